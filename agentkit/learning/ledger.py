@@ -1,0 +1,329 @@
+"""The ledger: the append-only log of every change to anything that evolves.
+
+A change is proposed by a role, names the run that caused it, carries the verdict of the gate, and is applied in one
+transaction with its effect. Each applied version's hash covers the one before, so a rewritten history is found out.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from agentkit import faults
+from agentkit.errors import Conflict, IntegrityError, UserError
+from agentkit.store import Store
+from agentkit.store.base import now
+from agentkit.store.changes import ChangeEventRow, ChangeRow, TargetRow
+
+Status = Literal["proposed", "applied", "rejected", "quarantined", "waiting", "withdrawn"]
+Decision = Literal["accept", "reject", "quarantine", "ask"]
+
+_STATUS_OF: dict[Decision, Status] = {
+    "accept": "proposed",
+    "reject": "rejected",
+    "quarantine": "quarantined",
+    "ask": "waiting",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the gate decided about a change, and on what evidence.
+
+    Attributes:
+        decision: accept, reject, quarantine for more evidence, or ask a person.
+        reason: one line.
+        evidence: the counts, the test, the interval and the cost, as JSON values.
+    """
+
+    decision: Decision
+    reason: str
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"decision": self.decision, "reason": self.reason, "evidence": self.evidence}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One proposed edit to anything that evolves.
+
+    Attributes:
+        key: makes the proposal idempotent, such as `<run>:playbook`.
+        kind: "playbook", "policy", "knowledge" …
+        target: what it edits, such as `playbook:default`.
+        base: the target's version it was made against.
+        operations: JSON objects that the target understands.
+        role, model: its author.
+        run_id: the run that caused it.
+        source: where its content came from, for `forget --source`.
+        signal: the feedback channel behind it.
+    """
+
+    key: str
+    kind: str
+    target: str
+    base: int
+    operations: tuple[dict[str, Any], ...]
+    role: str
+    model: str = ""
+    run_id: str | None = None
+    source: str = ""
+    signal: str = ""
+    note: str = ""
+    status: Status = "proposed"
+    version: int | None = None
+    created_at: dt.datetime | None = None
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the content, whatever happened to the change since."""
+        content = [self.kind, self.target, self.base, list(self.operations), self.role, self.model]
+        return digest([*content, self.run_id, self.source, self.signal, self.note])
+
+    @property
+    def id(self) -> str:
+        return digest([self.key, self.hash])[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One line of a change's history."""
+
+    change_id: str
+    status: Status
+    verdict: dict[str, Any] | None
+    version: int | None
+    created_at: dt.datetime
+
+
+Effect = Callable[[Connection, Change], None]
+"""Writes what a change does. Runs in the transaction that gives the change its version; may raise Conflict."""
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON value in canonical form."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Ledger:
+    """The log of changes in a store. Safe for several threads and processes."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def propose(self, change: Change) -> Change:
+        """Write a change down, once per key; returns it as stored."""
+        return self.store.transaction(lambda connection: self._propose(connection, change))
+
+    def commit(self, change: Change, effect: Effect, *, verdict: Verdict | None = None) -> Change:
+        """Propose a change and apply it, in one transaction.
+
+        Returns:
+            the change with its version. Called again with the same key it does nothing and returns the same.
+
+        Raises:
+            Conflict: `effect` found that the target has moved on; nothing was written.
+        """
+        faults.point("before:ledger.commit")
+        done = self.store.transaction(lambda c: self._apply(c, self._propose(c, change), effect, verdict))
+        faults.point("after:ledger.commit")
+        return done
+
+    def apply(self, change_id: str, effect: Effect, *, verdict: Verdict | None = None) -> Change:
+        """Apply a change proposed earlier, such as one released from quarantine; once, however often called."""
+        faults.point("before:ledger.commit")
+        done = self.store.transaction(lambda c: self._apply(c, self._stored(c, change_id), effect, verdict))
+        faults.point("after:ledger.commit")
+        return done
+
+    def decide(self, change_id: str, verdict: Verdict) -> Change:
+        """Record a verdict that applies nothing: reject, quarantine, or ask a person.
+
+        Raises:
+            Conflict: the change is applied already.
+        """
+
+        def work(connection: Connection) -> Change:
+            change = self._stored(connection, change_id)
+            status = _STATUS_OF[verdict.decision]
+            if change.status in ("applied", "withdrawn"):
+                raise Conflict(f"change {change_id} is {change.status} already")
+            if change.status != status:
+                self._append(connection, change_id, status, verdict)
+            return replace(change, status=status)
+
+        return self.store.transaction(work)
+
+    def withdraw(self, change_id: str, *, reason: str, connection: Connection | None = None) -> None:
+        """Mark an applied change as undone; the undoing itself is a change of its own."""
+
+        def work(inner: Connection) -> None:
+            change = self._stored(inner, change_id)
+            if change.status == "applied":
+                self._append(inner, change_id, "withdrawn", None, note=reason)
+
+        if connection is None:
+            self.store.transaction(work)
+        else:
+            work(connection)
+
+    def get(self, change_id: str) -> Change:
+        """A change by its id, or by a unique beginning of it."""
+        with self.store.read() as connection:
+            query = select(ChangeRow.__table__).where(ChangeRow.id.startswith(change_id, autoescape=True)).limit(2)
+            rows = connection.execute(query).all()
+        if len(rows) != 1:
+            raise UserError(f"no change {change_id!r}" if not rows else f"{change_id!r} begins several changes")
+        return _change(rows[0])
+
+    def find(self, key: str) -> Change | None:
+        """The change proposed under this key, if any."""
+        with self.store.read() as connection:
+            row = connection.execute(select(ChangeRow.__table__).where(ChangeRow.key == key)).one_or_none()
+        return None if row is None else _change(row)
+
+    def version(self, target: str) -> int:
+        """The target's current version; 0 before its first change."""
+        with self.store.read() as connection:
+            return connection.execute(select(TargetRow.version).where(TargetRow.name == target)).scalar() or 0
+
+    def targets(self, kind: str | None = None) -> list[str]:
+        with self.store.read() as connection:
+            query = select(TargetRow.name).order_by(TargetRow.name)
+            return list(connection.execute(query if kind is None else query.where(TargetRow.kind == kind)).scalars())
+
+    def applied(self, target: str, *, after: int = 0, upto: int | None = None) -> list[Change]:
+        """The changes that made versions `after + 1 … upto` of a target, in order: replaying them rebuilds it."""
+        query = select(ChangeRow.__table__).where(ChangeRow.target == target, ChangeRow.version > after)
+        if upto is not None:
+            query = query.where(ChangeRow.version <= upto)
+        with self.store.read() as connection:
+            return [_change(row) for row in connection.execute(query.order_by(ChangeRow.version))]
+
+    def history(
+        self, target: str | None = None, *, status: Status | None = None, limit: int | None = None
+    ) -> list[Change]:
+        """Changes of any status, newest first."""
+        query = select(ChangeRow.__table__).order_by(ChangeRow.seq.desc())
+        if target is not None:
+            query = query.where(ChangeRow.target == target)
+        if status is not None:
+            query = query.where(ChangeRow.status == status)
+        with self.store.read() as connection:
+            return [_change(row) for row in connection.execute(query.limit(limit))]
+
+    def events(self, change_id: str) -> list[Event]:
+        """Everything decided about a change, oldest first."""
+        table = ChangeEventRow
+        query = select(table.change_id, table.status, table.verdict, table.version, table.created_at)
+        with self.store.read() as connection:
+            rows = connection.execute(query.where(table.change_id == change_id).order_by(table.seq)).mappings()
+            return [Event(**row) for row in rows]
+
+    def verify(self, target: str) -> int:
+        """Recompute the hash chain of a target.
+
+        Returns:
+            the number of versions checked.
+
+        Raises:
+            IntegrityError: a version was altered, removed or added behind the ledger's back.
+        """
+        joined = select(ChangeRow.__table__, ChangeEventRow.chain.label("chain"), ChangeRow.hash.label("stored_hash"))
+        query = joined.join(ChangeEventRow, ChangeEventRow.change_id == ChangeRow.id).where(
+            ChangeRow.target == target, ChangeEventRow.status == "applied"
+        )
+        chain, count = "", 0
+        with self.store.read() as connection:
+            for row in connection.execute(query.order_by(ChangeEventRow.version)):
+                count += 1
+                chain = digest([chain, _change(row).hash])
+                if row.version != count or chain != row.chain:
+                    raise IntegrityError(f"{target}: version {count} does not match its hash")
+            head = connection.execute(select(TargetRow.head).where(TargetRow.name == target)).scalar() or ""
+        if head != chain:
+            raise IntegrityError(f"{target}: the log ends before its head")
+        return count
+
+    def _propose(self, connection: Connection, change: Change) -> Change:
+        self.store.insert_new(connection, TargetRow, [{"name": change.target, "kind": change.kind}])
+        _lock(connection, change.target)
+        stored = connection.execute(select(ChangeRow.__table__).where(ChangeRow.key == change.key)).one_or_none()
+        if stored is not None:
+            return _change(stored)
+        change = replace(change, status="proposed", version=None, created_at=change.created_at or now())
+        names = ("key", "kind", "target", "base", "role", "model", "run_id", "source", "signal", "note", "created_at")
+        row = {name: getattr(change, name) for name in names}
+        row |= {"id": change.id, "hash": change.hash, "operations": list(change.operations), "status": "proposed"}
+        connection.execute(self.store.insert(ChangeRow), row)
+        event = {"change_id": change.id, "status": "proposed", "created_at": change.created_at}
+        connection.execute(self.store.insert(ChangeEventRow), event)
+        return change
+
+    def _apply(self, connection: Connection, change: Change, effect: Effect, verdict: Verdict | None) -> Change:
+        if change.status in ("applied", "withdrawn"):
+            return change
+        target = _lock(connection, change.target)
+        applied = replace(change, status="applied", version=target.version + 1)
+        effect(connection, applied)
+        chain = digest([target.head, change.hash])
+        moved = update(TargetRow).where(TargetRow.name == change.target)
+        connection.execute(moved.values(version=applied.version, head=chain))
+        self._append(connection, change.id, "applied", verdict, version=applied.version, chain=chain)
+        return applied
+
+    def _append(
+        self,
+        connection: Connection,
+        change_id: str,
+        status: Status,
+        verdict: Verdict | None,
+        *,
+        version: int | None = None,
+        chain: str | None = None,
+        note: str = "",
+    ) -> None:
+        record = verdict.to_json() if verdict else {"reason": note} if note else None
+        row = {"change_id": change_id, "status": status, "verdict": record, "version": version, "chain": chain}
+        connection.execute(self.store.insert(ChangeEventRow), row | {"created_at": now()})
+        values: dict[str, Any] = {"status": status} | ({} if version is None else {"version": version})
+        connection.execute(update(ChangeRow).where(ChangeRow.id == change_id).values(**values))
+
+    def _stored(self, connection: Connection, change_id: str) -> Change:
+        row = connection.execute(select(ChangeRow.__table__).where(ChangeRow.id == change_id)).one_or_none()
+        if row is None:
+            raise UserError(f"no change {change_id!r}")
+        return _change(row)
+
+
+def _lock(connection: Connection, target: str) -> Row[int, str]:
+    """The target's version and head, held until the transaction ends.
+
+    It is taken before any other row: a foreign key's shared lock, raised later, would deadlock two writers.
+    """
+    query = select(TargetRow.version, TargetRow.head).where(TargetRow.name == target)
+    return connection.execute(query.with_for_update()).one()
+
+
+def _change(row: Row[Any]) -> Change:
+    names = ("key", "kind", "target", "base", "role", "model", "run_id", "source", "signal", "note", "status")
+    values = {name: getattr(row, name) for name in (*names, "version", "created_at")}
+    return Change(operations=tuple(row.operations), **values)
+
+
+def count_changes(store: Store, *, status: Status | None = None) -> int:
+    """How many changes the ledger holds."""
+    query = select(func.count()).select_from(ChangeRow)
+    with store.read() as connection:
+        return connection.execute(query if status is None else query.where(ChangeRow.status == status)).scalar_one()
+
+
+__all__: Sequence[str] = ("Change", "Effect", "Event", "Ledger", "Verdict", "count_changes", "digest")

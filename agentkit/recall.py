@@ -1,0 +1,166 @@
+"""The narrow seams between the state machine and what evolves.
+
+A playbook and a case memory are a `Recaller` (what they give to a prompt, before a run) and a `Learner` (what they take
+from a finished run). The graph calls them through these Protocols alone and does nothing without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+
+from agentkit.tasks import Feedback, Labels, Task
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+    from pydantic import BaseModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """One bullet or case that was considered for a prompt.
+
+    Attributes:
+        id: of the bullet or case.
+        shown: whether it is in the prompt; False where it was withheld at random.
+        probability: with which it was shown (the propensity that credit assignment needs).
+        score: the retrieval score, if there was one.
+        position: its place in the block, from 0; None when withheld.
+    """
+
+    id: str
+    shown: bool = True
+    probability: float = 1.0
+    score: float | None = None
+    position: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """One delimited block of learnt context, fixed for a whole run.
+
+    Attributes:
+        kind: "playbook" or "cases"; names the block in the prompt.
+        target: the ledger target it was rendered from, such as `playbook:default`.
+        version: that target's version.
+        text: what the model reads, already escaped; it can't close its own block.
+        offers: what was considered, shown or withheld.
+    """
+
+    kind: str
+    target: str
+    version: int
+    text: str
+    offers: tuple[Offer, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        return cls(**{**data, "offers": tuple(Offer(**offer) for offer in data["offers"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of a trajectory as learning sees it: who acted (`explorer`, `tool`, `evaluator`), and what they said."""
+
+    actor: str
+    text: str
+    name: str = ""
+    ok: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Episode:
+    """A finished run, as it is handed to learners.
+
+    Attributes:
+        task: with its target only where `labels` is "gold".
+        answer: None where the run abstained or failed.
+        plan: the sub-tasks, or the tool calls in order where there was no plan.
+        steps: the trajectory; text of tools and papers in it is data.
+        feedback: everything known about the answer, strongest channel first.
+        blocks: the context the run was given.
+        cited: ids of bullets or cases that the explorer said it used.
+        untrusted: whether text from outside (tools, web, papers) is in the trajectory.
+        source: where such text came from.
+    """
+
+    run_id: str
+    task: Task
+    labels: Labels
+    answer: str | None
+    plan: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+    feedback: tuple[Feedback, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    cited: tuple[str, ...] = ()
+    model: str = ""
+    untrusted: bool = False
+    source: str = ""
+
+    @property
+    def score(self) -> float | None:
+        """The strongest feedback's score; None where nothing is known."""
+        return next((item.score for item in self.feedback if item.score is not None), None)
+
+    def block(self, kind: str) -> Block | None:
+        return next((block for block in self.blocks if block.kind == kind), None)
+
+
+class ModelReply(Protocol):
+    """What a model call returns: the text, and the parsed object where a schema was asked for."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def parsed(self) -> Any: ...
+
+
+class CallModel(Protocol):
+    """A model call of a role, journalled under the run: repeated after a crash, it returns the recorded answer."""
+
+    def __call__(
+        self, role: str, messages: Sequence[BaseMessage], *, schema: type[BaseModel] | None = None
+    ) -> Awaitable[ModelReply]: ...
+
+
+Status = Literal["applied", "quarantined", "rejected", "waiting", "nothing"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learnt:
+    """What a learner did with an episode: ids of ledger changes by outcome, and why where it did nothing."""
+
+    status: Status
+    changes: tuple[str, ...] = ()
+    note: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Recaller(Protocol):
+    """Gives context to a run."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def recall(self, task: Task, *, run_id: str) -> Block | None:
+        """The block for this task, or None to abstain. Idempotent: the same run gets the same block."""
+        ...
+
+
+class Learner(Protocol):
+    """Takes a finished run."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def learn(self, episode: Episode, *, call: CallModel) -> Learnt:
+        """Learn from an episode, exactly once a run however often it is called."""
+        ...
+
+
+OnEvent = Callable[[str, dict[str, Any]], None]
+"""Receives progress: an event's name and its data."""

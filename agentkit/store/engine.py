@@ -1,0 +1,177 @@
+"""Store: one SQL database, SQLite in WAL by default and PostgreSQL by URL."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+
+from agentkit.errors import MissingExtra, StoreError
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 60
+"""How long a writer waits for another before it gives up."""
+
+
+class Store:
+    """The database that is the truth for runs, the ledger, playbooks, cases and claims.
+
+    `write()` is one short transaction that either happens whole or not at all; `read()` sees one consistent state.
+    Safe for several threads and several processes.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writer = threading.RLock()  # threads of one process queue here rather than spin on SQLite's file lock
+        self._sqlite = engine.dialect.name == "sqlite"
+
+    @classmethod
+    def open(cls, url: str | Path, *, upgrade: bool = True) -> Self:
+        """Open a database and bring its tables up to date.
+
+        Args:
+            url: a SQLAlchemy URL, or the path of a SQLite file (created with its folder where it is missing).
+            upgrade: run pending migrations; False refuses a database that has any.
+
+        Raises:
+            StoreError: it can't be opened, or a newer AgentKit wrote it.
+            MissingExtra: PostgreSQL without its driver.
+        """
+        from agentkit.store.migrate import ensure_current
+
+        store = cls(_engine(str(url) if "://" in str(url) else f"sqlite:///{url}"))
+        try:
+            ensure_current(store, upgrade=upgrade)
+        except OperationalError as error:
+            store.close()
+            raise StoreError(f"can't open {store.name}: {_first_line(error)}") from None
+        return store
+
+    @property
+    def name(self) -> str:
+        return self.engine.url.render_as_string(hide_password=True)
+
+    @property
+    def dialect(self) -> str:
+        return self.engine.dialect.name
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection in a read transaction."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection in a write transaction that commits at the end of the block and rolls back on any exception.
+
+        On SQLite it holds the write lock from its first instant, so nothing read inside can be stale.
+        """
+        with self._writer if self._sqlite else _no_lock:
+            connection = self.engine.connect().execution_options(agentkit_write=True)
+            try:
+                with connection.begin():
+                    yield connection
+            finally:
+                connection.close()
+
+    def transaction(self, work: Callable[[Connection], T], *, attempts: int = 8) -> T:
+        """Run `work` in a write transaction; repeat it where the database asks for that (deadlock, serialisation)."""
+        for attempt in range(attempts):
+            try:
+                with self.write() as connection:
+                    return work(connection)
+            except OperationalError as error:
+                if attempt == attempts - 1 or not _transient(error):
+                    raise
+                time.sleep(random.uniform(0, 0.02 * 2**attempt))
+        raise AssertionError("unreachable")
+
+    def insert(self, table: Table | type[Any]) -> Any:
+        """An INSERT that understands `on_conflict_do_nothing` and `on_conflict_do_update` on this database."""
+        target: Any = getattr(table, "__table__", table)
+        return sqlite.insert(target) if self._sqlite else postgresql.insert(target)
+
+    def insert_new(self, connection: Connection, table: Table | type[Any], rows: list[dict[str, Any]]) -> int:
+        """Insert the rows whose keys are not there yet; returns how many were new."""
+        if not rows:
+            return 0
+        statement: Insert = self.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+        return sum(connection.execute(statement, row).rowcount for row in rows)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+class _NoLock:
+    def __enter__(self) -> None: ...
+    def __exit__(self, *exc: object) -> None: ...
+
+
+_no_lock = _NoLock()
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreError(
+            f"{url!r} is not a database URL; try  sqlite:///agentkit.db  or  postgresql://host/db"
+        ) from None
+    if parsed.drivername in ("postgresql", "postgres"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite_engine(parsed)
+    try:
+        return create_engine(parsed, pool_size=10, max_overflow=20, pool_pre_ping=True)
+    except ModuleNotFoundError:
+        raise MissingExtra("postgres", "psycopg") from None
+    except NoSuchModuleError:
+        raise StoreError(f"{parsed.drivername} is not supported; use SQLite or PostgreSQL") from None
+
+
+def _sqlite_engine(url: Any) -> Engine:
+    if url.database and url.database != ":memory:":
+        try:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"can't create the folder of {url.database}: {error.strerror}") from None
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None})
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_pragmas(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # NORMAL survives a killed process; a power cut may lose the last commits but never tears the file.
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA secure_delete=ON")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    writing = connection.get_execution_options().get("agentkit_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _transient(error: OperationalError) -> bool:
+    text = str(error.orig).lower()
+    return any(word in text for word in ("locked", "deadlock", "serializ"))
+
+
+def _first_line(error: OperationalError) -> str:
+    return str(error.orig).strip().split("\n")[0]

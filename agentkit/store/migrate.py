@@ -1,0 +1,57 @@
+"""Migrations of the store, by Alembic, run from the package itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from agentkit.errors import StoreError
+from agentkit.store.engine import Store
+
+_FOLDER = Path(__file__).parent / "migrations"
+
+
+def versions(store: Store) -> tuple[str | None, str]:
+    """The database's version (None when it is empty) and this program's newest."""
+    with store.read() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    head = _scripts().get_current_head()
+    assert head is not None
+    return current, head
+
+
+def ensure_current(store: Store, *, upgrade: bool = True) -> None:
+    """Bring the tables up to date; several processes may do so at once.
+
+    Raises:
+        StoreError: the database was written by a newer AgentKit, or is old and `upgrade` is False.
+    """
+    current, head = versions(store)
+    if current == head:
+        return
+    known = {script.revision for script in _scripts().walk_revisions()}
+    if current is not None and current not in known:
+        raise StoreError(f"{store.name} is at version {current}, newer than this AgentKit ({head}): upgrade AgentKit")
+    if not upgrade:
+        raise StoreError(f"{store.name} is at version {current or 'none'}, {head} is needed: run  agentkit db upgrade")
+    config = _config()
+    with store.write() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7201944)")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())

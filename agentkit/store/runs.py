@@ -1,0 +1,92 @@
+"""Tables of the foundation: runs, model calls, feedback."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from agentkit.store.base import Base, now
+
+
+class RunRow(Base):
+    """One pass of the state machine over a task; `id` is also its LangGraph thread."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    task: Mapped[dict[str, Any]]
+    status: Mapped[str] = mapped_column(String(16), index=True)
+    """running · done · abstained · waiting (for a person) · failed"""
+    model: Mapped[str] = mapped_column(String(200))
+    options: Mapped[dict[str, Any]]
+    answer: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[str | None] = mapped_column(Text)
+    batch: Mapped[str | None] = mapped_column(String(200), index=True)
+    rounds: Mapped[int] = mapped_column(default=0)
+    seconds: Mapped[float] = mapped_column(default=0.0)
+    created_at: Mapped[dt.datetime] = mapped_column(default=now, index=True)
+    updated_at: Mapped[dt.datetime] = mapped_column(default=now)
+
+
+class RecallRow(Base):
+    """The context blocks of a run, fixed when it started."""
+
+    __tablename__ = "recalls"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    blocks: Mapped[list[Any]]
+    created_at: Mapped[dt.datetime] = mapped_column(default=now)
+
+
+class ModelCallRow(Base):
+    """A completed model call; a resumed run takes its answer from here instead of calling again."""
+
+    __tablename__ = "model_calls"
+    __table_args__ = (Index("ix_model_calls_request", "request_hash"),)
+
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    scope: Mapped[str] = mapped_column(String(120))
+    role: Mapped[str] = mapped_column(String(40))
+    model: Mapped[str] = mapped_column(String(200))
+    request_hash: Mapped[str] = mapped_column(String(64))
+    response: Mapped[dict[str, Any]]
+    input_tokens: Mapped[int] = mapped_column(default=0)
+    output_tokens: Mapped[int] = mapped_column(default=0)
+    cached_tokens: Mapped[int] = mapped_column(default=0)
+    cost: Mapped[float] = mapped_column(default=0.0)
+    seconds: Mapped[float] = mapped_column(default=0.0)
+    created_at: Mapped[dt.datetime] = mapped_column(default=now)
+
+
+class ToolCallRow(Base):
+    """A completed tool call, so that its effect is not repeated when a run resumes."""
+
+    __tablename__ = "tool_calls"
+
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    tool: Mapped[str] = mapped_column(String(120))
+    arguments: Mapped[dict[str, Any]]
+    result: Mapped[str] = mapped_column(Text)
+    ok: Mapped[bool]
+    seconds: Mapped[float] = mapped_column(default=0.0)
+    created_at: Mapped[dt.datetime] = mapped_column(default=now)
+
+
+class FeedbackRow(Base):
+    """What is known about a run's answer; one row a channel and round."""
+
+    __tablename__ = "feedback"
+    __table_args__ = (UniqueConstraint("run_id", "channel", "round"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    channel: Mapped[str] = mapped_column(String(16))
+    round: Mapped[int] = mapped_column(default=0)
+    score: Mapped[float | None]
+    text: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[dt.datetime] = mapped_column(default=now)

@@ -1,0 +1,114 @@
+"""Task and Feedback: what an agent is asked, and what is known about its answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agentkit.errors import DataError
+
+Channel = Literal["label", "check", "judge", "user"]
+"""Where feedback comes from: a gold label, a check that needs no label, a judging model, a person."""
+
+Labels = Literal["gold", "check", "none"]
+"""How much of a task's target learning may use: the target itself, only whether the answer was right, nothing."""
+
+
+class Task(BaseModel):
+    """An input to solve.
+
+    Attributes:
+        id: unique within its file; stored with every run of the task.
+        input: the question or instruction, as the model sees it.
+        target: the right answer. No model ever sees it while solving.
+        checker: the name of a checker (`"numeric"`) or an object with its settings (`{"name": "numeric", …}`).
+        metadata: anything else; `category` groups reports, `context` is full text for control arms.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    input: str
+    target: str | None = None
+    checker: str | dict[str, Any] | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class Feedback(BaseModel):
+    """What is known about an answer.
+
+    Attributes:
+        channel: who says so.
+        score: 0 (wrong) to 1 (right); None where the check itself failed, which is never the same as wrong.
+        text: the reason, as data for the reflector.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    channel: Channel
+    score: float | None = Field(ge=0, le=1)
+    text: str = ""
+
+
+def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield `(line number, object)` for each non-empty line.
+
+    Raises:
+        DataError: no such file, or a line that is not a JSON object (says file and line).
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        raise DataError("no such file", path=path) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"can't be read: {error}", path=path) from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError(f"not valid JSON ({error.msg} at column {error.colno})", path=path, line=number) from None
+        if not isinstance(row, dict):
+            raise DataError("expected a JSON object", path=path, line=number)
+        yield number, row
+
+
+def load_tasks(path: str | Path, *, limit: int | None = None) -> list[Task]:
+    """Read a JSONL file of `{"id", "input", "target", "checker", "metadata"}` rows.
+
+    `id` may be left out (the line number is taken). The published Formula and FiNER rows, `{"context", "target"}`,
+    are read as they are.
+
+    Raises:
+        DataError: a line that is not a task, or an id that occurs twice.
+    """
+    tasks: dict[str, Task] = {}
+    for number, row in read_jsonl(path):
+        if limit is not None and len(tasks) >= limit:
+            break
+        task = _task_from_row(row, path, number)
+        if task.id in tasks:
+            raise DataError(f"the id {task.id!r} occurs twice", path=path, line=number)
+        tasks[task.id] = task
+    if not tasks:
+        raise DataError("holds no tasks", path=path)
+    return list(tasks.values())
+
+
+def _task_from_row(row: Mapping[str, Any], path: str | Path, number: int) -> Task:
+    fields = {"id": str(number), **row}
+    if "input" not in fields and "context" in fields:
+        fields["input"] = fields.pop("context")
+    if isinstance(fields.get("target"), int | float):
+        fields["target"] = str(fields["target"])
+    try:
+        return Task.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise DataError(f"{where}: {first['msg']}", path=path, line=number) from None

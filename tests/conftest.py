@@ -1,0 +1,153 @@
+"""Isolation that every test gets, and the fixtures they share."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentkit.store import Store
+
+REAL_CACHE = os.environ.get("AGENTKIT_CACHE") or str(
+    Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "agentkit"
+)
+"""The user's model cache: real-model tests read model files from it and fill it through the catalog."""
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own for every test, no keys, no settings from outside; model files stay where they are cached."""
+    home = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.endswith("_API_KEY") or (name.startswith("AGENTKIT_") and name != "AGENTKIT_DATA"):
+            monkeypatch.delenv(name)
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(home))
+    monkeypatch.setenv("AGENTKIT_CACHE", REAL_CACHE)
+    monkeypatch.setenv("AGENTKIT_HOME", str(home / "agentkit"))
+    monkeypatch.setenv("LANGGRAPH_STRICT_MSGPACK", "true")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    work = home / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    return work
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A fresh SQLite store."""
+    opened = Store.open(tmp_path / "agentkit.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server started for this session from the system's package."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib/postgresql").exists() else []
+    if not found:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    pytest.importorskip("psycopg", reason="the postgres extra is not installed")
+    folder, port = tmp_path_factory.mktemp("postgres"), _free_port()
+    run = _as_postgres(folder)
+    subprocess.run([*run, found[-1] / "initdb", "-D", folder / "data", "-U", "agentkit", "-A", "trust"], check=True,
+                   stdout=subprocess.DEVNULL, cwd=folder)  # fmt: skip
+    options = f"-p {port} -k {folder} -c fsync=off -c max_connections=200"
+    control = [*run, found[-1] / "pg_ctl", "-D", folder / "data", "-w"]
+    subprocess.run([*control, "-o", options, "-l", folder / "log", "start"], check=True, stdout=subprocess.DEVNULL,
+                   cwd=folder)  # fmt: skip
+    yield f"postgresql://agentkit@127.0.0.1:{port}/postgres"
+    subprocess.run([*control, "-m", "immediate", "stop"], check=False, stdout=subprocess.DEVNULL, cwd=folder)
+
+
+def _as_postgres(folder: Path) -> list[str]:
+    """PostgreSQL refuses to run as root: hand its folder to the package's own user then."""
+    if os.geteuid() != 0:
+        return []
+    shutil.chown(folder, "postgres", "postgres")
+    for parent in folder.parents:
+        if parent.owner() == "root" and parent != Path("/") and parent.stat().st_mode & 0o055 != 0o055:
+            parent.chmod(parent.stat().st_mode | 0o055)
+    return ["runuser", "-u", "postgres", "--"]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def pg_store(postgres_url: str) -> Iterator[Store]:
+    """A store in a fresh PostgreSQL database; skipped where PostgreSQL is absent."""
+    import psycopg
+
+    name = f"test_{os.getpid()}_{_free_port()}"
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload, unused-ignore]
+    opened = Store.open(postgres_url.rsplit("/", 1)[0] + f"/{name}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def any_store(request: pytest.FixtureRequest) -> Store:
+    """Each supported database in turn."""
+    result: Store = request.getfixturevalue("store" if request.param == "sqlite" else "pg_store")
+    return result
+
+
+@pytest.fixture
+def data_dir() -> Path:
+    """The folder of real data; tests that need it are skipped where it is absent."""
+    folder = os.environ.get("AGENTKIT_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("AGENTKIT_DATA does not name the data folder")
+    return Path(folder)
+
+
+class Cli:
+    """Runs the `agentkit` command in a process of its own."""
+
+    def __call__(
+        self, *args: str, code: int | None = 0, env: dict[str, str] | None = None, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "agentkit", *args],
+            capture_output=True, text=True, encoding="utf-8", timeout=280, input=stdin,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+        )  # fmt: skip
+        if code is not None:
+            assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def json(self, *args: str, **options: Any) -> Any:
+        return json.loads(self(*args, "--json", **options).stdout)
+
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def run_cli() -> Cli:
+    return Cli()
+
+
+@pytest.fixture
+def kill_at() -> Callable[..., int]:
+    """Run a Python snippet in a process that dies at a fault point; returns the exit code (-9 when killed)."""
+
+    def run(code: str, fault: str | None, **env: str) -> int:
+        extra = {"AGENTKIT_FAULT": fault} if fault else {}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **extra, **env}
+        return subprocess.run([sys.executable, "-c", code], env=environment, timeout=280, check=False).returncode
+
+    return run

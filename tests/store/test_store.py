@@ -1,0 +1,84 @@
+"""The store: versions, transactions, and what happens when several want it at once."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import func, select
+
+from agentkit.errors import StoreError
+from agentkit.store import Store
+from agentkit.store.changes import TargetRow
+from agentkit.store.migrate import versions
+from agentkit.store.schema import metadata
+
+
+def test_migrations_lead_to_exactly_the_declared_tables(any_store: Store) -> None:
+    with any_store.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_opening_twice_changes_nothing(tmp_path: Path) -> None:
+    first = Store.open(tmp_path / "a.db")
+    second = Store.open(tmp_path / "a.db")
+    assert versions(first) == versions(second)
+    assert versions(first)[0] == versions(first)[1]
+    first.close()
+    second.close()
+
+
+def test_a_database_from_a_newer_version_is_refused_in_one_line(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "a.db")
+    with store.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    store.close()
+    with pytest.raises(StoreError, match="newer than this AgentKit"):
+        Store.open(tmp_path / "a.db")
+
+
+def test_an_old_database_is_refused_when_asked_not_to_upgrade(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="agentkit db upgrade"):
+        Store.open(tmp_path / "new.db", upgrade=False)
+
+
+def test_a_write_that_raises_leaves_nothing_behind(any_store: Store) -> None:
+    with pytest.raises(RuntimeError), any_store.write() as connection:
+        connection.execute(any_store.insert(TargetRow), {"name": "a", "kind": "k"})
+        raise RuntimeError
+    with any_store.read() as connection:
+        assert connection.execute(select(func.count()).select_from(TargetRow)).scalar() == 0
+
+
+def test_inserting_the_same_key_twice_counts_once(any_store: Store) -> None:
+    with any_store.write() as connection:
+        row = {"name": "a", "kind": "k"}
+        assert any_store.insert_new(connection, TargetRow, [row]) == 1
+        assert any_store.insert_new(connection, TargetRow, [row]) == 0
+
+
+def test_threads_that_write_at_once_all_succeed(any_store: Store) -> None:
+    def write(number: int) -> None:
+        for index in range(20):
+            with any_store.write() as connection:
+                any_store.insert_new(connection, TargetRow, [{"name": f"{number}-{index}", "kind": "k"}])
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with any_store.read() as connection:
+        assert connection.execute(select(func.count()).select_from(TargetRow)).scalar() == 160
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense://x", "sqlite:////proc/nowhere/a.db", "postgresql://nobody@127.0.0.1:1/none", "a b://"]
+)
+def test_a_database_that_cannot_be_opened_says_so_in_one_line(url: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        Store.open(url)
+    assert "\n" not in str(caught.value)
