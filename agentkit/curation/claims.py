@@ -1,0 +1,199 @@
+"""What curation makes: entities, evidence and claims, as values with deterministic ids and a JSON form."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, Self, get_args
+
+from agentkit.errors import DataError
+
+Status = Literal["supported", "unsupported", "accepted", "rejected"]
+"""`supported`: the quote carries the claim. `unsupported`: it does not; kept, not exported.
+`accepted` and `rejected`: a person's decision, which no machine overwrites."""
+
+EXPORTED: frozenset[Status] = frozenset({"supported", "accepted"})
+"""What leaves the knowledge base unless more is asked for."""
+
+Qualifier = str | int | float | bool
+"""One value of a qualifier; keys in use: direction, polarity, negated, comparator, dose, population, certainty."""
+
+
+def digest(*parts: object, length: int = 32) -> str:
+    """A stable id: the first `length` hex digits of SHA-256 over the parts as canonical JSON."""
+    text = json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
+
+
+def name_key(name: str) -> str:
+    """The form under which two spellings of one name are equal: NFKC, case folded, single spaces."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entity:
+    """A thing that claims are about.
+
+    Attributes:
+        id: the CURIE if exactly one was found, else `name:` and a digest of class and name.
+        label: the name to show.
+        cls: the ontology class, such as `Chemical`.
+        curies: every candidate identifier, sorted; more than one when the name is ambiguous.
+        ambiguous: whether several identifiers fit and none was chosen.
+        groundable: False when it was looked up and nothing was found ("not groundable").
+    """
+
+    id: str
+    label: str
+    cls: str
+    curies: tuple[str, ...] = ()
+    ambiguous: bool = False
+    groundable: bool = True
+
+    @classmethod
+    def named(cls, label: str, kind: str, curies: tuple[str, ...] = (), *, groundable: bool | None = None) -> Self:
+        """The entity of class `kind` called `label`, with the identifiers that grounding found.
+
+        `groundable` defaults to whether there is any identifier; pass True for a name not looked up yet.
+        """
+        known = tuple(sorted(set(curies)))
+        id_ = known[0] if len(known) == 1 else f"name:{digest(kind, name_key(label), length=24)}"
+        found = bool(known) if groundable is None else groundable
+        return cls(id=id_, label=label, cls=kind, curies=known, ambiguous=len(known) > 1, groundable=found)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"curies": list(self.curies)}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Self:
+        """Raises DataError when a field is missing."""
+        return cls(
+            id=_text(row, "id"),
+            label=_text(row, "label"),
+            cls=_text(row, "cls"),
+            curies=tuple(row.get("curies") or ()),
+            ambiguous=bool(row.get("ambiguous", False)),
+            groundable=bool(row.get("groundable", True)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """An exact quote at stored offsets of a document's canonical text.
+
+    Attributes:
+        document: the document's id (SHA-256 of its bytes).
+        start, end: `text[start:end] == quote`, in characters.
+        quote: the exact text.
+        prefix, suffix: up to 32 characters before and after it, to find it again in another rendering.
+        section: the label of the section it lies in, such as `RESULTS`; empty when unknown.
+    """
+
+    document: str
+    start: int
+    end: int
+    quote: str
+    prefix: str = ""
+    suffix: str = ""
+    section: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Self:
+        """Raises DataError when a field is missing or the span is impossible."""
+        start, end = row.get("start"), row.get("end")
+        if not isinstance(start, int) or not isinstance(end, int) or not 0 <= start <= end:
+            raise DataError(f"evidence needs whole numbers 0 <= start <= end, got {start!r} and {end!r}")
+        texts = {name: str(row.get(name) or "") for name in ("prefix", "suffix", "section")}
+        return cls(document=_text(row, "document"), quote=_text(row, "quote"), start=start, end=end, **texts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One typed statement of one document.
+
+    Attributes:
+        subject, object: ids of entities; a literal value (a number, a permissible value) is an entity of its range.
+        predicate: the ontology's relation.
+        document: the id of the document that states it.
+        qualifiers: what the statement holds under: direction, negated, comparator, dose, population …
+        status: see `Status`.
+        confidence: in [0, 1], or None when nothing estimated it.
+        evidence: quotes that carry it, the first being the one the id is made of.
+        reason: why it is unsupported or rejected; empty otherwise.
+        run_id, model: what proposed it.
+        id: the same for the same statement from the same quote: subject, predicate, object, qualifiers, document,
+            span of the first quote. Status, confidence and model are no part of it.
+    """
+
+    subject: str
+    predicate: str
+    object: str
+    document: str
+    qualifiers: Mapping[str, Qualifier] = field(default_factory=dict)
+    status: Status = "unsupported"
+    confidence: float | None = None
+    evidence: tuple[Evidence, ...] = ()
+    reason: str = ""
+    run_id: str = ""
+    model: str = ""
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        if self.status not in get_args(Status):
+            raise DataError(f"a claim's status is one of {', '.join(get_args(Status))}, got {self.status!r}")
+        if self.confidence is not None and not 0 <= self.confidence <= 1:
+            raise DataError(f"a claim's confidence lies between 0 and 1, got {self.confidence}")
+        if not self.id:
+            object.__setattr__(self, "id", self.make_id())
+
+    def make_id(self) -> str:
+        """The deterministic id of this statement (see the class)."""
+        span = (self.evidence[0].start, self.evidence[0].end) if self.evidence else None
+        return digest(self.subject, self.predicate, self.object, dict(self.qualifiers), self.document, span)
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    @property
+    def exported(self) -> bool:
+        """Whether an export holds it by default."""
+        return self.status in EXPORTED
+
+    def with_status(self, status: Status, reason: str = "") -> Self:
+        """The same claim, same id, after a check or a person's decision."""
+        return replace(self, status=status, reason=reason)
+
+    def to_json(self) -> dict[str, Any]:
+        row = {name: getattr(self, name) for name in _CLAIM_FIELDS}
+        return row | {"qualifiers": dict(self.qualifiers), "evidence": [e.to_json() for e in self.evidence]}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Self:
+        """Raises DataError when a field is missing or impossible."""
+        return cls(
+            **{name: _text(row, name) for name in ("subject", "predicate", "object", "document")},
+            **{name: str(row.get(name) or "") for name in ("reason", "run_id", "model", "id")},
+            qualifiers=dict(row.get("qualifiers") or {}),
+            status=row.get("status") or "unsupported",
+            confidence=row.get("confidence"),
+            evidence=tuple(Evidence.from_json(e) for e in row.get("evidence") or ()),
+        )
+
+
+_CLAIM_FIELDS = (
+    "id", "subject", "predicate", "object", "document", "qualifiers",
+    "status", "confidence", "evidence", "reason", "run_id", "model",
+)  # fmt: skip
+
+
+def _text(row: Mapping[str, Any], name: str) -> str:
+    value = row.get(name)
+    if not isinstance(value, str) or not value:
+        raise DataError(f"{name!r} is missing or no text")
+    return value
