@@ -1,0 +1,142 @@
+"""The seams of evolution: what runs a task, what evolves, and what decides about a change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+from agentkit.learning.ledger import Change, Verdict
+from agentkit.recall import Block, Episode, Recaller
+from agentkit.tasks import Feedback, Task
+
+
+class Rollout(Protocol):
+    """Runs one task with fixed context and learns nothing."""
+
+    async def __call__(self, task: Task, *, recallers: Sequence[Recaller], key: str) -> Episode:
+        """One run of the state machine.
+
+        Args:
+            task: as learning may see it; without labels it has no target.
+            recallers: the context, already fixed for this run.
+            key: at most 64 characters; the run's id. Called again with the same key, a finished run is returned from
+                the store and an interrupted one goes on.
+        """
+        ...
+
+
+class Evolvable(Protocol):
+    """Anything that evolves: a playbook, a retrieval policy, …"""
+
+    @property
+    def target(self) -> str:
+        """The ledger target, such as `playbook:default`."""
+        ...
+
+    def version(self) -> int:
+        """The current version."""
+        ...
+
+    def at(self, version: int) -> Recaller:
+        """What a run is given at a version; the same task always gets the same block from it."""
+        ...
+
+    def with_changes(self, changes: Sequence[Change]) -> Recaller:
+        """What a run would be given with these changes on top of the current version; nothing is written.
+
+        Raises:
+            Conflict: a change can't be applied to the current version.
+        """
+        ...
+
+    def scope(self, change: Change) -> frozenset[str]:
+        """What the change touches. Changes of one target whose scopes overlap are never tested as one group."""
+        ...
+
+    def apply(self, change: Change, verdict: Verdict) -> Change:
+        """Apply a proposed change with its verdict; once, however often called.
+
+        Raises:
+            Conflict: the target has moved on in a way that the change can't follow.
+        """
+        ...
+
+    def withdraw(self, change: Change, *, reason: str) -> Change:
+        """Undo one applied change by a new change, and mark it withdrawn."""
+        ...
+
+    def rollback(self, version: int, *, key: str, reason: str) -> Change:
+        """Make an earlier version current by a new change."""
+        ...
+
+
+Score = Callable[[Task, Episode], float | None]
+"""How good an episode's answer is, 0 to 1; None where nothing is known, which is never the same as 0."""
+
+Check = Callable[[Task, str | None], Feedback | None]
+"""Scores an answer against the task's target or checker; None where the task has neither."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What model calls used. `seconds` is their own time, not that of a clock on the wall."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cost: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(**{name: value + getattr(other, name) for name, value in vars(self).items()})
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "tokens": self.tokens}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        return cls(**{name: value for name, value in data.items() if name != "tokens"})
+
+
+CostOf = Callable[[str], Cost]
+"""What the model calls of a run (or of an evolution: its id) have used so far."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fixed:
+    """A recaller that gives one block, made beforehand."""
+
+    name: str
+    block: Block | None
+
+    async def recall(self, task: Task, *, run_id: str) -> Block | None:
+        return self.block
+
+
+class Gate(Protocol):
+    """Decides which proposed changes take effect."""
+
+    async def decide(self, changes: Sequence[Change], *, key: str) -> dict[str, Verdict]:
+        """A verdict for each change.
+
+        Args:
+            changes: proposals against the current versions, of one target or several.
+            key: names this decision; asked again with the same key, the gate repeats its verdicts and tests nothing.
+
+        Returns:
+            verdicts by change id.
+        """
+        ...
+
+
+class OpenGate:
+    """Accepts everything: `mode="off"`, and what a system without a gate does."""
+
+    async def decide(self, changes: Sequence[Change], *, key: str) -> dict[str, Verdict]:
+        return {change.id: Verdict(decision="accept", reason="not tested: the gate is off") for change in changes}
