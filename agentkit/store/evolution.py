@@ -1,1 +1,72 @@
-"""Tables of evolution."""
+"""Tables of evolution: cached trials, tests of the gate, and the progress of runs of `evolve`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from sqlalchemy import String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from agentkit.store.base import Base, now
+
+
+class TrialRow(Base):
+    """One answer to a held-out task with known context; found again by its key, so that it is never paid for twice."""
+
+    __tablename__ = "trials"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """SHA-256 over the task, the texts of its context blocks, the agent's fingerprint and the seed."""
+    task_id: Mapped[str] = mapped_column(String(200))
+    run_id: Mapped[str] = mapped_column(String(64))
+    answer: Mapped[str | None] = mapped_column(Text)
+    judged: Mapped[float | None]
+    cost: Mapped[dict[str, Any]]
+    details: Mapped[dict[str, Any]]
+    created_at: Mapped[dt.datetime] = mapped_column(default=now)
+
+
+class GateTestRow(Base):
+    """One test of the gate, with its evidence; counting the rows of a hold-out tells how often it was used."""
+
+    __tablename__ = "gate_tests"
+
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    evolution: Mapped[str] = mapped_column(String(64), index=True)
+    number: Mapped[int]
+    """Its place among the tests of this evolution, from 1."""
+    holdout: Mapped[str] = mapped_column(String(64), index=True)
+    changes: Mapped[list[Any]]
+    level: Mapped[float]
+    outcome: Mapped[str] = mapped_column(String(16))
+    evidence: Mapped[dict[str, Any]]
+    created_at: Mapped[dt.datetime] = mapped_column(default=now)
+
+
+class EvolutionRow(Base):
+    """One run of `evolve`, found again by a hash of its configuration."""
+
+    __tablename__ = "evolutions"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    config: Mapped[dict[str, Any]]
+    start: Mapped[dict[str, Any]]
+    """The version of each target when it began."""
+    status: Mapped[str] = mapped_column(String(16))
+    """running · done"""
+    result: Mapped[dict[str, Any] | None]
+    created_at: Mapped[dt.datetime] = mapped_column(default=now)
+    updated_at: Mapped[dt.datetime] = mapped_column(default=now)
+
+
+class EvolutionStepRow(Base):
+    """A finished step of an evolution: a batch that was learned from, or a validation."""
+
+    __tablename__ = "evolution_steps"
+
+    evolution: Mapped[str] = mapped_column(String(64), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    data: Mapped[dict[str, Any]]
+    created_at: Mapped[dt.datetime] = mapped_column(default=now)

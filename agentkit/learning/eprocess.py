@@ -1,0 +1,138 @@
+"""Sequential tests that may stop at any moment: e-processes by betting.
+
+A gambler who bets against a hypothesis can't expect to win where it is true; so where the gambler's capital has ever
+reached 1/α, the hypothesis is rejected at level α, however often one looked and whenever one stopped (Ville's
+inequality; Waudby-Smith & Ramdas, "Estimating means of bounded random variables by betting", JRSS-B 2024).
+The capital may be carried on with later data, which is how a quarantined change waits for more evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+_STAKES = ((0.9, 0.40), (0.7, 0.20), (0.5, 0.16), (0.3, 0.12), (0.15, 0.08), (0.06, 0.04))
+"""Shares of the capital bet on each pair, and how it is divided between them. A mixture is itself an e-process.
+High stakes suit changes that help and never harm (six wins in a row decide at 5 %), low ones mixed outcomes."""
+
+
+class Betting:
+    """An e-process against "the mean of x is at most `mean`" for values x in [-1, 1].
+
+    Args:
+        mean: the hypothesis' bound, in (-1, 1).
+    """
+
+    def __init__(self, mean: float = 0.0) -> None:
+        self.mean = mean
+        self._parts = [weight for _, weight in _STAKES]
+
+    @property
+    def capital(self) -> float:
+        """The evidence against the hypothesis so far; at most 1 in expectation where it holds."""
+        return sum(self._parts)
+
+    def add(self, x: float) -> float:
+        """Bet on one value, which must lie in [-1, 1]."""
+        scale = (x - self.mean) / (1 + self.mean)  # at least -1, so that no stake below 1 can ruin the gambler
+        self._parts = [part * (1 + stake * scale) for part, (stake, _) in zip(self._parts, _STAKES, strict=True)]
+        return self.capital
+
+
+Outcome = Literal["better", "worse", "useless", "open"]
+
+
+@dataclass(kw_only=True)
+class PairedTest:
+    """With against without, pair by pair, until the evidence decides.
+
+    Attributes:
+        level: chance of calling a change better that is not.
+        min_effect: a mean gain below this is useless.
+        stop_level: chance of giving up a change that is worth `min_effect` (or calling one harmful that isn't).
+        differences: score with minus score without, in the order seen.
+    """
+
+    level: float = 0.05
+    min_effect: float = 0.03
+    stop_level: float = 0.1
+    differences: list[float] = field(default_factory=list)
+    best: float = 1.0
+    outcome: Outcome = "open"
+
+    def __post_init__(self) -> None:
+        self._gain, self._harm, self._small = Betting(0.0), Betting(0.0), Betting(-self.min_effect)
+        known, self.differences = self.differences, []
+        for difference in known:
+            self.add(difference)
+
+    def add(self, difference: float) -> Outcome:
+        """Take one pair; once the outcome is known it stays."""
+        self.differences.append(difference)
+        self.best = max(self.best, self._gain.add(difference))
+        harm, small = self._harm.add(-difference), self._small.add(-difference)
+        if self.outcome == "open":
+            if self._gain.capital >= 1 / self.level:
+                self.outcome = "better"
+            elif harm >= 1 / self.stop_level:
+                self.outcome = "worse"
+            elif small >= 1 / self.stop_level:
+                self.outcome = "useless"
+        return self.outcome
+
+    def hopeless(self, remaining: int) -> bool:
+        """Whether not even wins on all the remaining pairs could decide for the change."""
+        probe = Betting(0.0)
+        probe._parts = list(self._gain._parts)
+        return all(probe.add(1.0) < 1 / self.level for _ in range(remaining)) if remaining else True
+
+    def to_json(self) -> dict[str, Any]:
+        """The evidence of a verdict: counts, test, interval."""
+        wins, losses = sum(d > 0 for d in self.differences), sum(d < 0 for d in self.differences)
+        low, high = mean_interval(self.differences)
+        return {
+            "test": "paired betting e-process",
+            "pairs": len(self.differences),
+            "wins": wins,
+            "losses": losses,
+            "ties": len(self.differences) - wins - losses,
+            "mean": sum(self.differences) / max(1, len(self.differences)),
+            "interval": [low, high],
+            "e_value": round(self._gain.capital, 4),
+            "e_harm": round(self._harm.capital, 4),
+            "threshold": round(1 / self.level, 2),
+            "outcome": self.outcome,
+        }
+
+    @classmethod
+    def of(cls, differences: Iterable[float], **options: Any) -> Self:
+        return cls(differences=list(differences), **options)
+
+
+def mean_interval(values: Sequence[float], *, level: float = 0.05) -> tuple[float, float]:
+    """A confidence interval for the mean of values in [-1, 1] that holds at whatever moment one stopped.
+
+    It inverts `Betting` on a grid of means, each side at level / 2.
+    """
+    if not values:
+        return -1.0, 1.0
+    low, high = _lower(values, level / 2), -_lower([-x for x in values], level / 2)
+    return (low, high) if low <= high else (high, low)
+
+
+def _lower(values: Sequence[float], level: float) -> float:
+    """The smallest mean not rejected by betting that the true one is larger."""
+    lowest, highest = -0.999, 0.999
+    for _ in range(12):  # capital falls as the hypothesised mean rises, so bisection finds the border
+        middle = (lowest + highest) / 2
+        if _peak(values, middle) >= 1 / level:
+            lowest = middle
+        else:
+            highest = middle
+    return round(lowest, 3) if lowest > -0.999 else -1.0
+
+
+def _peak(values: Sequence[float], mean: float) -> float:
+    bet = Betting(mean)
+    return max(bet.add(x) for x in values)
