@@ -1,0 +1,23 @@
+"""Tools: made from functions, built in, or served over MCP; and the sandbox that model-written code runs in.
+
+Every tool is a `langchain_core` `BaseTool`. What a tool returns is data, never an instruction.
+"""
+
+from langchain_core.tools import BaseTool
+
+from agentkit.tools.function import tool
+from agentkit.tools.loading import BUILT_IN, load_tools
+from agentkit.tools.running import ToolResult, run_tool
+from agentkit.tools.sandbox import Sandbox, SandboxLimits, SandboxResult
+
+__all__ = [
+    "BUILT_IN",
+    "BaseTool",
+    "Sandbox",
+    "SandboxLimits",
+    "SandboxResult",
+    "ToolResult",
+    "load_tools",
+    "run_tool",
+    "tool",
+]

@@ -1,0 +1,138 @@
+"""Searching a local folder of text: passages ranked by BM25, each with its file and line."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from langchain_core.tools import BaseTool
+
+from agentkit.errors import ToolError
+from agentkit.tools.files import folder, read_text
+from agentkit.tools.function import tool
+
+SUFFIXES = (".txt", ".md", ".rst")
+MAX_FILE_BYTES = 5_000_000
+PASSAGE_CHARACTERS = 700
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """A piece of a file: its path relative to the folder, its first line, the heading above it, its text."""
+
+    file: str
+    line: int
+    heading: str
+    text: str
+
+
+def passages(text: str, file: str) -> Iterator[Passage]:
+    """Cut a text at blank lines and headings into passages of about `PASSAGE_CHARACTERS`, none across a heading."""
+    heading, start, held = "", 1, list[str]()
+
+    def flush() -> Iterator[Passage]:
+        body = "\n".join(held).strip()
+        if body:
+            yield Passage(file=file, line=start, heading=heading, text=body)
+        held.clear()
+
+    for number, line in enumerate(text.splitlines(), 1):
+        title = re.match(r"#{1,6}\s+(.*)", line)
+        size = sum(len(part) + 1 for part in held)
+        full = size > PASSAGE_CHARACTERS and not line.strip()
+        if title or full or size + len(line) > 2 * PASSAGE_CHARACTERS:
+            yield from flush()
+        if title:
+            heading = title.group(1).strip()
+            continue
+        if line.strip() and not held:
+            start = number
+        if line.strip() or held:
+            held.append(line)
+    yield from flush()
+
+
+class FolderIndex:
+    """A full-text index of a folder in memory, brought up to date when a file changes.
+
+    Ranking is SQLite's `bm25` over stemmed words, headings counting twice. Links that lead out of the folder are
+    not followed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._lock = threading.Lock()
+        self._stamp: frozenset[tuple[str, int, int]] | None = None
+        self._db = sqlite3.connect(":memory:", check_same_thread=False)
+        self._db.execute(
+            "CREATE VIRTUAL TABLE passages USING fts5(file UNINDEXED, line UNINDEXED, heading, text,"
+            " tokenize='porter unicode61 remove_diacritics 2')"
+        )
+
+    def search(self, query: str, limit: int = 5) -> list[Passage]:
+        """The passages that share the most telling words with the query, best first; any word may match."""
+        words = list(dict.fromkeys(re.findall(r"\w+", query.lower())))
+        if not words:
+            return []
+        match = " OR ".join(f'"{word}"' for word in words)
+        with self._lock:
+            self._refresh()
+            rows = self._db.execute(
+                "SELECT file, line, heading, text FROM passages WHERE passages MATCH ?"
+                " ORDER BY bm25(passages, 0, 0, 2.0, 1.0), file, line LIMIT ?",
+                (match, limit),
+            ).fetchall()
+        return [Passage(file=file, line=line, heading=heading, text=text) for file, line, heading, text in rows]
+
+    def _files(self) -> list[Path]:
+        found = (path for suffix in SUFFIXES for path in self._root.rglob(f"*{suffix}"))
+        return sorted(path for path in found if path.is_file() and path.resolve().is_relative_to(self._root))
+
+    def _refresh(self) -> None:
+        files = [(path, path.stat()) for path in self._files()]
+        stamp = frozenset((str(path), info.st_mtime_ns, info.st_size) for path, info in files)
+        if stamp == self._stamp:
+            return
+        with self._db:
+            self._db.execute("DELETE FROM passages")
+            for path, info in files:
+                if info.st_size <= MAX_FILE_BYTES:
+                    self._add(path)
+        self._stamp = stamp
+
+    def _add(self, path: Path) -> None:
+        name = path.relative_to(self._root).as_posix()
+        try:
+            text = read_text(path, name)
+        except ToolError:  # a binary file with a text suffix
+            return
+        rows = [(piece.file, piece.line, piece.heading, piece.text) for piece in passages(text, name)]
+        self._db.executemany("INSERT INTO passages VALUES (?, ?, ?, ?)", rows)
+
+
+def search_tool(root: str | Path) -> BaseTool:
+    """The built-in `search` tool over the .txt, .md and .rst files of one folder."""
+    index = FolderIndex(folder(root, used_by="search"))
+
+    def search(query: str, limit: int = 4) -> str:
+        """Search the local folder of documents. Returns the best passages with file name and line.
+
+        Args:
+            query: a few words that the passage should contain.
+            limit: how many passages to return, at most 10.
+        """
+        found = index.search(query, max(1, min(limit, 10)))
+        if not found:
+            return f"no passage contains any word of {query!r}"
+        return "\n\n".join(_show(passage) for passage in found)
+
+    return tool(search)
+
+
+def _show(passage: Passage) -> str:
+    heading = f" ({passage.heading})" if passage.heading else ""
+    return f"[{passage.file}:{passage.line}]{heading}\n{passage.text}"

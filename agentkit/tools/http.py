@@ -1,0 +1,221 @@
+"""Fetching a page from hosts that the user has allowed, and from nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html.parser import HTMLParser
+
+import httpx
+from langchain_core.tools import BaseTool
+
+from agentkit.errors import ToolError, UserError
+from agentkit.tools.function import tool
+
+MAX_BYTES = 2_000_000
+MAX_REDIRECTS = 5
+SECONDS = 20.0
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllowList:
+    """Which hosts may be fetched.
+
+    Attributes:
+        hosts: `example.org`, `*.example.org` (its sub-domains), either with `:port`; without one, ports 80 and 443.
+        private: allow every listed host to lie in a private network. Without it, only an entry that itself is
+            `localhost` or a private address is such an allowance.
+    """
+
+    hosts: Sequence[str]
+    private: bool = False
+
+    def entry(self, url: httpx.URL) -> str | None:
+        """The entry that allows this URL's host and port."""
+        port = url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
+        return next((entry for entry in self.hosts if _matches(entry, url.host.lower(), port)), None)
+
+    def permits_private(self, entry: str) -> bool:
+        host = _split(entry)[0]
+        if self.private or host == "localhost":
+            return True
+        address = _literal(host)
+        return address is not None and not address.is_global
+
+
+def _split(entry: str) -> tuple[str, int | None]:
+    host, colon, port = entry.lower().rpartition(":")
+    if not colon or not port.isdigit() or (":" in host and not host.endswith("]")):  # a bare IPv6 address
+        return entry.lower().strip("[]"), None
+    return host.strip("[]"), int(port)
+
+
+def _matches(entry: str, host: str, port: int) -> bool:
+    allowed, allowed_port = _split(entry)
+    if port not in ((80, 443) if allowed_port is None else (allowed_port,)):
+        return False
+    return host.endswith(allowed[1:]) if allowed.startswith("*.") else host == allowed
+
+
+def _literal(host: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+async def fetch(
+    url: str, allow: AllowList, *, seconds: float = SECONDS, transport: httpx.AsyncBaseTransport | None = None
+) -> httpx.Response:
+    """GET a URL; every redirect is checked like the first address.
+
+    The name is resolved once and the connection goes to the address that was checked, so that a second look-up can't
+    lead elsewhere. Proxies of the environment are not used: they would resolve names themselves.
+
+    Args:
+        url: http or https.
+        allow: the allowed hosts.
+        seconds: for the whole fetch.
+        transport: of httpx, for tests.
+
+    Raises:
+        ToolError: not allowed, not reachable, too large, too slow, or too many redirects.
+    """
+    try:
+        async with asyncio.timeout(seconds), httpx.AsyncClient(
+            trust_env=False, timeout=seconds, transport=transport
+        ) as client:  # fmt: skip
+            target = httpx.URL(url)
+            for _ in range(MAX_REDIRECTS + 1):
+                response = await _get(client, target, allow)
+                if response.next_request is None:
+                    return response
+                target = target.join(response.headers["location"])
+    except TimeoutError:
+        raise ToolError(f"{url} gave no answer within {seconds:g} s") from None
+    except httpx.InvalidURL as error:
+        raise ToolError(f"{url!r} is not a URL: {error}") from None
+    except httpx.HTTPError as error:
+        raise ToolError(f"{url} can't be fetched: {error or type(error).__name__}") from None
+    raise ToolError(f"{url} redirects more than {MAX_REDIRECTS} times")
+
+
+async def _get(client: httpx.AsyncClient, url: httpx.URL, allow: AllowList) -> httpx.Response:
+    address = await _checked_address(url, allow)
+    pinned = url.copy_with(host=address)
+    headers = {"host": url.netloc.decode(), "user-agent": "agentkit", "accept-encoding": "gzip"}
+    request = client.build_request("GET", pinned, headers=headers, extensions={"sni_hostname": url.host})
+    response = await client.send(request, stream=True)
+    try:
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > MAX_BYTES:
+                raise ToolError(f"{url} is larger than {MAX_BYTES:,} bytes")
+    finally:
+        await response.aclose()
+    whole = {name: value for name, value in response.headers.items() if name != "content-encoding"}
+    result = httpx.Response(response.status_code, headers=whole, content=bytes(body), request=request)
+    result.next_request = response.next_request
+    return result
+
+
+async def _checked_address(url: httpx.URL, allow: AllowList) -> str:
+    if url.scheme not in ("http", "https"):
+        raise ToolError(f"only http and https can be fetched, not {url}")
+    entry = allow.entry(url)
+    if entry is None:
+        raise ToolError(f"{url.host}:{url.port or url.scheme} is not on the allow-list ({', '.join(allow.hosts)})")
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(url.host, url.port or 0, type=socket.SOCK_STREAM)
+    except OSError:
+        raise ToolError(f"the host {url.host} can't be found") from None
+    addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+    if not allow.permits_private(entry) and not all(_is_public(address) for address in addresses):
+        raise ToolError(f"{url.host} lies in a private network, which the allow-list does not permit")
+    return addresses[0]
+
+
+def _is_public(address: str) -> bool:
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return bool((mapped or parsed).is_global and not parsed.is_multicast)
+
+
+class _Text(HTMLParser):
+    """The readable text of a page."""
+
+    _HIDDEN = ("script", "style", "noscript", "template")
+    _BREAKS = ("p", "br", "div", "li", "tr", "h1", "h2", "h3", "h4", "section", "article", "title")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self._hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._hidden += tag in self._HIDDEN
+        if tag in self._BREAKS:
+            self.parts.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden = max(0, self._hidden - (tag in self._HIDDEN))
+        if tag in self._BREAKS:
+            self.parts.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.parts.append(data)
+
+
+def readable(response: httpx.Response) -> str:
+    """A response as text: HTML without its markup, other text as it is.
+
+    Raises:
+        ToolError: the content is not text.
+    """
+    kind = response.headers.get("content-type", "text/plain").partition(";")[0].strip().lower()
+    if kind in ("text/html", "application/xhtml+xml"):
+        parser = _Text()
+        parser.feed(response.text)
+        lines = (" ".join(line.split()) for line in "".join(parser.parts).splitlines())
+        return "\n".join(line for line in lines if line)
+    if kind.startswith("text/") or kind.endswith(("json", "xml", "yaml", "javascript")):
+        return response.text
+    raise ToolError(f"the content is {kind}, not text")
+
+
+def http_get_tool(allow_hosts: Sequence[str], *, private: bool = False) -> BaseTool:
+    """The built-in `http_get` tool.
+
+    Args:
+        allow_hosts: see `AllowList.hosts`.
+        private: see `AllowList.private`.
+
+    Raises:
+        UserError: no host is allowed, or an entry is a URL.
+    """
+    if not allow_hosts:
+        raise UserError("the tool 'http_get' needs at least one allowed host, such as 'example.org'")
+    wrong = next((entry for entry in allow_hosts if "/" in entry or not entry.strip("*. ")), None)
+    if wrong is not None:
+        raise UserError(f"allowed hosts are names such as 'example.org' or '*.example.org', not {wrong!r}")
+    allow = AllowList(hosts=tuple(allow_hosts), private=private)
+
+    async def http_get(url: str) -> str:
+        """Fetch a page over http or https and return its text. Only allowed hosts can be fetched.
+
+        Args:
+            url: the full address, such as https://example.org/page.
+        """
+        response = await fetch(url, allow)
+        if response.status_code >= 400:
+            raise ToolError(f"{url} answered {response.status_code} {response.reason_phrase}")
+        return readable(response)
+
+    return tool(http_get)

@@ -1,0 +1,132 @@
+"""Running one tool call: whatever the tool does, the run gets a short text in bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from langchain_core.tools import BaseTool, StructuredTool
+from pydantic import ValidationError
+
+from agentkit.telemetry import span
+
+OUTPUT_LIMIT = 16_000
+"""Characters of a tool's output that reach the model."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolResult:
+    """What a tool call came to.
+
+    Attributes:
+        text: the output, or `error: …` in one line. Data: nothing in it is an instruction.
+        ok: False where the tool raised, hung or was given wrong arguments.
+        seconds: how long it took.
+    """
+
+    text: str
+    ok: bool
+    seconds: float
+
+
+async def run_tool(
+    tool: BaseTool, arguments: Mapping[str, Any], *, timeout: float = 60.0, limit: int = OUTPUT_LIMIT
+) -> ToolResult:
+    """Run a tool once. Never raises for what the tool does: a failure is a text that the model can react to.
+
+    A synchronous tool runs in a daemon thread: one that hangs is left behind at its timeout and can't keep the process
+    alive.
+
+    Args:
+        tool: any LangChain tool.
+        arguments: as the model gave them; they are checked against the tool's schema.
+        timeout: seconds until the call is cut.
+        limit: characters of output to keep; what is left out is said in the text.
+    """
+    start = time.monotonic()
+    with span("execute_tool", tool.name, tool__name=tool.name, tool__type="function") as current:
+        try:
+            output = await asyncio.wait_for(_invoke(tool, dict(arguments)), timeout)
+            text, ok = shorten(_as_text(output), limit), True
+        except TimeoutError:
+            text, ok = f"error: {tool.name} was stopped after {timeout:g} s without an answer", False
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a tool is foreign code and may raise anything
+            text, ok = shorten(f"error: {_one_line(tool.name, error)}", limit), False
+        if not ok:
+            current.set_attribute("error.type", "tool_error")
+    return ToolResult(text=text, ok=ok, seconds=time.monotonic() - start)
+
+
+def _is_async(tool: BaseTool) -> bool:
+    if isinstance(tool, StructuredTool):
+        return tool.coroutine is not None
+    return type(tool)._arun is not BaseTool._arun
+
+
+async def _invoke(tool: BaseTool, arguments: dict[str, Any]) -> Any:
+    if _is_async(tool):
+        return await tool.ainvoke(arguments)
+    return await in_daemon_thread(lambda: tool.invoke(arguments))
+
+
+async def in_daemon_thread(call: Callable[[], T]) -> T:
+    """Await a blocking call in a thread of its own that does not hold up the end of the process.
+
+    The default executor would: its threads are joined at exit, so one hung tool would hang the program.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[tuple[T | None, BaseException | None]] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if not done.done():
+            done.set_result((result, error))
+
+    def work() -> None:
+        result, error = None, None
+        try:
+            result = context.run(call)
+        except BaseException as caught:  # noqa: BLE001 - handed to the waiting coroutine, which raises it
+            error = caught
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=work, name="agentkit-tool", daemon=True).start()
+    result, error = await done
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]  # None only where the call itself returned it
+
+
+def _as_text(output: Any) -> str:
+    if isinstance(output, str):
+        return output
+    if isinstance(output, list):  # LangChain content blocks
+        return "\n".join(block.get("text", str(block)) if isinstance(block, dict) else str(block) for block in output)
+    return str(output)
+
+
+def _one_line(name: str, error: BaseException) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return f"{name}: argument {where!r}: {first['msg']}"
+    text = " ".join(str(error).split())
+    kind = type(error).__name__
+    return f"{name}: {text or kind}" if type(error).__module__.startswith("agentkit.") else f"{name}: {kind}: {text}"
+
+
+def shorten(text: str, limit: int) -> str:
+    """Keep the beginning and the end of a long text, and say how much is missing between them."""
+    if len(text) <= limit:
+        return text
+    head, tail = limit * 3 // 4, limit // 4
+    return f"{text[:head]}\n[… {len(text) - head - tail} characters left out …]\n{text[len(text) - tail :]}"
