@@ -50,6 +50,14 @@ class Evolvable(Protocol):
         """
         ...
 
+    def without(self, change: Change) -> Recaller:
+        """What a run would be given had this applied change never been made; nothing is written.
+
+        Raises:
+            Conflict: a later change builds on it.
+        """
+        ...
+
     def scope(self, change: Change) -> frozenset[str]:
         """What the change touches. Changes of one target whose scopes overlap are never tested as one group."""
         ...

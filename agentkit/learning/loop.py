@@ -1,0 +1,433 @@
+"""The loops: learn from tasks offline in epochs, or online as they come, and prove what was gained.
+
+One batch: its tasks are run concurrently with everything frozen; then each episode is learned from, in order; then the
+proposals go through the gate; then the accepted ones are applied. Learning is sequential and its ids are derived from
+the evolution's own, so no result depends on how many rollouts run at once. Every batch leaves two rows in the store,
+"learned" and "settled", and everything between them is idempotent, so that a killed evolution goes on exactly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from agentkit.errors import Conflict, RunError, UserError
+from agentkit.learning.evolving import Cost, CostOf, Evolvable, Gate, OpenGate, Rollout
+from agentkit.learning.gate import AskWhen, GateMode, GatePolicy, StrictGate, disjoint_groups
+from agentkit.learning.holdout import Holdout, split
+from agentkit.learning.ledger import Change, Ledger, Verdict, digest
+from agentkit.learning.probation import ProbationGate, ProbationPolicy, Watch
+from agentkit.learning.progress import Progress
+from agentkit.learning.trials import Trial, Trials, hide
+from agentkit.recall import CallModel, Episode, Learner, Learnt, OnEvent, Recaller
+from agentkit.store import Store
+from agentkit.tasks import Labels, Task
+
+CallFor = Callable[[str], CallModel]
+"""The model call of a run's learners, journalled under the run's id."""
+
+
+@runtime_checkable
+class BatchLearner(Protocol):
+    """A learner that takes the episodes of a batch together, in one curation."""
+
+    async def learn_batch(self, episodes: Sequence[Episode], *, key: str, call: CallModel) -> Learnt: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a whole evolution may use before it stops learning; None lifts a limit."""
+
+    calls: int | None = None
+    tokens: int | None = None
+    cost: float | None = None
+    seconds: float | None = None
+
+    def reached(self, used: Cost, seconds: float) -> str | None:
+        """The first limit that is used up."""
+        now = {"calls": used.calls, "tokens": used.tokens, "cost": used.cost, "seconds": seconds}
+        return next((name for name, limit in asdict(self).items() if limit is not None and now[name] >= limit), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvolveConfig:
+    """How an evolution goes. Its hash is the evolution's id: the same again goes on with, or returns, the same one.
+
+    Attributes:
+        name: tells evolutions apart that are otherwise the same.
+        epochs: passes over the training tasks (1 online).
+        batch: tasks run with the same frozen context before learning; not the same as concurrency.
+        online: score each batch before learning from it, and don't choose a version at the end.
+        mode: of the gate; None is "strict" offline and "probation" online.
+        labels: "gold" shows learners the target, "check" only whether an answer was right, "none" nothing.
+        seed: orders the tasks and splits the validation tasks.
+        validate_every: batches between validations; 0 validates after each epoch.
+        selection: share of the validation tasks kept from the gate for choosing the final version.
+        patience: epochs without an accepted change before it stops early; 0 never stops early.
+    """
+
+    name: str = ""
+    epochs: int = 1
+    batch: int = 8
+    online: bool = False
+    mode: GateMode | None = None
+    labels: Labels = "gold"
+    seed: int = 0
+    validate_every: int = 0
+    selection: float = 0.3
+    patience: int = 1
+    limits: Limits = field(default_factory=Limits)
+    gate: GatePolicy = field(default_factory=GatePolicy)
+    probation: ProbationPolicy = field(default_factory=ProbationPolicy)
+
+    @property
+    def gate_mode(self) -> GateMode:
+        return self.mode or ("probation" if self.online else "strict")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A state that may be chosen: the version of each target, and its score on the selection tasks."""
+
+    step: int
+    versions: dict[str, int]
+    score: float | None
+    scores: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evolved:
+    """What an evolution came to.
+
+    Attributes:
+        status: "done", or why learning ended early: "budget: tokens", "converged".
+        start, chosen: version of each target before, and of the choice.
+        candidates: every state that was validated, the start first.
+        batches: the learning curve: one record a batch, with scores before learning, proposals, verdicts, usage.
+        verdicts: every verdict, by change id, in order.
+        usage: of rollouts, learning and the gate together.
+    """
+
+    id: str
+    status: str
+    start: dict[str, int]
+    chosen: dict[str, int]
+    candidates: tuple[Candidate, ...]
+    batches: tuple[dict[str, Any], ...]
+    verdicts: dict[str, dict[str, Any]]
+    usage: Cost
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "usage": self.usage.to_json()}
+
+
+class Evolution:
+    """One run of `evolve`.
+
+    Args:
+        rollout: runs a task with fixed context.
+        evolvables: what evolves, in the order in which their blocks stand in the prompt.
+        learners: take episodes and propose changes (or write cases).
+        trials: runs and remembers validation answers; also knows the labels and how to score.
+        call_for: model calls for learners.
+        train: tasks to learn from.
+        val: tasks for the gate and for choosing a version; none of them may be in `train`.
+        probes: frozen tasks that no change may make worse.
+        on_event: sees progress.
+        cost_of: what a run's model calls used, its learners' calls included.
+        ask_when: changes that a person must release even though they passed the gate.
+    """
+
+    def __init__(
+        self,
+        *,
+        rollout: Rollout,
+        evolvables: Sequence[Evolvable],
+        learners: Sequence[Learner],
+        trials: Trials,
+        call_for: CallFor,
+        train: Sequence[Task],
+        val: Sequence[Task] = (),
+        probes: Sequence[Task] = (),
+        config: EvolveConfig | None = None,
+        on_event: OnEvent = lambda name, data: None,
+        cost_of: CostOf | None = None,
+        ask_when: AskWhen = lambda change: None,
+    ) -> None:
+        self.rollout, self.evolvables, self.learners = rollout, list(evolvables), list(learners)
+        self.trials, self.call_for, self.config = trials, call_for, config or EvolveConfig()
+        self.train, self.val, self.probes = list(train), list(val), list(probes)
+        self.on_event, self.cost_of = on_event, cost_of or trials.cost_of
+        self.store: Store = trials.store
+        self.ledger = Ledger(self.store)
+        self._check_tasks()
+        self.id = self._identity()
+        self.selection, held_out = split(self.val, self.config.selection, seed=self.config.seed)
+        self.holdout = Holdout(held_out)
+        self.gate = self._gate(ask_when)
+        self.progress = Progress(self.store, self.id, self._description())
+        self.usage = Cost()
+        self._by_target = {evolvable.target: evolvable for evolvable in self.evolvables}
+        self._records: list[dict[str, Any]] = []
+        self._verdicts: dict[str, dict[str, Any]] = {}
+        self._candidates: list[Candidate] = []
+        self._started = time.monotonic()
+
+    async def run(self) -> Evolved:
+        """Learn, choose a version, and make it the current one.
+
+        Raises:
+            RunError: something broke off for good; called again with the same configuration it goes on.
+        """
+        start = self.progress.begin({item.target: item.version() for item in self.evolvables})
+        versions = dict(start)
+        await self._validate(versions)
+        status = "done"
+        for epoch in range(1 if self.config.online else self.config.epochs):
+            versions, ended = await self._epoch(epoch, versions)
+            if ended:
+                status = ended
+                break
+        if self._candidates and self._candidates[-1].versions != versions:
+            await self._validate(versions)
+        chosen = self._choose(versions)
+        evolved = Evolved(
+            id=self.id,
+            status=status,
+            start=start,
+            chosen=chosen,
+            candidates=tuple(self._candidates),
+            batches=tuple(self._records),
+            verdicts=self._verdicts,
+            usage=self.usage,
+        )
+        self.progress.finish(evolved.to_json())
+        self.on_event("evolved", {"status": status, "chosen": chosen})
+        return evolved
+
+    async def _epoch(self, epoch: int, versions: dict[str, int]) -> tuple[dict[str, int], str | None]:
+        """One pass over the training tasks; returns the versions after it and why learning must end, if it must."""
+        config, before = self.config, dict(versions)
+        batches = self._batches(epoch)
+        for index, tasks in enumerate(batches):
+            limit = config.limits.reached(self.usage, time.monotonic() - self._started)
+            if limit:
+                return versions, f"budget: {limit}"
+            versions = await self._batch(epoch, index, tasks, versions)
+            self._tell(epoch, index, len(batches))
+            if config.validate_every and (index + 1) % config.validate_every == 0 and index + 1 < len(batches):
+                await self._validate(versions)
+        if not config.online:
+            await self._validate(versions)
+        stale = config.patience and epoch + 1 >= config.patience and before == versions
+        return versions, "converged" if stale and epoch + 1 < config.epochs else None
+
+    async def _batch(self, epoch: int, index: int, tasks: Sequence[Task], versions: dict[str, int]) -> dict[str, int]:
+        name = f"{self.id}-e{epoch}-b{index}"
+        learned = self.progress.recorded("learned")
+        if learned is None:
+            learned = self.progress.record("learned", await self._learn(name, tasks, versions))
+        settled = self.progress.recorded("settled")
+        if settled is None:
+            settled = self.progress.record("settled", await self._settle(name, tasks, learned["proposals"]))
+        self.usage += Cost.from_json(learned["usage"]) + Cost.from_json(settled["usage"])
+        self._verdicts |= settled["verdicts"]
+        self._records.append({"epoch": epoch, "batch": index, **learned, **settled, "usage": self.usage.to_json()})
+        return dict(settled["versions"])
+
+    async def _learn(self, name: str, tasks: Sequence[Task], versions: dict[str, int]) -> dict[str, Any]:
+        """Run the batch, then learn from its episodes in order."""
+        recallers = [item.at(versions[item.target]) for item in self.evolvables]
+        async with asyncio.TaskGroup() as group:
+            runs = [
+                group.create_task(self._episode(task, recallers, f"{name}-{number}"))
+                for number, task in enumerate(tasks)
+            ]
+        episodes = [run.result() for run in runs]
+        good = [episode for episode in episodes if isinstance(episode, Episode)]
+        ids: list[str] = []
+        notes: list[dict[str, Any]] = []
+        for learner in self.learners:
+            for key, learnt in await self._teach(learner, good, name):
+                ids += [change for change in learnt.changes if change not in ids]
+                notes.append({"learner": learner.name, "key": key, "status": learnt.status, "note": learnt.note})
+        proposals = [id for id in ids if self._open(self.ledger.get(id))]
+        scores = [self._truth(task, episode) for task, episode in zip(tasks, episodes, strict=True)]
+        runs_used = [f"{name}-{number}" for number in range(len(tasks))]
+        usage = sum((self.cost_of(run_id) for run_id in [*runs_used, name]), Cost())
+        return {
+            "tasks": [task.id for task in tasks],
+            "scores": scores,
+            "failed": [str(episode) for episode in episodes if not isinstance(episode, Episode)],
+            "categories": [str(task.metadata.get("category", "")) for task in tasks],
+            "proposals": proposals,
+            "notes": notes,
+            "usage": usage.to_json(),
+            "at": dict(versions),
+        }
+
+    async def _episode(self, task: Task, recallers: Sequence[Recaller], key: str) -> Episode | RunError:
+        """A run, or the error that broke it off: one bad task must not end a night's work."""
+        async with self.trials.running:
+            try:
+                return await self.rollout(hide(task, self.config.labels), recallers=recallers, key=key)
+            except RunError as error:
+                return error
+
+    async def _teach(self, learner: Learner, episodes: Sequence[Episode], name: str) -> list[tuple[str, Learnt]]:
+        if isinstance(learner, BatchLearner):
+            lessons = [(name, learner.learn_batch(episodes, key=name, call=self.call_for(name)))] if episodes else []
+        else:
+            lessons = [(item.run_id, learner.learn(item, call=self.call_for(item.run_id))) for item in episodes]
+        return [(key, await _lesson(lesson)) for key, lesson in lessons]
+
+    def _open(self, change: Change) -> bool:
+        return change.target in self._by_target and change.status in ("proposed", "waiting", "quarantined")
+
+    def _truth(self, task: Task, episode: Episode | RunError) -> float | None:
+        if not isinstance(episode, Episode):
+            return 0.0
+        feedback = self.trials.check(task, episode.answer)
+        return None if feedback is None else feedback.score
+
+    async def _settle(self, name: str, tasks: Sequence[Task], proposals: Sequence[str]) -> dict[str, Any]:
+        """Send proposals through the gate and apply what passes."""
+        made = self.trials.made
+        changes = [self.ledger.get(id) for id in proposals]
+        verdicts: dict[str, Verdict] = {}
+        for number, group in enumerate(disjoint_groups(changes, self.evolvables)):
+            decided = await self.gate.decide(group, key=f"{name}/{number}")
+            for change in group:
+                verdicts[change.id] = self._carry_out(change, decided[change.id])
+        watched = await self._watch(tasks, name, verdicts)
+        used = Cost(**{key: value - getattr(made, key) for key, value in vars(self.trials.made).items()})
+        return {
+            "verdicts": {id: verdict.to_json() for id, verdict in verdicts.items()},
+            "watched": watched,
+            "versions": {item.target: item.version() for item in self.evolvables},
+            "usage": used.to_json(),
+        }
+
+    def _carry_out(self, change: Change, verdict: Verdict) -> Verdict:
+        if verdict.decision == "accept":
+            try:
+                self._by_target[change.target].apply(change, verdict)
+                return verdict
+            except Conflict as error:
+                verdict = Verdict(decision="reject", reason=f"conflict: {error}", evidence=verdict.evidence)
+        self.ledger.decide(change.id, verdict)
+        return verdict
+
+    async def _watch(self, tasks: Sequence[Task], name: str, new: dict[str, Verdict]) -> list[dict[str, Any]]:
+        """Watch changes accepted in earlier batches; those of this batch are watched from the next one on."""
+        if self.config.gate_mode != "probation":
+            return []
+        accepted = [id for id, verdict in self._verdicts.items() if verdict["decision"] == "accept" and id not in new]
+        watch = Watch(self.evolvables, self.trials, self.ledger, evolution=self.id, policy=self.config.probation)
+        return await watch.watch(tasks, accepted, key=name)
+
+    async def _validate(self, versions: dict[str, int]) -> None:
+        """Score a state on the selection tasks and remember it as a candidate."""
+        if self.config.online or not self.selection:
+            return
+        found = self.progress.recorded("validated")
+        if found is None:
+            made = self.trials.made
+            recallers = [item.at(versions[item.target]) for item in self.evolvables]
+            trials = await self.trials.many(self.selection, recallers)
+            scores = [self._known(task, trial) for task, trial in zip(self.selection, trials, strict=True)]
+            used = Cost(**{key: value - getattr(made, key) for key, value in vars(self.trials.made).items()})
+            data = {"versions": dict(versions), "scores": scores, "usage": used.to_json()}
+            found = self.progress.record("validated", data)
+        self.usage += Cost.from_json(found["usage"])
+        scores = found["scores"]
+        mean = sum(scores) / len(scores) if scores else None
+        candidate = Candidate(step=len(self._records), versions=found["versions"], score=mean, scores=tuple(scores))
+        self._candidates.append(candidate)
+        self.on_event("validated", {"versions": found["versions"], "score": mean, "tasks": len(scores)})
+
+    def _known(self, task: Task, trial: Trial) -> float:
+        score = self.trials.score(task, trial)
+        return 0.0 if score is None else score
+
+    def _choose(self, current: dict[str, int]) -> dict[str, int]:
+        """Make the best candidate current: the earliest of equals, so that the start wins where nothing was gained."""
+        if not self._candidates:
+            return dict(current)
+        best = max(self._candidates, key=lambda item: (item.score or 0.0, -item.step))
+        for item in self.evolvables:
+            version = best.versions[item.target]
+            if current[item.target] != version:
+                item.rollback(version, key=f"{self.id}:choose:{item.target}", reason="chosen on validation")
+        return dict(best.versions)
+
+    def _tell(self, epoch: int, index: int, batches: int) -> None:
+        scores = [score for record in self._records for score in record["scores"] if score is not None]
+        decisions = [verdict["decision"] for verdict in self._verdicts.values()]
+        done = len(self._records)
+        total = batches * (1 if self.config.online else self.config.epochs)
+        elapsed = time.monotonic() - self._started
+        self.on_event(
+            "batch",
+            {
+                "epoch": epoch,
+                "batch": index,
+                "done": done,
+                "total": total,
+                "accuracy": sum(scores) / len(scores) if scores else None,
+                "accepted": decisions.count("accept"),
+                "rejected": decisions.count("reject"),
+                "quarantined": decisions.count("quarantine"),
+                "tokens": self.usage.tokens,
+                "seconds_left": elapsed / done * (total - done),
+            },
+        )
+
+    def _batches(self, epoch: int) -> list[list[Task]]:
+        tasks = list(self.train)
+        if not self.config.online:  # online tasks have an order of their own
+            random.Random(f"{self.config.seed}/{epoch}").shuffle(tasks)
+        return [tasks[begin : begin + self.config.batch] for begin in range(0, len(tasks), self.config.batch)]
+
+    def _check_tasks(self) -> None:
+        if self.config.gate_mode == "strict" and not self.val:
+            raise UserError("the strict gate needs held-out tasks: give --val FILE, or choose another gate mode")
+        seen = {task.input for task in self.train}
+        both = sum(task.input in seen for task in [*self.val, *self.probes])
+        if both:
+            raise UserError(f"{both} of the held-out tasks are among the training tasks too: keep them apart")
+
+    def _gate(self, ask_when: AskWhen) -> Gate:
+        mode = self.config.gate_mode
+        if mode == "off":
+            return OpenGate()
+        if mode == "probation":
+            return ProbationGate()
+        return StrictGate(
+            self.evolvables, self.trials, self.holdout, probes=self.probes, policy=self.config.gate, evolution=self.id,
+            ask_when=ask_when,
+        )  # fmt: skip
+
+    def _description(self) -> dict[str, Any]:
+        files = {"train": self.train, "val": self.val, "probes": self.probes}
+        hashes = {
+            name: digest([hide(task, self.config.labels).model_dump() for task in tasks])[:16]
+            for name, tasks in files.items()
+        }
+        targets = [item.target for item in self.evolvables]
+        return {**asdict(self.config), "tasks": hashes, "targets": targets, "agent": self.trials.fingerprint}
+
+    def _identity(self) -> str:
+        return "ev" + digest(self._description())[:10]
+
+
+async def _lesson(lesson: Awaitable[Learnt]) -> Learnt:
+    """What was learnt; a lesson that broke off is noted, for a loop that quietly learns nothing is the usual defect."""
+    try:
+        return await lesson
+    except RunError as error:
+        return Learnt(status="nothing", note=f"failed: {error}")

@@ -1,0 +1,133 @@
+"""Probation: online, a change takes effect at once, is watched, and is withdrawn where it does harm.
+
+There is no hold-out online. Instead a share of the coming tasks is answered a second time without the change ("shadow"
+runs), and the same betting test as in the gate runs on these pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from agentkit.errors import Conflict
+from agentkit.learning.eprocess import PairedTest
+from agentkit.learning.evolving import Evolvable
+from agentkit.learning.ledger import Change, Ledger, Verdict, digest
+from agentkit.learning.trials import Trials
+from agentkit.store.evolution import GateTestRow
+from agentkit.tasks import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbationPolicy:
+    """How closely a change is watched.
+
+    Attributes:
+        share: of the coming tasks that are also answered without it.
+        pairs: after so many pairs without harm it is released.
+        at_once: changes watched at the same time, oldest first; more would cost a shadow run each.
+        harm_level: chance of withdrawing a change that does no harm.
+    """
+
+    share: float = 0.25
+    pairs: int = 60
+    at_once: int = 2
+    harm_level: float = 0.1
+
+
+class ProbationGate:
+    """Accepts at once; `watch` decides later."""
+
+    async def decide(self, changes: Sequence[Change], *, key: str) -> dict[str, Verdict]:
+        reason = "on probation: active and watched"
+        return {change.id: Verdict(decision="accept", reason=reason) for change in changes}
+
+
+class Watch:
+    """Watches the changes that an evolution accepted on probation.
+
+    Args:
+        evolvables: everything a run is given.
+        trials: runs and remembers answers.
+        evolution: whose changes are watched.
+    """
+
+    def __init__(
+        self, evolvables: Sequence[Evolvable], trials: Trials, ledger: Ledger, *, evolution: str,
+        policy: ProbationPolicy | None = None,
+    ) -> None:  # fmt: skip
+        self.evolvables = {evolvable.target: evolvable for evolvable in evolvables}
+        self.trials, self.ledger, self.evolution = trials, ledger, f"{evolution}/watch"
+        self.policy = policy or ProbationPolicy()
+
+    async def watch(self, tasks: Sequence[Task], accepted: Sequence[str], *, key: str) -> list[dict[str, Any]]:
+        """Shadow-run a share of these tasks for the changes still on probation, and withdraw what harms.
+
+        Args:
+            tasks: the tasks that came in.
+            accepted: ids of all changes accepted on probation so far, oldest first.
+            key: names this round of watching, so that a resumed run does not count it twice.
+
+        Returns:
+            one record for each change watched: its outcome and its evidence so far.
+        """
+        rounds = self._rounds()
+        done = {row["change"] for row in rounds.values() if row["outcome"] != "watching"}
+        before = {row["change"] for name, row in rounds.items() if name.startswith(f"{key}:")}
+        waiting = [id for id in accepted if id in before or id not in done]
+        records = []
+        for change_id in waiting[: self.policy.at_once]:
+            name = f"{key}:{change_id}"
+            record = rounds.get(name) or await self._look(change_id, tasks, rounds, name)
+            if record["outcome"] == "worse":
+                change = self.ledger.get(change_id)
+                self.evolvables[change.target].withdraw(change, reason="harm seen on probation")
+            records.append(record)
+        return records
+
+    def _rounds(self) -> dict[str, dict[str, Any]]:
+        query = select(GateTestRow.key, GateTestRow.evidence).where(GateTestRow.evolution == self.evolution)
+        with self.trials.store.read() as connection:
+            return {row.key: row.evidence for row in connection.execute(query.order_by(GateTestRow.number))}
+
+    async def _look(
+        self, change_id: str, tasks: Sequence[Task], rounds: dict[str, dict[str, Any]], name: str
+    ) -> dict[str, Any]:
+        change = self.ledger.get(change_id)
+        known = [d for row in rounds.values() if row["change"] == change_id for d in row["differences"]]
+        seen = sum(row["tasks"] for row in rounds.values() if row["change"] == change_id)
+        new = await self._differences(change, [task for task in tasks if self._shadowed(task)])
+        test = PairedTest.of([*known, *new], stop_level=self.policy.harm_level)
+        outcome = "worse" if test.to_json()["e_harm"] >= 1 / self.policy.harm_level else "watching"
+        if outcome == "watching" and seen + len(new) >= self.policy.pairs:
+            outcome = "released"
+        record = {**test.to_json(), "change": change_id, "outcome": outcome, "differences": new, "tasks": len(new)}
+        row = {"key": name, "evolution": self.evolution, "number": len(rounds) + 1, "holdout": "online"}
+        row |= {"changes": [change_id], "level": self.policy.harm_level, "outcome": outcome, "evidence": record}
+        store = self.trials.store
+        store.transaction(lambda connection: store.insert_new(connection, GateTestRow, [row]))
+        rounds[name] = record
+        return record
+
+    async def _differences(self, change: Change, tasks: Sequence[Task]) -> list[float]:
+        current = [evolvable.at(evolvable.version()) for evolvable in self.evolvables.values()]
+        try:
+            without = [
+                evolvable.without(change) if evolvable.target == change.target else recaller
+                for evolvable, recaller in zip(self.evolvables.values(), current, strict=True)
+            ]
+        except Conflict:
+            return []  # a later change builds on it: it can't be told apart any more
+        with_, bare = await self.trials.many(tasks, current), await self.trials.many(tasks, without)
+        scores = [
+            (self.trials.score(task, one), self.trials.score(task, two))
+            for task, one, two in zip(tasks, with_, bare, strict=True)
+        ]
+        return [high - low for high, low in scores if high is not None and low is not None]
+
+    def _shadowed(self, task: Task) -> bool:
+        """Whether a task is answered twice: drawn by its id, so that a resumed run draws the same."""
+        return int(digest([self.evolution, task.id])[:8], 16) / 0xFFFFFFFF < self.policy.share

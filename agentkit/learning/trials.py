@@ -1,0 +1,199 @@
+"""Trials: answers to held-out tasks with known context, made once and kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from agentkit.errors import RunError
+from agentkit.learning.evolving import Check, Cost, CostOf, Fixed, Rollout
+from agentkit.learning.ledger import digest
+from agentkit.recall import Block, Episode, Recaller
+from agentkit.store import Store
+from agentkit.store.evolution import TrialRow
+from agentkit.tasks import Labels, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A task answered with some context.
+
+    Attributes:
+        key: names the content: equal keys mean that nothing the model sees differs.
+        judged: the score of the run's own feedback; None where it had none.
+        details: what reports want to know besides, such as the first answer of the run.
+    """
+
+    key: str
+    task_id: str
+    run_id: str
+    answer: str | None
+    judged: float | None
+    cost: Cost
+    details: dict[str, Any]
+
+    @property
+    def failed(self) -> bool:
+        return "error" in self.details
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A task with its context blocks, ready to be run."""
+
+    task: Task
+    blocks: tuple[Block, ...]
+    key: str
+
+
+class Trials:
+    """Runs tasks with fixed context, a few at a time, and keeps what came out.
+
+    Args:
+        rollout: runs one task.
+        store: where trials are kept; equal content is found again, in this run of the program or a later one.
+        check: scores an answer by the task's target or checker.
+        labels: "none" hides targets from the rollout and from every decision.
+        fingerprint: of the agent: model, tools, prompts, settings.
+        seed: tells repeated samples apart.
+        concurrency: rollouts in flight at once; no result depends on it.
+        cost_of: what a run's model calls used.
+    """
+
+    def __init__(
+        self,
+        rollout: Rollout,
+        store: Store,
+        *,
+        check: Check,
+        labels: Labels = "gold",
+        fingerprint: str = "",
+        seed: int = 0,
+        concurrency: int = 4,
+        cost_of: CostOf | None = None,
+    ) -> None:
+        self.rollout, self.store, self.check, self.labels = rollout, store, check, labels
+        self.fingerprint, self.seed = fingerprint, seed
+        self.cost_of = cost_of or (lambda run_id: Cost())
+        self.running = asyncio.Semaphore(concurrency)
+        self.made = Cost()
+        """What trials made by this object have used; those found in the store cost nothing."""
+        self._under_way: dict[str, asyncio.Future[Trial]] = {}
+
+    async def prepare(self, task: Task, recallers: Sequence[Recaller]) -> Prepared:
+        """Recall the task's blocks, which settle what a trial is; calls no model."""
+        shown = hide(task, self.labels)
+        probe = digest([shown.id, self.fingerprint])[:24]
+        recalled = [await recaller.recall(shown, run_id=f"trial-{probe}") for recaller in recallers]
+        blocks = tuple(block for block in recalled if block is not None)
+        content = [visible(shown), [[block.kind, block.text] for block in blocks], self.fingerprint, self.seed]
+        return Prepared(task=task, blocks=blocks, key=digest([*content, self.labels]))
+
+    async def run(self, item: Prepared) -> Trial:
+        """The trial of a prepared task, from the store where it was made before."""
+        found = self._stored(item.key)
+        if found is not None:
+            return found
+        waiting = self._under_way.get(item.key)
+        if waiting is not None:
+            return await asyncio.shield(waiting)
+        future: asyncio.Future[Trial] = asyncio.get_running_loop().create_future()
+        self._under_way[item.key] = future
+        try:
+            trial = await self._make(item)
+        except BaseException as error:
+            future.set_exception(error)
+            future.exception()  # it is raised here; a waiting twin gets its own copy
+            raise
+        finally:
+            del self._under_way[item.key]
+        future.set_result(trial)
+        return trial
+
+    async def many(self, tasks: Iterable[Task], recallers: Sequence[Recaller]) -> list[Trial]:
+        """The trials of several tasks with the same recallers, in the tasks' order."""
+        prepared = [await self.prepare(task, recallers) for task in tasks]
+        return await self.run_all(prepared)
+
+    async def run_all(self, prepared: Sequence[Prepared]) -> list[Trial]:
+        async with asyncio.TaskGroup() as group:
+            made = [group.create_task(self.run(item)) for item in prepared]
+        return [task.result() for task in made]
+
+    def score(self, task: Task, trial: Trial) -> float | None:
+        """What decisions may know about a trial: without labels, only its own judge; else the target or checker."""
+        if trial.failed or self.labels == "none":
+            return trial.judged
+        feedback = self.check(task, trial.answer)
+        return trial.judged if feedback is None else feedback.score
+
+    def truth(self, task: Task, trial: Trial) -> float | None:
+        """What reports may know: the target, whatever the labels. It decides nothing. A failed run counts as wrong."""
+        if trial.failed:
+            return 0.0
+        feedback = self.check(task, trial.answer)
+        return None if feedback is None else feedback.score
+
+    async def _make(self, item: Prepared) -> Trial:
+        async with self.running:
+            fixed = [Fixed(name=block.kind, block=block) for block in item.blocks]
+            run_id = f"trial-{item.key[:40]}"
+            try:
+                episode = await self.rollout(hide(item.task, self.labels), recallers=fixed, key=run_id)
+            except RunError as error:
+                return self._failed(item, run_id, error)
+        trial = Trial(
+            key=item.key,
+            task_id=item.task.id,
+            run_id=episode.run_id,
+            answer=episode.answer,
+            judged=episode.score,
+            cost=self.cost_of(episode.run_id),
+            details=summary(episode),
+        )
+        self._keep(trial)
+        self.made += trial.cost
+        return trial
+
+    def _failed(self, item: Prepared, run_id: str, error: RunError) -> Trial:
+        """A run that broke off. It is not kept, so that it is tried again, and it proves nothing either way."""
+        cost = self.cost_of(run_id)
+        self.made += cost
+        details = {"error": f"{type(error).__name__}: {error}"}
+        return Trial(key=item.key, task_id=item.task.id, run_id=run_id, answer=None, judged=None, cost=cost,
+                     details=details)  # fmt: skip
+
+    def _stored(self, key: str) -> Trial | None:
+        with self.store.read() as connection:
+            row = connection.execute(select(TrialRow.__table__).where(TrialRow.key == key)).one_or_none()
+        return None if row is None else _trial(row)
+
+    def _keep(self, trial: Trial) -> None:
+        row = {**vars(trial), "cost": trial.cost.to_json()}
+        self.store.transaction(lambda connection: self.store.insert_new(connection, TrialRow, [row]))
+
+
+def hide(task: Task, labels: Labels) -> Task:
+    """The task as a run may see it: without labels it carries no target."""
+    return task if labels != "none" or task.target is None else task.model_copy(update={"target": None})
+
+
+def visible(task: Task) -> list[Any]:
+    """The parts of a task that can change what a model sees or how its answer is checked."""
+    return [task.id, task.input, task.target, task.checker, task.metadata]
+
+
+def summary(episode: Episode) -> dict[str, Any]:
+    """What reports keep of an episode: the answers of each round and how many steps it took."""
+    answers = [step.text for step in episode.steps if step.actor == "explorer" and step.name == "answer"]
+    return {"answers": answers, "steps": len(episode.steps), "cited": list(episode.cited)}
+
+
+def _trial(row: Row[Any]) -> Trial:
+    names = ("key", "task_id", "run_id", "answer", "judged", "details")
+    values = {name: getattr(row, name) for name in names}
+    return Trial(cost=Cost.from_json(row.cost), **values)
