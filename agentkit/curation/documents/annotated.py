@@ -1,0 +1,85 @@
+"""Passages at given offsets and gold annotations over them: what BioC and PubTator have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from agentkit.curation.documents.builder import clean
+from agentkit.curation.documents.document import Document, Mention, Metadata, Relation, Section, Segment, section_label
+
+_WIDEST_GAP = 1000
+"""Passages further apart than this are put side by side: an offset of a billion must not make a text of a billion."""
+
+_UNKNOWN = {"", "-", "-1"}
+
+
+@dataclass(kw_only=True)
+class Passages:
+    """Builds the canonical text so that a corpus' own offsets hold in it, where they can.
+
+    `shift` is what has to be added to the corpus' offsets of the current passage; 0 as long as they can be kept.
+    """
+
+    where: str = ""
+    shift: int = 0
+    title: str = ""
+    sections: list[Section] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
+    mentions: list[Mention] = field(default_factory=list)
+    _text: str = ""
+
+    @property
+    def text(self) -> str:
+        return self._text
+
+    def passage(self, text: str, kind: str, offset: int | None, heading: str = "") -> None:
+        """Append a passage of this kind (`title`, `abstract`, `METHODS` …) at the corpus' offset."""
+        text, length = clean(text), len(self._text)
+        gap = (1 if length else 0) if offset is None else offset - length
+        if offset is None or not (1 if length else 0) <= gap <= _WIDEST_GAP:
+            gap = 1 if length else 0
+        self._text += "\n" * gap + text
+        start = length + gap
+        self.shift = 0 if offset is None else start - offset
+        label = "TITLE" if kind.lower() in {"title", "front"} and not self.title else section_label(kind or "text")
+        self.title = text if label == "TITLE" else self.title
+        self.sections.append(Section(label=label, title=heading, start=start, end=len(self._text)))
+        self.segments.append(Segment(start=start, end=len(self._text), source=offset, where=self.where))
+
+    def mention(self, spans: Iterable[tuple[int, int]], text: str, cls: str, curies: tuple[str, ...]) -> None:
+        """Record a gold mention at the corpus' offsets."""
+        moved = tuple((start + self.shift, end + self.shift) for start, end in spans)
+        self.mentions.append(Mention(spans=moved, text=text, cls=cls, curies=curies))
+
+    def document(
+        self, id_: str, *, form: str, parser: str, source: str, metadata: Metadata, relations: Iterable[Relation]
+    ) -> Document:
+        return Document(
+            id=id_, title=self.title, text=self._text, sections=tuple(self.sections), segments=tuple(self.segments),
+            metadata=metadata, format=form, parser=parser, source=source,
+            mentions=tuple(self.mentions), relations=tuple(relations),
+        )  # fmt: skip
+
+
+def curies_of(value: str, prefix: str = "") -> tuple[str, ...]:
+    """The identifiers in an annotation's value: `D001|D002` holds two, `-1` none; a bare one gets the prefix.
+
+    >>> curies_of("D003000|D009270", "MESH")
+    ('MESH:D003000', 'MESH:D009270')
+    """
+    parts = [part.strip() for part in value.replace(";", "|").replace(",", "|").split("|")]
+    return tuple(p if ":" in p or not prefix else f"{prefix}:{p}" for p in parts if p not in _UNKNOWN)
+
+
+def relation_of(infons: Mapping[str, str]) -> Relation:
+    """A relation from BioC's infons: its name under `relation` or `type`, every other one a role."""
+    name = infons.get("relation") or infons.get("type") or "related"
+    roles = {k: _role(v) for k, v in infons.items() if k not in {"relation", "type", "score"}}
+    return Relation(predicate=name, roles=roles)
+
+
+def _role(value: str) -> str:
+    """MeSH identifiers get their prefix; anything else stays as it is."""
+    bare = len(value) > 1 and value[0] in "DC" and value[1:].isdigit()
+    return f"MESH:{value}" if bare else value

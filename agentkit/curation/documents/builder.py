@@ -1,0 +1,74 @@
+"""Puts a canonical text together block by block, and remembers sections and where each block came from."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from agentkit.curation.documents.document import Section, Segment, section_label
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """The same text, same length, without what no database can hold: NUL and lone surrogates."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def squeeze(text: str) -> str:
+    """Every run of white space as one space: XML's line breaks mean nothing."""
+    return clean(" ".join(text.split()))
+
+
+class Builder:
+    """Blocks with two newlines between them."""
+
+    def __init__(self) -> None:
+        self.sections: list[Section] = []
+        self.segments: list[Segment] = []
+        self._parts: list[str] = []
+        self._length = 0
+
+    @property
+    def text(self) -> str:
+        return "".join(self._parts)
+
+    def block(self, text: str, *, label: str, title: str = "", where: str = "") -> None:
+        """Append one block under a section; consecutive blocks of one section share its span."""
+        if not text:
+            return
+        if self._length:
+            self._append("\n\n")
+        start, end = self._length, self._length + len(text)
+        self._append(text)
+        self.segments.append(Segment(start=start, end=end, where=where))
+        last = self.sections[-1] if self.sections else None
+        if last and (last.label, last.title) == (label, title):
+            self.sections[-1] = replace(last, end=end)
+        else:
+            self.sections.append(Section(label=label, title=title, start=start, end=end))
+
+    def _append(self, text: str) -> None:
+        self._parts.append(text)
+        self._length += len(text)
+
+
+_HEADING = re.compile(
+    r"^(?:(?P<caps>[A-Z][A-Z &,/()-]*(?:\.[A-Z][^\n:]*)?):{1,2}"
+    r"|(?:\d+(?:\.\d+)*\.?\s+)?(?P<plain>abstract|summary|introduction|background"
+    r"|(?:materials and |patients and )?methods|results|results and discussion|discussion|conclusions?|references)[.:]?)[ \t]*$",
+    re.MULTILINE | re.IGNORECASE,
+)
+
+
+def headed_sections(text: str) -> tuple[Section, ...]:
+    """Sections of plain text, from lines that hold nothing but a usual heading (`Methods`, `BODY.RESULTS:`)."""
+    heads = [m for m in _HEADING.finditer(text) if m["plain"] or m["caps"].split(".")[0].isupper()]
+    starts = [m.start() for m in heads] + [len(text)]
+    found = [Section(label="TEXT", start=0, end=starts[0])] if starts[0] > 0 else []
+    for match, end in zip(heads, starts[1:], strict=True):
+        title = (match["caps"] or match["plain"]).strip()
+        whole, _, part = title.partition(".")
+        label = section_label(part if part and whole.upper() in {"BODY", "TEXT"} else whole)
+        found.append(Section(label=label, title=title, start=match.start(), end=end))
+    return tuple(found)

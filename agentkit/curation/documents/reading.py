@@ -1,0 +1,160 @@
+"""Files and folders into documents; what can't be read becomes a failure and the rest goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from agentkit.curation.documents import bioc, jats, pdf, pubmed, pubtator, references, text
+from agentkit.curation.documents.document import Document, Failure
+from agentkit.curation.documents.source import Source, members, sources
+from agentkit.curation.documents.xml import root_name
+from agentkit.errors import DataError
+
+Reader = Callable[[Source], Iterator[Document | Failure]]
+
+_ROOTS: dict[str, Reader] = {
+    "article": jats.read,
+    "pmc-articleset": jats.read_set,
+    "OAI-PMH": jats.read_set,
+    "collection": bioc.read_xml,
+    "PubmedArticleSet": pubmed.read,
+    "PubmedArticle": pubmed.read,
+    "PubmedBookArticleSet": pubmed.read,
+}
+_REFERENCES = {".bib", ".ris"}
+_SUFFIXES: dict[str, Reader] = {
+    ".json": bioc.read_json,
+    ".jsonl": bioc.read_json,
+    ".pubtator": pubtator.read,
+    ".md": text.read_markdown,
+    ".markdown": text.read_markdown,
+    ".pdf": pdf.read,
+}
+_XML = {".xml", ".nxml"}
+_TEXT = {".txt", ".text", ""}
+
+FORMATS = tuple(sorted({*_SUFFIXES, *_REFERENCES, *_XML, ".txt"}))
+"""The file name endings that can be read, each also with `.gz` or inside a .zip or .tar archive."""
+
+
+def read_document(path: Path | str) -> Document:
+    """The one paper in a file.
+
+    Raises:
+        DataError: the file can't be read (one line that says why), or holds several papers.
+        MissingExtra: lxml or pypdf is not installed.
+    """
+    found = list(_two(read_documents(path)))
+    failure = next((item for item in found if isinstance(item, Failure)), None)
+    if failure is not None:
+        raise DataError(failure.reason, path=failure.source)
+    documents = [item for item in found if isinstance(item, Document)]
+    if len(documents) > 1:
+        raise DataError("holds several papers: read it with read_documents", path=path)
+    return documents[0]
+
+
+def _two(items: Iterator[Document | Failure]) -> Iterator[Document | Failure]:
+    for _, item in zip(range(2), items, strict=False):
+        yield item
+
+
+def read_documents(path: Path | str) -> Iterator[Document | Failure]:
+    """Every paper in one file or archive. Raises DataError when there is no such file."""
+    path = Path(path)
+    if path.is_dir():
+        raise DataError("a folder: read it with read_folder", path=path)
+    yield from _read(next(sources(path)))
+
+
+def read_folder(path: Path | str, on_error: Callable[[Failure], None] | None = None) -> Iterator[Document | Failure]:
+    """Every paper under a folder (or in one file), sorted by file name, each once however many copies there are.
+
+    Reference files (.bib, .ris) fill the gaps in the metadata of papers with the same DOI, PMID or file name; a
+    reference without a file becomes a document of its own, from its title and abstract.
+
+    Args:
+        path: the folder, an archive, or a file.
+        on_error: called with each failure instead of yielding it.
+
+    Raises:
+        DataError: there is no such folder.
+        MissingExtra: lxml or pypdf is not installed.
+    """
+    files = list(sources(Path(path)))
+    library = references.Library()
+    seen: set[str] = set()
+    failures = [failure for source in files if source.suffix in _REFERENCES for failure in _load(library, source)]
+    for item in _everything(files, library, failures):
+        if isinstance(item, Failure) and on_error is not None:
+            on_error(item)
+        elif isinstance(item, Failure):
+            yield item
+        elif item.id not in seen:
+            seen.add(item.id)
+            yield item
+
+
+def _everything(
+    files: list[Source], library: references.Library, failures: list[Failure]
+) -> Iterator[Document | Failure]:
+    yield from failures
+    for source in files:
+        for item in () if source.suffix in _REFERENCES else _read(source):
+            yield library.attach(item, _stem(item)) if isinstance(item, Document) else item
+    yield from library.rest()
+
+
+def _stem(document: Document) -> str:
+    return Source(name=document.source, opener=lambda: Path(document.source).open("rb")).stem
+
+
+def _load(library: references.Library, source: Source) -> Iterator[Failure]:
+    try:
+        for reference in references.read(source):
+            library.add(reference)
+    except DataError as error:
+        yield _failure(source, error)
+
+
+def _read(source: Source) -> Iterator[Document | Failure]:
+    try:
+        inside = members(source)
+        if inside is not None:
+            for member in inside:
+                yield from _read(member)
+        elif source.suffix in _REFERENCES:
+            yield from references.Library(references.read(source)).rest()
+        else:
+            yield from _reader(source)(source)
+    except DataError as error:
+        yield _failure(source, error)
+
+
+def _failure(source: Source, error: DataError) -> Failure:
+    where = source.name if error.line is None else f"{source.name}:{error.line}"
+    return Failure(source=where, reason=str(error).removeprefix(f"{where}: "))
+
+
+def _reader(source: Source) -> Reader:
+    head = source.head()
+    if head.startswith(b"%PDF-"):
+        return pdf.read
+    if source.suffix in _XML:
+        return _xml_reader(source, head)
+    if source.suffix in _TEXT:
+        is_pubtator = pubtator.SNIFF.match(head.decode("utf-8-sig", "replace"))
+        return pubtator.read if is_pubtator else text.read_text
+    if source.suffix == ".pdf":
+        raise DataError("no PDF: it does not begin with %PDF-", path=source.name)
+    if source.suffix not in _SUFFIXES:
+        raise DataError(f"no reader for {source.suffix} files (known: {', '.join(FORMATS)})", path=source.name)
+    return _SUFFIXES[source.suffix]
+
+
+def _xml_reader(source: Source, head: bytes) -> Reader:
+    root = root_name(source, head)
+    if root not in _ROOTS:
+        raise DataError(f"XML with an unknown root <{root}> (known: {', '.join(_ROOTS)})", path=source.name)
+    return _ROOTS[root]

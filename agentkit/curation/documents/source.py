@@ -1,0 +1,148 @@
+"""Where bytes come from: plain files, .gz, and the members of .zip and .tar archives, read in memory."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from agentkit.errors import DataError
+
+MAX_BYTES = 512 * 1024 * 1024
+"""The most one file may hold after decompression, where it has to be read whole."""
+
+HEAD = 64 * 1024
+"""How much of a file is looked at to tell its format."""
+
+_ARCHIVE = re.compile(r"\.(zip|tar|tgz|tar\.gz|tar\.bz2|tar\.xz)$", re.IGNORECASE)
+_DAMAGED = (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, OSError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One file to read: its name for messages, and how to open it (decompressed)."""
+
+    name: str
+    opener: Callable[[], IO[bytes]]
+
+    @property
+    def base(self) -> str:
+        """The file's name without folders, archive and `.gz`, lower case."""
+        return re.sub(r"\.gz$", "", re.split(r"[/!]", self.name)[-1].lower())
+
+    @property
+    def suffix(self) -> str:
+        return Path(self.base).suffix
+
+    @property
+    def stem(self) -> str:
+        return Path(self.base).stem
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """Raises DataError when the file can't be read or decompressed."""
+        try:
+            with self.opener() as stream:
+                yield stream
+        except _DAMAGED as error:
+            raise DataError(f"can't be read: {_reason(error)}", path=self.name) from error
+
+    def head(self) -> bytes:
+        """The first bytes; raises DataError for an empty file."""
+        with self.open() as stream:
+            data = stream.read(HEAD)
+        if not data.strip():
+            raise DataError("the file is empty", path=self.name)
+        return data
+
+    def read(self) -> bytes:
+        """All bytes; raises DataError for an empty or an oversized file."""
+        with self.open() as stream:
+            data = stream.read(MAX_BYTES + 1)
+        if not data.strip():
+            raise DataError("the file is empty", path=self.name)
+        if len(data) > MAX_BYTES:
+            raise DataError(f"larger than {MAX_BYTES // 2**20} MiB when unpacked: split it", path=self.name)
+        return data
+
+    def decode(self) -> str:
+        """The file as text: UTF-8, or UTF-16 with a byte-order mark; raises DataError for anything else."""
+        data = self.read()
+        encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError as error:
+            hint = "convert it, for example: iconv -f windows-1252 -t utf-8"
+            raise DataError(f"not UTF-8 text (byte {error.start}): {hint}", path=self.name) from error
+        if "\0" in text:
+            raise DataError("binary data, no text", path=self.name)
+        return text
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).split("\n")[0]
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"damaged or truncated ({text or type(error).__name__})"
+
+
+def sources(path: Path) -> Iterator[Source]:
+    """The files under a folder or in an archive, or the file itself; sorted by name, hidden ones left out.
+
+    Raises DataError when there is no such path, or an archive is damaged.
+    """
+    if path.is_dir():
+        for file in sorted(p for p in path.rglob("*") if p.is_file()):
+            relative = file.relative_to(path)
+            if not any(part.startswith(".") for part in relative.parts):
+                yield Source(name=str(relative), opener=_opener(file))
+    elif not path.is_file():
+        raise DataError("no such file or folder", path=path)
+    else:
+        yield Source(name=path.name, opener=_opener(path))
+
+
+def members(source: Source) -> Iterator[Source] | None:
+    """The files inside an archive, in the order they are stored; None when `source` is no archive."""
+    if not _ARCHIVE.search(source.name):
+        return None
+    return _zip_members(source) if source.suffix == ".zip" else _tar_members(source)
+
+
+def _tar_members(source: Source) -> Iterator[Source]:
+    with source.open() as stream, tarfile.open(fileobj=stream, mode="r:*") as archive:
+        for member in archive:
+            if member.isfile() and not Path(member.name).name.startswith("."):
+                stored = cast("IO[bytes]", archive.extractfile(member))
+                yield _member(source, member.name, stored, member.size)
+
+
+def _zip_members(source: Source) -> Iterator[Source]:
+    with source.open() as stream, zipfile.ZipFile(stream) as archive:
+        for member in archive.infolist():
+            if not member.is_dir() and not Path(member.filename).name.startswith("."):
+                with archive.open(member) as stored:
+                    yield _member(source, member.filename, stored, member.file_size)
+
+
+def _member(source: Source, name: str, stored: IO[bytes], size: int) -> Source:
+    data = stored.read(MAX_BYTES + 1) if size <= MAX_BYTES else b""
+    return Source(name=f"{source.name}!{name}", opener=_unzipped(name, lambda: io.BytesIO(data)))
+
+
+def _opener(path: Path) -> Callable[[], IO[bytes]]:
+    return _unzipped(path.name, lambda: path.open("rb"))
+
+
+def _unzipped(name: str, opener: Callable[[], IO[bytes]]) -> Callable[[], IO[bytes]]:
+    if not name.lower().endswith(".gz") or _ARCHIVE.search(name):
+        return opener
+    return lambda: cast("IO[bytes]", gzip.GzipFile(fileobj=opener()))

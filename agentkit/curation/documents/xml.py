@@ -1,0 +1,147 @@
+"""XML without surprises: no entity declarations, no DTD, no network; namespaces out of the way."""
+
+from __future__ import annotations
+
+import html.entities
+import re
+from collections.abc import Iterator
+from typing import IO, Any
+
+from agentkit.curation.documents.source import Source
+from agentkit.errors import DataError, MissingExtra
+
+_PROLOG = re.compile(
+    r"(?:\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE(?:[^\[\]>]|\[.*?\]\s*(?=>))*>)*<([\w.-]+:)?([\w.-]+)", re.DOTALL
+)
+_DECLARED = re.compile(r"<\?xml[^>]*?encoding\s*=\s*[\"']([^\"']+)")
+_ENCODINGS = re.compile(r"utf-?8|utf-?16|us-ascii|ascii|iso-8859-\d+|windows-125\d", re.IGNORECASE)
+
+
+def lxml_etree() -> Any:
+    """lxml.etree; raises MissingExtra when it is not installed."""
+    try:
+        from lxml import etree
+    except ImportError as error:
+        raise MissingExtra("curate", "lxml") from error
+    return etree
+
+
+def root_name(source: Source, head: bytes) -> str:
+    """The name of the root element, read from the first bytes.
+
+    Raises DataError when there is none, or when the file declares entities: expanding them is how a small file fills
+    the memory or reads others.
+    """
+    text = _prolog_text(source, head)
+    if "<!ENTITY" in text:
+        raise DataError("declares XML entities, which are refused: remove the <!ENTITY …> lines", path=source.name)
+    declared = _DECLARED.match(text)
+    if declared and not _ENCODINGS.fullmatch(declared[1]):
+        raise DataError(f"XML in encoding {declared[1]!r}: convert it to UTF-8", path=source.name)
+    match = _PROLOG.match(text)
+    if match is None:
+        raise DataError("malformed XML: no root element", path=source.name)
+    return match[2]
+
+
+def _prolog_text(source: Source, head: bytes) -> str:
+    wide = head[:2] in (b"\xff\xfe", b"\xfe\xff")
+    if not wide and b"\0" in head:
+        raise DataError("malformed XML: it holds NUL bytes", path=source.name)
+    return head.decode("utf-16" if wide else "latin-1", "replace").removeprefix("\xef\xbb\xbf")
+
+
+def parse(source: Source) -> Any:
+    """The root element. Raises DataError for malformed XML."""
+    etree = lxml_etree()
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
+    try:
+        root = etree.fromstring(source.read(), parser)
+    except etree.XMLSyntaxError as error:
+        raise DataError(_syntax(error), path=source.name, line=error.lineno) from error
+    _refuse_entities(root, source)
+    return root
+
+
+def records(source: Source, *tags: str) -> Iterator[Any]:
+    """Each element of these names, one at a time, so that a file of a gigabyte needs little memory."""
+    etree = lxml_etree()
+    with source.open() as stream:
+        yield from _stream(etree, stream, source, tags)
+
+
+def _stream(etree: Any, stream: IO[bytes], source: Source, tags: tuple[str, ...]) -> Iterator[Any]:
+    safe = {"resolve_entities": False, "no_network": True, "load_dtd": False, "remove_comments": True}
+    walk = etree.iterparse(stream, events=("end",), tag=tags, **safe)
+    checked = False
+    try:
+        for _, element in walk:
+            if not checked:
+                _refuse_entities(element, source)
+                checked = True
+            yield element
+            element.clear()
+            while element.getprevious() is not None:
+                del element.getparent()[0]
+    except etree.XMLSyntaxError as error:
+        raise DataError(_syntax(error), path=source.name, line=error.lineno) from error
+
+
+def _refuse_entities(element: Any, source: Source) -> None:
+    dtd = element.getroottree().docinfo.internalDTD
+    if dtd is not None and next(dtd.iterentities(), None) is not None:
+        raise DataError("declares XML entities, which are refused: remove the <!ENTITY …> lines", path=source.name)
+
+
+def _syntax(error: Any) -> str:
+    return f"malformed XML: {str(error.msg or error).splitlines()[0]}"
+
+
+def local(element: Any) -> str:
+    """The element's name without its namespace; empty for entities and processing instructions."""
+    tag = element.tag
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
+def entity_text(element: Any) -> str:
+    """What an unresolved reference such as `&alpha;` stands for in HTML; empty when that is unknown."""
+    name = getattr(element, "name", None)
+    return html.entities.html5.get(f"{name};", "") if isinstance(name, str) else ""
+
+
+def flat_text(element: Any | None) -> str:
+    """All text inside an element, spaces squeezed; empty for None."""
+    if element is None:
+        return ""
+    pieces: list[str] = []
+    _collect(element, pieces)
+    return " ".join("".join(pieces).split())
+
+
+def _collect(element: Any, pieces: list[str]) -> None:
+    pieces.append((element.text or "") if local(element) else entity_text(element))
+    if not local(element):
+        return
+    for child in element:
+        _collect(child, pieces)
+        pieces.append(child.tail or "")
+
+
+def find(element: Any, path: str) -> Any | None:
+    """The first descendant along a path of local names: `front/article-meta`."""
+    for name in path.split("/"):
+        element = next((child for child in element if local(child) == name), None)
+        if element is None:
+            return None
+    return element
+
+
+def inside(element: Any, path: str) -> Iterator[Any]:
+    """The children of what `find` finds; none when it finds nothing."""
+    found = find(element, path)
+    return iter(()) if found is None else iter(found)
+
+
+def every(element: Any, *names: str) -> Iterator[Any]:
+    """All descendants with one of these local names, in document order."""
+    return (found for found in element.iter() if local(found) in names)
