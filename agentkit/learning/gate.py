@@ -96,11 +96,16 @@ class StrictGate:
         if not changes:
             return {}
         test = await self._test_once(changes, f"{key}:{digest([change.id for change in changes])[:12]}")
-        undecided = len(changes) > 1 and test.outcome in ("better", "worse", "conflict")
-        if not undecided or (test.outcome == "better" and self.policy.members == "together"):
+        if len(changes) == 1 or not self._split(test):
             return {change.id: self._verdict(change, test) for change in changes}
         middle = len(changes) // 2
         return await self.decide(changes[:middle], key=key) | await self.decide(changes[middle:], key=key)
+
+    def _split(self, test: GateTest) -> bool:
+        """Whether the members of a group must be told apart: good and harmful ones may hide each other."""
+        if test.outcome == "better":
+            return self.policy.members == "each"
+        return test.outcome in ("worse", "conflict", "regression", "doubt") or test.evidence.get("wins", 0) > 1
 
     def _verdict(self, change: Change, test: GateTest) -> Verdict:
         evidence = test.evidence

@@ -168,6 +168,8 @@ class Evolution:
         self.id = self._identity()
         self.selection, held_out = split(self.val, self.config.selection, seed=self.config.seed)
         self.holdout = Holdout(held_out)
+        self.watch = Watch(self.evolvables, self.trials, self.ledger, evolution=self.id, policy=self.config.probation)
+        self._waiting: list[str] = []
         self.gate = self._gate(ask_when)
         self.progress = Progress(self.store, self.id, self._description())
         self.usage = Cost()
@@ -236,6 +238,7 @@ class Evolution:
             settled = self.progress.record("settled", await self._settle(name, tasks, learned["proposals"]))
         self.usage += Cost.from_json(learned["usage"]) + Cost.from_json(settled["usage"])
         self._verdicts |= settled["verdicts"]
+        self._waiting = settled["waiting"]
         self._records.append({"epoch": epoch, "batch": index, **learned, **settled, "usage": self.usage.to_json()})
         return dict(settled["versions"])
 
@@ -297,17 +300,19 @@ class Evolution:
     async def _settle(self, name: str, tasks: Sequence[Task], proposals: Sequence[str]) -> dict[str, Any]:
         """Send proposals through the gate and apply what passes."""
         made = self.trials.made
-        changes = [self.ledger.get(id) for id in proposals]
+        watched = await self._look_after(tasks, name)
+        changes = [self.ledger.get(id) for id in [*self._waiting, *proposals]]
         verdicts: dict[str, Verdict] = {}
         for number, group in enumerate(disjoint_groups(changes, self.evolvables)):
             decided = await self.gate.decide(group, key=f"{name}/{number}")
             for change in group:
                 verdicts[change.id] = self._carry_out(change, decided[change.id])
-        watched = await self._watch(tasks, name, verdicts)
+        waits = self.config.gate_mode == "probation"
         used = Cost(**{key: value - getattr(made, key) for key, value in vars(self.trials.made).items()})
         return {
             "verdicts": {id: verdict.to_json() for id, verdict in verdicts.items()},
             "watched": watched,
+            "waiting": [id for id, verdict in verdicts.items() if waits and verdict.decision == "quarantine"],
             "versions": {item.target: item.version() for item in self.evolvables},
             "usage": used.to_json(),
         }
@@ -322,13 +327,14 @@ class Evolution:
         self.ledger.decide(change.id, verdict)
         return verdict
 
-    async def _watch(self, tasks: Sequence[Task], name: str, new: dict[str, Verdict]) -> list[dict[str, Any]]:
-        """Watch changes accepted in earlier batches; those of this batch are watched from the next one on."""
+    async def _look_after(self, tasks: Sequence[Task], name: str) -> list[dict[str, Any]]:
+        """Watch the changes on probation, before new ones may join them."""
         if self.config.gate_mode != "probation":
             return []
-        accepted = [id for id, verdict in self._verdicts.items() if verdict["decision"] == "accept" and id not in new]
-        watch = Watch(self.evolvables, self.trials, self.ledger, evolution=self.id, policy=self.config.probation)
-        return await watch.watch(tasks, accepted, key=name)
+        return await self.watch.watch(tasks, self._accepted(), key=name)
+
+    def _accepted(self) -> list[str]:
+        return [id for id, verdict in self._verdicts.items() if verdict["decision"] == "accept"]
 
     async def _validate(self, versions: dict[str, int]) -> None:
         """Score a state on the selection tasks and remember it as a candidate."""
@@ -406,7 +412,8 @@ class Evolution:
         if mode == "off":
             return OpenGate()
         if mode == "probation":
-            return ProbationGate()
+            active = lambda: len(self.watch.active(self._accepted()))  # noqa: E731
+            return ProbationGate(active, self.config.probation.at_once)
         return StrictGate(
             self.evolvables, self.trials, self.holdout, probes=self.probes, policy=self.config.gate, evolution=self.id,
             ask_when=ask_when,

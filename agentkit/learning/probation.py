@@ -6,7 +6,7 @@ runs), and the same betting test as in the gate runs on these pairs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +27,9 @@ class ProbationPolicy:
 
     Attributes:
         share: of the coming tasks that are also answered without it.
-        pairs: after so many pairs without harm it is released.
-        at_once: changes watched at the same time, oldest first; more would cost a shadow run each.
+        pairs: after so many pairs it is released if it won as often as it lost, and withdrawn if not.
+        at_once: changes on probation at the same time. Further ones wait in quarantine, so that the harm that unproven
+            changes can do together is bounded, and so is the cost of watching them.
         harm_level: chance of withdrawing a change that does no harm.
     """
 
@@ -39,11 +40,21 @@ class ProbationPolicy:
 
 
 class ProbationGate:
-    """Accepts at once; `watch` decides later."""
+    """Accepts at once while there is room on probation; `Watch` decides later.
+
+    Args:
+        active: how many changes are on probation now.
+        limit: how many may be.
+    """
+
+    def __init__(self, active: Callable[[], int], limit: int) -> None:
+        self.active, self.limit = active, limit
 
     async def decide(self, changes: Sequence[Change], *, key: str) -> dict[str, Verdict]:
-        reason = "on probation: active and watched"
-        return {change.id: Verdict(decision="accept", reason=reason) for change in changes}
+        room = max(0, self.limit - self.active())
+        yes = Verdict(decision="accept", reason="on probation: active and watched")
+        wait = Verdict(decision="quarantine", reason="waits: enough changes are on probation")
+        return {change.id: yes if number < room else wait for number, change in enumerate(changes)}
 
 
 class Watch:
@@ -75,18 +86,22 @@ class Watch:
             one record for each change watched: its outcome and its evidence so far.
         """
         rounds = self._rounds()
-        done = {row["change"] for row in rounds.values() if row["outcome"] != "watching"}
-        before = {row["change"] for name, row in rounds.items() if name.startswith(f"{key}:")}
-        waiting = [id for id in accepted if id in before or id not in done]
+        now = {row["change"] for name, row in rounds.items() if name.startswith(f"{key}:")}
+        watched = self.active(accepted)
         records = []
-        for change_id in waiting[: self.policy.at_once]:
+        for change_id in [id for id in accepted if id in now or id in watched]:
             name = f"{key}:{change_id}"
             record = rounds.get(name) or await self._look(change_id, tasks, rounds, name)
             if record["outcome"] == "worse":
                 change = self.ledger.get(change_id)
-                self.evolvables[change.target].withdraw(change, reason="harm seen on probation")
+                self.evolvables[change.target].withdraw(change, reason="withdrawn on probation")
             records.append(record)
         return records
+
+    def active(self, accepted: Sequence[str]) -> list[str]:
+        """Those of the accepted changes that are still on probation."""
+        done = {row["change"] for row in self._rounds().values() if row["outcome"] != "watching"}
+        return [id for id in accepted if id not in done]
 
     def _rounds(self) -> dict[str, dict[str, Any]]:
         query = select(GateTestRow.key, GateTestRow.evidence).where(GateTestRow.evolution == self.evolution)
@@ -103,7 +118,7 @@ class Watch:
         test = PairedTest.of([*known, *new], stop_level=self.policy.harm_level)
         outcome = "worse" if test.to_json()["e_harm"] >= 1 / self.policy.harm_level else "watching"
         if outcome == "watching" and seen + len(new) >= self.policy.pairs:
-            outcome = "released"
+            outcome = "released" if test.to_json()["mean"] >= 0 else "worse"
         record = {**test.to_json(), "change": change_id, "outcome": outcome, "differences": new, "tasks": len(new)}
         row = {"key": name, "evolution": self.evolution, "number": len(rounds) + 1, "holdout": "online"}
         row |= {"changes": [change_id], "level": self.policy.harm_level, "outcome": outcome, "evidence": record}

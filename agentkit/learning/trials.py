@@ -82,6 +82,7 @@ class Trials:
         self.running = asyncio.Semaphore(concurrency)
         self.made = Cost()
         """What trials made by this object have used; those found in the store cost nothing."""
+        self._kept: dict[str, Trial] = {}
         self._under_way: dict[str, asyncio.Future[Trial]] = {}
 
     async def prepare(self, task: Task, recallers: Sequence[Recaller]) -> Prepared:
@@ -168,13 +169,19 @@ class Trials:
                      details=details)  # fmt: skip
 
     def _stored(self, key: str) -> Trial | None:
+        if key in self._kept:
+            return self._kept[key]
         with self.store.read() as connection:
             row = connection.execute(select(TrialRow.__table__).where(TrialRow.key == key)).one_or_none()
-        return None if row is None else _trial(row)
+        if row is None:
+            return None
+        self._kept[key] = _trial(row)
+        return self._kept[key]
 
     def _keep(self, trial: Trial) -> None:
         row = {**vars(trial), "cost": trial.cost.to_json()}
         self.store.transaction(lambda connection: self.store.insert_new(connection, TrialRow, [row]))
+        self._kept[trial.key] = trial
 
 
 def hide(task: Task, labels: Labels) -> Task:
