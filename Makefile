@@ -1,0 +1,41 @@
+# Every target sets up what it needs in a virtual environment of its own.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TYPES := build/types
+TESTS ?= tests
+
+.PHONY: help demo test lint typecheck bench clean
+
+help:  ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+$(READY): pyproject.toml setup.py constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]' --group dev
+	touch $@
+
+demo: $(READY)  ## pull the default model and solve three real tasks, live
+	$(BIN)/python examples/demo.py
+
+test: $(READY)  ## the whole test suite
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(READY)  ## style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typecheck: $(READY)  ## strict types; the package in its installed shape, as links
+	rm -rf $(TYPES) && mkdir -p $(TYPES)/agentkit
+	ln -s $(CURDIR)/agentkit/* $(CURDIR)/memory $(CURDIR)/playbooks $(CURDIR)/cli $(TYPES)/agentkit/
+	cd $(TYPES) && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache -p agentkit
+
+bench: $(READY)  ## the model-free benchmarks, as ratios
+	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.throughput
+
+clean:
+	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache

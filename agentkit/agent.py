@@ -1,0 +1,434 @@
+"""Agent: build one, run it, stream it, resume it, evolve it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from langgraph.errors import GraphRecursionError
+from langgraph.types import Command
+
+from agentkit import telemetry
+from agentkit.aio import run_sync
+from agentkit.errors import AgentKitError, RunError, UserError
+from agentkit.graph.build import build_graph
+from agentkit.graph.checkpoints import open_checkpoints
+from agentkit.graph.context import RunContext, RunOptions
+from agentkit.graph.events import Asked, Event, RunEnded, RunStarted
+from agentkit.graph.program import Program, Solve
+from agentkit.learning.checkers import get_checker
+from agentkit.models import Budget, Caller, Limits, load_model
+from agentkit.models.journal import SqlJournal
+from agentkit.recall import Learner, Recaller
+from agentkit.settings import Settings, load_settings
+from agentkit.store import Store
+from agentkit.store.run_log import FINISHED, RunLog, RunRecord, Totals
+from agentkit.tasks import Feedback, Labels, Task
+from agentkit.tools import load_tools
+
+if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
+
+    from agentkit.learning.checkers import Checker
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How a run ended.
+
+    Attributes:
+        status: "done" (accepted), "abstained" (the last answer was not accepted), or "waiting" (for a person).
+        answer: the last answer, accepted or not.
+        feedback: everything known about it.
+        question: what a person is asked, where the run waits.
+        trace: what happened, step by step, as JSON values.
+        usage: what all model calls of the run used, those before an interruption included.
+        seconds: wall time of this call.
+    """
+
+    run_id: str
+    task_id: str
+    status: str
+    answer: str | None
+    feedback: tuple[Feedback, ...] = ()
+    question: dict[str, Any] | None = None
+    trace: tuple[dict[str, Any], ...] = ()
+    usage: Totals = field(default_factory=Totals)
+    seconds: float = 0.0
+    rounds: int = 0
+
+    @property
+    def accepted(self) -> bool:
+        return self.status == "done"
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "feedback": [item.model_dump() for item in self.feedback], "trace": list(self.trace)}
+
+
+class Agent:
+    """An explorer and an evaluator on a durable state machine, with what they have learnt.
+
+    Args:
+        model: a name for `load_model`, a chat model, or a list of either: the later ones are fallbacks.
+        evaluator_model: the evaluator's; None takes `model`.
+        tools: names of built-in tools, Python functions, or LangChain tools.
+        root: the folder that `read_file` and `search` may see.
+        checker: what checks answers of tasks that name no checker of their own (a name or `{"name": …}`).
+        planning: offer the explorer a plan of sub-tasks.
+        evaluate: let the evaluator agent check what no real checker can.
+        approve: tools that a person must approve; `"answer"` stands for the final answer.
+        playbook, memory: names of a playbook and a case memory to recall from and to learn into.
+        recallers, learners: more of them, as objects.
+        budget: limits of one run; None takes the settings'.
+        store: a `Store` or a database URL; None takes the settings'.
+        program: prompts and schemas, where they are not those of solving tasks.
+
+    Raises:
+        AgentKitError: a model, tool or database that can't be had, in one line.
+    """
+
+    def __init__(
+        self,
+        model: Any = None,
+        *,
+        evaluator_model: Any = None,
+        tools: Sequence[Any] | None = None,
+        root: str | Path | None = None,
+        checker: str | dict[str, Any] | None = None,
+        planning: bool = False,
+        evaluate: bool = True,
+        max_rounds: int | None = None,
+        max_steps: int | None = None,
+        approve: Sequence[str] = (),
+        playbook: str | None = None,
+        memory: str | None = None,
+        recallers: Sequence[Recaller] = (),
+        learners: Sequence[Learner] = (),
+        budget: Budget | None = None,
+        store: Store | str | None = None,
+        settings: Settings | None = None,
+        program: Program | None = None,
+    ) -> None:
+        self.settings = settings or load_settings()
+        self.store = store if isinstance(store, Store) else Store.open(store or self.settings.database_url)
+        self._owns_store = not isinstance(store, Store)
+        self.log = RunLog(self.store)
+        self._spec = {
+            "model": _name(model or self.settings.model),
+            "evaluator_model": _name(evaluator_model or self.settings.evaluator_model),
+            "tools": [_name(tool) for tool in (self.settings.tools if tools is None else tools)],
+            "root": None if root is None else str(root),
+            "checker": checker,
+            "playbook": playbook or self.settings.playbook,
+            "memory": memory or self.settings.memory,
+        }
+        self._limits = Limits(concurrency=self.settings.concurrency)
+        self._models = self._load_models(model, evaluator_model)
+        self._tools = load_tools(self.settings.tools if tools is None else tools, root=root)
+        self._checker = checker
+        self._budget = budget or Budget(**self.settings.budget.model_dump())
+        self._options = RunOptions(
+            max_rounds=max_rounds or self.settings.max_rounds,
+            max_steps=max_steps or self.settings.max_steps,
+            planning=planning,
+            evaluate=evaluate,
+            approve=tuple(approve),
+        )
+        self._program = program or Solve()
+        self._recallers, self._learners = list(recallers), list(learners)
+        self._attach_learning()
+        self._graph = build_graph(open_checkpoints(self.store))
+
+    @classmethod
+    def for_run(cls, run_id: str, *, settings: Settings | None = None) -> tuple[Self, str]:
+        """The agent that can go on with a stored run, built as the run recorded it, and the run's full id."""
+        settings = settings or load_settings()
+        store = Store.open(settings.database_url)
+        record = RunLog(store).get(run_id)
+        spec, options = dict(record.options["agent"]), record.options["run"]
+        chosen = {name: options[name] for name in ("planning", "evaluate", "max_rounds", "max_steps", "approve")}
+        agent = cls(spec.pop("model"), store=store, settings=settings, **spec, **chosen)
+        agent._owns_store = True
+        return agent, record.id
+
+    def run(self, task: str | Task, **options: Any) -> Result:
+        """Solve a task; see `arun`."""
+        return run_sync(self.arun(task, **options))
+
+    async def arun(
+        self,
+        task: str | Task,
+        *,
+        run_id: str | None = None,
+        batch: str | None = None,
+        labels: Labels = "none",
+        learn: bool = True,
+        seed: int = 0,
+        recallers: Sequence[Recaller] | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> Result:
+        """Solve a task durably.
+
+        Args:
+            task: the input, or a `Task`.
+            run_id: names the run; an id that exists already is gone on with, and a finished one returned as it is.
+            batch: groups runs of one evaluation.
+            labels: how much of the task's target feedback may carry.
+            learn: hand the finished run to the learners.
+            recallers: context for this run alone, instead of the agent's own.
+            on_event: sees every event as it happens.
+
+        Raises:
+            RunError: the run could not go on; `resume` takes it up again.
+        """
+        asked = task if isinstance(task, Task) else Task(id="task", input=task)
+        run_id = run_id or uuid.uuid4().hex[:12]
+        options = RunOptions(**{**asdict(self._options), "labels": labels, "learn": learn, "seed": seed})
+        recorded = {"agent": self._spec, "run": asdict(options)}
+        self.log.start(run_id, asked, model=self._spec["model"], options=recorded, batch=batch)
+        return await self._drive(run_id, asked, options, recallers=recallers, on_event=on_event)
+
+    def resume(self, run_id: str, reply: bool | Mapping[str, Any] | None = None) -> Result:
+        """Go on with an interrupted or waiting run; see `aresume`."""
+        return run_sync(self.aresume(run_id, reply))
+
+    async def aresume(
+        self,
+        run_id: str,
+        reply: bool | Mapping[str, Any] | None = None,
+        *,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> Result:
+        """Go on where a run stopped; no completed model call or tool call is repeated.
+
+        Args:
+            run_id: the run's id, or a unique beginning of it.
+            reply: to a run that waits for a person: True, False, or `{"accept": …, "text": …, "answer": …}`.
+        """
+        record = self.log.get(run_id)
+        stored = record.options["run"]
+        options = RunOptions(**{**stored, "approve": tuple(stored["approve"])})
+        answer = {"accept": reply} if isinstance(reply, bool) else reply
+        return await self._drive(record.id, record.task, options, reply=answer, on_event=on_event)
+
+    def stream(self, task: str | Task, **options: Any) -> Iterator[Event]:
+        """Solve a task, yielding typed events as they happen; the last is `RunEnded` or `Asked`."""
+        return _pull(self.astream(task, **options))
+
+    def stream_resume(self, run_id: str, reply: bool | Mapping[str, Any] | None = None) -> Iterator[Event]:
+        """Go on with a run, yielding typed events as they happen."""
+        return _pull(_events(lambda emit: self.aresume(run_id, reply, on_event=emit)))
+
+    def astream(self, task: str | Task, **options: Any) -> AsyncGenerator[Event]:
+        """The asynchronous twin of `stream`."""
+        return _events(lambda emit: self.arun(task, on_event=emit, **options))
+
+    def result(self, run_id: str) -> Result:
+        """How a run stands, from the store alone."""
+        return self._result(self.log.get(run_id))
+
+    def close(self) -> None:
+        """Close the database, if this agent opened it."""
+        saver: Any = self._graph.checkpointer
+        saver.conn.close()
+        if self._owns_store:
+            self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    async def _drive(
+        self,
+        run_id: str,
+        task: Task,
+        options: RunOptions,
+        *,
+        reply: Mapping[str, Any] | None = None,
+        recallers: Sequence[Recaller] | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> Result:
+        record = self.log.get(run_id)
+        if record.status in FINISHED:
+            return self._result(record)
+        if record.task != task:
+            raise UserError(f"run {run_id!r} is already there for another task")
+        emit = on_event or (lambda event: None)
+        started = time.perf_counter()
+        with telemetry.span("invoke_agent", "agentkit", agent__name="agentkit", conversation__id=run_id):
+            async with AsyncExitStack() as stack:
+                context = await self._context(stack, run_id, task, options, recallers, emit)
+                graph_input = await self._input(run_id, reply)
+                resumed = graph_input is None or isinstance(graph_input, Command)
+                emit(RunStarted(run_id=run_id, task_id=task.id, model=self._spec["model"], resumed=resumed))
+                interrupts = await self._invoke(context, graph_input, started)
+        values = await self._values(run_id)
+        status = "waiting" if interrupts else "abstained" if values.get("outcome") == "abstain" else "done"
+        seconds = time.perf_counter() - started
+        answer, rounds = values.get("answer"), values.get("round", 0) + 1
+        self.log.finish(run_id, status, answer=answer, rounds=rounds, seconds=seconds)
+        question = dict(interrupts[0].value) if interrupts else None
+        if question is not None:
+            emit(Asked(run_id=run_id, question=question["question"], details=question))
+        else:
+            emit(RunEnded(run_id=run_id, status=status, answer=answer, seconds=seconds))
+        return self._result(self.log.get(run_id), question=question, seconds=seconds)
+
+    async def _invoke(self, context: RunContext, graph_input: Any, started: float) -> Sequence[Any]:
+        options = context.options
+        limit = 10 + 3 * options.max_rounds * (options.max_steps + 2)
+        config: Any = {"configurable": {"thread_id": context.run_id}, "recursion_limit": limit}
+        try:
+            output = await self._graph.ainvoke(
+                graph_input, config, context=context, durability=self.settings.durability, version="v2"
+            )
+        except (AgentKitError, GraphRecursionError) as error:
+            values = await self._values(context.run_id)
+            line = str(error).split("\n")[0]
+            seconds = time.perf_counter() - started
+            self.log.finish(context.run_id, "failed", answer=values.get("answer"), error=line, seconds=seconds)
+            if isinstance(error, GraphRecursionError):
+                raise RunError(f"run {context.run_id} took more than {limit} steps") from None
+            raise
+        return output.interrupts
+
+    async def _input(self, run_id: str, reply: Mapping[str, Any] | None) -> Any:
+        """What to give the graph: the first state, nothing (go on), or a person's reply."""
+        config: Any = {"configurable": {"thread_id": run_id}}
+        snapshot = await self._graph.aget_state(config)
+        if not snapshot.values:
+            return {"run_id": run_id, "messages": []}
+        if any(task.interrupts for task in snapshot.tasks):
+            if reply is None:
+                raise UserError(f"run {run_id} waits for a person: agentkit resume {run_id} --accept  or  --reject")
+            return Command(resume=dict(reply))
+        return None
+
+    async def _values(self, run_id: str) -> dict[str, Any]:
+        config: Any = {"configurable": {"thread_id": run_id}}
+        return dict((await self._graph.aget_state(config)).values)
+
+    async def _context(
+        self,
+        stack: AsyncExitStack,
+        run_id: str,
+        task: Task,
+        options: RunOptions,
+        recallers: Sequence[Recaller] | None,
+        emit: Callable[[Event], None],
+    ) -> RunContext:
+        spent = self.log.totals([run_id])
+        budget = self._budget.start(calls=spent.calls, tokens=spent.input_tokens + spent.output_tokens, cost=spent.cost)
+        journal = SqlJournal(self.store, run_id)
+        callers = {
+            role: Caller(models, limits=self._limits, budget=budget, journal=journal, timeout=self.settings.timeout)
+            for role, models in self._models.items()
+        }
+        tools = {tool.name: tool for tool in [*self._tools, *await self._mcp_tools(stack)]}
+        return RunContext(
+            run_id=run_id,
+            task=task,
+            options=options,
+            log=self.log,
+            callers=callers,
+            program=self._program,
+            tools=tools,
+            checker=self._checker_for(task, callers),
+            recallers=self._recallers if recallers is None else recallers,
+            learners=self._learners,
+            emit=emit,
+        )
+
+    async def _mcp_tools(self, stack: AsyncExitStack) -> list[BaseTool]:
+        if not self.settings.mcp:
+            return []
+        from agentkit.tools.mcp import connect_mcp
+
+        return list(await stack.enter_async_context(connect_mcp(self.settings.mcp)))
+
+    def _checker_for(self, task: Task, callers: Mapping[str, Caller]) -> Checker | None:
+        spec = task.checker or self._checker
+        return None if spec is None else get_checker(spec, call=callers.get("evaluator") or callers["explorer"])
+
+    def _load_models(self, model: Any, evaluator_model: Any) -> dict[str, list[Any]]:
+        chosen = {"explorer": model or self.settings.model}
+        if other := evaluator_model or self.settings.evaluator_model:
+            chosen["evaluator"] = other
+        return {
+            role: [load_model(name) for name in (names if isinstance(names, list | tuple) else [names])]
+            for role, names in chosen.items()
+        }
+
+    def _attach_learning(self) -> None:
+        """Open the named playbook and memory and add them to what recalls and what learns."""
+
+    def _result(self, record: RunRecord, *, question: dict[str, Any] | None = None, seconds: float = 0.0) -> Result:
+        return Result(
+            run_id=record.id,
+            task_id=record.task.id,
+            status=record.status,
+            answer=record.answer,
+            feedback=tuple(self.log.feedback(record.id)),
+            question=question,
+            trace=tuple(trace(self.log, record.id)),
+            usage=self.log.totals([record.id]),
+            seconds=seconds or record.seconds,
+            rounds=record.rounds,
+        )
+
+
+def trace(log: RunLog, run_id: str) -> list[dict[str, Any]]:
+    """A run's model and tool calls in the order in which they were completed."""
+    steps = [
+        (call["created_at"], {"type": "model", "role": call["role"], "model": call["model"],
+                              "text": call["response"].get("content", ""),
+                              "tool_calls": call["response"].get("tool_calls", []),
+                              "input_tokens": call["input_tokens"], "output_tokens": call["output_tokens"],
+                              "cached_tokens": call["cached_tokens"], "seconds": round(call["seconds"], 3)})
+        for call in log.model_calls(run_id)
+    ]  # fmt: skip
+    rows = log.tool_call_rows(run_id)
+    steps += [(row.pop("created_at"), {"type": "tool", **row}) for row in rows]
+    return [step for _, step in sorted(steps, key=lambda item: item[0])]
+
+
+def _pull(source: AsyncGenerator[Event]) -> Iterator[Event]:
+    """An asynchronous stream read from synchronous code."""
+
+    async def step() -> Event | None:
+        return await anext(source, None)
+
+    try:
+        while (event := run_sync(step())) is not None:
+            yield event
+    finally:
+        run_sync(source.aclose())
+
+
+async def _events(start: Callable[[Callable[[Event], None]], Any]) -> AsyncGenerator[Event]:
+    """The events of a run that is started with an `emit`; its error is raised after its last event."""
+    queue: asyncio.Queue[Event | None] = asyncio.Queue()
+    run = asyncio.ensure_future(start(queue.put_nowait))
+    run.add_done_callback(lambda _done: queue.put_nowait(None))
+    try:
+        while (event := await queue.get()) is not None:
+            yield event
+        await run
+    finally:
+        run.cancel()
+
+
+def _name(model: Any) -> Any:
+    if model is None or isinstance(model, str):
+        return model
+    if isinstance(model, list | tuple):
+        return [_name(item) for item in model]
+    return str(getattr(model, "name", None) or getattr(model, "__name__", None) or type(model).__name__)

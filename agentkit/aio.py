@@ -1,0 +1,50 @@
+"""One event loop for the whole process, so that synchronous callers share its connections.
+
+`asyncio.run` per call would close a loop under the feet of clients that keep connections, which is the origin of
+"Event loop is closed".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+
+
+def background_loop() -> asyncio.AbstractEventLoop:
+    """The process's own loop, started in a daemon thread the first time it is wanted."""
+    global _loop
+    with _lock:
+        if _loop is None or _loop.is_closed():
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="agentkit-loop", daemon=True).start()
+        return _loop
+
+
+def submit(work: Coroutine[Any, Any, T]) -> Future[T]:
+    """Start a coroutine on the process's loop."""
+    return asyncio.run_coroutine_threadsafe(work, background_loop())
+
+
+def run_sync(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end from synchronous code; an interrupt (Ctrl-C) cancels it first.
+
+    Raises:
+        RuntimeError: called on the process's own loop, where it would wait for itself.
+    """
+    if threading.current_thread().name == "agentkit-loop":
+        work.close()
+        raise RuntimeError("a synchronous call inside the event loop: await the asynchronous twin instead")
+    future = submit(work)
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        future.cancel()
+        raise

@@ -1,0 +1,54 @@
+"""One model call of a node: journalled, announced, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from agentkit.graph.context import RunContext
+from agentkit.graph.events import ModelEnded, ModelStarted
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+    from pydantic import BaseModel
+
+    from agentkit.models import Reply
+
+
+async def ask(
+    context: RunContext,
+    role: str,
+    messages: Sequence[BaseMessage],
+    *,
+    scope: str,
+    turn: int,
+    tools: Sequence[Any] = (),
+    schema: type[BaseModel] | None = None,
+) -> Reply:
+    """Ask a role's model.
+
+    Args:
+        scope: the place in the run that asks; with the request it names the call in the journal, so that a resumed
+            run gets the recorded answer.
+        turn: for progress.
+    """
+    caller = context.caller(role)
+    context.emit(ModelStarted(run_id=context.run_id, role=role, turn=turn))
+    reply = await caller.call(messages, tools=tools, schema=schema, role=role, scope=scope, seed=context.options.seed)
+    usage = reply.usage
+    context.emit(
+        ModelEnded(
+            run_id=context.run_id,
+            role=role,
+            turn=turn,
+            text=reply.text,
+            model=caller.name,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cached_tokens=usage.cached_tokens,
+            cost=usage.cost,
+            seconds=usage.seconds,
+            replayed=reply.replayed,
+        )
+    )
+    return reply

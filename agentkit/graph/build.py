@@ -1,0 +1,71 @@
+"""The state machine: recall → explore ⇄ tools → evaluate → (revise) → learn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
+
+from agentkit.graph.context import RunContext
+from agentkit.graph.nodes.evaluate import evaluate
+from agentkit.graph.nodes.explore import explore
+from agentkit.graph.nodes.learn import learn
+from agentkit.graph.nodes.person import approve, confirm
+from agentkit.graph.nodes.recall import recall
+from agentkit.graph.nodes.tools import tools
+from agentkit.graph.state import RunState, View
+
+if TYPE_CHECKING:
+    from langgraph.graph.state import CompiledStateGraph
+
+    from agentkit.graph.checkpoints import Saver
+
+
+def build_graph(checkpoints: Saver | None = None) -> CompiledStateGraph[RunState, RunContext, RunState, RunState]:
+    """Compile the one graph that serves solving, evolving and curating.
+
+    Args:
+        checkpoints: makes runs durable; None keeps them in memory only.
+    """
+    graph = StateGraph(RunState, context_schema=RunContext)
+    nodes: dict[str, Any] = {
+        "recall": recall,
+        "explore": explore,
+        "approve": approve,
+        "tools": tools,
+        "evaluate": evaluate,
+        "confirm": confirm,
+        "learn": learn,
+    }
+    for name, node in nodes.items():
+        graph.add_node(name, node)
+    graph.add_edge(START, "recall")
+    graph.add_edge("recall", "explore")
+    graph.add_conditional_edges("explore", after_explore, ["explore", "approve", "tools", "evaluate"])
+    graph.add_conditional_edges("approve", after_approve, ["explore", "tools"])
+    graph.add_edge("tools", "explore")
+    graph.add_conditional_edges("evaluate", after_evaluate, ["explore", "confirm", "learn"])
+    graph.add_conditional_edges("confirm", after_evaluate, ["explore", "confirm", "learn"])
+    graph.add_edge("learn", END)
+    return graph.compile(checkpointer=checkpoints, name="agentkit")
+
+
+def after_explore(state: RunState, runtime: Runtime[RunContext]) -> Literal["explore", "approve", "tools", "evaluate"]:
+    """An answer is evaluated, tool calls are carried out, and a plan or a finished sub-task is explored further."""
+    if state.get("answer") is not None:
+        return "evaluate"
+    calls = View(state).pending_calls
+    if not calls:
+        return "explore"
+    watched = set(runtime.context.options.approve)
+    return "approve" if any(call["name"] in watched for call in calls) else "tools"
+
+
+def after_approve(state: RunState) -> Literal["explore", "tools"]:
+    return "tools" if View(state).pending_calls else "explore"
+
+
+def after_evaluate(state: RunState) -> Literal["explore", "confirm", "learn"]:
+    outcome = state["outcome"]
+    return "explore" if outcome == "revise" else "confirm" if outcome == "ask" else "learn"

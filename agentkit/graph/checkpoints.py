@@ -1,0 +1,112 @@
+"""LangGraph's published savers on our store, usable from any event loop.
+
+The asynchronous SQLite saver hops to a thread for every write and belongs to one event loop. A checkpoint is a write of
+under a millisecond, so the synchronous saver is called in place instead; PostgreSQL's is called in a worker thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+)
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.sqlite import SqliteSaver
+
+from agentkit import faults
+from agentkit.errors import MissingExtra
+from agentkit.store import Store
+from agentkit.store.engine import BUSY_SECONDS
+
+if TYPE_CHECKING:
+    Saver = BaseCheckpointSaver[str]
+
+_STRICT = JsonPlusSerializer(allowed_msgpack_modules=None)
+"""Builds only types known to be harmless, whatever a checkpoint claims to hold."""
+
+
+def open_checkpoints(store: Store) -> Saver:
+    """The saver for a store's database; its tables are made where they are missing."""
+    if store.dialect == "sqlite":
+        path = store.engine.url.database or ":memory:"
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
+        connection.execute("PRAGMA synchronous=NORMAL")
+        saver = SqliteCheckpoints(connection, serde=_STRICT)
+        saver.setup()
+        return saver
+    return _open_postgres(store)
+
+
+class SqliteCheckpoints(SqliteSaver):
+    """`SqliteSaver` with asynchronous methods that write in place."""
+
+    def put(self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata,
+            new_versions: ChannelVersions) -> RunnableConfig:  # fmt: skip
+        faults.point("before:checkpoint")
+        done = super().put(config, checkpoint, metadata, new_versions)
+        faults.point("after:checkpoint")
+        return done
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        return self.get_tuple(config)
+
+    async def aput(self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata,
+                   new_versions: ChannelVersions) -> RunnableConfig:  # fmt: skip
+        return self.put(config, checkpoint, metadata, new_versions)
+
+    async def aput_writes(self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str,
+                          task_path: str = "") -> None:  # fmt: skip
+        self.put_writes(config, writes, task_id, task_path)
+
+    async def alist(self, config: RunnableConfig | None, *, filter: dict[str, Any] | None = None,
+                    before: RunnableConfig | None = None, limit: int | None = None
+                    ) -> AsyncIterator[CheckpointTuple]:  # fmt: skip
+        for item in list(self.list(config, filter=filter, before=before, limit=limit)):
+            yield item
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        self.delete_thread(thread_id)
+
+
+def _open_postgres(store: Store) -> Saver:
+    try:
+        from langgraph.checkpoint.postgres import PostgresSaver
+        from psycopg.rows import dict_row
+        from psycopg_pool import ConnectionPool
+    except ModuleNotFoundError:
+        raise MissingExtra("postgres", "langgraph-checkpoint-postgres") from None
+
+    class PostgresCheckpoints(PostgresSaver):
+        """`PostgresSaver` with asynchronous methods that write in a worker thread."""
+
+        async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+            return await asyncio.to_thread(self.get_tuple, config)
+
+        async def aput(self, *args: Any, **kwargs: Any) -> RunnableConfig:
+            return await asyncio.to_thread(self.put, *args, **kwargs)
+
+        async def aput_writes(self, *args: Any, **kwargs: Any) -> None:
+            await asyncio.to_thread(self.put_writes, *args, **kwargs)
+
+        async def alist(self, config: RunnableConfig | None, **kwargs: Any) -> AsyncIterator[CheckpointTuple]:
+            for item in await asyncio.to_thread(lambda: list(self.list(config, **kwargs))):
+                yield item
+
+        async def adelete_thread(self, thread_id: str) -> None:
+            await asyncio.to_thread(self.delete_thread, thread_id)
+
+    url = store.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    options = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
+    pool: Any = ConnectionPool(url, min_size=1, max_size=8, kwargs=options, open=True)
+    saver = PostgresCheckpoints(pool, serde=_STRICT)
+    saver.setup()
+    return saver

@@ -1,0 +1,73 @@
+"""What the nodes of one run work with. Nothing here is checkpointed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from agentkit.graph.events import Event
+from agentkit.recall import Block, Learner, Recaller
+from agentkit.tasks import Labels, Task
+
+if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
+
+    from agentkit.graph.program import Program
+    from agentkit.learning.checkers import Checker
+    from agentkit.models import Caller
+    from agentkit.store.run_log import RunLog
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How one run is to go.
+
+    Attributes:
+        max_rounds: answers the explorer may give.
+        max_steps: model turns one answer may take, over all its sub-tasks.
+        planning: offer the explorer a `plan` tool.
+        evaluate: let the evaluator agent check answers that no real checker can.
+        labels: how much of the target feedback may carry into the run.
+        approve: names of tools that a person must approve; `answer` stands for the final answer.
+        learn: hand the finished run to the learners.
+        seed: for models that take one, and for randomised recall.
+        tool_timeout: seconds one tool call may take.
+    """
+
+    max_rounds: int = 3
+    max_steps: int = 12
+    planning: bool = False
+    evaluate: bool = True
+    labels: Labels = "none"
+    approve: tuple[str, ...] = ()
+    learn: bool = True
+    seed: int = 0
+    tool_timeout: float = 60.0
+
+
+@dataclass(kw_only=True)
+class RunContext:
+    """Everything a node needs besides the state."""
+
+    run_id: str
+    task: Task
+    options: RunOptions
+    log: RunLog
+    callers: Mapping[str, Caller]
+    program: Program
+    tools: Mapping[str, BaseTool] = field(default_factory=dict)
+    checker: Checker | None = None
+    recallers: Sequence[Recaller] = ()
+    learners: Sequence[Learner] = ()
+    emit: Callable[[Event], None] = lambda event: None
+    blocks: list[Block] | None = None
+
+    def caller(self, role: str) -> Caller:
+        return self.callers.get(role) or self.callers["explorer"]
+
+    def fixed_blocks(self) -> list[Block]:
+        """The context fixed by recall; read back from the store where the run goes on in another process."""
+        if self.blocks is None:
+            self.blocks = self.log.blocks(self.run_id) or []
+        return self.blocks

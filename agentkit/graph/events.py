@@ -1,0 +1,139 @@
+"""Typed events of a run, in the order in which they happen."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agentkit.recall import Learnt
+from agentkit.tasks import Feedback
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Base of all events; `type` is the class name in snake case, as in `to_json`."""
+
+    run_id: str
+
+    def to_json(self) -> dict[str, Any]:
+        name = type(self).__name__
+        kind = "".join(f"_{char.lower()}" if char.isupper() else char for char in name).lstrip("_")
+        return {"type": kind, **asdict(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted(Event):
+    """A run began, or goes on (`resumed`)."""
+
+    task_id: str
+    model: str
+    resumed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recalled(Event):
+    """A block of learnt context was fixed for the run."""
+
+    kind: str
+    target: str
+    version: int
+    shown: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelStarted(Event):
+    """A role was asked; `turn` counts the explorer's turns, the evaluator's rounds."""
+
+    role: str
+    turn: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelEnded(Event):
+    """A role answered. `replayed` where the answer came from the journal of an interrupted run."""
+
+    role: str
+    turn: int
+    text: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    cost: float
+    seconds: float
+    replayed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned(Event):
+    """The explorer split the task into sub-tasks."""
+
+    subtasks: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubtaskDone(Event):
+    """The executor finished a sub-task."""
+
+    subtask: str
+    result: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolStarted(Event):
+    """A tool was called."""
+
+    tool: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolEnded(Event):
+    """A tool returned, or failed (`ok` is False and `text` says why)."""
+
+    tool: str
+    text: str
+    ok: bool
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered(Event):
+    """The explorer gave an answer."""
+
+    answer: str
+    round: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated(Event):
+    """The answer was checked."""
+
+    outcome: str
+    feedback: Feedback
+    round: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked(Event):
+    """The run waits for a person; go on with `Agent.resume(run_id, reply)`."""
+
+    question: str
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningDone(Event):
+    """A learner took the run."""
+
+    learner: str
+    learnt: Learnt
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEnded(Event):
+    """The run is over."""
+
+    status: str
+    answer: str | None
+    seconds: float

@@ -1,0 +1,66 @@
+"""evaluate: a real checker where the task has one, else the evaluator agent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from agentkit.graph.asking import ask
+from agentkit.graph.context import RunContext
+from agentkit.graph.events import Evaluated
+from agentkit.graph.state import Outcome, RunState
+from agentkit.recall import Step
+from agentkit.tasks import Feedback
+
+
+async def evaluate(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any]:
+    """Decide about the current answer: accept, revise, abstain, or ask a person."""
+    context, round = runtime.context, state["round"]
+    outcome, feedback = await _check(context, state)
+    if feedback is not None:
+        context.log.save_feedback(context.run_id, feedback, round=round)
+    if outcome == "revise" and round + 1 >= context.options.max_rounds:
+        outcome = "abstain"
+    if outcome == "accept" and "answer" in context.options.approve:
+        outcome = "ask"
+    shown = feedback or Feedback(channel="check", score=None, text="not checked")
+    context.emit(Evaluated(run_id=context.run_id, outcome=outcome, feedback=shown, round=round))
+    return revision(context, state, _objection(shown)) if outcome == "revise" else {"outcome": outcome}
+
+
+def revision(context: RunContext, state: RunState, objection: str) -> dict[str, Any]:
+    """The update that sends the explorer back to work."""
+    message = context.program.revision_message(objection)
+    return {
+        "outcome": "revise",
+        "objection": objection,
+        "messages": [message],
+        "answer": None,
+        "round": state["round"] + 1,
+        "since": state["turn"],
+    }
+
+
+async def _check(context: RunContext, state: RunState) -> tuple[Outcome, Feedback | None]:
+    answer, checker = state["answer"] or "", context.checker
+    if checker is not None and (not checker.needs_target or context.options.labels != "none"):
+        feedback = await checker.check(answer, context.task)
+        if feedback.score is not None:
+            return ("accept" if feedback.score >= 1 else "revise"), feedback
+    if not context.options.evaluate:
+        return "accept", None
+    steps = [
+        Step(actor="tool", name=call.tool, text=call.result, ok=call.ok)
+        for call in context.log.tool_calls(context.run_id)
+    ]
+    round = state["round"]
+    messages = context.program.evaluator_messages(context.task, answer, steps, round)
+    schema = context.program.evaluation_schema
+    reply = await ask(context, "evaluator", messages, scope=f"evaluate:{round}", turn=round, schema=schema)
+    return context.program.read_evaluation(reply.parsed)
+
+
+def _objection(feedback: Feedback) -> str:
+    """What the explorer may know: of a label only that the answer is wrong, never the label's text."""
+    return "The answer is wrong." if feedback.channel == "label" else feedback.text or "The check failed."

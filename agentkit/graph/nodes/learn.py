@@ -1,0 +1,44 @@
+"""learn: hands the finished run to the learners, in the same durable graph, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from langgraph.runtime import Runtime
+
+from agentkit.graph.asking import ask
+from agentkit.graph.context import RunContext
+from agentkit.graph.episode import build_episode
+from agentkit.graph.events import LearningDone
+from agentkit.graph.state import RunState
+from agentkit.recall import Learner
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+    from pydantic import BaseModel
+
+    from agentkit.models import Reply
+
+
+async def learn(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any]:
+    """Give the episode to each learner; their writes are keyed by the run, so that a repeat changes nothing."""
+    context = runtime.context
+    if not context.options.learn or not context.learners:
+        return {}
+    episode = build_episode(context, state)
+    for learner in context.learners:
+        learnt = await learner.learn(episode, call=_journalled(context, learner))
+        context.emit(LearningDone(run_id=context.run_id, learner=learner.name, learnt=learnt))
+    return {}
+
+
+def _journalled(context: RunContext, learner: Learner) -> Any:
+    turn = 0
+
+    async def call(role: str, messages: Sequence[BaseMessage], *, schema: type[BaseModel] | None = None) -> Reply:
+        nonlocal turn
+        turn += 1
+        return await ask(context, role, messages, scope=f"learn:{learner.name}", turn=turn, schema=schema)
+
+    return call

@@ -1,0 +1,51 @@
+"""approve and confirm: the places where a run waits for a person, each an interrupt in a node of its own.
+
+A node runs again from its first line when the run is resumed, so nothing with an effect stands before the interrupt.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langchain_core.messages import ToolMessage
+from langgraph.runtime import Runtime
+from langgraph.types import interrupt
+from pydantic import BaseModel
+
+from agentkit.graph.context import RunContext
+from agentkit.graph.nodes.evaluate import revision
+from agentkit.graph.state import RunState, View
+from agentkit.tasks import Feedback
+
+
+class Reply(BaseModel):
+    """What a person says: accept or not, why not, and a better answer if there is one."""
+
+    accept: bool
+    text: str = ""
+    answer: str | None = None
+
+
+async def approve(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any]:
+    """Ask whether the pending tool calls may go ahead; refused ones are answered to the explorer as refused."""
+    view = View(state)
+    calls = [{"tool": call["name"], "arguments": call["args"]} for call in view.pending_calls]
+    reply = Reply.model_validate(interrupt({"question": "May these tools be called?", "calls": calls}))
+    if reply.accept:
+        return {}
+    text = "error: a person refused this call" + (f": {reply.text}" if reply.text else "")
+    refused = [ToolMessage(text, tool_call_id=call["id"], status="error") for call in view.pending_calls]
+    return {"work": [*view.conversation, *refused]} if view.executing else {"messages": refused}
+
+
+async def confirm(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any]:
+    """Ask whether the answer is right; the reply is feedback of the strongest kind."""
+    context = runtime.context
+    reply = Reply.model_validate(interrupt({"question": "Is this answer right?", "answer": state["answer"]}))
+    feedback = Feedback(channel="user", score=float(reply.accept), text=reply.text)
+    context.log.save_feedback(context.run_id, feedback, round=state["round"])
+    if reply.answer is not None:
+        return {"outcome": "accept", "answer": reply.answer}
+    if not reply.accept and state["round"] + 1 < context.options.max_rounds:
+        return revision(context, state, reply.text or "A person says the answer is wrong.")
+    return {"outcome": "accept" if reply.accept else "abstain"}

@@ -1,0 +1,29 @@
+"""recall: reads the playbook and the cases, and fixes them for the whole run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from agentkit.graph.context import RunContext
+from agentkit.graph.events import Recalled
+from agentkit.graph.state import RunState
+
+
+async def recall(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any]:
+    """Fix the run's context; run again after a crash, it finds what was fixed the first time."""
+    context = runtime.context
+    blocks = context.log.blocks(context.run_id)
+    if blocks is None:
+        found = [await recaller.recall(context.task, run_id=context.run_id) for recaller in context.recallers]
+        blocks = [block for block in found if block is not None]
+        context.log.save_blocks(context.run_id, blocks)
+    context.blocks = blocks
+    for block in blocks:
+        shown = sum(offer.shown for offer in block.offers)
+        event = Recalled(
+            run_id=context.run_id, kind=block.kind, target=block.target, version=block.version, shown=shown
+        )
+        context.emit(event)
+    return {"turn": 0, "round": 0, "since": 0}

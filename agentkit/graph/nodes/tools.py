@@ -1,0 +1,52 @@
+"""tools: carries out the tool calls of the explorer's last turn, each one once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from langchain_core.messages import ToolMessage
+from langgraph.runtime import Runtime
+
+from agentkit import faults
+from agentkit.graph.context import RunContext
+from agentkit.graph.events import ToolEnded, ToolStarted
+from agentkit.graph.state import RunState, View
+from agentkit.roles.blocks import block
+from agentkit.store.run_log import ToolCall
+from agentkit.tools import run_tool
+
+
+async def tools(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any]:
+    """Run the pending calls side by side; a call completed before a crash is taken from the log."""
+    context, view = runtime.context, View(state)
+    calls = view.pending_calls
+    done = {call.key: call for call in context.log.tool_calls(context.run_id)}
+    keys = [f"{context.run_id}/{state['turn']}/{position}" for position in range(len(calls))]
+    jobs = [_call(context, key, call, done.get(key)) for key, call in zip(keys, calls, strict=True)]
+    results = await asyncio.gather(*jobs)
+    messages = [
+        ToolMessage(block("result", result.result), tool_call_id=call["id"], status="success" if result.ok else "error")
+        for call, result in zip(calls, results, strict=True)
+    ]
+    sources = sorted({*state.get("sources", []), *(f"tool:{result.tool}" for result in results)})
+    if view.executing:
+        return {"work": [*view.conversation, *messages], "sources": sources}
+    return {"messages": messages, "sources": sources}
+
+
+async def _call(context: RunContext, key: str, call: dict[str, Any], done: ToolCall | None) -> ToolCall:
+    if done is not None:
+        return done
+    tool, arguments = context.tools[call["name"]], call["args"]
+    context.emit(ToolStarted(run_id=context.run_id, tool=tool.name, arguments=arguments))
+    faults.point("before:tool.call")
+    result = await run_tool(tool, arguments, timeout=context.options.tool_timeout)
+    record = ToolCall(
+        key=key, tool=tool.name, arguments=arguments, result=result.text, ok=result.ok, seconds=result.seconds
+    )
+    context.log.save_tool_call(context.run_id, record)
+    faults.point("after:tool.call")
+    event = ToolEnded(run_id=context.run_id, tool=tool.name, text=result.text, ok=result.ok, seconds=result.seconds)
+    context.emit(event)
+    return record

@@ -1,0 +1,79 @@
+"""The state of a run: ids and small primitives. Tasks, playbooks, cases and documents stay in the store."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypedDict
+
+from langchain_core.messages import AIMessage, AnyMessage
+
+Outcome = Literal["accept", "revise", "abstain", "ask"]
+
+
+class RunState(TypedDict, total=False):
+    """What a checkpoint holds.
+
+    Attributes:
+        run_id: the run, which is also the LangGraph thread.
+        turn: how many times the explorer has spoken, over all rounds.
+        round: the number of the current answer, from 0.
+        since: the turn at which this round began.
+        messages: the planner's conversation after its prompt; the prompt itself is built from the store.
+        plan: the sub-tasks of the current plan.
+        findings: `[sub-task, result]` pairs, in order: the sub-task memory.
+        work: the executor's conversation on the current sub-task: the tool memory.
+        answer: the current answer, None while there is none.
+        used: ids of bullets and cases the explorer said it used.
+        outcome: what the evaluator decided.
+        objection: why the answer is to be revised.
+        sources: where untrusted text in the trajectory came from.
+    """
+
+    run_id: str
+    turn: int
+    round: int
+    since: int
+    messages: Annotated[list[AnyMessage], operator.add]
+    plan: list[str]
+    findings: list[list[str]]
+    work: list[AnyMessage]
+    answer: str | None
+    used: list[str]
+    outcome: Outcome | None
+    objection: str
+    sources: list[str]
+
+
+@dataclass(frozen=True)
+class View:
+    """Questions that nodes ask of a state."""
+
+    state: RunState
+    plan: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "plan", self.state.get("plan", []))
+
+    @property
+    def executing(self) -> bool:
+        """Whether a sub-task of a plan is being carried out."""
+        return len(self.findings) < len(self.plan)
+
+    @property
+    def subtask(self) -> str:
+        return self.plan[len(self.findings)]
+
+    @property
+    def findings(self) -> list[list[str]]:
+        return self.state.get("findings", [])
+
+    @property
+    def conversation(self) -> list[AnyMessage]:
+        return self.state.get("work", []) if self.executing else self.state.get("messages", [])
+
+    @property
+    def pending_calls(self) -> list[dict[str, Any]]:
+        """Tool calls of the last message that have no result yet."""
+        last = self.conversation[-1] if self.conversation else None
+        return [dict(call) for call in last.tool_calls] if isinstance(last, AIMessage) else []

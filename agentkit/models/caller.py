@@ -1,0 +1,292 @@
+"""Caller: how every model call of AgentKit is made.
+
+One retry layer, one budget check before each call, one journal and one usage record after it; on any `BaseChatModel`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from pydantic import BaseModel, ValidationError
+
+from agentkit import faults, telemetry
+from agentkit.errors import InvalidOutput, ModelError
+from agentkit.models.budget import Meter, Usage
+from agentkit.models.journal import Journal, MemoryJournal, StoredCall, response_of
+from agentkit.models.limits import Limits
+from agentkit.models.requests import request_hash
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """When a failed call is made again.
+
+    Attributes:
+        attempts: tries of one model before its fallback.
+        base, cap: seconds of the first and the longest pause; each pause doubles, with full jitter. A provider's
+            Retry-After goes before both.
+        invalid: tries for a structured answer that validates.
+    """
+
+    attempts: int = 5
+    base: float = 0.5
+    cap: float = 60.0
+    invalid: int = 3
+
+    def pause(self, attempt: int, error: ModelError) -> float:
+        if error.retry_after is not None:
+            return min(error.retry_after, 10 * self.cap)
+        return random.uniform(0, min(self.cap, self.base * 2**attempt))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """A model's answer.
+
+    Attributes:
+        message: the text and the tool calls.
+        parsed: the structured answer, where a schema was asked for and the model did not call a tool instead.
+        replayed: whether it came from the journal.
+    """
+
+    message: AIMessage
+    parsed: Any
+    usage: Usage
+    replayed: bool = False
+
+    @property
+    def text(self) -> str:
+        return self.message.text
+
+
+class Caller:
+    """Calls a model, or the next of its fallbacks.
+
+    Args:
+        models: a model, or several of which the later ones are fallbacks.
+        retry, limits: shared policies.
+        budget: the meter to charge; None for no budget.
+        journal: where completed calls are kept and found again.
+        timeout: seconds one call may take.
+    """
+
+    def __init__(
+        self,
+        models: BaseChatModel | Sequence[BaseChatModel],
+        *,
+        retry: Retry | None = None,
+        limits: Limits | None = None,
+        budget: Meter | None = None,
+        journal: Journal | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        self.models = [models] if isinstance(models, BaseChatModel) else list(models)
+        self.retry, self.limits = retry or Retry(), limits or Limits()
+        self.budget, self.journal = budget, journal or MemoryJournal()
+        self.timeout = timeout
+        self._seen: Counter[str] = Counter()
+
+    @property
+    def name(self) -> str:
+        return model_name(self.models[0])
+
+    async def call(
+        self,
+        messages: Sequence[BaseMessage],
+        *,
+        tools: Sequence[Any] = (),
+        schema: type[BaseModel] | None = None,
+        stop: Sequence[str] | None = None,
+        role: str = "",
+        scope: str = "",
+        seed: int | None = None,
+    ) -> Reply:
+        """Ask the model.
+
+        Args:
+            messages: the prompt.
+            tools: what it may call. With a schema too, each reply is a tool call or the structured answer.
+            schema: the structured answer that is wanted.
+            role: who is asked, for the records.
+            scope: where in a run; repeated there after a crash, the same request gets the recorded answer.
+            seed: for models that take one.
+
+        Raises:
+            BudgetExceeded: before the call.
+            InvalidOutput: no valid structured answer after the allowed tries.
+            ModelError: the model and its fallbacks failed.
+        """
+        params = {"stop": list(stop) if stop else None, "seed": seed}
+        conversation = list(messages)
+        used = Usage()
+        for attempt in range(self.retry.invalid):
+            message, usage, replayed = await self._journalled(conversation, tools, schema, params, role, scope)
+            used = used + usage
+            try:
+                message, parsed = read_reply(message, schema)
+                return Reply(message=message, parsed=parsed, usage=used, replayed=replayed)
+            except (ValidationError, ValueError) as error:
+                problem = _describe(error)
+                if attempt + 1 == self.retry.invalid:
+                    raise InvalidOutput(
+                        f"{self.name} gave no valid {_schema_name(schema)} in {attempt + 1} tries: {problem}"
+                    ) from None
+            mend = f"That is not a valid {_schema_name(schema)}: {problem}. Answer again with valid JSON only."
+            conversation += [AIMessage(message.text or json.dumps(message.tool_calls)), HumanMessage(mend)]
+        raise AssertionError("unreachable")
+
+    async def _journalled(
+        self,
+        messages: Sequence[BaseMessage],
+        tools: Sequence[Any],
+        schema: type[BaseModel] | None,
+        params: dict[str, Any],
+        role: str,
+        scope: str,
+    ) -> tuple[AIMessage, Usage, bool]:
+        digest = request_hash(self.name, messages, tools=tools, schema=schema, params=params)
+        base = f"{scope}/{digest[:40]}"
+        key = f"{base}/{self._seen[base]}"
+        self._seen[base] += 1
+        if (stored := self.journal.find(key)) is not None:
+            return stored.message(), Usage(), True
+        if self.budget is not None:
+            self.budget.check()
+        faults.point("before:model.call")
+        message, usage, model = await self._with_fallbacks(messages, tools, schema, params)
+        response = response_of(message)
+        call = StoredCall(scope=scope, role=role, model=model, request_hash=digest, response=response, usage=usage)
+        self.journal.save(key, call)
+        faults.point("after:model.call")
+        if self.budget is not None:
+            self.budget.charge(usage)
+        return message, usage, False
+
+    async def _with_fallbacks(
+        self, messages: Sequence[BaseMessage], tools: Sequence[Any], schema: Any, params: dict[str, Any]
+    ) -> tuple[AIMessage, Usage, str]:
+        for position, model in enumerate(self.models):
+            try:
+                message, usage = await self._with_retries(model, messages, tools, schema, params)
+                return message, usage, model_name(model)
+            except ModelError:
+                if position + 1 == len(self.models):
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _with_retries(
+        self, model: BaseChatModel, messages: Sequence[BaseMessage], tools: Sequence[Any], schema: Any,
+        params: dict[str, Any],
+    ) -> tuple[AIMessage, Usage]:  # fmt: skip
+        bound: Any = prepare(model, tools, schema)
+        given = {key: value for key, value in params.items() if value is not None}
+        for attempt in range(self.retry.attempts):
+            try:
+                async with self.limits.slot():
+                    return await self._once(bound, model, messages, given)
+            except ModelError as error:
+                if not error.retryable or attempt + 1 == self.retry.attempts:
+                    raise
+                await asyncio.sleep(self.retry.pause(attempt, error))
+        raise AssertionError("unreachable")
+
+    async def _once(
+        self, bound: Any, model: BaseChatModel, messages: Sequence[BaseMessage], given: dict[str, Any]
+    ) -> tuple[AIMessage, Usage]:
+        name = model_name(model)
+        with telemetry.span("chat", name, request__model=name) as span:
+            started = time.perf_counter()
+            try:
+                message = await asyncio.wait_for(bound.ainvoke(list(messages), **given), self.timeout)
+            except TimeoutError:
+                raise ModelError(f"{name} did not answer in {self.timeout:g} s", retryable=True) from None
+            usage = Usage.of(message, seconds=time.perf_counter() - started)
+            telemetry.set_attributes(
+                span, usage__input_tokens=usage.input_tokens, usage__output_tokens=usage.output_tokens
+            )
+            return message, usage
+
+
+ANSWER_TOOL = "answer"
+"""The name under which a structured answer is offered beside tools."""
+
+
+def prepare(model: BaseChatModel, tools: Sequence[Any], schema: type[BaseModel] | None) -> Any:
+    """Bind tools and a schema so that each reply is one or the other.
+
+    Beside tools the answer is itself a tool, and one must be called: every provider can do that, and on local models
+    the grammar is the union of all of them.
+    """
+    if tools and schema is not None:
+        return model.bind_tools([*tools, answer_tool(schema)], tool_choice="any")
+    if tools:
+        return model.bind_tools(list(tools))
+    if schema is not None:
+        return model.bind_tools([answer_tool(schema)], tool_choice=ANSWER_TOOL)
+    return model
+
+
+def answer_tool(schema: type[BaseModel]) -> dict[str, Any]:
+    """The schema as a tool called `answer`."""
+    parameters = schema.model_json_schema()
+    description = parameters.pop("description", None) or "Give the final answer."
+    return {
+        "type": "function",
+        "function": {"name": ANSWER_TOOL, "description": description, "parameters": parameters},
+    }
+
+
+def read_reply(message: AIMessage, schema: type[BaseModel] | None) -> tuple[AIMessage, Any]:
+    """Split a reply into its message and its structured answer.
+
+    Raises:
+        ValueError, ValidationError: a structured answer was wanted and is not there or not valid.
+    """
+    if schema is None:
+        return message, None
+    answer = next((call for call in message.tool_calls if call["name"] == ANSWER_TOOL), None)
+    if answer is not None:
+        return message, schema.model_validate(answer["args"])
+    if message.tool_calls:
+        return message, None
+    if message.invalid_tool_calls:
+        raise ValueError(f"its arguments are not JSON: {message.invalid_tool_calls[0].get('error') or 'malformed'}")
+    return message, schema.model_validate_json(_json_part(message.text))
+
+
+def _json_part(text: str) -> str:
+    """The JSON object in a text that may have a fence or words around it."""
+    start, end = text.find("{"), text.rfind("}")
+    if start < 0 or end < start:
+        raise ValueError("there is no JSON object in it")
+    return text[start : end + 1]
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return f"{where}: {first['msg']}" if where else first["msg"]
+    return str(error)
+
+
+def _schema_name(schema: type[BaseModel] | None) -> str:
+    return "answer" if schema is None else schema.__name__
+
+
+def model_name(model: BaseChatModel) -> str:
+    """The name that records show: `provider/model` for our own, the class for others."""
+    for attribute in ("full_name", "model_name", "model"):
+        value = getattr(model, attribute, None)
+        if isinstance(value, str) and value:
+            return value
+    return type(model).__name__

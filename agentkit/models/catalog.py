@@ -1,0 +1,136 @@
+"""The catalog of local models, and where their files are in the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from agentkit.errors import ModelFileError, ModelNotFound
+from agentkit.settings import cache_dir
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFile:
+    """One file of a model.
+
+    Attributes:
+        size: in bytes.
+        sha256: what its bytes must hash to.
+        parts: the glob of its parts inside the wheels, joined in order.
+    """
+
+    name: str
+    size: int
+    sha256: str
+    parts: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A model of the catalog.
+
+    Attributes:
+        kind: "chat" or "embedding".
+        hub: its repository on the hub; empty where there is none.
+        wheels: requirements whose wheels carry the files, for networks that reach a package index but no hub.
+    """
+
+    name: str
+    kind: str
+    description: str
+    licence: str
+    hub: str
+    wheels: tuple[str, ...]
+    files: tuple[ModelFile, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.files)
+
+    @property
+    def folder(self) -> Path:
+        return cache_dir() / "models" / self.name
+
+    @property
+    def present(self) -> bool:
+        """Whether every file is in its place with its full size; its hash was checked before it was put there."""
+        return all(_size(self.folder / file.name) == file.size for file in self.files)
+
+
+def catalog() -> dict[str, Entry]:
+    """Every model of the catalog by name."""
+    return dict(_catalog())
+
+
+def find(name: str) -> Entry:
+    """A model of the catalog.
+
+    Raises:
+        ModelNotFound: lists those there are.
+    """
+    try:
+        return _catalog()[name]
+    except KeyError:
+        known = ", ".join(sorted(_catalog()))
+        raise ModelNotFound(
+            f"no model {name!r} in the catalog; there are {known}, or give the path of a file"
+        ) from None
+
+
+def model_file(name: str) -> Path:
+    """The GGUF file of a local model: a path as it is, or a name of the catalog.
+
+    Raises:
+        ModelNotFound: neither a file nor in the catalog.
+        ModelFileError: in the catalog, but not downloaded yet.
+    """
+    if name.endswith(".gguf"):
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise ModelFileError(f"{path}: no such file")
+        return path
+    entry = find(name)
+    require(entry)
+    return entry.folder / entry.files[0].name
+
+
+def require(entry: Entry) -> None:
+    """Raise unless the model's files are in the cache."""
+    if not entry.present:
+        raise ModelFileError(f"{entry.name} is not downloaded yet: run  agentkit models pull {entry.name}")
+
+
+def sha256_of(path: Path) -> str:
+    """The hash of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def _catalog() -> dict[str, Entry]:
+    text = Path(__file__).with_name("catalog.toml").read_text(encoding="utf-8")
+    return {name: _entry(name, row) for name, row in tomllib.loads(text).items()}
+
+
+def _entry(name: str, row: dict[str, Any]) -> Entry:
+    files = tuple(ModelFile(**file) for file in row["files"])
+    fields = {key: row[key] for key in ("kind", "description", "licence", "hub")}
+    return Entry(name=name, wheels=_requirements(row["wheels"]), files=files, **fields)
+
+
+def _requirements(wheels: dict[str, Any]) -> tuple[str, ...]:
+    version = wheels["version"]
+    if "name" in wheels:
+        return (f"{wheels['name']}=={version}",)
+    return tuple(f"{wheels['prefix']}{number}=={version}" for number in range(1, wheels["count"] + 1))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1

@@ -1,0 +1,95 @@
+"""The journal of completed model calls: a resumed run takes recorded answers instead of asking again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from langchain_core.messages import AIMessage
+from sqlalchemy import select
+
+from agentkit.models.budget import Usage
+from agentkit.store import Store
+from agentkit.store.base import now
+from agentkit.store.runs import ModelCallRow
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredCall:
+    """A completed call.
+
+    Attributes:
+        scope: the place in the run that asked.
+        role, model: who was asked.
+        request_hash: what was asked.
+        response: the answer as JSON: `content`, `tool_calls` and `invalid_tool_calls`.
+    """
+
+    scope: str
+    role: str
+    model: str
+    request_hash: str
+    response: dict[str, Any]
+    usage: Usage
+
+    def message(self) -> AIMessage:
+        return AIMessage(**self.response)
+
+
+def response_of(message: AIMessage) -> dict[str, Any]:
+    """What is kept of an answer."""
+    calls = [{"name": call["name"], "args": call["args"], "id": call["id"]} for call in message.tool_calls]
+    invalid = [dict(call) for call in message.invalid_tool_calls]
+    return {"content": message.text, "tool_calls": calls, "invalid_tool_calls": invalid}
+
+
+class Journal(Protocol):
+    """Where completed calls are kept."""
+
+    def find(self, key: str) -> StoredCall | None: ...
+
+    def save(self, key: str, call: StoredCall) -> None:
+        """Keep a call; the first one under a key wins."""
+        ...
+
+
+class MemoryJournal:
+    """Keeps calls for as long as the process lives."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, StoredCall] = {}
+
+    def find(self, key: str) -> StoredCall | None:
+        return self.calls.get(key)
+
+    def save(self, key: str, call: StoredCall) -> None:
+        self.calls.setdefault(key, call)
+
+
+class SqlJournal:
+    """Keeps the calls of one run in the store.
+
+    Args:
+        run_id: the run that the calls belong to; None for calls outside of any run.
+        prefix: sets keys apart where there is no run.
+    """
+
+    def __init__(self, store: Store, run_id: str | None, *, prefix: str = "") -> None:
+        self.store, self.run_id, self._prefix = store, run_id, prefix or run_id or ""
+
+    def find(self, key: str) -> StoredCall | None:
+        query = select(ModelCallRow.__table__).where(ModelCallRow.key == f"{self._prefix}/{key}")
+        with self.store.read() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        if row is None:
+            return None
+        usage = Usage(**{name: row[name] for name in Usage.__dataclass_fields__})
+        names = ("scope", "role", "model", "request_hash", "response")
+        return StoredCall(usage=usage, **{name: row[name] for name in names})
+
+    def save(self, key: str, call: StoredCall) -> None:
+        values = {name: getattr(call, name) for name in ("scope", "role", "model", "request_hash", "response")}
+        values |= {name: getattr(call.usage, name) for name in Usage.__dataclass_fields__}
+        row = {**values, "key": f"{self._prefix}/{key}", "run_id": self.run_id, "created_at": now()}
+        with self.store.write() as connection:
+            self.store.insert_new(connection, ModelCallRow, [row])

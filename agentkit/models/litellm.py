@@ -1,0 +1,227 @@
+"""Hosted models, and every server that speaks their protocols, through LiteLLM."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.utils import convert_to_openai_messages
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from agentkit.aio import run_sync
+from agentkit.errors import ContextOverflow, MissingKey, ModelError, ModelNotFound
+from agentkit.models.wire import usage_metadata
+
+_PARAMETERS = ("temperature", "max_tokens", "seed", "top_p", "logprobs", "top_logprobs", "response_format")
+
+
+class LiteLLMChat(BaseChatModel):
+    """Any model LiteLLM knows as `provider/model`.
+
+    Args:
+        full_name: `provider/model`.
+        api_base: another address than the provider's, such as a server of your own.
+        api_key: None takes the provider's environment variable.
+        temperature, max_tokens, seed: as the provider takes them; those it does not know are left out.
+        request_timeout: seconds until a request is given up.
+    """
+
+    full_name: str
+    api_base: str | None = None
+    api_key: str | None = None
+    temperature: float | None = 0.0
+    max_tokens: int | None = None
+    seed: int | None = None
+    stop: list[str] | None = None
+    request_timeout: float = 600.0
+
+    @property
+    def _llm_type(self) -> str:
+        return "litellm"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"model": self.full_name, "api_base": self.api_base}
+
+    def bind_tools(self, tools: Sequence[Any], *, tool_choice: Any = None, **kwargs: Any) -> Any:
+        """Offer tools; `tool_choice` is "auto", "any" (or "required", True), "none", or a tool's name."""
+        formatted = [convert_to_openai_tool(tool) for tool in tools]
+        return self.bind(tools=formatted, tool_choice=_choice(tool_choice, formatted), **kwargs)
+
+    def _generate(self, messages: list[BaseMessage], stop: list[str] | None = None,
+                  run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any) -> ChatResult:  # fmt: skip
+        return run_sync(self._agenerate(messages, stop, None, **kwargs))
+
+    async def _agenerate(self, messages: list[BaseMessage], stop: list[str] | None = None,
+                         run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
+                         ) -> ChatResult:  # fmt: skip
+        response = await self._request(messages, stop, kwargs)
+        choice = response.choices[0]
+        message = _message(choice.message)
+        message.usage_metadata = usage_metadata(_dict(response.usage))
+        message.response_metadata = {
+            "model_name": self.full_name,
+            "finish_reason": choice.finish_reason,
+            "cost": _cost(response),
+        }
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _stream(self, messages: list[BaseMessage], stop: list[str] | None = None,
+                run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any
+                ) -> Iterator[ChatGenerationChunk]:  # fmt: skip
+        source = self._astream(messages, stop, None, **kwargs)
+
+        async def step() -> ChatGenerationChunk | None:
+            return await anext(source, None)
+
+        while (chunk := run_sync(step())) is not None:
+            if run_manager and chunk.text:
+                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+
+    async def _astream(self, messages: list[BaseMessage], stop: list[str] | None = None,
+                       run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
+                       ) -> AsyncIterator[ChatGenerationChunk]:  # fmt: skip
+        options = {"stream": True, "stream_options": {"include_usage": True}}
+        async for event in await self._request(messages, stop, {**kwargs, **options}):
+            chunk = _chunk(event, self.full_name)
+            if run_manager and chunk.text:
+                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+
+    async def _request(self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Any:
+        given = {name: kwargs.get(name, getattr(self, name, None)) for name in _PARAMETERS}
+        given |= {name: kwargs[name] for name in ("tools", "tool_choice", "stream", "stream_options") if name in kwargs}
+        given = {name: value for name, value in given.items() if value is not None}
+        if stops := stop or self.stop:
+            given["stop"] = stops
+        litellm = load_litellm()
+        try:
+            return await litellm.acompletion(
+                model=self.full_name,
+                messages=convert_to_openai_messages(list(messages)),
+                api_base=self.api_base,
+                api_key=self.api_key,
+                timeout=self.request_timeout,
+                num_retries=0,
+                max_retries=0,
+                drop_params=True,
+                **given,
+            )
+        except Exception as error:
+            raise as_model_error(error, self.full_name) from error
+
+
+@cache
+def load_litellm() -> ModuleType:
+    """Import LiteLLM, which takes seconds, without its fetching a price list from the network."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    import litellm
+
+    litellm.suppress_debug_info = True
+    litellm.telemetry = False
+    return litellm
+
+
+def open_litellm(name: str, **options: Any) -> LiteLLMChat:
+    """Check that LiteLLM knows the provider and has its key, before any request.
+
+    Raises:
+        ModelNotFound: no such provider.
+        MissingKey: names the environment variables that are not set.
+    """
+    litellm = load_litellm()
+    try:
+        _model, provider, _key, _base = litellm.get_llm_provider(name, api_base=options.get("api_base"))
+    except Exception as error:
+        raise ModelNotFound(
+            f"unknown model {name!r}: no such provider; use provider/model, local/NAME or hf/REPO"
+        ) from error
+    if not options.get("api_key") and not options.get("api_base"):
+        needed = litellm.validate_environment(name)
+        if missing := needed.get("missing_keys"):
+            raise MissingKey(f"{name} needs {' and '.join(missing)} in the environment (provider {provider})")
+    return LiteLLMChat(full_name=name, **options)
+
+
+def as_model_error(error: Exception, name: str) -> ModelError:
+    """What a LiteLLM exception means for us: whether to try again, when, and the line to show."""
+    litellm = load_litellm()
+    line = f"{name}: {_first_line(error)}"
+    if isinstance(error, ModelError):
+        return error
+    if isinstance(error, litellm.ContextWindowExceededError) or "context size" in str(error):
+        return ContextOverflow(f"{line}; shorten the prompt or take a model with a larger context", status=400)
+    status = getattr(error, "status_code", None)
+    retryable = (litellm.RateLimitError, litellm.Timeout, litellm.APIConnectionError, litellm.InternalServerError,
+                 litellm.ServiceUnavailableError, litellm.BadGatewayError)  # fmt: skip
+    again = isinstance(error, retryable) or status in (408, 409, 429) or (status or 0) >= 500
+    return ModelError(line, retryable=again, status=status, retry_after=_retry_after(error))
+
+
+def _first_line(error: Exception) -> str:
+    return str(getattr(error, "message", None) or error).strip().split("\n")[0][:300] or type(error).__name__
+
+
+def _retry_after(error: Exception) -> float | None:
+    headers = getattr(error, "litellm_response_headers", None) or getattr(
+        getattr(error, "response", None), "headers", None
+    )
+    value = headers.get("retry-after") if headers else None
+    try:
+        return None if value is None else max(0.0, float(value))
+    except ValueError:
+        return None
+
+
+def _choice(choice: Any, tools: list[dict[str, Any]]) -> Any:
+    if choice in ("any", True):
+        return "required"
+    names = {tool["function"]["name"] for tool in tools}
+    return {"type": "function", "function": {"name": choice}} if choice in names else choice
+
+
+def _message(message: Any) -> AIMessage:
+    calls, invalid = [], []
+    for call in message.tool_calls or []:
+        try:
+            arguments = json.loads(call.function.arguments or "{}")
+            calls.append({"name": call.function.name, "args": arguments, "id": call.id})
+        except json.JSONDecodeError as error:
+            invalid.append({"name": call.function.name, "args": call.function.arguments, "id": call.id,
+                            "error": str(error)})  # fmt: skip
+    return AIMessage(message.content or "", tool_calls=calls, invalid_tool_calls=invalid)
+
+
+def _chunk(event: Any, name: str) -> ChatGenerationChunk:
+    usage = getattr(event, "usage", None)
+    if not event.choices:
+        return ChatGenerationChunk(message=AIMessageChunk("", usage_metadata=usage_metadata(_dict(usage))))
+    choice = event.choices[0]
+    calls = [
+        {"name": call.function.name, "args": call.function.arguments, "id": call.id, "index": call.index}
+        for call in choice.delta.tool_calls or []
+    ]
+    message = AIMessageChunk(choice.delta.content or "", tool_call_chunks=calls)
+    if usage:
+        message.usage_metadata = usage_metadata(_dict(usage))
+    if choice.finish_reason:
+        message.response_metadata = {"model_name": name, "finish_reason": choice.finish_reason}
+    return ChatGenerationChunk(message=message)
+
+
+def _cost(response: Any) -> float:
+    hidden = getattr(response, "_hidden_params", None) or {}
+    return float(hidden.get("response_cost") or 0.0)
+
+
+def _dict(usage: Any) -> dict[str, Any]:
+    return {} if usage is None else usage.model_dump()

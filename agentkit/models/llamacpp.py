@@ -1,0 +1,259 @@
+"""`local/…`: llama.cpp in this process, through xllamacpp, on CPU or GPU.
+
+Tool calls and structured answers are valid by construction: the reply is decoded under a grammar that is the union of
+the tools' schemas and, where the model is free to, a plain text. The model's own tool template is not used, because it
+guides a model but does not bind it, and many models have none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import secrets
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from agentkit.errors import ContextOverflow, MissingExtra, ModelError, ModelFileError
+from agentkit.models.union import Union, read_union, to_chat, union_of
+from agentkit.models.wire import usage_metadata
+
+
+class LlamaCppChat(BaseChatModel):
+    """A GGUF model in this process.
+
+    Args:
+        full_name: the name it was loaded by.
+        path: the GGUF file.
+        n_ctx: context in tokens, prompt and answer together.
+        temperature: 0 is greedy.
+        max_tokens: of one answer.
+        seed: for sampling.
+        n_threads: CPU threads; None takes the physical cores.
+        n_gpu_layers: layers on the GPU; all of them where there is one.
+    """
+
+    full_name: str
+    path: Path
+    n_ctx: int = 16_384
+    temperature: float = 0.0
+    max_tokens: int = 1_024
+    seed: int = 0
+    n_threads: int | None = None
+    n_gpu_layers: int = 999
+    stop: list[str] | None = None
+
+    @property
+    def _llm_type(self) -> str:
+        return "llama.cpp"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"model": self.full_name, "n_ctx": self.n_ctx, "temperature": self.temperature, "seed": self.seed}
+
+    def bind_tools(self, tools: Sequence[Any], *, tool_choice: Any = None, **kwargs: Any) -> Any:
+        """Offer tools; `tool_choice` is "auto", "any" (or "required", True), "none", or a tool's name."""
+        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], tool_choice=tool_choice, **kwargs)
+
+    def warm_up(self) -> None:
+        """Load the model now rather than at the first call."""
+        self._server()
+
+    def _generate(self, messages: list[BaseMessage], stop: list[str] | None = None,
+                  run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any) -> ChatResult:  # fmt: skip
+        union = union_of(kwargs)
+        response = self._server().complete(self._body(messages, stop, union, kwargs))
+        choice = response["choices"][0]
+        message = read_union(choice["message"].get("content") or "", union, finish=choice["finish_reason"])
+        message.usage_metadata = usage_metadata(response["usage"])
+        message.response_metadata = {
+            "model_name": self.full_name,
+            "finish_reason": choice["finish_reason"],
+            "timings": response.get("timings", {}),
+            **({"logprobs": choice["logprobs"]} if choice.get("logprobs") else {}),
+        }
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    async def _agenerate(self, messages: list[BaseMessage], stop: list[str] | None = None,
+                         run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
+                         ) -> ChatResult:  # fmt: skip
+        return await asyncio.to_thread(self._generate, messages, stop, None, **kwargs)
+
+    def _stream(self, messages: list[BaseMessage], stop: list[str] | None = None,
+                run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any
+                ) -> Iterator[ChatGenerationChunk]:  # fmt: skip
+        union = union_of(kwargs)
+        if union is not None:  # a tool call is only known as one when it is whole
+            message = cast("Any", self._generate(messages, stop, **kwargs).generations[0].message)
+            yield ChatGenerationChunk(message=_as_chunk(message))
+            return
+        for event in self._server().stream(self._body(messages, stop, None, kwargs)):
+            chunk = _chunk(event, self.full_name)
+            if run_manager and chunk.text:
+                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+
+    async def _astream(self, messages: list[BaseMessage], stop: list[str] | None = None,
+                       run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
+                       ) -> AsyncIterator[ChatGenerationChunk]:  # fmt: skip
+        source = self._stream(messages, stop, **kwargs)
+        while (chunk := await asyncio.to_thread(next, source, None)) is not None:
+            if run_manager and chunk.text:
+                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+
+    def _body(self, messages: Sequence[BaseMessage], stop: list[str] | None, union: Union | None,
+              kwargs: dict[str, Any]) -> dict[str, Any]:  # fmt: skip
+        names = ("temperature", "max_tokens", "seed", "top_p", "top_k", "logprobs", "top_logprobs")
+        body = {name: kwargs.get(name, getattr(self, name, None)) for name in names}
+        body = {name: value for name, value in body.items() if value is not None}
+        body |= {"messages": to_chat(messages, union), "cache_prompt": True}
+        if stops := stop or self.stop:
+            body["stop"] = stops
+        if union is not None:
+            schema = {"name": "reply", "schema": union.schema, "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        elif kwargs.get("response_format"):
+            body["response_format"] = kwargs["response_format"]
+        return body
+
+    def _server(self) -> Server:
+        return server_for(Options(self.path, self.n_ctx, self.n_threads, self.n_gpu_layers))
+
+
+@dataclass(frozen=True)
+class Options:
+    """What decides whether two models can share one server."""
+
+    path: Path
+    n_ctx: int
+    n_threads: int | None
+    n_gpu_layers: int
+    port: int = 0
+    api_key: str | None = None
+    n_parallel: int = 1
+
+
+class Server:
+    """One loaded model. llama.cpp queues concurrent calls by itself."""
+
+    def __init__(self, options: Options) -> None:
+        if not options.path.is_file():
+            raise ModelFileError(f"{options.path} is not there; get it with  agentkit models pull")
+        try:
+            import xllamacpp
+        except ModuleNotFoundError:
+            raise MissingExtra("local", "xllamacpp") from None
+        params = xllamacpp.CommonParams()
+        params.model.path = str(options.path)
+        params.n_ctx, params.n_parallel = options.n_ctx, options.n_parallel
+        params.n_gpu_layers = options.n_gpu_layers
+        threads = options.n_threads or _physical_cores()
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+        params.cache_ram_mib = 1024  # other prompts' prefixes, kept when another role takes the slot
+        params.warmup, params.verbosity, params.use_jinja = False, -1, True
+        params.port = options.port
+        # llama.cpp opens its HTTP server on loopback in any case: a key keeps it to this process unless it is served.
+        params.api_keys = [options.api_key or secrets.token_hex(16)] if options.api_key != "" else []
+        try:
+            self._server = xllamacpp.Server(params)
+        except RuntimeError as error:
+            raise ModelFileError(f"{options.path} can't be loaded: {error}") from None
+
+    @property
+    def address(self) -> str:
+        return str(self._server.listening_address)
+
+    def complete(self, body: dict[str, Any]) -> dict[str, Any]:
+        """One chat completion, in OpenAI's form.
+
+        Raises:
+            ContextOverflow: the prompt is longer than the context.
+            ModelError: llama.cpp refused the request.
+        """
+        try:
+            response = self._server.handle_chat_completions(body)
+        except ValueError as error:
+            raise ModelError(f"llama.cpp: {error}") from None
+        return cast("dict[str, Any]", _checked(response))
+
+    def stream(self, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The same, as OpenAI's chunks. Abandoned, it lets the answer run out in the background."""
+        events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        full = {**body, "stream": True, "stream_options": {"include_usage": True}}
+
+        def work() -> None:
+            try:
+                self._server.handle_chat_completions(full, events.put)
+                events.put(None)
+            except ValueError as error:
+                events.put(ModelError(f"llama.cpp: {error}"))
+
+        threading.Thread(target=work, daemon=True).start()
+        while (event := events.get()) is not None:
+            if isinstance(event, ModelError):
+                raise event
+            yield _checked(event)
+
+
+_servers: dict[Options, Server] = {}
+_loading = threading.Lock()
+
+
+def server_for(options: Options) -> Server:
+    """The process's server for a model, loaded once."""
+    with _loading:
+        if options not in _servers:
+            _servers[options] = Server(options)
+        return _servers[options]
+
+
+def _checked(response: Any) -> Any:
+    error = response.get("error") if isinstance(response, dict) else None
+    if not error:
+        return response
+    if error.get("type") == "exceed_context_size_error":
+        counts = f"{error.get('n_prompt_tokens')} tokens do not fit the context of {error.get('n_ctx')}"
+        raise ContextOverflow(f"the prompt is too long: {counts}; shorten it or load the model with a larger n_ctx")
+    raise ModelError(f"llama.cpp: {error.get('message')}")
+
+
+def _chunk(event: dict[str, Any], name: str) -> ChatGenerationChunk:
+    choice = (event.get("choices") or [{}])[0]
+    text = (choice.get("delta") or {}).get("content") or ""
+    message = AIMessageChunk(text)
+    if event.get("usage"):
+        message = AIMessageChunk("", usage_metadata=usage_metadata(event["usage"]))
+    if choice.get("finish_reason"):
+        message.response_metadata = {"model_name": name, "finish_reason": choice["finish_reason"]}
+    return ChatGenerationChunk(message=message)
+
+
+def _as_chunk(message: Any) -> AIMessageChunk:
+    import json
+
+    calls = [
+        {"name": call["name"], "args": json.dumps(call["args"]), "id": call["id"], "index": position}
+        for position, call in enumerate(message.tool_calls)
+    ]
+    return AIMessageChunk(
+        message.content,
+        tool_call_chunks=cast("Any", calls),
+        usage_metadata=message.usage_metadata,
+        response_metadata=message.response_metadata,
+    )
+
+
+def _physical_cores() -> int:
+    siblings = Path("/sys/devices/system/cpu").glob("cpu[0-9]*/topology/thread_siblings_list")
+    cores = {path.read_text(encoding="ascii").strip() for path in siblings}
+    return len(cores) or max(1, (os.cpu_count() or 2) // 2)

@@ -1,0 +1,132 @@
+"""The union of what a local model may reply: a call of one of its tools, or a text.
+
+The reply is a JSON object, `{"name": tool, "arguments": {…}}` or `{"text": …}`, decoded under the union's schema. It
+works for every chat model, with a tool template or without.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.utils.json_schema import dereference_refs
+
+
+@dataclass(frozen=True)
+class Union:
+    """What may be replied.
+
+    Attributes:
+        tools: the tools on offer, in OpenAI's form.
+        allowed: names of those that may be called now.
+        text: whether a plain text may be replied.
+    """
+
+    tools: tuple[dict[str, Any], ...]
+    allowed: frozenset[str]
+    text: bool
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of a reply; references are resolved, for grammars that know none."""
+        options = [_call_schema(tool["function"]) for tool in self.tools if tool["function"]["name"] in self.allowed]
+        if self.text:
+            options.append(_object({"text": {"type": "string"}}))
+        return options[0] if len(options) == 1 else {"anyOf": options}
+
+    @property
+    def instructions(self) -> str:
+        """How to reply, for the system prompt."""
+        lines = [f"- {_signature(tool['function'])}" for tool in self.tools]
+        text = ' To reply in words instead, write {"text": "…"}.' if self.text else ""
+        form = 'Reply with one JSON object: {"name": <tool>, "arguments": {…}}.'
+        return "# Tools\n" + "\n".join(lines) + f"\n{form}{text}"
+
+
+def union_of(kwargs: dict[str, Any]) -> Union | None:
+    """The union that bound arguments (`tools`, `tool_choice`) ask for; None for a plain text."""
+    tools, choice = tuple(kwargs.get("tools") or ()), kwargs.get("tool_choice")
+    if not tools or choice == "none":
+        return None
+    names = frozenset(tool["function"]["name"] for tool in tools)
+    if isinstance(choice, dict):
+        choice = choice.get("function", {}).get("name", "any")
+    if choice in names:
+        return Union(tools, frozenset([choice]), text=False)
+    return Union(tools, names, text=choice in (None, "auto", False))
+
+
+def read_union(text: str, union: Union | None, *, finish: str | None = None) -> AIMessage:
+    """Read a reply that was decoded under the union's schema.
+
+    A reply cut off by the token limit is the one that can be invalid; it comes as an invalid tool call.
+    """
+    if union is None:
+        return AIMessage(text)
+    try:
+        reply = json.loads(text)
+    except json.JSONDecodeError:
+        why = "cut off by max_tokens" if finish == "length" else "not JSON"
+        return AIMessage("", invalid_tool_calls=[{"name": None, "args": text, "id": None, "error": why}])
+    if "name" in reply:
+        return AIMessage("", tool_calls=[{"name": reply["name"], "args": reply["arguments"], "id": _call_id()}])
+    return AIMessage(reply["text"])
+
+
+def to_chat(messages: Sequence[BaseMessage], union: Union | None) -> list[dict[str, str]]:
+    """Messages for a chat template that knows only system, user and assistant, in turns that alternate."""
+    chat: list[dict[str, str]] = []
+    if union is not None and not any(message.type == "system" for message in messages):
+        chat.append({"role": "system", "content": union.instructions})
+    for message in messages:
+        role, text = _turn(message)
+        if role == "system" and union is not None:
+            text = f"{text}\n\n{union.instructions}"
+            union = None if chat else union
+        if chat and chat[-1]["role"] == role:
+            chat[-1]["content"] += f"\n\n{text}"
+        else:
+            chat.append({"role": role, "content": text})
+    return chat
+
+
+def _turn(message: BaseMessage) -> tuple[str, str]:
+    if isinstance(message, ToolMessage):
+        return "user", f"Result of the tool:\n{message.text}"
+    if isinstance(message, AIMessage):
+        calls = [json.dumps({"name": call["name"], "arguments": call["args"]}) for call in message.tool_calls]
+        return "assistant", "\n".join([message.text, *calls] if message.text else calls)
+    return ("system" if message.type == "system" else "user"), message.text
+
+
+def _call_schema(function: dict[str, Any]) -> dict[str, Any]:
+    return _object({"name": {"const": function["name"]}, "arguments": _inlined(function.get("parameters"))})
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _inlined(parameters: dict[str, Any] | None) -> dict[str, Any]:
+    if not parameters or not parameters.get("properties"):
+        return _object({})
+    resolved: dict[str, Any] = dereference_refs(parameters)
+    return {"additionalProperties": False, **{key: value for key, value in resolved.items() if key != "$defs"}}
+
+
+def _signature(function: dict[str, Any]) -> str:
+    parameters = json.dumps(_inlined(function.get("parameters")).get("properties", {}), ensure_ascii=False)
+    return f"{function['name']}: {function.get('description', '')}\n  arguments: {parameters}"
+
+
+def _call_id() -> str:
+    return f"call_{uuid.uuid4().hex[:12]}"

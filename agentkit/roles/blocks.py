@@ -1,0 +1,28 @@
+"""Delimited blocks: how data from outside the prompt's author gets into a prompt.
+
+A block's text can't close its own block or open another, whatever it contains.
+"""
+
+from __future__ import annotations
+
+import re
+
+_TAG = re.compile(r"<(?=/?[A-Za-z_])")
+
+
+def block(name: str, text: str) -> str:
+    """`text` as data between `<name>` and `</name>`; anything in it that looks like a tag is defused."""
+    return f"<{name}>\n{escape(text)}\n</{name}>"
+
+
+def escape(text: str) -> str:
+    """Break every opening of a tag, so that no block can be closed or forged from inside."""
+    return _TAG.sub("<\u200b", text)
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most `limit` characters: the beginning and the end, with the cut marked."""
+    if len(text) <= limit:
+        return text
+    half = max(0, limit - 20) // 2
+    return f"{text[:half]}\n[… {len(text) - 2 * half} characters …]\n{text[-half:] if half else ''}"

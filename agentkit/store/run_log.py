@@ -1,0 +1,192 @@
+"""What is kept of runs: each one's status, context, tool calls, feedback, and the usage of its model calls."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+
+from agentkit.errors import UserError
+from agentkit.recall import Block
+from agentkit.store.base import now
+from agentkit.store.engine import Store
+from agentkit.store.runs import FeedbackRow, ModelCallRow, RecallRow, RunRow, ToolCallRow
+from agentkit.tasks import Feedback, Task
+
+FINISHED = ("done", "abstained")
+"""Statuses after which a run is not gone on with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """A run as the store knows it."""
+
+    id: str
+    task: Task
+    status: str
+    model: str
+    options: dict[str, Any]
+    answer: str | None
+    error: str | None
+    batch: str | None
+    rounds: int
+    seconds: float
+    created_at: dt.datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Totals:
+    """What model calls used."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cost: float = 0.0
+    model_seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolCall:
+    """A tool call with its result."""
+
+    key: str
+    tool: str
+    arguments: dict[str, Any]
+    result: str
+    ok: bool
+    seconds: float
+
+
+_RUN_COLUMNS = [getattr(RunRow, name) for name in RunRecord.__dataclass_fields__]
+
+
+class RunLog:
+    """Reads and writes the rows of runs. Every write is idempotent by key."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def start(self, run_id: str, task: Task, *, model: str, options: dict[str, Any], batch: str | None = None) -> None:
+        """Write a run down; again with the same id does nothing."""
+        row = {"id": run_id, "task": task.model_dump(), "status": "running", "model": model, "options": options}
+        stamp = now()
+        with self.store.write() as connection:
+            values = {**row, "batch": batch, "created_at": stamp, "updated_at": stamp}
+            self.store.insert_new(connection, RunRow, [values])
+
+    def finish(self, run_id: str, status: str, *, answer: str | None = None, error: str | None = None,
+               rounds: int = 0, seconds: float = 0.0) -> None:  # fmt: skip
+        """Record how a run ended, or that it waits; `seconds` adds to those of earlier attempts."""
+        values = {"status": status, "answer": answer, "error": error, "rounds": rounds, "updated_at": now()}
+        with self.store.write() as connection:
+            statement = update(RunRow).where(RunRow.id == run_id)
+            connection.execute(statement.values(seconds=RunRow.seconds + seconds, **values))
+
+    def get(self, run_id: str) -> RunRecord:
+        """A run by its id or a unique beginning of it.
+
+        Raises:
+            UserError: no run or several.
+        """
+        with self.store.read() as connection:
+            query = select(*_RUN_COLUMNS).where(RunRow.id.startswith(run_id, autoescape=True)).limit(2)
+            rows = connection.execute(query).mappings().all()
+        exact = [row for row in rows if row["id"] == run_id] or rows
+        if len(exact) != 1:
+            problem = "begins several runs" if exact else "is not a run; see  agentkit runs ls"
+            raise UserError(f"{run_id!r} {problem}")
+        return _record(dict(exact[0]))
+
+    def list(self, *, status: str | None = None, batch: str | None = None, limit: int | None = 50) -> list[RunRecord]:
+        """Runs, newest first."""
+        query = select(*_RUN_COLUMNS).order_by(RunRow.created_at.desc(), RunRow.id)
+        if status is not None:
+            query = query.where(RunRow.status == status)
+        if batch is not None:
+            query = query.where(RunRow.batch == batch)
+        with self.store.read() as connection:
+            return [_record(dict(row)) for row in connection.execute(query.limit(limit)).mappings()]
+
+    def save_blocks(self, run_id: str, blocks: Sequence[Block]) -> None:
+        """Fix the context of a run; the first call wins."""
+        row = {"run_id": run_id, "blocks": [block.to_json() for block in blocks], "created_at": now()}
+        with self.store.write() as connection:
+            self.store.insert_new(connection, RecallRow, [row])
+
+    def blocks(self, run_id: str) -> list[Block] | None:
+        """The context fixed for a run; None where it has not been fixed yet."""
+        with self.store.read() as connection:
+            row = connection.execute(select(RecallRow.blocks).where(RecallRow.run_id == run_id)).scalar_one_or_none()
+        return None if row is None else [Block.from_json(block) for block in row]
+
+    def save_tool_call(self, run_id: str, call: ToolCall) -> None:
+        row = {**vars(call), "run_id": run_id, "created_at": now()}
+        with self.store.write() as connection:
+            self.store.insert_new(connection, ToolCallRow, [row])
+
+    def tool_calls(self, run_id: str) -> list[ToolCall]:
+        """The completed tool calls of a run, in order."""
+        columns = [getattr(ToolCallRow, name) for name in ToolCall.__dataclass_fields__]
+        query = select(*columns).where(ToolCallRow.run_id == run_id).order_by(ToolCallRow.created_at, ToolCallRow.key)
+        with self.store.read() as connection:
+            return [ToolCall(**row) for row in connection.execute(query).mappings()]
+
+    def tool_call_rows(self, run_id: str) -> list[dict[str, Any]]:
+        """The completed tool calls of a run with the time of each."""
+        names = ("tool", "arguments", "result", "ok", "seconds", "created_at")
+        query = select(*(getattr(ToolCallRow, name) for name in names)).where(ToolCallRow.run_id == run_id)
+        with self.store.read() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def save_feedback(self, run_id: str, feedback: Feedback, *, round: int = 0) -> None:
+        """Add feedback; one a run, channel and round."""
+        row = {"run_id": run_id, "round": round, **feedback.model_dump(), "created_at": now()}
+        with self.store.write() as connection:
+            self.store.insert_new(connection, FeedbackRow, [row])
+
+    def feedback(self, run_id: str) -> list[Feedback]:
+        """All feedback on a run, oldest first."""
+        query = select(FeedbackRow.channel, FeedbackRow.score, FeedbackRow.text).order_by(FeedbackRow.id)
+        with self.store.read() as connection:
+            rows = connection.execute(query.where(FeedbackRow.run_id == run_id)).mappings()
+            return [Feedback.model_validate(dict(row)) for row in rows]
+
+    def model_calls(self, run_id: str) -> list[dict[str, Any]]:
+        """The completed model calls of a run, in order."""
+        query = select(ModelCallRow.__table__).where(ModelCallRow.run_id == run_id)
+        with self.store.read() as connection:
+            ordered = query.order_by(ModelCallRow.created_at, ModelCallRow.key)
+            return [dict(row) for row in connection.execute(ordered).mappings()]
+
+    def totals(self, run_ids: Iterable[str]) -> Totals:
+        """What the model calls of these runs used together."""
+        ids = list(run_ids)
+        sums = [func.sum(getattr(ModelCallRow, name)) for name in ("input_tokens", "output_tokens", "cached_tokens")]
+        query = select(func.count(), *sums, func.sum(ModelCallRow.cost), func.sum(ModelCallRow.seconds))
+        found = [0.0] * 6
+        with self.store.read() as connection:
+            for start in range(0, len(ids), 500):
+                row = connection.execute(query.where(ModelCallRow.run_id.in_(ids[start : start + 500]))).one()
+                found = [old + (new or 0) for old, new in zip(found, row, strict=True)]
+        calls, input_tokens, output_tokens, cached, cost, seconds = found
+        return Totals(calls=int(calls), input_tokens=int(input_tokens), output_tokens=int(output_tokens),
+                      cached_tokens=int(cached), cost=cost, model_seconds=seconds)  # fmt: skip
+
+    def prune(self, before: dt.datetime, *, finished_only: bool = True) -> list[str]:
+        """Delete runs that started before a time, with their calls and feedback; returns their ids."""
+        with self.store.write() as connection:
+            query = select(RunRow.id).where(RunRow.created_at < before)
+            if finished_only:
+                query = query.where(RunRow.status.in_((*FINISHED, "failed")))
+            ids = list(connection.execute(query).scalars())
+            for start in range(0, len(ids), 500):
+                connection.execute(delete(RunRow).where(RunRow.id.in_(ids[start : start + 500])))
+        return ids
+
+
+def _record(row: dict[str, Any]) -> RunRecord:
+    return RunRecord(**{**row, "task": Task.model_validate(row["task"])})

@@ -1,0 +1,201 @@
+"""Models for tests, yours and ours: scripted, recorded, counted. None of them opens a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import PrivateAttr
+
+from agentkit.errors import DataError
+from agentkit.models.journal import response_of
+from agentkit.models.requests import request_hash
+from agentkit.tasks import read_jsonl
+
+Reply = str | dict[str, Any] | AIMessage | Exception
+"""A text, `{"tool": name, "arguments": {…}}` or a list of such in an AIMessage, or an error to raise."""
+
+
+class _Offline(BaseChatModel):
+    """Answers from memory; subclasses say how."""
+
+    name: str | None = None
+
+    @property
+    def _llm_type(self) -> str:
+        return "agentkit-testing"
+
+    @property
+    def full_name(self) -> str:
+        return self.name or f"test/{type(self).__name__}"
+
+    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Any:
+        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        message = self._answer(messages, stop=stop, **kwargs)
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return self._generate(messages, stop, **kwargs)
+
+    def _answer(self, messages: list[BaseMessage], **kwargs: Any) -> AIMessage:
+        raise NotImplementedError
+
+
+class ScriptedModel(_Offline):
+    """Answers from a script.
+
+    Args:
+        replies: a list of replies given in turn (the last one is repeated), or a function of the messages and the
+            names of the tools on offer. A dictionary without `"tool"` is the structured answer that was asked for.
+        log: a file that gets one line a call, so that calls can be counted across processes that die.
+    """
+
+    replies: Any
+    log: str | None = None
+    latency: float = 0.0
+    _given: int = PrivateAttr(default=0)
+    _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
+
+    def __init__(
+        self, replies: Sequence[Reply] | Callable[[list[BaseMessage], list[str]], Reply], **kwargs: Any
+    ) -> None:
+        super().__init__(replies=replies, **kwargs)
+
+    @property
+    def calls(self) -> int:
+        """How often it was asked."""
+        return self._given
+
+    async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        kwargs.pop("run_manager", None)
+        return self._generate(*args, **kwargs)
+
+    def _answer(self, messages: list[BaseMessage], **kwargs: Any) -> AIMessage:
+        names = [tool["function"]["name"] for tool in kwargs.get("tools") or []]
+        with self._lock:
+            position, self._given = self._given, self._given + 1
+        reply = self.replies(messages, names) if callable(self.replies) else self._scripted(position)
+        if self.log:
+            _append_line(self.log, {"messages": len(messages), "tools": names})
+        if isinstance(reply, Exception):
+            raise reply
+        return _message(reply, messages, position, names)
+
+    def _scripted(self, position: int) -> Reply:
+        reply: Reply = self.replies[min(position, len(self.replies) - 1)]
+        return reply
+
+
+def _message(reply: Reply, messages: list[BaseMessage], position: int, names: list[str]) -> AIMessage:
+    if isinstance(reply, AIMessage):
+        return reply
+    assert not isinstance(reply, Exception)
+    text = reply if isinstance(reply, str) else ""
+    calls = []
+    if isinstance(reply, dict):
+        name, arguments = reply.get("tool", "answer"), reply.get("arguments", reply)
+        if names and name not in names:
+            raise AssertionError(f"the script calls {name!r}, on offer are {names}")
+        calls = [{"name": name, "args": arguments, "id": f"call_{position}"}]
+    size = sum(len(str(message.content)) for message in messages) // 4
+    written = len(json.dumps(reply)) // 4 + 1
+    usage = UsageMetadata(input_tokens=size, output_tokens=written, total_tokens=size + written)
+    return AIMessage(text, tool_calls=calls, usage_metadata=usage)
+
+
+class RecordedModel(_Offline):
+    """Replays a real model's answers from a JSONL file, and records those that are not there yet.
+
+    A request is found by its hash and by how often it has been made, so replay does not depend on order or concurrency.
+
+    Args:
+        path: the recording.
+        model: the real model; None replays only, and a request that is not in the file is an error.
+        log: a file that gets one line a call.
+    """
+
+    path: Path
+    model: BaseChatModel | None = None
+    log: str | None = None
+    _recorded: dict[str, dict[str, Any]] = PrivateAttr(default_factory=dict)
+    _seen: Counter[str] = PrivateAttr(default_factory=Counter)
+    _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
+
+    def __init__(self, path: str | Path, model: BaseChatModel | None = None, **kwargs: Any) -> None:
+        super().__init__(path=Path(path), model=model, **kwargs)
+        if self.path.exists() or model is None:
+            self._recorded = {row["key"]: row for _, row in read_jsonl(self.path)}
+
+    @property
+    def full_name(self) -> str:
+        return self.name or f"replay/{self.path.name}"
+
+    def _answer(self, messages: list[BaseMessage], **kwargs: Any) -> AIMessage:
+        tools = kwargs.get("tools") or []
+        params = {key: kwargs.get(key) for key in ("stop", "seed", "tool_choice")}
+        digest = request_hash("", messages, tools=tools, params=params)
+        with self._lock:
+            self._seen[digest] += 1
+            key = f"{digest}/{self._seen[digest]}"
+        row = self._recorded.get(key) or self._recorded.get(f"{digest}/1")
+        if row is None:
+            row = self._record(key, messages, kwargs)
+        if self.log:
+            _append_line(self.log, {"key": key})
+        return AIMessage(**row["response"], usage_metadata=row["usage"])
+
+    def _record(self, key: str, messages: list[BaseMessage], kwargs: dict[str, Any]) -> dict[str, Any]:
+        if self.model is None:
+            last = str(messages[-1].content)[:60].replace("\n", " ")
+            raise DataError(f"no recorded answer to the request that ends {last!r}", path=self.path)
+        given = {name: value for name, value in kwargs.items() if value is not None}
+        message = self.model.invoke(messages, **given)
+        usage = message.usage_metadata or UsageMetadata(input_tokens=0, output_tokens=0, total_tokens=0)
+        row = {"key": key, "response": response_of(message), "usage": dict(usage)}
+        with self._lock:
+            _append_line(self.path, row)
+            self._recorded[key] = row
+        return row
+
+
+def _append_line(path: str | Path, row: dict[str, Any]) -> None:
+    """Append one whole line, also when several processes do."""
+    line = (json.dumps(row, ensure_ascii=False) + "\n").encode()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
+
+
+def count_lines(path: str | Path) -> int:
+    """How many calls a log file holds."""
+    return len(Path(path).read_bytes().splitlines()) if Path(path).exists() else 0
