@@ -56,7 +56,8 @@ class Builder:
 _HEADING = re.compile(
     r"^(?:(?P<caps>[A-Z][A-Z &,/()-]*(?:\.[A-Z][^\n:]*)?):{1,2}"
     r"|(?:\d+(?:\.\d+)*\.?\s+)?(?P<plain>abstract|summary|introduction|background"
-    r"|(?:materials and |patients and )?methods|results|results and discussion|discussion|conclusions?|references)[.:]?)[ \t]*$",
+    r"|(?:materials and |patients and )?methods|results|results and discussion"
+    r"|discussion|conclusions?|references)[.:]?)[ \t]*$",
     re.MULTILINE | re.IGNORECASE,
 )
 

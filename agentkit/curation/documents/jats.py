@@ -19,8 +19,8 @@ _SKIPPED = {
 }  # fmt: skip
 _BLOCKS = {
     "p", "title", "sec", "list", "list-item", "def-list", "def-item", "term", "def", "disp-quote", "boxed-text",
-    "verse-group", "disp-formula", "table-wrap", "fig", "fig-group", "caption", "label", "table", "thead", "tbody", "tr", "abstract",
-    "table-wrap-foot", "fn", "statement", "body", "floats-group", "array",
+    "verse-group", "disp-formula", "table-wrap", "fig", "fig-group", "caption", "label", "table", "thead", "tbody",
+    "tr", "abstract", "table-wrap-foot", "fn", "statement", "body", "floats-group", "array",
 }  # fmt: skip
 _CELLS = {"td", "th"}
 _OWN_LABEL = {"table-wrap": "TABLE", "fig": "FIGURE"}

@@ -1,0 +1,248 @@
+"""Evidence: a quote is found exactly or not at all, and a claim may say no more than its quote does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from agentkit.curation.claims import Claim, Evidence
+from agentkit.curation.documents.document import Document
+from agentkit.curation.language.direction import clause, closest, direction_named, directions, negated
+from agentkit.curation.language.names import occurrences, synonyms_in
+from agentkit.curation.language.numbers import missing_number
+from agentkit.curation.language.sentences import window
+from agentkit.curation.language.spelling import Spelled, folded, spelled
+
+CONTEXT = 32
+"""Characters kept before and after a quote."""
+
+_WORD_HYPHEN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
+_NOT_VALUES = {"direction", "polarity", "negated", "certainty", "comparator", "section"}
+_YES = {"negative", "negated", "absent", "no", "true", "1"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Whether the text carries a claim, and if not, one line that says what is missing."""
+
+    supported: bool
+    reason: str = ""
+
+
+def find_quote(document: Document, quote: str, *, near: int | None = None) -> Evidence | None:
+    """Where a quote stands in a document; None when it doesn't.
+
+    Compared after NFKC, with one kind of white space, dash and quotation mark, and with a hyphen at a line's end read
+    either way; case counts, and nothing is matched approximately. A quote that would cut a number short is not found.
+
+    Args:
+        near: the canonical offset that the right occurrence is closest to; without it the first one is taken.
+    """
+    found = list(find_quotes(document, quote))
+    if not found:
+        return None
+    return found[0] if near is None else min(found, key=lambda e: abs(e.start - near))
+
+
+def find_quotes(document: Document, quote: str) -> Iterator[Evidence]:
+    """Every place where a quote stands in a document, in order (see `find_quote`)."""
+    text, wanted = spelled(document.text), _stripped(spelled(quote))
+    if not any(c.isalnum() for c in wanted.text):
+        return
+    seen = set()
+    for start, end in _spans(text, wanted):
+        span = text.starts[start], text.ends[end - 1]
+        if span not in seen and not _cuts_number(text.text, start, end):
+            seen.add(span)
+            yield evidence_at(document, *span)
+
+
+def evidence_at(document: Document, start: int, end: int) -> Evidence:
+    """The evidence at a span of the canonical text."""
+    text = document.text
+    return Evidence(
+        document=document.id,
+        start=start,
+        end=end,
+        quote=text[start:end],
+        prefix=text[max(0, start - CONTEXT) : start],
+        suffix=text[end : end + CONTEXT],
+        section=document.section_at(start),
+    )
+
+
+def _stripped(quote: Spelled) -> Spelled:
+    left = len(quote.text) - len(quote.text.lstrip())
+    soft = frozenset(i - left for i in quote.soft)
+    return Spelled(text=quote.text.strip(), starts=quote.starts, ends=quote.ends, soft=soft)
+
+
+def _spans(text: Spelled, quote: Spelled) -> Iterator[tuple[int, int]]:
+    at = text.text.find(quote.text)
+    if at < 0 and (text.soft or quote.soft):
+        yield from _hyphen_spans(text, quote)
+        return
+    while at >= 0:
+        yield at, at + len(quote.text)
+        at = text.text.find(quote.text, at + 1)
+
+
+def _hyphen_spans(text: Spelled, quote: Spelled) -> Iterator[tuple[int, int]]:
+    """Matches in which hyphens at line ends count as there or not there, whichever fits."""
+    bare, places = _without_hyphens(text.text)
+    wanted, _ = _without_hyphens(quote.text)
+    at = bare.find(wanted)
+    while at >= 0:
+        start, end = places[at], places[at + len(wanted) - 1] + 1
+        if _same_but_soft(text, start, end, quote):
+            yield start, end
+        at = bare.find(wanted, at + 1)
+
+
+def _without_hyphens(text: str) -> tuple[str, list[int]]:
+    dropped = {m.start() for m in _WORD_HYPHEN.finditer(text)}
+    places = [i for i in range(len(text)) if i not in dropped]
+    return "".join(text[i] for i in places), places
+
+
+def _same_but_soft(text: Spelled, start: int, end: int, quote: Spelled) -> bool:
+    i, j = start, 0
+    while i < end and j < len(quote.text):
+        if text.text[i] == quote.text[j]:
+            i, j = i + 1, j + 1
+        elif text.text[i] == "-" and i in text.soft:
+            i += 1
+        elif quote.text[j] == "-" and j in quote.soft:
+            j += 1
+        else:
+            return False
+    return i == end and j == len(quote.text)
+
+
+def _cuts_number(text: str, start: int, end: int) -> bool:
+    """Whether the span begins or ends inside a number: `5 mg` is not a quote of `15 mg`, nor `0.5` of `0.55`."""
+    before = re.search(r"\d[.,·]?$", text[max(0, start - 2) : start])
+    after = re.match(r"[.,·]?\d", text[end : end + 2])
+    return bool((before and text[start].isdigit()) or (after and text[end - 1].isdigit()))
+
+
+def verify(
+    claim: Claim, document: Document, names: Mapping[str, Sequence[str]] | None = None, *, around: int = 0
+) -> Verdict:
+    """Whether one of the claim's quotes, in its sentences, carries the claim.
+
+    Every quote must stand at its stored offsets. Then, for one of them, its window (the sentences that it touches)
+    must hold both entities, by whole-word names, every number of the qualifiers with its sign and unit, the claim's
+    direction and no other, and a denial exactly if the claim is a denial.
+
+    Args:
+        names: by entity id, its label and synonyms; short and long forms that the document defines are added. An id
+            without names stands for itself. A qualifier's value, such as the comparator, may have names here too.
+        around: sentences added to the window on both sides.
+    """
+    if claim.document != document.id:
+        return Verdict(supported=False, reason="the claim is about another document")
+    if not claim.evidence:
+        return Verdict(supported=False, reason="no quote")
+    broken = next((reason for e in claim.evidence if (reason := _misplaced(e, document))), "")
+    if broken:
+        return Verdict(supported=False, reason=broken)
+    check = _Check(claim, document, names or {})
+    reasons = [check.problem(e, around) for e in claim.evidence]
+    return Verdict(supported="" in reasons, reason="" if "" in reasons else reasons[0])
+
+
+def verified(
+    claim: Claim, document: Document, names: Mapping[str, Sequence[str]] | None = None, *, around: int = 0
+) -> Claim:
+    """The claim with the status that `verify` gives it; a person's decision is left as it is."""
+    if claim.status in {"accepted", "rejected"}:
+        return claim
+    verdict = verify(claim, document, names, around=around)
+    return claim.with_status("supported" if verdict.supported else "unsupported", verdict.reason)
+
+
+def _misplaced(evidence: Evidence, document: Document) -> str:
+    if evidence.document != document.id:
+        return "a quote is from another document"
+    if not evidence.quote.strip():
+        return "a quote is empty"
+    if document.text[evidence.start : evidence.end] != evidence.quote:
+        return f"the text at {evidence.start}–{evidence.end} is not the quote"
+    return ""
+
+
+class _Check:
+    """One claim's names, looked up once for all of its quotes."""
+
+    def __init__(self, claim: Claim, document: Document, names: Mapping[str, Sequence[str]]) -> None:
+        def known(id_: str) -> tuple[str, ...]:
+            return synonyms_in(names.get(id_) or (id_,), document.text)
+
+        self.claim, self.text = claim, document.text
+        self.subject, self.object = known(claim.subject), known(claim.object)
+        comparator = claim.qualifiers.get("comparator")
+        self.comparator = known(str(comparator)) if comparator else ()
+
+    def problem(self, evidence: Evidence, around: int) -> str:
+        """What is missing in this quote's window; empty when nothing is."""
+        start, end = window(self.text, evidence.start, evidence.end, around)
+        raw = self.text[start:end]
+        plain = folded(raw)
+        subject, object_ = occurrences(self.subject, plain), occurrences(self.object, plain)
+        if not subject or not object_:
+            return f"{(self.object if subject else self.subject)[0]!r} is not in the quote or its sentence"
+        number = missing_number(self._values(), raw)
+        if number:
+            return f"the number {number} is not in the quote or its sentence"
+        if self.comparator and not occurrences(self.comparator, folded(self.text)):
+            return f"the comparator {self.comparator[0]!r} is nowhere in the document"
+        if self._direction():
+            return self._direction_problem(plain, subject, object_)
+        return self._negation_problem(plain, subject, object_)
+
+    def _values(self) -> str:
+        """The qualifiers that state amounts, and entities that are amounts themselves."""
+        given = [str(v) for k, v in self.claim.qualifiers.items() if k not in _NOT_VALUES and not isinstance(v, bool)]
+        return " ; ".join(given)
+
+    def _direction(self) -> str | None:
+        given = self.claim.qualifiers.get("direction")
+        return direction_named(str(given)) or str(given) if given else direction_named(self.claim.predicate)
+
+    def _direction_problem(self, plain: str, subject: list[tuple[int, int]], object_: list[tuple[int, int]]) -> str:
+        claimed = self._direction()
+        said = set().union(*(directions(clause(plain, *span)) for span in object_)) or directions(plain)
+        if not said:
+            return f"no word of the quote says {claimed!r}"
+        if said != {claimed}:
+            return f"the quote says {' and '.join(sorted(said))!r}, not {claimed!r}"
+        if claimed != "no difference" and self._reversed(plain, subject):
+            return "the quote compares the other way round"
+        return ""
+
+    def _reversed(self, plain: str, subject: list[tuple[int, int]]) -> bool:
+        """`higher with placebo than with the drug`: the comparator stands before `than`, or the subject after it."""
+        than = re.search(r"\b(?:than|versus|vs|compared (?:to|with)|relative to)\b", plain)
+        if than is None:
+            return False
+        before = any(end <= than.start() for _, end in subject)
+        other = occurrences(self.comparator, plain)
+        other_before = any(end <= than.start() for _, end in other)
+        return not before or (other_before and not any(start >= than.end() for start, _ in other))
+
+    def _negation_problem(self, plain: str, subject: list[tuple[int, int]], object_: list[tuple[int, int]]) -> str:
+        span = closest(subject, object_)
+        said = span is not None and negated(clause(plain, *span))
+        claimed = self._negated()
+        if claimed and not said:
+            return "the claim denies, the quote does not"
+        return "the quote denies, the claim does not" if said and not claimed else ""
+
+    def _negated(self) -> bool:
+        value = self.claim.qualifiers.get("negated")
+        polarity = str(self.claim.qualifiers.get("polarity", "")).lower()
+        by_name = re.match(r"(?:not|no|does_not|doesNot)(?:_|[A-Z ])", self.claim.predicate) is not None
+        said = value if isinstance(value, bool) else str(value or "").lower() in _YES
+        return said or polarity in _YES or by_name

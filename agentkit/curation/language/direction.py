@@ -1,0 +1,110 @@
+"""What a sentence says of an effect: up, down, no difference; and whether it denies it.
+
+All texts are folded (`spelling.folded`). Where the words point two ways, nothing is decided: a claim that can't be
+confirmed is unsupported.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+Direction = Literal["increased", "decreased", "no difference"]
+
+_UP = (
+    r"increas\w*|ris(?:e|es|en|ing)|rose|rais(?:e|ed|es|ing)|elevat\w*|higher|highest|greater|greatest|more|longer|larger"
+    r"|enhanc\w*|augment\w*|prolong\w*|exceed\w*|gain(?:s|ed)?|grew|superior|upregulat\w*|accelerat\w*|better|improv\w*"
+)
+_DOWN = (
+    r"decreas\w*|reduc\w*|lower(?:ed|ing|s)?|lowest|less|fewer|fewest|declin\w*|fell|fall(?:s|en|ing)?|drop(?:s|ped)?"
+    r"|diminish\w*|attenuat\w*|suppress\w*|shorter|shorten\w*|smaller|lessen\w*|alleviat\w*|downregulat\w*|inferior"
+    r"|worse|worsen\w*"
+)
+_SAME = (
+    r"no (?:\w+ ){0,5}?(?:differences?|changes?|effects?|impact|benefits?|improvements?|associations?|evidence"
+    r"|influence|trends?|advantage|interactions?)"
+    r"|(?:did|do|does|was|were|is|are|has|have|had|could|can) ?(?:not|n't|nt) (?:\w+ ){0,3}?(?:differ|different"
+    r"|change[ds]?|alter(?:ed)?|affect(?:ed)?|influence[ds]?|vary|varied|reach(?:ed)?|achieve[ds]?|significant|significantly)"
+    r"|(?:not|non|without) (?:\w+ ){0,2}?(?:significant|different|statistical(?:ly)?|inferior)\w*"
+    r"|nonsignificant\w*|insignificant\w*|similar\w*|comparable|equivalent|equal(?:ly)?|unchanged|unaffected|identical"
+    r"|neither|the same|indistinguishable|noninferior\w*"
+)
+_NEGATOR = (
+    r"no(?! doubt)|not(?! only)|cannot|never|none|neither|nor|without|lack(?:s|ed|ing)?(?: of)?|absence of|absent"
+    r"|unlikely|fail(?:s|ed|ure)? to|unable to|denied|n't|free (?:of|from)|rather than|instead of|nobody|nothing|ruled out"
+)
+_CUE = re.compile(rf"\b(?:(?P<same>{_SAME})|(?P<up>{_UP})|(?P<down>{_DOWN}))\b")
+_P_VALUE = re.compile(r"\bp(?: values?)? ?(?:=|>|≥|of) ?(0?[.·]\d+)|\bp ?= ?ns\b|\(ns\)|\bn\.s\.")
+_NOT_BEFORE = re.compile(rf"(?:\b(?:{_NEGATOR})\b)(?: \S+){{0,4}} $")
+_NEGATED = re.compile(rf"\b(?:{_NEGATOR})\b|n't\b")
+_CLAUSE = re.compile(r"[;:,()]|\b(?:but|although|though|whereas|while|however|except|because|since|and)\b")
+
+_NAMES: dict[str, Direction] = {
+    "increase": "increased", "increased": "increased", "increases": "increased", "up": "increased",
+    "higher": "increased", "positive": "increased", "significantly increased": "increased", "raises": "increased",
+    "decrease": "decreased", "decreased": "decreased", "decreases": "decreased", "down": "decreased",
+    "lower": "decreased", "negative": "decreased", "significantly decreased": "decreased", "reduces": "decreased",
+    "reduced": "decreased", "lowers": "decreased",
+    "no difference": "no difference", "no significant difference": "no difference", "none": "no difference",
+    "no change": "no difference", "no effect": "no difference", "unchanged": "no difference",
+    "no_difference": "no difference", "nodifference": "no difference",
+}  # fmt: skip
+
+
+def direction_named(word: str) -> Direction | None:
+    """The direction that a qualifier's or a relation's name stands for; None when it stands for none.
+
+    >>> direction_named("significantly decreased"), direction_named("decreases_risk_of"), direction_named("treats")
+    ('decreased', 'decreased', None)
+    """
+    plain = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", word).replace("_", " ").replace("-", " ").lower().strip()
+    return _NAMES.get(plain) or next((_NAMES[w] for w in plain.split() if w in _NAMES and w in _VERBS), None)
+
+
+_VERBS = {
+    "increase",
+    "increased",
+    "increases",
+    "decrease",
+    "decreased",
+    "decreases",
+    "reduces",
+    "raises",
+    "lowers",
+    "reduced",
+}
+
+
+def directions(text: str) -> set[Direction]:
+    """Every direction that the text's words speak of; a denied one (`did not increase`) is no difference."""
+    found: set[Direction] = set()
+    for match in _CUE.finditer(text):
+        if match["same"] or _NOT_BEFORE.search(text[max(0, match.start() - 60) : match.start()]):
+            found.add("no difference")
+        else:
+            found.add("increased" if match["up"] else "decreased")
+    values = [m[1] for m in _P_VALUE.finditer(text)]
+    if any(v is None or float(v.replace("·", ".")) > 0.05 for v in values):
+        found.add("no difference")
+    return found
+
+
+def clause(text: str, start: int, end: int) -> str:
+    """The part of a sentence around `text[start:end]`, out to the next comma, bracket or conjunction."""
+    cuts = [m.span() for m in _CLAUSE.finditer(text)]
+    left = max((stop for _, stop in cuts if stop <= start), default=0)
+    right = min((begin for begin, _ in cuts if begin >= end), default=len(text))
+    return text[left:right]
+
+
+def negated(text: str) -> bool:
+    """Whether the text holds a word that denies."""
+    return _NEGATED.search(text) is not None
+
+
+def closest(first: Iterable[tuple[int, int]], second: Iterable[tuple[int, int]]) -> tuple[int, int] | None:
+    """The span from one mention to another that is the shortest; None when a side has no mention."""
+    others = list(second)
+    pairs = [(min(a, c), max(b, d)) for a, b in first for c, d in others]
+    return min(pairs, key=lambda span: span[1] - span[0], default=None)

@@ -1,0 +1,90 @@
+"""One spelling for texts that a person would call the same, with the way back to the original's offsets."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from array import array
+from dataclasses import dataclass
+from functools import lru_cache
+
+_SINGLE = dict.fromkeys("‘’‚‛′´`ʼ＇", "'")
+_DOUBLE = dict.fromkeys("“”„‟″«»＂", '"')
+_DASH = dict.fromkeys("‐‑‒–—―−﹣－⁃", "-")
+_SAME = _SINGLE | _DOUBLE | _DASH
+
+_DASHES = "".join(re.escape(c) for c in ["-", *_DASH])
+_TOKEN = re.compile(
+    rf"(?P<soft>(?<=\w)[{_DASHES}][^\S\n]*\r?\n[^\S\n]*(?=\w)|\u00ad\s*)"
+    r"|(?P<plain>[!-~]+?(?=[^!-~]|[`-]|$)|[`-])"
+    r"|(?P<space>\s+)"
+    r"|(?P<other>.[\u0300-\u036f]*)",
+    re.DOTALL,
+)
+
+_GREEK = {
+    chr(code): unicodedata.name(chr(code)).rpartition(" ")[2].lower().replace("lamda", "lambda")
+    for code in (*range(0x3B1, 0x3C2), *range(0x3C3, 0x3CA))
+} | {"ς": "sigma"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spelled:
+    """A normalised text.
+
+    Attributes:
+        text: NFKC, one kind of space, dash and quotation mark; case kept.
+        starts, ends: for each of its characters, where its source begins and ends in the original.
+        soft: indices of hyphens that stood at a line's end, which may or may not belong to the word.
+    """
+
+    text: str
+    starts: array[int]
+    ends: array[int]
+    soft: frozenset[int]
+
+
+@lru_cache(maxsize=64)
+def spelled(text: str) -> Spelled:
+    """Normalise a text (whole documents are cached)."""
+    pieces: list[str] = []
+    starts, ends, soft = array("I"), array("I"), list[int]()
+    for match in _TOKEN.finditer(text):
+        start, end = match.span()
+        if match.lastgroup == "plain" and match[0] != "`":
+            pieces.append(match[0])
+            starts.extend(range(start, end))
+            ends.extend(range(start + 1, end + 1))
+            continue
+        if match.lastgroup == "soft" and match[0][0] != "\u00ad":
+            soft.append(len(starts))
+        out = _spell(match)
+        pieces.append(out)
+        starts.extend([start] * len(out))
+        ends.extend([end] * len(out))
+    return Spelled(text="".join(pieces), starts=starts, ends=ends, soft=frozenset(soft))
+
+
+def _spell(match: re.Match[str]) -> str:
+    if match.lastgroup == "soft":
+        return "" if match[0][0] == "\u00ad" else "-"
+    if match.lastgroup == "space":
+        return " "
+    char = match[0]
+    if char in _SAME:
+        return _SAME[char]
+    if len(char) == 1 and unicodedata.category(char) == "Cf":
+        return ""
+    return "".join(_SAME.get(c, c) for c in unicodedata.normalize("NFKC", char))
+
+
+def folded(text: str) -> str:
+    """For comparing names and words: no case, dashes as spaces, Greek letters written out, single spaces.
+
+    >>> folded("TNF-α  Inhibitors")
+    'tnf alpha inhibitors'
+    """
+    plain = spelled(text).text.casefold().replace("-", " ")
+    if not plain.isascii():
+        plain = "".join(_GREEK.get(c, c) for c in plain)
+    return " ".join(plain.split())
