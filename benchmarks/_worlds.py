@@ -112,7 +112,7 @@ class WorldRollout:
                        blocks=tuple(blocks), model="world")  # fmt: skip
 
 
-def check(task: Task, answer: str | None) -> Feedback | None:
+async def check(task: Task, answer: str | None) -> Feedback | None:
     return None if task.target is None else Feedback(channel="label", score=float(answer == task.target))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -79,10 +79,7 @@ class Evolvable(Protocol):
         ...
 
 
-Score = Callable[[Task, Episode], float | None]
-"""How good an episode's answer is, 0 to 1; None where nothing is known, which is never the same as 0."""
-
-Check = Callable[[Task, str | None], Feedback | None]
+Check = Callable[[Task, str | None], Awaitable[Feedback | None]]
 """Scores an answer against the task's target or checker; None where the task has neither."""
 
 

@@ -191,9 +191,9 @@ class StrictGate:
         for begin in range(0, len(pairs), policy.chunk):
             if test.outcome != "open" or test.hopeless(len(pairs) - begin):
                 break
-            for task, before, after in await self._run(pairs[begin : begin + policy.chunk]):
-                cost += before.cost + after.cost
-                difference = self._difference(task, before, after)
+            chunk = pairs[begin : begin + policy.chunk]
+            for (task, _, _), difference, used in zip(chunk, *await self._run(chunk), strict=True):
+                cost += used
                 if difference is None:
                     unknown += 1
                 elif test.outcome == "open":
@@ -203,22 +203,23 @@ class StrictGate:
         record = test.to_json() | {"better": better, "worse": worse, "unknown": unknown}
         return test, record | {"cost": {"calls": cost.calls, "tokens": cost.tokens, "dollars": round(cost.cost, 6)}}
 
-    async def _run(self, pairs: Sequence[tuple[Task, Prepared, Prepared]]) -> list[tuple[Task, Trial, Trial]]:
+    async def _run(self, pairs: Sequence[tuple[Task, Prepared, Prepared]]) -> tuple[list[float | None], list[Cost]]:
+        """Score with minus score without, and what both took, for each pair."""
         made = await self.trials.run_all([item for _, before, after in pairs for item in (before, after)])
-        return [(task, made[2 * index], made[2 * index + 1]) for index, (task, _, _) in enumerate(pairs)]
+        differences = await self._differences([task for task, _, _ in pairs], made[::2], made[1::2])
+        return differences, [one.cost + two.cost for one, two in zip(made[::2], made[1::2], strict=True)]
 
-    def _difference(self, task: Task, before: Trial, after: Trial) -> float | None:
-        low, high = self.trials.score(task, before), self.trials.score(task, after)
-        return None if low is None or high is None else high - low
+    async def _differences(
+        self, tasks: Sequence[Task], before: Sequence[Trial], after: Sequence[Trial]
+    ) -> list[float | None]:
+        low, high = await self.trials.scores(tasks, before), await self.trials.scores(tasks, after)
+        return [None if a is None or b is None else b - a for a, b in zip(low, high, strict=True)]
 
     async def _probe(self, without: list[Recaller], with_: list[Recaller]) -> tuple[str, dict[str, Any]]:
         """Whether the frozen probes stand still: "better" goes on, "regression" rejects, "doubt" asks a person."""
         before, after = await self.trials.many(self.probes, without), await self.trials.many(self.probes, with_)
-        known = [
-            difference
-            for task, one, two in zip(self.probes, before, after, strict=True)
-            if (difference := self._difference(task, one, two)) is not None
-        ]
+        differences = await self._differences(self.probes, before, after)
+        known = [difference for difference in differences if difference is not None]
         wins, losses = sum(d > 0 for d in known), sum(d < 0 for d in known)
         mean = sum(known) / max(1, len(known))
         p = mcnemar_exact(wins, losses)

@@ -22,7 +22,7 @@ from agentkit.learning.holdout import Holdout, split
 from agentkit.learning.ledger import Change, Ledger, Verdict, digest
 from agentkit.learning.probation import ProbationGate, ProbationPolicy, Watch
 from agentkit.learning.progress import Progress
-from agentkit.learning.trials import Trial, Trials, hide
+from agentkit.learning.trials import Trials, hide
 from agentkit.recall import CallModel, Episode, Learner, Learnt, OnEvent, Recaller
 from agentkit.store import Store
 from agentkit.tasks import Labels, Task
@@ -259,7 +259,7 @@ class Evolution:
                 ids += [change for change in learnt.changes if change not in ids]
                 notes.append({"learner": learner.name, "key": key, "status": learnt.status, "note": learnt.note})
         proposals = [id for id in ids if self._open(self.ledger.get(id))]
-        scores = [self._truth(task, episode) for task, episode in zip(tasks, episodes, strict=True)]
+        scores = [await self._truth(task, episode) for task, episode in zip(tasks, episodes, strict=True)]
         runs_used = [f"{name}-{number}" for number in range(len(tasks))]
         usage = sum((self.cost_of(run_id) for run_id in [*runs_used, name]), Cost())
         return {
@@ -291,10 +291,10 @@ class Evolution:
     def _open(self, change: Change) -> bool:
         return change.target in self._by_target and change.status in ("proposed", "waiting", "quarantined")
 
-    def _truth(self, task: Task, episode: Episode | RunError) -> float | None:
+    async def _truth(self, task: Task, episode: Episode | RunError) -> float | None:
         if not isinstance(episode, Episode):
             return 0.0
-        feedback = self.trials.check(task, episode.answer)
+        feedback = await self.trials.check(task, episode.answer)
         return None if feedback is None else feedback.score
 
     async def _settle(self, name: str, tasks: Sequence[Task], proposals: Sequence[str]) -> dict[str, Any]:
@@ -345,7 +345,7 @@ class Evolution:
             made = self.trials.made
             recallers = [item.at(versions[item.target]) for item in self.evolvables]
             trials = await self.trials.many(self.selection, recallers)
-            scores = [self._known(task, trial) for task, trial in zip(self.selection, trials, strict=True)]
+            scores = [score or 0.0 for score in await self.trials.scores(self.selection, trials)]
             used = Cost(**{key: value - getattr(made, key) for key, value in vars(self.trials.made).items()})
             data = {"versions": dict(versions), "scores": scores, "usage": used.to_json()}
             found = self.progress.record("validated", data)
@@ -355,10 +355,6 @@ class Evolution:
         candidate = Candidate(step=len(self._records), versions=found["versions"], score=mean, scores=tuple(scores))
         self._candidates.append(candidate)
         self.on_event("validated", {"versions": found["versions"], "score": mean, "tasks": len(scores)})
-
-    def _known(self, task: Task, trial: Trial) -> float:
-        score = self.trials.score(task, trial)
-        return 0.0 if score is None else score
 
     def _choose(self, current: dict[str, int]) -> dict[str, int]:
         """Make the best candidate current: the earliest of equals, so that the start wins where nothing was gained."""

@@ -137,11 +137,8 @@ class Watch:
         except Conflict:
             return []  # a later change builds on it: it can't be told apart any more
         with_, bare = await self.trials.many(tasks, current), await self.trials.many(tasks, without)
-        scores = [
-            (self.trials.score(task, one), self.trials.score(task, two))
-            for task, one, two in zip(tasks, with_, bare, strict=True)
-        ]
-        return [high - low for high, low in scores if high is not None and low is not None]
+        pairs = zip(await self.trials.scores(tasks, with_), await self.trials.scores(tasks, bare), strict=True)
+        return [high - low for high, low in pairs if high is not None and low is not None]
 
     def _shadowed(self, task: Task) -> bool:
         """Whether a task is answered twice: drawn by its id, so that a resumed run draws the same."""

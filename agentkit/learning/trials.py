@@ -1,4 +1,8 @@
-"""Trials: answers to held-out tasks with known context, made once and kept."""
+"""Trials: answers to held-out tasks with known context, made once and kept.
+
+A trial is always run without its target, whatever the labels: an agent that is told "wrong, try again" measures the
+label, not the agent. The answer is scored afterwards.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +61,7 @@ class Trials:
         rollout: runs one task.
         store: where trials are kept; equal content is found again, in this run of the program or a later one.
         check: scores an answer by the task's target or checker.
-        labels: "none" hides targets from the rollout and from every decision.
+        labels: "none" keeps targets out of every decision.
         fingerprint: of the agent: model, tools, prompts, settings.
         seed: tells repeated samples apart.
         concurrency: rollouts in flight at once; no result depends on it.
@@ -83,16 +87,17 @@ class Trials:
         self.made = Cost()
         """What trials made by this object have used; those found in the store cost nothing."""
         self._kept: dict[str, Trial] = {}
+        self._checks: dict[tuple[str, str | None], float | None] = {}
         self._under_way: dict[str, asyncio.Future[Trial]] = {}
 
     async def prepare(self, task: Task, recallers: Sequence[Recaller]) -> Prepared:
         """Recall the task's blocks, which settle what a trial is; calls no model."""
-        shown = hide(task, self.labels)
+        shown = hide(task)
         probe = digest([shown.id, self.fingerprint])[:24]
         recalled = [await recaller.recall(shown, run_id=f"trial-{probe}") for recaller in recallers]
         blocks = tuple(block for block in recalled if block is not None)
         content = [visible(shown), [[block.kind, block.text] for block in blocks], self.fingerprint, self.seed]
-        return Prepared(task=task, blocks=blocks, key=digest([*content, self.labels]))
+        return Prepared(task=task, blocks=blocks, key=digest(content))
 
     async def run(self, item: Prepared) -> Trial:
         """The trial of a prepared task, from the store where it was made before."""
@@ -125,26 +130,38 @@ class Trials:
             made = [group.create_task(self.run(item)) for item in prepared]
         return [task.result() for task in made]
 
-    def score(self, task: Task, trial: Trial) -> float | None:
-        """What decisions may know about a trial: without labels, only its own judge; else the target or checker."""
-        if trial.failed or self.labels == "none":
-            return trial.judged
-        feedback = self.check(task, trial.answer)
-        return trial.judged if feedback is None else feedback.score
+    async def scores(self, tasks: Sequence[Task], trials: Sequence[Trial]) -> list[float | None]:
+        """What decisions may know: without labels only the runs' own judge or check, else the target; None where
+        nothing is known or the run failed."""
+        if self.labels == "none":
+            return [trial.judged for trial in trials]
+        checked = await self._checked(tasks, trials)
+        return [
+            None if trial.failed else trial.judged if score is None else score
+            for trial, score in zip(trials, checked, strict=True)
+        ]
 
-    def truth(self, task: Task, trial: Trial) -> float | None:
+    async def truths(self, tasks: Sequence[Task], trials: Sequence[Trial]) -> list[float | None]:
         """What reports may know: the target, whatever the labels. It decides nothing. A failed run counts as wrong."""
-        if trial.failed:
-            return 0.0
-        feedback = self.check(task, trial.answer)
-        return None if feedback is None else feedback.score
+        checked = await self._checked(tasks, trials)
+        return [0.0 if trial.failed else score for trial, score in zip(trials, checked, strict=True)]
+
+    async def _checked(self, tasks: Sequence[Task], trials: Sequence[Trial]) -> list[float | None]:
+        return [await self._check(task, trial) for task, trial in zip(tasks, trials, strict=True)]
+
+    async def _check(self, task: Task, trial: Trial) -> float | None:
+        key = (trial.key, task.target)
+        if key not in self._checks:
+            feedback = None if trial.failed else await self.check(task, trial.answer)
+            self._checks[key] = None if feedback is None else feedback.score
+        return self._checks[key]
 
     async def _make(self, item: Prepared) -> Trial:
         async with self.running:
             fixed = [Fixed(name=block.kind, block=block) for block in item.blocks]
             run_id = f"trial-{item.key[:40]}"
             try:
-                episode = await self.rollout(hide(item.task, self.labels), recallers=fixed, key=run_id)
+                episode = await self.rollout(hide(item.task), recallers=fixed, key=run_id)
             except RunError as error:
                 return self._failed(item, run_id, error)
         trial = Trial(
@@ -184,7 +201,7 @@ class Trials:
         self._kept[trial.key] = trial
 
 
-def hide(task: Task, labels: Labels) -> Task:
+def hide(task: Task, labels: Labels = "none") -> Task:
     """The task as a run may see it: without labels it carries no target."""
     return task if labels != "none" or task.target is None else task.model_copy(update={"target": None})
 
