@@ -32,7 +32,8 @@ _SAME = (
 )
 _NEGATOR = (
     r"no(?! doubt)|not(?! only)|cannot|never|none|neither|nor|without|lack(?:s|ed|ing)?(?: of)?|absence of|absent"
-    r"|unlikely|fail(?:s|ed|ure)? to|unable to|denied|n't|free (?:of|from)|rather than|instead of|nobody|nothing|ruled out"
+    r"|unlikely|fail(?:s|ed|ure)? to|unable to|denied|n't|free (?:of|from)|rather than|instead of"
+    r"|nobody|nothing|ruled out"
 )
 _CUE = re.compile(rf"\b(?:(?P<same>{_SAME})|(?P<up>{_UP})|(?P<down>{_DOWN}))\b")
 _P_VALUE = re.compile(r"\bp(?: values?)? ?(?:=|>|≥|of) ?(0?[.·]\d+)|\bp ?= ?ns\b|\(ns\)|\bn\.s\.")
