@@ -8,7 +8,16 @@ from dataclasses import dataclass
 
 from agentkit.curation.claims import Claim, Evidence
 from agentkit.curation.documents.document import Document
-from agentkit.curation.language.direction import clause, closest, direction_named, directions, negated
+from agentkit.curation.language.direction import (
+    clause,
+    closest,
+    denials,
+    direction_named,
+    directions,
+    favours,
+    masked,
+    negated,
+)
 from agentkit.curation.language.names import occurrences, synonyms_in
 from agentkit.curation.language.numbers import missing_number
 from agentkit.curation.language.sentences import window
@@ -213,7 +222,9 @@ class _Check:
 
     def _direction_problem(self, plain: str, subject: list[tuple[int, int]], object_: list[tuple[int, int]]) -> str:
         claimed = self._direction()
-        said = set().union(*(directions(clause(plain, *span)) for span in object_)) or directions(plain)
+        bare = masked(plain, [*subject, *object_])
+        near = set().union(*(directions(clause(bare, *span)) for span in object_))
+        said = near | denials(bare) if near else directions(bare)
         if not said:
             return f"no word of the quote says {claimed!r}"
         if said != {claimed}:
@@ -225,10 +236,12 @@ class _Check:
     def _reversed(self, plain: str, subject: list[tuple[int, int]]) -> bool:
         """`higher with placebo than with the drug`: the comparator stands before `than`, or the subject after it."""
         than = re.search(r"\b(?:than|versus|vs|compared (?:to|with)|relative to)\b", plain)
+        other = occurrences(self.comparator, plain)
+        if any(favours(plain, start) for start, _ in other):
+            return True
         if than is None:
             return False
         before = any(end <= than.start() for _, end in subject)
-        other = occurrences(self.comparator, plain)
         other_before = any(end <= than.start() for _, end in other)
         return not before or (other_before and not any(start >= than.end() for start, _ in other))
 

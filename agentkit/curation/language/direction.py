@@ -41,6 +41,10 @@ _NOT_BEFORE = re.compile(rf"(?:\b(?:{_NEGATOR})\b)(?: \S+){{0,4}} $")
 _NEGATED = re.compile(rf"\b(?:{_NEGATOR})\b|n't\b")
 _CLAUSE = re.compile(r"[;:,()]|\b(?:but|although|though|whereas|while|however|except|because|since|and)\b")
 
+_FAVOURED = re.compile(
+    rf"\b(?:{_UP}|{_DOWN}) (?:[^\s,;:()]+ ){{0,4}}(?:in|with|for|among|after|under|on|by) (?:the |those )?$"
+)
+
 _NAMES: dict[str, Direction] = {
     "increase": "increased", "increased": "increased", "increases": "increased", "up": "increased",
     "higher": "increased", "positive": "increased", "significantly increased": "increased", "raises": "increased",
@@ -89,6 +93,24 @@ def directions(text: str) -> set[Direction]:
     if any(v is None or float(v.replace("·", ".")) > 0.05 for v in values):
         found.add("no difference")
     return found
+
+
+def denials(text: str) -> set[Direction]:
+    """`{"no difference"}` if the text says so in words (`did not differ`), whatever else it says."""
+    return {"no difference"} if re.search(rf"\b(?:{_SAME})\b", text) else set()
+
+
+def favours(text: str, start: int) -> bool:
+    """Whether the name at `start` is the side that the text calls higher or lower: `higher in the placebo group`."""
+    return _FAVOURED.search(text[max(0, start - 60) : start]) is not None
+
+
+def masked(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """The text with these spans blanked, same length: a name such as `enhancement` or `dose reduction` says nothing."""
+    chars = list(text)
+    for start, end in spans:
+        chars[start:end] = "_" * (end - start)
+    return "".join(chars)
 
 
 def clause(text: str, start: int, end: int) -> str:
