@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
+from agentkit import faults
 from agentkit.errors import RunError
 from agentkit.learning.evolving import Check, Cost, CostOf, Fixed, Rollout
 from agentkit.learning.ledger import digest
@@ -199,6 +200,7 @@ class Trials:
         row = {**vars(trial), "cost": trial.cost.to_json()}
         self.store.transaction(lambda connection: self.store.insert_new(connection, TrialRow, [row]))
         self._kept[trial.key] = trial
+        faults.point("after:evolve.trial")
 
 
 def hide(task: Task, labels: Labels = "none") -> Task:

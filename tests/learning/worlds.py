@@ -1,0 +1,77 @@
+"""One evolution in a planted world, for tests in this process and in ones that are killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+from agentkit.learning.ledger import Ledger
+from agentkit.learning.loop import Evolution, EvolveConfig, Evolved
+from agentkit.learning.trials import Trials
+from agentkit.store import Store
+from agentkit.tasks import Labels
+from benchmarks._worlds import Reflector, RuleBook, World, WorldRollout, check, cost_of, no_calls
+
+MIX = ((0.4, 0.2), (0.3, 0.0), (0.3, -0.2))
+
+
+def build(
+    store: Store,
+    *,
+    seed: int = 0,
+    train: int = 24,
+    val: int = 90,
+    mix: Any = MIX,
+    labels: Labels = "gold",
+    concurrency: int = 4,
+    rollout: Any = None,
+    tasks: Any = None,
+    on_event: Any = lambda name, data: None,
+    rate: float = 0.4,
+    **config: Any,
+) -> tuple[Evolution, RuleBook, WorldRollout]:
+    world = World(seed=seed)
+    book = RuleBook(store)
+    rollout = rollout or WorldRollout(world)
+    make = tasks or world.tasks
+    evolution = Evolution(
+        rollout=rollout,
+        evolvables=[book],
+        learners=[Reflector(book, mix, rate, seed)],
+        trials=Trials(rollout, store, check=check, labels=labels, concurrency=concurrency, cost_of=cost_of),
+        call_for=no_calls,
+        train=make(train, prefix="t"),
+        val=make(val, prefix="v"),
+        config=EvolveConfig(seed=seed, labels=labels, **config),
+        on_event=on_event,
+    )
+    return evolution, book, rollout
+
+
+def final_state(store: Store, evolved: Evolved) -> dict[str, Any]:
+    """Everything that must not depend on interruptions or on concurrency."""
+    ledger = Ledger(store)
+    changes = [
+        [change.id, change.hash, change.key, change.status, change.version, [
+            [event.status, event.verdict, event.version] for event in ledger.events(change.id)
+        ]]
+        for change in reversed(ledger.history())
+    ]  # fmt: skip
+    heads = {target: ledger.version(target) for target in ledger.targets()}
+    curve = [[record["tasks"], record["scores"], record["versions"]] for record in evolved.batches]
+    return {"changes": changes, "heads": heads, "curve": curve, "chosen": evolved.chosen,
+            "candidates": [[item.versions, item.score] for item in evolved.candidates]}  # fmt: skip
+
+
+def main(database: str, options: str) -> None:
+    store = Store.open(database)
+    evolution, _, _ = build(store, **json.loads(options))
+    evolved = asyncio.run(evolution.run())
+    print(json.dumps(final_state(store, evolved), sort_keys=True))
+    store.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
