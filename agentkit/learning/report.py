@@ -1,0 +1,136 @@
+"""The report of an evolution: JSON, one picture and one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from agentkit.learning.arms import Arm, by_category, pooled
+from agentkit.learning.ledger import Ledger
+from agentkit.learning.loop import Evolved
+from agentkit.learning.statistics import proportion
+from agentkit.store import Store
+
+
+def build_report(
+    evolved: Evolved, arms: Sequence[Arm], *, store: Store, about: Mapping[str, Any], scored_on: str = "test"
+) -> dict[str, Any]:
+    """Everything a reader wants to know about one evolution, as JSON values.
+
+    Args:
+        arms: "start" and "learned" first, then controls.
+        about: model, files and settings, for the head of the page.
+        scored_on: which tasks the arms ran on.
+    """
+    start = next((arm for arm in arms if arm.name == "start"), None)
+    learned = next((arm for arm in arms if arm.name == "learned"), None)
+    return {
+        "id": evolved.id,
+        "status": evolved.status,
+        "about": dict(about),
+        "scored_on": scored_on,
+        "start": evolved.start,
+        "chosen": evolved.chosen,
+        "arms": [arm.to_json(start) for arm in arms],
+        "categories": by_category(start, learned) if start and learned else [],
+        "curve": learning_curve(evolved),
+        "validation": validation_curve(evolved),
+        "changes": changes(evolved, store),
+        "alarms": alarms(evolved),
+        "usage": evolved.usage.to_json(),
+        "seeds": [],
+    }
+
+
+def join_seeds(reports: Sequence[dict[str, Any]], arms: Sequence[Sequence[Arm]]) -> dict[str, Any]:
+    """The first seed's report with the pooled table of all seeds."""
+    starts = [next(arm for arm in group if arm.name == "start") for group in arms]
+    names = list(dict.fromkeys(arm.name for group in arms for arm in group))
+    rows = []
+    for name in names:
+        found = [(arm, start) for group, start in zip(arms, starts, strict=True) for arm in group if arm.name == name]
+        rows.append(pooled([arm for arm, _ in found], [start for _, start in found]))
+    return {**reports[0], "seeds": rows, "runs": [report["id"] for report in reports]}
+
+
+def learning_curve(evolved: Evolved, *, window: int = 40) -> list[dict[str, Any]]:
+    """Accuracy on the last `window` training tasks, each scored before it was learned from."""
+    scores: list[float] = []
+    points, accepted, rejected = [], 0, 0
+    for record in evolved.batches:
+        scores += [score for score in record["scores"] if score is not None]
+        decisions = [verdict["decision"] for verdict in record["verdicts"].values()]
+        accepted += decisions.count("accept")
+        rejected += decisions.count("reject")
+        point = {"tasks": len(scores), "accepted": accepted, "rejected": rejected, "tokens": record["usage"]["tokens"]}
+        points.append({**point, **({} if not scores else proportion(scores[-window:]).to_json())})
+    return points
+
+
+def validation_curve(evolved: Evolved) -> list[dict[str, Any]]:
+    """Each candidate's score on the selection tasks, against the training tasks seen by then."""
+    sizes = [0]
+    for record in evolved.batches:
+        sizes.append(sizes[-1] + len(record["tasks"]))
+    return [
+        {
+            "tasks": sizes[candidate.step],
+            "versions": candidate.versions,
+            "chosen": candidate.versions == evolved.chosen,
+            **(proportion(list(candidate.scores)).to_json() if candidate.scores else {}),
+        }
+        for candidate in evolved.candidates
+    ]
+
+
+def changes(evolved: Evolved, store: Store) -> list[dict[str, Any]]:
+    """Every proposal with its verdict and evidence, in the order they were decided."""
+    ledger = Ledger(store)
+    rows = []
+    for id, verdict in evolved.verdicts.items():
+        change = ledger.get(id)
+        rows.append(
+            {
+                "id": id,
+                "target": change.target,
+                "kind": change.kind,
+                "run_id": change.run_id,
+                "status": change.status,
+                "operations": list(change.operations),
+                **verdict,
+            }
+        )
+    return rows
+
+
+def alarms(evolved: Evolved) -> list[str]:
+    """Signs of a loop that quietly does nothing, which is the commonest way for learning to fail."""
+    found = []
+    failed = sum(len(record["failed"]) for record in evolved.batches)
+    notes = [note for record in evolved.batches for note in record["notes"]]
+    broken = [note["note"] for note in notes if note["note"].startswith("failed")]
+    if failed:
+        found.append(f"{failed} training runs broke off")
+    if broken:
+        found.append(f"{len(broken)} lessons broke off, the first because it {broken[0]}")
+    if evolved.batches and not evolved.verdicts:
+        found.append("nothing was proposed: check that the reflector answers and that some tasks are answered wrongly")
+    spent = sum(verdict["reason"].startswith("the hold-out was used") for verdict in evolved.verdicts.values())
+    if spent:
+        found.append(f"{spent} changes were not tested because the hold-out was used too often")
+    return found
+
+
+def write_report(report: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+    """Write `report.json`, `report.png` and `report.html`; returns their paths."""
+    from agentkit.learning.page import page
+    from agentkit.learning.picture import draw
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {kind: folder / f"report.{kind}" for kind in ("json", "png", "html")}
+    paths["json"].write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    draw(report, paths["png"])
+    paths["html"].write_text(page(report, paths["png"].read_bytes()), encoding="utf-8")
+    return paths
