@@ -10,20 +10,22 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
+import httpx
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, message_chunk_to_message
 from pydantic import BaseModel, ValidationError
 
 from agentkit import faults, telemetry
-from agentkit.errors import InvalidOutput, ModelError
+from agentkit.errors import AgentKitError, InvalidOutput, ModelError
 from agentkit.models.budget import Meter, Usage
 from agentkit.models.journal import Journal, MemoryJournal, StoredCall, response_of
 from agentkit.models.limits import Limits
 from agentkit.models.requests import request_hash
+from agentkit.models.wire import retry_after
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +111,7 @@ class Caller:
         role: str = "",
         scope: str = "",
         seed: int | None = None,
+        on_token: Callable[[str], None] | None = None,
     ) -> Reply:
         """Ask the model.
 
@@ -119,6 +122,7 @@ class Caller:
             role: who is asked, for the records.
             scope: where in a run; repeated there after a crash, the same request gets the recorded answer.
             seed: for models that take one.
+            on_token: gets the text as it is written; a recorded answer comes in one piece.
 
         Raises:
             BudgetExceeded: before the call.
@@ -126,94 +130,130 @@ class Caller:
             ModelError: the model and its fallbacks failed.
         """
         params = {"stop": list(stop) if stop else None, "seed": seed}
-        conversation = list(messages)
-        used = Usage()
+        ask = _Ask(messages=tuple(messages), tools=tools, schema=schema, params=params, role=role, scope=scope,
+                   on_token=on_token)  # fmt: skip
+        used, problem = Usage(), ""
         for attempt in range(self.retry.invalid):
-            message, usage, replayed = await self._journalled(conversation, tools, schema, params, role, scope)
+            message, usage, replayed = await self._journalled(ask)
             used = used + usage
             try:
                 message, parsed = read_reply(message, schema)
                 return Reply(message=message, parsed=parsed, usage=used, replayed=replayed)
             except (ValidationError, ValueError) as error:
                 problem = _describe(error)
-                if attempt + 1 == self.retry.invalid:
-                    raise InvalidOutput(
-                        f"{self.name} gave no valid {_schema_name(schema)} in {attempt + 1} tries: {problem}"
-                    ) from None
-            mend = f"That is not a valid {_schema_name(schema)}: {problem}. Answer again with valid JSON only."
-            conversation += [AIMessage(message.text or json.dumps(message.tool_calls)), HumanMessage(mend)]
-        raise AssertionError("unreachable")
+            if attempt + 1 < self.retry.invalid:
+                ask = ask.mended(message, problem)
+        raise InvalidOutput(
+            f"{self.name} gave no valid {_schema_name(schema)} in {self.retry.invalid} tries: {problem}"
+        )
 
-    async def _journalled(
-        self,
-        messages: Sequence[BaseMessage],
-        tools: Sequence[Any],
-        schema: type[BaseModel] | None,
-        params: dict[str, Any],
-        role: str,
-        scope: str,
-    ) -> tuple[AIMessage, Usage, bool]:
-        digest = request_hash(self.name, messages, tools=tools, schema=schema, params=params)
-        base = f"{scope}/{digest[:40]}"
+    async def _journalled(self, ask: _Ask) -> tuple[AIMessage, Usage, bool]:
+        digest = request_hash(self.name, ask.messages, tools=ask.tools, schema=ask.schema, params=ask.params)
+        base = f"{ask.scope}/{digest[:40]}"
         key = f"{base}/{self._seen[base]}"
         self._seen[base] += 1
         if (stored := self.journal.find(key)) is not None:
-            return stored.message(), Usage(), True
+            return _told(stored.message(), ask), Usage(), True
         if self.budget is not None:
             self.budget.check()
         faults.point("before:model.call")
-        message, usage, model = await self._with_fallbacks(messages, tools, schema, params)
+        message, usage, model = await self._with_fallbacks(ask)
         response = response_of(message)
-        call = StoredCall(scope=scope, role=role, model=model, request_hash=digest, response=response, usage=usage)
+        call = StoredCall(
+            scope=ask.scope, role=ask.role, model=model, request_hash=digest, response=response, usage=usage
+        )
         self.journal.save(key, call)
         faults.point("after:model.call")
         if self.budget is not None:
             self.budget.charge(usage)
         return message, usage, False
 
-    async def _with_fallbacks(
-        self, messages: Sequence[BaseMessage], tools: Sequence[Any], schema: Any, params: dict[str, Any]
-    ) -> tuple[AIMessage, Usage, str]:
+    async def _with_fallbacks(self, ask: _Ask) -> tuple[AIMessage, Usage, str]:
         for position, model in enumerate(self.models):
             try:
-                message, usage = await self._with_retries(model, messages, tools, schema, params)
+                message, usage = await self._with_retries(model, ask)
                 return message, usage, model_name(model)
             except ModelError:
                 if position + 1 == len(self.models):
                     raise
         raise AssertionError("unreachable")
 
-    async def _with_retries(
-        self, model: BaseChatModel, messages: Sequence[BaseMessage], tools: Sequence[Any], schema: Any,
-        params: dict[str, Any],
-    ) -> tuple[AIMessage, Usage]:  # fmt: skip
-        bound: Any = prepare(model, tools, schema)
-        given = {key: value for key, value in params.items() if value is not None}
+    async def _with_retries(self, model: BaseChatModel, ask: _Ask) -> tuple[AIMessage, Usage]:
+        bound: Any = prepare(model, ask.tools, ask.schema)
         for attempt in range(self.retry.attempts):
             try:
                 async with self.limits.slot():
-                    return await self._once(bound, model, messages, given)
+                    return await self._once(bound, model_name(model), ask)
             except ModelError as error:
                 if not error.retryable or attempt + 1 == self.retry.attempts:
                     raise
                 await asyncio.sleep(self.retry.pause(attempt, error))
         raise AssertionError("unreachable")
 
-    async def _once(
-        self, bound: Any, model: BaseChatModel, messages: Sequence[BaseMessage], given: dict[str, Any]
-    ) -> tuple[AIMessage, Usage]:
-        name = model_name(model)
+    async def _once(self, bound: Any, name: str, ask: _Ask) -> tuple[AIMessage, Usage]:
         with telemetry.span("chat", name, request__model=name) as span:
             started = time.perf_counter()
             try:
-                message = await asyncio.wait_for(bound.ainvoke(list(messages), **given), self.timeout)
+                message = await asyncio.wait_for(_answer(bound, ask), self.timeout)
             except TimeoutError:
-                raise ModelError(f"{name} did not answer in {self.timeout:g} s", retryable=True) from None
+                waited = time.perf_counter() - started
+                raise ModelError(f"{name} did not answer in {waited:.3g} s", retryable=True) from None
+            except Exception as error:
+                raise _known(error, name) from error
             usage = Usage.of(message, seconds=time.perf_counter() - started)
             telemetry.set_attributes(
                 span, usage__input_tokens=usage.input_tokens, usage__output_tokens=usage.output_tokens
             )
             return message, usage
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ask:
+    """One question, as `Caller.call` got it."""
+
+    messages: tuple[BaseMessage, ...]
+    tools: Sequence[Any]
+    schema: type[BaseModel] | None
+    params: dict[str, Any]
+    role: str
+    scope: str
+    on_token: Callable[[str], None] | None
+
+    def mended(self, message: AIMessage, problem: str) -> _Ask:
+        """The question again, after an answer that did not validate."""
+        said = message.text or json.dumps(message.tool_calls or message.invalid_tool_calls) or "(nothing)"
+        mend = f"That is not a valid {_schema_name(self.schema)}: {problem}. Answer again with valid JSON only."
+        return replace(self, messages=(*self.messages, AIMessage(said), HumanMessage(mend)))
+
+
+async def _answer(bound: Any, ask: _Ask) -> AIMessage:
+    given = {key: value for key, value in ask.params.items() if value is not None}
+    if ask.on_token is None:
+        answer: AIMessage = await bound.ainvoke(list(ask.messages), **given)
+        return answer
+    whole: Any = None
+    async for chunk in bound.astream(list(ask.messages), **given):
+        whole = chunk if whole is None else whole + chunk
+        if chunk.text:
+            ask.on_token(chunk.text)
+    return cast("AIMessage", message_chunk_to_message(whole))
+
+
+def _told(message: AIMessage, ask: _Ask) -> AIMessage:
+    if ask.on_token is not None and message.text:
+        ask.on_token(message.text)
+    return message
+
+
+def _known(error: Exception, name: str) -> Exception:
+    """A failed request of somebody else's chat model as a `ModelError`; a mistake in a program stays what it is."""
+    status = getattr(error, "status_code", None)
+    lost = isinstance(error, ConnectionError | httpx.TransportError)
+    if isinstance(error, AgentKitError) or not (lost or isinstance(status, int)):
+        return error
+    again = lost or status in (408, 409, 429) or (status or 0) >= 500
+    line = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    return ModelError(f"{name}: {line}", retryable=again, status=status, retry_after=retry_after(error))
 
 
 ANSWER_TOOL = "answer"

@@ -7,10 +7,9 @@ import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.utils import convert_to_openai_messages
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
@@ -18,29 +17,25 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from agentkit.aio import run_sync
 from agentkit.errors import ContextOverflow, MissingKey, ModelError, ModelNotFound
-from agentkit.models.wire import usage_metadata
+from agentkit.models.base import NamedChat
+from agentkit.models.wire import retry_after, usage_metadata
 
 _PARAMETERS = ("temperature", "max_tokens", "seed", "top_p", "logprobs", "top_logprobs", "response_format")
 
 
-class LiteLLMChat(BaseChatModel):
+class LiteLLMChat(NamedChat):
     """Any model LiteLLM knows as `provider/model`.
 
+    Parameters that the provider does not know are left out.
+
     Args:
-        full_name: `provider/model`.
         api_base: another address than the provider's, such as a server of your own.
         api_key: None takes the provider's environment variable.
-        temperature, max_tokens, seed: as the provider takes them; those it does not know are left out.
         request_timeout: seconds until a request is given up.
     """
 
-    full_name: str
     api_base: str | None = None
     api_key: str | None = None
-    temperature: float | None = 0.0
-    max_tokens: int | None = None
-    seed: int | None = None
-    stop: list[str] | None = None
     request_timeout: float = 600.0
 
     @property
@@ -54,7 +49,7 @@ class LiteLLMChat(BaseChatModel):
     def bind_tools(self, tools: Sequence[Any], *, tool_choice: Any = None, **kwargs: Any) -> Any:
         """Offer tools; `tool_choice` is "auto", "any" (or "required", True), "none", or a tool's name."""
         formatted = [convert_to_openai_tool(tool) for tool in tools]
-        return self.bind(tools=formatted, tool_choice=_choice(tool_choice, formatted), **kwargs)
+        return super().bind_tools(formatted, tool_choice=_choice(tool_choice, formatted), **kwargs)
 
     def _generate(self, messages: list[BaseMessage], stop: list[str] | None = None,
                   run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any) -> ChatResult:  # fmt: skip
@@ -91,11 +86,20 @@ class LiteLLMChat(BaseChatModel):
                        run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
                        ) -> AsyncIterator[ChatGenerationChunk]:  # fmt: skip
         options = {"stream": True, "stream_options": {"include_usage": True}}
-        async for event in await self._request(messages, stop, {**kwargs, **options}):
+        async for event in self._events(messages, stop, {**kwargs, **options}):
             chunk = _chunk(event, self.full_name)
             if run_manager and chunk.text:
                 await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
             yield chunk
+
+    async def _events(self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+                      ) -> AsyncIterator[Any]:  # fmt: skip
+        stream = await self._request(messages, stop, kwargs)
+        try:
+            async for event in stream:
+                yield event
+        except Exception as error:
+            raise as_model_error(error, self.full_name) from error
 
     async def _request(self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Any:
         given = {name: kwargs.get(name, getattr(self, name, None)) for name in _PARAMETERS}
@@ -128,7 +132,7 @@ def load_litellm() -> ModuleType:
 
     litellm.suppress_debug_info = True
     litellm.telemetry = False
-    return litellm
+    return cast("ModuleType", litellm)
 
 
 def open_litellm(name: str, **options: Any) -> LiteLLMChat:
@@ -145,7 +149,10 @@ def open_litellm(name: str, **options: Any) -> LiteLLMChat:
         raise ModelNotFound(
             f"unknown model {name!r}: no such provider; use provider/model, local/NAME or hf/REPO"
         ) from error
-    if not options.get("api_key") and not options.get("api_base"):
+    if options.get("api_base"):  # a server of one's own need not have keys, but clients insist on one
+        key_name = f"{provider.upper()}_API_KEY"
+        options = {"api_key": os.environ.get(key_name) or "none", **options}
+    elif not options.get("api_key"):
         needed = litellm.validate_environment(name)
         if missing := needed.get("missing_keys"):
             raise MissingKey(f"{name} needs {' and '.join(missing)} in the environment (provider {provider})")
@@ -164,22 +171,11 @@ def as_model_error(error: Exception, name: str) -> ModelError:
     retryable = (litellm.RateLimitError, litellm.Timeout, litellm.APIConnectionError, litellm.InternalServerError,
                  litellm.ServiceUnavailableError, litellm.BadGatewayError)  # fmt: skip
     again = isinstance(error, retryable) or status in (408, 409, 429) or (status or 0) >= 500
-    return ModelError(line, retryable=again, status=status, retry_after=_retry_after(error))
+    return ModelError(line, retryable=again, status=status, retry_after=retry_after(error))
 
 
 def _first_line(error: Exception) -> str:
     return str(getattr(error, "message", None) or error).strip().split("\n")[0][:300] or type(error).__name__
-
-
-def _retry_after(error: Exception) -> float | None:
-    headers = getattr(error, "litellm_response_headers", None) or getattr(
-        getattr(error, "response", None), "headers", None
-    )
-    value = headers.get("retry-after") if headers else None
-    try:
-        return None if value is None else max(0.0, float(value))
-    except ValueError:
-        return None
 
 
 def _choice(choice: Any, tools: list[dict[str, Any]]) -> Any:
@@ -204,23 +200,37 @@ def _message(message: Any) -> AIMessage:
 def _chunk(event: Any, name: str) -> ChatGenerationChunk:
     usage = getattr(event, "usage", None)
     if not event.choices:
-        return ChatGenerationChunk(message=AIMessageChunk("", usage_metadata=usage_metadata(_dict(usage))))
+        message = AIMessageChunk(content="", usage_metadata=usage_metadata(_dict(usage)))
+        message.response_metadata = {"cost": _stream_cost(name, usage)}
+        return ChatGenerationChunk(message=message)
     choice = event.choices[0]
     calls = [
         {"name": call.function.name, "args": call.function.arguments, "id": call.id, "index": call.index}
         for call in choice.delta.tool_calls or []
     ]
-    message = AIMessageChunk(choice.delta.content or "", tool_call_chunks=calls)
+    message = AIMessageChunk(content=choice.delta.content or "", tool_call_chunks=calls)
     if usage:
         message.usage_metadata = usage_metadata(_dict(usage))
+        message.response_metadata = {"cost": _stream_cost(name, usage)}
     if choice.finish_reason:
-        message.response_metadata = {"model_name": name, "finish_reason": choice.finish_reason}
+        message.response_metadata |= {"model_name": name, "finish_reason": choice.finish_reason}
     return ChatGenerationChunk(message=message)
 
 
 def _cost(response: Any) -> float:
     hidden = getattr(response, "_hidden_params", None) or {}
     return float(hidden.get("response_cost") or 0.0)
+
+
+def _stream_cost(name: str, usage: Any) -> float:
+    """Dollars of a streamed answer; 0 for a model without a known price."""
+    litellm = load_litellm()
+    if usage is None or not {name, name.partition("/")[2]} & litellm.model_cost.keys():
+        return 0.0
+    written = litellm.cost_per_token(
+        model=name, prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens
+    )
+    return float(sum(written))
 
 
 def _dict(usage: Any) -> dict[str, Any]:

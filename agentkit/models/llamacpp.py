@@ -18,39 +18,31 @@ from pathlib import Path
 from typing import Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from agentkit.errors import ContextOverflow, MissingExtra, ModelError, ModelFileError
-from agentkit.models.union import Union, read_union, to_chat, union_of
+from agentkit.models.base import NamedChat
+from agentkit.models.union import Union, as_chunk, read_union, to_chat, union_of
 from agentkit.models.wire import usage_metadata
 
 
-class LlamaCppChat(BaseChatModel):
+class LlamaCppChat(NamedChat):
     """A GGUF model in this process.
 
     Args:
-        full_name: the name it was loaded by.
         path: the GGUF file.
         n_ctx: context in tokens, prompt and answer together.
-        temperature: 0 is greedy.
-        max_tokens: of one answer.
-        seed: for sampling.
         n_threads: CPU threads; None takes the physical cores.
         n_gpu_layers: layers on the GPU; all of them where there is one.
     """
 
-    full_name: str
     path: Path
     n_ctx: int = 16_384
-    temperature: float = 0.0
-    max_tokens: int = 1_024
-    seed: int = 0
+    max_tokens: int | None = 1_024
+    seed: int | None = 0
     n_threads: int | None = None
     n_gpu_layers: int = 999
-    stop: list[str] | None = None
 
     @property
     def _llm_type(self) -> str:
@@ -59,10 +51,6 @@ class LlamaCppChat(BaseChatModel):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         return {"model": self.full_name, "n_ctx": self.n_ctx, "temperature": self.temperature, "seed": self.seed}
-
-    def bind_tools(self, tools: Sequence[Any], *, tool_choice: Any = None, **kwargs: Any) -> Any:
-        """Offer tools; `tool_choice` is "auto", "any" (or "required", True), "none", or a tool's name."""
-        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], tool_choice=tool_choice, **kwargs)
 
     def warm_up(self) -> None:
         """Load the model now rather than at the first call."""
@@ -94,7 +82,7 @@ class LlamaCppChat(BaseChatModel):
         union = union_of(kwargs)
         if union is not None:  # a tool call is only known as one when it is whole
             message = cast("Any", self._generate(messages, stop, **kwargs).generations[0].message)
-            yield ChatGenerationChunk(message=_as_chunk(message))
+            yield ChatGenerationChunk(message=as_chunk(message))
             return
         for event in self._server().stream(self._body(messages, stop, None, kwargs)):
             chunk = _chunk(event, self.full_name)
@@ -230,27 +218,12 @@ def _checked(response: Any) -> Any:
 def _chunk(event: dict[str, Any], name: str) -> ChatGenerationChunk:
     choice = (event.get("choices") or [{}])[0]
     text = (choice.get("delta") or {}).get("content") or ""
-    message = AIMessageChunk(text)
+    message = AIMessageChunk(content=text)
     if event.get("usage"):
-        message = AIMessageChunk("", usage_metadata=usage_metadata(event["usage"]))
+        message = AIMessageChunk(content="", usage_metadata=usage_metadata(event["usage"]))
     if choice.get("finish_reason"):
         message.response_metadata = {"model_name": name, "finish_reason": choice["finish_reason"]}
     return ChatGenerationChunk(message=message)
-
-
-def _as_chunk(message: Any) -> AIMessageChunk:
-    import json
-
-    calls = [
-        {"name": call["name"], "args": json.dumps(call["args"]), "id": call["id"], "index": position}
-        for position, call in enumerate(message.tool_calls)
-    ]
-    return AIMessageChunk(
-        message.content,
-        tool_call_chunks=cast("Any", calls),
-        usage_metadata=message.usage_metadata,
-        response_metadata=message.response_metadata,
-    )
 
 
 def _physical_cores() -> int:

@@ -10,9 +10,9 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 from langchain_core.utils.json_schema import dereference_refs
 
 
@@ -55,7 +55,7 @@ def union_of(kwargs: dict[str, Any]) -> Union | None:
     names = frozenset(tool["function"]["name"] for tool in tools)
     if isinstance(choice, dict):
         choice = choice.get("function", {}).get("name", "any")
-    if choice in names:
+    if isinstance(choice, str) and choice in names:
         return Union(tools, frozenset([choice]), text=False)
     return Union(tools, names, text=choice in (None, "auto", False))
 
@@ -75,6 +75,20 @@ def read_union(text: str, union: Union | None, *, finish: str | None = None) -> 
     if "name" in reply:
         return AIMessage("", tool_calls=[{"name": reply["name"], "args": reply["arguments"], "id": _call_id()}])
     return AIMessage(reply["text"])
+
+
+def as_chunk(message: AIMessage) -> AIMessageChunk:
+    """A whole message as the one chunk of a stream."""
+    calls = [
+        {"name": call["name"], "args": json.dumps(call["args"]), "id": call["id"], "index": position}
+        for position, call in enumerate(message.tool_calls)
+    ]
+    return AIMessageChunk(
+        content=message.content,
+        tool_call_chunks=cast("Any", calls),
+        usage_metadata=message.usage_metadata,
+        response_metadata=message.response_metadata,
+    )
 
 
 def to_chat(messages: Sequence[BaseMessage], union: Union | None) -> list[dict[str, str]]:

@@ -1,0 +1,240 @@
+"""The engine of `hf/`: one worker thread a model, which answers the calls that arrive together in one batch.
+
+Every row of a batch has its own grammar, temperature, seed, stop texts and limit, so unlike calls share a batch. Rows
+are sampled by the Gumbel-max trick (argmax of logits / T plus Gumbel noise from the row's own generator is a draw from
+the softmax), which makes a row's draw depend on its seed and not on its neighbours.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agentkit.errors import ContextOverflow, MissingExtra, ModelError, ModelFileError, ModelNotFound
+from agentkit.models.rows import Row, row_logits, row_stops
+
+
+@dataclass(kw_only=True, eq=False)
+class Request:
+    """One call.
+
+    Attributes:
+        chat: role and content of each turn.
+        schema: a JSON schema that the answer must follow; None for free text.
+        pieces: the answer's text as it grows, ended by None.
+        cancelled: set by the caller that no longer wants the answer.
+    """
+
+    chat: list[dict[str, str]]
+    schema: dict[str, Any] | None
+    temperature: float
+    max_tokens: int
+    seed: int
+    stop: tuple[str, ...]
+    cancelled: bool = False
+    pieces: queue.SimpleQueue[str | None] = field(default_factory=queue.SimpleQueue)
+    future: Future[Answer] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a model wrote; `finish` is "stop" or "length"."""
+
+    text: str
+    finish: str
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Batcher:
+    """A loaded model and its worker.
+
+    Raises:
+        ModelNotFound: neither a folder nor a repository that can be reached.
+        ModelFileError: the files can't be loaded.
+    """
+
+    def __init__(self, repo: str, *, gguf_file: str | None, device: str | None, dtype: str | None, max_batch: int,
+                 window: float) -> None:  # fmt: skip
+        self.max_batch, self.window = max_batch, window
+        self.model, self.tokenizer = _load(repo, gguf_file, device, dtype)
+        self.batch_sizes: list[int] = []
+        self._grammar_tokenizer: Any = None
+        self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name=f"agentkit-hf-{repo}", daemon=True).start()
+
+    @property
+    def context(self) -> int:
+        """Tokens of prompt and answer together."""
+        return int(getattr(self.model.config, "max_position_embeddings", None) or 1 << 20)
+
+    def submit(self, request: Request) -> Future[Answer]:
+        """Queue a call; its future gets the answer."""
+        self._requests.put(request)
+        return request.future
+
+    def _work(self) -> None:
+        while True:
+            batch = self._collect()
+            try:
+                self._answer(batch)
+            except Exception as error:  # noqa: BLE001 - the worker must live on; the callers get the error
+                for request in batch:
+                    _fail(request, error)
+
+    def _collect(self) -> list[Request]:
+        batch = [self._requests.get()]
+        until = time.monotonic() + self.window
+        while len(batch) < self.max_batch:
+            try:
+                batch.append(self._requests.get(timeout=max(0.0, until - time.monotonic())))
+            except queue.Empty:
+                break
+        return batch
+
+    def _answer(self, batch: Sequence[Request]) -> None:
+        import torch
+
+        rows = [row for request in batch if (row := self._row(request)) is not None]
+        if not rows:
+            return
+        self.batch_sizes.append(len(rows))
+        try:
+            self._decode(rows)
+        except torch.OutOfMemoryError:
+            if len(rows) == 1:
+                raise
+            torch.cuda.empty_cache()
+            for half in (rows[: len(rows) // 2], rows[len(rows) // 2 :]):
+                self._answer([row.request for row in half])
+
+    def _row(self, request: Request) -> Row | None:
+        """The request's prompt as tokens and its grammar; None where it failed."""
+        try:
+            prompt = self._prompt(request.chat)
+            if len(prompt) >= self.context:
+                raise ContextOverflow(
+                    f"the prompt is too long: {len(prompt)} tokens do not fit the context of {self.context}"
+                )
+            limit = min(request.max_tokens, self.context - len(prompt))
+            matcher = None if request.schema is None else self._matcher(request.schema)
+            return Row(request, prompt, matcher, limit, self.tokenizer, self._end_tokens())
+        except ModelError as error:
+            _fail(request, error)
+            return None
+
+    def _prompt(self, chat: list[dict[str, str]]) -> list[int]:
+        if not self.tokenizer.chat_template:
+            text = "".join(f"{turn['role']}: {turn['content']}\n" for turn in chat) + "assistant:"
+            return list(self.tokenizer(text).input_ids)
+        encoded = self.tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True)
+        return list(encoded["input_ids"])
+
+    def _matcher(self, schema: dict[str, Any]) -> Any:
+        import llguidance
+        import llguidance.hf
+
+        if self._grammar_tokenizer is None:
+            size = max(self.model.get_output_embeddings().weight.shape[0], len(self.tokenizer))
+            self._grammar_tokenizer = llguidance.hf.from_tokenizer(self.tokenizer, n_vocab=size)
+        compact = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+        grammar = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(schema), defaults=compact)
+        matcher = llguidance.LLMatcher(self._grammar_tokenizer, grammar, log_level=0)
+        if matcher.is_error():
+            raise ModelError(f"the schema can't be made into a grammar: {matcher.get_error().splitlines()[0]}")
+        return matcher
+
+    def _end_tokens(self) -> frozenset[int]:
+        ends = self.model.generation_config.eos_token_id
+        listed = ends if isinstance(ends, list) else [] if ends is None else [ends]
+        return frozenset([*listed, self.tokenizer.eos_token_id])
+
+    def _decode(self, rows: list[Row]) -> None:
+        import torch
+
+        width = max(len(row.prompt) for row in rows)
+        pad = self.tokenizer.pad_token_id
+        ids = [[pad] * (width - len(row.prompt)) + row.prompt for row in rows]
+        mask = [[0] * (width - len(row.prompt)) + [1] * len(row.prompt) for row in rows]
+        with torch.inference_mode():
+            self.model.generate(
+                input_ids=torch.tensor(ids, device=self.model.device),
+                attention_mask=torch.tensor(mask, device=self.model.device),
+                max_new_tokens=max(row.limit for row in rows),
+                do_sample=False,
+                pad_token_id=pad,
+                logits_processor=[row_logits(rows)],
+                stopping_criteria=[row_stops(rows)],
+            )
+        for row in rows:
+            text = row.finished_text()
+            if not row.request.future.cancelled():
+                row.request.future.set_result(
+                    Answer(
+                        text=text, finish=row.finish, prompt_tokens=len(row.prompt), completion_tokens=len(row.tokens)
+                    )
+                )
+            row.request.pieces.put(None)
+
+
+_batchers: dict[tuple[Any, ...], Batcher] = {}
+_loading = threading.Lock()
+
+
+def batcher_for(repo: str, **options: Any) -> Batcher:
+    """The process's engine for a model, loaded once."""
+    key = (repo, *sorted(options.items(), key=lambda item: item[0]))
+    with _loading:
+        if key not in _batchers:
+            _batchers[key] = Batcher(repo, **options)
+        return _batchers[key]
+
+
+def _load(repo: str, gguf_file: str | None, device: str | None, dtype: str | None) -> tuple[Any, Any]:
+    try:
+        import torch
+        import transformers
+    except ModuleNotFoundError as error:
+        raise MissingExtra("local", error.name or "transformers") from None
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    kind = getattr(torch, dtype or ("bfloat16" if device.startswith("cuda") else "float32"))
+    transformers.utils.logging.disable_progress_bar()
+    options: dict[str, Any] = {"local_files_only": Path(repo).is_dir()}
+    if gguf_file:
+        options["gguf_file"] = gguf_file
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(repo, padding_side="left", **options)
+        model = transformers.AutoModelForCausalLM.from_pretrained(repo, dtype=kind, **options)
+    except ImportError as error:
+        raise MissingExtra("local", error.name or "gguf") from None
+    except (OSError, ValueError) as error:
+        line = str(error).strip().splitlines()[0]
+        if options["local_files_only"]:
+            raise ModelFileError(f"{repo} can't be loaded: {line}") from None
+        raise ModelNotFound(f"hf/{repo} is neither a folder nor a repository that can be reached: {line}") from None
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    _neutral(model)
+    return model.to(device).eval(), tokenizer
+
+
+def _neutral(model: Any) -> None:
+    """Drop the sampling settings a repository ships: each row brings its own."""
+    settings = model.generation_config
+    settings.do_sample, settings.temperature, settings.top_p, settings.top_k = False, None, None, None
+    settings.repetition_penalty = None
+
+
+def _fail(request: Request, error: Exception) -> None:
+    line = str(error).strip().splitlines() or [type(error).__name__]
+    known = error if isinstance(error, ModelError) else ModelError(f"{type(error).__name__}: {line[0]}")
+    if not request.future.done():
+        request.future.set_exception(known)
+    request.pieces.put(None)

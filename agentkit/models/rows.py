@@ -1,0 +1,131 @@
+"""One row of a batch: its grammar, its sampling, its stops; and what joins rows to transformers' `generate`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agentkit.models.batching import Request
+
+
+class Row:
+    """What is decoded for one request.
+
+    Args:
+        matcher: an llguidance matcher, or None for free text.
+        limit: tokens the answer may have.
+        ends: tokens that end an answer.
+    """
+
+    def __init__(self, request: Request, prompt: list[int], matcher: Any, limit: int, tokenizer: Any,
+                 ends: frozenset[int]) -> None:  # fmt: skip
+        self.request, self.prompt, self.matcher, self.limit = request, prompt, matcher, limit
+        self._tokenizer, self._ends = tokenizer, ends
+        self.tokens: list[int] = []
+        self.text, self.finish = "", ""
+        self._settled = self._sent = 0
+        self.noise: Any = None
+
+    def add(self, token: int) -> bool:
+        """Take the next token; returns whether the row is done."""
+        if self.finish:
+            return True
+        self.tokens.append(token)
+        if token in self._ends:
+            self.finish = "stop"
+            return True
+        if self.matcher is not None:
+            self.matcher.consume_token(token)
+        self._decode()
+        if self._stopped() or self.request.cancelled or (self.matcher is not None and self.matcher.is_stopped()):
+            self.finish = "stop"
+        elif len(self.tokens) >= self.limit:
+            self.finish = "length"
+        self._send()
+        return bool(self.finish)
+
+    def finished_text(self) -> str:
+        """The whole answer; the rest of it is sent to whoever streams."""
+        self.finish = self.finish or "length"
+        self._send()
+        return self.text
+
+    def _decode(self) -> None:
+        """Append the new text; a token may hold half a character, so it waits for the rest of it."""
+        start = max(0, self._settled - 4)
+        before = self._tokenizer.decode(self.tokens[start : self._settled], skip_special_tokens=True)
+        after = self._tokenizer.decode(self.tokens[start:], skip_special_tokens=True)
+        if len(after) > len(before) and not after.endswith("\ufffd"):
+            self.text += after[len(before) :]
+            self._settled = len(self.tokens)
+
+    def _stopped(self) -> bool:
+        found = [place for stop in self.request.stop if (place := self.text.find(stop)) >= 0]
+        if found:
+            self.text = self.text[: min(found)]
+        return bool(found)
+
+    def _send(self) -> None:
+        """Send what can no longer turn out to be the beginning of a stop text."""
+        held = 0 if self.finish else max((len(stop) - 1 for stop in self.request.stop), default=0)
+        end = max(self._sent, len(self.text) - held)
+        if end > self._sent:
+            self.request.pieces.put(self.text[self._sent : end])
+            self._sent = end
+
+
+def row_logits(rows: Sequence[Row]) -> Any:
+    """A logits processor: each row's grammar as a mask, then its temperature and noise."""
+    import numpy as np
+    import torch
+    from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
+    from transformers import LogitsProcessor
+
+    class RowLogits(LogitsProcessor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.bits: Any = None
+
+        def __call__(self, input_ids: Any, scores: Any) -> Any:
+            for place, row in enumerate(rows):
+                if row.finish:
+                    continue
+                if row.matcher is not None:
+                    scores[place] = scores[place].masked_fill(~self._allowed(row, scores), float("-inf"))
+                if row.request.temperature > 0:
+                    scores[place] = scores[place].float() / row.request.temperature + _gumbel(row, scores)
+            return scores
+
+        def _allowed(self, row: Row, scores: Any) -> Any:
+            size = scores.shape[1]
+            if self.bits is None:
+                self.bits = allocate_token_bitmask(1, 32 * ((size + 31) // 32))
+            fill_next_token_bitmask(row.matcher, self.bits)
+            allowed = np.unpackbits(self.bits.view(np.uint8), bitorder="little")[:size].astype(bool)
+            return torch.from_numpy(allowed).to(scores.device)
+
+    return RowLogits()
+
+
+def _gumbel(row: Row, scores: Any) -> Any:
+    import torch
+
+    if row.noise is None:
+        row.noise = torch.Generator(device=scores.device).manual_seed(row.request.seed)
+    draw = torch.rand(scores.shape[1], generator=row.noise, device=scores.device, dtype=torch.float32)
+    return -torch.log(-torch.log(draw.clamp(1e-20, 1 - 1e-7)))
+
+
+def row_stops(rows: Sequence[Row]) -> Any:
+    """A stopping criterion: hands each row its new token, and says which rows are done."""
+    import torch
+    from transformers import StoppingCriteria
+
+    class RowStops(StoppingCriteria):  # type: ignore[misc]
+        def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+            last = input_ids[:, -1].tolist()
+            done = [row.add(token) for row, token in zip(rows, last, strict=True)]
+            return torch.tensor(done, device=input_ids.device)
+
+    return RowStops()

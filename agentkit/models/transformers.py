@@ -1,0 +1,164 @@
+"""`hf/…`: a model on torch, with CUDA where there is one. Concurrent calls are answered in one batch.
+
+Tool calls and structured answers are valid by construction, in the same form as on `local/`: the reply is decoded under
+the union of the tools' schemas and a plain text, so a model needs no tool template.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+
+from agentkit.errors import ModelFileError
+from agentkit.models.base import NamedChat
+from agentkit.models.batching import Answer, Batcher, Request, batcher_for
+from agentkit.models.catalog import catalog, require
+from agentkit.models.union import as_chunk, read_union, to_chat, union_of
+from agentkit.models.wire import usage_metadata
+
+
+class TransformersChat(NamedChat):
+    """A transformers model in this process.
+
+    Args:
+        repo: a hub repository or a folder.
+        gguf_file: the file in it, for GGUF weights.
+        device: None takes CUDA where there is one.
+        dtype: None takes bfloat16 on CUDA and float32 on a CPU.
+        max_batch: calls that are answered together.
+        window: seconds the first call of a batch waits for others.
+    """
+
+    repo: str
+    gguf_file: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    max_batch: int = 32
+    window: float = 0.005
+    max_tokens: int | None = 1_024
+    seed: int | None = 0
+
+    @property
+    def _llm_type(self) -> str:
+        return "transformers"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"model": self.full_name, "temperature": self.temperature, "seed": self.seed}
+
+    def warm_up(self) -> None:
+        """Load the model now rather than at the first call."""
+        self._batcher()
+
+    def _generate(self, messages: list[BaseMessage], stop: list[str] | None = None,
+                  run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any) -> ChatResult:  # fmt: skip
+        request = self._request(messages, stop, kwargs)
+        return self._result(self._batcher().submit(request).result(), kwargs)
+
+    async def _agenerate(self, messages: list[BaseMessage], stop: list[str] | None = None,
+                         run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
+                         ) -> ChatResult:  # fmt: skip
+        request = self._request(messages, stop, kwargs)
+        batcher = await asyncio.to_thread(self._batcher)
+        try:
+            answer = await asyncio.wrap_future(batcher.submit(request))
+        except asyncio.CancelledError:
+            request.cancelled = True
+            raise
+        return self._result(answer, kwargs)
+
+    def _stream(self, messages: list[BaseMessage], stop: list[str] | None = None,
+                run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any
+                ) -> Iterator[ChatGenerationChunk]:  # fmt: skip
+        if union_of(kwargs) is not None:  # a tool call is only known as one when it is whole
+            message = cast("Any", self._generate(messages, stop, **kwargs).generations[0].message)
+            yield ChatGenerationChunk(message=as_chunk(message))
+            return
+        request = self._request(messages, stop, kwargs)
+        future = self._batcher().submit(request)
+        try:
+            while (text := request.pieces.get()) is not None:
+                chunk = ChatGenerationChunk(message=AIMessageChunk(content=text))
+                if run_manager:
+                    run_manager.on_llm_new_token(text, chunk=chunk)
+                yield chunk
+        finally:
+            request.cancelled = True
+        yield _last_chunk(future.result(), self.full_name)
+
+    async def _astream(self, messages: list[BaseMessage], stop: list[str] | None = None,
+                       run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
+                       ) -> AsyncIterator[ChatGenerationChunk]:  # fmt: skip
+        source = self._stream(messages, stop, **kwargs)
+        while (chunk := await asyncio.to_thread(next, source, None)) is not None:
+            if run_manager and chunk.text:
+                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+
+    def _request(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Request:
+        def option(name: str) -> Any:
+            given = kwargs.get(name)
+            return getattr(self, name) if given is None else given
+
+        union = union_of(kwargs)
+        return Request(
+            chat=to_chat(messages, union),
+            schema=union.schema if union else _wanted_schema(kwargs.get("response_format")),
+            temperature=float(option("temperature") or 0.0),
+            max_tokens=int(option("max_tokens") or 1_024),
+            seed=int(option("seed") or 0),
+            stop=tuple(stop or self.stop or ()),
+        )
+
+    def _result(self, answer: Answer, kwargs: dict[str, Any]) -> ChatResult:
+        message = read_union(answer.text, union_of(kwargs), finish=answer.finish)
+        message.usage_metadata = usage_metadata(_usage(answer))
+        message.response_metadata = {"model_name": self.full_name, "finish_reason": answer.finish}
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _batcher(self) -> Batcher:
+        return batcher_for(
+            self.repo, gguf_file=self.gguf_file, device=self.device, dtype=self.dtype, max_batch=self.max_batch,
+            window=self.window,
+        )  # fmt: skip
+
+
+def open_transformers(name: str, **options: Any) -> TransformersChat:
+    """A hub repository, a folder, a .gguf file, or a chat model of the catalog."""
+    full_name, path = f"hf/{name}", Path(name).expanduser()
+    if name in catalog():
+        entry = catalog()[name]
+        require(entry)
+        return TransformersChat(full_name=full_name, repo=str(entry.folder), gguf_file=entry.files[0].name, **options)
+    if name.endswith(".gguf"):
+        if not path.is_file():
+            raise ModelFileError(f"{path}: no such file")
+        return TransformersChat(full_name=full_name, repo=str(path.parent), gguf_file=path.name, **options)
+    if name.startswith(("/", ".", "~")) and not path.is_dir():
+        raise ModelFileError(f"{path}: no such folder")
+    return TransformersChat(full_name=full_name, repo=str(path) if path.is_dir() else name, **options)
+
+
+def _wanted_schema(response_format: dict[str, Any] | None) -> dict[str, Any] | None:
+    kind = (response_format or {}).get("type")
+    if response_format is None or kind in (None, "text"):
+        return None
+    if kind == "json_schema":
+        return cast("dict[str, Any]", response_format["json_schema"]["schema"])
+    return {"type": "object"}
+
+
+def _usage(answer: Answer) -> dict[str, Any]:
+    return {"prompt_tokens": answer.prompt_tokens, "completion_tokens": answer.completion_tokens}
+
+
+def _last_chunk(answer: Answer, name: str) -> ChatGenerationChunk:
+    message = AIMessageChunk(content="", usage_metadata=usage_metadata(_usage(answer)))
+    message.response_metadata = {"model_name": name, "finish_reason": answer.finish}
+    return ChatGenerationChunk(message=message)

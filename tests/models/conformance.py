@@ -1,0 +1,45 @@
+"""What the published chat-model suites are told about our models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langchain_core.language_models import BaseChatModel
+from langchain_tests.integration_tests import ChatModelIntegrationTests
+from langchain_tests.unit_tests import ChatModelUnitTests
+
+from agentkit.errors import ModelFileError
+from agentkit.models.catalog import model_file
+
+SMALL, TINY = "qwen2.5-coder-0.5b", "smollm2-135m"
+
+
+def need(name: str) -> None:
+    """Skip where the model file is not in the cache."""
+    try:
+        model_file(name)
+    except ModelFileError as error:
+        pytest.skip(str(error))
+
+
+class Unit(ChatModelUnitTests):
+    @property
+    def supports_json_mode(self) -> bool:
+        return True
+
+    @property
+    def structured_output_kwargs(self) -> dict[str, Any]:
+        return {"method": "function_calling"}
+
+
+class Integration(ChatModelIntegrationTests):
+    """Sub-classes name the class and how to make it."""
+
+    @property
+    def supported_usage_metadata_details(self) -> dict[str, Any]:
+        return {"invoke": [], "stream": []}
+
+    @pytest.fixture
+    def model(self, request: Any) -> BaseChatModel:
+        raise NotImplementedError
