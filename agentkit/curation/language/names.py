@@ -20,10 +20,10 @@ def forms(name: str) -> tuple[str, ...]:
     if parenthesis:
         inner, outer = parenthesis[2], f"{parenthesis[1]} {parenthesis[3]}"
         found += [folded(outer), *([folded(inner)] if re.search(r"[A-Z]{2}|[A-Z]\d", inner) else [])]
-    return tuple(dict.fromkeys(v for f in found if f for v in (f, *_numbers_of(f))))
+    return tuple(dict.fromkeys(v for f in found if f for v in (f, *grammatical_numbers(f))))
 
 
-def _numbers_of(name: str) -> Iterator[str]:
+def grammatical_numbers(name: str) -> Iterator[str]:
     """The other grammatical number of a name; short ones (abbreviations) only gain an s."""
     if name.endswith("ies") and len(name) > 5:
         yield name[:-3] + "y"

@@ -84,7 +84,7 @@ def folded(text: str) -> str:
     >>> folded("TNF-α  Inhibitors")
     'tnf alpha inhibitors'
     """
+    if text.isascii():
+        return " ".join(text.lower().replace("`", "'").replace("-", " ").split())
     plain = spelled(text).text.casefold().replace("-", " ")
-    if not plain.isascii():
-        plain = "".join(_GREEK.get(c, c) for c in plain)
-    return " ".join(plain.split())
+    return " ".join("".join(_GREEK.get(c, c) for c in plain).split())

@@ -1,0 +1,237 @@
+"""Names to identifiers: the user's lexicon, then tables; by exact names only, with every candidate kept."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, Self
+
+from agentkit.curation.claims import Entity
+from agentkit.curation.documents.document import Document
+from agentkit.curation.language.names import abbreviations, grammatical_numbers
+from agentkit.curation.language.spelling import folded
+from agentkit.errors import DataError, MissingExtra
+
+_CURIE = re.compile(r"[A-Za-z][\w.-]*:\S+$")
+_PARENTHESIS = re.compile(r"^(.+?)\s*[(\[]([^()\[\]]+)[)\]]\s*(.*)$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One identifier that a name may stand for, its preferred label, and which grounder knows it."""
+
+    curie: str
+    label: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grounding:
+    """What looking a name up gave.
+
+    Attributes:
+        name: as asked.
+        candidates: all that fit equally well; none means "not groundable", several means ambiguous.
+        matched: the form of the name that was found.
+        how: `exact`, `number` (singular or plural), `parenthesis`, `abbreviation` (defined in the document), `compact`.
+    """
+
+    name: str
+    candidates: tuple[Candidate, ...] = ()
+    matched: str = ""
+    how: str = ""
+
+    @property
+    def curies(self) -> tuple[str, ...]:
+        return tuple(c.curie for c in self.candidates)
+
+
+class Grounder(Protocol):
+    """Knows names exactly; every policy about variants is `Grounders`' own."""
+
+    @property
+    def name(self) -> str: ...
+
+    def lookup(self, key: str, kind: str = "") -> tuple[Candidate, ...]:
+        """The candidates stored under a key (see `name_key`), of one ontology class if the grounder knows classes."""
+        ...
+
+    def suggest(self, name: str, limit: int = 5) -> list[tuple[str, str]]:
+        """Similar names and their identifiers, for a reviewer's eyes; never used to ground."""
+        ...
+
+
+def name_key(name: str) -> str:
+    """The form names are stored under: folded, without possessives.
+
+    >>> name_key("Parkinson’s  Disease"), name_key("TNF-α")
+    ('parkinson disease', 'tnf alpha')
+    """
+    return re.sub(r"'s?(?=\s|$)", "", folded(name))
+
+
+def compact_key(name: str) -> str:
+    """The key without anything but letters and digits: `beta-blocker` and `betablocker` are one."""
+    return re.sub(r"[\W_]+", "", name_key(name))
+
+
+class Lexicon:
+    """Names and identifiers from a user's file, or from gold mentions."""
+
+    def __init__(self, entries: Iterable[tuple[str, str, str, str]] = (), *, name: str = "lexicon") -> None:
+        """`entries` are (name, CURIE, class, label); an empty class fits every class, an empty label is the name."""
+        self.name = name
+        self._by: dict[str, dict[tuple[str, str], Candidate]] = defaultdict(dict)
+        self._names: dict[str, str] = {}
+        for text, curie, kind, label in entries:
+            self._add(text, curie, kind, label)
+
+    def _add(self, text: str, curie: str, kind: str, label: str) -> None:
+        candidate = Candidate(curie=curie, label=label or text, source=self.name)
+        self._names.setdefault(text, curie)
+        for key in {name_key(text), f"={compact_key(text)}"}:
+            self._by[key].setdefault((curie, kind.lower()), candidate)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def lookup(self, key: str, kind: str = "") -> tuple[Candidate, ...]:
+        found = self._by.get(key, {})
+        fitting = {curie: c for (curie, cls), c in found.items() if not cls or not kind or cls == kind.lower()}
+        return tuple(fitting[curie] for curie in sorted(fitting))
+
+    def suggest(self, name: str, limit: int = 5) -> list[tuple[str, str]]:
+        return similar(name, self._names, limit)
+
+    @classmethod
+    def read(cls, path: Path | str) -> Self:
+        """A TSV or CSV file: name, CURIE, and if wanted class and label; a header line is optional.
+
+        Raises DataError, with the line, for a missing file, an identifier that is no CURIE, or an empty name.
+        """
+        path = Path(path)
+        try:
+            text = path.read_text("utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError("the lexicon can't be read as UTF-8 text", path=path) from error
+        delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
+        rows = csv.reader(text.splitlines(), delimiter=delimiter, strict=False)
+        return cls(_entries(rows, path), name=path.stem)
+
+    @classmethod
+    def from_mentions(cls, documents: Iterable[Document], *, name: str = "mentions", share: float = 0.3) -> Self:
+        """From gold annotations: each name with the identifiers that at least `share` of its mentions carry.
+
+        Composite annotations (several identifiers for one mention) are left out.
+        """
+        counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        shown: dict[tuple[str, str], str] = {}
+        for mention in (m for d in documents for m in d.mentions if len(m.curies) == 1):
+            key = (name_key(mention.text), mention.cls)
+            counts[key][mention.curies[0]] += 1
+            shown.setdefault(key, mention.text)
+        return cls(
+            (
+                (shown[key], curie, key[1], "")
+                for key, found in counts.items()
+                for curie, count in sorted(found.items())
+                if count >= share * found.total()
+            ),
+            name=name,
+        )
+
+
+def _entries(rows: Iterable[list[str]], path: Path) -> Iterator[tuple[str, str, str, str]]:
+    for number, row in enumerate(rows, 1):
+        cells = [cell.strip() for cell in row] + [""] * 4
+        if (
+            not any(cells)
+            or cells[0].startswith("#")
+            or (number == 1 and cells[1].lower() in {"curie", "id", "identifier"})
+        ):
+            continue
+        if not cells[0]:
+            raise DataError("a name is missing", path=path, line=number)
+        if not _CURIE.match(cells[1]):
+            raise DataError(f"{cells[1]!r} is no CURIE such as MESH:D003000", path=path, line=number)
+        yield cells[0], cells[1], cells[2], cells[3]
+
+
+def similar(name: str, names: Mapping[str, str], limit: int) -> list[tuple[str, str]]:
+    """The most similar of `names`, by rapidfuzz; raises MissingExtra when it is not installed."""
+    try:
+        from rapidfuzz import fuzz, process
+    except ImportError as error:
+        raise MissingExtra("curate", "rapidfuzz") from error
+    found = process.extract(name, list(names), scorer=fuzz.WRatio, processor=folded, limit=limit)
+    return [(text, names[text]) for text, _, _ in found]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grounders:
+    """Several grounders in order; the first that knows a name decides.
+
+    Attributes:
+        grounders: the user's lexicon first, tables after it.
+        prefixes: by ontology class, the identifier prefixes it allows; a class that is missing allows all.
+    """
+
+    grounders: tuple[Grounder, ...] = ()
+    prefixes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def ground(self, name: str, kind: str = "", document: Document | None = None) -> Grounding:
+        """Look a name up, as it is and in the forms that mean the same.
+
+        An abbreviation that the document defines is looked up by its long form first: `TCA` in a paper on
+        antidepressants is no trichloroacetic acid.
+        """
+        variants = list(_variants(name, document))
+        for grounder in self.grounders:
+            for how, form in variants:
+                found = self._allowed(grounder.lookup(form, kind), kind)
+                if found:
+                    return Grounding(name=name, candidates=found, matched=form.removeprefix("="), how=how)
+        return Grounding(name=name)
+
+    def entity(self, name: str, kind: str, document: Document | None = None) -> Entity:
+        """The entity of class `kind` called `name`: grounded, ambiguous, or marked as not groundable."""
+        found = self.ground(name, kind, document)
+        return Entity.named(name, kind, found.curies)
+
+    def names(self, name: str, kind: str, document: Document | None = None) -> tuple[str, ...]:
+        """The name and the preferred labels of what it stands for, as surface forms for evidence."""
+        labels = (c.label for c in self.ground(name, kind, document).candidates)
+        return tuple(dict.fromkeys((name, *labels)))
+
+    def suggest(self, name: str, limit: int = 5) -> list[tuple[str, str]]:
+        """Similar known names with their identifiers, for a reviewer; never used to ground."""
+        return [pair for grounder in self.grounders for pair in grounder.suggest(name, limit)][:limit]
+
+    def _allowed(self, found: tuple[Candidate, ...], kind: str) -> tuple[Candidate, ...]:
+        prefixes = {p.lower() for p in self.prefixes.get(kind, ())}
+        return tuple(c for c in found if not prefixes or c.curie.partition(":")[0].lower() in prefixes)
+
+
+def _variants(name: str, document: Document | None) -> Iterator[tuple[str, str]]:
+    long = abbreviations(document.text).get(name.strip(), "") if document is not None else ""
+    if long:
+        yield from (("abbreviation", key) for key in _keys(long))
+    exact, *numbers = _keys(name)
+    yield "exact", exact
+    yield from (("number", key) for key in numbers)
+    inside = _PARENTHESIS.match(name)
+    if inside:
+        for part in (f"{inside[1]} {inside[3]}", inside[2]):
+            yield from (("parenthesis", key) for key in _keys(part))
+    compact = compact_key(name)
+    if len(compact) > 4:
+        yield "compact", f"={compact}"
+
+
+def _keys(name: str) -> list[str]:
+    key = name_key(name)
+    return [key, *grammatical_numbers(key)]

