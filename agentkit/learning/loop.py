@@ -27,6 +27,9 @@ from agentkit.recall import CallModel, Episode, Learner, Learnt, OnEvent, Recall
 from agentkit.store import Store
 from agentkit.tasks import Labels, Task
 
+AfterBatch = Callable[[int, dict[str, int]], Awaitable[None]]
+"""Called with the number of tasks seen and the versions; must be safe to call again after an interruption."""
+
 CallFor = Callable[[str], CallModel]
 """The model call of a run's learners, journalled under the run's id."""
 
@@ -140,6 +143,7 @@ class Evolution:
         on_event: sees progress.
         cost_of: what a run's model calls used, its learners' calls included.
         ask_when: changes that a person must release even though they passed the gate.
+        after_batch: called at the start and after every batch.
     """
 
     def __init__(
@@ -157,7 +161,9 @@ class Evolution:
         on_event: OnEvent = lambda name, data: None,
         cost_of: CostOf | None = None,
         ask_when: AskWhen = lambda change: None,
+        after_batch: AfterBatch | None = None,
     ) -> None:
+        self.after_batch = after_batch
         self.rollout, self.evolvables, self.learners = rollout, list(evolvables), list(learners)
         self.trials, self.call_for, self.config = trials, call_for, config or EvolveConfig()
         self.train, self.val, self.probes = list(train), list(val), list(probes)
@@ -188,6 +194,7 @@ class Evolution:
         start = self.progress.begin({item.target: item.version() for item in self.evolvables})
         versions = dict(start)
         await self._validate(versions)
+        await self._border(versions)
         status = "done"
         for epoch in range(1 if self.config.online else self.config.epochs):
             versions, ended = await self._epoch(epoch, versions)
@@ -221,12 +228,17 @@ class Evolution:
                 return versions, f"budget: {limit}"
             versions = await self._batch(epoch, index, tasks, versions)
             self._tell(epoch, index, len(batches))
+            await self._border(versions)
             if config.validate_every and (index + 1) % config.validate_every == 0 and index + 1 < len(batches):
                 await self._validate(versions)
         if not config.online:
             await self._validate(versions)
         stale = config.patience and epoch + 1 >= config.patience and before == versions
         return versions, "converged" if stale and epoch + 1 < config.epochs else None
+
+    async def _border(self, versions: dict[str, int]) -> None:
+        if self.after_batch is not None:
+            await self.after_batch(sum(len(record["tasks"]) for record in self._records), dict(versions))
 
     async def _batch(self, epoch: int, index: int, tasks: Sequence[Task], versions: dict[str, int]) -> dict[str, int]:
         name = f"{self.id}-e{epoch}-b{index}"

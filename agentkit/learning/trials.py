@@ -7,6 +7,7 @@ label, not the agent. The answer is scored afterwards.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -215,8 +216,28 @@ def visible(task: Task) -> list[Any]:
 
 def summary(episode: Episode) -> dict[str, Any]:
     """What reports keep of an episode: the answers of each round and how many steps it took."""
-    answers = [step.text for step in episode.steps if step.actor == "explorer" and step.name == "answer"]
-    return {"answers": answers, "steps": len(episode.steps), "cited": list(episode.cited)}
+    return {"answers": round_answers(episode), "steps": len(episode.steps), "cited": list(episode.cited)}
+
+
+def round_answers(episode: Episode) -> list[str | None]:
+    """The answer of each round: what the explorer said last before each objection, and the final answer."""
+    answers: list[str | None] = []
+    said: str | None = None
+    for step in episode.steps:
+        if step.actor == "explorer":
+            said = _answer_in(step.text)
+        elif step.actor == "evaluator":
+            answers.append(said)
+    return [*answers, episode.answer]
+
+
+def _answer_in(text: str) -> str:
+    """The answer in a structured reply, or the text itself."""
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        return text
+    return str(parsed["answer"]) if isinstance(parsed, dict) and "answer" in parsed else text
 
 
 def _trial(row: Row[Any]) -> Trial:
