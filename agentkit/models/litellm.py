@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import cache
 from types import ModuleType
@@ -130,6 +131,7 @@ def load_litellm() -> ModuleType:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import litellm
 
+    warnings.filterwarnings("ignore", r"Item '\w+' on TypedDict class", UserWarning)  # built at its first call
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     return cast("ModuleType", litellm)

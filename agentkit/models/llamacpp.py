@@ -129,6 +129,7 @@ class Options:
     port: int = 0
     api_key: str | None = None
     n_parallel: int = 1
+    alias: str = ""
 
 
 class Server:
@@ -150,6 +151,8 @@ class Server:
         params.cache_ram_mib = 1024  # other prompts' prefixes, kept when another role takes the slot
         params.warmup, params.verbosity, params.use_jinja = False, -1, True
         params.port = options.port
+        if options.alias:
+            params.model_alias = {options.alias}
         # llama.cpp opens its HTTP server on loopback in any case: a key keeps it to this process unless it is served.
         params.api_keys = [options.api_key or secrets.token_hex(16)] if options.api_key != "" else []
         try:

@@ -1,0 +1,162 @@
+"""`agentkit models`: the catalog of local models, and what is in the cache."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from agentkit.models.catalog import Entry
+
+app = typer.Typer(help="Local models: list, download, remove, test, serve.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="A name of the catalog; see  agentkit models ls")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("ls")
+def list_models(json_: Json = False) -> None:
+    """List the models of the catalog and whether they are downloaded."""
+    from agentkit.models.catalog import catalog
+
+    rows = [_row(entry) for entry in catalog().values()]
+    if json_:
+        typer.echo(json.dumps(rows))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("name", "kind", "size", "licence", "downloaded", "about")
+    for row in rows:
+        size, here = f"{row['size'] / 1e6:,.0f} MB", "yes" if row["downloaded"] else "-"
+        table.add_row(row["model"], row["kind"], size, row["licence"], here, row["description"])
+    Console().print(table)
+
+
+@app.command()
+def pull(name: Name) -> None:
+    """Download a model; run again, it goes on where it stopped."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from agentkit.models.catalog import find
+    from agentkit.models.download import pull as fetch
+
+    entry = find(_bare(name))
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        task = bars.add_task(entry.name, total=entry.size)
+        folder = fetch(
+            entry, progress=lambda what, done, total: bars.update(task, description=what, completed=done, total=total)
+        )
+    typer.echo(f"{entry.name} is in {folder}")
+
+
+@app.command()
+def rm(name: Name) -> None:
+    """Delete a model's files from the cache, broken downloads included."""
+    from agentkit.models.catalog import find
+    from agentkit.models.download import remove
+
+    freed = remove(find(_bare(name)))
+    typer.echo(f"freed {freed / 1e6:,.1f} MB")
+
+
+@app.command()
+def test(
+    name: Annotated[str, typer.Argument(help="A name of the catalog, or any model such as hf/REPO or openai/MODEL")],
+    api_base: Annotated[str | None, typer.Option(help="The address of an OpenAI-compatible server.")] = None,
+    json_: Json = False,
+) -> None:
+    """Load a model; measure its speed, and whether tools and schemas work."""
+    from agentkit.models.catalog import catalog
+    from agentkit.models.probing import probe_chat, probe_embedder
+
+    entry = catalog().get(_bare(name))
+    full = f"local/{entry.name}" if entry and "/" not in name else name
+    if entry is not None and entry.kind == "embedding":
+        result: dict[str, Any] = probe_embedder(full)
+    else:
+        result = probe_chat(full, **({"api_base": api_base} if api_base else {})).to_json()
+    if json_:
+        typer.echo(json.dumps(result))
+        return
+    for key, value in result.items():
+        shown = {True: "work", False: "FAIL", None: "unknown"}.get(value, value) if not _number(value) else value
+        typer.echo(f"{_LABELS[key]:<22} {shown}")
+
+
+_LABELS = {
+    "name": "model",
+    "load_seconds": "load, seconds",
+    "prompt_speed": "reads, tokens/s",
+    "decode_speed": "writes, tokens/s",
+    "tools": "tool calls",
+    "schema": "structured answers",
+    "texts_per_second": "embeds, texts/s",
+    "dimension": "dimensions",
+}
+
+
+@app.command()
+def serve(
+    name: Annotated[str, typer.Argument(help="A name of the catalog, or a .gguf file")],
+    port: Annotated[int, typer.Option(min=1, max=65535, help="On loopback.")] = 8080,
+    n_ctx: Annotated[int, typer.Option(min=256, help="Context in tokens, shared by the slots.")] = 16_384,
+    parallel: Annotated[int, typer.Option(min=1, help="Requests answered at once.")] = 1,
+    api_key: Annotated[str, typer.Option(envvar="AGENTKIT_SERVE_KEY", help="Ask clients for this key.")] = "",
+) -> None:
+    """Open llama.cpp's OpenAI-compatible server on loopback, until Ctrl-C or SIGTERM."""
+    from agentkit.models.catalog import model_file
+    from agentkit.models.llamacpp import Options, Server
+
+    _port_is_free(port)
+    options = Options(
+        model_file(_bare(name)), n_ctx, None, 999, port=port, api_key=api_key, n_parallel=parallel, alias=_bare(name)
+    )
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    server = Server(options)
+    typer.echo(f"serving {_bare(name)} at {server.address}/v1  (Ctrl-C stops it)")
+    while not stop.wait(0.5):  # a wait without end would not let Python see the signal on every system
+        pass
+    typer.echo("stopped")
+
+
+def _port_is_free(port: int) -> None:
+    import socket
+
+    from agentkit.errors import SettingsError
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise SettingsError(f"port {port} is in use; choose another with  --port") from None
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix("local/")
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "model": f"local/{entry.name}",
+        "kind": entry.kind,
+        "size": entry.size,
+        "licence": entry.licence,
+        "downloaded": entry.present,
+        "path": str(entry.folder),
+        "description": entry.description,
+    }

@@ -1,0 +1,168 @@
+"""Hosted models through LiteLLM, against a server that speaks their protocol."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langchain_core.messages import HumanMessage
+from pydantic import BaseModel
+
+from agentkit.errors import ContextOverflow, InvalidOutput, MissingKey, ModelError, ModelNotFound
+from agentkit.models import Budget, Caller, Retry, load_embedder, load_model
+from tests.models.stub import answer, failure, serving
+
+ASK = [HumanMessage("hi")]
+QUICK = Retry(attempts=3, base=0.001, cap=0.002)
+
+
+class City(BaseModel):
+    name: str
+    people: int
+
+
+def model(base: str) -> Any:
+    return load_model("openai/gpt-test", api_base=base)
+
+
+def add(a: int, b: int) -> int:
+    """Add."""
+    return a + b
+
+
+def test_an_unknown_provider_is_named_before_any_request() -> None:
+    with pytest.raises(ModelNotFound, match="nosuchprovider/x"):
+        load_model("nosuchprovider/x")
+
+
+def test_a_missing_key_is_named_before_any_request() -> None:
+    with pytest.raises(MissingKey, match="OPENAI_API_KEY"):
+        load_model("openai/gpt-5-mini")
+
+
+def test_a_name_without_a_provider_says_what_names_look_like() -> None:
+    with pytest.raises(ModelNotFound, match="provider/model"):
+        load_model("gpt")
+
+
+def test_a_model_that_is_given_is_returned_as_it_is() -> None:
+    given = load_model("openai/x", api_base="http://127.0.0.1:9")
+    assert load_model(given) is given
+
+
+async def test_usage_counts_cached_tokens() -> None:
+    with serving(answer("hello", cached=7)) as (base, _):
+        reply = await Caller(model(base), retry=QUICK).call(ASK)
+    assert (reply.text, reply.usage.input_tokens, reply.usage.cached_tokens) == ("hello", 10, 7)
+
+
+async def test_tools_reach_the_server_and_calls_come_back() -> None:
+    with serving(answer(tool=("add", '{"a": 1, "b": 2}'))) as (base, stub):
+        message = await model(base).bind_tools([add], tool_choice="any").ainvoke(ASK)
+    assert message.tool_calls[0]["args"] == {"a": 1, "b": 2}
+    assert stub.requests[0]["tools"][0]["function"]["name"] == "add"
+    assert stub.requests[0]["tool_choice"] == "required"
+
+
+def test_the_synchronous_twin_works_more_than_once_and_inside_no_loop() -> None:
+    with serving(answer("a"), answer("b")) as (base, _):
+        chat = model(base)
+        assert [chat.invoke(ASK).text, chat.invoke(ASK).text] == ["a", "b"]
+
+
+async def test_a_stream_gives_pieces_usage_and_the_whole() -> None:
+    def chunk(delta: dict[str, Any], **more: Any) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "finish_reason": more.pop("finish", None)}
+        return {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice], **more}
+
+    usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+    events = [chunk({"role": "assistant", "content": "he"}), chunk({"content": "llo"}), chunk({}, finish="stop"),
+              {**chunk({}), "choices": [], "usage": usage}]  # fmt: skip
+    pieces: list[str] = []
+    with serving((200, {}, events)) as (base, _):
+        reply = await Caller(model(base)).call(ASK, on_token=pieces.append)
+    assert (pieces, reply.text, reply.usage.output_tokens) == (["he", "llo"], "hello", 2)
+
+
+async def test_a_rate_limit_is_waited_out_as_the_server_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(Retry, "pause", lambda self, attempt, error: pauses.append(error.retry_after) or 0.0)
+    with serving(failure(429, retry_after="7"), answer("at last")) as (base, stub):
+        reply = await Caller(model(base), retry=QUICK).call(ASK)
+    assert (reply.text, pauses, len(stub.requests)) == ("at last", [7.0], 2)
+
+
+def test_retry_after_goes_before_backoff() -> None:
+    assert Retry().pause(0, ModelError("x", retry_after=3.0)) == 3.0
+    assert 0 <= Retry(base=1, cap=4).pause(9, ModelError("x")) <= 4
+
+
+async def test_one_retry_layer_makes_exactly_the_allowed_tries() -> None:
+    with serving(failure(503)) as (base, stub), pytest.raises(ModelError) as caught:
+        await Caller(model(base), retry=QUICK).call(ASK)
+    assert (len(stub.requests), caught.value.status, caught.value.retryable) == (3, 503, True)
+
+
+async def test_a_refused_request_is_not_repeated() -> None:
+    with serving(failure(401, "bad key")) as (base, stub), pytest.raises(ModelError):
+        await Caller(model(base), retry=QUICK).call(ASK)
+    assert len(stub.requests) == 1
+
+
+async def test_the_fallback_answers_when_the_first_model_is_down() -> None:
+    with serving(failure(500)) as (first, down), serving(answer("from the second")) as (second, _):
+        reply = await Caller([model(first), model(second)], retry=QUICK).call(ASK)
+    assert (reply.text, len(down.requests)) == ("from the second", 3)
+
+
+async def test_a_context_overflow_says_so_and_is_not_repeated() -> None:
+    text = "This model's maximum context length is 10 tokens. However, your messages resulted in 99 tokens."
+    with serving(failure(400, text, "context_length_exceeded")) as (base, stub), pytest.raises(ContextOverflow):
+        await Caller(model(base), retry=QUICK).call(ASK)
+    assert len(stub.requests) == 1
+
+
+async def test_invalid_json_is_sent_back_with_what_is_wrong_and_given_up_after_three() -> None:
+    with serving(answer(tool=("answer", '{"name": "Bern"}'))) as (base, stub), pytest.raises(InvalidOutput) as caught:
+        await Caller(model(base), retry=QUICK).call(ASK, schema=City)
+    assert len(stub.requests) == 3
+    assert "people" in stub.requests[1]["messages"][-1]["content"]
+    assert "City" in str(caught.value) and "\n" not in str(caught.value)
+
+
+async def test_arguments_that_are_not_json_are_sent_back_too() -> None:
+    good = answer(tool=("answer", '{"name": "Bern", "people": 3}'))
+    with serving(answer(tool=("answer", '{"name": "Be')), good) as (base, stub):
+        reply = await Caller(model(base), retry=QUICK).call(ASK, schema=City)
+    assert (reply.parsed, len(stub.requests)) == (City(name="Bern", people=3), 2)
+
+
+async def test_a_server_that_is_not_there_is_a_retryable_error_of_one_line() -> None:
+    with pytest.raises(ModelError) as caught:
+        await Caller(model("http://127.0.0.1:9/v1"), retry=Retry(attempts=1)).call(ASK)
+    assert caught.value.retryable and "\n" not in str(caught.value)
+
+
+async def test_a_spent_budget_stops_the_call_before_it_is_made() -> None:
+    from agentkit.errors import BudgetExceeded
+
+    with serving(answer()) as (base, stub):
+        caller = Caller(model(base), budget=Budget(calls=1).start())
+        await caller.call(ASK, scope="first")
+        with pytest.raises(BudgetExceeded, match="calls"):
+            await caller.call(ASK, scope="second")
+    assert len(stub.requests) == 1
+
+
+def test_a_hosted_embedder_batches_and_normalises() -> None:
+    row = {"object": "embedding", "index": 0, "embedding": [3.0, 4.0]}
+    body = {
+        "object": "list",
+        "model": "e",
+        "data": [row, {**row, "index": 1}],
+        "usage": {"prompt_tokens": 1, "total_tokens": 1},
+    }
+    with serving((200, {}, body)) as (base, stub):
+        embedder = load_embedder("openai/e", dimension=2, batch_size=2, api_base=base, api_key="none")
+        vectors = embedder.embed_documents(["a", "b", "c", "d"])
+    assert len(stub.requests) == 2 and vectors[0] == pytest.approx([0.6, 0.8])
