@@ -23,7 +23,7 @@ from agentkit.graph.context import RunContext, RunOptions
 from agentkit.graph.events import Asked, Event, RunEnded, RunStarted
 from agentkit.graph.program import Program, Solve
 from agentkit.learning.checkers import get_checker
-from agentkit.models import Budget, Caller, Limits, load_model
+from agentkit.models import Budget, Caller, Limits, Reply, load_model
 from agentkit.models.journal import SqlJournal
 from agentkit.recall import Learner, Recaller
 from agentkit.settings import Settings, load_settings
@@ -33,6 +33,7 @@ from agentkit.tasks import Feedback, Labels, Task
 from agentkit.tools import load_tools
 
 if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
     from langchain_core.tools import BaseTool
 
     from agentkit.learning.checkers import Checker
@@ -356,7 +357,14 @@ class Agent:
 
     def _checker_for(self, task: Task, callers: Mapping[str, Caller]) -> Checker | None:
         spec = task.checker or self._checker
-        return None if spec is None else get_checker(spec, call=callers.get("evaluator") or callers["explorer"])
+        if spec is None:
+            return None
+        judge = callers.get("evaluator") or callers["explorer"]
+
+        async def call(role: str, messages: Sequence[BaseMessage], *, schema: Any = None) -> Reply:
+            return await judge.call(messages, schema=schema, role=role, scope="check")
+
+        return get_checker(spec, call=call)
 
     def _load_models(self, model: Any, evaluator_model: Any) -> dict[str, list[Any]]:
         chosen = {"explorer": model or self.settings.model}

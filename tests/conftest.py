@@ -151,3 +151,19 @@ def kill_at() -> Callable[..., int]:
         return subprocess.run([sys.executable, "-c", code], env=environment, timeout=280, check=False).returncode
 
     return run
+
+
+@pytest.fixture
+def forked() -> Callable[[list[tuple[str, str | None]]], list[int]]:
+    """Run `(code, fault)` snippets one after the other in forked processes; returns their exit codes."""
+
+    def run(snippets: list[tuple[str, str | None]]) -> list[int]:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "tests" / "zygote.py")], input=json.dumps(snippets), timeout=280,
+            capture_output=True, text=True, encoding="utf-8", env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True,
+        )  # fmt: skip
+        codes: list[int] = json.loads(done.stdout)
+        assert all(code in (0, -9) for code in codes), done.stderr
+        return codes
+
+    return run

@@ -77,3 +77,10 @@ class View:
         """Tool calls of the last message that have no result yet."""
         last = self.conversation[-1] if self.conversation else None
         return [dict(call) for call in last.tool_calls] if isinstance(last, AIMessage) else []
+
+    @property
+    def going_in_circles(self) -> bool:
+        """Whether the last tool call of this conversation repeats an earlier one to the letter."""
+        turns = [message.tool_calls for message in self.conversation if isinstance(message, AIMessage)]
+        made = [[(call["name"], call["args"]) for call in calls] for calls in turns if calls]
+        return len(made) > 1 and made[-1] in made[:-1]

@@ -101,7 +101,7 @@ class RunLog:
             raise UserError(f"{run_id!r} {problem}")
         return _record(dict(exact[0]))
 
-    def list(self, *, status: str | None = None, batch: str | None = None, limit: int | None = 50) -> list[RunRecord]:
+    def runs(self, *, status: str | None = None, batch: str | None = None, limit: int | None = 50) -> list[RunRecord]:
         """Runs, newest first."""
         query = select(*_RUN_COLUMNS).order_by(RunRow.created_at.desc(), RunRow.id)
         if status is not None:

@@ -39,7 +39,10 @@ async def explore(state: RunState, runtime: Runtime[RunContext]) -> dict[str, An
 
 
 async def _turn(context: RunContext, view: View) -> Any:
-    """The model call: free to use tools until the last step that the answer may take, then it must answer."""
+    """The model call: free to use tools until the last step that the answer may take, then it must answer.
+
+    A model that repeats a call it has made already has nothing left to learn from tools, and must answer too.
+    """
     state, options, program = view.state, context.options, context.program
     left = options.max_steps - (state["turn"] - state["since"])
     prompt: list[BaseMessage]
@@ -48,7 +51,7 @@ async def _turn(context: RunContext, view: View) -> Any:
         prompt = executor_messages(context.task, view.subtask, findings)
     else:
         prompt = program.explorer_messages(context.task, context.fixed_blocks(), planning=options.planning)
-    tools: list[Any] = list(context.tools.values()) if left > 1 else []
+    tools: list[Any] = list(context.tools.values()) if left > 1 and not view.going_in_circles else []
     if options.planning and not view.executing and left > 2:
         tools.append(Plan)
     role = "executor" if view.executing else "explorer"
