@@ -1,0 +1,50 @@
+"""JSON Lines: every field of everything, one object a line with its `type`; the format that is read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from agentkit.curation.claims import Claim, Entity
+from agentkit.curation.export.content import Content, Paper, writing
+from agentkit.errors import DataError
+
+_TYPES: dict[str, type[Entity] | type[Claim] | type[Paper]] = {"entity": Entity, "claim": Claim, "paper": Paper}
+
+
+def write(content: Content, path: Path) -> list[Path]:
+    """Write one file."""
+    with writing(path) as stream:
+        for kind, rows in (("paper", content.papers), ("entity", content.entities), ("claim", content.claims)):
+            for row in rows:
+                line = {"type": kind, **row.to_json()}
+                stream.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+    return [path]
+
+
+def read(path: Path) -> Iterator[Entity | Claim | Paper]:
+    """What `write` wrote, in its order. Raises DataError with the line for anything else."""
+    try:
+        with path.open(encoding="utf-8") as stream:
+            for number, line in enumerate(stream, 1):
+                if line.strip():
+                    yield _row(line, path, number)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"can't be read as UTF-8 text: {error}", path=path) from error
+
+
+def _row(line: str, path: Path, number: int) -> Entity | Claim | Paper:
+    try:
+        row: Any = json.loads(line)
+        made: Entity | Claim | Paper = _TYPES[row["type"]].from_json(row)
+    except json.JSONDecodeError as error:
+        raise DataError(f"no JSON: {error.msg}", path=path, line=number) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError("no line with a type of entity, claim or paper", path=path, line=number) from error
+    except DataError as error:
+        raise DataError(str(error), path=path, line=number) from error
+    if isinstance(made, Claim) and made.id != made.make_id():
+        raise DataError(f"claim {made.id} was altered: its id no longer fits its content", path=path, line=number)
+    return made
