@@ -1,0 +1,34 @@
+"""Case memory: an agent adapts from its own episodes without touching the model's weights (arXiv 2508.16153)."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agentkit.memory.case import Case, Filters, Hit
+    from agentkit.memory.embedding import Embedder, HashEmbedder
+    from agentkit.memory.learner import MemoryLearner
+    from agentkit.memory.memory import CaseMemory
+    from agentkit.memory.policies import Policy, load_policy, policy_names
+    from agentkit.memory.policy_store import PolicyStore
+    from agentkit.memory.recaller import MemoryRecaller, RecallSettings
+
+_HOME = {
+    "Case": "case", "Filters": "case", "Hit": "case", "Embedder": "embedding", "HashEmbedder": "embedding",
+    "MemoryLearner": "learner", "CaseMemory": "memory", "Policy": "policies", "load_policy": "policies",
+    "policy_names": "policies", "PolicyStore": "policy_store", "MemoryRecaller": "recaller",
+    "RecallSettings": "recaller",
+}  # fmt: skip
+
+__all__ = [
+    "Case", "CaseMemory", "Embedder", "Filters", "HashEmbedder", "Hit", "MemoryLearner", "MemoryRecaller", "Policy",
+    "PolicyStore", "RecallSettings", "load_policy", "policy_names",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when first used, so that `import agentkit.memory` costs nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'agentkit.memory' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"agentkit.memory.{_HOME[name]}"), name)

@@ -1,0 +1,98 @@
+"""Bank: the cases that one search may choose from, as policies see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agentkit.memory.case import Case, Filters, Hit
+from agentkit.memory.embedding import Vectors
+from agentkit.memory.flat import Mask, Positions
+from agentkit.memory.rows import CaseRows
+from agentkit.store import Store
+
+if TYPE_CHECKING:
+    from agentkit.memory.mirror import Mirror
+
+Scores = NDArray[np.floating]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """Positions of cases, best first, with their scores."""
+
+    positions: Positions
+    scores: Scores
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def head(self, k: int) -> Ranking:
+        return Ranking(positions=self.positions[:k], scores=self.scores[:k])
+
+
+class Bank:
+    """Allowed positions, their vectors and rewards. Good until the mirror is next refreshed."""
+
+    def __init__(self, store: Store, rows: CaseRows, mirror: Mirror, filters: Filters, mask: Mask) -> None:
+        self.store, self.rows, self.mirror, self.filters, self.mask = store, rows, mirror, filters, mask
+        self.size = int(np.count_nonzero(mask))
+
+    @property
+    def allowed(self) -> Positions:
+        return np.flatnonzero(self.mask)
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        """Changes whenever what is derived from a namespace's cases has to be derived again."""
+        return (self.mirror.epoch, self.mirror.changed, self.filters.namespace)
+
+    def nearest(self, view: str, query: Vectors, k: int) -> Ranking:
+        """The k cases nearest to a vector, filtered before the search."""
+        positions, scores = self.mirror.view(view).search(
+            query, k, None if self.size == self.mirror.size else self.mask
+        )
+        return Ranking(positions=positions, scores=scores)
+
+    def vectors(self, view: str, positions: Positions) -> Vectors:
+        """Vectors of positions, shape (n, d)."""
+        found: Vectors = self.mirror.view(view).matrix[positions]
+        return found
+
+    def rewards(self, positions: Positions) -> NDArray[np.float32]:
+        """Rewards of positions, NaN where unknown."""
+        found: NDArray[np.float32] = self.mirror.column("reward")[positions]
+        return found
+
+    def only(self, outcomes: tuple[str, ...]) -> Bank:
+        """The part of this bank with these outcomes."""
+        from dataclasses import replace
+
+        part = self.mask & self.mirror.mask(replace(self.filters, outcomes=outcomes))
+        return Bank(self.store, self.rows, self.mirror, self.filters, part)
+
+    def seqs(self, positions: Positions) -> list[int]:
+        return [int(seq) for seq in self.mirror.column("seq")[positions]]
+
+    def ids(self, positions: Positions) -> list[str]:
+        """Ids of positions; an empty one where the case was removed this instant."""
+        seqs = self.seqs(positions)
+        with self.store.read() as connection:
+            known = self.rows.ids(connection, seqs, self.filters.namespace)
+        return [known.get(seq, "") for seq in seqs]
+
+    def cases(self, positions: Positions) -> list[Case]:
+        """The rows of positions, from SQL, with the namespace checked once more; one removed since is left out."""
+        with self.store.read() as connection:
+            return self.rows.by_seq(connection, self.seqs(positions), self.filters.namespace)
+
+    def hits(self, ranking: Ranking) -> list[Hit]:
+        seqs = self.seqs(ranking.positions)
+        scores = dict(zip(seqs, ranking.scores, strict=True))
+        with self.store.read() as connection:
+            cases: Sequence[Case] = self.rows.by_seq(connection, seqs, self.filters.namespace)
+        return [Hit(case=case, score=float(scores[case.seq])) for case in cases]

@@ -1,0 +1,197 @@
+"""Case: one episode as memory keeps it, and the filters that a search goes through."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from agentkit.errors import DataError, UserError
+from agentkit.store.base import now
+
+Status = Literal["active", "quarantined", "merged", "superseded"]
+Channel = Literal["label", "check", "judge", "user", ""]
+
+STATUSES: tuple[Status, ...] = ("active", "quarantined", "merged", "superseded")
+CHANNELS: tuple[Channel, ...] = ("label", "check", "judge", "user", "")
+SUCCESS = 0.5
+"""A reward of at least this much counts as a success."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """(state, action, reward) of AgentFly's case bank (arXiv 2508.16153 §3), with where it came from.
+
+    Attributes:
+        state: the task, as text.
+        plan: the action: sub-tasks, tool calls and the answer, as text.
+        reward: 0 to 1; None where nothing is known, which is never the same as a failure.
+        channel: who gave the reward; empty where nobody did.
+        namespace: the tenant it belongs to; no other sees it.
+        source: where its text came from, for `forget --source`.
+        trusted: whether no text from outside could have shaped it.
+        status: active, quarantined (stored, not shown), merged into a prototype, superseded by a better case.
+        run_id: the run that made it; one case a run and namespace.
+        parents: ids of the cases that this one was made from.
+        weight: how many episodes stand behind it.
+        pinned: never evicted.
+        seq: its number in the store; 0 before it is stored.
+    """
+
+    state: str
+    plan: str
+    reward: float | None = None
+    channel: Channel = ""
+    namespace: str = "default"
+    source: str = ""
+    trusted: bool = True
+    status: Status = "active"
+    run_id: str | None = None
+    tags: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+    weight: int = 1
+    pinned: bool = False
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:16])
+    created_at: dt.datetime = field(default_factory=now)
+    seq: int = 0
+
+    @property
+    def outcome(self) -> Literal["success", "failure", "unknown"]:
+        return "unknown" if self.reward is None else "success" if self.reward >= SUCCESS else "failure"
+
+    def to_json(self) -> dict[str, Any]:
+        """As a line of an export; `seq` stays behind, since another store numbers anew."""
+        data = {name: getattr(self, name) for name in _FIELDS}
+        return {
+            **data,
+            "tags": list(self.tags),
+            "parents": list(self.parents),
+            "created_at": self.created_at.isoformat(),
+        }
+
+
+_FIELDS = [name for name in Case.__dataclass_fields__ if name != "seq"]
+
+
+def check_case(case: Case) -> Case:
+    """The case itself, if it can be stored.
+
+    Raises:
+        DataError: an empty state, a reward outside [0, 1], an unknown channel or status.
+    """
+    if not case.state.strip():
+        raise DataError("a case needs a state: the task it is about")
+    if case.reward is not None and not 0 <= case.reward <= 1:
+        raise DataError(f"a reward lies between 0 and 1, not {case.reward}")
+    if case.channel not in CHANNELS:
+        raise DataError(f"{case.channel!r} is no feedback channel (label, check, judge, user)")
+    if case.status not in STATUSES:
+        raise DataError(f"{case.status!r} is no status ({', '.join(STATUSES)})")
+    check_namespace(case.namespace)
+    return case
+
+
+def check_namespace(name: str) -> str:
+    """Raises UserError unless the name can be a namespace."""
+    if not re.fullmatch(r"[^\s\x00][^\x00]{0,198}", name):
+        raise UserError(f"{name!r} can't be a namespace: 1 to 199 characters, not starting with a space")
+    return name
+
+
+def case_from_json(data: dict[str, Any], *, namespace: str | None = None) -> Case:
+    """A case from a line of an export, or from AgentFly's `{"case", "plan", "case_label"}`.
+
+    Args:
+        namespace: replaces the line's own.
+
+    Raises:
+        DataError: a field that is missing, unknown or of the wrong type.
+    """
+    fields = _from_agentfly(data) if "case_label" in data or "case" in data else dict(data)
+    unknown = sorted(set(fields) - set(_FIELDS))
+    if unknown:
+        raise DataError(f"{unknown[0]!r} is not a field of a case (known: {', '.join(_FIELDS)})")
+    for name in ("state", "plan"):
+        if not isinstance(fields.get(name), str):
+            raise DataError(f"{name!r} must be text" if name in fields else f"{name!r} is missing")
+    for name, kinds in _TYPES.items():
+        if name in fields and not isinstance(fields[name], kinds):
+            raise DataError(f"{name!r} must be {_NAMES[kinds]}, not {fields[name]!r}")
+    for name in ("tags", "parents"):
+        fields[name] = tuple(str(item) for item in fields.get(name) or ())
+    if "created_at" in fields:
+        fields["created_at"] = _time(fields["created_at"])
+    if namespace is not None:
+        fields["namespace"] = namespace
+    return check_case(Case(**fields))
+
+
+_TYPES: dict[str, Any] = {
+    "id": str, "channel": str, "namespace": str, "source": str, "status": str, "trusted": bool, "pinned": bool,
+    "weight": int, "reward": (int, float, type(None)), "run_id": (str, type(None)), "tags": list, "parents": list,
+}  # fmt: skip
+_NAMES = {
+    str: "text", bool: "true or false", int: "a whole number", list: "a list",
+    (int, float, type(None)): "a number or null", (str, type(None)): "text or null",
+}  # fmt: skip
+
+
+def _from_agentfly(data: dict[str, Any]) -> dict[str, Any]:
+    rewards = {"positive": 1.0, "negative": 0.0}
+    label = data.get("case_label")
+    if label is not None and label not in rewards:
+        raise DataError(f"'case_label' must be positive or negative, not {label!r}")
+    rest = {key: value for key, value in data.items() if key not in ("case", "case_label")}
+    channel = "" if label is None else "judge"
+    return {"state": data.get("case"), "reward": rewards.get(str(label)), "channel": channel, **rest}
+
+
+def _time(text: Any) -> dt.datetime:
+    try:
+        value = dt.datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        raise DataError(f"'created_at' must be an ISO time, not {text!r}") from None
+    return value if value.tzinfo else value.replace(tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """Which cases a search may see. It is applied before the search, as a bitmap, never to its results.
+
+    Attributes:
+        namespace: always one; there is no search over several.
+        statuses: active alone, unless quarantined cases are asked for.
+        trusted: True for trusted cases alone; None for both.
+        outcomes: any of success, failure, unknown.
+        min_reward: at least this much; unknown rewards are left out then.
+        since, until: bounds of the time it was made.
+        tags: all of these.
+        exclude: ids never to return, such as the case of the very task asked about.
+        exclude_state: leaves out cases whose state is this very text.
+    """
+
+    namespace: str = "default"
+    statuses: tuple[Status, ...] = ("active",)
+    trusted: bool | None = None
+    outcomes: tuple[str, ...] = ()
+    min_reward: float | None = None
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+    tags: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    exclude_state: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """A case that a search found."""
+
+    case: Case
+    score: float
+
+
+def with_status(cases: Sequence[Case], status: Status) -> list[Case]:
+    return [replace(case, status=status) for case in cases]

@@ -1,0 +1,148 @@
+"""Text to unit vectors, computed once for each embedder version and text."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, select
+
+from agentkit.errors import UserError
+from agentkit.memory.text import text_hash, words
+from agentkit.store import Store
+from agentkit.store.cases import CaseVectorRow
+
+Vectors = NDArray[np.float32]
+_RECENT = 4096
+"""Vectors of texts asked for lately, kept in the process."""
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """LangChain's `Embeddings`, with a name that changes whenever the vectors would."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def dimension(self) -> int: ...
+    def embed_documents(self, texts: list[str]) -> list[list[float]]: ...
+    def embed_query(self, text: str) -> list[float]: ...
+
+
+class HashEmbedder:
+    """Hashed words and word pairs: no model, the same everywhere, good for tests and for exact wording.
+
+    Args:
+        dimension: of its vectors.
+    """
+
+    def __init__(self, dimension: int = 256) -> None:
+        self.dimension = dimension
+        self.name = f"hash-{dimension}"
+
+    def embed_query(self, text: str) -> list[float]:
+        tokens = words(text)
+        vector = np.zeros(self.dimension)
+        for token in [*tokens, *(f"{a} {b}" for a, b in zip(tokens, tokens[1:], strict=False))]:
+            bits = int.from_bytes(hashlib.blake2b(token.encode(), digest_size=8).digest(), "little")
+            vector[bits % self.dimension] += 1.0 if bits >> 63 else -1.0
+        if not vector.any():
+            vector[0] = 1.0
+        return [float(x) for x in vector / np.linalg.norm(vector)]
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [self.embed_query(text) for text in texts]
+
+
+class VectorCache:
+    """Embeddings kept in SQL by embedder version and text hash, with the latest ones in the process.
+
+    Args:
+        store: where `case_vectors` is.
+        embedder: asked only for texts that are not there.
+    """
+
+    def __init__(self, store: Store, embedder: Embedder) -> None:
+        self.store, self.embedder = store, embedder
+        self._recent: OrderedDict[str, Vectors] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def vector(self, text: str) -> Vectors:
+        """The unit vector of one text, shape (d,)."""
+        known: Vectors = self.vectors([text])[0]
+        return known
+
+    def vectors(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors, shape (n, d), one embedding call for all that are not known."""
+        if not texts:
+            return np.zeros((0, self.embedder.dimension), dtype=np.float32)
+        hashes = [text_hash(text) for text in texts]
+        known = self._look_up(hashes)
+        missing = {key: text for key, text in zip(hashes, texts, strict=True) if key not in known}
+        if missing:
+            known |= dict(zip(missing, self._embed(list(missing.values())), strict=True))
+        self._remember(known)
+        return np.stack([known[key] for key in hashes])
+
+    def store_vectors(self, connection: Connection, hashes: Sequence[str], vectors: Vectors) -> None:
+        """Write vectors in the caller's transaction; those already there stay."""
+        rows = [(self.embedder.name, key, row.tobytes()) for key, row in zip(hashes, vectors, strict=True)]
+        insert_vectors(self.store, connection, rows)
+
+    def forget_recent(self) -> None:
+        """Drop what is kept in the process."""
+        with self._lock:
+            self._recent.clear()
+
+    def _look_up(self, hashes: Sequence[str]) -> dict[str, Vectors]:
+        with self._lock:
+            found = {key: self._recent[key] for key in hashes if key in self._recent}
+        missing = sorted(set(hashes) - found.keys())
+        if missing:
+            with self.store.read() as connection:
+                for start in range(0, len(missing), 500):
+                    query = select(CaseVectorRow.hash, CaseVectorRow.vector)
+                    query = query.where(CaseVectorRow.embedder == self.embedder.name)
+                    part = connection.execute(query.where(CaseVectorRow.hash.in_(missing[start : start + 500])))
+                    found |= {key: np.frombuffer(blob, dtype="<f4") for key, blob in part}
+        return found
+
+    def _embed(self, texts: list[str]) -> Vectors:
+        raw = [self.embedder.embed_query(texts[0])] if len(texts) == 1 else self.embedder.embed_documents(texts)
+        return unit(np.asarray(raw, dtype=np.float32), self.embedder.dimension)
+
+    def _remember(self, known: dict[str, Vectors]) -> None:
+        with self._lock:
+            self._recent |= known
+            while len(self._recent) > _RECENT:
+                self._recent.popitem(last=False)
+
+
+def insert_vectors(store: Store, connection: Connection, rows: list[tuple[str, str, bytes]]) -> None:
+    """Insert (embedder, hash, blob) rows that are not there yet."""
+    if not rows:
+        return
+    mark = "?, ?, ?" if store.dialect == "sqlite" else "%s, %s, %s"
+    text = f"INSERT INTO case_vectors (embedder, hash, vector) VALUES ({mark}) ON CONFLICT DO NOTHING"
+    connection.exec_driver_sql(text, rows)
+
+
+def unit(vectors: Vectors, dimension: int) -> Vectors:
+    """Scale to unit length.
+
+    Raises:
+        UserError: another dimension than the embedder says, or numbers that are not finite.
+    """
+    if vectors.ndim != 2 or vectors.shape[1] != dimension:
+        got = vectors.shape[-1] if vectors.ndim else 0
+        raise UserError(f"the embedder gave vectors of {got} dimensions, not {dimension}: name the right embedder")
+    if not np.isfinite(vectors).all():
+        raise UserError("the embedder gave numbers that are not finite")
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: Vectors = (vectors / np.where(norms == 0, 1, norms)).astype("<f4")
+    return scaled

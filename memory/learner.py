@@ -1,0 +1,76 @@
+"""MemoryLearner: turns a finished run into a case and an outcome, once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import get_args
+
+from sqlalchemy import Connection
+
+from agentkit.learning.ledger import Change
+from agentkit.memory.case import SUCCESS, Case, Channel
+from agentkit.memory.memory import CaseMemory
+from agentkit.memory.policy_store import PolicyStore
+from agentkit.recall import CallModel, Episode, Learnt
+
+
+class MemoryLearner:
+    """A `Learner` over one namespace of a memory.
+
+    The case, its vectors, the outcome and the policy's new snapshot are one transaction, which is one change in the
+    ledger. A run whose judge failed is stored with an unknown outcome and teaches nothing; it is never a failure.
+
+    Args:
+        quarantine: hold back cases of runs that text from outside could have shaped.
+    """
+
+    def __init__(self, memory: CaseMemory, *, namespace: str = "default", quarantine: bool = True) -> None:
+        self.memory, self.namespace, self.quarantine = memory, namespace, quarantine
+        self.policies = PolicyStore(memory.store, memory.name)
+
+    @property
+    def name(self) -> str:
+        return f"cases:{self.memory.name}"
+
+    async def learn(self, episode: Episode, *, call: CallModel | None = None) -> Learnt:
+        """Store the episode; again with the same run it changes nothing."""
+        return await asyncio.to_thread(self.learn_now, episode)
+
+    def learn_now(self, episode: Episode) -> Learnt:
+        """As `learn`, without waiting in an event loop."""
+        case = self.to_case(episode)
+        write = self.memory.writer([case])
+
+        def then(connection: Connection, change: Change) -> None:
+            write(connection)
+
+        change = self.policies.learn(
+            episode.run_id, self.namespace, case.reward, model=episode.model, source=case.source,
+            signal=case.channel, note=f"case {case.id}", then=then,
+        )  # fmt: skip
+        held = case.status == "quarantined"
+        note = "the case waits in quarantine: text from outside is in its run" if held else ""
+        details = {"case": case.id, "outcome": case.outcome}
+        return Learnt(status="quarantined" if held else "applied", changes=(change.id,), note=note, details=details)
+
+    def to_case(self, episode: Episode) -> Case:
+        """(s, a, r) of the run's last step (AgentFly §3.1): its task, what was done, how it went."""
+        known = next((item for item in episode.feedback if item.score is not None), None)
+        channel: Channel = known.channel if known is not None and known.channel in get_args(Channel) else ""
+        trusted = not episode.untrusted
+        return Case(
+            id=episode.run_id[:64], run_id=episode.run_id, namespace=self.namespace, state=episode.task.input,
+            plan=_plan(episode, known is not None and (known.score or 0) >= SUCCESS),
+            reward=None if known is None else known.score, channel=channel, source=episode.source,
+            trusted=trusted, status="active" if trusted or not self.quarantine else "quarantined",
+            tags=tuple(str(episode.task.metadata[name]) for name in ("category",) if name in episode.task.metadata),
+        )  # fmt: skip
+
+
+def _plan(episode: Episode, right: bool) -> str:
+    """The plan with its answer; a failure's answer is said to be wrong."""
+    lines = [f"{number}. {step}" for number, step in enumerate(episode.plan, 1)]
+    if episode.answer is not None:
+        verdict = "Answer" if right or episode.score is None else "Wrong answer"
+        lines.append(f"{verdict}: {episode.answer}")
+    return "\n".join(lines) or "No answer was found."

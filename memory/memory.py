@@ -1,0 +1,220 @@
+"""CaseMemory: an agent's episodes, kept in SQL and found through indexes that follow it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import Connection
+
+from agentkit import faults
+from agentkit.errors import UserError
+from agentkit.memory.bank import Bank
+from agentkit.memory.case import Case, Filters, Hit, check_case, check_namespace
+from agentkit.memory.embedding import Embedder, VectorCache
+from agentkit.memory.mirror import Mirror
+from agentkit.memory.policies import Policy, load_policy
+from agentkit.memory.query import Query
+from agentkit.memory.rows import CaseRows, view_text
+from agentkit.memory.text import text_hash
+from agentkit.store import Store
+from agentkit.store.cases import CaseRow
+
+_BATCH = 2000
+
+
+class CaseMemory:
+    """One memory of a store. Safe for several threads and processes; every read sees all acknowledged writes.
+
+    Args:
+        store: the database.
+        name: of the memory.
+        embedder: makes the vectors; the memory remembers its name and refuses another.
+        home: folder for cached indexes; None keeps none.
+        views: which texts are embedded when a case is written; others are embedded when a policy first needs them.
+    """
+
+    def __init__(self, store: Store, name: str = "default", *, embedder: Embedder, home: str | Path | None = None,
+                 views: Sequence[str] = ("state",)) -> None:  # fmt: skip
+        if not re.fullmatch(r"[\w.-]{1,80}", name):
+            raise UserError(f"{name!r} can't name a memory: use letters, digits, '.', '_' and '-'")
+        self.store, self.name, self.embedder, self.views = store, name, embedder, tuple(views)
+        self.rows = CaseRows(store, name)
+        self.vectors = VectorCache(store, embedder)
+        self.folder = None if home is None else Path(home) / "indexes"
+        self.mirror = Mirror(store, self.rows, self.vectors, self.folder)
+        self._check_embedder()
+
+    @classmethod
+    def open(cls, store: Store, name: str = "default", *, embedder: Embedder, home: str | Path | None = None,
+             views: Sequence[str] = ("state",)) -> Self:  # fmt: skip
+        """A memory by name; it comes into being when it is first opened.
+
+        Raises:
+            UserError: a name that can't be one, or an embedder other than the memory's own.
+        """
+        return cls(store, name, embedder=embedder, home=home, views=views)
+
+    @property
+    def target(self) -> str:
+        """The ledger target of its retrieval policy."""
+        return f"policy:{self.name}"
+
+    def _check_embedder(self) -> None:
+        row = self.rows.create(self.embedder)
+        if row.dimension != self.embedder.dimension:
+            raise UserError(
+                f"memory {self.name!r} holds vectors of {row.dimension} dimensions from {row.embedder!r}, but"
+                f" {self.embedder.name!r} gives {self.embedder.dimension}: name that embedder, or run"
+                f"  agentkit memory rebuild --embedder {self.embedder.name}"
+            )
+        if row.embedder != self.embedder.name:
+            raise UserError(
+                f"memory {self.name!r} was embedded by {row.embedder!r}, not {self.embedder.name!r}: name that"
+                f" embedder, or run  agentkit memory rebuild --embedder {self.embedder.name}"
+            )
+
+    def add(self, case: Case) -> Case:
+        """Store one case durably; a second case of the same run and namespace changes nothing.
+
+        Returns:
+            the case as stored, which is the earlier one where the run had one already.
+        """
+        return self.add_many([case])[0]
+
+    def add_many(self, cases: Iterable[Case]) -> list[Case]:
+        """Store cases, each batch whole or not at all; those whose id or run is there already are left out.
+
+        Returns:
+            the cases as stored.
+
+        Raises:
+            DataError: a case that can't be stored; nothing of its batch was written.
+        """
+        given = [check_case(case) for case in cases]
+        stored: list[Case] = []
+        for start in range(0, len(given), _BATCH):
+            part = given[start : start + _BATCH]
+            write = self.writer(part)
+            stored += self.store.transaction(write)
+            faults.point("after:memory.add")
+        return stored
+
+    def writer(self, cases: Sequence[Case]) -> Callable[[Connection], list[Case]]:
+        """Embed cases now and return what writes them, for a transaction that does more than that."""
+        hashes = {text_hash(t): t for case in cases for t in (view_text(case, view) for view in self.views)}
+        vectors = self.vectors.vectors(list(hashes.values()))
+
+        def write(connection: Connection) -> list[Case]:
+            known = self._known(connection, cases)
+            new = {(c.namespace, c.run_id or c.id): c for c in cases if _key(c) not in known and _id(c) not in known}
+            if new:
+                self.rows.insert(connection, list(new.values()))
+                self.vectors.store_vectors(connection, list(hashes), vectors)
+            return [known.get(_key(c)) or known.get(_id(c)) or new[(c.namespace, c.run_id or c.id)] for c in cases]
+
+        return write
+
+    def _known(self, connection: Connection, cases: Sequence[Case]) -> dict[tuple[str, str, str], Case]:
+        known: dict[tuple[str, str, str], Case] = {}
+        for space in {case.namespace for case in cases}:
+            mine = [case for case in cases if case.namespace == space]
+            runs = [case.run_id for case in mine if case.run_id]
+            for case in self.rows.existing(connection, space, ids=[c.id for c in mine], run_ids=runs):
+                known[_id(case)] = case
+                if case.run_id:
+                    known[_key(case)] = case
+        return known
+
+    def bank(self, filters: Filters | None = None) -> Bank:
+        """The cases that filters allow, for a policy to choose from; up to date at this instant."""
+        filters = filters or Filters()
+        self.mirror.refresh()
+        with self.mirror.lock:
+            mask = self.mirror.mask(filters)
+            if filters.exclude:
+                with self.store.read() as connection:
+                    found = self.rows.existing(connection, filters.namespace, ids=filters.exclude)
+                mask[self.mirror.positions([case.seq for case in found])] = False
+            return Bank(self.store, self.rows, self.mirror, filters, mask)
+
+    def search(self, text: str, k: int = 4, *, filters: Filters | None = None, policy: str | Policy = "dense",
+               exact_k: bool = False) -> list[Hit]:  # fmt: skip
+        """The k best cases for a state, best first.
+
+        Args:
+            policy: a policy or its name.
+            exact_k: refuse to return fewer than k.
+
+        Raises:
+            UserError: k below 1, or more than there are cases where `exact_k` asks for that many.
+        """
+        if k < 1:
+            raise UserError(f"k must be at least 1, not {k}")
+        query, chooser = Query(text, self.vectors), load_policy(policy)
+        _ = query.state  # before the lock: embedding is the slow part
+        with self.mirror.lock:
+            bank = self.bank(filters)
+            self._check_k(k, bank, exact_k)
+            ranking = chooser.rank(query, bank, k)
+        return bank.hits(ranking)
+
+    def _check_k(self, k: int, bank: Bank, exact_k: bool) -> None:
+        if exact_k and k > bank.size:
+            raise UserError(f"k = {k}, but memory {self.name!r} has {bank.size} such cases: ask for fewer")
+
+    async def asearch(self, text: str, k: int = 4, **options: Any) -> list[Hit]:
+        return await asyncio.to_thread(self.search, text, k, **options)
+
+    async def aadd(self, case: Case) -> Case:
+        return await asyncio.to_thread(self.add, case)
+
+    def get(self, id: str, *, namespace: str = "default") -> Case:
+        """A case by its id or a unique beginning of it.
+
+        Raises:
+            UserError: none or several.
+        """
+        conditions = (CaseRow.namespace == check_namespace(namespace), CaseRow.id.startswith(id, autoescape=True))
+        found = self.rows.where(*conditions, limit=2)
+        exact = [case for case in found if case.id == id] or found
+        if len(exact) != 1:
+            raise UserError(f"no case {id!r} in namespace {namespace!r}" if not exact else f"{id!r} begins several ids")
+        return exact[0]
+
+    def list(self, *, namespace: str = "default", status: str | None = None, limit: int | None = 50) -> list[Case]:
+        """Cases of a namespace, newest first."""
+        conditions = [CaseRow.namespace == namespace]
+        if status is not None:
+            conditions.append(CaseRow.status == status)
+        return self.rows.where(*conditions, limit=limit, newest=True)
+
+    def count(self, *, namespace: str | None = None) -> int:
+        return self.rows.count(*([] if namespace is None else [CaseRow.namespace == namespace]))
+
+    def delete(self, ids: Sequence[str], *, namespace: str = "default") -> int:
+        """Remove cases with their vectors; returns how many there were. See `forget` for all that came from a source."""
+
+        def work(connection: Connection) -> int:
+            found = self.rows.existing(connection, namespace, ids=ids)
+            return self.rows.delete(connection, [case.seq for case in found])
+
+        return self.store.transaction(work)
+
+    def save(self) -> None:
+        """Write the cached indexes now."""
+        self.mirror.refresh()
+        for view in self.views:
+            self.mirror.view(view)
+        self.mirror.save(always=True)
+
+
+def _key(case: Case) -> tuple[str, str, str]:
+    return ("run", case.namespace, case.run_id or f"id:{case.id}")
+
+
+def _id(case: Case) -> tuple[str, str, str]:
+    return ("id", case.namespace, case.id)

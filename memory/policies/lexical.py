@@ -1,0 +1,82 @@
+"""Lexical search in the database: FTS5 on SQLite, text search on PostgreSQL."""
+
+from __future__ import annotations
+
+import numpy as np
+from sqlalchemy import Connection, text
+
+from agentkit.memory.bank import Bank, Ranking
+from agentkit.memory.query import Query
+from agentkit.memory.text import words
+
+_WORDS = 24
+"""Words of a query that are searched for."""
+
+_TRIGGERS = """
+CREATE VIRTUAL TABLE IF NOT EXISTS cases_fts USING fts5(state, content='cases', content_rowid='seq');
+CREATE TRIGGER IF NOT EXISTS cases_fts_in AFTER INSERT ON cases BEGIN
+  INSERT INTO cases_fts(rowid, state) VALUES (new.seq, new.state); END;
+CREATE TRIGGER IF NOT EXISTS cases_fts_out AFTER DELETE ON cases BEGIN
+  INSERT INTO cases_fts(cases_fts, rowid, state) VALUES ('delete', old.seq, old.state); END;
+INSERT INTO cases_fts(cases_fts) VALUES ('rebuild');
+"""
+
+
+class Lexical:
+    """BM25 over the words of the states (`ts_rank` on PostgreSQL), filtered in SQL before the ranking is cut."""
+
+    name = "lexical"
+
+    def rank(self, query: Query, bank: Bank, k: int) -> Ranking:
+        found = words(query.text)[:_WORDS]
+        rows = _search(bank, list(dict.fromkeys(found)), k) if found and bank.size else []
+        places = {seq: score for seq, score in rows}
+        positions = bank.mirror.positions(list(places))
+        seqs = bank.seqs(positions)
+        scores = np.asarray([places[seq] for seq in seqs], dtype=np.float32)
+        order = np.argsort(-scores, kind="stable")
+        return Ranking(positions=positions[order], scores=scores[order])
+
+
+def _search(bank: Bank, found: list[str], k: int) -> list[tuple[int, float]]:
+    sqlite = bank.store.dialect == "sqlite"
+    if sqlite:
+        ensure_fts(bank)
+    query = _SQLITE if sqlite else _POSTGRES
+    terms = " OR ".join(f'"{word}"' for word in found) if sqlite else " | ".join(found)
+    values = {"terms": terms, "memory": bank.rows.memory, "namespace": bank.filters.namespace}
+    allowed = set(bank.seqs(bank.allowed))
+    hits: list[tuple[int, float]] = []
+    with bank.store.read() as connection:
+        for seq, score in connection.execute(text(query), values):
+            if seq in allowed:  # the ranking streams best first, so this cuts nothing that is allowed
+                hits.append((seq, float(score)))
+                if len(hits) == k:
+                    break
+    return hits
+
+
+_SQLITE = """
+SELECT c.seq, -bm25(cases_fts) AS score FROM cases_fts JOIN cases c ON c.seq = cases_fts.rowid
+WHERE cases_fts MATCH :terms AND c.memory = :memory AND c.namespace = :namespace ORDER BY score DESC, c.seq"""
+_POSTGRES = """
+SELECT seq, ts_rank(to_tsvector('simple', state), to_tsquery('simple', :terms)) AS score FROM cases
+WHERE memory = :memory AND namespace = :namespace
+AND to_tsvector('simple', state) @@ to_tsquery('simple', :terms) ORDER BY score DESC, seq"""
+
+
+def has_fts(connection: Connection) -> bool:
+    found = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'cases_fts'")
+    return found.first() is not None
+
+
+def ensure_fts(bank: Bank) -> None:
+    """Make the full-text index where there is none yet; triggers keep it exact from then on."""
+    with bank.store.read() as connection:
+        if has_fts(connection):
+            return
+    with bank.store.write() as connection:
+        if not has_fts(connection):
+            for statement in _TRIGGERS.strip().split(";\n"):
+                ending = ";" if statement.rstrip().endswith("END") else ""
+                connection.exec_driver_sql(statement.rstrip().rstrip(";") + ending)

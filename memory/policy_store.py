@@ -1,0 +1,163 @@
+"""PolicyStore: the learned state of a memory's retrieval policy, as changes in the ledger with whole snapshots."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, delete, select
+
+from agentkit.errors import IntegrityError, UserError
+from agentkit.learning.ledger import Change, Ledger
+from agentkit.memory.exposures import ExposureLog, Recall
+from agentkit.memory.value import FEATURES, Value, ValueSettings
+from agentkit.store import Store
+from agentkit.store.base import now
+from agentkit.store.cases import PolicySnapshotRow
+
+_HEAD, _EFFECT, _HEAVY = "value", "effect:", "parametric"
+Then = Callable[[Connection, Change], None]
+
+
+class PolicyStore:
+    """The value model of one memory. A snapshot is written in the transaction of the change that made it, whole."""
+
+    def __init__(self, store: Store, memory: str, *, settings: ValueSettings | None = None) -> None:
+        self.store, self.memory, self.target = store, memory, f"policy:{memory}"
+        self.ledger, self.log, self.settings = Ledger(store), ExposureLog(store, memory), settings or ValueSettings()
+
+    def version(self) -> int:
+        return self.ledger.version(self.target)
+
+    def current(self, ids: Iterable[str] | None = None) -> Value:
+        """The policy as the last applied change left it, with what it believes of these cases (None: of all).
+
+        Raises:
+            IntegrityError: a snapshot contradicts its hash.
+        """
+        with self.store.read() as connection:
+            return self._load(connection, ids)
+
+    def _load(self, connection: Connection, ids: Iterable[str] | None = None) -> Value:
+        table = PolicySnapshotRow
+        query = select(table.policy, table.state, table.hash).where(table.target == self.target, table.policy != _HEAVY)
+        if ids is not None:
+            query = query.where(table.policy.in_([_HEAD, *(_EFFECT + id for id in ids)]))
+        rows = {row.policy: _checked(row.state, row.hash, self.target) for row in connection.execute(query)}
+        effects = {
+            name.removeprefix(_EFFECT): json.loads(data) for name, data in rows.items() if name.startswith(_EFFECT)
+        }
+        pairs = {id: (float(pair[0]), float(pair[1])) for id, pair in effects.items()}
+        return Value.load(rows.get(_HEAD), pairs, self.settings)
+
+    def learn(self, run_id: str, namespace: str, outcome: float | None, *, role: str = "memory", model: str = "",
+              source: str = "", signal: str = "", note: str = "", then: Then | None = None) -> Change:  # fmt: skip
+        """Take in one run's outcome, once however often called.
+
+        Args:
+            outcome: its reward; None teaches nothing, and is still a change with whatever `then` writes.
+            then: writes that belong to the same transaction, such as the run's case.
+        """
+        operations = ({"op": "outcome", "run": run_id, "namespace": namespace, "reward": outcome},)
+        change = Change(
+            key=f"{run_id}:{self.target}:{namespace}", kind="policy", target=self.target, base=self.version(),
+            operations=operations, role=role, model=model, run_id=run_id, source=source, signal=signal, note=note,
+        )  # fmt: skip
+
+        def effect(connection: Connection, applied: Change) -> None:
+            if then is not None:
+                then(connection, applied)
+            recall = self.log._find(connection, run_id, namespace)
+            if recall is not None and outcome is not None and recall.learnt is None:
+                value = self._load(connection, [offer.case_id for offer in recall.offers])
+                take_in(value, recall, outcome)
+                self._save(connection, value, applied.version or 0, [o.case_id for o in recall.offers if o.shown])
+                self.log.record(connection, run_id, namespace, outcome, applied.version or 0)
+
+        return self.ledger.commit(change, effect)
+
+    def _save(self, connection: Connection, value: Value, version: int, ids: Iterable[str]) -> None:
+        rows = {_HEAD: value.head()}
+        rows |= {_EFFECT + id: json.dumps(value.effects[id]).encode() for id in ids if id in value.effects}
+        for policy, state in rows.items():
+            self._put(connection, policy, state, version)
+
+    def _put(self, connection: Connection, policy: str, state: bytes, version: int) -> None:
+        row = {"target": self.target, "policy": policy, "version": version, "state": state,
+               "hash": hashlib.sha256(state).hexdigest(), "created_at": now()}  # fmt: skip
+        statement = self.store.insert(PolicySnapshotRow)
+        changed = {name: row[name] for name in ("version", "state", "hash", "created_at")}
+        connection.execute(statement.on_conflict_do_update(index_elements=["target", "policy"], set_=changed), row)
+
+    def replay(self, *, upto: int | None = None) -> Value:
+        """The policy rebuilt from the log of offers and outcomes alone: what it was at any version."""
+        with self.store.read() as connection:
+            return self._replay(connection, upto)
+
+    def _replay(self, connection: Connection, upto: int | None = None) -> Value:
+        value = Value(settings=self.settings)
+        for recall in self.log.learnt(connection, upto=upto):
+            assert recall.outcome is not None
+            take_in(value, recall, recall.outcome)
+        return value
+
+    def rewrite(self, connection: Connection, version: int, *, upto: int | None = None) -> Value:
+        """Replace every snapshot by a replay of the log as it now stands, inside the caller's transaction."""
+        value = self._replay(connection, upto)
+        connection.execute(delete(PolicySnapshotRow).where(PolicySnapshotRow.target == self.target))
+        self._save(connection, value, version, list(value.effects))
+        return value
+
+    def change(
+        self, operation: dict[str, Any], effect: Then, *, key: str, role: str = "person", note: str = ""
+    ) -> Change:
+        """Apply any other change of the policy, such as a training or a rollback."""
+        change = Change(key=key, kind="policy", target=self.target, base=self.version(), operations=(operation,),
+                        role=role, note=note)  # fmt: skip
+        return self.ledger.commit(change, effect)
+
+    def rollback(self, version: int, *, reason: str = "") -> Change:
+        """Make the policy what it was at a version, by a new change; the outcomes since are no longer counted.
+
+        Raises:
+            UserError: a version that is not there.
+        """
+        newest = self.version()
+        if not 0 <= version <= newest:
+            raise UserError(f"{self.target} has versions 0 to {newest}, not {version}")
+
+        def effect(connection: Connection, applied: Change) -> None:
+            self.log.unlearn(connection, after=version)
+            self.rewrite(connection, applied.version or 0, upto=version)
+
+        operation = {"op": "rollback", "version": version}
+        return self.change(operation, effect, key=f"{self.target}:rollback:{newest}:{version}", note=reason)
+
+    def save_heavy(self, connection: Connection, state: bytes, version: int) -> None:
+        """Keep the trained head of the parametric policy."""
+        self._put(connection, _HEAVY, state, version)
+
+    def heavy(self) -> bytes | None:
+        """The trained head of the parametric policy, if there is one."""
+        table = PolicySnapshotRow
+        query = select(table.state, table.hash).where(table.target == self.target, table.policy == _HEAVY)
+        with self.store.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _checked(row.state, row.hash, self.target)
+
+
+def take_in(value: Value, recall: Recall, outcome: float) -> None:
+    """Update beliefs by one run."""
+    shown = [offer for offer in recall.offers if offer.shown]
+    features = np.array([offer.features for offer in shown], dtype=float).reshape(-1, FEATURES)
+    relevance = max((offer.features[-1] for offer in recall.offers if offer.features), default=0.0)
+    value.update(relevance, [offer.case_id for offer in shown], features, outcome)
+
+
+def _checked(state: bytes, digest: str, target: str) -> bytes:
+    if hashlib.sha256(state).hexdigest() != digest:
+        raise IntegrityError(f"{target}: a snapshot does not match its hash; run  agentkit memory verify --repair")
+    return state

@@ -1,0 +1,154 @@
+"""MemoryRecaller: chooses the cases for a run, withholds some at random, or none at all are shown."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from agentkit.memory.bank import Bank
+from agentkit.memory.case import Case, Filters
+from agentkit.memory.exposures import Considered, Recall
+from agentkit.memory.memory import CaseMemory
+from agentkit.memory.policies import Policy, load_policy
+from agentkit.memory.policy_store import PolicyStore
+from agentkit.memory.query import Query
+from agentkit.memory.rendering import render
+from agentkit.memory.text import text_hash
+from agentkit.memory.value import Value
+from agentkit.recall import Block, Offer
+from agentkit.tasks import Task
+
+_SPARE = 3
+"""Cases ranked for each that may be shown, for the judgement to choose from."""
+_RANK = 0.01
+"""Reward that one place in the ranking is taken to be worth."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecallSettings:
+    """How cases are chosen.
+
+    Attributes:
+        successes, failures: how many of each a prompt may hold.
+        policy: ranks the cases.
+        learn: judge the ranked cases by what showing them did before, and withhold at random; False shows all.
+        strict: never show quarantined or untrusted cases. False shows untrusted ones that are not in quarantine.
+        min_relevance: cosine below which a case is not considered at all.
+        reuse_same: whether the case of the very same task may be shown.
+    """
+
+    successes: int = 3
+    failures: int = 1
+    policy: str | Policy = "fused"
+    learn: bool = True
+    strict: bool = True
+    min_relevance: float = 0.0
+    reuse_same: bool = True
+
+
+class MemoryRecaller:
+    """A `Recaller` over one namespace of a memory. Nothing is shown where nothing seems to help.
+
+    Args:
+        namespace: whose cases; no other's are ever considered.
+        settings: how they are chosen.
+    """
+
+    def __init__(
+        self, memory: CaseMemory, *, namespace: str = "default", settings: RecallSettings | None = None
+    ) -> None:
+        self.memory, self.namespace, self.settings = memory, namespace, settings or RecallSettings()
+        self.policies = PolicyStore(memory.store, memory.name)
+        self.policy = load_policy(self.settings.policy)
+
+    @property
+    def name(self) -> str:
+        return f"cases:{self.memory.name}"
+
+    async def recall(self, task: Task, *, run_id: str) -> Block | None:
+        """The block for this task, or None to abstain; the same run gets the same block."""
+        return await asyncio.to_thread(self.recall_now, task.input, run_id=run_id)
+
+    def recall_now(self, state: str, *, run_id: str) -> Block | None:
+        """As `recall`, without waiting in an event loop."""
+        recall = self.policies.log.find(run_id, self.namespace)
+        if recall is None:
+            recall = self.policies.log.save(self._consider(state, run_id))
+        return self._block(recall)
+
+    def _filters(self, state: str) -> Filters:
+        settings = self.settings
+        only = True if settings.strict else None
+        return Filters(namespace=self.namespace, trusted=only, exclude_state=None if settings.reuse_same else state)
+
+    def _consider(self, state: str, run_id: str) -> Recall:
+        query = Query(state, self.memory.vectors, seed=run_id)
+        _ = query.state, query.structure  # before the lock: embedding is the slow part
+        settings, log = self.settings, self.policies
+        with self.memory.mirror.lock:
+            bank = self.memory.bank(self._filters(state))
+            good = self._found(query, bank, ("success",), settings.successes)
+            bad = self._found(query, bank, ("failure",), settings.failures)
+        version, value = log.version(), log.current([item.case_id for item in (*good, *bad)])
+        chosen = [*self._chosen(good, settings.successes, value), *self._chosen(bad, settings.failures, value)]
+        self._remember_state(state)
+        rng = np.random.default_rng(_seed(run_id, self.memory.name))
+        offers = tuple(replace(offer, shown=bool(rng.random() < offer.probability)) for offer in chosen)
+        return Recall(run_id=run_id, namespace=self.namespace, policy=self.policy.name, version=version,
+                      state_hash=text_hash(state), offers=offers)  # fmt: skip
+
+    def _found(self, query: Query, bank: Bank, kinds: tuple[str, ...], k: int) -> list[Considered]:
+        """The best cases of a kind by the ranking, with the features that the judgement reads."""
+        part = bank.only(kinds)
+        if not part.size or k < 1:
+            return []
+        ranking = self.policy.rank(query, part, _SPARE * k if self.settings.learn else k)
+        cosine = np.clip(part.vectors("state", ranking.positions) @ query.state, 0, 1)
+        near = cosine >= self.settings.min_relevance
+        ids = part.ids(ranking.positions[near])
+        rows = zip(ids, ranking.scores[near], cosine[near], strict=True)
+        return [Considered(case_id=id, shown=True, probability=1.0, score=float(score), features=(1.0, float(c)))
+                for id, score, c in rows]  # fmt: skip
+
+    def _chosen(self, found: list[Considered], k: int, value: Value) -> list[Considered]:
+        if not self.settings.learn or not found:
+            return found[:k]
+        features = np.array([item.features for item in found])
+        mean, deviation = value.judge([item.case_id for item in found], features)
+        chance = value.probabilities(mean, deviation)
+        # The ranking decides between cases nothing is known about; what a case did before moves it up or down.
+        order = np.argsort(-(mean - _RANK * np.arange(len(found))), kind="stable")[:k]
+        return [replace(found[i], probability=float(chance[i])) for i in order]
+
+    def _remember_state(self, state: str) -> None:
+        """Keep the vector of a state that outcomes will refer to."""
+        vector = self.memory.vectors.vectors([state])
+        with self.memory.store.write() as connection:
+            self.memory.vectors.store_vectors(connection, [text_hash(state)], vector)
+
+    def _block(self, recall: Recall) -> Block | None:
+        shown = [offer.case_id for offer in recall.offers if offer.shown]
+        with self.memory.store.read() as connection:
+            found = {c.id: c for c in self.memory.rows.existing(connection, self.namespace, ids=shown)}
+        cases = [found[id] for id in shown if id in found and self._showable(found[id])]
+        if not cases:
+            return None
+        places = {case.id: place for place, case in enumerate(cases)}
+        offers = tuple(
+            Offer(id=o.case_id, shown=o.case_id in places, probability=o.probability, score=o.score,
+                  position=places.get(o.case_id)) for o in recall.offers
+        )  # fmt: skip
+        return Block(
+            kind="cases", target=self.policies.target, version=recall.version, text=render(cases), offers=offers
+        )
+
+    def _showable(self, case: Case) -> bool:
+        """Checked again on the row itself: it may have been put into quarantine since it was chosen."""
+        return case.status == "active" and (case.trusted or not self.settings.strict)
+
+
+def _seed(run_id: str, memory: str) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{memory}:{run_id}".encode(), digest_size=8).digest(), "little")

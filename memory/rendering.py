@@ -1,0 +1,49 @@
+"""Cases as a planner reads them: successes and failures apart, each said to be what it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from agentkit.memory.case import Case
+from agentkit.memory.text import plan_steps
+
+_TAG = re.compile(r"<(?=/?[A-Za-z_])")
+STATE_LIMIT, PLAN_LIMIT = 1200, 1600
+
+
+def render(cases: Sequence[Case]) -> str:
+    """A block of successes to follow and failures to avoid (AgentFly §4.1); nothing in it can close the block."""
+    good = [case for case in cases if case.outcome == "success"]
+    bad = [case for case in cases if case.outcome == "failure"]
+    rest = [case for case in cases if case.outcome == "unknown"]
+    parts = []
+    if good:
+        parts.append("Earlier tasks that were solved. Reuse their way of working, not their answers:\n" + _list(good))
+    if bad:
+        parts.append("Earlier tasks that FAILED this way. Do not repeat it:\n" + _list(bad))
+    if rest:
+        parts.append("Earlier tasks whose outcome is unknown:\n" + _list(rest))
+    return "\n\n".join(parts)
+
+
+def _list(cases: Sequence[Case]) -> str:
+    return "\n".join(f"[{case.id}] Task: {_clip(case.state, STATE_LIMIT)}\n{_plan(case)}" for case in cases)
+
+
+def _plan(case: Case) -> str:
+    steps = plan_steps(case.plan)
+    if len(steps) < 2:
+        return f"How: {_clip(' '.join(steps), PLAN_LIMIT)}"
+    lines = "\n".join(f"  {number}. {' '.join(step.split())}" for number, step in enumerate(steps, 1))
+    return "How:\n" + escape(lines if len(lines) <= PLAN_LIMIT else lines[:PLAN_LIMIT] + " …")
+
+
+def _clip(text: str, limit: int) -> str:
+    text = " ".join(text.split())
+    return escape(text if len(text) <= limit else f"{text[: limit // 2]} … {text[-limit // 2 :]}")
+
+
+def escape(text: str) -> str:
+    """Break whatever looks like a tag."""
+    return _TAG.sub("<\u200b", text)

@@ -1,0 +1,77 @@
+"""Views of a case's text: hashes, states with their entities masked, and the skeletons of plans."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from functools import lru_cache
+
+_QUOTED = re.compile(r"[\"“”«»][^\"“”«»]{1,80}[\"“”«»]|(?<![A-Za-z])'[^']{2,80}'(?![A-Za-z])")
+_NUMBER = re.compile(r"[$€£]?\d[\d,]*(?:\.\d+)?%?")
+_NAME = re.compile(r"\b[A-Z][\w.&’'-]*(?:\s+(?:(?:of|the|and|de|la|von|van|del|da|for|in)\s+)*[A-Z][\w.&’'-]*)*")
+_LEADING = frozenset(
+    """a an the in on at of for to from by with and or if what which who whom whose when where why how is are was were
+    do does did has have had can could name find identify determine list give compute calculate search look verify
+    return get extract please use using this that these those i you it he she they there""".split()  # noqa: SIM905 a list of words is read as one
+)
+_WORD = re.compile(r"[a-z0-9]+")
+
+ENTITY = "entity"
+"""What stands for a name or a quotation in a masked text; numbers become `number`."""
+
+
+def text_hash(text: str) -> str:
+    """128 bits of BLAKE2b as hex: the key of an embedding."""
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@lru_cache(maxsize=8192)
+def mask(text: str) -> str:
+    """The text with names, quotations and numbers masked: what is left is its structure.
+
+    Names are runs of capitalised words; a word that merely opens a sentence stays.
+    """
+    text = _QUOTED.sub(f" {ENTITY} ", text)
+    text = _NAME.sub(_mask_name, text)
+    text = _NUMBER.sub(" number ", text)
+    return re.sub(rf"\b{ENTITY}(?:\s+{ENTITY})+\b", ENTITY, " ".join(text.split()))
+
+
+def _mask_name(match: re.Match[str]) -> str:
+    first, _, rest = match.group().partition(" ")
+    if first.lower() not in _LEADING:
+        return ENTITY
+    kept = first
+    while rest and rest.partition(" ")[0].lower() in _LEADING:
+        word, _, rest = rest.partition(" ")
+        kept += " " + word
+    return f"{kept} {ENTITY}" if rest else kept
+
+
+@lru_cache(maxsize=8192)
+def plan_steps(plan: str) -> tuple[str, ...]:
+    """The steps of a plan: `{"plan": [{"description": …}]}`, a JSON list, numbered lines, or the text as one step."""
+    try:
+        data = json.loads(plan)
+    except ValueError:
+        return _line_steps(plan)
+    items = data.get("plan", data.get("steps")) if isinstance(data, dict) else data
+    if not isinstance(items, list):
+        return (plan.strip(),)
+    return tuple(str(i.get("description", i.get("step", ""))) if isinstance(i, dict) else str(i) for i in items)
+
+
+def _line_steps(plan: str) -> tuple[str, ...]:
+    lines = [re.sub(r"^\s*(?:\d+[.)]|[-*])\s*", "", line).strip() for line in plan.splitlines()]
+    return tuple(line for line in lines if line)
+
+
+def skeleton(plan: str) -> str:
+    """A plan's steps with their entities masked, one a line."""
+    return "\n".join(mask(step) for step in plan_steps(plan))
+
+
+def words(text: str) -> list[str]:
+    """Lower-case words and numbers."""
+    return _WORD.findall(text.lower())
