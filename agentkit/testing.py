@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
@@ -165,7 +168,9 @@ class RecordedModel(_Offline):
         with self._lock:
             self._seen[digest] += 1
             key = f"{digest}/{self._seen[digest]}"
-        row = self._recorded.get(key) or self._recorded.get(f"{digest}/1")
+        row = self._recorded.get(key)
+        if row is None and self.model is None:
+            row = self._recorded.get(f"{digest}/1")
         if row is None:
             row = self._record(key, messages, kwargs)
         if self.log:
@@ -199,3 +204,17 @@ def _append_line(path: str | Path, row: dict[str, Any]) -> None:
 def count_lines(path: str | Path) -> int:
     """How many calls a log file holds."""
     return len(Path(path).read_bytes().splitlines()) if Path(path).exists() else 0
+
+
+@contextmanager
+def no_network() -> Iterator[None]:
+    """Within it, a connection that leaves this machine raises AssertionError; loopback and Unix sockets work."""
+    real = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise AssertionError(f"a connection to {address[0]}:{address[1]} was attempted under no_network()")
+        real(self, address)
+
+    with mock.patch.object(socket.socket, "connect", connect):
+        yield

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, cast
 
 import httpx
@@ -24,7 +25,7 @@ from agentkit.errors import AgentKitError, InvalidOutput, ModelError
 from agentkit.models.budget import Meter, Usage
 from agentkit.models.journal import Journal, MemoryJournal, StoredCall, response_of
 from agentkit.models.limits import Limits
-from agentkit.models.requests import request_hash
+from agentkit.models.requests import json_schema, request_hash
 from agentkit.models.wire import retry_after
 
 
@@ -275,9 +276,10 @@ def prepare(model: BaseChatModel, tools: Sequence[Any], schema: type[BaseModel] 
     return model
 
 
+@cache
 def answer_tool(schema: type[BaseModel]) -> dict[str, Any]:
-    """The schema as a tool called `answer`."""
-    parameters = schema.model_json_schema()
+    """The schema as a tool called `answer`; made once, not to be altered."""
+    parameters = dict(json_schema(schema))
     description = parameters.pop("description", None) or "Give the final answer."
     return {
         "type": "function",

@@ -72,12 +72,15 @@ class SqlJournal:
     Args:
         run_id: the run that the calls belong to; None for calls outside of any run.
         prefix: sets keys apart where there is no run.
+        fresh: the run has just been started, so there is nothing to be found.
     """
 
-    def __init__(self, store: Store, run_id: str | None, *, prefix: str = "") -> None:
-        self.store, self.run_id, self._prefix = store, run_id, prefix or run_id or ""
+    def __init__(self, store: Store, run_id: str | None, *, prefix: str = "", fresh: bool = False) -> None:
+        self.store, self.run_id, self._prefix, self._fresh = store, run_id, prefix or run_id or "", fresh
 
     def find(self, key: str) -> StoredCall | None:
+        if self._fresh:
+            return None
         query = select(ModelCallRow.__table__).where(ModelCallRow.key == f"{self._prefix}/{key}")
         with self.store.read() as connection:
             row = connection.execute(query).mappings().one_or_none()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
@@ -24,12 +26,33 @@ def request_hash(
     request = {
         "model": model,
         "messages": [_content(message) for message in messages],
-        "tools": [convert_to_openai_tool(tool) for tool in tools],
-        "schema": None if schema is None else schema.model_json_schema(),
+        "tools": [openai_tool(tool) for tool in tools],
+        "schema": None if schema is None else json_schema(schema),
         "params": {key: value for key, value in (params or {}).items() if value is not None},
     }
     text = json.dumps(request, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def json_schema(schema: type[BaseModel]) -> dict[str, Any]:
+    """A model's JSON schema, made once; not to be altered."""
+    return schema.model_json_schema()
+
+
+_tools: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+
+
+def openai_tool(tool: Any) -> dict[str, Any]:
+    """A tool in OpenAI's form, made once for each tool; not to be altered."""
+    if isinstance(tool, dict):
+        return tool if "function" in tool else convert_to_openai_tool(tool)
+    try:
+        return _tools[tool]
+    except KeyError:
+        return _tools.setdefault(tool, convert_to_openai_tool(tool))
+    except TypeError:  # unhashable, as pydantic models are by default
+        return convert_to_openai_tool(tool)
 
 
 def _content(message: BaseMessage) -> list[Any]:
