@@ -192,8 +192,8 @@ class Agent:
         run_id = run_id or uuid.uuid4().hex[:12]
         options = RunOptions(**{**asdict(self._options), "labels": labels, "learn": learn, "seed": seed})
         recorded = {"agent": self._spec, "run": asdict(options)}
-        self.log.start(run_id, asked, model=self._spec["model"], options=recorded, batch=batch)
-        return await self._drive(run_id, asked, options, recallers=recallers, on_event=on_event)
+        fresh = self.log.start(run_id, asked, model=_shown(self._spec["model"]), options=recorded, batch=batch)
+        return await self._drive(run_id, asked, options, fresh=fresh, recallers=recallers, on_event=on_event)
 
     def resume(self, run_id: str, reply: bool | Mapping[str, Any] | None = None) -> Result:
         """Go on with an interrupted or waiting run; see `aresume`."""
@@ -253,23 +253,25 @@ class Agent:
         task: Task,
         options: RunOptions,
         *,
+        fresh: bool = False,
         reply: Mapping[str, Any] | None = None,
         recallers: Sequence[Recaller] | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> Result:
-        record = self.log.get(run_id)
-        if record.status in FINISHED:
-            return self._result(record)
-        if record.task != task:
-            raise UserError(f"run {run_id!r} is already there for another task")
+        if not fresh:
+            record = self.log.get(run_id)
+            if record.status in FINISHED:
+                return self._result(record)
+            if record.task != task:
+                raise UserError(f"run {run_id!r} is already there for another task")
         emit = on_event or (lambda event: None)
         started = time.perf_counter()
         with telemetry.span("invoke_agent", "agentkit", agent__name="agentkit", conversation__id=run_id):
             async with AsyncExitStack() as stack:
-                context = await self._context(stack, run_id, task, options, recallers, emit)
-                graph_input = await self._input(run_id, reply)
+                context = await self._context(stack, run_id, task, options, recallers, emit, fresh)
+                graph_input = {"run_id": run_id, "messages": []} if fresh else await self._input(run_id, reply)
                 resumed = graph_input is None or isinstance(graph_input, Command)
-                emit(RunStarted(run_id=run_id, task_id=task.id, model=self._spec["model"], resumed=resumed))
+                emit(RunStarted(run_id=run_id, task_id=task.id, model=_shown(self._spec["model"]), resumed=resumed))
                 interrupts = await self._invoke(context, graph_input, started)
         values = await self._values(run_id)
         status = "waiting" if interrupts else "abstained" if values.get("outcome") == "abstain" else "done"
@@ -325,10 +327,11 @@ class Agent:
         options: RunOptions,
         recallers: Sequence[Recaller] | None,
         emit: Callable[[Event], None],
+        fresh: bool,
     ) -> RunContext:
-        spent = self.log.totals([run_id])
+        spent = Totals() if fresh else self.log.totals([run_id])
         budget = self._budget.start(calls=spent.calls, tokens=spent.input_tokens + spent.output_tokens, cost=spent.cost)
-        journal = SqlJournal(self.store, run_id)
+        journal = SqlJournal(self.store, run_id, fresh=fresh)
         callers = {
             role: Caller(models, limits=self._limits, budget=budget, journal=journal, timeout=self.settings.timeout)
             for role, models in self._models.items()
@@ -379,6 +382,7 @@ class Agent:
         """Open the named playbook and memory and add them to what recalls and what learns."""
 
     def _result(self, record: RunRecord, *, question: dict[str, Any] | None = None, seconds: float = 0.0) -> Result:
+        calls = self.log.model_calls(record.id)
         return Result(
             run_id=record.id,
             task_id=record.task.id,
@@ -386,26 +390,30 @@ class Agent:
             answer=record.answer,
             feedback=tuple(self.log.feedback(record.id)),
             question=question,
-            trace=tuple(trace(self.log, record.id)),
-            usage=self.log.totals([record.id]),
+            trace=tuple(trace(calls, self.log.tool_call_rows(record.id))),
+            usage=_totals(calls),
             seconds=seconds or record.seconds,
             rounds=record.rounds,
         )
 
 
-def trace(log: RunLog, run_id: str) -> list[dict[str, Any]]:
-    """A run's model and tool calls in the order in which they were completed."""
+def trace(calls: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A run's model and tool calls in the order in which they were completed, as JSON values."""
+    counts = ("role", "model", "input_tokens", "output_tokens", "cached_tokens", "seconds")
     steps = [
-        (call["created_at"], {"type": "model", "role": call["role"], "model": call["model"],
-                              "text": call["response"].get("content", ""),
-                              "tool_calls": call["response"].get("tool_calls", []),
-                              "input_tokens": call["input_tokens"], "output_tokens": call["output_tokens"],
-                              "cached_tokens": call["cached_tokens"], "seconds": round(call["seconds"], 3)})
-        for call in log.model_calls(run_id)
+        (call["created_at"], {"type": "model", "text": call["response"]["content"],
+                              "tool_calls": call["response"]["tool_calls"], **{name: call[name] for name in counts}})
+        for call in calls
     ]  # fmt: skip
-    rows = log.tool_call_rows(run_id)
-    steps += [(row.pop("created_at"), {"type": "tool", **row}) for row in rows]
+    names = ("tool", "arguments", "result", "ok", "seconds")
+    steps += [(row["created_at"], {"type": "tool", **{name: row[name] for name in names}}) for row in tools]
     return [step for _, step in sorted(steps, key=lambda item: item[0])]
+
+
+def _totals(calls: Sequence[dict[str, Any]]) -> Totals:
+    names = ("input_tokens", "output_tokens", "cached_tokens", "cost")
+    sums = {name: sum(call[name] for call in calls) for name in names}
+    return Totals(calls=len(calls), model_seconds=sum(call["seconds"] for call in calls), **sums)
 
 
 def _pull(source: AsyncGenerator[Event]) -> Iterator[Event]:
@@ -440,3 +448,8 @@ def _name(model: Any) -> Any:
     if isinstance(model, list | tuple):
         return [_name(item) for item in model]
     return str(getattr(model, "name", None) or getattr(model, "__name__", None) or type(model).__name__)
+
+
+def _shown(name: Any) -> str:
+    """A model's name for records: the first, where there are fallbacks."""
+    return str(name[0] if isinstance(name, list) else name)

@@ -70,13 +70,13 @@ class RunLog:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def start(self, run_id: str, task: Task, *, model: str, options: dict[str, Any], batch: str | None = None) -> None:
-        """Write a run down; again with the same id does nothing."""
+    def start(self, run_id: str, task: Task, *, model: str, options: dict[str, Any], batch: str | None = None) -> bool:
+        """Write a run down; again with the same id does nothing. Returns whether it is new."""
         row = {"id": run_id, "task": task.model_dump(), "status": "running", "model": model, "options": options}
         stamp = now()
         with self.store.write() as connection:
             values = {**row, "batch": batch, "created_at": stamp, "updated_at": stamp}
-            self.store.insert_new(connection, RunRow, [values])
+            return self.store.insert_new(connection, RunRow, [values]) == 1
 
     def finish(self, run_id: str, status: str, *, answer: str | None = None, error: str | None = None,
                rounds: int = 0, seconds: float = 0.0) -> None:  # fmt: skip
