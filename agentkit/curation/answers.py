@@ -1,0 +1,85 @@
+"""Answer schemas: what the explorer and the evaluator must return, built from the ontology element asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, create_model
+
+from agentkit.curation.ontology import Concept, Qualifier
+from agentkit.curation.plan import Mode, Step
+
+MAX_ITEMS = 20
+"""The longest list that one answer may hold: a grammar must end, and so must a model that repeats itself."""
+
+
+def answer_schema(step: Step, *, subjects: Sequence[str] = (), value: str | None = None) -> type[BaseModel]:
+    """`{"items": [{subject?, quote, value, qualifiers…, reason}]}`.
+
+    Args:
+        subjects: the names to choose the subject from, for a question about all of them together.
+        value: the object where it is given and only its qualifiers are asked for.
+    """
+    return _answer_schema(step, tuple(dict.fromkeys(subjects)), value)
+
+
+@lru_cache(maxsize=512)
+def _answer_schema(step: Step, subjects: tuple[str, ...], value: str | None) -> type[BaseModel]:
+    qualifiers = step.relation.qualifiers if step.relation is not None else ()
+    fields: dict[str, Any] = {}
+    if subjects:
+        fields["subject"] = (Literal[subjects], Field(description="which of the given subjects it is about"))
+    fields["quote"] = (str, Field(description="the sentence of the paper that states it, copied exactly"))
+    if value is None:
+        fields["value"] = _value_field(step.concept)
+    for qualifier in qualifiers:
+        fields[qualifier.name] = _qualifier_field(qualifier)
+    fields["reason"] = (str, Field(description="why the quote shows it, in a few words", max_length=200))
+    item = create_model("Item", **fields)
+    limit = MAX_ITEMS if step.mode == "completeness" else 1
+    items = Field(max_length=limit, description="empty where the paper does not report it")
+    return create_model("Findings", __doc__=f"What the paper says: {step.key}.", items=(list[item], items))  # type: ignore[valid-type]
+
+
+def _value_field(concept: Concept) -> tuple[Any, Any]:
+    if concept.kind == "values":
+        return Literal[tuple(value.name for value in concept.values)], Field(description=concept.label)
+    kind: Any = {"integer": int, "float": float, "double": float, "decimal": float, "number": float, "boolean": bool}
+    described = f"{concept.label}, in the paper's own words"
+    return kind.get(concept.datatype, str), Field(description=described)
+
+
+def _qualifier_field(qualifier: Qualifier) -> tuple[Any, Any]:
+    about = Field(description=qualifier.description or qualifier.name)
+    if qualifier.values:
+        names = tuple(value.name for value in qualifier.values)
+        return Literal[names if qualifier.required else (*names, "")], about
+    return str, about
+
+
+class Judgement(BaseModel):
+    """What the evaluator thinks of one item."""
+
+    item: int = Field(description="the item's number")
+    reason: str = Field(description="what the quote says about it, in a few words", max_length=200)
+    holds: bool = Field(description="whether the quote states exactly this")
+    sure: int = Field(ge=0, le=100, description="how sure you are, in percent")
+
+
+class Rationality(BaseModel):
+    """Judge each item by its quote."""
+
+    judgements: list[Judgement] = Field(max_length=MAX_ITEMS)
+
+
+class Completeness(BaseModel):
+    """Judge each item by its quote, and name what the list leaves out."""
+
+    judgements: list[Judgement] = Field(max_length=MAX_ITEMS)
+    missing: list[str] = Field(max_length=8, description="names in the quotes' text that belong on the list")
+
+
+def evaluation_schema(mode: Mode) -> type[Rationality] | type[Completeness]:
+    return Completeness if mode == "completeness" else Rationality

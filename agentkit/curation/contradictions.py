@@ -1,0 +1,60 @@
+"""Claims that can't all be true: the same subject, relation, object and comparator, told differently."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from agentkit.curation.claims import Claim, name_key
+
+_TELLING = ("direction", "polarity", "negated")
+"""Qualifiers in which claims contradict each other; every other one sets them apart."""
+
+_NOT_CONTEXT = {*_TELLING, "certainty"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contradiction:
+    """A set of claims that disagree.
+
+    Attributes:
+        subject, predicate, object: what they are about.
+        context: the other qualifiers they share, such as the comparator.
+        sides: by what they say, the ids of the claims that say it.
+    """
+
+    subject: str
+    predicate: str
+    object: str
+    context: tuple[tuple[str, str], ...]
+    sides: dict[str, tuple[str, ...]]
+
+    def to_json(self) -> dict[str, Any]:
+        return vars(self) | {"context": dict(self.context), "sides": {k: list(v) for k, v in self.sides.items()}}
+
+
+def contradictions(claims: Iterable[Claim]) -> list[Contradiction]:
+    """Every set of exported claims that disagree, within one paper or between papers, in a fixed order."""
+    groups: dict[tuple[Any, ...], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for claim in claims:
+        if claim.exported:
+            context = tuple(
+                sorted((k, name_key(str(v))) for k, v in claim.qualifiers.items() if k not in _NOT_CONTEXT)
+            )
+            groups[claim.subject, claim.predicate, claim.object, context][_side(claim)].append(claim.id)
+    return [
+        Contradiction(
+            subject=key[0], predicate=key[1], object=key[2], context=key[3],
+            sides={side: tuple(sorted(ids)) for side, ids in sorted(sides.items())},
+        )
+        for key, sides in sorted(groups.items()) if len(sides) > 1
+    ]  # fmt: skip
+
+
+def _side(claim: Claim) -> str:
+    told = {name: claim.qualifiers[name] for name in _TELLING if name in claim.qualifiers}
+    if str(told.get("negated", "")).lower() in {"false", "no", "0"}:
+        del told["negated"]
+    return ", ".join(f"{name}: {name_key(str(value))}" for name, value in sorted(told.items())) or "stated"

@@ -1,0 +1,373 @@
+"""The knowledge base: entities and claims through time, each change one entry of the ledger.
+
+The ledger holds what was put, closed or decided with the hash of every row; the rows themselves are kept for every
+version, so that any version can be shown, compared, verified and restored. What a person accepted or rejected is
+changed by persons only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select, update
+
+from agentkit.curation.claims import Claim, Entity
+from agentkit.curation.documents import Document
+from agentkit.curation.records import Record, entity_row, merged
+from agentkit.errors import DataError, UserError
+from agentkit.learning.ledger import Change, Ledger
+from agentkit.store import Store
+from agentkit.store.curation import OPEN, DocumentRow, KbClaimRow, KbDocumentRow, KbEntityRow, KbReviewRow
+
+Table = type[KbClaimRow] | type[KbEntityRow]
+Operation = dict[str, Any]
+Decision = Literal["accepted", "rejected"]
+_CHUNK = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Author:
+    """Who makes a change: the role, its model, the run and the source it came from."""
+
+    role: str = "explorer"
+    model: str = ""
+    run_id: str | None = None
+    source: str = ""
+    signal: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Write:
+    """What one change puts into a knowledge base and takes out of it."""
+
+    records: Sequence[Record] = ()
+    entities: Sequence[Entity] = ()
+    retired: Sequence[str] = ()
+    dropped: Sequence[str] = field(default=())
+
+    def operations(self) -> list[Operation]:
+        """The ledger's side: ids and hashes, so that a row altered behind its back is found out."""
+        ops = [{"op": "claim", "id": r.claim.id, "hash": r.hash} for r in self.records]
+        ops += [{"op": "entity", "id": e.id, "hash": entity_row(e)["hash"]} for e in self.entities]
+        ops += [{"op": "retire", "id": id_} for id_ in self.retired]
+        return ops + [{"op": "drop", "id": id_} for id_ in self.dropped]
+
+    def __bool__(self) -> bool:
+        return bool(self.records or self.entities or self.retired or self.dropped)
+
+
+class KnowledgeBase:
+    """One named knowledge base in a store."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        if not name or len(name) > 160:
+            raise UserError("a knowledge base needs a name of at most 160 characters")
+        self.store, self.name = store, name
+        self.target = f"kb:{name}"
+        self.ledger = Ledger(store)
+
+    @property
+    def version(self) -> int:
+        return self.ledger.version(self.target)
+
+    def exists(self) -> bool:
+        return self.target in self.ledger.targets("knowledge")
+
+    # --- reading
+
+    def records(self, *, at: int | None = None, **fields: Any) -> Iterator[Record]:
+        """Claims with what is kept about them, by id; `fields` are columns to match, such as `status="supported"`."""
+        query = self._valid(KbClaimRow, at)
+        for name, value in fields.items():
+            if value is not None:
+                query = query.where(getattr(KbClaimRow, name) == value)
+        with self.store.read() as connection:
+            for row in connection.execute(query.order_by(KbClaimRow.id)).mappings():
+                yield Record.from_row(row)
+
+    def claims(self, *, at: int | None = None, **fields: Any) -> Iterator[Claim]:
+        """The claims of a version (the newest by default), by id."""
+        return (record.claim for record in self.records(at=at, **fields))
+
+    def entities(self, *, at: int | None = None) -> Iterator[Entity]:
+        with self.store.read() as connection:
+            for row in connection.execute(self._valid(KbEntityRow, at).order_by(KbEntityRow.id)).mappings():
+                yield Entity.from_json(row)
+
+    def find(self, prefix: str) -> Record:
+        """The claim whose id begins with `prefix`. Raises UserError where there is none or several."""
+        query = self._valid(KbClaimRow, None).where(KbClaimRow.id.startswith(prefix, autoescape=True)).limit(2)
+        with self.store.read() as connection:
+            rows = connection.execute(query).mappings().all()
+        if len(rows) != 1:
+            raise UserError(f"no claim {prefix!r} in {self.name}" if not rows else f"{prefix!r} begins several claims")
+        return Record.from_row(rows[0])
+
+    def count(self, table: Table, column: str | None = None, *, at: int | None = None) -> dict[str, int]:
+        """How many rows there are, by the values of a column (all under "" without one)."""
+        key = None if column is None else getattr(table, column)
+        query = self._valid(table, at)
+        counted = query.with_only_columns(*([] if key is None else [key]), func.count())
+        with self.store.read() as connection:
+            rows = connection.execute(counted if key is None else counted.group_by(key).order_by(key)).all()
+        return {"" if key is None else str(row[0]): row[-1] for row in rows}
+
+    def document(self, id_: str) -> Document | None:
+        """The paper as it was read for this knowledge base."""
+        query = select(DocumentRow.content).join(
+            KbDocumentRow, and_(KbDocumentRow.document == DocumentRow.id, KbDocumentRow.parser == DocumentRow.parser)
+        )
+        with self.store.read() as connection:
+            row = connection.execute(query.where(KbDocumentRow.kb == self.name, DocumentRow.id == id_)).scalar()
+        return None if row is None else Document.from_json(row)
+
+    def documents(self) -> Iterator[Document]:
+        query = select(DocumentRow.content).join(
+            KbDocumentRow, and_(KbDocumentRow.document == DocumentRow.id, KbDocumentRow.parser == DocumentRow.parser)
+        )
+        with self.store.read() as connection:
+            ordered = query.where(KbDocumentRow.kb == self.name).order_by(DocumentRow.id)
+            for content in connection.execute(ordered).scalars():
+                yield Document.from_json(content)
+
+    def _valid(self, table: Table, at: int | None) -> Select[Any]:
+        query = select(table.__table__).where(table.kb == self.name)
+        if at is None:
+            return query.where(table.until == OPEN)
+        return query.where(table.since <= at, table.until > at)
+
+    # --- writing
+
+    def add_document(self, document: Document) -> None:
+        """Keep a paper's canonical text; again with the same parser does nothing."""
+        row = {"id": document.id, "parser": document.parser, "title": document.title, "source": document.source}
+        link = {"kb": self.name, "document": document.id, "parser": document.parser}
+
+        def work(connection: Connection) -> None:
+            self.store.insert_new(connection, DocumentRow, [row | {"content": document.to_json()}])
+            kept = self.store.insert(KbDocumentRow).values(**link)
+            newer = {"parser": document.parser}
+            connection.execute(kept.on_conflict_do_update(index_elements=["kb", "document"], set_=newer))
+
+        self.store.transaction(work)
+
+    def write(
+        self, content: Write, *, key: str, author: Author, also: Callable[[Connection], None] | None = None
+    ) -> Change | None:
+        """Apply a change once per key, with `also` in the same transaction.
+
+        Claims that a person decided on are left as they are. Nothing to write writes only `also`.
+        """
+        if not content:
+            if also is not None:
+                self.store.transaction(also)
+            return None
+
+        def effect(connection: Connection, change: Change) -> None:
+            assert change.version is not None
+            self._apply(connection, content, change.version)
+            if also is not None:
+                also(connection)
+
+        return self.ledger.commit(self.change(content.operations(), key=key, author=author), effect)
+
+    def change(self, operations: Iterable[Operation], *, key: str, author: Author) -> Change:
+        """A ledger change of this knowledge base."""
+        return Change(
+            key=f"{self.target}:{key}", kind="knowledge", target=self.target, base=0, operations=tuple(operations),
+            role=author.role, model=author.model, run_id=author.run_id, source=author.source, signal=author.signal,
+            note=author.note,
+        )  # fmt: skip
+
+    def _apply(self, connection: Connection, content: Write, version: int) -> None:
+        records = {record.claim.id: record for record in content.records}
+        now = {id_: Record.from_row(row) for id_, row in self.current(connection, KbClaimRow, records).items()}
+        rows = [r.to_row() for id_, r in records.items() if not self._kept(now.get(id_), r)]
+        self.replace(connection, KbClaimRow, rows, version)
+        entities: dict[str, Entity] = {}
+        for entity in content.entities:
+            entities[entity.id] = merged(entities[entity.id], entity) if entity.id in entities else entity
+        stored = self.current(connection, KbEntityRow, entities)
+        for id_, row in stored.items():
+            entities[id_] = merged(Entity.from_json(row), entities[id_])
+        fresh = [entity_row(entity) for entity in entities.values()]
+        changed = [row for row in fresh if row["id"] not in stored or stored[row["id"]]["hash"] != row["hash"]]
+        self.replace(connection, KbEntityRow, changed, version)
+        retired = self.current(connection, KbClaimRow, content.retired)
+        machine = [id_ for id_, row in retired.items() if not Record.from_row(row).by_person]
+        self.close(connection, KbClaimRow, machine, version)
+        self.close(connection, KbEntityRow, list(content.dropped), version)
+
+    @staticmethod
+    def _kept(now: Record | None, new: Record) -> bool:
+        """Whether the stored state stays: a person decided on it, or it is the same."""
+        return now is not None and (now.by_person or now.hash == new.hash)
+
+    def current(self, connection: Connection, table: Table, ids: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+        """The open rows with these ids."""
+        found: dict[str, Mapping[str, Any]] = {}
+        wanted = list(ids)
+        for start in range(0, len(wanted), _CHUNK):
+            query = self._valid(table, None).where(table.id.in_(wanted[start : start + _CHUNK]))
+            found |= {row["id"]: row for row in connection.execute(query).mappings()}
+        return found
+
+    def close(self, connection: Connection, table: Table, ids: Sequence[str], version: int) -> None:
+        """End the open rows with these ids before `version`."""
+        if ids:
+            closing = update(table.__table__).where(
+                table.kb == self.name, table.id == bindparam("row_id"), table.until == OPEN
+            )
+            connection.execute(closing.values(until=version), [{"row_id": id_} for id_ in ids])
+
+    def replace(
+        self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], version: int
+    ) -> None:
+        """Close what stands under these rows' ids and put the rows in their place."""
+        if not rows:
+            return
+        self.close(connection, table, [str(row["id"]) for row in rows], version)
+        open_ = {"kb": self.name, "since": version, "until": OPEN}
+        connection.execute(self.store.insert(table), [dict(row) | open_ for row in rows])
+
+    # --- persons
+
+    def review(self, claim: str, decision: Decision, *, reviewer: str, note: str = "", key: str | None = None) -> Change:
+        """Record a person's decision: the claim's status becomes `accepted` or `rejected`, for good until a person
+        decides otherwise. The claim may be given by the beginning of its id."""
+        record = self.find(claim)
+        number = len(self.reviews(record.claim.id))
+        decided = Record(
+            claim=record.claim.with_status(decision, note), names=record.names, disagreement=record.disagreement
+        )
+        author = Author(role="person", signal="user", run_id=record.claim.run_id or None, note=note, source=reviewer)
+        operations = [{"op": "review", "id": record.claim.id, "decision": decision, "hash": decided.hash}]
+        change = self.change(operations, key=key or f"review:{record.claim.id}:{number}", author=author)
+
+        def effect(connection: Connection, applied: Change) -> None:
+            assert applied.version is not None
+            self.replace(connection, KbClaimRow, [decided.to_row()], applied.version)
+            row = {"kb": self.name, "claim": record.claim.id, "decision": decision, "reviewer": reviewer}
+            connection.execute(self.store.insert(KbReviewRow).values(**row, note=note, version=applied.version))
+
+        return self.ledger.commit(change, effect)
+
+    def reviews(self, claim: str | None = None) -> list[dict[str, Any]]:
+        """Decisions of persons, oldest first."""
+        query = select(KbReviewRow.__table__).where(KbReviewRow.kb == self.name).order_by(KbReviewRow.id)
+        with self.store.read() as connection:
+            rows = connection.execute(query if claim is None else query.where(KbReviewRow.claim == claim)).mappings()
+            return [dict(row) for row in rows]
+
+    # --- versions
+
+    def rollback(self, version: int, *, reviewer: str = "", note: str = "") -> Change:
+        """Make a new version that equals an old one.
+
+        Raises:
+            UserError: no such version.
+        """
+        newest = self.version
+        if not 0 <= version <= newest:
+            raise UserError(f"{self.name} has versions 0 to {newest}, not {version}")
+        author = Author(role="person", signal="user", source=reviewer, note=note or f"rollback to {version}")
+        operations = [{"op": "rollback", "to": version}]
+
+        def effect(connection: Connection, change: Change) -> None:
+            assert change.version is not None
+            for table in (KbClaimRow, KbEntityRow):
+                self._restore(connection, table, version, change.version)
+
+        change = self.change(operations, key=f"rollback:{newest}:{version}", author=author)
+        return self.ledger.commit(change, effect)
+
+    def _restore(self, connection: Connection, table: Table, to: int, version: int) -> None:
+        since = select(table.id).where(table.kb == self.name, table.since > to, table.until == OPEN)
+        self.close(connection, table, list(connection.execute(since).scalars()), version)
+        ended = self._valid(table, to).where(table.until != OPEN)
+        rows = [dict(row) for row in connection.execute(ended).mappings()]
+        self.replace(connection, table, rows, version)
+
+    def diff(self, old: int, new: int | None = None) -> Difference:
+        """What changed between two versions.
+
+        Raises:
+            UserError: no such version.
+        """
+        newest = self.version
+        end = newest if new is None else new
+        if not 0 <= old <= newest or not 0 <= end <= newest:
+            raise UserError(f"{self.name} has versions 0 to {newest}")
+        low, high = sorted((old, end))
+        claims, entities = (self._moved(table, low, high) for table in (KbClaimRow, KbEntityRow))
+        if old > end:
+            claims, entities = _reversed(claims), _reversed(entities)
+        return Difference(old=old, new=end, claims=claims, entities=entities)
+
+    def _moved(self, table: Table, low: int, high: int) -> Moved:
+        edges = or_(and_(table.since > low, table.since <= high), and_(table.until > low, table.until <= high))
+        columns = (table.id, table.since, table.until, table.hash)
+        before: dict[str, str] = {}
+        after: dict[str, str] = {}
+        with self.store.read() as connection:
+            for id_, since, until, hash_ in connection.execute(select(*columns).where(table.kb == self.name, edges)):
+                if since <= low < until:
+                    before[id_] = hash_
+                if since <= high < until:
+                    after[id_] = hash_
+        changed = sorted(id_ for id_ in before.keys() & after.keys() if before[id_] != after[id_])
+        return Moved(added=sorted(after.keys() - before.keys()), removed=sorted(before.keys() - after.keys()),
+                     changed=changed)  # fmt: skip
+
+    def at(self, ids: Iterable[str], version: int) -> dict[str, Record]:
+        """The states of claims in a version."""
+        wanted, found = list(ids), {}
+        with self.store.read() as connection:
+            for start in range(0, len(wanted), _CHUNK):
+                query = self._valid(KbClaimRow, version).where(KbClaimRow.id.in_(wanted[start : start + _CHUNK]))
+                found |= {row["id"]: Record.from_row(row) for row in connection.execute(query).mappings()}
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """Ids of rows that came, went, or changed in place."""
+
+    added: list[str]
+    removed: list[str]
+    changed: list[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """What lies between two versions of a knowledge base."""
+
+    old: int
+    new: int
+    claims: Moved
+    entities: Moved
+
+    def to_json(self) -> dict[str, Any]:
+        return {"old": self.old, "new": self.new, "claims": vars(self.claims), "entities": vars(self.entities)}
+
+
+def _reversed(moved: Moved) -> Moved:
+    return Moved(added=moved.removed, removed=moved.added, changed=moved.changed)
+
+
+def open_kb(store: Store, name: str) -> KnowledgeBase:
+    """A knowledge base that exists. Raises UserError, with the names there are, where it does not."""
+    kb = KnowledgeBase(store, name)
+    if not kb.exists():
+        known = [target.removeprefix("kb:") for target in kb.ledger.targets("knowledge")]
+        raise UserError(f"no knowledge base {name!r} (there are: {', '.join(known) or 'none'})")
+    return kb
+
+
+__all__: Sequence[str] = ("Author", "DataError", "Difference", "KnowledgeBase", "Moved", "Write", "open_kb")

@@ -1,0 +1,145 @@
+"""Progressive ontology prompting as an explicit plan (LLM-Duo, arXiv 2408.10682, with its gaps filled).
+
+Breadth first from every root; among new neighbours the one with the most out- per in-triples goes first (a root's ratio
+is infinite, ties keep the order of the schema). A triple is asked for when both of its ends have been reached. The
+context of a step is the visited concepts within k undirected hops, nearest first: the paper's prose, not its
+pseudo-code, which keeps one parent only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from agentkit.curation.ontology import Concept, Ontology, Relation
+
+Mode = Literal["rationality", "completeness"]
+"""How the evaluator works: on the reasons of one answer, or on what a list leaves out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One question of the plan, asked once a paper or once for each subject found before.
+
+    Attributes:
+        number: from 1, in order.
+        concept: what is asked for.
+        relation: how it hangs on a subject; None for a root.
+        context: concepts whose findings go into the prompt, nearest first.
+    """
+
+    number: int
+    concept: Concept
+    relation: Relation | None
+    context: tuple[str, ...]
+
+    @property
+    def element(self) -> str:
+        return self.concept.name if self.relation is None else self.relation.element
+
+    @property
+    def mode(self) -> Mode:
+        return "completeness" if self.relation is None or self.relation.many else "rationality"
+
+    @property
+    def key(self) -> str:
+        """How prompts and scopes name the step: the relation, or the root."""
+        return self.concept.name if self.relation is None else self.relation.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The order in which an ontology is asked for."""
+
+    ontology: Ontology
+    hops: int
+    order: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+    @cached_property
+    def by_element(self) -> Mapping[str, Step]:
+        return {step.element: step for step in self.steps}
+
+    def to_json(self) -> dict[str, Any]:
+        steps = [
+            {"number": s.number, "element": s.element, "concept": s.concept.name, "mode": s.mode,
+             "context": list(s.context), "hash": self.ontology.elements[s.element]}
+            for s in self.steps
+        ]  # fmt: skip
+        return {"ontology": self.ontology.name, "hops": self.hops, "order": list(self.order), "steps": steps}
+
+
+def make_plan(ontology: Ontology, *, hops: int = 2) -> Plan:
+    """Order the ontology's triples; `hops` is LLM-Duo's k."""
+    order = traversal(ontology)
+    steps: list[Step] = []
+    visited: set[str] = set()
+    for concept in order:
+        visited.add(concept)
+        context = _context(ontology, concept, visited, hops)
+        relations: list[Relation | None] = [None] if concept in ontology.roots else []
+        relations += [r for r in ontology.into(concept) if r.head in visited and r.head != concept]
+        relations += [r for r in ontology.from_(concept) if r.tail in visited]
+        for relation in relations:
+            asked = ontology.concepts[concept if relation is None else relation.tail]
+            near = context if asked.name == concept else _context(ontology, asked.name, visited, hops)
+            steps.append(Step(number=len(steps) + 1, concept=asked, relation=relation, context=near))
+    return Plan(ontology=ontology, hops=hops, order=tuple(order), steps=tuple(steps))
+
+
+def priority(ontology: Ontology, concept: str) -> float:
+    """R(v): triples with v as head per triples with v as tail; infinite where nothing leads to v."""
+    inward = len(ontology.into(concept))
+    return len(ontology.from_(concept)) / inward if inward else math.inf
+
+
+def traversal(ontology: Ontology) -> list[str]:
+    """Concepts in breadth-first order."""
+    queue = sorted(ontology.roots, key=lambda root: -priority(ontology, root))
+    seen = set(queue)
+    for concept in queue:
+        new = list(dict.fromkeys(r.tail for r in ontology.from_(concept) if r.tail not in seen))
+        new.sort(key=lambda name: -priority(ontology, name))
+        seen.update(new)
+        queue.extend(new)
+    return queue
+
+
+def _context(ontology: Ontology, concept: str, visited: set[str], hops: int) -> tuple[str, ...]:
+    """Visited concepts within `hops` undirected steps, nearest first, without the concept itself."""
+    near, ring = [concept], [concept]
+    for _ in range(hops):
+        ring = [other for name in ring for other in _neighbours(ontology, name)]
+        ring = [name for name in dict.fromkeys(ring) if name not in near]
+        near += ring
+    return tuple(name for name in near[1:] if name in visited)
+
+
+def _neighbours(ontology: Ontology, concept: str) -> list[str]:
+    return [r.tail for r in ontology.from_(concept)] + [r.head for r in ontology.into(concept)]
+
+
+def estimate_tokens(text: str) -> int:
+    """A model-free estimate: four characters a token, as English prose has in current tokenisers."""
+    return math.ceil(len(text) / 4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What curating one paper may take, before any model is asked.
+
+    Attributes:
+        calls: at least (one instance of each concept, one round).
+        input_tokens: of those calls; with a prefix cache the paper is read once, see `fresh_tokens`.
+        fresh_tokens: the tokens that a prefix cache does not save.
+    """
+
+    calls: int
+    input_tokens: int
+    fresh_tokens: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)

@@ -1,0 +1,95 @@
+"""`kb verify`: every claim that would be exported is checked again, against the stored text and against the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from agentkit.curation.documents import Document
+from agentkit.curation.evidence import verify
+from agentkit.curation.knowledge_base import KnowledgeBase
+from agentkit.curation.records import Record
+from agentkit.store.curation import KbClaimRow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """What a check found.
+
+    Attributes:
+        checked, supported: claims with status `supported`, and how many of them hold.
+        curated: claims that a person decided on; they are counted, not judged.
+        broken: claims that do not hold, with the reason.
+        altered: rows whose content does not match their hash, or whose hash the ledger does not know.
+        versions: ledger versions whose chain of hashes was recomputed.
+    """
+
+    checked: int
+    supported: int
+    curated: int
+    broken: tuple[tuple[str, str], ...]
+    altered: tuple[str, ...]
+    versions: int
+
+    @property
+    def ok(self) -> bool:
+        return not self.broken and not self.altered
+
+    def to_json(self) -> dict[str, Any]:
+        return vars(self) | {"broken": [list(pair) for pair in self.broken], "altered": list(self.altered)}
+
+
+def verify_kb(kb: KnowledgeBase, *, around: int = 0) -> Verification:
+    """Check every exported claim's quotes and hash, and the ledger's chain.
+
+    Raises:
+        IntegrityError: the ledger's own history was altered.
+    """
+    versions = kb.ledger.verify(kb.target)
+    known = _ledger_hashes(kb)
+    checked = supported = curated = 0
+    broken: list[tuple[str, str]] = []
+    altered: list[str] = []
+    for record, stored, document in _with_documents(kb):
+        claim = record.claim
+        if record.hash != stored or (claim.id, stored) not in known:
+            altered.append(claim.id)
+        if record.by_person:
+            curated += 1
+        elif claim.status == "supported":
+            checked += 1
+            reason = "its paper is not stored" if document is None else _problem(record, document, around)
+            supported += not reason
+            if reason:
+                broken.append((claim.id, reason))
+    return Verification(checked=checked, supported=supported, curated=curated, broken=tuple(broken),
+                        altered=tuple(altered), versions=versions)  # fmt: skip
+
+
+def _problem(record: Record, document: Document, around: int) -> str:
+    verdict = verify(record.claim, document, record.names, around=around)
+    return "" if verdict.supported else verdict.reason
+
+
+def _with_documents(kb: KnowledgeBase) -> Iterator[tuple[Record, str, Document | None]]:
+    """Every current claim with its stored hash, paper by paper, so that each text is read once."""
+    query = kb._valid(KbClaimRow, None).order_by(KbClaimRow.document, KbClaimRow.id)
+    document: Document | None = None
+    last = ""
+    with kb.store.read() as connection:
+        for row in connection.execute(query.execution_options(yield_per=1000)).mappings():
+            if row["document"] != last:
+                last = row["document"]
+                document = kb.document(last)
+            yield Record.from_row(row), row["hash"], document
+
+
+def _ledger_hashes(kb: KnowledgeBase) -> set[tuple[str, str]]:
+    """Every (claim, hash) that the ledger put or decided."""
+    return {
+        (operation["id"], operation["hash"])
+        for change in kb.ledger.applied(kb.target)
+        for operation in change.operations
+        if operation["op"] in ("claim", "review")
+    }

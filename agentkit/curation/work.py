@@ -1,0 +1,175 @@
+"""The work ledger: every question about every paper, named by its content, with the state it is in.
+
+A failed piece of work is never recorded as an empty one. Calls may be made twice when a process dies in the middle of
+one; effects happen once, because claims are written in the transaction that marks the work done.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import socket
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy import Connection, func, select, update
+
+from agentkit.curation.claims import digest
+from agentkit.store import Store
+from agentkit.store.base import now
+from agentkit.store.curation import WorkRow
+
+State = Literal["pending", "leased", "done", "done_empty", "failed_retryable", "failed_final", "over_budget"]
+DONE = ("done", "done_empty")
+LEASE = dt.timedelta(minutes=30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """One question about one paper.
+
+    Attributes:
+        key: the content hash of everything that decides the answer.
+        findings: what later questions build on, as JSON.
+        claims: ids that this work put into the knowledge base.
+    """
+
+    key: str
+    document: str
+    element: str
+    subject: str = ""
+    state: State = "pending"
+    attempts: int = 0
+    findings: Sequence[Mapping[str, Any]] = ()
+    claims: Sequence[str] = ()
+    rounds: int = 0
+    calls: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+    error: str = ""
+
+    @property
+    def finished(self) -> bool:
+        return self.state in DONE
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkKey:
+    """What a work key covers; equal contents are equal work, in any order and on any machine."""
+
+    document: str
+    parser: str
+    element: str
+    prompt: str
+    models: tuple[str, ...]
+    playbook: tuple[str, ...] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        content = [self.document, self.parser, self.element, self.prompt, self.models, self.playbook]
+        return digest(*content, dict(self.params), length=40)
+
+
+class WorkLog:
+    """The work of one knowledge base. Several processes may share it; a lease keeps them off each other's work."""
+
+    def __init__(self, store: Store, kb: str, *, owner: str = "") -> None:
+        self.store, self.kb = store, kb
+        self.owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+    def get(self, key: str) -> Work | None:
+        query = select(WorkRow.__table__).where(WorkRow.kb == self.kb, WorkRow.key == key)
+        with self.store.read() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else _work(row)
+
+    def lease(self, work: Work, *, again: bool = False) -> Work | None:
+        """Take a piece of work: returns it as stored, with state `leased` where it is ours to do now.
+
+        None where another living process holds it. Finished work, and work that failed for good (unless `again`), is
+        returned as it is.
+        """
+        row = {"kb": self.kb, "key": work.key, "document": work.document, "element": work.element}
+        row |= {"subject": work.subject, "findings": [], "claims": [], "lease_until": None, "updated_at": now()}
+
+        def take(connection: Connection) -> Work | None:
+            self.store.insert_new(connection, WorkRow, [row])
+            query = select(WorkRow.__table__).where(WorkRow.kb == self.kb, WorkRow.key == work.key)
+            stored = connection.execute(query.with_for_update()).mappings().one()
+            if stored["state"] in (*DONE, *(() if again else ("failed_final",))):
+                if not stored["live"]:
+                    connection.execute(self._at(work.key).values(live=True))
+                return _work(stored)
+            if stored["state"] == "leased" and self._held(stored):
+                return None
+            values = {"state": "leased", "owner": self.owner, "lease_until": now() + LEASE, "live": True}
+            connection.execute(self._at(work.key).values(**values, attempts=stored["attempts"] + 1))
+            return _work({**stored, "state": "leased", "attempts": stored["attempts"] + 1})
+
+        return self.store.transaction(take)
+
+    def _held(self, row: Mapping[str, Any]) -> bool:
+        """Whether a living process other than this one holds the lease."""
+        if row["owner"] == self.owner or row["lease_until"] is None or row["lease_until"] < now():
+            return False
+        host, pid, _ = (row["owner"].split(":") + ["", ""])[:3]
+        return host != socket.gethostname() or _alive(pid)
+
+    def finish(self, connection: Connection, key: str, state: State, **values: Any) -> None:
+        """Mark work done (or failed) inside the transaction that writes what it found."""
+        stamp = {"state": state, "owner": "", "lease_until": None, "updated_at": now()}
+        connection.execute(self._at(key).values(**stamp, **values))
+
+    def fail(self, key: str, state: State, error: str, **values: Any) -> None:
+        self.store.transaction(lambda connection: self.finish(connection, key, state, error=error, **values))
+
+    def live(self, document: str | None = None) -> Iterator[Work]:
+        """Work that the current plan asks for, by key."""
+        query = select(WorkRow.__table__).where(WorkRow.kb == self.kb, WorkRow.live)
+        if document is not None:
+            query = query.where(WorkRow.document == document)
+        with self.store.read() as connection:
+            for row in connection.execute(query.order_by(WorkRow.key)).mappings():
+                yield _work(row)
+
+    def supersede(self, connection: Connection, keys: Sequence[str]) -> None:
+        """Mark work that the plan no longer asks for; it is found again if the plan comes back to it."""
+        for key in keys:
+            connection.execute(self._at(key).values(live=False))
+
+    def counts(self) -> dict[str, int]:
+        """Live work by state."""
+        query = select(WorkRow.state, func.count()).where(WorkRow.kb == self.kb, WorkRow.live)
+        with self.store.read() as connection:
+            return {state: count for state, count in connection.execute(query.group_by(WorkRow.state)).all()}
+
+    def usage(self) -> dict[str, float]:
+        """Calls, tokens and cost of all work, whether the plan still asks for it or not."""
+        sums = [func.coalesce(func.sum(getattr(WorkRow, name)), 0) for name in ("calls", "tokens", "cost")]
+        with self.store.read() as connection:
+            row = connection.execute(select(*sums).where(WorkRow.kb == self.kb)).one()
+        return dict(zip(("calls", "tokens", "cost"), row, strict=True))
+
+    def failures(self) -> list[Work]:
+        failed = ("failed_retryable", "failed_final", "over_budget")
+        return [work for work in self.live() if work.state in failed]
+
+    def _at(self, key: str) -> Any:
+        return update(WorkRow.__table__).where(WorkRow.kb == self.kb, WorkRow.key == key)
+
+
+def _work(row: Mapping[str, Any]) -> Work:
+    return Work(**{name: row[name] for name in Work.__dataclass_fields__})
+
+
+def _alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True
