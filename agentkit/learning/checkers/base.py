@@ -1,0 +1,83 @@
+"""What a checker is, and how the final answer is found in a text."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from agentkit.errors import DataError
+from agentkit.tasks import Channel, Feedback, Task
+
+
+class Checker(Protocol):
+    """Checks an answer without the explorer's help.
+
+    Attributes:
+        name: as tasks name it.
+        needs_target: whether it compares with `task.target`. What such a checker says is about the label, so its text
+            never contains the target: whoever may see the target adds it.
+        channel: of the feedback it gives.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def needs_target(self) -> bool: ...
+    @property
+    def channel(self) -> Channel: ...
+
+    async def check(self, answer: str, task: Task) -> Feedback:
+        """Score an answer from 0 to 1; None where the check itself failed.
+
+        Raises:
+            DataError: the task lacks the target that the checker needs, or has one that it can't read.
+        """
+        ...
+
+
+class CheckerSettings(BaseModel):
+    """The base of every checker's settings: unknown ones are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def read(cls, name: str, given: dict[str, Any]) -> Self:
+        """Raises DataError with the wrong setting and, for an unknown one, those there are."""
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            known = ", ".join(cls.model_fields) or "none"
+            hint = f" (there are: {known})" if first["type"] == "extra_forbidden" else ""
+            raise DataError(f"checker {name!r}: setting {where!r}: {first['msg']}{hint}") from None
+
+
+def target_of(task: Task, name: str) -> str:
+    """The target of a task.
+
+    Raises:
+        DataError: it has none.
+    """
+    if task.target is None:
+        raise DataError(f"task {task.id!r} has no target, which its checker {name!r} compares with")
+    return task.target
+
+
+_LEAD = re.compile(r"(?im)^[\s*_#>]*(?:the\s+)?(?:final\s+)?answer(?:\s+is)?\s*[:=]?[*_]*[ \t]*[:=]?[ \t]*(?=\S)")
+_BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
+
+
+def final_answer(text: str) -> str:
+    """The answer in a text: what follows the last `Final answer:` or stands in the last `\\boxed{}`, else all of it.
+
+    Markdown emphasis, quotes and back-ticks around it are taken off.
+    """
+    boxed = _BOXED.findall(text)
+    if boxed:
+        return str(boxed[-1]).strip()
+    leads = list(_LEAD.finditer(text))
+    found = text[leads[-1].end() :] if leads else text
+    return found.strip().strip("*_`\"'“”").strip()

@@ -1,0 +1,159 @@
+"""Checkers that need no target: regex, function, tests. Their channel is `check`."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from pydantic import Field, field_validator
+
+from agentkit.errors import AgentKitError
+from agentkit.learning.checkers.base import CheckerSettings
+from agentkit.tasks import Channel, Feedback, Task
+from agentkit.tools.sandbox import Sandbox, SandboxLimits, SandboxResult
+
+Verdict = bool | float | Feedback
+CheckFunction = Callable[[str, Task], Verdict | Awaitable[Verdict]]
+"""`(answer, task) -> right, a score from 0 to 1, or a whole Feedback`; may be async."""
+
+
+def _check(score: float | None, text: str) -> Feedback:
+    return Feedback(channel="check", score=score, text=text)
+
+
+class RegexSettings(CheckerSettings):
+    """`pattern` must be found in the answer; with `full` it must match all of it, with `ignore_case` in any case."""
+
+    pattern: str
+    full: bool = False
+    ignore_case: bool = False
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        return pattern
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regex:
+    """The answer has the right form."""
+
+    settings: RegexSettings
+    name: ClassVar[str] = "regex"
+    needs_target: ClassVar[bool] = False
+    channel: ClassVar[Channel] = "check"
+
+    async def check(self, answer: str, task: Task) -> Feedback:
+        pattern = re.compile(self.settings.pattern, re.IGNORECASE if self.settings.ignore_case else 0)
+        text = answer.strip()
+        found = pattern.fullmatch(text) if self.settings.full else pattern.search(text)
+        return _check(float(bool(found)), f"{'matches' if found else 'does not match'} {self.settings.pattern!r}")
+
+
+class FunctionSettings(CheckerSettings):
+    """`path`: the function, as `module:attribute`."""
+
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function:
+    """A user's own function decides. It runs in this process: it is the user's code, not the model's."""
+
+    function: CheckFunction
+    name: ClassVar[str] = "function"
+    needs_target: ClassVar[bool] = False
+    channel: ClassVar[Channel] = "check"
+
+    async def check(self, answer: str, task: Task) -> Feedback:
+        try:
+            verdict: Any = self.function(answer, task)
+            if inspect.isawaitable(verdict):
+                verdict = await verdict
+        except AgentKitError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a user's function; that it failed says nothing about the answer
+            return _check(None, f"the checker failed: {type(error).__name__}: {error}")
+        if isinstance(verdict, Feedback):
+            return verdict
+        if isinstance(verdict, bool | int | float) and 0 <= verdict <= 1:
+            return _check(float(verdict), "accepted" if verdict == 1 else f"scored {float(verdict):g}")
+        return _check(None, f"the checker returned {verdict!r}, not a bool, a number from 0 to 1 or a Feedback")
+
+
+class TestSettings(CheckerSettings):
+    """`code`: statements such as `assert f(2) == 4`, run after the answer's code; `seconds`: for all of it."""
+
+    __test__ = False  # not a test class, whatever pytest makes of its name
+
+    code: str
+    seconds: float = Field(default=10.0, gt=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tests:
+    """The answer's code passes unit tests, in the sandbox.
+
+    The last code block of the answer is taken, or all of it. The tests count as passed only where they ran to their
+    end: code that ends the program early fails. This guards against accidents and lazy answers; code written to cheat
+    shares a process with the tests and could.
+    """
+
+    settings: TestSettings
+    sandbox: Sandbox | None = field(default=None)
+    name: ClassVar[str] = "tests"
+    needs_target: ClassVar[bool] = False
+    channel: ClassVar[Channel] = "check"
+    __test__: ClassVar[bool] = False
+
+    async def check(self, answer: str, task: Task) -> Feedback:
+        """Raises SandboxUnavailable where code can't be isolated: it is not run."""
+        passed = secrets.token_hex(16)
+        box = self.sandbox or Sandbox(limits=SandboxLimits(seconds=self.settings.seconds))
+        files = {"answer.py": code_of(answer), "tests.py": self.settings.code}
+        result = await box.arun(_HARNESS, files=files, stdin=passed)
+        if result.ok and result.stderr.rstrip().endswith(passed):
+            return _check(1.0, "all tests passed")
+        return _check(0.0, _failure(result, box.limits.seconds))
+
+
+_HARNESS = """\
+import sys
+def main():
+    passed = sys.stdin.readline()
+    scope = {"__name__": "answer"}
+    for name in ("answer.py", "tests.py"):
+        with open(name, encoding="utf-8") as file:
+            exec(compile(file.read(), name, "exec"), scope)
+    sys.stderr.write("\\n" + passed)
+main()
+"""
+
+_BLOCK = re.compile(r"```[ \t]*(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
+
+
+def code_of(answer: str) -> str:
+    """The last fenced code block of an answer, or the whole answer where there is none."""
+    blocks = _BLOCK.findall(answer)
+    return str(blocks[-1]) if blocks else answer
+
+
+def _failure(result: SandboxResult, seconds: float) -> str:
+    """Which assertion failed, in one or two lines."""
+    if result.timed_out:
+        return f"the code ran longer than {seconds:g} s"
+    lines = [line for line in result.stderr.splitlines() if line.strip(" ^~")]
+    if result.exit_code == 0 or not lines:
+        return f"the program ended before the tests did (exit code {result.exit_code})"
+    places = [number for number, line in enumerate(lines) if re.match(r'\s*File "(answer|tests)\.py", line', line)]
+    test = next((number for number in places if '"tests.py"' in lines[number]), places[-1] if places else None)
+    source = lines[test + 1].strip() if test is not None and test + 1 < len(lines) - 1 else ""
+    return f"{source}: {lines[-1].strip()}" if source else lines[-1].strip()
