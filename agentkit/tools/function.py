@@ -42,7 +42,7 @@ def tool(
     """
     if function is None:
         return lambda wrapped: tool(wrapped, name=name, description=description)
-    title = name or getattr(function, "__name__", type(function).__name__)
+    title = name or str(getattr(function, "__name__", type(function).__name__))
     summary, arguments = parse_docstring(inspect.getdoc(function) or "")
     text = description or summary
     if not text:

@@ -1,8 +1,8 @@
 """A seccomp filter for sandboxed code: threads yes, new processes no.
 
-The process limit of the kernel does not bind a sandbox that root starts, so a fork bomb is stopped here: `fork`, `vfork`
-and `clone` without CLONE_THREAD fail with EPERM; `clone3`, whose flags a filter can't read, says ENOSYS, upon which the
-C library falls back to `clone`. The filter also refuses calls that only widen the kernel's attack surface.
+The process limit of the kernel does not bind a sandbox that root starts, so a fork bomb is stopped here: `fork`,
+`vfork` and `clone` without CLONE_THREAD fail with EPERM; `clone3`, whose flags a filter can't read, says ENOSYS, upon
+which the C library falls back to `clone`. The filter also refuses calls that only widen the kernel's attack surface.
 """
 
 from __future__ import annotations
