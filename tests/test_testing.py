@@ -86,7 +86,7 @@ def test_a_request_that_was_not_recorded_names_the_file_and_the_question(tmp_pat
 
 
 def test_a_recording_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="missing.jsonl"):
+    with pytest.raises(DataError, match=r"missing\.jsonl"):
         load_model(f"replay/{tmp_path / 'missing.jsonl'}")
 
 

@@ -10,6 +10,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, Field
 
+from agentkit.models.budget import Usage
 from agentkit.models.embedders import load_embedder
 from agentkit.models.load import load_model
 
@@ -93,16 +94,16 @@ def _speeds(model: BaseChatModel) -> tuple[float | None, float | None]:
     first = model.invoke(prompt, max_tokens=1)
     reading = time.perf_counter() - started
     timings = first.response_metadata.get("timings") or {}
-    read = timings.get("prompt_per_second") or _rate((first.usage_metadata or {}).get("input_tokens"), reading)
+    read = timings.get("prompt_per_second") or _rate(Usage.of(first).input_tokens, reading)
     started = time.perf_counter()
     second = model.invoke(prompt, max_tokens=64)
     writing = time.perf_counter() - started
     timings = second.response_metadata.get("timings") or {}
-    written = (second.usage_metadata or {}).get("output_tokens")
-    return _round(read), _round(timings.get("predicted_per_second") or _rate(written, writing))
+    written = timings.get("predicted_per_second") or _rate(Usage.of(second).output_tokens, writing)
+    return _round(read), _round(written)
 
 
-def _rate(tokens: Any, seconds: float) -> float | None:
+def _rate(tokens: int, seconds: float) -> float | None:
     return tokens / seconds if tokens else None
 
 
