@@ -30,7 +30,10 @@ def list_models(json_: Json = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "kind", "size", "licence", "downloaded", "about")
+    table = Table()
+    table.add_column("name", no_wrap=True)
+    for head in ("kind", "size", "licence", "downloaded", "about"):
+        table.add_column(head)
     for row in rows:
         size, here = f"{row['size'] / 1e6:,.0f} MB", "yes" if row["downloaded"] else "-"
         table.add_row(row["model"], row["kind"], size, row["licence"], here, row["description"])
@@ -47,6 +50,9 @@ def pull(name: Name) -> None:
     from agentkit.models.download import pull as fetch
 
     entry = find(_bare(name))
+    if entry.present:
+        typer.echo(f"{entry.name} is in {entry.folder}")
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task(entry.name, total=entry.size)
