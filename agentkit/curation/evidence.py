@@ -28,7 +28,8 @@ CONTEXT = 32
 
 _WORD_HYPHEN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
 _NOT_VALUES = {"direction", "polarity", "negated", "certainty", "comparator", "section"}
-_YES = {"negative", "negated", "absent", "no", "true", "1"}
+_YES = {"true", "yes", "1", "negated"}
+_NEGATIVE = {"negative", "negated", "absent", "no"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,4 +259,4 @@ class _Check:
         polarity = str(self.claim.qualifiers.get("polarity", "")).lower()
         by_name = re.match(r"(?:not|no|does_not|doesNot)(?:_|[A-Z ])", self.claim.predicate) is not None
         said = value if isinstance(value, bool) else str(value or "").lower() in _YES
-        return said or polarity in _YES or by_name
+        return said or polarity in _NEGATIVE or by_name

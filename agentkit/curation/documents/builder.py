@@ -57,7 +57,7 @@ _HEADING = re.compile(
     r"^(?:(?P<caps>[A-Z][A-Z &,/()-]*(?:\.[A-Z][^\n:]*)?):{1,2}"
     r"|(?:\d+(?:\.\d+)*\.?\s+)?(?P<plain>abstract|summary|introduction|background"
     r"|(?:materials and |patients and )?methods|results|results and discussion"
-    r"|discussion|conclusions?|references)[.:]?)[ \t]*$",
+    r"|discussion|conclusions?|references)[.:]?)[ \t\r]*$",
     re.MULTILINE | re.IGNORECASE,
 )
 

@@ -134,15 +134,16 @@ def _zip_members(source: Source) -> Iterator[Source]:
 
 
 def _member(source: Source, name: str, stored: IO[bytes], size: int) -> Source:
-    data = stored.read(MAX_BYTES + 1) if size <= MAX_BYTES else b""
-    return Source(name=f"{source.name}!{name}", opener=_unzipped(name, lambda: io.BytesIO(data)))
+    if size > MAX_BYTES:
+        raise DataError(f"larger than {MAX_BYTES // 2**20} MiB when unpacked", path=f"{source.name}!{name}")
+    data = stored.read(MAX_BYTES + 1)
+    return Source(name=f"{source.name}!{name}", opener=lambda: _unzipped(name, io.BytesIO(data)))
 
 
 def _opener(path: Path) -> Callable[[], IO[bytes]]:
-    return _unzipped(path.name, lambda: path.open("rb"))
+    zipped = path.suffix.lower() == ".gz" and not _ARCHIVE.search(path.name)
+    return lambda: cast("IO[bytes]", gzip.open(path)) if zipped else path.open("rb")
 
 
-def _unzipped(name: str, opener: Callable[[], IO[bytes]]) -> Callable[[], IO[bytes]]:
-    if not name.lower().endswith(".gz") or _ARCHIVE.search(name):
-        return opener
-    return lambda: cast("IO[bytes]", gzip.GzipFile(fileobj=opener()))
+def _unzipped(name: str, stream: io.BytesIO) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if name.lower().endswith(".gz") else stream

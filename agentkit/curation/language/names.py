@@ -28,7 +28,7 @@ def grammatical_numbers(name: str) -> Iterator[str]:
     if name.endswith("ies") and len(name) > 5:
         yield name[:-3] + "y"
     elif name.endswith(("ches", "shes", "sses", "xes")):
-        yield name[:-2]
+        yield from (name[:-2], name[:-1])
     elif name.endswith("s") and not name.endswith(("ss", "us", "is")) and len(name) > 4:
         yield name[:-1]
     else:

@@ -16,7 +16,7 @@ _SAME = _SINGLE | _DOUBLE | _DASH
 _DASHES = "".join(re.escape(c) for c in ["-", *_DASH])
 _TOKEN = re.compile(
     rf"(?P<soft>(?<=\w)[{_DASHES}][^\S\n]*\r?\n[^\S\n]*(?=\w)|\u00ad\s*)"
-    r"|(?P<plain>[!-~]+?(?=[^!-~]|[`-]|$)|[`-])"
+    r"|(?P<plain>(?:[!-,./0-_a-~](?![\u0300-\u036f]))+|-)"
     r"|(?P<space>\s+)"
     r"|(?P<other>.[\u0300-\u036f]*)",
     re.DOTALL,
@@ -51,7 +51,7 @@ def spelled(text: str) -> Spelled:
     starts, ends, soft = array("I"), array("I"), list[int]()
     for match in _TOKEN.finditer(text):
         start, end = match.span()
-        if match.lastgroup == "plain" and match[0] != "`":
+        if match.lastgroup == "plain":
             pieces.append(match[0])
             starts.extend(range(start, end))
             ends.extend(range(start + 1, end + 1))
