@@ -1,0 +1,180 @@
+"""A chat-completions server that answers after a fixed time, to measure everything but the model.
+
+    python -m benchmarks.stub_server --latency 0.5 --port 0
+
+prints the API base to use with `openai/…` models. Raw asyncio streams keep its own work per request far below a
+millisecond, so that what a benchmark measures is the client. Answers are fixed: plain text, streamed where asked, a
+minimal valid instance where a JSON schema is asked for. It never calls tools. It listens on loopback alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+_LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
+_CLOSE = re.compile(rb"\r\nconnection:\s*close", re.IGNORECASE)
+_ANSWER = "42"
+
+
+def minimal(schema: Mapping[str, Any], root: Mapping[str, Any] | None = None) -> Any:
+    """A small instance of a JSON schema: required properties alone, first choices, smallest lengths.
+
+    Args:
+        schema: what the instance must satisfy; `$ref`, `allOf` of one, `anyOf`, `oneOf`, `enum` and `const` are read.
+        root: the schema that references are resolved in.
+    """
+    root = schema if root is None else root
+    if "$ref" in schema:
+        return minimal(_resolve(schema["$ref"], root), root)
+    for key in ("anyOf", "oneOf", "allOf"):
+        if key in schema:
+            return minimal(schema[key][0], root)
+    for key in ("const", "default"):
+        if key in schema:
+            return schema[key]
+    if "enum" in schema:
+        return schema["enum"][0]
+    kind = schema.get("type", "object" if "properties" in schema else "string")
+    return _instance(kind[0] if isinstance(kind, list) else kind, schema, root)
+
+
+def _resolve(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Any = root
+    for part in reference.removeprefix("#/").split("/"):
+        found = found[part]
+    return found  # type: ignore[no-any-return]
+
+
+def _instance(kind: str, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+    if kind == "object":
+        wanted = schema.get("required", ())
+        return {name: minimal(part, root) for name, part in schema.get("properties", {}).items() if name in wanted}
+    if kind == "array":
+        return [minimal(schema.get("items", {}), root) for _ in range(schema.get("minItems", 0))]
+    if kind in ("integer", "number"):
+        return max(schema.get("minimum", 0), schema.get("exclusiveMinimum", -1) + 1)
+    if kind == "string":
+        return _ANSWER.ljust(schema.get("minLength", 0), "0")[: schema.get("maxLength", 10_000)]
+    return {"boolean": True, "null": None}[kind]
+
+
+def content_for(request: Mapping[str, Any]) -> str:
+    """The text of the answer to a chat-completions request."""
+    wanted = request.get("response_format") or {}
+    if wanted.get("type") == "json_schema":
+        return json.dumps(minimal(wanted["json_schema"]["schema"]))
+    return json.dumps({"answer": _ANSWER}) if wanted.get("type") == "json_object" else _ANSWER
+
+
+class StubServer:
+    """The server; `served` counts the requests answered.
+
+    Args:
+        latency: seconds from the whole request to the answer.
+    """
+
+    def __init__(self, *, latency: float) -> None:
+        self.latency, self.served = latency, 0
+        self._server: asyncio.Server | None = None
+
+    async def start(self, port: int = 0) -> str:
+        """Listen on loopback; returns the API base."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, limit=16 << 20, backlog=1024)
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
+
+    async def run(self) -> None:
+        assert self._server is not None, "start() comes first"
+        await self._server.serve_forever()
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, kept alive for any number of requests."""
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = _LENGTH.search(head)
+                body = await reader.readexactly(int(length.group(1))) if length else b""
+                await self._answer(head, body, writer)
+                self.served += 1
+                if _CLOSE.search(head):
+                    break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the client is done
+        finally:
+            writer.close()
+
+    async def _answer(self, head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
+        if not head.startswith(b"POST") or b"/chat/completions" not in head[:200]:
+            listing = {"object": "list", "data": [{"id": "stub", "object": "model"}]}
+            return await _send(writer, 200, json.dumps(listing).encode())
+        try:
+            request = json.loads(body)
+            text = content_for(request)
+        except (ValueError, KeyError, TypeError) as error:
+            message = {"error": {"message": f"bad request: {error!r}", "type": "invalid_request_error"}}
+            return await _send(writer, 400, json.dumps(message).encode())
+        await asyncio.sleep(self.latency)
+        base = {"id": f"stub-{self.served}", "created": int(time.time()), "model": request.get("model", "stub")}
+        usage = {"prompt_tokens": len(body) // 4, "completion_tokens": 1 + len(text) // 4}
+        usage["total_tokens"] = usage["prompt_tokens"] + usage["completion_tokens"]
+        if request.get("stream"):
+            with_usage = (request.get("stream_options") or {}).get("include_usage")
+            return await _stream(writer, base, text, usage if with_usage else None)
+        message = {"role": "assistant", "content": text}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        whole = {**base, "object": "chat.completion", "choices": [choice], "usage": usage}
+        return await _send(writer, 200, json.dumps(whole).encode())
+
+
+async def _send(writer: asyncio.StreamWriter, status: int, body: bytes) -> None:
+    reason = b"OK" if status == 200 else b"Bad Request"
+    head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    writer.write(head % (status, reason, len(body)) + body)
+    await writer.drain()
+
+
+async def _stream(
+    writer: asyncio.StreamWriter, base: Mapping[str, Any], text: str, usage: Mapping[str, int] | None
+) -> None:
+    """Server-sent events: two pieces of text, the end, the usage where asked for."""
+    half = (len(text) + 1) // 2
+    deltas: list[tuple[dict[str, str], str | None]] = [
+        ({"role": "assistant", "content": text[:half]}, None),
+        ({"content": text[half:]}, None),
+        ({}, "stop"),
+    ]
+    chunks: list[dict[str, Any]] = [
+        {**base, "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta, "finish_reason": end}]}
+        for delta, end in deltas
+    ]
+    if usage is not None:
+        chunks.append({**base, "object": "chat.completion.chunk", "choices": [], "usage": usage})
+    events = [*(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks), b"data: [DONE]\n\n"]
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    writer.write(head + b"".join(b"%x\r\n%b\r\n" % (len(event), event) for event in events) + b"0\r\n\r\n")
+    await writer.drain()
+
+
+async def main(latency: float, port: int) -> None:
+    server = StubServer(latency=latency)
+    print(await server.start(port), flush=True)
+    await server.run()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--latency", type=float, default=0.5, help="seconds until an answer")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    options = parser.parse_args()
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main(options.latency, options.port))
