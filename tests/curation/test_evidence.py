@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -256,7 +257,7 @@ def test_numbers_keep_sign_unit_and_size() -> None:
 def test_sentences_do_not_end_at_abbreviations() -> None:
     text = "We used it (e.g. Smith et al. 2001). It rose vs. Placebo by 3.5 mg. See Fig. 2.\n\nNext part"
     marks = boundaries(text)
-    parts = "|".join(text[a:b].strip() for a, b in zip(marks, marks[1:], strict=False))
+    parts = "|".join(text[a:b].strip() for a, b in pairwise(marks))
     assert parts == "We used it (e.g. Smith et al. 2001).|It rose vs. Placebo by 3.5 mg.|See Fig. 2.|Next part"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import random
 from pathlib import Path
@@ -26,9 +27,8 @@ THING = Entity.named(NASTY, "Odd Class")
 
 
 def made(subject: Entity, object_: Entity, **fields: object) -> Claim:
-    evidence = Evidence(
-        document=DOCUMENT, start=5, end=5 + len(NASTY), quote=NASTY, prefix="p ", suffix=" s", section="RESULTS"
-    )
+    around = {"prefix": "p ", "suffix": " s", "section": "RESULTS"}
+    evidence = Evidence(document=DOCUMENT, start=5, end=5 + len(NASTY), quote=NASTY, **around)
     base = Claim(
         subject=subject.id, predicate="causes", object=object_.id, document=DOCUMENT, status="supported",
         confidence=0.75, evidence=(evidence,), run_id="run 1", model="local/x",
@@ -54,6 +54,10 @@ def content() -> Content:
 
 def written(content: Content, form: str, folder: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in export(content, folder / f"out-{form}", form)}
+
+
+def opened(path: Path) -> io.StringIO:
+    return io.StringIO(path.read_bytes().decode(), newline="")
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -148,8 +152,8 @@ def test_a_query_that_is_broken_or_reaches_outside_is_refused(content: Content, 
 
 def test_kgx_speaks_biolink(content: Content, tmp_path: Path) -> None:
     nodes, edges = export(content, tmp_path / "kgx", "kgx")
-    node_rows = list(csv.DictReader(nodes.open(newline=""), delimiter="\t", quoting=csv.QUOTE_NONE))
-    edge_rows = list(csv.DictReader(edges.open(newline=""), delimiter="\t", quoting=csv.QUOTE_NONE))
+    node_rows = list(csv.DictReader(opened(nodes), delimiter="\t", quoting=csv.QUOTE_NONE))
+    edge_rows = list(csv.DictReader(opened(edges), delimiter="\t", quoting=csv.QUOTE_NONE))
     assert {r["category"] for r in node_rows} == {"biolink:Drug", "biolink:Disease", "biolink:NamedThing"}
     ids = {r["id"] for r in node_rows}
     assert all(r["subject"] in ids and r["object"] in ids for r in edge_rows)
@@ -165,12 +169,12 @@ def test_kgx_speaks_biolink(content: Content, tmp_path: Path) -> None:
 
 def test_csv_and_neo4j_keep_quotes_whole_and_refer_to_their_nodes(content: Content, tmp_path: Path) -> None:
     (table,) = export(content, tmp_path / "kb.csv")
-    rows = list(csv.DictReader(table.open(newline="", encoding="utf-8")))
+    rows = list(csv.DictReader(opened(table)))
     assert all(r["quote"] == NASTY for r in rows) and len(rows) == 3
     assert json.loads(rows[0]["qualifiers"])
     nodes, edges = export(content, tmp_path / "neo", "neo4j")
-    ids = {r["id:ID"] for r in csv.DictReader(nodes.open(newline="", encoding="utf-8"))}
-    relations = list(csv.DictReader(edges.open(newline="", encoding="utf-8")))
+    ids = {r["id:ID"] for r in csv.DictReader(opened(nodes))}
+    relations = list(csv.DictReader(opened(edges)))
     assert all(r[":START_ID"] in ids and r[":END_ID"] in ids for r in relations)
     assert {r[":TYPE"] for r in relations} == {"CAUSES", "MAY_TREAT"}
 

@@ -42,7 +42,8 @@ _NEGATED = re.compile(rf"\b(?:{_NEGATOR})\b|n't\b")
 _CLAUSE = re.compile(r"[;:,()]|\b(?:but|although|though|whereas|while|however|except|because|since|and)\b")
 
 _FAVOURED = re.compile(
-    rf"\b(?:{_UP}|{_DOWN}) (?:(?!than|versus|vs|compared|relative)[^\s,;:()]+ ){{0,4}}(?:in|with|for|among|after|under|on|by) (?:the |those )?$"
+    rf"\b(?:{_UP}|{_DOWN}) (?:(?!than|versus|vs|compared|relative)[^\s,;:()]+ ){{0,4}}"
+    r"(?:in|with|for|among|after|under|on|by) (?:the |those )?$"
 )
 
 _NAMES: dict[str, Direction] = {
