@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.language_models import BaseChatModel
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
@@ -15,10 +15,10 @@ from agentkit.models.catalog import model_file
 SMALL, TINY = "qwen2.5-coder-0.5b", "smollm2-135m"
 
 
-def need(name: str) -> None:
-    """Skip where the model file is not in the cache."""
+def need(name: str) -> Path:
+    """The model's file; skips where it is not in the cache."""
     try:
-        model_file(name)
+        return model_file(name)
     except ModelFileError as error:
         pytest.skip(str(error))
 
@@ -34,12 +34,8 @@ class Unit(ChatModelUnitTests):
 
 
 class Integration(ChatModelIntegrationTests):
-    """Sub-classes name the class and how to make it."""
+    """Sub-classes name the class and its arguments. Answers are short: what is tested is their form."""
 
     @property
     def supported_usage_metadata_details(self) -> dict[str, Any]:
         return {"invoke": [], "stream": []}
-
-    @pytest.fixture
-    def model(self, request: Any) -> BaseChatModel:
-        raise NotImplementedError

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from langchain_core.language_models import BaseChatModel
 
-from agentkit.models import load_model
 from agentkit.models.transformers import TransformersChat
 from tests.models.conformance import TINY, Integration, Unit, need
 
@@ -28,8 +27,6 @@ class TestIntegration(Integration):
     def chat_model_class(self) -> type[BaseChatModel]:
         return TransformersChat
 
-    @pytest.fixture
-    def model(self, request: Any) -> BaseChatModel:
-        need(TINY)
-        extra: dict[str, Any] = getattr(request, "param", None) or {}
-        return load_model(f"hf/{TINY}", max_tokens=100, **extra)
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {"full_name": f"hf/{TINY}", "repo": str(need(TINY).parent), "gguf_file": need(TINY).name}

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from langchain_core.language_models import BaseChatModel
 
-from agentkit.models import load_model
 from agentkit.models.llamacpp import LlamaCppChat
 from tests.models.conformance import TINY, Integration, Unit, need
 
@@ -29,8 +28,11 @@ class TestIntegration(Integration):
     def chat_model_class(self) -> type[BaseChatModel]:
         return LlamaCppChat
 
-    @pytest.fixture
-    def model(self, request: Any) -> BaseChatModel:
-        need(TINY)
-        extra: dict[str, Any] = getattr(request, "param", None) or {}
-        return load_model(f"local/{TINY}", n_ctx=4096, max_tokens=100, **extra)
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {
+            "full_name": f"local/{TINY}",
+            "path": need(TINY),
+            "n_ctx": 4096,
+            "n_threads": 1,  # two threads beside another busy process are many times slower
+        }
