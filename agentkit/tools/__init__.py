@@ -7,6 +7,7 @@ from langchain_core.tools import BaseTool
 
 from agentkit.tools.function import tool
 from agentkit.tools.loading import BUILT_IN, load_tools
+from agentkit.tools.mcp import connect_mcp
 from agentkit.tools.running import ToolResult, run_tool
 from agentkit.tools.sandbox import Sandbox, SandboxLimits, SandboxResult
 
@@ -17,6 +18,7 @@ __all__ = [
     "SandboxLimits",
     "SandboxResult",
     "ToolResult",
+    "connect_mcp",
     "load_tools",
     "run_tool",
     "tool",
