@@ -1,0 +1,107 @@
+"""Bullet: one reusable lesson as data, with an id made from its content."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from agentkit.errors import UserError
+
+Status = Literal["active", "retired"]
+
+MAX_CONTENT = 1200
+"""Characters of one bullet: a lesson longer than this is several."""
+
+SECTION, GENERAL = "strategies", ""
+"""The section a bullet gets when none is named, and the scope of a lesson that holds everywhere."""
+
+_ID_LETTERS = str.maketrans("0189", "wxyz")
+
+
+@dataclass(frozen=True, slots=False)
+class Bullet:
+    """One lesson in one state.
+
+    Attributes:
+        id: made from the section, scope and content the bullet was born with; it keeps it through edits.
+        section: what kind of lesson it is.
+        scope: the tool, domain or data it holds for; empty where it holds everywhere.
+        content: one line of text.
+        status: active, or retired (kept so that it is not learnt again unawares).
+        added: the version it was born in.
+        revised: the version its text last changed in; rendering follows it, so that what changes moves to the end.
+        seq: its place among the bullets of that version.
+        parents: the bullets it was merged or split from.
+    """
+
+    id: str
+    section: str
+    scope: str
+    content: str
+    status: Status = "active"
+    added: int = 0
+    revised: int = 0
+    seq: int = 0
+    parents: tuple[str, ...] = ()
+
+    @property
+    def active(self) -> bool:
+        return self.status == "active"
+
+    @property
+    def order(self) -> tuple[int, int, str]:
+        return (self.revised, self.seq, self.id)
+
+    @cached_property
+    def hash(self) -> str:
+        """Identifies this state; an operation names it to say what it expects to find."""
+        return _digest(self.section, self.scope, self.content, self.status)[:16]
+
+    @cached_property
+    def text_hash(self) -> str:
+        """Identifies the content alone, for the embedding index."""
+        return hashlib.sha256(self.content.encode()).hexdigest()
+
+
+def bullet_id(section: str, scope: str, content: str) -> str:
+    """Eight letters and digits (40 bits) that never start like a word of prose."""
+    raw = base64.b32encode(bytes.fromhex(_digest(section, scope, content))[:5]).decode().lower()
+    return raw.translate(_ID_LETTERS)
+
+
+def clean(text: str) -> str:
+    """One line of plain text: no control, bidirectional or zero-width characters, no line breaks.
+
+    Raises:
+        UserError: nothing is left, or it is longer than a bullet may be.
+    """
+    kept = "".join(" " if _is_break(c) else c for c in unicodedata.normalize("NFC", text) if not _is_hidden(c))
+    line = re.sub(r"\s+", " ", kept).strip()
+    if not line:
+        raise UserError("a bullet needs content")
+    if len(line) > MAX_CONTENT:
+        raise UserError(f"a bullet may have {MAX_CONTENT} characters, this one has {len(line)}: split it")
+    return line
+
+
+def label(text: str, *, default: str = "") -> str:
+    """A section or scope: short, lower case, letters, digits and `-_./ ` only."""
+    line = re.sub(r"[^\w./&+-]+", " ", unicodedata.normalize("NFKC", text).lower()).strip()
+    return line[:60].strip() or default
+
+
+def _is_break(char: str) -> bool:
+    return char.isspace() or unicodedata.category(char) in ("Cc", "Zl", "Zp")
+
+
+def _is_hidden(char: str) -> bool:
+    return unicodedata.category(char) in ("Cf", "Cs", "Co", "Cn")
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

@@ -1,0 +1,108 @@
+"""Rendering: a playbook as a block of a prompt, stable from run to run so that the provider's cache stays warm.
+
+Bullets stand in the order in which they last changed, no counters or statistics among them, so a delta only appends.
+What no longer fits the budget leaves in large steps, not one by one: each step breaks the common prefix once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from agentkit.playbooks.bullets import Bullet
+from agentkit.playbooks.tokens import Counter, estimate
+from agentkit.playbooks.trust import escape_content
+
+HEADER = (
+    "Lessons from earlier work, one a line: [id] (section; scope) lesson. They are advice: apply those that fit the "
+    "task, and name the ids of those you used."
+)
+
+Value = Callable[[Bullet], float]
+"""How much a bullet is worth keeping."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """Text for a prompt, and the bullets in it in order."""
+
+    text: str
+    bullets: tuple[Bullet, ...]
+    tokens: int
+
+
+def line(bullet: Bullet) -> str:
+    """One bullet as one line; nothing in its content can make it two."""
+    about = f"({bullet.section}; {bullet.scope}) " if bullet.scope else f"({bullet.section}) "
+    return f"[{bullet.id}] {about}{escape_content(bullet.content)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Renderer:
+    """Renders bullets within a hard budget.
+
+    Attributes:
+        budget: tokens the block may have, header included; never exceeded as `count` counts.
+        slack: share of the budget that an eviction clears, so that the next many additions need none.
+        count: the tokenizer; by default an upper estimate that holds for any model. Lines are counted one by one, so
+            it should not count fewer tokens in parts than in the whole; the whole is checked again at the end.
+    """
+
+    budget: int = 10_000
+    slack: float = 0.25
+    count: Counter = field(default=estimate)
+
+    def render(self, bullets: Iterable[Bullet], *, value: Value | None = None) -> Rendered:
+        """The bullets in order; where they exceed the budget, those of least value (then the oldest) are left out."""
+        ordered = list(bullets)
+        costs = {bullet.id: self.count(line(bullet)) + 1 for bullet in ordered}
+        kept = self.fit(ordered, costs, value or (lambda bullet: 0.0))
+        return self.exact(kept)
+
+    def fit(self, ordered: Sequence[Bullet], costs: Mapping[str, int], value: Value) -> list[Bullet]:
+        """Which bullets fit. Depends on a prefix of the order alone until the next overflow, which keeps it stable."""
+        limit = self.budget - self.count(HEADER) - 1
+        kept: list[Bullet] = []
+        used = 0
+        for bullet in ordered:
+            if costs[bullet.id] > limit:
+                continue
+            kept.append(bullet)
+            used += costs[bullet.id]
+            if used > limit:
+                kept, used = _evict(kept, costs, value, int(limit * (1 - self.slack)))
+        return kept
+
+    def exact(self, kept: Sequence[Bullet]) -> Rendered:
+        """The block's text; drops from the end where the whole counts more than its parts did."""
+        chosen = list(kept)
+        while chosen:
+            text = "\n".join([HEADER, *map(line, chosen)])
+            tokens = self.count(text)
+            if tokens <= self.budget:
+                return Rendered(text=text, bullets=tuple(chosen), tokens=tokens)
+            del chosen[-max(1, len(chosen) * (tokens - self.budget) // tokens) :]
+        return Rendered(text="", bullets=(), tokens=0)
+
+
+def _evict(kept: list[Bullet], costs: Mapping[str, int], value: Value, goal: int) -> tuple[list[Bullet], int]:
+    newest = kept[-1]
+    used = sum(costs[bullet.id] for bullet in kept)
+    gone: set[str] = set()
+    for bullet in sorted(kept[:-1], key=lambda bullet: (value(bullet), bullet.order)):
+        if used <= goal:
+            break
+        gone.add(bullet.id)
+        used -= costs[bullet.id]
+    left = [bullet for bullet in kept if bullet.id not in gone]
+    return (left, used) if used <= max(goal, costs[newest.id]) else ([newest], costs[newest.id])
+
+
+def shared_prefix(before: str, after: str, count: Counter = estimate) -> float:
+    """Share of the tokens of `after` that stand in the common prefix of the two."""
+    length = next(
+        (i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after))
+    )
+    total = count(after)
+    return count(after[:length]) / total if total else 1.0

@@ -1,0 +1,221 @@
+"""Near-duplicates and contradictions, over embeddings that are computed once per text."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+
+from agentkit.playbooks.bullets import Bullet
+from agentkit.store import Store
+from agentkit.store.playbooks import VectorRow
+
+Vectors = NDArray[np.float32]
+
+
+class Embedder(Protocol):
+    """What LangChain calls `Embeddings`."""
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]: ...
+    def embed_query(self, text: str) -> list[float]: ...
+
+
+class HashEmbedder:
+    """Bag of words and word pairs, hashed: no model, the same everywhere, good enough to find near-repeats."""
+
+    def __init__(self, dimension: int = 384) -> None:
+        self.dimension, self.name = dimension, f"hash-{dimension}"
+
+    def embed_query(self, text: str) -> list[float]:
+        vector = np.zeros(self.dimension, dtype=np.float32)
+        words = _stems(text)
+        for feature, weight in [*((w, 1.0) for w in words), *((f"{a} {b}", 0.5) for a, b in _pairs(words))]:
+            value = int.from_bytes(hashlib.blake2b(feature.encode(), digest_size=8).digest(), "big")
+            vector[value % self.dimension] += weight if value >> 63 else -weight
+        result: list[float] = vector.tolist()
+        return result
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [self.embed_query(text) for text in texts]
+
+
+_STOP = frozenset(
+    ("a", "an", "the", "of", "to", "in", "on", "for", "and", "or", "is", "are", "be", "it", "its", "this", "that")
+    + ("with", "by", "as", "at", "from", "when", "if", "you")
+)
+
+
+def _stems(text: str) -> list[str]:
+    words = re.findall(r"[a-z]+|\d+(?:\.\d+)?", text.lower())
+    return [re.sub(r"(?:ing|ed|es|s)$", "", word) if len(word) > 4 else word for word in words if word not in _STOP]
+
+
+def _pairs(words: Sequence[str]) -> Iterable[tuple[str, str]]:
+    return pairwise(words)
+
+
+def embedder_name(embedder: Embedder) -> str:
+    return str(getattr(embedder, "name", type(embedder).__name__))
+
+
+class Index:
+    """Unit vectors of bullets' texts, by content hash; in the store too where one is given.
+
+    Adding and asking cost one matrix-vector product, so ten thousand bullets take about a millisecond.
+    """
+
+    def __init__(self, embedder: Embedder, store: Store | None = None) -> None:
+        self.embedder, self.store = embedder, store
+        self._rows: dict[str, int] = {}
+        self._data: Vectors = np.zeros((0, 0), dtype=np.float32)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def ensure(self, bullets: Iterable[Bullet]) -> None:
+        """Embed what is not embedded yet."""
+        missing = {bullet.text_hash: bullet.content for bullet in bullets if bullet.text_hash not in self._rows}
+        if not missing:
+            return
+        for hash, vector in self._stored(list(missing)).items():
+            self._append(hash, vector)
+            del missing[hash]
+        if missing:
+            hashes, texts = list(missing), list(missing.values())
+            vectors = _unit(np.asarray(self.embedder.embed_documents(texts), dtype=np.float32))
+            for hash, vector in zip(hashes, vectors, strict=True):
+                self._append(hash, vector)
+            self._save(dict(zip(hashes, vectors, strict=True)))
+
+    def similarities(self, text: str, bullets: Sequence[Bullet]) -> Vectors:
+        """Cosines of a text with each bullet."""
+        self.ensure(bullets)
+        if not bullets:
+            return np.zeros(0, dtype=np.float32)
+        query = _unit(np.asarray([self.embedder.embed_query(text)], dtype=np.float32))[0]
+        rows = np.fromiter((self._rows[bullet.text_hash] for bullet in bullets), dtype=np.intp, count=len(bullets))
+        scores: Vectors = (self._data[: len(self._rows)] @ query)[rows]
+        return scores
+
+    def _append(self, hash: str, vector: Vectors) -> None:
+        row = len(self._rows)
+        if row >= len(self._data):
+            grown = np.zeros((max(64, 2 * len(self._data)), len(vector)), dtype=np.float32)
+            grown[:row] = self._data[:row] if row else 0
+            self._data = grown
+        self._data[row] = vector
+        self._rows[hash] = row
+
+    def _stored(self, hashes: list[str]) -> dict[str, Vectors]:
+        if self.store is None:
+            return {}
+        found: dict[str, Vectors] = {}
+        name = embedder_name(self.embedder)
+        with self.store.read() as connection:
+            for start in range(0, len(hashes), 400):
+                query = select(VectorRow.hash, VectorRow.vector).where(VectorRow.embedder == name)
+                rows = connection.execute(query.where(VectorRow.hash.in_(hashes[start : start + 400])))
+                found |= {hash: np.frombuffer(data, dtype=np.float32) for hash, data in rows}
+        return found
+
+    def _save(self, vectors: dict[str, Vectors]) -> None:
+        if self.store is None:
+            return
+        name = embedder_name(self.embedder)
+        rows = [{"embedder": name, "hash": hash, "vector": vector.tobytes()} for hash, vector in vectors.items()]
+        with self.store.write() as connection:
+            self.store.insert_new(connection, VectorRow, rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Near:
+    """A bullet that a text comes close to."""
+
+    bullet: Bullet
+    similarity: float
+    duplicate: bool
+    contradiction: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duplicates:
+    """Finds near-duplicates and contradictions of a new lesson.
+
+    A duplicate has the same scope (or the known bullet holds everywhere) and names the same things: a rule for one
+    tool, currency or number does not swallow the same rule for another.
+
+    Attributes:
+        threshold: cosine from which two texts say the same (ACE's code: 0.90).
+        related: cosine from which they are about the same thing and may contradict each other.
+    """
+
+    index: Index
+    threshold: float = 0.90
+    related: float = 0.70
+
+    def near(self, content: str, scope: str, bullets: Sequence[Bullet], *, limit: int = 5) -> list[Near]:
+        """The closest related bullets, closest first."""
+        scores = self.index.similarities(content, bullets)
+        if not len(scores):
+            return []
+        best = np.argsort(-scores, kind="stable")[: 4 * limit]
+        found = [self._compare(content, scope, bullets[i], float(scores[i])) for i in best if scores[i] >= self.related]
+        return [item for item in found if item is not None][:limit]
+
+    def duplicate(self, content: str, scope: str, bullets: Sequence[Bullet]) -> Bullet | None:
+        """The bullet that already says it, or None."""
+        return next((near.bullet for near in self.near(content, scope, bullets) if near.duplicate), None)
+
+    def _compare(self, content: str, scope: str, bullet: Bullet, score: float) -> Near | None:
+        if bullet.scope not in (scope, ""):
+            return None
+        conflict = contradiction(content, bullet.content)
+        same = score >= self.threshold and not conflict and named(content) == named(bullet.content)
+        return Near(bullet=bullet, similarity=score, duplicate=same, contradiction=conflict)
+
+
+def named(text: str) -> frozenset[str]:
+    """The particular things a text names: numbers, code, capitalised words inside a sentence."""
+    words = re.findall(r"`[^`]+`|\"[^\"]+\"|[A-Za-z_][\w.]*|\d[\d.,]*%?", text)
+    found = set()
+    for place, word in enumerate(words):
+        plain = word.strip('`"').rstrip(".,")
+        code = word[0] in '`"' or "_" in plain or "." in plain or re.search(r"[a-z][A-Z]|\d", plain)
+        if code or (place and plain[:1].isupper() and len(plain) > 1):
+            found.add(plain.lower())
+    return frozenset(found)
+
+
+_NEGATIVE = re.compile(
+    r"\b(?:never|not|don't|doesn't|cannot|can't|avoid|without|no|stop|instead of|rather than)\b", re.I
+)
+
+
+def contradiction(one: str, other: str) -> str:
+    """Why two related texts seem to contradict each other; empty where they don't."""
+    if len(_NEGATIVE.findall(one)) % 2 != len(_NEGATIVE.findall(other)) % 2 and _core(one) & _core(other):
+        return "one says to do what the other says not to do"
+    numbers = [set(re.findall(r"\d+(?:\.\d+)?", text)) for text in (one, other)]
+    if all(numbers) and numbers[0] != numbers[1] and _without_numbers(one) == _without_numbers(other):
+        return "the same rule with different numbers"
+    return ""
+
+
+def _core(text: str) -> set[str]:
+    return {word for word in _stems(_NEGATIVE.sub(" ", text)) if len(word) > 3}
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r"\d+(?:\.\d+)?", "#", " ".join(text.lower().split()))
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(norms == 0, 1, norms), dtype=np.float32)

@@ -1,0 +1,320 @@
+"""PlaybookStore: a playbook in the database, every version of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from sqlalchemy import select
+
+from agentkit.errors import Conflict, IntegrityError, UserError
+from agentkit.learning.ledger import Change, Ledger, Verdict
+from agentkit.playbooks import tables
+from agentkit.playbooks.applying import Outcome, apply_operations
+from agentkit.playbooks.bullets import Bullet
+from agentkit.playbooks.guard import CollapseGuard
+from agentkit.playbooks.history import History
+from agentkit.playbooks.operations import (
+    Delta,
+    Operation,
+    Restore,
+    Retire,
+    Revive,
+    Update,
+    read_operations,
+    removes,
+    touched,
+)
+from agentkit.playbooks.playbook import Edit, Playbook, diff
+from agentkit.store import Store
+from agentkit.store.changes import ChangeRow, TargetRow
+from agentkit.store.playbooks import OriginRow
+
+_KEPT = 8
+"""Versions kept in memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """One change that touched a bullet: what it did, who made it, and from which run."""
+
+    bullet_id: str
+    version: int
+    operation: str
+    change_id: str
+    run_id: str | None
+    role: str
+    model: str
+    source: str
+    signal: str
+    created_at: dt.datetime
+
+
+class PlaybookStore:
+    """One playbook as a view of the ledger. Safe for several threads and processes writing at once."""
+
+    def __init__(self, store: Store, name: str = "default", *, guard: CollapseGuard | None = None) -> None:
+        if not re.fullmatch(r"[\w.-]{1,80}", name):
+            raise UserError(f"{name!r} can't name a playbook: use letters, digits, '.', '_' and '-'")
+        self.store, self.ledger, self.guard = store, Ledger(store), guard or CollapseGuard()
+        self.name, self.target = name, f"playbook:{name}"
+        self._versions: OrderedDict[int, Playbook] = OrderedDict()
+        self._newest = Playbook(target=self.target)
+
+    @classmethod
+    def open(cls, store: Store, name: str = "default", *, must_exist: bool = False) -> Self:
+        """A playbook by name; it comes into being with its first change.
+
+        Raises:
+            UserError: a name that can't be one, or no such playbook where it must exist.
+        """
+        book = cls(store, name)
+        if must_exist and book.target not in book.ledger.targets("playbook"):
+            known = ", ".join(item.partition(":")[2] for item in book.ledger.targets("playbook")) or "none yet"
+            raise UserError(f"there is no playbook {name!r} (known: {known})")
+        return book
+
+    def version(self) -> int:
+        return self.ledger.version(self.target)
+
+    def current(self) -> Playbook:
+        """The newest version; what has changed since the last look is all that is read."""
+        known = self._newest
+        with self.store.read() as connection:
+            query = select(TargetRow.version).where(TargetRow.name == self.target)
+            version = connection.execute(query).scalar() or 0
+            if version == known.version:
+                return known
+            if version < known.version:
+                raise IntegrityError(f"{self.target} went back from version {known.version} to {version}")
+            states = tables.read_changes(connection, self.target, known.version, version) if known.version else None
+            if states is None:
+                found = tables.read_version(connection, self.target, version)
+                self._newest = Playbook(target=self.target, version=version, bullets=found)
+            else:
+                self._newest = known.after(Outcome(bullets=dict(states)), version)
+        return self._newest
+
+    def at(self, version: int) -> Playbook:
+        """The playbook at any version.
+
+        Raises:
+            UserError: a version that is not there.
+        """
+        if version == self._newest.version:
+            return self._newest
+        if version in self._versions:
+            self._versions.move_to_end(version)
+            return self._versions[version]
+        self._check_version(version)
+        with self.store.read() as connection:
+            found = tables.read_version(connection, self.target, version)
+        book = Playbook(target=self.target, version=version, bullets=found)
+        self._versions[version] = book
+        while len(self._versions) > _KEPT:
+            self._versions.popitem(last=False)
+        return book
+
+    def _check_version(self, version: int) -> None:
+        newest = self.version()
+        if not 0 <= version <= newest:
+            raise UserError(f"{self.target} has versions 0 to {newest}, not {version}")
+
+    def diff(self, before: int, after: int) -> list[Edit]:
+        """What changed between two versions."""
+        return diff(self.at(before), self.at(after))
+
+    def preview(self, changes: Sequence[Change]) -> Playbook:
+        """The current playbook with changes on top; nothing is written.
+
+        Raises:
+            Conflict: one of them can't be applied.
+        """
+        book = self.current()
+        for change in changes:
+            operations = read_operations(list(change.operations))
+            with self.store.read() as connection:
+                past = _Overlay(tables.TablePast(connection, self.target), book)
+                outcome = apply_operations(past, operations, base=change.base, version=book.version + 1)
+            book = book.after(outcome, book.version + 1)
+        return book
+
+    def apply(self, delta: Delta, *, verdict: Verdict | None = None) -> Change:
+        """Apply a delta whole, or not at all; once per key.
+
+        Raises:
+            Conflict: it can't follow what has happened since its base; nothing was written.
+        """
+        _check_restore(delta.operations)
+        return self.ledger.commit(delta.to_change(self.target), tables.apply_change, verdict=verdict)
+
+    def submit(self, delta: Delta, *, verdict: Verdict | None = None) -> Change:
+        """Apply a delta if nothing speaks against it; else it waits in the ledger, and nothing is lost.
+
+        A delta waits where it conflicts with another, or takes away more than the collapse guard allows without the
+        word of the gate or of a person.
+
+        Returns:
+            the change as stored: applied or waiting.
+        """
+        change = delta.to_change(self.target)
+        known = self.ledger.find(change.key)
+        if known is not None and known.status != "proposed":
+            return known
+        try:
+            objection = self._objection(delta, verdict)
+            if objection is None:
+                return self.apply(delta, verdict=verdict)
+        except Conflict as error:
+            objection = f"conflict: {error}"
+        self.ledger.propose(change)
+        return self.ledger.decide(change.id, Verdict(decision="ask", reason=objection))
+
+    def _objection(self, delta: Delta, verdict: Verdict | None) -> str | None:
+        accepted = verdict is not None and verdict.decision == "accept"
+        if accepted or delta.role == "person" or not removes(delta.operations):
+            return None
+        book = self.current()
+        with self.store.read() as connection:
+            past = tables.TablePast(connection, self.target, touched(delta.operations))
+            outcome = apply_operations(past, delta.operations, base=delta.base, version=book.version + 1)
+        return self.guard.objection(book, outcome)
+
+    def hold(self, delta: Delta, verdict: Verdict) -> Change:
+        """Write a delta down with a verdict that does not apply it: quarantine, ask or reject."""
+        change = self.ledger.propose(delta.to_change(self.target))
+        return change if change.status != "proposed" else self.ledger.decide(change.id, verdict)
+
+    def release(self, change_id: str, verdict: Verdict) -> Change:
+        """Apply a change that waits or is in quarantine; again does nothing.
+
+        Raises:
+            Conflict: it still can't be applied.
+        """
+        change = self.ledger.get(change_id)
+        if change.target != self.target:
+            raise UserError(f"change {change_id} belongs to {change.target}")
+        return self.ledger.apply(change.id, tables.apply_change, verdict=verdict)
+
+    def rollback(self, version: int, *, reason: str = "", role: str = "person", key: str | None = None) -> Change:
+        """Make the bullets what they were at a version, by a new change; votes and history stay."""
+        self._check_version(version)
+        base = self.version()
+        key = key or f"{self.target}:rollback:{base}:{version}"
+        return self.apply(Delta(key=key, base=base, operations=(Restore(version=version),), role=role, note=reason))
+
+    def withdraw(self, change: Change, *, reason: str, role: str = "person") -> Change:
+        """Undo one applied change by a new one and mark it withdrawn.
+
+        Raises:
+            Conflict: later changes build on it.
+            UserError: it was never applied.
+        """
+        if change.version is None:
+            raise UserError(f"change {change.id} was never applied")
+        before, after = self.at(change.version - 1), self.at(change.version)
+        operations = tuple(_inverse(edit) for edit in diff(before, after))
+        delta = Delta(key=f"{change.id}:withdrawn", base=change.version, operations=operations, role=role, note=reason)
+        done = self.apply(delta)
+        self.ledger.withdraw(change.id, reason=reason)
+        return done
+
+    def votes(self, version: int | None = None) -> dict[str, tuple[int, int]]:
+        """(helpful, harmful) by bullet; a merged bullet inherits the votes of its parents."""
+        with self.store.read() as connection:
+            own = tables.read_votes(connection, self.target, version)
+        book = self.current() if version is None else self.at(version)
+        return {bullet.id: _inherited(bullet.id, own, book, set()) for bullet in book.bullets.values()}
+
+    def blame(self, bullet_id: str) -> list[Origin]:
+        """Every change that touched a bullet or one that it was made from, oldest first."""
+        book, wanted, ids = self.current(), [self.current().get(bullet_id).id], []
+        while wanted:
+            ids.append(wanted.pop())
+            known = book.bullets.get(ids[-1])
+            wanted += [parent for parent in (known.parents if known else ()) if parent not in ids]
+        names = ("run_id", "role", "model", "source", "signal", "created_at")
+        query = select(OriginRow.bullet_id, OriginRow.version, OriginRow.operation, OriginRow.change_id)
+        query = query.add_columns(*(getattr(ChangeRow, name) for name in names))
+        query = query.join(ChangeRow, ChangeRow.id == OriginRow.change_id)
+        query = query.where(OriginRow.target == self.target, OriginRow.bullet_id.in_(ids))
+        with self.store.read() as connection:
+            rows = connection.execute(query.order_by(OriginRow.version)).mappings()
+            return [Origin(**row) for row in rows]
+
+    def replay(self, upto: int | None = None) -> History:
+        """Rebuild everything from the ledger alone."""
+        return History.of(self.target, self.ledger.applied(self.target, upto=upto))
+
+    def verify(self) -> int:
+        """Check the ledger's hashes, and that the tables say what a replay says.
+
+        Returns:
+            the number of versions checked.
+
+        Raises:
+            IntegrityError: they differ.
+        """
+        count = self.ledger.verify(self.target)
+        replayed = self.replay(count)
+        if replayed.playbook().to_json() != self.at(count).to_json():
+            raise IntegrityError(f"{self.target}: the tables differ from a replay of the ledger")
+        with self.store.read() as connection:
+            if tables.read_votes(connection, self.target, count) != replayed.votes:
+                raise IntegrityError(f"{self.target}: the votes differ from a replay of the ledger")
+        return count
+
+
+class _Overlay:
+    """The past with a playbook that is not stored on top of it."""
+
+    def __init__(self, past: tables.TablePast, book: Playbook) -> None:
+        self.past, self.book = past, book
+
+    def current(self, id: str) -> Bullet | None:
+        return self.book.bullets.get(id)
+
+    def at(self, id: str, version: int) -> Bullet | None:
+        return self.past.at(id, version)
+
+    def restored(self, version: int) -> list[tuple[str, Bullet | None]]:
+        then = tables.read_version(self.past.connection, self.past.target, version)
+        return [(id, then.get(id)) for id in {**then, **self.book.bullets} if then.get(id) != self.book.bullets.get(id)]
+
+
+def _inverse(edit: Edit) -> Operation:
+    before, after = edit.before, edit.after
+    if after is None:
+        raise Conflict("a rollback is undone by another rollback")
+    if before is None:
+        return Retire(id=after.id, expected=after.hash, reason="withdrawn")
+    if before.status != after.status:
+        kind = Revive if before.active else Retire
+        return kind(id=after.id, expected=after.hash)
+    fields = {name: getattr(before, name) for name in ("content", "section", "scope")}
+    return Update(id=after.id, expected=after.hash, **fields)
+
+
+def _inherited(id: str, own: dict[str, tuple[int, int]], book: Playbook, seen: set[str]) -> tuple[int, int]:
+    helpful, harmful = own.get(id, (0, 0))
+    bullet = book.bullets.get(id)
+    seen.add(id)
+    merged = [p for p in bullet.parents if len(bullet.parents) > 1 and p not in seen] if bullet else []
+    for parent in merged:
+        up, down = _inherited(parent, own, book, seen)
+        helpful, harmful = helpful + up, harmful + down
+    return helpful, harmful
+
+
+def _check_restore(operations: Sequence[Operation]) -> None:
+    if len(operations) > 1 and any(isinstance(item, Restore) for item in operations):
+        raise UserError("a restore must be the only operation of its delta")
+
+
+def playbook_names(store: Store) -> list[str]:
+    """The playbooks that a store holds."""
+    return [target.partition(":")[2] for target in Ledger(store).targets("playbook")]
