@@ -23,7 +23,8 @@ from agentkit.graph.context import RunContext, RunOptions
 from agentkit.graph.events import Asked, Event, RunEnded, RunStarted
 from agentkit.graph.program import Program, Solve
 from agentkit.learning.checkers import get_checker
-from agentkit.models import Budget, Caller, Limits, Reply, load_model
+from agentkit.learning.ledger import Ledger
+from agentkit.models import Budget, Caller, Limits, Reply, load_embedder, load_model
 from agentkit.models.journal import SqlJournal
 from agentkit.recall import Learner, Recaller
 from agentkit.settings import Settings, load_settings
@@ -119,7 +120,7 @@ class Agent:
         self.settings = settings or load_settings()
         self.store = store if isinstance(store, Store) else Store.open(store or self.settings.database_url)
         self._owns_store = not isinstance(store, Store)
-        self.log = RunLog(self.store)
+        self.log, self._ledger = RunLog(self.store), Ledger(self.store)
         self._spec = {
             "model": _name(model or self.settings.model),
             "evaluator_model": _name(evaluator_model or self.settings.evaluator_model),
@@ -230,9 +231,26 @@ class Agent:
         """The asynchronous twin of `stream`."""
         return _events(lambda emit: self.arun(task, on_event=emit, **options))
 
+    @property
+    def model_name(self) -> str:
+        return _shown(self._spec["model"])
+
+    def describe(self) -> dict[str, Any]:
+        """What makes this agent's answers its own, as JSON values: models, tools, options, what it has learnt from."""
+        versions = {name: self._ledger.version(name) for name in self._ledger.targets()}
+        return {"agent": self._spec, "run": asdict(self._options), "versions": versions}
+
+    def checker_for(self, task: Task, default: str | dict[str, Any] | None = None) -> Checker | None:
+        """The checker of a task: its own, else the agent's, else a default; None where there is none.
+
+        Raises:
+            DataError: an unknown checker or a wrong setting.
+        """
+        return self._checker_for(task, {"explorer": Caller(self._models["explorer"], limits=self._limits)}, default)
+
     def result(self, run_id: str) -> Result:
         """How a run stands, from the store alone."""
-        return self._result(self.log.get(run_id))
+        return read_result(self.log, self.log.get(run_id))
 
     def close(self) -> None:
         """Close the database, if this agent opened it."""
@@ -261,7 +279,7 @@ class Agent:
         if not fresh:
             record = self.log.get(run_id)
             if record.status in FINISHED:
-                return self._result(record)
+                return read_result(self.log, record)
             if record.task != task:
                 raise UserError(f"run {run_id!r} is already there for another task")
         emit = on_event or (lambda event: None)
@@ -283,7 +301,7 @@ class Agent:
             emit(Asked(run_id=run_id, question=question["question"], details=question))
         else:
             emit(RunEnded(run_id=run_id, status=status, answer=answer, seconds=seconds))
-        return self._result(self.log.get(run_id), question=question, seconds=seconds)
+        return read_result(self.log, self.log.get(run_id), question=question, seconds=seconds)
 
     async def _invoke(self, context: RunContext, graph_input: Any, started: float) -> Sequence[Any]:
         options = context.options
@@ -358,8 +376,10 @@ class Agent:
 
         return list(await stack.enter_async_context(connect_mcp(self.settings.mcp)))
 
-    def _checker_for(self, task: Task, callers: Mapping[str, Caller]) -> Checker | None:
-        spec = task.checker or self._checker
+    def _checker_for(
+        self, task: Task, callers: Mapping[str, Caller], default: str | dict[str, Any] | None = None
+    ) -> Checker | None:
+        spec = task.checker or self._checker or default
         if spec is None:
             return None
         judge = callers.get("evaluator") or callers["explorer"]
@@ -380,21 +400,32 @@ class Agent:
 
     def _attach_learning(self) -> None:
         """Open the named playbook and memory and add them to what recalls and what learns."""
+        if name := self._spec["memory"]:
+            from agentkit.memory import CaseMemory, MemoryLearner, MemoryRecaller
 
-    def _result(self, record: RunRecord, *, question: dict[str, Any] | None = None, seconds: float = 0.0) -> Result:
-        calls = self.log.model_calls(record.id)
-        return Result(
-            run_id=record.id,
-            task_id=record.task.id,
-            status=record.status,
-            answer=record.answer,
-            feedback=tuple(self.log.feedback(record.id)),
-            question=question,
-            trace=tuple(trace(calls, self.log.tool_call_rows(record.id))),
-            usage=_totals(calls),
-            seconds=seconds or record.seconds,
-            rounds=record.rounds,
-        )
+            embedder = load_embedder(self.settings.embedder)
+            memory = CaseMemory.open(self.store, name, embedder=embedder, home=self.settings.home)
+            self._recallers.append(MemoryRecaller(memory))
+            self._learners.append(MemoryLearner(memory))
+
+
+def read_result(
+    log: RunLog, record: RunRecord, *, question: dict[str, Any] | None = None, seconds: float = 0.0
+) -> Result:
+    """How a run stands, from the store alone."""
+    calls = log.model_calls(record.id)
+    return Result(
+        run_id=record.id,
+        task_id=record.task.id,
+        status=record.status,
+        answer=record.answer,
+        feedback=tuple(log.feedback(record.id)),
+        question=question,
+        trace=tuple(trace(calls, log.tool_call_rows(record.id))),
+        usage=_totals(calls),
+        seconds=seconds or record.seconds,
+        rounds=record.rounds,
+    )
 
 
 def trace(calls: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -109,6 +109,15 @@ class Store:
         statement: Insert = self.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
         return sum(connection.execute(statement, row).rowcount for row in rows)
 
+    def vacuum(self) -> None:
+        """Give the room of deleted rows back, and leave nothing of them in the files."""
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if self._sqlite:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.exec_driver_sql("VACUUM")
+            if self._sqlite:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         self.engine.dispose()
 

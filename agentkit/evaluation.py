@@ -1,0 +1,164 @@
+"""Run a set of tasks and score the answers, outside of the runs: no model ever sees a target."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from agentkit.errors import AgentKitError, BudgetExceeded, DataError, UserError
+from agentkit.learning.ledger import digest
+from agentkit.learning.statistics import proportion
+from agentkit.tasks import Task
+
+if TYPE_CHECKING:
+    from agentkit.agent import Agent, Result
+    from agentkit.learning.checkers import Checker
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """One task's outcome.
+
+    Attributes:
+        score: 0 to 1; 0 where the run failed; None where the check itself failed.
+        error: why the run failed, if it did.
+    """
+
+    task_id: str
+    run_id: str
+    answer: str | None
+    score: float | None
+    status: str
+    seconds: float = 0.0
+    error: str | None = None
+    usage: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalReport:
+    """What an evaluation came to.
+
+    Attributes:
+        n: tasks, failed ones included: they count as wrong, and are never dropped.
+        accuracy: the mean score.
+        ci95: its Wilson interval (for scores between 0 and 1 an approximation by their sum).
+        unknown: answers whose check failed; they count in `n` as wrong.
+        tokens: read and written, the cached ones included.
+    """
+
+    n: int
+    accuracy: float
+    ci95: tuple[float, float]
+    abstained: int
+    failed: int
+    unknown: int
+    calls: int
+    tokens: int
+    cached_tokens: int
+    cost: float
+    seconds: float
+    model: str
+    batch: str
+    results: tuple[Scored, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+async def evaluate_tasks(
+    agent: Agent,
+    tasks: Sequence[Task],
+    *,
+    checker: str | dict[str, Any] | None = None,
+    batch: str | None = None,
+    concurrency: int = 1,
+    learn: bool = False,
+    seed: int = 0,
+    on_result: Callable[[Scored], None] = lambda scored: None,
+) -> EvalReport:
+    """Run every task and score it.
+
+    Run ids follow from the tasks, the agent and the seed: the same evaluation, started again, goes on where it
+    stopped and repeats nothing that is finished. A failed run is tried again.
+
+    Args:
+        agent: solves the tasks.
+        tasks: with targets or checkers.
+        checker: for tasks that name none; None is "exact" where there is a target.
+        batch: names the evaluation; None derives a name.
+        concurrency: runs at once.
+        learn: let each run teach the agent's learners.
+        on_result: sees each outcome as it comes.
+
+    Raises:
+        DataError: a task that can't be scored, before anything is run.
+        BudgetExceeded: the evaluation can be gone on with.
+    """
+    checkers = {task.id: _checker(agent, task, checker) for task in tasks}
+    base = digest([agent.describe(), seed, learn])[:8]
+    batch = batch or f"eval-{digest([[task.model_dump() for task in tasks], base])[:8]}"
+    gate, started = asyncio.Semaphore(concurrency), time.perf_counter()
+
+    async def one(task: Task) -> Scored:
+        async with gate:
+            scored = await _score(agent, task, checkers[task.id], batch, base, learn, seed)
+        on_result(scored)
+        return scored
+
+    results = await asyncio.gather(*(one(task) for task in tasks))
+    return _report(agent, results, batch, time.perf_counter() - started)
+
+
+def _checker(agent: Agent, task: Task, default: str | dict[str, Any] | None) -> Checker:
+    checker = agent.checker_for(task, default or ("exact" if task.target is not None else None))
+    if checker is None:
+        raise DataError(f"task {task.id!r} has neither a target nor a checker, so it can't be scored")
+    if checker.needs_target and task.target is None:
+        raise DataError(f"task {task.id!r} has no target, which its checker needs")
+    return checker
+
+
+async def _score(agent: Agent, task: Task, checker: Checker, batch: str, base: str, learn: bool, seed: int) -> Scored:
+    run_id = f"{digest([task.model_dump(), base])[:12]}-{seed}"
+    try:
+        result: Result = await agent.arun(task, run_id=run_id, batch=batch, learn=learn, seed=seed)
+    except (BudgetExceeded, UserError):
+        raise
+    except AgentKitError as error:
+        return Scored(task_id=task.id, run_id=run_id, answer=None, score=0.0, status="failed", error=str(error))
+    feedback = await checker.check(result.answer or "", task)
+    return Scored(
+        task_id=task.id,
+        run_id=run_id,
+        answer=result.answer,
+        score=feedback.score,
+        status=result.status,
+        seconds=result.seconds,
+        usage=asdict(result.usage),
+    )
+
+
+def _report(agent: Agent, results: Sequence[Scored], batch: str, seconds: float) -> EvalReport:
+    def total(name: str) -> Any:
+        return sum(item.usage.get(name, 0) for item in results)
+
+    interval = proportion([item.score or 0.0 for item in results])
+    return EvalReport(
+        n=len(results),
+        accuracy=interval.value,
+        ci95=(interval.low, interval.high),
+        abstained=sum(item.status == "abstained" for item in results),
+        failed=sum(item.status == "failed" for item in results),
+        unknown=sum(item.score is None for item in results),
+        calls=total("calls"),
+        tokens=total("input_tokens") + total("output_tokens"),
+        cached_tokens=total("cached_tokens"),
+        cost=total("cost"),
+        seconds=seconds,
+        model=agent.model_name,
+        batch=batch,
+        results=tuple(results),
+    )
