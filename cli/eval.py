@@ -1,0 +1,103 @@
+"""`agentkit eval TASKS.jsonl`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agentkit.cli.output import JSON_HELP, emit, print_table
+from agentkit.cli.run import (
+    EvaluatorModel,
+    MaxRounds,
+    Memory,
+    Model,
+    NoEvaluator,
+    Plan,
+    Playbook,
+    Root,
+    Seed,
+    Tools,
+    build_agent,
+    parse_checker,
+)
+
+if TYPE_CHECKING:
+    from agentkit.evaluation import Scored
+
+
+app = typer.Typer()
+
+
+@app.command("eval")
+def evaluate(
+    file: Annotated[Path, typer.Argument(metavar="TASKS.jsonl", help='Rows of {"id", "input", "target", "checker"}.')],
+    model: Model = None,
+    evaluator_model: EvaluatorModel = None,
+    tools: Tools = None,
+    root: Root = None,
+    checker: Annotated[str | None, typer.Option(help="The checker of tasks that name none.")] = None,
+    playbook: Playbook = None,
+    memory: Memory = None,
+    plan: Plan = False,
+    no_evaluator: NoEvaluator = False,
+    max_rounds: MaxRounds = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many tasks.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Runs at once.")] = 1,
+    name: Annotated[str | None, typer.Option(help="Names the evaluation in  agentkit runs ls.")] = None,
+    seed: Seed = 0,
+    json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Run a file of tasks and score the answers. Started again, it goes on where it stopped."""
+    from agentkit.aio import run_sync
+    from agentkit.evaluation import evaluate_tasks
+    from agentkit.tasks import load_tasks
+
+    loaded = load_tasks(file, limit=limit)
+    with build_agent(
+        model=model, evaluator_model=evaluator_model, tools=tools, root=root, playbook=playbook, memory=memory,
+        planning=plan, evaluate=not no_evaluator, max_rounds=max_rounds,
+    ) as agent, _Bar(len(loaded)) as bar:  # fmt: skip
+        work = evaluate_tasks(agent, loaded, checker=parse_checker(checker), batch=name, concurrency=concurrency,
+                              seed=seed, on_result=bar.add)  # fmt: skip
+        report = run_sync(work)
+    emit(report.to_json(), json_=json_, human=_show)
+
+
+class _Bar:
+    """A progress bar with the accuracy so far."""
+
+    def __init__(self, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bars = Progress(*columns, console=Console(stderr=True))
+        self._task = self._bars.add_task("evaluating", total=total)
+        self._right = self._done = 0.0
+
+    def __enter__(self) -> _Bar:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._bars.stop()
+
+    def add(self, scored: Scored) -> None:
+        self._done += 1
+        self._right += scored.score or 0.0
+        self._bars.update(self._task, advance=1, description=f"accuracy {self._right / self._done:.3f}")
+
+
+def _show(report: dict[str, Any]) -> None:
+    rows = [(row["task_id"], row["status"], row["score"], row["answer"], row["run_id"]) for row in report["results"]]
+    print_table(("task", "status", "score", "answer", "run"), rows[:50])
+    if len(rows) > 50:
+        typer.echo(f"… and {len(rows) - 50} more; --json has them all")
+    low, high = report["ci95"]
+    typer.echo(
+        f"accuracy {report['accuracy']:.3f} [{low:.3f}, {high:.3f}], n {report['n']}, abstained {report['abstained']},"
+        f" failed {report['failed']}, {report['tokens']:,} tokens ({report['cached_tokens']:,} cached),"
+        f" {report['seconds']:.1f} s"
+    )

@@ -1,0 +1,53 @@
+"""What commands share: JSON or a table, settings and the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from agentkit.settings import Settings
+    from agentkit.store import Store
+
+JSON_HELP = "Print JSON."
+
+
+def emit(data: Any, *, json_: bool, human: Callable[[Any], None]) -> None:
+    """Print data as JSON, or for people."""
+    if json_:
+        typer.echo(json.dumps(data, ensure_ascii=False, default=str))
+    else:
+        human(data)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str | None = None) -> None:
+    """A table on standard output; nothing in a cell is read as markup."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))
+    Console().print(table)
+
+
+def note(text: str) -> None:
+    """A line for people, on standard error."""
+    typer.echo(text, err=True)
+
+
+def open_settings(**flags: Any) -> Settings:
+    from agentkit.settings import load_settings
+
+    return load_settings(**flags)
+
+
+def open_store() -> Store:
+    """The store of the current settings."""
+    from agentkit.store import Store
+
+    return Store.open(open_settings().database_url)

@@ -1,0 +1,171 @@
+"""`agentkit run`, `chat` and `resume`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agentkit.cli.output import JSON_HELP, note, open_settings
+
+if TYPE_CHECKING:
+    from agentkit.agent import Agent, Result
+    from agentkit.graph.events import Event
+
+run_app, chat_app, resume_app = typer.Typer(), typer.Typer(), typer.Typer()
+
+Model = Annotated[str | None, typer.Option("--model", "-m", help="The model: local/NAME, hf/REPO, provider/model.")]
+EvaluatorModel = Annotated[str | None, typer.Option(help="The evaluator's model; the same one where not given.")]
+Tools = Annotated[str | None, typer.Option(help="Tools, with commas: calculator,python,search,read_file,http_get.")]
+Root = Annotated[Path | None, typer.Option(help="The folder that search and read_file may see.")]
+Checker = Annotated[str | None, typer.Option(help="A checker for the answer, by name or as JSON.")]
+Playbook = Annotated[str | None, typer.Option(help="The playbook to use and to learn into.")]
+Memory = Annotated[str | None, typer.Option(help="The case memory to use and to learn into.")]
+Plan = Annotated[bool, typer.Option("--plan", help="Let the explorer split the task into sub-tasks.")]
+NoEvaluator = Annotated[bool, typer.Option("--no-evaluator", help="Take the first answer unchecked.")]
+NoLearn = Annotated[bool, typer.Option("--no-learn", help="Recall, but learn nothing from this run.")]
+Approve = Annotated[list[str] | None, typer.Option(help="A tool that a person must approve; `answer` for the answer.")]
+MaxRounds = Annotated[int | None, typer.Option(min=1, help="Answers the explorer may give.")]
+Seed = Annotated[int, typer.Option(help="For models that take one, and for randomised recall.")]
+Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
+
+
+@run_app.command("run")
+def run(
+    task: Annotated[str, typer.Argument(help="What is to be done.")],
+    model: Model = None,
+    evaluator_model: EvaluatorModel = None,
+    tools: Tools = None,
+    root: Root = None,
+    checker: Checker = None,
+    playbook: Playbook = None,
+    memory: Memory = None,
+    plan: Plan = False,
+    no_evaluator: NoEvaluator = False,
+    no_learn: NoLearn = False,
+    approve: Approve = None,
+    max_rounds: MaxRounds = None,
+    seed: Seed = 0,
+    json_: Json = False,
+) -> None:
+    """Solve one task. Stopped with Ctrl-C, it can be resumed."""
+    with build_agent(
+        model=model, evaluator_model=evaluator_model, tools=tools, root=root, checker=checker, playbook=playbook,
+        memory=memory, planning=plan, evaluate=not no_evaluator, approve=approve or (), max_rounds=max_rounds,
+    ) as agent:  # fmt: skip
+        finish(agent, agent.stream(task, learn=not no_learn, seed=seed), json_=json_)
+
+
+@chat_app.command("chat")
+def chat(
+    model: Model = None, tools: Tools = None, root: Root = None, playbook: Playbook = None, memory: Memory = None,
+    no_evaluator: NoEvaluator = False,
+) -> None:  # fmt: skip
+    """Talk to an agent. Each message is a run of its own, with the conversation so far as its context."""
+    said: list[tuple[str, str]] = []
+    with build_agent(model=model, tools=tools, root=root, playbook=playbook, memory=memory,
+                     evaluate=not no_evaluator) as agent:  # fmt: skip
+        note("An empty line or Ctrl-D ends the conversation.")
+        while message := _ask("you › "):
+            result = follow(agent, agent.stream(_with_history(said, message)))
+            answer = result.answer or "(no answer)"
+            typer.echo(answer)
+            said.append((message, answer))
+
+
+@resume_app.command("resume")
+def resume(
+    run_id: Annotated[str, typer.Argument(help="The run's id, or a unique beginning of it.")],
+    accept: Annotated[bool | None, typer.Option("--accept/--reject", help="The reply, where the run waits.")] = None,
+    text: Annotated[str, typer.Option(help="Why not, for the explorer.")] = "",
+    answer: Annotated[str | None, typer.Option(help="A better answer, to be taken as it is.")] = None,
+    json_: Json = False,
+) -> None:
+    """Go on with a run where it stopped, or reply to one that waits for a person."""
+    from agentkit.agent import Agent
+
+    agent, full = Agent.for_run(run_id, settings=open_settings())
+    with agent:
+        reply = None if accept is None and answer is None else _reply(accept, text, answer)
+        finish(agent, agent.stream_resume(full, reply), json_=json_, run_id=full)
+
+
+def build_agent(*, tools: str | None = None, checker: str | None = None, **options: Any) -> Agent:
+    """An agent from the settings and a command's options."""
+    from agentkit.agent import Agent
+
+    names = None if tools is None else [name.strip() for name in tools.split(",") if name.strip()]
+    return Agent(settings=open_settings(), tools=names, checker=parse_checker(checker), **options)
+
+
+def parse_checker(text: str | None) -> str | dict[str, Any] | None:
+    """A checker's name, or its settings as JSON.
+
+    Raises:
+        DataError: it begins like JSON and is none.
+    """
+    from agentkit.errors import DataError
+
+    if text is None or not text.lstrip().startswith("{"):
+        return text
+    try:
+        parsed: dict[str, Any] = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(f"--checker is not valid JSON: {error.msg}") from None
+    return parsed
+
+
+def finish(agent: Agent, events: Iterator[Event], *, json_: bool, run_id: str | None = None) -> None:
+    """Show a run to its end and print what came of it."""
+    result = follow(agent, events, run_id=run_id)
+    if json_:
+        typer.echo(json.dumps(result.to_json(), ensure_ascii=False, default=str))
+        return
+    typer.echo(result.answer if result.answer is not None else "(no answer)")
+    usage = result.usage
+    counts = f"{usage.calls} calls, {usage.input_tokens + usage.output_tokens:,} tokens, {result.seconds:.1f} s"
+    note(f"{result.status} · {counts} · agentkit runs show {result.run_id}")
+    if result.status == "waiting":
+        note(f"It waits for you: agentkit resume {result.run_id} --accept  or  --reject --text WHY")
+
+
+def follow(agent: Agent, events: Iterator[Event], *, run_id: str | None = None) -> Result:
+    """Show a run's events; an interruption says how to go on."""
+    from agentkit.cli.live import Progress
+    from agentkit.errors import AgentKitError
+
+    try:
+        with Progress() as progress:
+            for event in events:
+                run_id = event.run_id
+                progress.show(event)
+    except KeyboardInterrupt:
+        note(f"\nStopped. Go on with:  agentkit resume {run_id}")
+        raise
+    except AgentKitError:
+        if run_id is not None:
+            note(f"The run is kept. Go on with:  agentkit resume {run_id}")
+        raise
+    assert run_id is not None
+    return agent.result(run_id)
+
+
+def _reply(accept: bool | None, text: str, answer: str | None) -> dict[str, Any]:
+    return {"accept": True if accept is None else accept, "text": text, "answer": answer}
+
+
+def _with_history(said: list[tuple[str, str]], message: str) -> str:
+    if not said:
+        return message
+    lines = [f"User: {question}\nYou: {answer}" for question, answer in said[-8:]]
+    return "The conversation so far:\n" + "\n".join(lines) + f"\n\nThe user now says:\n{message}"
+
+
+def _ask(prompt: str) -> str:
+    try:
+        return input(prompt).strip()
+    except EOFError:
+        return ""

@@ -1,0 +1,175 @@
+"""`agentkit runs`: what was run, what happened in it, and what may go."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agentkit.cli.output import JSON_HELP, emit, open_store, print_table
+
+if TYPE_CHECKING:
+    from agentkit.store.run_log import RunLog, RunRecord
+
+app = typer.Typer(help="List, show and prune runs.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
+
+
+@app.command("ls")
+def list_runs(
+    status: Annotated[str | None, typer.Option(help="done, abstained, waiting, running or failed.")] = None,
+    batch: Annotated[str | None, typer.Option(help="The name of an evaluation.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    json_: Json = False,
+) -> None:
+    """List runs, newest first."""
+    from agentkit.store.run_log import RunLog
+
+    store = open_store()
+    try:
+        rows = [_row(record) for record in RunLog(store).runs(status=status, batch=batch, limit=limit)]
+    finally:
+        store.close()
+    emit(rows, json_=json_, human=_print_runs)
+
+
+@app.command()
+def show(
+    run_id: Annotated[str, typer.Argument(help="The run's id, or a unique beginning of it.")],
+    json_: Json = False,
+) -> None:
+    """Show a run: the task, every step with its cost, the feedback and the answer."""
+    from agentkit.store.run_log import RunLog
+
+    store = open_store()
+    try:
+        found = _details(RunLog(store), run_id)
+    finally:
+        store.close()
+    emit(found, json_=json_, human=_print_run)
+
+
+@app.command()
+def prune(
+    older_than: Annotated[str, typer.Option(help="An age such as 30d, 12h or 90m; 0d takes all.")] = "30d",
+    all_: Annotated[bool, typer.Option("--all", help="Also runs that could still be resumed.")] = False,
+    json_: Json = False,
+) -> None:
+    """Delete old runs with their calls, feedback and checkpoints; what was learnt from them stays."""
+    from agentkit.graph.checkpoints import open_checkpoints
+    from agentkit.store.run_log import RunLog
+
+    before = dt.datetime.now(dt.UTC) - parse_age(older_than)
+    store = open_store()
+    try:
+        ids = RunLog(store).prune(before, finished_only=not all_)
+        checkpoints = open_checkpoints(store)
+        for run_id in ids:
+            checkpoints.delete_thread(run_id)
+    finally:
+        store.close()
+    emit({"deleted": ids}, json_=json_, human=lambda found: typer.echo(f"deleted {len(found['deleted'])} runs"))
+
+
+def parse_age(text: str) -> dt.timedelta:
+    """An age such as `30d`.
+
+    Raises:
+        UserError: it is none.
+    """
+    from agentkit.errors import UserError
+
+    found = re.fullmatch(r"(\d+)([dhm])", text)
+    if found is None:
+        raise UserError(f"--older-than {text!r} is not an age; write 30d, 12h or 90m")
+    unit = {"d": "days", "h": "hours", "m": "minutes"}[found[2]]
+    return dt.timedelta(**{unit: int(found[1])})
+
+
+def _row(record: RunRecord) -> dict[str, Any]:
+    return {
+        "run_id": record.id,
+        "task_id": record.task.id,
+        "status": record.status,
+        "model": record.model,
+        "batch": record.batch,
+        "rounds": record.rounds,
+        "seconds": record.seconds,
+        "started": record.created_at.isoformat(),
+        "task": record.task.input,
+        "answer": record.answer,
+        "error": record.error,
+    }
+
+
+def _details(log: RunLog, run_id: str) -> dict[str, Any]:
+    from agentkit.agent import trace
+
+    record = log.get(run_id)
+    calls, tools = log.model_calls(record.id), log.tool_call_rows(record.id)
+    return {
+        **_row(record),
+        "options": record.options,
+        "context": [
+            {"kind": block.kind, "target": block.target, "version": block.version}
+            for block in log.blocks(record.id) or ()
+        ],
+        "trace": trace(calls, tools),
+        "feedback": [item.model_dump() for item in log.feedback(record.id)],
+        "usage": vars(log.totals([record.id])),
+    }
+
+
+def _print_runs(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        typer.echo('no runs yet; try  agentkit run "What is 17 % of 2340?"')
+        return
+    cells = [
+        (row["run_id"], row["status"], row["model"], row["started"][:16].replace("T", " "), f"{row['seconds']:.1f} s",
+         _line(row["task"], 40), _line(row["answer"] or row["error"] or "–", 24))
+        for row in rows
+    ]  # fmt: skip
+    print_table(("run", "status", "model", "started (UTC)", "took", "task", "answer"), cells)
+
+
+def _print_run(found: dict[str, Any]) -> None:
+    usage = found["usage"]
+    tokens = f"{usage['input_tokens']:,} tokens in ({usage['cached_tokens']:,} cached), {usage['output_tokens']:,} out"
+    typer.echo(f"run      {found['run_id']}  {found['status']}  {found['model']}  {found['started'][:16]}")
+    typer.echo(f"used     {usage['calls']} calls, {tokens}, ${usage['cost']:.4f}, {found['seconds']:.1f} s")
+    for block in found["context"]:
+        typer.echo(f"context  {block['kind']} {block['target']} version {block['version']}")
+    typer.echo(f"task     {_indented(found['task'])}\n")
+    for step in found["trace"]:
+        typer.echo(_step(step))
+    typer.echo("")
+    for item in found["feedback"]:
+        score = "not checked" if item["score"] is None else f"{item['score']:g}"
+        typer.echo(f"{item['channel']:<8} {score}  {_line(item['text'], 160)}")
+    typer.echo(f"answer   {_indented(found['answer'] if found['answer'] is not None else '–')}")
+    if found["error"]:
+        typer.echo(f"error    {found['error']}")
+
+
+def _step(step: dict[str, Any]) -> str:
+    if step["type"] == "tool":
+        given = json.dumps(step["arguments"], ensure_ascii=False)
+        return f"  tool      {step['tool']} {given}\n            → {_line(step['result'], 200)}"
+    said = [json.dumps(call.get("args"), ensure_ascii=False) for call in step["tool_calls"]]
+    names = [f"{call['name']} {args}" for call, args in zip(step["tool_calls"], said, strict=True)]
+    text = _line(" ".join([str(step["text"] or ""), *names]).strip(), 240)
+    counts = f"{step['input_tokens']} in, {step['cached_tokens']} cached, {step['output_tokens']} out"
+    return f"  {step['role']:<9} {text}\n            {counts}, {step['seconds']:.1f} s"
+
+
+def _line(text: str, width: int) -> str:
+    line = " ".join(str(text).split())
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _indented(text: str) -> str:
+    return str(text).replace("\n", "\n         ")
