@@ -11,13 +11,17 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from agentkit.curation.claims import Claim, Entity, Evidence
 from agentkit.curation.documents.document import Document
 from agentkit.curation.evidence import verify
 from agentkit.curation.export import FORMATS, Content, export, read_jsonl
 from benchmarks._results import Results, arguments
+
+T = TypeVar("T")
 
 PER_PAPER = 65
 """Claims a paper, so that 325,000 claims come from 5,000 papers."""
@@ -63,9 +67,18 @@ def _claim(entities: list[Entity], i: int, document: str, text: str, span: tuple
         suffix=text[end : end + 32], section="RESULTS",
     )  # fmt: skip
     return Claim(
-        subject=subject.id, predicate="affects", object=object_.id, document=document, status="supported", confidence=0.9,
-        qualifiers={"direction": "increased", "dose": f"{i} mg"}, evidence=(evidence,), run_id=f"run-{i % 50}", model="none",
+        subject=subject.id, predicate="affects", object=object_.id, document=document, evidence=(evidence,),
+        status="supported", confidence=0.9, qualifiers={"direction": "increased", "dose": f"{i} mg"},
+        run_id=f"run-{i % 50}", model="none",
     )  # fmt: skip
+
+
+def _timed(results: Results, n: int, arm: str, work: Callable[[], T]) -> T:
+    started = time.perf_counter()
+    done = work()
+    seconds = time.perf_counter() - started
+    results.add(arm=arm, metric="seconds", value=round(seconds, 1), n=n, unit="s", target="minutes")
+    return done
 
 
 def main() -> None:
@@ -78,19 +91,13 @@ def main() -> None:
     names = {e.id: (e.label,) for e in entities}
     documents = {d.id: d for d in papers}
 
-    def timed[T](arm: str, work: Callable[[], T]) -> T:
-        started = time.perf_counter()
-        done = work()
-        seconds = time.perf_counter() - started
-        results.add(arm=arm, metric="seconds", value=round(seconds, 1), n=len(claims), unit="s", target="minutes")
-        return done
-
+    timed = partial(_timed, results, len(claims))
     supported = timed("verify", lambda: sum(verify(c, documents[c.document], names).supported for c in claims))
     results.add(arm="verify", metric="supported", value=supported / len(claims), n=len(claims))
     content = timed("sort", lambda: Content.of(claims, entities))
     with tempfile.TemporaryDirectory() as folder:
         for form in FORMATS:
-            files = timed(form, lambda form=form: export(content, Path(folder) / form, form))
+            files = timed(form, partial(export, content, Path(folder) / form, form))
             results.add(
                 arm=form, metric="megabytes", value=round(sum(f.stat().st_size for f in files) / 1e6, 1), unit="MB"
             )
