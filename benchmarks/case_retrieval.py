@@ -1,18 +1,22 @@
 """Plan-reuse retrieval on real cases; with --online a memory that grows and learns; with --outcomes, foresight.
 
-The relevance of a case c to a query q is ½·[as many steps] + ½·token F1 of the two plans' skeletons, names masked. It is
-a proxy: it rewards plans of the same shape, not solved tasks. Nothing was tuned on the fold that is reported: the map's
-three settings are chosen on folds inside each training part.
+The relevance of a case c to a query q is ½·[as many steps] + ½·token F1 of the two plans' skeletons, names masked.
+It is a proxy: it rewards plans of the same shape, not solved tasks. Nothing was tuned on the fold that is reported: the
+map's three settings are chosen on folds inside each training part.
 """
 
 from __future__ import annotations
 
 import argparse
+import atexit
 import gzip
 import itertools
 import json
 import sys
+import tempfile
+import uuid
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -136,12 +140,19 @@ def _cosine(bag: Counter[str], weight: dict[str, float], wanted: dict[str, float
     return sum(n * weight[word] * wanted.get(word, 0.0) for word, n in bag.items()) / (norm or 1)
 
 
-def memory_of(cases: list[Case], embedder: Any, store: Store | None = None, name: str = "bench") -> CaseMemory:
-    """A memory in a database of its own."""
-    store = store or Store.open("sqlite:///:memory:")
-    memory = CaseMemory.open(store, name, embedder=embedder, views=("state", "masked", "plan"))
+def memory_of(cases: list[Case], embedder: Any) -> CaseMemory:
+    """A fresh memory; all of a process share one database, and so the embeddings."""
+    store = _store()
+    memory = CaseMemory.open(store, uuid.uuid4().hex, embedder=embedder, views=("state", "masked", "plan"))
     memory.add_many(cases)
     return memory
+
+
+@cache
+def _store() -> Store:
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    return Store.open(Path(folder.name) / "bench.db")
 
 
 def _ranked(memory: CaseMemory, policy: Policy, queries: list[Case]) -> list[list[str]]:

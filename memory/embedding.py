@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -48,7 +49,7 @@ class HashEmbedder:
     def embed_query(self, text: str) -> list[float]:
         tokens = words(text)
         vector = np.zeros(self.dimension)
-        for token in [*tokens, *(f"{a} {b}" for a, b in zip(tokens, tokens[1:], strict=False))]:
+        for token in [*tokens, *(f"{a} {b}" for a, b in pairwise(tokens))]:
             bits = int.from_bytes(hashlib.blake2b(token.encode(), digest_size=8).digest(), "little")
             vector[bits % self.dimension] += 1.0 if bits >> 63 else -1.0
         if not vector.any():

@@ -45,7 +45,7 @@ class MemoryLearner:
             write(connection)
 
         change = self.policies.learn(
-            episode.run_id, self.namespace, case.reward, model=episode.model, source=case.source,
+            episode.run_id, self.namespace, case.reward, model=episode.model,
             signal=case.channel, note=f"case {case.id}", then=then,
         )  # fmt: skip
         held = case.status == "quarantined"

@@ -196,7 +196,7 @@ class CaseMemory:
         return self.rows.count(*([] if namespace is None else [CaseRow.namespace == namespace]))
 
     def delete(self, ids: Sequence[str], *, namespace: str = "default") -> int:
-        """Remove cases with their vectors; returns how many there were. See `forget` for all that came from a source."""
+        """Remove cases with their vectors; returns how many. See `forget` for all that came from a source."""
 
         def work(connection: Connection) -> int:
             found = self.rows.existing(connection, namespace, ids=ids)

@@ -93,6 +93,7 @@ class Mapped:
         train = _training(bank)
         features = text_features(bank)
         plan_terms = weigh(features.plan, inverse_frequency(features.plan[train]))
+        plan_terms = plan_terms[:, np.unique(plan_terms[train].indices)].tocsr()  # what no plan says predicts nothing
         kernel = self._gram(bank, train)
         inverse = cho_solve(cho_factor(kernel + self.ridge * np.eye(len(train))), np.eye(len(train)))
         steps = np.eye(MAX_STEPS + 1)[features.steps[train]]

@@ -1,0 +1,208 @@
+"""`agentkit memory`: look into a case memory, fill it, train it, forget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agentkit.cli.output import JSON_HELP, emit, note, open_settings, print_table
+
+if TYPE_CHECKING:
+    from agentkit.memory import Case, CaseMemory
+
+app = typer.Typer(no_args_is_help=True, help="Cases that an agent learns from: list, search, import, train, forget.")
+
+Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
+Name = Annotated[str, typer.Option("--memory", "-m", help="Which memory.")]
+Space = Annotated[str, typer.Option("--namespace", "-n", help="Whose cases.")]
+EmbedderName = Annotated[str | None, typer.Option("--embedder", help="Embedder of the memory; hash needs no model.")]
+
+
+def _embedder(name: str) -> Any:
+    if name.partition("-")[0] == "hash":
+        from agentkit.errors import UserError
+        from agentkit.memory import HashEmbedder
+
+        size = name.partition("-")[2] or "256"
+        if not size.isdigit() or int(size) < 1:
+            raise UserError(f"{name!r} is no embedder: write hash-256")
+        return HashEmbedder(int(size))
+    from agentkit.models import load_embedder
+
+    return load_embedder(name)
+
+
+def open_memory(name: str, embedder: str | None = None) -> CaseMemory:
+    """The memory of the current settings."""
+    from agentkit.memory import CaseMemory
+    from agentkit.store import Store
+
+    settings = open_settings()
+    store = Store.open(settings.database_url)
+    return CaseMemory.open(store, name, embedder=_embedder(embedder or settings.embedder), home=settings.home)
+
+
+def _row(case: Case) -> dict[str, Any]:
+    return {**case.to_json(), "seq": case.seq, "outcome": case.outcome}
+
+
+def _table(rows: list[dict[str, Any]]) -> None:
+    names = ("id", "outcome", "status", "source", "state")
+    print_table(names, [[str(row[name])[:80] for name in names] for row in rows])
+
+
+@app.command()
+def ls(memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
+       limit: Annotated[int, typer.Option(min=1)] = 50, status: Annotated[str | None, typer.Option()] = None,
+       json_: Json = False) -> None:  # fmt: skip
+    """The newest cases."""
+    found = open_memory(memory, embedder).list(namespace=namespace, limit=limit, status=status)
+    emit([_row(case) for case in found], json_=json_, human=_table)
+
+
+@app.command()
+def search(text: str, memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
+           k: Annotated[int, typer.Option("-k", help="How many; refused where there are fewer.")] = 4,
+           policy: Annotated[str, typer.Option(help="How to choose.")] = "fused",
+           json_: Json = False) -> None:  # fmt: skip
+    """The cases a policy would choose for a state."""
+    from agentkit.errors import UserError
+    from agentkit.memory import Filters
+
+    opened, filters = open_memory(memory, embedder), Filters(namespace=namespace)
+    if not opened.count(namespace=namespace):
+        raise UserError(f"memory {memory!r} has no cases in namespace {namespace!r}; see  agentkit memory import")
+    hits = opened.search(text, k, filters=filters, policy=policy, exact_k=True)
+    emit([{"score": hit.score, **_row(hit.case)} for hit in hits], json_=json_, human=_table)
+
+
+@app.command()
+def show(id: str, memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
+         json_: Json = False) -> None:  # fmt: skip
+    """One case whole, with what it has been seen to change."""
+    from agentkit.memory.credit import credits
+    from agentkit.memory.policy_store import PolicyStore
+
+    opened = open_memory(memory, embedder)
+    case = opened.get(id, namespace=namespace)
+    log = PolicyStore(opened.store, memory).log
+    with opened.store.read() as connection:
+        recalls = [recall for recall in log.learnt(connection) if recall.namespace == namespace]
+    credit = credits(recalls).get(case.id)
+    data = {**_row(case), "credit": None if credit is None else vars(credit)}
+    emit(data, json_=json_, human=lambda d: print_table(("field", "value"), list(d.items())))
+
+
+@app.command()
+def add(state: str, plan: str, memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
+        reward: Annotated[float | None, typer.Option(help="0 to 1; left out, it is unknown.")] = None,
+        source: Annotated[str, typer.Option()] = "person", json_: Json = False) -> None:  # fmt: skip
+    """Store a case by hand."""
+    from agentkit.memory import Case
+
+    given = Case(state=state, plan=plan, reward=reward, channel="" if reward is None else "user", namespace=namespace,
+                 source=source)  # fmt: skip
+    case = open_memory(memory, embedder).add(given)
+    emit(_row(case), json_=json_, human=lambda row: note(f"stored {row['id']}"))
+
+
+@app.command()
+def forget(source: Annotated[str, typer.Option(help="Remove all that came from here.")], memory: Name = "default",
+           embedder: EmbedderName = None, json_: Json = False) -> None:  # fmt: skip
+    """Remove all that came from a source: cases, vectors, what was merged from them, their part in the policy."""
+    from agentkit.memory.trust import forget as work
+
+    receipt = work(open_memory(memory, embedder), source).to_json()
+    emit(receipt, json_=json_, human=lambda r: note(f"removed {r['cases']} cases and {r['derived']} made from them"))
+
+
+@app.command()
+def release(ids: list[str], memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
+            json_: Json = False) -> None:  # fmt: skip
+    """Vouch for quarantined cases, so that they may be shown."""
+    from agentkit.memory.trust import release as work
+
+    count = work(open_memory(memory, embedder), ids, namespace=namespace)
+    emit({"released": count}, json_=json_, human=lambda r: note(f"released {r['released']}"))
+
+
+@app.command()
+def train(memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
+          json_: Json = False) -> None:  # fmt: skip
+    """Replay the policy from its log and fit the parametric head."""
+    from agentkit.memory.training import train as work
+
+    result = work(open_memory(memory, embedder), namespace=namespace)
+    emit(result, json_=json_, human=lambda r: note(f"trained on {r['outcomes']} outcomes: version {r['version']}"))
+
+
+@app.command()
+def stats(memory: Name = "default", embedder: EmbedderName = None, json_: Json = False,
+          picture: Annotated[Path | None, typer.Option(help="Write a map of the cases and the learning curve (PNG).")]
+          = None) -> None:  # fmt: skip
+    """How much there is, from where, and what the policy believes."""
+    from agentkit.memory.reports import summary
+
+    opened = open_memory(memory, embedder)
+    if picture is not None:
+        from agentkit.memory.picture import draw
+
+        draw(opened, picture)
+    emit(summary(opened), json_=json_, human=lambda d: print_table(("", ""), list(d.items()), title=memory))
+
+
+@app.command("export")
+def export_(path: Annotated[Path | None, typer.Argument(help="File; standard output without it.")] = None,
+            memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None) -> None:  # fmt: skip
+    """Cases as JSON lines."""
+    from agentkit.memory.transfer import export_cases
+
+    lines = export_cases(open_memory(memory, embedder), namespace=namespace)
+    if path is None:
+        for line in lines:
+            typer.echo(line)
+    else:
+        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+
+@app.command("import")
+def import_(path: Path, memory: Name = "default", embedder: EmbedderName = None,
+            namespace: Annotated[str | None, typer.Option("-n", "--namespace", help="Not the lines' own.")] = None,
+            json_: Json = False) -> None:  # fmt: skip
+    """Store the cases of a JSON-lines file, all or none; AgentFly's case banks are read as they are."""
+    from agentkit.memory.transfer import import_cases, read_cases
+
+    read_cases(path, namespace=namespace)  # before the database comes into being
+    count = import_cases(open_memory(memory, embedder), path, namespace=namespace)
+    emit({"imported": count}, json_=json_, human=lambda r: note(f"imported {r['imported']} cases"))
+
+
+@app.command()
+def verify(memory: Name = "default", embedder: EmbedderName = None, json_: Json = False) -> None:
+    """Check rows, vectors, index files, policy and ledger against each other."""
+    from agentkit.errors import IntegrityError
+    from agentkit.memory.transfer import verify as work
+
+    result = work(open_memory(memory, embedder))
+    if result["problems"]:
+        raise IntegrityError("; ".join(result["problems"]))
+    emit(result, json_=json_, human=lambda r: note(f"{r['cases']} cases, {r['versions']} versions: all is well"))
+
+
+@app.command()
+def rebuild(memory: Name = "default", json_: Json = False,
+            embedder: Annotated[str | None, typer.Option(help="Embed anew with another embedder.")]
+            = None) -> None:  # fmt: skip
+    """Make the index files anew from the rows; with --embedder, re-embed beside the old vectors and switch."""
+    from agentkit.memory.upkeep import reembed
+    from agentkit.store import Store
+
+    settings = open_settings()
+    store = Store.open(settings.database_url)
+    opened = reembed(memory, store, _embedder(embedder or settings.embedder), home=settings.home)
+    opened.mirror.rebuild()
+    opened.save()
+    emit({"cases": opened.count(), "embedder": opened.embedder.name}, json_=json_,
+         human=lambda r: note(f"rebuilt {r['cases']} cases with {r['embedder']}"))  # fmt: skip

@@ -1,0 +1,84 @@
+"""Export and import of a memory as JSON lines, and checking it against its rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from agentkit.errors import DataError
+from agentkit.learning.ledger import Ledger
+from agentkit.memory import index_file
+from agentkit.memory.case import Case, case_from_json
+from agentkit.memory.memory import CaseMemory
+from agentkit.memory.policy_store import PolicyStore
+from agentkit.store.cases import CaseRow, CaseVectorRow
+from agentkit.tasks import read_jsonl
+
+
+def export_cases(memory: CaseMemory, *, namespace: str = "default") -> Iterator[str]:
+    """One line of JSON a case, oldest first."""
+    for case in memory.rows.where(CaseRow.namespace == namespace):
+        yield json.dumps(case.to_json(), ensure_ascii=False)
+
+
+def read_cases(path: str | Path, *, namespace: str | None = None) -> list[Case]:
+    """Cases of a JSON-lines file, all or none.
+
+    Raises:
+        DataError: a line that is no case, or an id or run that occurs twice, with file and line.
+    """
+    cases: list[Case] = []
+    seen: dict[tuple[str, str, str], int] = {}
+    for number, row in read_jsonl(path):
+        try:
+            case = case_from_json(row, namespace=namespace)
+        except DataError as error:
+            raise DataError(str(error), path=path, line=number) from None
+        keys = [(case.namespace, "id", case.id)] + ([(case.namespace, "run", case.run_id)] if case.run_id else [])
+        for key in keys:
+            if key in seen:
+                message = f"the {key[1]} {key[2]!r} occurs twice, first in line {seen[key]}"
+                raise DataError(message, path=path, line=number)
+            seen[key] = number
+        cases.append(case)
+    if not cases:
+        raise DataError("holds no cases", path=path)
+    return cases
+
+
+def import_cases(memory: CaseMemory, path: str | Path, *, namespace: str | None = None) -> int:
+    """Store a file's cases; those that are there already are left out. Returns how many were new."""
+    before = memory.count()
+    memory.add_many(read_cases(path, namespace=namespace))
+    return memory.count() - before
+
+
+def verify(memory: CaseMemory) -> dict[str, Any]:
+    """Check hashes, vectors, cached files, the policy's snapshots and the ledger.
+
+    Returns:
+        counts, and a list of `problems`, empty where all is well.
+    """
+    problems: list[str] = []
+    memory.mirror.refresh()
+    with memory.store.read() as connection:
+        for view in memory.views:
+            memory.mirror.view(view)
+            if bad := memory.mirror.compare(connection, view):
+                problems.append(f"{bad} vectors of view {view!r} differ from the rows: run  agentkit memory rebuild")
+        width = memory.embedder.dimension * 4
+        query = select(CaseVectorRow.vector).where(CaseVectorRow.embedder == memory.embedder.name)
+        short = sum(len(row[0]) != width for row in connection.execute(query))
+    if short:
+        problems.append(f"{short} stored vectors are not of {memory.embedder.dimension} dimensions")
+    for view in memory.views:
+        path = memory.mirror.path(view)
+        if path is not None and path.exists() and index_file.load(path) is None:
+            problems.append(f"{path.name} is corrupted: it is not used; run  agentkit memory rebuild")
+    versions = Ledger(memory.store).verify(memory.target)
+    PolicyStore(memory.store, memory.name).current()
+    return {"cases": memory.count(), "versions": versions, "problems": problems}

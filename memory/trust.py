@@ -1,0 +1,138 @@
+"""Quarantine and forgetting: nothing from outside is shown unasked, and what came from a source can be taken back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select, text, update
+
+from agentkit.errors import UserError
+from agentkit.learning.ledger import Change
+from agentkit.memory.case import Case
+from agentkit.memory.memory import CaseMemory
+from agentkit.memory.policies.lexical import has_fts
+from agentkit.memory.policy_store import PolicyStore
+from agentkit.store.cases import CaseRow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What a `forget` removed."""
+
+    source: str
+    cases: int
+    derived: int
+    recalls: int
+    policy_version: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def release(memory: CaseMemory, ids: list[str], *, namespace: str = "default") -> int:
+    """A person vouches for quarantined cases: they may be shown from now on; returns how many."""
+
+    def work(connection: Connection) -> int:
+        found = [case for case in memory.rows.existing(connection, namespace, ids=ids) if case.status == "quarantined"]
+        memory.rows.update(connection, found, status="active", trusted=True)
+        return len(found)
+
+    return memory.store.transaction(work)
+
+
+def quarantine(memory: CaseMemory, source: str) -> int:
+    """Hold back every case of a source; returns how many."""
+    found = [case for case in memory.rows.from_source(source) if case.status == "active"]
+    memory.store.transaction(lambda connection: memory.rows.update(connection, found, status="quarantined"))
+    return len(found)
+
+
+def forget(memory: CaseMemory, source: str) -> Receipt:
+    """Remove all that came from a source, in every namespace of this memory.
+
+    Cases, their vectors, what was merged from them, every recall that considered them, their part in the learned policy
+    (which is replayed without them), the full-text index and the files of indexes.
+    The ledger keeps that something was learnt and forgotten; it never held the content.
+
+    Raises:
+        UserError: nothing came from that source.
+    """
+    found = [case for case in memory.rows.from_source(source) if case.weight < 2 or not case.parents]
+    if not found:
+        raise UserError(f"memory {memory.name!r} holds nothing from {source!r}; see  agentkit memory stats")
+    derived = _derived(memory, found)
+    gone = [*found, *derived]
+    policies = PolicyStore(memory.store, memory.name)
+    counted = {"recalls": 0}
+
+    def effect(connection: Connection, change: Change) -> None:
+        for space in sorted({case.namespace for case in gone}):
+            mine = [case for case in gone if case.namespace == space]
+            runs = [case.run_id for case in mine if case.run_id]
+            counted["recalls"] += policies.log.forget(connection, space, [c.id for c in mine], runs)
+        states = [case.seq for case in gone]
+        memory.rows.delete(connection, states)
+        _unmerge(memory, connection, {case.id for case in derived}, {case.seq for case in found})
+        _drop_orphans(memory, connection)
+        memory.rows.new_epoch(connection)
+        policies.rewrite(connection, change.version or 0)
+
+    operation = {"op": "forget", "cases": len(gone)}
+    key = f"{memory.target}:forget:{max(case.seq for case in gone)}:{policies.version()}"
+    change = policies.change(operation, effect, key=key, note="all that came from one source")
+    _scrub(memory)
+    return Receipt(source=source, cases=len(found), derived=len(derived), recalls=counted["recalls"],
+                   policy_version=change.version or 0)  # fmt: skip
+
+
+def _derived(memory: CaseMemory, found: list[Case]) -> list[Case]:
+    """Prototypes made from any of these cases, and prototypes of those."""
+    gone = {case.id for case in found}
+    derived: list[Case] = []
+    made = memory.rows.where(CaseRow.weight > 1)
+    while more := [case for case in made if case.id not in gone and gone & set(case.parents)]:
+        derived += more
+        gone |= {case.id for case in more}
+    return derived
+
+
+def _unmerge(memory: CaseMemory, connection: Connection, prototypes: set[str], gone: set[int]) -> None:
+    """Cases that went into a removed prototype stand on their own again."""
+    if not prototypes:
+        return
+    query = select(CaseRow.seq, CaseRow.tags).where(CaseRow.memory == memory.name, CaseRow.status == "merged")
+    for seq, tags in connection.execute(query).all():
+        if seq not in gone and any(tag.removeprefix("merged:") in prototypes for tag in tags):
+            kept = [tag for tag in tags if not tag.startswith("merged:")]
+            row = update(CaseRow).where(CaseRow.seq == seq)
+            connection.execute(row.values(status="active", tags=kept, rev=memory.rows.tick(connection)))
+
+
+def _drop_orphans(memory: CaseMemory, connection: Connection) -> None:
+    """Vectors that no case of any memory and no recall refers to."""
+    used = "SELECT state_hash FROM cases UNION SELECT masked_hash FROM cases UNION SELECT plan_hash FROM cases"
+    connection.execute(
+        text(f"DELETE FROM case_vectors WHERE hash NOT IN ({used} UNION SELECT state_hash FROM case_recalls)")
+    )
+
+
+def _scrub(memory: CaseMemory) -> None:
+    """Let nothing removed survive in free pages, the write-ahead log, the full-text index or cached files."""
+    memory.vectors.forget_recent()
+    memory.mirror.rebuild()
+    if memory.store.dialect != "sqlite":
+        with memory.store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql(
+                "VACUUM cases, case_vectors, case_offers, case_recalls, changes, policy_snapshots"
+            )
+        return
+    with memory.store.write() as connection:
+        if has_fts(connection):
+            connection.exec_driver_sql("INSERT INTO cases_fts(cases_fts) VALUES ('rebuild')")
+    raw = memory.store.engine.raw_connection()
+    try:
+        for statement in ("PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+            raw.cursor().execute(statement).fetchall()
+    finally:
+        raw.close()
