@@ -116,10 +116,15 @@ def _calls_tools(model: BaseChatModel) -> bool:
         """Add two whole numbers."""
         return a + b
 
-    calls = model.bind_tools([add], tool_choice="any").invoke("What is 17 plus 25? Use the tool.").tool_calls
-    return any(call["name"] == "add" and all(isinstance(call["args"].get(key), int) for key in "ab") for call in calls)
+    message = model.bind_tools([add], tool_choice="any").invoke("What is 17 plus 25? Use the tool.", max_tokens=128)
+    return any(
+        call["name"] == "add" and all(isinstance(call["args"].get(key), int) for key in "ab")
+        for call in message.tool_calls
+    )
 
 
 def _follows_schema(model: BaseChatModel) -> bool:
-    answer = model.with_structured_output(_Person).invoke("Ada Lovelace was 36 years old. Extract the person.")
+    answer = model.with_structured_output(_Person).invoke(
+        "Ada Lovelace was 36 years old. Extract the person.", max_tokens=128
+    )
     return isinstance(answer, _Person)
