@@ -41,6 +41,14 @@ class BatchLearner(Protocol):
     async def learn_batch(self, episodes: Sequence[Episode], *, key: str, call: CallModel) -> Learnt: ...
 
 
+@runtime_checkable
+class Exploring(Protocol):
+    """An evolvable whose training runs are given something else than measured ones, such as with parts withheld at
+    random. It must stay the same for a run id, and while the target stays at a version."""
+
+    def live(self, version: int) -> Recaller: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What a whole evolution may use before it stops learning; None lifts a limit."""
@@ -256,7 +264,10 @@ class Evolution:
 
     async def _learn(self, name: str, tasks: Sequence[Task], versions: dict[str, int]) -> dict[str, Any]:
         """Run the batch, then learn from its episodes in order."""
-        recallers = [item.at(versions[item.target]) for item in self.evolvables]
+        recallers = [
+            item.live(versions[item.target]) if isinstance(item, Exploring) else item.at(versions[item.target])
+            for item in self.evolvables
+        ]
         async with asyncio.TaskGroup() as group:
             runs = [
                 group.create_task(self._episode(task, recallers, f"{name}-{number}"))

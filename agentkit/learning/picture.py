@@ -53,7 +53,7 @@ def _arms(axis: Any, report: Mapping[str, Any]) -> None:
     for row, arm in enumerate(arms):
         found = arm["accuracy"]
         color = GREEN if arm["name"] == "learned" else INK if arm["name"] == "start" else GREY
-        error = [[found["value"] - found["low"]], [found["high"] - found["value"]]]
+        error = [[max(0.0, found["value"] - found["low"])], [max(0.0, found["high"] - found["value"])]]
         axis.barh(row, found["value"], height=0.55, color=color, alpha=0.25)
         axis.errorbar(found["value"], row, xerr=error, fmt="o", color=color, capsize=3)
         axis.text(1.02, row, f"{found['value']:.3f}  n={found['n']}", va="center", fontsize=9, color=INK)
@@ -92,8 +92,8 @@ def _gate(axis: Any, report: Mapping[str, Any]) -> None:
 
 
 def _points(axis: Any, x: Sequence[float], points: Sequence[Mapping[str, Any]], *, color: str, label: str) -> None:
-    below = [point["value"] - point["low"] for point in points]
-    above = [point["high"] - point["value"] for point in points]
+    below = [max(0.0, point["value"] - point["low"]) for point in points]
+    above = [max(0.0, point["high"] - point["value"]) for point in points]
     axis.errorbar(x, _all(points, "value"), yerr=[below, above], fmt="o", color=color, capsize=3, label=label)
 
 

@@ -63,7 +63,7 @@ def wilson(hits: int, n: int) -> Estimate:
     z, p = 1.959963985, hits / n
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
-    return Estimate(value=p, low=max(0.0, middle - half), high=min(1.0, middle + half), n=n)
+    return Estimate(value=p, low=min(p, max(0.0, middle - half)), high=max(p, min(1.0, middle + half)), n=n)
 
 
 def bootstrap_mean(values: Sequence[float], *, resamples: int = 4000, seed: int = 0) -> Estimate:

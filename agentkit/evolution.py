@@ -1,0 +1,290 @@
+"""`Agent.evolve`: an agent, its playbook and its memory in the loops of `agentkit.learning`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from agentkit.errors import UserError
+from agentkit.graph.asking import ask
+from agentkit.graph.context import RunContext
+from agentkit.graph.episode import build_episode
+from agentkit.learning.arms import Arm, run_arms
+from agentkit.learning.checkers import get_checker
+from agentkit.learning.evolving import Check, Cost, Evolvable
+from agentkit.learning.ledger import digest
+from agentkit.learning.loop import Evolution, EvolveConfig, Evolved
+from agentkit.learning.report import build_report, write_report
+from agentkit.learning.trials import Trials
+from agentkit.models import Caller
+from agentkit.models.journal import SqlJournal
+from agentkit.recall import CallModel, Episode, Learner, OnEvent, Recaller
+from agentkit.tasks import Feedback, Labels, Task
+
+if TYPE_CHECKING:
+    from agentkit.agent import Agent
+
+
+@dataclass(frozen=True)
+class AgentRollout:
+    """Runs tasks on an agent, with fixed context and without learning.
+
+    Args:
+        labels: "none" wherever an answer is only to be measured.
+    """
+
+    agent: Agent
+    labels: Labels = "none"
+    seed: int = 0
+
+    async def __call__(self, task: Task, *, recallers: Sequence[Recaller], key: str) -> Episode:
+        labels: Labels = "none" if task.target is None else self.labels
+        await self.agent.arun(
+            task, run_id=key, labels=labels, learn=False, recallers=recallers, seed=self.seed, batch="evolve"
+        )
+        return await episode_of(self.agent, key, labels)
+
+
+async def episode_of(agent: Agent, run_id: str, labels: Labels) -> Episode:
+    """The episode of a finished run, as its learners would have seen it."""
+    record = agent.log.get(run_id)
+    options = replace(agent._options, labels=labels)
+    context: Any = SimpleNamespace(
+        run_id=run_id,
+        task=record.task,
+        options=options,
+        log=agent.log,
+        caller=lambda role: SimpleNamespace(name=record.model),
+        fixed_blocks=lambda: agent.log.blocks(run_id) or [],
+    )
+    state: Any = await agent._values(run_id)
+    return build_episode(context, state)
+
+
+def call_for(agent: Agent, learner: str = "evolve") -> Callable[[str], CallModel]:
+    """Model calls of learners, journalled under a run's id so that none is repeated after a crash."""
+
+    def calls(run_id: str) -> CallModel:
+        agent.log.start(run_id, Task(id="learn", input="learn"), model=agent._spec["model"], options={}, batch="evolve")
+        budget = agent._budget.start()
+        journal = SqlJournal(agent.store, run_id)
+        callers = {
+            role: Caller(models, limits=agent._limits, budget=budget, journal=journal, timeout=agent.settings.timeout)
+            for role, models in agent._models.items()
+        }
+        context: Any = RunContext(
+            run_id=run_id, task=Task(id="learn", input=""), options=agent._options, log=agent.log, callers=callers,
+            program=agent._program,
+        )  # fmt: skip
+        turn = 0
+
+        async def call(role: str, messages: Sequence[Any], *, schema: Any = None) -> Any:
+            nonlocal turn
+            turn += 1
+            return await ask(context, role, messages, scope=f"learn:{learner}", turn=turn, schema=schema)
+
+        return call
+
+    return calls
+
+
+def check_for(agent: Agent) -> Check:
+    """Scores answers with each task's own checker, else the agent's, else by comparing with the target."""
+
+    async def check(task: Task, answer: str | None) -> Feedback | None:
+        spec = task.checker or agent._checker
+        if spec is None and task.target is None:
+            return None
+        checker = get_checker(spec or "exact", call=call_for(agent, "judge")(f"judge-{digest(task.id)[:12]}"))
+        if checker.needs_target and task.target is None:
+            return None
+        return await checker.check(answer or "", task)
+
+    return check
+
+
+def cost_of(agent: Agent) -> Callable[[str], Cost]:
+    """What the model calls of a run used."""
+
+    def cost(run_id: str) -> Cost:
+        totals = agent.log.totals([run_id])
+        return Cost(
+            calls=totals.calls,
+            input_tokens=totals.input_tokens,
+            output_tokens=totals.output_tokens,
+            cached_tokens=totals.cached_tokens,
+            cost=totals.cost,
+            seconds=totals.model_seconds,
+        )
+
+    return cost
+
+
+def fingerprint(agent: Agent) -> str:
+    """Names everything about an agent, save what it has learnt, that can change its answers."""
+    spec = {name: value for name, value in agent._spec.items() if name not in ("playbook", "memory", "root")}
+    options = {name: value for name, value in vars(agent._options).items() if name not in ("labels", "learn", "seed")}
+    return digest([spec, {name: str(value) for name, value in options.items()}])[:24]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evolvement:
+    """What `evolve` returns: the numbers, the report, and where it was written."""
+
+    evolved: Evolved
+    arms: tuple[Arm, ...]
+    report: dict[str, Any]
+    paths: dict[str, Path]
+
+
+def prepare(
+    agent: Agent,
+    train: Sequence[Task],
+    *,
+    val: Sequence[Task] = (),
+    probes: Sequence[Task] = (),
+    evolvables: Sequence[Evolvable],
+    learners: Sequence[Learner],
+    config: EvolveConfig,
+    on_event: OnEvent = lambda name, data: None,
+) -> Evolution:
+    """The evolution of an agent, ready to run.
+
+    Raises:
+        UserError: there is nothing to evolve, or the tasks don't fit the mode.
+    """
+    if not evolvables:
+        raise UserError("there is nothing to evolve: name a playbook or a memory (--playbook P, --memory M)")
+    costs = cost_of(agent)
+    trials = Trials(
+        AgentRollout(agent, "none", config.seed),
+        agent.store,
+        check=check_for(agent),
+        labels=config.labels,
+        fingerprint=fingerprint(agent),
+        seed=config.seed,
+        concurrency=agent.settings.concurrency,
+        cost_of=costs,
+    )
+    return Evolution(
+        rollout=AgentRollout(agent, config.labels, config.seed),
+        evolvables=evolvables,
+        learners=learners,
+        trials=trials,
+        call_for=call_for(agent),
+        train=train,
+        val=val,
+        probes=probes,
+        config=config,
+        on_event=on_event,
+        cost_of=costs,
+    )
+
+
+async def evolve(
+    evolution: Evolution,
+    *,
+    test: Sequence[Task] = (),
+    controls: bool = True,
+    about: dict[str, Any] | None = None,
+    folder: Path | None = None,
+) -> Evolvement:
+    """Run an evolution, score start, choice and controls, and write the report.
+
+    Args:
+        test: tasks to score on; without them the validation tasks kept for choosing are taken, and the report says so.
+        folder: where the report goes; None writes none.
+    """
+    evolved = await evolution.run()
+    tasks = list(test) or list(evolution.selection)
+    arms: list[Arm] = []
+    if tasks:
+        arms = await run_arms(
+            evolution.trials, tasks, evolution.evolvables, start=evolved.start, chosen=evolved.chosen,
+            controls=controls, seed=evolution.config.seed,
+        )  # fmt: skip
+    scored = "test" if test else "validation"
+    report = build_report(evolved, arms, store=evolution.store, about=about or {}, scored_on=scored)
+    paths = write_report(report, folder) if folder is not None else {}
+    return Evolvement(evolved=evolved, arms=tuple(arms), report=report, paths=paths)
+
+
+def parts_of(
+    agent: Agent, *, playbook: str | None = None, memory: str | None = None
+) -> tuple[list[Evolvable], list[Learner]]:
+    """The evolvables and learners for a playbook and a memory of the agent's store, by name; each may be left out."""
+    evolvables: list[Evolvable] = []
+    learners: list[Learner] = []
+    if playbook:
+        from agentkit.evolvables import PlaybookEvolvable
+        from agentkit.lessons import BatchLessons
+        from agentkit.playbooks.storage import PlaybookStore
+
+        book = PlaybookStore.open(agent.store, playbook)
+        evolvables.append(PlaybookEvolvable(book))
+        learners.append(BatchLessons(book))
+    if memory:
+        from agentkit.evolvables import MemoryEvolvable
+        from agentkit.memory import CaseMemory, MemoryLearner, MemoryRecaller
+        from agentkit.models import load_embedder
+
+        embedder = load_embedder(agent.settings.embedder)
+        cases = CaseMemory.open(agent.store, memory, embedder=embedder, home=agent.settings.home)
+        evolvables.append(MemoryEvolvable(cases, live=MemoryRecaller(cases)))
+        learners.append(MemoryLearner(cases))
+    return evolvables, learners
+
+
+async def evolve_agent(
+    agent: Agent,
+    train: Sequence[Task],
+    *,
+    val: Sequence[Task] = (),
+    test: Sequence[Task] = (),
+    probes: Sequence[Task] = (),
+    playbook: str | None = None,
+    memory: str | None = None,
+    config: EvolveConfig | None = None,
+    controls: bool = True,
+    folder: Path | None = None,
+    on_event: OnEvent = lambda name, data: None,
+) -> Evolvement:
+    """Let an agent learn from tasks, prove what was gained, and write the report.
+
+    Args:
+        train: tasks to learn from, `val` to test changes and choose a version on, `test` to score at the end.
+        probes: frozen tasks that no change may make worse.
+        playbook, memory: names of what evolves; one of them at least.
+        config: epochs, batch, labels, seed, gate, limits.
+        controls: also run the control arms.
+        folder: where the report goes; None takes `evolutions/ID` under the settings' home.
+
+    Raises:
+        UserError: there is nothing to evolve, or the tasks don't fit the mode.
+        RunError: it broke off; called again with the same arguments it goes on.
+    """
+    evolvables, learners = parts_of(agent, playbook=playbook, memory=memory)
+    evolution = prepare(
+        agent, train, val=val, probes=probes, evolvables=evolvables, learners=learners,
+        config=config or EvolveConfig(), on_event=on_event,
+    )  # fmt: skip
+    settings = evolution.config
+    about = {
+        "model": agent._spec["model"],
+        "training tasks": len(train),
+        "validation tasks": len(val),
+        "test tasks": len(test),
+        "playbook": playbook,
+        "memory": memory,
+        "labels": settings.labels,
+        "gate": settings.gate_mode,
+        "seed": settings.seed,
+    }
+    folder = folder or agent.settings.home / "evolutions" / evolution.id
+    return await evolve(evolution, test=test, controls=controls, about=about, folder=folder)
+
+
+__all__ = ["evolve_agent", "parts_of", "AgentRollout", "Evolvement", "check_for", "cost_of", "evolve", "prepare"]

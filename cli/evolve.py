@@ -1,0 +1,173 @@
+"""`agentkit evolve`: learn from tasks, with every change tested on held-out ones."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agentkit.cli.output import emit, note, open_settings, print_table
+from agentkit.errors import UserError
+
+if TYPE_CHECKING:
+    from agentkit.agent import Agent
+    from agentkit.evolution import Evolvement
+    from agentkit.learning.loop import EvolveConfig
+    from agentkit.tasks import Task
+
+app = typer.Typer(help="Learn from tasks, with every change tested on held-out ones.")
+
+File = Annotated[Path | None, typer.Option(help="JSONL of tasks.", show_default=False)]
+
+
+@app.callback(invoke_without_command=True)
+def evolve(
+    train: Annotated[Path, typer.Argument(help="JSONL of tasks to learn from.")],
+    val: Annotated[Path | None, typer.Option(help="Held-out tasks: test changes and choose a version on them.")] = None,
+    test: Annotated[Path | None, typer.Option(help="Tasks to score before and after.")] = None,
+    probes: Annotated[Path | None, typer.Option(help="Frozen tasks that no change may make worse.")] = None,
+    playbook: Annotated[str | None, typer.Option(help="The playbook that evolves.")] = None,
+    memory: Annotated[str | None, typer.Option(help="The case memory that evolves.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model name; the settings' by default.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training tasks.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take this many training tasks.")] = None,
+    val_limit: Annotated[int | None, typer.Option(min=1, help="Take this many validation tasks.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Tasks run before the next learning.")] = 8,
+    online: Annotated[bool, typer.Option("--online", help="Score each batch, then learn from it.")] = False,
+    gate: Annotated[str | None, typer.Option(help="strict, probation or off.")] = None,
+    labels: Annotated[str, typer.Option(help="gold, check or none: what learning may know.")] = "gold",
+    seed: Annotated[int, typer.Option(help="Order of tasks, split of the validation tasks.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="Repeat with this many seeds, each from the same start.")] = 1,
+    controls: Annotated[bool, typer.Option(help="Also run the control arms.")] = True,
+    rounds: Annotated[int, typer.Option(min=1, help="Answers the agent may give a task.")] = 1,
+    evaluate: Annotated[bool, typer.Option(help="Let the evaluator agent judge answers.")] = False,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Stop learning after so many tokens.")] = None,
+    max_cost: Annotated[float | None, typer.Option(min=0, help="Stop learning after so many US dollars.")] = None,
+    max_seconds: Annotated[float | None, typer.Option(min=0, help="Stop learning after so many seconds.")] = None,
+    name: Annotated[str, typer.Option(help="Tells evolutions apart that are otherwise the same.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Folder of the report.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Learn from tasks. The same command again goes on with an interrupted evolution, or repeats a finished result."""
+    from agentkit.agent import Agent
+    from agentkit.learning.loop import EvolveConfig, Limits
+    from agentkit.tasks import load_tasks
+
+    _one_of("--labels", labels, ("gold", "check", "none"))
+    _one_of("--gate", gate, (None, "strict", "probation", "off"))
+    tasks = {
+        "train": load_tasks(train, limit=limit),
+        "val": _held_out(val, val_limit, seed),
+        "test": load_tasks(test) if test else [],
+        "probes": load_tasks(probes) if probes else [],
+    }
+    limits = Limits(tokens=max_tokens, cost=max_cost, seconds=max_seconds)
+    checked: dict[str, Any] = {"mode": gate, "labels": labels}
+    config = EvolveConfig(name=name, epochs=epochs, batch=batch, online=online, seed=seed, limits=limits, **checked)
+    settings = open_settings(model=model)
+    with Agent(settings=settings, max_rounds=rounds, evaluate=evaluate or labels == "none") as agent:
+        parts = {"playbook": playbook or settings.playbook, "memory": memory or settings.memory}
+        reports = _run(agent, tasks, parts, config, seeds, controls=controls, out=out, quiet=json_)
+    emit(reports[0].report | _joined(reports), json_=json_, human=lambda report: _show(report, reports[0]))
+
+
+def _run(
+    agent: Agent, tasks: dict[str, list[Task]], parts: dict[str, str | None], config: EvolveConfig, seeds: int, *,
+    controls: bool, out: Path | None, quiet: bool,
+) -> list[Evolvement]:  # fmt: skip
+    """One evolution a seed. Seeds after the first evolve copies, so that all have the same start."""
+    from dataclasses import replace
+
+    from agentkit.aio import run_sync
+    from agentkit.evolution import evolve_agent
+
+    copies = [_copies(agent, parts, config.seed + number) if number else parts for number in range(seeds)]
+    found = []
+    for number, mine in enumerate(copies):
+        watch = (lambda event, data: None) if quiet else _progress(seeds, number)
+        folder = None if out is None else out if number == 0 else out / f"seed-{config.seed + number}"
+        work = evolve_agent(
+            agent, tasks["train"], val=tasks["val"], test=tasks["test"], probes=tasks["probes"],
+            config=replace(config, seed=config.seed + number), controls=controls, folder=folder, on_event=watch, **mine,
+        )  # fmt: skip
+        found.append(run_sync(work))
+    return found
+
+
+def _copies(agent: Agent, parts: dict[str, str | None], seed: int) -> dict[str, str | None]:
+    """Names of fresh copies for a further seed; a playbook's copy starts from the same bullets."""
+    from agentkit.playbooks.operations import Add, Delta
+    from agentkit.playbooks.storage import PlaybookStore
+
+    names = {kind: name and f"{name}.seed{seed}" for kind, name in parts.items()}
+    if names["playbook"]:
+        assert parts["playbook"]
+        source, copy = PlaybookStore(agent.store, parts["playbook"]), PlaybookStore(agent.store, names["playbook"])
+        bullets = [Add(content=item.content, section=item.section, scope=item.scope) for item in source.current()]
+        if bullets and copy.version() == 0:
+            copy.apply(Delta(key=f"{copy.target}:copy", base=0, operations=tuple(bullets), role="person"))
+    return names
+
+
+def _joined(reports: list[Evolvement]) -> dict[str, Any]:
+    from agentkit.learning.report import join_seeds, write_report
+
+    if len(reports) == 1 or not reports[0].arms:
+        return {"files": {kind: str(path) for kind, path in reports[0].paths.items()}}
+    joined = join_seeds([item.report for item in reports], [item.arms for item in reports])
+    paths = write_report(joined, reports[0].paths["json"].parent)
+    return {**joined, "files": {kind: str(path) for kind, path in paths.items()}}
+
+
+def _held_out(path: Path | None, limit: int | None, seed: int) -> list[Task]:
+    from agentkit.tasks import load_tasks
+
+    if path is None:
+        return []
+    tasks = load_tasks(path)
+    if limit is not None and limit < len(tasks):
+        tasks = random.Random(seed).sample(tasks, limit)
+    return tasks
+
+
+def _one_of(option: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
+    if value not in allowed:
+        raise UserError(f"{option} must be one of {', '.join(filter(None, allowed))}, not {value!r}")
+
+
+def _progress(seeds: int, number: int) -> Any:
+    """Prints one line a batch on standard error."""
+    head = f"seed {number + 1}/{seeds} " if seeds > 1 else ""
+
+    def show(event: str, data: dict[str, Any]) -> None:
+        if event == "batch":
+            accuracy = "–" if data["accuracy"] is None else f"{data['accuracy']:.3f}"
+            minutes = data["seconds_left"] / 60
+            note(f"{head}{data['done']}/{data['total']}  accuracy {accuracy}  accepted {data['accepted']}  "
+                 f"rejected {data['rejected']}  waiting {data['quarantined']}  {data['tokens']:,} tokens  "
+                 f"{minutes:.1f} min left")  # fmt: skip
+        elif event == "validated" and data["score"] is not None:
+            note(f"{head}validation: {data['score']:.3f} on {data['tasks']} tasks")
+
+    return show
+
+
+def _show(report: dict[str, Any], done: Evolvement) -> None:
+    rows = []
+    for arm in report["arms"]:
+        found, compared = arm["accuracy"], arm["against_start"]
+        difference = "" if compared is None else f"{compared['difference']['value']:+.3f}"
+        p = "" if compared is None else f"{compared['p']:.3g}"
+        interval = f"{found['low']:.3f} … {found['high']:.3f}"
+        tokens = f"{arm['per_task']['tokens']:,.0f}"
+        rows.append([arm["label"], str(found["n"]), f"{found['value']:.3f}", interval, difference, p, tokens])
+    head = ["arm", "n", "accuracy", "95 % interval", "difference", "p", "tokens a task"]
+    print_table(head, rows, title=f"{report['id']}: {report['status']}, scored on {report['scored_on']} tasks")
+    decisions = [change["decision"] for change in report["changes"]]
+    counts = ", ".join(f"{decisions.count(name)} {name}" for name in ("accept", "reject", "quarantine", "ask"))
+    note(f"changes: {counts}; chosen: {report['chosen']}")
+    for alarm in report["alarms"]:
+        note(f"warning: {alarm}")
+    note(f"report: {done.paths['html']}" if done.paths else "no report was written")

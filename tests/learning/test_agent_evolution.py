@@ -1,0 +1,130 @@
+"""An agent evolves: its playbook, its memory, from Python and from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import BaseMessage
+
+from agentkit.agent import Agent
+from agentkit.evolution import evolve_agent
+from agentkit.learning.ledger import Ledger
+from agentkit.learning.loop import EvolveConfig
+from agentkit.playbooks.storage import PlaybookStore
+from agentkit.settings import Settings
+from agentkit.tasks import Task
+from agentkit.testing import ScriptedModel
+
+RULE = "Answer with the sum doubled."
+
+
+class Learner:
+    """A model that is right only where its prompt holds the rule, and finds the rule when it reflects."""
+
+    def __init__(self, rule: str = RULE) -> None:
+        self.rule, self.prompts = rule, list[str]()
+
+    def __call__(self, messages: list[BaseMessage], names: list[str]) -> Any:
+        text = "\n".join(str(message.content) for message in messages)
+        self.prompts.append(text)
+        if "You improve a playbook" in text:
+            return {"lessons": [{"cause": "not doubled", "scope": "sums", "content": self.rule}]}
+        number = int(text.rsplit("sum of ", 1)[1].split()[0])
+        answer = 4 * number if RULE in text else 2 * number
+        return {"reasoning": "", "answer": str(answer), "used": []}
+
+
+def tasks(first: int, count: int) -> list[Task]:
+    return [
+        Task(id=str(n), input=f"sum of {n} and {n}", target=str(4 * n), checker="numeric")
+        for n in range(first, first + count)
+    ]
+
+
+def agent_of(home: Path, brain: Any, **options: Any) -> Agent:
+    settings = Settings(home=home, concurrency=options.pop("concurrency", 4))
+    model = ScriptedModel(brain, name="scripted")
+    return Agent(
+        model, tools=[], settings=settings, max_rounds=1, evaluate=False, store=f"sqlite:///{home}/a.db", **options
+    )
+
+
+CONFIG = EvolveConfig(batch=4, selection=0.4)
+
+
+async def test_a_playbook_learns_the_rule_and_the_report_shows_it(tmp_path: Path) -> None:
+    with agent_of(tmp_path, Learner()) as agent:
+        done = await evolve_agent(
+            agent, tasks(10, 8), val=tasks(100, 20), test=tasks(200, 12), playbook="p", config=CONFIG
+        )
+        book = PlaybookStore(agent.store, "p").current()
+    assert [bullet.content for bullet in book] == [RULE]
+    before, after = done.report["arms"][0], done.report["arms"][1]
+    assert before["accuracy"]["value"] == 0 and after["accuracy"]["value"] == 1
+    control = next(arm for arm in done.report["arms"] if arm["name"] == "random_bullets")
+    assert control["accuracy"]["value"] == 0
+    assert after["per_task"]["calls"] == 1 and done.paths["html"].exists()
+
+
+async def test_a_useless_lesson_never_enters_the_playbook(tmp_path: Path) -> None:
+    with agent_of(tmp_path, Learner("Be careful.")) as agent:
+        done = await evolve_agent(agent, tasks(10, 8), val=tasks(100, 20), playbook="p", config=CONFIG)
+        assert len(PlaybookStore(agent.store, "p").current()) == 0
+    assert {change["decision"] for change in done.report["changes"]} <= {"reject", "quarantine"}
+
+
+async def test_one_call_a_batch_reflects_and_none_where_all_was_right(tmp_path: Path) -> None:
+    brain = Learner()
+    with agent_of(tmp_path, brain) as agent:
+        await evolve_agent(agent, tasks(10, 16), val=tasks(100, 20), playbook="p", config=CONFIG)
+    assert sum("You improve a playbook" in prompt for prompt in brain.prompts) == 1
+
+
+@pytest.mark.parametrize("labels", ["check", "none"])
+async def test_learners_see_no_more_of_a_target_than_the_labels_allow(tmp_path: Path, labels: Any) -> None:
+    brain = Learner()
+    config = EvolveConfig(batch=4, labels=labels, selection=0.4)
+    with agent_of(tmp_path, brain) as agent:
+        await evolve_agent(agent, tasks(1001, 8), val=tasks(2001, 12), playbook="p", config=config, controls=False)
+    assert not any(str(4 * n) in prompt for prompt in brain.prompts for n in range(1001, 1009) if RULE not in prompt)
+
+
+async def test_label_free_prompts_of_an_agent_are_identical_when_targets_are_noise(tmp_path: Path) -> None:
+    seen = []
+    for name, shift in (("true", 0), ("noise", 77)):
+        brain = Learner()
+        noisy = [task.model_copy(update={"target": str(int(task.target or 0) + shift)}) for task in tasks(10, 8)]
+        held = [task.model_copy(update={"target": str(int(task.target or 0) + shift)}) for task in tasks(100, 12)]
+        home = tmp_path / name
+        home.mkdir()
+        with agent_of(home, brain, concurrency=1) as agent:
+            config = EvolveConfig(batch=4, labels="none")
+            await evolve_agent(agent, noisy, val=held, playbook="p", config=config)
+        seen.append(brain.prompts)
+    assert seen[0] == seen[1] and seen[0]
+
+
+async def test_ledgers_of_an_agent_are_identical_whatever_the_concurrency(tmp_path: Path) -> None:
+    ledgers = []
+    for concurrency in (1, 8):
+        home = tmp_path / str(concurrency)
+        home.mkdir()
+        with agent_of(home, Learner(), concurrency=concurrency) as agent:
+            await evolve_agent(agent, tasks(10, 8), val=tasks(100, 20), playbook="p", config=CONFIG)
+            ledger = Ledger(agent.store)
+            ledgers.append([(change.id, change.hash, change.status) for change in ledger.history()])
+    assert ledgers[0] == ledgers[1] and ledgers[0]
+
+
+def test_evolve_on_the_command_line_says_what_is_missing(run_cli: Any, tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_text(json.dumps({"input": "1+1", "target": "2"}) + "\n", encoding="utf-8")
+    recording = tmp_path / "r.jsonl"
+    recording.write_text("", encoding="utf-8")
+    done = run_cli("evolve", str(path), "--model", f"replay/{recording}", "--playbook", "p", code=2)
+    assert "--val" in done.stderr and "Traceback" not in done.stderr
+    done = run_cli("evolve", str(path), "--labels", "some", code=2)
+    assert "--labels must be one of" in done.stderr
