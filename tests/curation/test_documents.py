@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import random
+import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -13,7 +16,7 @@ import pytest
 
 from agentkit.curation.documents import Document, Failure, Metadata, read_document, read_documents, read_folder
 from agentkit.curation.documents.document import section_label
-from agentkit.errors import DataError
+from agentkit.errors import DataError, MissingExtra
 from tests.curation import papers
 
 
@@ -278,3 +281,54 @@ def test_every_article_of_evidence_inference_is_read_with_its_sections(data_dir:
     found = list(read_folder(data_dir / "evidence_inference" / "articles.nxml.tar.gz"))
     assert len(found) == 60
     assert all(isinstance(d, Document) and d.title and d.metadata.pmcid and len(d.sections) > 1 for d in found)
+
+
+def test_deep_nesting_is_a_failure_or_a_paper_but_never_a_crash(tmp_path: Path) -> None:
+    deep = "<sec>" * 240 + "<p>Deep.</p>" + "</sec>" * 240
+    papers.save(tmp_path, a__xml=f"<article><body>{deep}</body></article>", b__json="[" * 100_000, c__txt="Fine.")
+    first, second, last = list(read_folder(tmp_path))
+    assert isinstance(first, Failure) or "Deep." in first.text
+    assert isinstance(second, Failure) and isinstance(last, Document)
+
+
+SAMPLES = {
+    "a.nxml": papers.JATS.encode(),
+    "b.xml": papers.PUBMED.encode(),
+    "c.xml": papers.BIOC.encode(),
+    "d.txt": papers.PUBTATOR.encode(),
+    "e.pdf": papers.pdf(["One page.", "Two pages."]),
+    "f.bib": BIB.encode(),
+    "g.json": b'{"documents": [{"id": "1", "passages": [{"offset": 0, "text": "A text.", "infons": {}}]}]}',
+    "h.xml.gz": gzip.compress(papers.JATS.encode()),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_damaged_file_is_a_failure_or_a_paper_but_never_a_crash(tmp_path: Path, name: str) -> None:
+    data, chance = SAMPLES[name], random.Random(name)
+    for _ in range(60):
+        broken = bytearray(data[: chance.randrange(1, len(data) + 1)] if chance.random() < 0.4 else data)
+        for _ in range(chance.randrange(1, 6)):
+            broken[chance.randrange(len(broken))] = chance.randrange(256)
+        (tmp_path / name).write_bytes(bytes(broken))
+        for item in read_folder(tmp_path):
+            assert isinstance(item, Document) or "\n" not in item.reason
+
+
+@pytest.mark.parametrize(("name", "package"), [("a.nxml", "lxml"), ("a.pdf", "pypdf")])
+def test_a_missing_reader_names_the_extra_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, package: str
+) -> None:
+    (tmp_path / name).write_bytes(SAMPLES["e.pdf"] if package == "pypdf" else SAMPLES["a.nxml"])
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtra, match=rf"{package} is not installed: .*curate"):
+        list(read_folder(tmp_path))
+
+
+def test_reading_a_text_file_loads_no_optional_package() -> None:
+    code = (
+        "import sys, agentkit.curation.documents, agentkit.curation.evidence, agentkit.curation.grounding_tables, "
+        "agentkit.curation.export; sys.exit(bool({'lxml', 'pypdf', 'rdflib', 'rapidfuzz'} & set(sys.modules)))"
+    )
+    root = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

@@ -130,6 +130,8 @@ def _read(source: Source) -> Iterator[Document | Failure]:
             yield from _reader(source)(source)
     except DataError as error:
         yield _failure(source, error)
+    except RecursionError:
+        yield Failure(source=source.name, reason="nested too deeply")
 
 
 def _failure(source: Source, error: DataError) -> Failure:
