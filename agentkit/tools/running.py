@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import ValidationError
 
+from agentkit.errors import ToolError
 from agentkit.telemetry import span
 
 OUTPUT_LIMIT = 16_000
@@ -53,13 +54,15 @@ async def run_tool(
     """
     start = time.monotonic()
     with span("execute_tool", tool.name, tool__name=tool.name, tool__type="function") as current:
+        clock = asyncio.timeout(timeout)
         try:
-            output = await asyncio.wait_for(_invoke(tool, dict(arguments)), timeout)
+            async with clock:
+                output = await _invoke(tool, dict(arguments))
             text, ok = shorten(_as_text(output), limit), True
-        except TimeoutError:
-            text, ok = f"error: {tool.name} was stopped after {timeout:g} s without an answer", False
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a tool is foreign code and may raise anything
-            text, ok = shorten(f"error: {_one_line(tool.name, error)}", limit), False
+        except Exception as error:  # noqa: BLE001 - a tool is foreign code and may raise anything
+            late = f"{tool.name} was stopped after {timeout:g} s without an answer"
+            text = shorten(f"error: {late if clock.expired() else _one_line(tool.name, error)}", limit)
+            ok = False
         if not ok:
             current.set_attribute("error.type", "tool_error")
     return ToolResult(text=text, ok=ok, seconds=time.monotonic() - start)
@@ -72,9 +75,12 @@ def _is_async(tool: BaseTool) -> bool:
 
 
 async def _invoke(tool: BaseTool, arguments: dict[str, Any]) -> Any:
-    if _is_async(tool):
-        return await tool.ainvoke(arguments)
-    return await in_daemon_thread(lambda: tool.invoke(arguments))
+    try:
+        if _is_async(tool):
+            return await tool.ainvoke(arguments)
+        return await in_daemon_thread(lambda: tool.invoke(arguments))
+    except SystemExit as error:
+        raise ToolError(f"it tried to end the program ({error})") from None
 
 
 async def in_daemon_thread(call: Callable[[], T]) -> T:

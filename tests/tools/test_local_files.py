@@ -1,0 +1,98 @@
+"""Reading and searching stay inside their folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from agentkit.errors import UserError
+from agentkit.tools import BaseTool, load_tools, run_tool
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "notes"
+    (folder / "sub").mkdir(parents=True)
+    (tmp_path / "secret.txt").write_text("the secret", encoding="utf-8")
+    (tmp_path / "notes-other").mkdir()
+    (tmp_path / "notes-other" / "x.txt").write_text("next door", encoding="utf-8")
+    (folder / "birds.md").write_text(
+        "# Birds\n\nThe arctic tern migrates from pole to pole.\n\n## Owls\n\nOwls hunt at night, silently.\n",
+        encoding="utf-8",
+    )
+    (folder / "sub" / "fish.txt").write_text("Salmon return to the river of their birth.\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def read_file(root: Path) -> BaseTool:
+    return load_tools(["read_file"], root=root)[0]
+
+
+@pytest.fixture
+def search(root: Path) -> BaseTool:
+    return load_tools(["search"], root=root)[0]
+
+
+async def test_it_reads_files_in_pieces_and_lists_folders(read_file: BaseTool) -> None:
+    assert (await run_tool(read_file, {"path": "sub/fish.txt"})).text.startswith("Salmon")
+    assert (await run_tool(read_file, {"path": "."})).text == "birds.md\nsub/"
+    part = await run_tool(read_file, {"path": "birds.md", "first_line": 3, "lines": 1})
+    assert part.text == "The arctic tern migrates from pole to pole.\n[… 4 more lines, from line 4 …]"
+
+
+@pytest.mark.parametrize("path", ["../secret.txt", "sub/../../secret.txt", "../notes-other/x.txt", "/etc/passwd"])
+async def test_paths_out_of_the_folder_are_refused(read_file: BaseTool, path: str) -> None:
+    result = await run_tool(read_file, {"path": path})
+    assert not result.ok and "outside the folder" in result.text
+
+
+async def test_links_out_of_the_folder_are_refused(read_file: BaseTool, search: BaseTool, root: Path) -> None:
+    (root / "link.txt").symlink_to(root.parent / "secret.txt")
+    (root / "door").symlink_to(root.parent, target_is_directory=True)
+    for path in ("link.txt", "door/secret.txt"):
+        assert "outside the folder" in (await run_tool(read_file, {"path": path})).text
+    assert "no passage" in (await run_tool(search, {"query": "secret"})).text
+
+
+async def test_what_is_not_a_text_file_is_refused_without_blocking(read_file: BaseTool, root: Path) -> None:
+    os.mkfifo(root / "pipe")
+    (root / "binary.txt").write_bytes(b"\0\1\2")
+    for path, reason in (("pipe", "regular"), ("binary.txt", "text"), ("none.txt", "no such file"), ("a\0b", "NUL")):
+        result = await run_tool(read_file, {"path": path}, timeout=20)
+        assert not result.ok and reason in result.text
+
+
+async def test_search_ranks_passages_and_says_where_they_stand(search: BaseTool) -> None:
+    result = await run_tool(search, {"query": "Which bird migrates between the poles?"})
+    assert result.text.startswith("[birds.md:3] (Birds)\nThe arctic tern")
+    owls = await run_tool(search, {"query": "hunting owl"})
+    assert owls.text.startswith("[birds.md:7] (Owls)")
+    assert "sub/fish.txt:1" in (await run_tool(search, {"query": "river"})).text
+
+
+async def test_search_sees_files_that_change(search: BaseTool, root: Path) -> None:
+    assert "no passage" in (await run_tool(search, {"query": "quetzal"})).text
+    (root / "new.md").write_text("The quetzal is green.", encoding="utf-8")
+    assert "new.md:1" in (await run_tool(search, {"query": "quetzal"})).text
+    (root / "new.md").unlink()
+    assert "no passage" in (await run_tool(search, {"query": "quetzal"})).text
+
+
+@pytest.mark.parametrize("query", ['"', "a AND (", "NEAR(x", "* OR text:", "", "'; DROP TABLE passages; --"])
+async def test_no_query_is_a_syntax_error(search: BaseTool, query: str) -> None:
+    assert (await run_tool(search, {"query": query})).ok
+
+
+async def test_long_texts_are_cut_at_paragraphs(search: BaseTool, root: Path) -> None:
+    filler = "\n\n".join(f"Paragraph {number} about nothing in particular, at some length." for number in range(100))
+    (root / "long.txt").write_text(f"{filler}\n\nThe needle is here.\n\n{filler}", encoding="utf-8")
+    result = await run_tool(search, {"query": "needle", "limit": 1})
+    assert "needle" in result.text and len(result.text) < 1500
+
+
+def test_a_root_that_is_no_folder_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="needs a folder"):
+        load_tools(["read_file"], root=tmp_path / "none")
