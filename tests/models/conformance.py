@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,12 @@ def need(name: str) -> Path:
         pytest.skip(str(error))
 
 
+WANTED = pytest.mark.skipif(
+    "MODEL_SUITES" not in os.environ,
+    reason="minutes for each kind of model: MODEL_SUITES=1 python -m pytest tests/models -m model",
+)
+
+
 class Unit(ChatModelUnitTests):
     @property
     def supports_json_mode(self) -> bool:
@@ -35,6 +42,10 @@ class Unit(ChatModelUnitTests):
 
 class Integration(ChatModelIntegrationTests):
     """Sub-classes name the class and its arguments. Answers are short: what is tested is their form."""
+
+    @property
+    def standard_chat_model_params(self) -> dict[str, Any]:
+        return {"temperature": 0, "max_tokens": 300}  # a small model can take this long to end a JSON string
 
     @property
     def supported_usage_metadata_details(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 
 from agentkit.models.transformers import TransformersChat
-from tests.models.conformance import TINY, Integration, Unit, need
+from tests.models.conformance import TINY, WANTED, Integration, Unit, need
 
 
 class TestUnit(Unit):
@@ -21,6 +21,7 @@ class TestUnit(Unit):
         return {"full_name": "hf/tiny", "repo": "tiny"}
 
 
+@WANTED
 @pytest.mark.model
 class TestIntegration(Integration):
     @property

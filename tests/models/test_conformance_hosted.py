@@ -8,7 +8,7 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 
 from agentkit.models.litellm import LiteLLMChat
-from tests.models.conformance import TINY, Integration, Unit, need
+from tests.models.conformance import TINY, WANTED, Integration, Unit, need
 
 
 class TestUnit(Unit):
@@ -28,6 +28,7 @@ def served() -> str:
     return f"{server_for(Options(need(TINY), 4096, 1, 999, api_key='', alias=TINY)).address}/v1"
 
 
+@WANTED
 @pytest.mark.model
 class TestIntegration(Integration):
     @property

@@ -9,7 +9,7 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 
 from agentkit.models.llamacpp import LlamaCppChat
-from tests.models.conformance import TINY, Integration, Unit, need
+from tests.models.conformance import TINY, WANTED, Integration, Unit, need
 
 
 class TestUnit(Unit):
@@ -22,6 +22,7 @@ class TestUnit(Unit):
         return {"full_name": "local/tiny", "path": Path("tiny.gguf")}
 
 
+@WANTED
 @pytest.mark.model
 class TestIntegration(Integration):
     @property

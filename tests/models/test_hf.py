@@ -171,3 +171,12 @@ def test_a_folder_without_a_model_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError) as caught:
         load_model(f"hf/{tmp_path}").invoke("x")
     assert "\n" not in str(caught.value)
+
+
+def test_a_structured_answer_can_be_streamed(model: Any) -> None:
+    chunks = list(model.with_structured_output(Verdict).stream("Judge."))
+    assert chunks and all(isinstance(chunk, Verdict) for chunk in chunks)
+    whole = None
+    for chunk in model.bind_tools([wash], tool_choice="any").stream("Go."):
+        whole = chunk if whole is None else whole + chunk
+    assert whole is not None and whole.tool_calls[0]["name"] == "wash"
