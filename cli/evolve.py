@@ -22,7 +22,7 @@ app = typer.Typer(help="Learn from tasks, with every change tested on held-out o
 File = Annotated[Path | None, typer.Option(help="JSONL of tasks.", show_default=False)]
 
 
-@app.callback(invoke_without_command=True)
+@app.command()
 def evolve(
     train: Annotated[Path, typer.Argument(help="JSONL of tasks to learn from.")],
     val: Annotated[Path | None, typer.Option(help="Held-out tasks: test changes and choose a version on them.")] = None,

@@ -8,7 +8,6 @@ the evolution's own, so no result depends on how many rollouts run at once. Ever
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,6 +21,7 @@ from agentkit.learning.holdout import Holdout, split
 from agentkit.learning.ledger import Change, Ledger, Verdict, digest
 from agentkit.learning.probation import ProbationGate, ProbationPolicy, Watch
 from agentkit.learning.progress import Progress
+from agentkit.learning.together import together
 from agentkit.learning.trials import Trials, hide
 from agentkit.recall import CallModel, Episode, Learner, Learnt, OnEvent, Recaller
 from agentkit.store import Store
@@ -268,13 +268,11 @@ class Evolution:
             item.live(versions[item.target]) if isinstance(item, Exploring) else item.at(versions[item.target])
             for item in self.evolvables
         ]
-        async with asyncio.TaskGroup() as group:
-            runs = [
-                group.create_task(self._episode(task, recallers, f"{name}-{number}"))
-                for number, task in enumerate(tasks)
-            ]
-        episodes = [run.result() for run in runs]
+        runs = (self._episode(task, recallers, f"{name}-{number}") for number, task in enumerate(tasks))
+        episodes = await together(runs)
         good = [episode for episode in episodes if isinstance(episode, Episode)]
+        if not good and len(tasks) > 1:
+            raise RunError(f"all {len(tasks)} runs of a batch broke off; the first: {episodes[0]}")
         ids: list[str] = []
         notes: list[dict[str, Any]] = []
         for learner in self.learners:

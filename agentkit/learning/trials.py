@@ -18,6 +18,7 @@ from agentkit import faults
 from agentkit.errors import RunError
 from agentkit.learning.evolving import Check, Cost, CostOf, Fixed, Rollout
 from agentkit.learning.ledger import digest
+from agentkit.learning.together import together
 from agentkit.recall import Block, Episode, Recaller
 from agentkit.store import Store
 from agentkit.store.evolution import TrialRow
@@ -128,9 +129,15 @@ class Trials:
         return await self.run_all(prepared)
 
     async def run_all(self, prepared: Sequence[Prepared]) -> list[Trial]:
-        async with asyncio.TaskGroup() as group:
-            made = [group.create_task(self.run(item)) for item in prepared]
-        return [task.result() for task in made]
+        """The trials in the order given.
+
+        Raises:
+            RunError: every one of several broke off, so that there is nothing to learn from but the error.
+        """
+        made = await together(self.run(item) for item in prepared)
+        if len(made) > 1 and all(trial.failed for trial in made):
+            raise RunError(f"all {len(made)} runs broke off; the first: {made[0].details['error']}")
+        return made
 
     async def scores(self, tasks: Sequence[Task], trials: Sequence[Trial]) -> list[float | None]:
         """What decisions may know: without labels only the runs' own judge or check, else the target; None where

@@ -171,8 +171,10 @@ async def test_a_run_that_broke_off_counts_as_wrong_in_reports_and_as_unknown_in
 
     trials = Trials(Broken(World()), store, check=check)
     tasks = World().tasks(2, prefix="v")
-    made = await trials.many(tasks, [])
+    made = [await trials.run(await trials.prepare(task, [])) for task in tasks]
     assert await trials.scores(tasks, made) == [None, None] and await trials.truths(tasks, made) == [0.0, 0.0]
+    with pytest.raises(RunError, match="all 2 runs"):
+        await trials.many(tasks, [])
 
 
 async def test_a_broken_training_run_is_reported_and_the_rest_goes_on(store: Store) -> None:
