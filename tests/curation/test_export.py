@@ -179,6 +179,13 @@ def test_csv_and_neo4j_keep_quotes_whole_and_refer_to_their_nodes(content: Conte
     assert {r[":TYPE"] for r in relations} == {"CAUSES", "MAY_TREAT"}
 
 
+def test_a_formula_in_a_paper_does_not_run_in_a_spreadsheet(tmp_path: Path) -> None:
+    formula = Entity.named('=HYPERLINK("http://example.org")', "Drug")
+    (table,) = export(Content.of([made(formula, DISEASE)], [formula, DISEASE]), tmp_path / "kb.csv")
+    (row,) = csv.DictReader(opened(table))
+    assert row["subject_label"] == "'" + formula.label and row["confidence"] == "0.75"
+
+
 def test_graphml_is_well_formed_whatever_the_quotes_hold(content: Content, tmp_path: Path) -> None:
     (path,) = export(content, tmp_path / "kb.graphml")
     root = ElementTree.parse(path).getroot()

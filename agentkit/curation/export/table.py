@@ -1,4 +1,8 @@
-"""CSV: one row a claim, with labels, identifiers, qualifiers and the first quote; for spreadsheets."""
+"""CSV: one row a claim, with labels, identifiers, qualifiers and the first quote; for spreadsheets.
+
+Text that a spreadsheet would run as a formula (`=HYPERLINK(…)` in a paper) gets an apostrophe before it. JSONL is the
+format for exact quotes.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +27,12 @@ def write(content: Content, path: Path) -> list[Path]:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(COLUMNS)
         for claim in content.claims:
-            table.writerow(_row(claim, entities, publications[claim.document]))
+            table.writerow(map(_inert, _row(claim, entities, publications[claim.document])))
     return [path]
+
+
+def _inert(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def _row(claim: Claim, entities: dict[str, Entity], publication: str) -> list[object]:
