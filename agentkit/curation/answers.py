@@ -40,7 +40,7 @@ def _answer_schema(step: Step, subjects: tuple[str, ...], value: str | None) -> 
     item = create_model("Item", **fields)
     limit = MAX_ITEMS if step.mode == "completeness" else 1
     items = Field(max_length=limit, description="empty where the paper does not report it")
-    return create_model("Findings", __doc__=f"What the paper says: {step.key}.", items=(list[item], items))  # type: ignore[valid-type]
+    return create_model("Findings", __doc__=f"What the paper says: {step.key}.", items=(list[item], items))
 
 
 def _value_field(concept: Concept) -> tuple[Any, Any]:

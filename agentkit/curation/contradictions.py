@@ -40,9 +40,7 @@ def contradictions(claims: Iterable[Claim]) -> list[Contradiction]:
     groups: dict[tuple[Any, ...], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for claim in claims:
         if claim.exported:
-            context = tuple(
-                sorted((k, name_key(str(v))) for k, v in claim.qualifiers.items() if k not in _NOT_CONTEXT)
-            )
+            context = tuple(sorted((k, name_key(str(v))) for k, v in claim.qualifiers.items() if k not in _NOT_CONTEXT))
             groups[claim.subject, claim.predicate, claim.object, context][_side(claim)].append(claim.id)
     return [
         Contradiction(

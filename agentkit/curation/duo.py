@@ -97,7 +97,9 @@ class Outcome:
     stable: bool
 
 
-async def curate_item(question: Question, subjects: Sequence[Entity], duo: Duo, naming: Naming, *, scope: str) -> Outcome:
+async def curate_item(
+    question: Question, subjects: Sequence[Entity], duo: Duo, naming: Naming, *, scope: str
+) -> Outcome:
     """Ask, check, and ask again.
 
     Args:
@@ -260,9 +262,7 @@ def records_of(outcome: Outcome, question: Question, duo: Duo, *, run_id: str, m
     return [_record(group, question, duo, outcome, run_id, model) for group in groups.values()]
 
 
-def _record(
-    group: Sequence[Item], question: Question, duo: Duo, outcome: Outcome, run_id: str, model: str
-) -> Record:
+def _record(group: Sequence[Item], question: Question, duo: Duo, outcome: Outcome, run_id: str, model: str) -> Record:
     ordered = sorted(group, key=lambda item: bool(item.problem or (duo.evaluator_vetoes and item.holds is False)))
     best = ordered[0]
     evidence = tuple(dict.fromkeys(item.evidence for item in ordered if item.evidence is not None))

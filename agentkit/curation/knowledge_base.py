@@ -8,7 +8,7 @@ changed by persons only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select, update
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select, u
 from agentkit.curation.claims import Claim, Entity
 from agentkit.curation.documents import Document
 from agentkit.curation.records import Record, entity_row, merged
-from agentkit.errors import DataError, UserError
+from agentkit.errors import UserError
 from agentkit.learning.ledger import Change, Ledger
 from agentkit.store import Store
 from agentkit.store.curation import OPEN, DocumentRow, KbClaimRow, KbDocumentRow, KbEntityRow, KbReviewRow
@@ -46,17 +46,15 @@ class Write:
     records: Sequence[Record] = ()
     entities: Sequence[Entity] = ()
     retired: Sequence[str] = ()
-    dropped: Sequence[str] = field(default=())
 
     def operations(self) -> list[Operation]:
         """The ledger's side: ids and hashes, so that a row altered behind its back is found out."""
         ops = [{"op": "claim", "id": r.claim.id, "hash": r.hash} for r in self.records]
         ops += [{"op": "entity", "id": e.id, "hash": entity_row(e)["hash"]} for e in self.entities]
-        ops += [{"op": "retire", "id": id_} for id_ in self.retired]
-        return ops + [{"op": "drop", "id": id_} for id_ in self.dropped]
+        return ops + [{"op": "retire", "id": id_} for id_ in self.retired]
 
     def __bool__(self) -> bool:
-        return bool(self.records or self.entities or self.retired or self.dropped)
+        return bool(self.records or self.entities or self.retired)
 
 
 class KnowledgeBase:
@@ -86,7 +84,7 @@ class KnowledgeBase:
                 query = query.where(getattr(KbClaimRow, name) == value)
         with self.store.read() as connection:
             for row in connection.execute(query.order_by(KbClaimRow.id)).mappings():
-                yield Record.from_row(row)
+                yield Record.from_row(dict(row))
 
     def claims(self, *, at: int | None = None, **fields: Any) -> Iterator[Claim]:
         """The claims of a version (the newest by default), by id."""
@@ -95,7 +93,7 @@ class KnowledgeBase:
     def entities(self, *, at: int | None = None) -> Iterator[Entity]:
         with self.store.read() as connection:
             for row in connection.execute(self._valid(KbEntityRow, at).order_by(KbEntityRow.id)).mappings():
-                yield Entity.from_json(row)
+                yield Entity.from_json(dict(row))
 
     def find(self, prefix: str) -> Record:
         """The claim whose id begins with `prefix`. Raises UserError where there is none or several."""
@@ -104,7 +102,7 @@ class KnowledgeBase:
             rows = connection.execute(query).mappings().all()
         if len(rows) != 1:
             raise UserError(f"no claim {prefix!r} in {self.name}" if not rows else f"{prefix!r} begins several claims")
-        return Record.from_row(rows[0])
+        return Record.from_row(dict(rows[0]))
 
     def count(self, table: Table, column: str | None = None, *, at: int | None = None) -> dict[str, int]:
         """How many rows there are, by the values of a column (all under "" without one)."""
@@ -184,7 +182,7 @@ class KnowledgeBase:
 
     def _apply(self, connection: Connection, content: Write, version: int) -> None:
         records = {record.claim.id: record for record in content.records}
-        now = {id_: Record.from_row(row) for id_, row in self.current(connection, KbClaimRow, records).items()}
+        now = {id_: Record.from_row(dict(row)) for id_, row in self.current(connection, KbClaimRow, records).items()}
         rows = [r.to_row() for id_, r in records.items() if not self._kept(now.get(id_), r)]
         self.replace(connection, KbClaimRow, rows, version)
         entities: dict[str, Entity] = {}
@@ -192,14 +190,13 @@ class KnowledgeBase:
             entities[entity.id] = merged(entities[entity.id], entity) if entity.id in entities else entity
         stored = self.current(connection, KbEntityRow, entities)
         for id_, row in stored.items():
-            entities[id_] = merged(Entity.from_json(row), entities[id_])
+            entities[id_] = merged(Entity.from_json(dict(row)), entities[id_])
         fresh = [entity_row(entity) for entity in entities.values()]
         changed = [row for row in fresh if row["id"] not in stored or stored[row["id"]]["hash"] != row["hash"]]
         self.replace(connection, KbEntityRow, changed, version)
         retired = self.current(connection, KbClaimRow, content.retired)
-        machine = [id_ for id_, row in retired.items() if not Record.from_row(row).by_person]
+        machine = [id_ for id_, row in retired.items() if not Record.from_row(dict(row)).by_person]
         self.close(connection, KbClaimRow, machine, version)
-        self.close(connection, KbEntityRow, list(content.dropped), version)
 
     @staticmethod
     def _kept(now: Record | None, new: Record) -> bool:
@@ -218,14 +215,10 @@ class KnowledgeBase:
     def close(self, connection: Connection, table: Table, ids: Sequence[str], version: int) -> None:
         """End the open rows with these ids before `version`."""
         if ids:
-            closing = update(table.__table__).where(
-                table.kb == self.name, table.id == bindparam("row_id"), table.until == OPEN
-            )
+            closing = update(table).where(table.kb == self.name, table.id == bindparam("row_id"), table.until == OPEN)
             connection.execute(closing.values(until=version), [{"row_id": id_} for id_ in ids])
 
-    def replace(
-        self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], version: int
-    ) -> None:
+    def replace(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], version: int) -> None:
         """Close what stands under these rows' ids and put the rows in their place."""
         if not rows:
             return
@@ -233,9 +226,30 @@ class KnowledgeBase:
         open_ = {"kb": self.name, "since": version, "until": OPEN}
         connection.execute(self.store.insert(table), [dict(row) | open_ for row in rows])
 
+    def sweep_entities(self, named: Mapping[str, Entity]) -> None:
+        """Drop entities that neither `named` nor a claim knows, and give the others the labels of `named`."""
+        claimed = {id_ for record in self.records() for id_ in (record.claim.subject, record.claim.object)}
+        stored = {entity.id: entity for entity in self.entities()}
+        dropped = [id_ for id_ in stored if id_ not in named and id_ not in claimed]
+        relabelled = [entity_row(e) for id_, e in named.items() if id_ in stored and stored[id_] != e]
+        if not dropped and not relabelled:
+            return
+        operations = [{"op": "drop", "id": id_} for id_ in dropped]
+        operations += [{"op": "entity", "id": row["id"], "hash": row["hash"]} for row in relabelled]
+
+        def effect(connection: Connection, change: Change) -> None:
+            assert change.version is not None
+            self.close(connection, KbEntityRow, dropped, change.version)
+            self.replace(connection, KbEntityRow, relabelled, change.version)
+
+        author = Author(role="curator", note="entities that no claim names any more")
+        self.ledger.commit(self.change(operations, key=f"sweep:{self.version}", author=author), effect)
+
     # --- persons
 
-    def review(self, claim: str, decision: Decision, *, reviewer: str, note: str = "", key: str | None = None) -> Change:
+    def review(
+        self, claim: str, decision: Decision, *, reviewer: str, note: str = ""
+    ) -> Change:
         """Record a person's decision: the claim's status becomes `accepted` or `rejected`, for good until a person
         decides otherwise. The claim may be given by the beginning of its id."""
         record = self.find(claim)
@@ -245,7 +259,7 @@ class KnowledgeBase:
         )
         author = Author(role="person", signal="user", run_id=record.claim.run_id or None, note=note, source=reviewer)
         operations = [{"op": "review", "id": record.claim.id, "decision": decision, "hash": decided.hash}]
-        change = self.change(operations, key=key or f"review:{record.claim.id}:{number}", author=author)
+        change = self.change(operations, key=f"review:{record.claim.id}:{number}", author=author)
 
         def effect(connection: Connection, applied: Change) -> None:
             assert applied.version is not None
@@ -324,11 +338,12 @@ class KnowledgeBase:
 
     def at(self, ids: Iterable[str], version: int) -> dict[str, Record]:
         """The states of claims in a version."""
-        wanted, found = list(ids), {}
+        wanted = list(ids)
+        found: dict[str, Record] = {}
         with self.store.read() as connection:
             for start in range(0, len(wanted), _CHUNK):
                 query = self._valid(KbClaimRow, version).where(KbClaimRow.id.in_(wanted[start : start + _CHUNK]))
-                found |= {row["id"]: Record.from_row(row) for row in connection.execute(query).mappings()}
+                found |= {row["id"]: Record.from_row(dict(row)) for row in connection.execute(query).mappings()}
         return found
 
 
@@ -370,4 +385,4 @@ def open_kb(store: Store, name: str) -> KnowledgeBase:
     return kb
 
 
-__all__: Sequence[str] = ("Author", "DataError", "Difference", "KnowledgeBase", "Moved", "Write", "open_kb")
+__all__: Sequence[str] = ("Author", "Difference", "KnowledgeBase", "Moved", "Write", "open_kb")

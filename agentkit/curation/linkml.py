@@ -106,7 +106,7 @@ class _Reader:
             )
 
     def _tails(self, head: str, slot: Any) -> list[str]:
-        """The concepts in a slot's range: the class or its concrete descendants, an enum, or a leaf for a plain type."""
+        """The concepts in a slot's range: a class or its concrete descendants, an enum, or a leaf for a plain type."""
         range_ = str(slot.range or self.view.schema.default_range or "string")
         if range_ in self.view.all_classes():
             return self._concrete(range_)

@@ -14,9 +14,8 @@ from typing import Any, Literal
 from agentkit.curation.claims import digest
 from agentkit.errors import DataError
 
-TYPES = frozenset(
-    "string text integer float double decimal number boolean date datetime time uri uriorcurie curie ncname".split()
-)
+_PLAIN = "string text integer float double decimal number boolean date datetime time uri uriorcurie curie ncname"
+TYPES = frozenset(_PLAIN.split())
 """Ranges that are plain values."""
 
 Kind = Literal["entity", "values", "literal"]

@@ -129,7 +129,10 @@ def revision_messages(answer: str, objections: Sequence[str], mode: str) -> list
     if mode == "completeness":
         request += " Keep the items that were right and add what is missing."
     text = block("objections", "\n".join(f"- {line}" for line in objections))
-    return [AIMessage(answer), HumanMessage(f"Your answer was checked.\n{text}\n{request} Return the whole list again.")]
+    return [
+        AIMessage(answer),
+        HumanMessage(f"Your answer was checked.\n{text}\n{request} Return the whole list again."),
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,9 +171,7 @@ def template(step: Step, ontology: Ontology) -> list[BaseMessage]:
     subjects = () if step.relation is None else (f"{{#{step.relation.head}}}",)
     context = tuple((name, (f"{{#{name}}}",)) for name in step.context)
     empty = Document(id="", title="", text="")
-    asked = Question(
-        step=step, ontology=ontology, document=empty, paper=PAPER_SLOT, subjects=subjects, context=context
-    )
+    asked = Question(step=step, ontology=ontology, document=empty, paper=PAPER_SLOT, subjects=subjects, context=context)
     return explorer_messages(asked)
 
 

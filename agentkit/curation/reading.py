@@ -10,6 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 from agentkit.curation.documents import Document
 
@@ -44,7 +45,7 @@ def passages(document: Document, size: int = _PASSAGE) -> list[tuple[int, int]]:
     """Spans of about `size` characters that end at the end of a sentence where they can and never cross a section."""
     spans: list[tuple[int, int]] = []
     edges = sorted({0, len(document.text), *(section.start for section in document.sections)})
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         at = start
         while at < end:
             stop = min(at + size, end)

@@ -82,7 +82,7 @@ def _with_documents(kb: KnowledgeBase) -> Iterator[tuple[Record, str, Document |
             if row["document"] != last:
                 last = row["document"]
                 document = kb.document(last)
-            yield Record.from_row(row), row["hash"], document
+            yield Record.from_row(dict(row)), row["hash"], document
 
 
 def _ledger_hashes(kb: KnowledgeBase) -> set[tuple[str, str]]:

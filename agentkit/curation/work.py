@@ -84,7 +84,7 @@ class WorkLog:
         query = select(WorkRow.__table__).where(WorkRow.kb == self.kb, WorkRow.key == key)
         with self.store.read() as connection:
             row = connection.execute(query).mappings().one_or_none()
-        return None if row is None else _work(row)
+        return None if row is None else _work(dict(row))
 
     def lease(self, work: Work, *, again: bool = False) -> Work | None:
         """Take a piece of work: returns it as stored, with state `leased` where it is ours to do now.
@@ -92,18 +92,17 @@ class WorkLog:
         None where another living process holds it. Finished work, and work that failed for good (unless `again`), is
         returned as it is.
         """
-        row = {"kb": self.kb, "key": work.key, "document": work.document, "element": work.element}
+        row: dict[str, Any] = {"kb": self.kb, "key": work.key, "document": work.document, "element": work.element}
         row |= {"subject": work.subject, "findings": [], "claims": [], "lease_until": None, "updated_at": now()}
 
         def take(connection: Connection) -> Work | None:
             self.store.insert_new(connection, WorkRow, [row])
             query = select(WorkRow.__table__).where(WorkRow.kb == self.kb, WorkRow.key == work.key)
             stored = connection.execute(query.with_for_update()).mappings().one()
-            if stored["state"] in (*DONE, *(() if again else ("failed_final",))):
-                if not stored["live"]:
-                    connection.execute(self._at(work.key).values(live=True))
-                return _work(stored)
-            if stored["state"] == "leased" and self._held(stored):
+            over = (*DONE, *(() if again else ("failed_final",)))
+            if stored["live"] and stored["state"] in over:
+                return _work(dict(stored))
+            if stored["state"] == "leased" and self._held(dict(stored)):
                 return None
             values = {"state": "leased", "owner": self.owner, "lease_until": now() + LEASE, "live": True}
             connection.execute(self._at(work.key).values(**values, attempts=stored["attempts"] + 1))
@@ -115,7 +114,7 @@ class WorkLog:
         """Whether a living process other than this one holds the lease."""
         if row["owner"] == self.owner or row["lease_until"] is None or row["lease_until"] < now():
             return False
-        host, pid, _ = (row["owner"].split(":") + ["", ""])[:3]
+        host, pid, _ = [*row["owner"].split(":"), "", ""][:3]
         return host != socket.gethostname() or _alive(pid)
 
     def finish(self, connection: Connection, key: str, state: State, **values: Any) -> None:
@@ -133,12 +132,17 @@ class WorkLog:
             query = query.where(WorkRow.document == document)
         with self.store.read() as connection:
             for row in connection.execute(query.order_by(WorkRow.key)).mappings():
-                yield _work(row)
+                yield _work(dict(row))
 
     def supersede(self, connection: Connection, keys: Sequence[str]) -> None:
-        """Mark work that the plan no longer asks for; it is found again if the plan comes back to it."""
+        """Mark work that the plan no longer asks for. Asked again, it is done again, from the journal of calls."""
         for key in keys:
             connection.execute(self._at(key).values(live=False))
+
+    def any_superseded(self) -> bool:
+        query = select(WorkRow.key).where(WorkRow.kb == self.kb, ~WorkRow.live).limit(1)
+        with self.store.read() as connection:
+            return connection.execute(query).scalar() is not None
 
     def counts(self) -> dict[str, int]:
         """Live work by state."""
@@ -158,7 +162,7 @@ class WorkLog:
         return [work for work in self.live() if work.state in failed]
 
     def _at(self, key: str) -> Any:
-        return update(WorkRow.__table__).where(WorkRow.kb == self.kb, WorkRow.key == key)
+        return update(WorkRow).where(WorkRow.kb == self.kb, WorkRow.key == key)
 
 
 def _work(row: Mapping[str, Any]) -> Work:

@@ -1,0 +1,383 @@
+"""The curation run: papers and a plan in, a knowledge base out; durable, within budgets, redone only where changed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from sqlalchemy import Connection
+
+from agentkit import faults
+from agentkit.curation.claims import Entity, digest
+from agentkit.curation.documents import Document, Failure
+from agentkit.curation.duo import Duo, Naming, Outcome, curate_item, records_of
+from agentkit.curation.findings import Finding, Findings, findings_of
+from agentkit.curation.knowledge_base import Author, KnowledgeBase, Write
+from agentkit.curation.plan import Plan, Step
+from agentkit.curation.prompts import PROMPT_VERSION, Question, explorer_messages, question_text, render
+from agentkit.curation.reading import PAPER_LIMIT, reading
+from agentkit.curation.records import merged
+from agentkit.curation.work import State, Work, WorkKey, WorkLog
+from agentkit.errors import AgentKitError, BudgetExceeded, ModelError
+from agentkit.models.budget import Budget, Meter, Usage
+from agentkit.models.caller import Caller, Retry, model_name
+from agentkit.models.journal import SqlJournal
+from agentkit.models.limits import Limits
+from agentkit.recall import Block, OnEvent, Recaller
+from agentkit.tasks import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How papers are curated.
+
+    Attributes:
+        max_rounds: answers the explorer may give to one question.
+        around: sentences around a quote that may carry its claim.
+        paper_limit: characters up to which a paper is read whole.
+        papers: papers in work at once.
+        paper_budget, run_budget: limits of one paper and of the whole run.
+        floor, patience: early stop: a paper is left when its last `patience` questions gave fewer than `floor`
+            verified claims per 1,000 tokens; 0 never stops early.
+        retry_failed: ask again what failed for good before.
+        evaluator_vetoes: whether a standing objection makes a claim unsupported.
+    """
+
+    max_rounds: int = 2
+    around: int = 0
+    paper_limit: int = PAPER_LIMIT
+    papers: int = 4
+    paper_budget: Budget = field(default_factory=Budget)
+    run_budget: Budget = field(default_factory=Budget)
+    floor: float = 0.0
+    patience: int = 4
+    retry_failed: bool = False
+    evaluator_vetoes: bool = True
+
+
+@dataclass
+class Report:
+    """What a run did."""
+
+    papers: int = 0
+    unread: list[Failure] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    states: Counter[str] = field(default_factory=Counter)
+    reused: int = 0
+    supported: int = 0
+    unsupported: int = 0
+    retired: int = 0
+    calls: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+    seconds: float = 0.0
+    stopped: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        rows = {"unread": [vars(failure) for failure in self.unread], "failed": [list(pair) for pair in self.failed]}
+        return vars(self) | rows | {"states": dict(self.states), "seconds": round(self.seconds, 2)}
+
+
+class _PaperMeter(Meter):
+    """Charges a paper's budget and the run's; either may stop a call."""
+
+    def __init__(self, budget: Budget, run: Meter, **used: Any) -> None:
+        super().__init__(budget, **used)
+        self._run = run
+
+    def check(self) -> None:
+        self._run.check()
+        super().check()
+
+    def charge(self, usage: Usage) -> None:
+        super().charge(usage)
+        self._run.charge(usage)
+
+
+class Curation:
+    """One run over papers.
+
+    Args:
+        kb: the knowledge base that it fills.
+        plan: what is asked, in which order.
+        explorer, evaluator: models; no evaluator is a single pass.
+        naming: turns names into entities.
+        naming_version: changes when `naming` would name differently; part of every work key.
+        recallers: playbook and case memory, asked with the relation as the task's category.
+        on_event: told of `paper`, `work`, `failed`, `unread` and `stopped`.
+    """
+
+    def __init__(
+        self,
+        kb: KnowledgeBase,
+        plan: Plan,
+        *,
+        explorer: BaseChatModel,
+        evaluator: BaseChatModel | None,
+        naming: Naming,
+        naming_version: str = "",
+        options: Options | None = None,
+        recallers: Sequence[Recaller] = (),
+        on_event: OnEvent | None = None,
+        retry: Retry | None = None,
+        limits: Limits | None = None,
+        owner: str = "",
+    ) -> None:
+        self.kb, self.plan, self.explorer, self.evaluator = kb, plan, explorer, evaluator
+        self.naming, self.naming_version = naming, naming_version
+        self.options = options or Options()
+        self.recallers, self.on_event = recallers, on_event or (lambda name, data: None)
+        self.retry, self.limits = retry, limits or Limits(concurrency=self.options.papers)
+        self.work = WorkLog(kb.store, kb.name, owner=owner)
+        self.meter = self.options.run_budget.start()
+        self.report = Report()
+
+    async def run(self, documents: Iterable[Document | Failure]) -> Report:
+        """Curate every paper; what can't be read or fails is reported, and the rest goes on.
+
+        Raises:
+            AgentKitError: what no other paper could escape either, such as a store that is gone.
+        """
+        started = time.monotonic()
+        waiting = iter(documents)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(max(1, self.options.papers)):
+                    group.create_task(self._take(waiting))
+        except* AgentKitError as failures:
+            raise failures.exceptions[0] from None
+        self._sweep()
+        report = self.report
+        report.calls, report.tokens, report.cost = self.meter.calls, self.meter.tokens, self.meter.cost
+        report.seconds = time.monotonic() - started
+        return report
+
+    async def _take(self, waiting: Iterator[Document | Failure]) -> None:
+        for document in waiting:
+            if self.report.stopped:
+                return
+            if isinstance(document, Failure):
+                self.report.unread.append(document)
+                self.on_event("unread", {"source": document.source, "reason": document.reason})
+                continue
+            await self._paper(document)
+            self.report.papers += 1
+            self.on_event("paper", {"id": document.id, "title": document.title, "source": document.source})
+
+    async def _paper(self, document: Document) -> None:
+        self.kb.add_document(document)
+        paper = _Paper(self, document)
+        whole = await paper.run()
+        if whole:
+            self.report.retired += paper.retire()
+
+    def _sweep(self) -> None:
+        """After claims were retired: drop entities that nothing names any more, and relabel by what is left."""
+        if not self.work.any_superseded():
+            return
+        named: dict[str, Entity] = {}
+        for work in self.work.live():
+            for row in work.findings:
+                entity = Entity.from_json(row["entity"])
+                named[entity.id] = merged(named[entity.id], entity) if entity.id in named else entity
+        self.kb.sweep_entities(named)
+
+
+class _Paper:
+    """One paper on its way through the plan."""
+
+    def __init__(self, run: Curation, document: Document) -> None:
+        self.run_, self.document = run, document
+        self.findings = Findings()
+        self.asked: list[str] = []
+        used = [work for work in run.work.live(document.id)]
+        self.meter = _PaperMeter(
+            run.options.paper_budget, run.meter,
+            calls=sum(w.calls for w in used), tokens=sum(w.tokens for w in used), cost=sum(w.cost for w in used),
+        )  # fmt: skip
+        self.yields: list[tuple[int, int]] = []
+
+    async def run(self) -> bool:
+        """Ask the plan's questions in order; whether all that was asked got an answer."""
+        for step in self.run_.plan.steps:
+            for subjects in list(self.findings.forks(step)):
+                if self._exhausted():
+                    self.run_.on_event("stopped", {"source": self.document.source, "reason": "few new claims"})
+                    return True
+                work = await self._question(step, subjects)
+                if work is None or not work.finished:
+                    return False
+                self.findings.add(Finding.from_json(row) for row in work.findings)
+        return True
+
+    def _exhausted(self) -> bool:
+        options = self.run_.options
+        last = self.yields[-options.patience :]
+        tokens = sum(tokens for _, tokens in last)
+        few = sum(claims for claims, _ in last) * 1000 < options.floor * tokens
+        return bool(options.floor and len(last) == options.patience and tokens and few)
+
+    async def _question(self, step: Step, subjects: tuple[Entity, ...]) -> Work | None:
+        """One piece of work: found done, or done now; None where another process is at it."""
+        run = self.run_
+        question = await self._asked(step, subjects)
+        wanted = Work(
+            key=self._key(question), document=self.document.id, element=step.element,
+            subject=" · ".join(subject.id for subject in subjects),
+        )  # fmt: skip
+        self.asked.append(wanted.key)
+        work = run.work.lease(wanted, again=run.options.retry_failed)
+        if work is None:
+            run.on_event("busy", {"source": self.document.source})
+            return None
+        if work.state != "leased":
+            run.report.reused += 1
+            self.yields.append((len(work.claims), work.tokens))
+            if not work.finished:
+                self._failed(work.error, "failed_final")
+            return work
+        return await self._do(work, question, subjects)
+
+    async def _asked(self, step: Step, subjects: tuple[Entity, ...]) -> Question:
+        names = tuple(subject.label for subject in subjects)
+        bare = Question(
+            step=step, ontology=self.run_.plan.ontology, document=self.document, paper="", subjects=names,
+            context=self.findings.context(step, subjects),
+        )  # fmt: skip
+        text = question_text(bare)
+        blocks = await self._recall(step, text)
+        paper = reading(self.document, text, limit=self.run_.options.paper_limit)
+        return Question(**{**vars(bare), "paper": paper, "blocks": blocks})
+
+    async def _recall(self, step: Step, text: str) -> tuple[Block, ...]:
+        task = Task(id=f"{self.document.id[:16]}:{step.element}", input=text, metadata=scope_of(step))
+        run_id = f"curate-{digest(task.id, text, length=20)}"
+        found = [await recaller.recall(task, run_id=run_id) for recaller in self.run_.recallers]
+        return tuple(block for block in found if block is not None)
+
+    def _key(self, question: Question) -> str:
+        run, options = self.run_, self.run_.options
+        models = tuple(model_name(model) for model in (run.explorer, run.evaluator) if model is not None)
+        return WorkKey(
+            document=self.document.id,
+            parser=self.document.parser,
+            element=run.plan.ontology.elements[question.step.element],
+            prompt=digest(PROMPT_VERSION, render(explorer_messages(question))),
+            models=models,
+            playbook=tuple(f"{block.target}@{digest(block.text, length=16)}" for block in question.blocks),
+            params={
+                "rounds": options.max_rounds, "around": options.around, "vetoes": options.evaluator_vetoes,
+                "naming": run.naming_version, "evaluated": run.evaluator is not None,
+            },
+        ).digest  # fmt: skip
+
+    async def _do(self, work: Work, question: Question, subjects: tuple[Entity, ...]) -> Work:
+        run = self.run_
+        before = (self.meter.calls, self.meter.tokens, self.meter.cost)
+        scope = f"{self.document.id[:24]}" + (f"/{work.attempts}" if run.options.retry_failed else "")
+        try:
+            outcome = await curate_item(question, subjects, self._duo(), run.naming, scope=scope)
+        except BudgetExceeded as error:
+            return self._broke(work, "over_budget", error, before)
+        except ModelError as error:
+            return self._broke(work, "failed_retryable" if error.retryable else "failed_final", error, before)
+        return self._store(work, question, outcome, before)
+
+    def _duo(self) -> Duo:
+        run, options = self.run_, self.run_.options
+
+        def caller(model: BaseChatModel) -> Caller:
+            journal = SqlJournal(run.kb.store, None, prefix="curation")
+            return Caller(model, journal=journal, budget=self.meter, retry=run.retry, limits=run.limits)
+
+        evaluator = None if run.evaluator is None else caller(run.evaluator)
+        return Duo(
+            explorer=caller(run.explorer), evaluator=evaluator, max_rounds=options.max_rounds, around=options.around,
+            evaluator_vetoes=options.evaluator_vetoes,
+        )  # fmt: skip
+
+    def _store(self, work: Work, question: Question, outcome: Outcome, before: tuple[int, int, float]) -> Work:
+        """Claims, findings and the work's state, in one transaction."""
+        run = self.run_
+        model = model_name(run.explorer)
+        records = records_of(outcome, question, self._duo(), run_id=work.key[:16], model=model)
+        found = findings_of(outcome.items, question.step)
+        ends = {item.subject.id: item.subject for item in outcome.items if item.subject is not None}
+        named = {item.value.id: item.value for item in outcome.items if item.subject or item.evidence}
+        state: State = "done" if records or found else "done_empty"
+        values = self._used(before) | {
+            "findings": [finding.to_json() for finding in found],
+            "claims": [record.claim.id for record in records],
+            "rounds": outcome.rounds,
+        }
+
+        def finish(connection: Connection) -> None:
+            run.work.finish(connection, work.key, state, **values)
+
+        content = Write(records=records, entities=[*ends.values(), *named.values()])
+        author = Author(role="explorer", model=model, run_id=work.key[:16], source=self.document.source)
+        faults.point("before:curation.work")
+        run.kb.write(content, key=f"work:{work.key}:{work.attempts}", author=author, also=finish)
+        faults.point("after:curation.work")
+        supported = sum(record.claim.status == "supported" for record in records)
+        run.report.supported += supported
+        run.report.unsupported += len(records) - supported
+        run.report.states[state] += 1
+        self.yields.append((supported, values["tokens"]))
+        self._tell(state)
+        return Work(**{**vars(work), **values, "state": state})
+
+    def _used(self, before: tuple[int, int, float]) -> dict[str, Any]:
+        meter = self.meter
+        return {"calls": meter.calls - before[0], "tokens": meter.tokens - before[1], "cost": meter.cost - before[2]}
+
+    def _broke(self, work: Work, state: State, error: Exception, before: tuple[int, int, float]) -> Work:
+        message = str(error)
+        self.run_.work.fail(work.key, state, message, **self._used(before))
+        self.run_.report.states[state] += 1
+        self._failed(message, state)
+        if state == "over_budget":
+            self._stop_if_spent()
+        return Work(**{**vars(work), "state": state, "error": message})
+
+    def _failed(self, message: str, state: State) -> None:
+        self.run_.report.failed.append((self.document.source or self.document.id[:12], message))
+        self.run_.on_event("failed", {"source": self.document.source, "reason": message, "state": state})
+
+    def _stop_if_spent(self) -> None:
+        try:
+            self.run_.meter.check()
+        except BudgetExceeded as error:
+            self.run_.report.stopped = str(error)
+
+    def _tell(self, state: State) -> None:
+        run = self.run_
+        told = {"state": state, "claims": run.report.supported, "tokens": run.meter.tokens, "cost": run.meter.cost}
+        run.on_event("work", told)
+
+    def retire(self) -> int:
+        """Close the claims of questions that this plan no longer asks; those a person decided on stay."""
+        run = self.run_
+        works = list(run.work.live(self.document.id))
+        old = [work for work in works if work.key not in set(self.asked)]
+        if not old:
+            return 0
+        kept = {claim for work in works if work not in old for claim in work.claims}
+        gone = sorted({claim for work in old for claim in work.claims} - kept)
+        keys = [work.key for work in old]
+        run.kb.write(
+            Write(retired=gone), key=f"retire:{digest(self.document.id, keys, gone, run.kb.version)}",
+            author=Author(role="curator", source=self.document.source, note="no longer asked by the plan"),
+            also=lambda connection: run.work.supersede(connection, keys),
+        )  # fmt: skip
+        return len(gone)
+
+
+def scope_of(step: Step) -> dict[str, Any]:
+    """A step as learning sees it: playbooks and memories keep what they know of each relation apart by `category`."""
+    return {"category": step.key, "element": step.element, "concept": step.concept.name}

@@ -1,0 +1,57 @@
+"""A knowledge base as the content of an export, and back from one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+from agentkit.curation.claims import EXPORTED, Claim, Entity, Status, digest
+from agentkit.curation.export import Content, Paper, read_jsonl
+from agentkit.curation.knowledge_base import Author, KnowledgeBase, Write
+from agentkit.curation.ontology import Ontology
+from agentkit.curation.records import Record
+
+BATCH = 5_000
+"""Claims in one ledger change of an import."""
+
+
+def content_of(
+    kb: KnowledgeBase, *, everything: bool = False, ontology: Ontology | None = None, at: int | None = None
+) -> Content:
+    """What an export of a version holds: supported and accepted claims, or all of them."""
+    iris = {} if ontology is None else _iris(ontology)
+    papers = [Paper.of(document) for document in kb.documents()]
+    statuses = frozenset(get_args(Status)) if everything else EXPORTED
+    return Content.of(kb.claims(at=at), kb.entities(at=at), papers, statuses=statuses, iris=iris)
+
+
+def _iris(ontology: Ontology) -> dict[str, str]:
+    found = {name: concept.uri for name, concept in ontology.concepts.items() if concept.uri}
+    return found | {relation.name: relation.uri for relation in ontology.relations if relation.uri}
+
+
+def import_jsonl(kb: KnowledgeBase, path: Path) -> int:
+    """Take in the entities and claims of a JSONL export, again without effect; returns how many claims it holds.
+
+    Raises:
+        DataError: a line that is none of ours.
+    """
+    entities: dict[str, Entity] = {}
+    claims: list[Claim] = []
+    for row in read_jsonl(path):
+        if isinstance(row, Entity):
+            entities[row.id] = row
+        elif isinstance(row, Claim):
+            claims.append(row)
+    for start in range(0, max(len(claims), 1), BATCH):
+        batch = claims[start : start + BATCH]
+        ends = {id_ for claim in batch for id_ in (claim.subject, claim.object)}
+        named = [entities[id_] for id_ in sorted(ends & entities.keys())]
+        labels = {id_: (entities[id_].label,) for id_ in ends & entities.keys()}
+        records = [
+            Record(claim=claim, names={i: labels[i] for i in (claim.subject, claim.object) if i in labels})
+            for claim in batch
+        ]
+        key = f"import:{digest(path.name, [claim.id for claim in batch], kb.version, length=24)}"
+        kb.write(Write(records=records, entities=named), key=key, author=Author(role="import", source=path.name))
+    return len(claims)

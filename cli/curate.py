@@ -1,0 +1,176 @@
+"""`agentkit curate`: a folder of papers and an ontology in, a knowledge base out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table
+
+if TYPE_CHECKING:
+    from agentkit.curation.curate import Curation, Report
+    from agentkit.curation.documents import Document, Failure
+    from agentkit.curation.plan import Plan
+
+app = typer.Typer()
+
+
+@app.command()
+def curate(
+    folder: Annotated[Path, typer.Argument(help="Papers: a folder, an archive or a file.")],
+    ontology: Annotated[Path, typer.Option(help="The ontology: our short YAML, or a LinkML schema.")],
+    kb: str = typer.Option("default", help="The knowledge base to fill."),
+    model: str | None = typer.Option(None, help="The explorer's model."),
+    evaluator_model: str | None = typer.Option(None, help="The evaluator's model; 'none' for a single pass."),
+    plan: bool = typer.Option(False, "--plan", help="Print order, context, prompts and tokens; call no model."),
+    limit: int | None = typer.Option(None, min=1, help="At most so many papers."),
+    lexicon: Annotated[Path | None, typer.Option(help="Names and identifiers (TSV or CSV) to ground by.")] = None,
+    hops: int = typer.Option(2, min=0, help="How far in the ontology context reaches."),
+    rounds: int = typer.Option(2, min=1, help="Answers the explorer may give to one question."),
+    around: int = typer.Option(0, min=0, help="Sentences around a quote that may carry its claim too."),
+    papers: int = typer.Option(4, min=1, help="Papers in work at once."),
+    paper_tokens: int | None = typer.Option(None, min=1, help="Budget of one paper in tokens."),
+    tokens: int | None = typer.Option(None, min=1, help="Budget of the run in tokens."),
+    cost: float | None = typer.Option(None, min=0, help="Budget of the run in US dollars."),
+    floor: float = typer.Option(0.0, min=0, help="Leave a paper below so many new claims per 1,000 tokens."),
+    retry_failed: bool = typer.Option(False, "--retry-failed", help="Ask again what failed for good."),
+    json_: bool = typer.Option(False, "--json", help=JSON_HELP),
+) -> None:
+    """Build a knowledge base in which every claim carries an exact quote. Run it again to go on where it stopped."""
+    from agentkit.curation.plan import make_plan
+    from agentkit.curation.schema_files import load_ontology
+
+    made = make_plan(load_ontology(ontology), hops=hops)
+    if plan:
+        _print_plan(made, _documents(folder, limit), json_=json_)
+        return
+    from agentkit.curation.curate import Options
+    from agentkit.models.budget import Budget
+
+    options = Options(
+        max_rounds=rounds, around=around, papers=papers, floor=floor, retry_failed=retry_failed,
+        paper_budget=Budget(tokens=paper_tokens), run_budget=Budget(tokens=tokens, cost=cost),
+    )  # fmt: skip
+    report = _run(made, _documents(folder, limit), kb, model, evaluator_model, lexicon, options, quiet=json_)
+    emit(report.to_json() | {"kb": kb}, json_=json_, human=lambda data: _print_report(report, kb))
+    if report.stopped:
+        raise typer.Exit(3)
+
+
+def _documents(folder: Path, limit: int | None) -> list[Document | Failure]:
+    """The papers to work on; reading them all first gives the progress bar its length."""
+    from agentkit.curation.documents import Failure, read_folder
+
+    found: list[Document | Failure] = []
+    read = 0
+    for item in read_folder(folder):
+        found.append(item)
+        read += not isinstance(item, Failure)
+        if limit is not None and read >= limit:
+            break
+    if not read:
+        note(f"no papers were read from {folder}")
+    return found
+
+
+def _run(
+    plan: Plan,
+    documents: list[Document | Failure],
+    name: str,
+    model: str | None,
+    evaluator_model: str | None,
+    lexicon: Path | None,
+    options: Any,
+    *,
+    quiet: bool,
+) -> Report:
+    from agentkit.aio import run_sync
+    from agentkit.curation.curate import Curation
+    from agentkit.curation.knowledge_base import KnowledgeBase
+    from agentkit.curation.naming import open_naming
+    from agentkit.models import Limits, load_model
+
+    settings = open_settings(model=model)
+    naming, version = open_naming(plan.ontology, lexicon=lexicon)
+    checker = evaluator_model or settings.evaluator_model or settings.model
+    explorer = load_model(settings.model)
+    evaluator = None if checker == "none" else explorer if checker == settings.model else load_model(checker)
+    store = open_store()
+    run = Curation(
+        KnowledgeBase(store, name), plan, explorer=explorer, evaluator=evaluator, naming=naming,
+        naming_version=version, options=options, limits=Limits(concurrency=settings.concurrency),
+    )  # fmt: skip
+    try:
+        with _Progress(run, len(documents), quiet=quiet):
+            return run_sync(run.run(documents))
+    finally:
+        store.close()
+
+
+class _Progress:
+    """A live line of papers, claims, tokens, cost and time left, on standard error; failures as lines above it."""
+
+    def __init__(self, run: Curation, total: int, *, quiet: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        claims, spent = "{task.fields[claims]} claims", "{task.fields[tokens]:,} tokens ${task.fields[cost]:.4f}"
+        columns = [TextColumn(text) for text in ("papers", claims, spent)]
+        console = Console(stderr=True)
+        self.bar = Progress(
+            BarColumn(), MofNCompleteColumn(), *columns, TimeRemainingColumn(), console=console,
+            disable=quiet or not console.is_terminal,
+        )  # fmt: skip
+        self.task = self.bar.add_task("papers", total=total, claims=0, tokens=0, cost=0.0)
+        run.on_event = self._event
+
+    def _event(self, name: str, data: dict[str, Any]) -> None:
+        if name == "work":
+            self.bar.update(self.task, claims=data["claims"], tokens=data["tokens"], cost=data["cost"])
+        elif name in ("paper", "unread"):
+            self.bar.advance(self.task)
+        if name in ("unread", "failed", "busy", "stopped"):
+            reason = data.get("reason", "another process is at it")
+            self.bar.console.print(f"{data['source']}: {' '.join(reason.split())}", markup=False, highlight=False)
+
+    def __enter__(self) -> None:
+        self.bar.__enter__()
+
+    def __exit__(self, *exc: Any) -> None:
+        self.bar.__exit__(*exc)
+
+
+def _print_plan(plan: Plan, documents: list[Document | Failure], *, json_: bool) -> None:
+    from agentkit.curation.documents import Failure
+    from agentkit.curation.prompts import plan_to_json
+
+    papers = {d.source or d.id[:12]: d.text for d in documents if not isinstance(d, Failure)}
+    emit(plan_to_json(plan, papers), json_=json_, human=_show_plan)
+
+
+def _show_plan(data: dict[str, Any]) -> None:
+    rows = [
+        [step["number"], step["element"], step["mode"], ", ".join(step["context"]) or "–"] for step in data["steps"]
+    ]
+    print_table(["", "element", "mode", "context, nearest first"], rows)
+    for step in data["steps"]:
+        typer.echo(f"\n── {step['number']}. {step['element']}\n{step['prompt']}")
+    papers = data["papers"]
+    if papers:
+        totals = [sum(row[name] for row in papers) for name in ("calls", "input_tokens", "fresh_tokens")]
+        typer.echo(
+            f"\n{len(papers)} papers: at least {totals[0]:,} calls, about {totals[1]:,} prompt tokens a round "
+            f"({totals[2]:,} with a prefix cache)"
+        )
+
+
+def _print_report(report: Report, kb: str) -> None:
+    states = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
+    typer.echo(f"{report.papers} papers, {report.supported} claims supported, {report.unsupported} unsupported")
+    typer.echo(f"work: {states or 'nothing new'}; {report.reused} found done; {report.retired} claims retired")
+    typer.echo(f"{report.calls} calls, {report.tokens:,} tokens, ${report.cost:.4f}, {report.seconds:.1f} s")
+    if report.stopped:
+        typer.echo(f"stopped: {report.stopped}; run the same command again to go on")
+    typer.echo(f"next:  agentkit kb review {kb}")
