@@ -1,0 +1,89 @@
+"""What the learning benchmarks share: an agent in a store of its own, one evolution an arm, rows with paired tests."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from agentkit.agent import Agent
+from agentkit.aio import run_sync
+from agentkit.evolution import Evolvement, evolve_agent
+from agentkit.learning.loop import EvolveConfig
+from agentkit.settings import load_settings
+from agentkit.tasks import Task
+from benchmarks._results import Results, arguments
+
+PARTS: dict[str, tuple[bool, bool]] = {"playbook": (True, False), "memory": (False, True), "both": (True, True)}
+
+
+def options(name: str, about: str) -> argparse.ArgumentParser:
+    parser = arguments(name, about)
+    parser.add_argument("--model", default="local/qwen2.5-coder-1.5b")
+    parser.add_argument("--train", type=Path, help="training rows (default: below AGENTKIT_DATA)")
+    parser.add_argument("--val", type=Path, help="rows for the gate and for scoring, kept apart")
+    parser.add_argument("--train-n", type=int, default=64, help="training tasks")
+    parser.add_argument("--val-n", type=int, default=80, help="tasks for the gate and the choice of a version")
+    parser.add_argument("--test-n", type=int, default=100, help="tasks scored before and after, used for nothing else")
+    parser.add_argument("--learn", nargs="+", choices=list(PARTS), default=list(PARTS), help="what evolves")
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--labels", choices=["gold", "check", "none"], default="gold")
+    parser.add_argument("--gate", choices=["strict", "off"], default="strict")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--concurrency", type=int, default=1)
+    parser.add_argument(
+        "--home", type=Path, default=Path("build/benchmarks"), help="keeps every call: a repeat is free"
+    )
+    return parser
+
+
+def agent_for(args: argparse.Namespace, name: str, tools: Sequence[str]) -> Agent:
+    home = args.home / name / args.model.replace("/", "_")
+    settings = load_settings(home=home.resolve(), concurrency=args.concurrency)
+    return Agent(args.model, tools=list(tools), evaluate=False, max_rounds=1, settings=settings)
+
+
+def learn(
+    agent: Agent, args: argparse.Namespace, arm: str, train: list[Task], val: list[Task], test: list[Task], what: str
+) -> Evolvement:
+    """One evolution; `what` names which of playbook and memory evolve."""
+    playbook, memory = PARTS[what]
+    name = f"{arm}-{what}-{args.seed}"
+    config = EvolveConfig(
+        name=name, epochs=args.epochs, batch=args.batch, labels=args.labels, seed=args.seed, mode=args.gate
+    )
+    return run_sync(
+        evolve_agent(
+            agent, train, val=val, test=test, playbook=name if playbook else None, memory=name if memory else None,
+            config=config, on_event=_tell,
+        )
+    )  # fmt: skip
+
+
+def rows(results: Results, done: Evolvement, arm: str, *, target: str = "") -> None:
+    """The rows of one evolution: accuracy of every arm, its paired difference to the start, and what it cost."""
+    for item in done.report["arms"]:
+        found, compared = item["accuracy"], item["against_start"]
+        name = f"{arm}: {item['label']}"
+        results.add(arm=name, metric="accuracy", **found)
+        results.add(arm=name, metric="tokens a task", value=item["per_task"]["tokens"])
+        results.add(arm=name, metric="model seconds a task", value=item["per_task"]["seconds"])
+        if compared is not None:
+            results.add(
+                arm=name, metric="difference to the start", **compared["difference"], wins=compared["wins"],
+                losses=compared["losses"], p=compared["p"], target=target if item["name"] == "learned" else "",
+            )  # fmt: skip
+    decisions = [change["decision"] for change in done.report["changes"]]
+    for name in ("accept", "reject", "quarantine"):
+        results.add(arm=arm, metric=f"changes: {name}", value=decisions.count(name))
+    learned = sum(len(batch["tasks"]) for batch in done.evolved.batches)
+    results.add(arm=arm, metric="tokens a learned sample, gate included",
+                value=done.evolved.usage.tokens / max(1, learned))  # fmt: skip
+
+
+def _tell(event: str, data: dict[str, Any]) -> None:
+    import sys
+
+    print(event, data, file=sys.stderr, flush=True)
