@@ -32,6 +32,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Each command (one word or two): its place (a Typer app or a function in a module here), its line in the overview."""
 
 
+_COMPLETION = ("install_completion", "show_completion")
+"""Options that Typer gives every app; they belong to the whole command alone."""
+
+
 class LazyGroup(TyperGroup):
     """Lists its commands from the table above, and imports one when it is called or completed."""
 
@@ -55,7 +59,8 @@ def load_command(name: str) -> Any:
         function, found = found, typer.Typer()
         found.command()(function)
     command = get_command(found)
-    command.name = name
+    command.name, command.help = name, command.help or COMMANDS[name][1]
+    command.params = [param for param in command.params if param.name not in _COMPLETION]
     return command
 
 

@@ -70,7 +70,7 @@ def chat(
                      evaluate=not no_evaluator) as agent:  # fmt: skip
         note("An empty line or Ctrl-D ends the conversation.")
         while message := _ask("you › "):
-            result = follow(agent, agent.stream(_with_history(said, message)))
+            result = follow(agent, agent.stream(with_history(said, message)))
             answer = result.answer or "(no answer)"
             typer.echo(answer)
             said.append((message, answer))
@@ -157,7 +157,7 @@ def _reply(accept: bool | None, text: str, answer: str | None) -> dict[str, Any]
     return {"accept": True if accept is None else accept, "text": text, "answer": answer}
 
 
-def _with_history(said: list[tuple[str, str]], message: str) -> str:
+def with_history(said: list[tuple[str, str]], message: str) -> str:
     if not said:
         return message
     lines = [f"User: {question}\nYou: {answer}" for question, answer in said[-8:]]

@@ -1,0 +1,58 @@
+"""The command line's reference, written from the commands themselves:  python -m agentkit.cli.reference docs/cli.md"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from agentkit.cli.main import COMMANDS, load_command
+
+HEADER = """\
+# The command line
+
+Every command and option, written from the program itself by `python -m agentkit.cli.reference docs/cli.md`.
+Read commands take `--json`. Exit codes: 0, 1 where a check found something, 2 where the input or the set-up is at
+fault (one line on standard error says what, where and the mend), 130 after Ctrl-C.
+"""
+
+
+def reference() -> str:
+    """The whole reference as Markdown."""
+    sections = [HEADER, *(text for name in COMMANDS for text in _sections(f"agentkit {name}", load_command(name)))]
+    return "\n".join(sections)
+
+
+def _sections(path: str, command: Any) -> Iterator[str]:
+    children = getattr(command, "commands", {})
+    help_text = inspect.cleandoc(command.help or "").split("\f")[0]
+    arguments = [param for param in command.params if param.param_type_name == "argument"]
+    options = [param for param in command.params if param.param_type_name == "option" and not param.hidden]
+    usage = " ".join([path, *(_metavar(param) for param in arguments), *(["[OPTIONS]"] if options else [])])
+    lines = [f"## `{usage + (' COMMAND' if children else '')}`", "", " ".join(help_text.split()), ""]
+    lines += [f"- `{_metavar(param)}` {param.help or ''}".rstrip() for param in arguments]
+    lines += [f"- `{_option(param)}` {param.help or ''}".rstrip() + _default(param) for param in options]
+    yield "\n".join(lines).rstrip() + "\n"
+    for name, child in children.items():
+        yield from _sections(f"{path} {name}", child)
+
+
+def _metavar(param: Any) -> str:
+    name = param.metavar or str(param.name).upper().strip("_")
+    return name if param.required else f"[{name}]"
+
+
+def _option(param: Any) -> str:
+    names = ", ".join([*param.opts, *param.secondary_opts])
+    return names if param.is_flag else f"{names} {param.metavar or str(param.name).upper().strip('_')}"
+
+
+def _default(param: Any) -> str:
+    shown = param.default not in (None, False, True, "", (), []) and not callable(param.default)
+    return f" (default: {param.default})" if shown else ""
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(reference(), encoding="utf-8")

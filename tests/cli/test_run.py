@@ -1,0 +1,104 @@
+"""`run`, `resume`, `chat` and `runs`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from agentkit.cli import run as commands
+from tests.cli.scripted import ACCEPT, ANSWER, SUM
+
+QUESTION = "What is 1234*5678? Use the calculator."
+
+
+@pytest.fixture
+def model(recording: Callable[..., str]) -> str:
+    return recording(QUESTION, [SUM, ANSWER, ACCEPT])
+
+
+def test_run_as_json_has_the_answer_and_the_tool_call(agentkit: Callable[..., Any], model: str) -> None:
+    done = agentkit("run", QUESTION, "--model", model, "--json")
+    assert done.code == 0
+    result = json.loads(done.out)
+    assert (result["answer"], result["status"]) == ("7006652", "done")
+    assert [step["tool"] for step in result["trace"] if step["type"] == "tool"] == ["calculator"]
+
+
+def test_run_prints_the_answer_alone_and_the_steps_on_standard_error(agentkit: Callable[..., Any], model: str) -> None:
+    done = agentkit("run", QUESTION, "--model", model)
+    assert done.out == "7006652\n"
+    for shown in ("calculator(expression='1234*5678')", "accept", "agentkit runs show"):
+        assert shown in done.err
+
+
+def test_a_run_that_waits_says_how_to_reply_and_goes_on_with_the_reply(
+    agentkit: Callable[..., Any], recording: Callable[..., str]
+) -> None:
+    model = recording(QUESTION, [SUM, ANSWER, ACCEPT])
+    waiting = agentkit("run", QUESTION, "--model", model, "--approve", "calculator", "--json")
+    found = json.loads(waiting.out)
+    assert found["status"] == "waiting"
+    assert f"agentkit resume {found['run_id']} --accept" in agentkit("resume", found["run_id"]).err
+    done = agentkit("resume", found["run_id"][:8], "--accept", "--json")
+    assert json.loads(done.out)["answer"] == "7006652"
+
+
+def test_a_failed_run_is_kept_and_says_how_to_go_on(agentkit: Callable[..., Any], model: str) -> None:
+    done = agentkit("run", "another question", "--model", model)
+    assert done.code == 2
+    assert "agentkit resume" in done.err
+    assert "error: " in done.err
+
+
+def test_ctrl_c_says_how_to_go_on(agentkit: Callable[..., Any], model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from agentkit import Agent
+
+    stream = Agent.stream
+
+    def interrupted(self: Agent, *args: Any, **options: Any) -> Iterator[Any]:
+        yield next(iter(stream(self, *args, **options)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Agent, "stream", interrupted)
+    done = agentkit("run", QUESTION, "--model", model)
+    assert done.code == 130
+    run_id = done.err.split("agentkit resume ")[1].split()[0]
+    monkeypatch.undo()
+    assert len(run_id) == 12
+
+
+def test_chat_gives_each_message_the_conversation_so_far() -> None:
+    assert commands.with_history([], "hello") == "hello"
+    text = commands.with_history([("hello", "hi")], "what did I say?")
+    assert "User: hello" in text
+    assert text.endswith("what did I say?")
+
+
+def test_runs_are_listed_shown_and_pruned(agentkit: Callable[..., Any], model: str) -> None:
+    run_id = json.loads(agentkit("run", QUESTION, "--model", model, "--json").out)["run_id"]
+    listed = json.loads(agentkit("runs", "ls", "--json").out)
+    assert [(row["run_id"], row["answer"]) for row in listed] == [(run_id, "7006652")]
+    assert run_id in agentkit("runs", "ls").out
+    shown = json.loads(agentkit("runs", "show", run_id[:6], "--json").out)
+    assert [step["type"] for step in shown["trace"]] == ["model", "tool", "model", "model"]
+    readable = agentkit("runs", "show", run_id).out
+    for part in ("calculator", "7006652", "evaluator", QUESTION):
+        assert part in readable
+    assert json.loads(agentkit("runs", "prune", "--json").out) == {"deleted": []}
+    assert json.loads(agentkit("runs", "prune", "--older-than", "0d", "--json").out) == {"deleted": [run_id]}
+    assert _checkpoints() == 0
+    assert json.loads(agentkit("runs", "ls", "--json").out) == []
+
+
+def _checkpoints() -> int:
+    import os
+    import sqlite3
+
+    connection = sqlite3.connect(f"{os.environ['AGENTKIT_HOME']}/agentkit.db")
+    try:
+        return int(connection.execute("SELECT count(*) FROM checkpoints").fetchone()[0])
+    finally:
+        connection.close()
