@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from agentkit.errors import UserError
 from agentkit.graph.asking import ask
@@ -14,7 +14,7 @@ from agentkit.graph.context import RunContext
 from agentkit.graph.episode import build_episode
 from agentkit.learning.arms import Arm, run_arms
 from agentkit.learning.checkers import get_checker
-from agentkit.learning.evolving import Check, Cost, Evolvable
+from agentkit.learning.evolving import Check, Cost, DeferringGate, Evolvable
 from agentkit.learning.ledger import digest
 from agentkit.learning.loop import Evolution, EvolveConfig, Evolved
 from agentkit.learning.report import build_report, write_report
@@ -26,6 +26,9 @@ from agentkit.tasks import Feedback, Labels, Task
 
 if TYPE_CHECKING:
     from agentkit.agent import Agent
+
+
+LearnerName = Literal["batch", "each"]
 
 
 @dataclass(frozen=True)
@@ -213,9 +216,14 @@ async def evolve(
 
 
 def parts_of(
-    agent: Agent, *, playbook: str | None = None, memory: str | None = None
+    agent: Agent, *, playbook: str | None = None, memory: str | None = None, learner: LearnerName = "batch"
 ) -> tuple[list[Evolvable], list[Learner]]:
-    """The evolvables and learners for a playbook and a memory of the agent's store, by name; each may be left out."""
+    """The evolvables and learners for a playbook and a memory of the agent's store, by name; each may be left out.
+
+    Args:
+        learner: "batch" asks once for the lessons of all wrong answers of a batch; "each" reflects on every run and
+            curates apart, as ACE does.
+    """
     evolvables: list[Evolvable] = []
     learners: list[Learner] = []
     if playbook:
@@ -225,7 +233,12 @@ def parts_of(
 
         book = PlaybookStore.open(agent.store, playbook)
         evolvables.append(PlaybookEvolvable(book))
-        learners.append(BatchLessons(book))
+        if learner == "batch":
+            learners.append(BatchLessons(book))
+        else:
+            from agentkit.playbooks.learner import PlaybookLearner
+
+            learners.append(PlaybookLearner(book, gate=DeferringGate()))
     if memory:
         from agentkit.evolvables import MemoryEvolvable
         from agentkit.memory import CaseMemory, MemoryLearner, MemoryRecaller
@@ -247,6 +260,7 @@ async def evolve_agent(
     probes: Sequence[Task] = (),
     playbook: str | None = None,
     memory: str | None = None,
+    learner: LearnerName = "batch",
     config: EvolveConfig | None = None,
     controls: bool = True,
     folder: Path | None = None,
@@ -266,7 +280,7 @@ async def evolve_agent(
         UserError: there is nothing to evolve, or the tasks don't fit the mode.
         RunError: it broke off; called again with the same arguments it goes on.
     """
-    evolvables, learners = parts_of(agent, playbook=playbook, memory=memory)
+    evolvables, learners = parts_of(agent, playbook=playbook, memory=memory, learner=learner)
     evolution = prepare(
         agent, train, val=val, probes=probes, evolvables=evolvables, learners=learners,
         config=config or EvolveConfig(), on_event=on_event,

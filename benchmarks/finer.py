@@ -33,9 +33,9 @@ def main() -> None:
 
 def load(path: Path) -> list[Task]:
     """Rows as tasks; a row that occurs twice is kept once."""
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    with opened as file:
-        lines = list(dict.fromkeys(line for line in file if line.strip()))
+    raw = path.read_bytes()
+    text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode()
+    lines = list(dict.fromkeys(line for line in text.split("\n") if line.strip()))
     found = [json.loads(line) for line in lines]
     return [
         Task(id=f"finer{number}", input=row["context"], target=row["target"], checker="finer")

@@ -41,6 +41,7 @@ def evolve(
     seed: Annotated[int, typer.Option(help="Order of tasks, split of the validation tasks.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="Repeat with this many seeds, each from the same start.")] = 1,
     controls: Annotated[bool, typer.Option(help="Also run the control arms.")] = True,
+    learner: Annotated[str, typer.Option(help="batch: one call a batch; each: reflect on every run.")] = "batch",
     rounds: Annotated[int, typer.Option(min=1, help="Answers the agent may give a task.")] = 1,
     evaluate: Annotated[bool, typer.Option(help="Let the evaluator agent judge answers.")] = False,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Stop learning after so many tokens.")] = None,
@@ -56,6 +57,7 @@ def evolve(
     from agentkit.tasks import load_tasks
 
     _one_of("--labels", labels, ("gold", "check", "none"))
+    _one_of("--learner", learner, ("batch", "each"))
     _one_of("--gate", gate, (None, "strict", "probation", "off"))
     tasks = {
         "train": load_tasks(train, limit=limit),
@@ -69,13 +71,13 @@ def evolve(
     settings = open_settings(model=model)
     with Agent(settings=settings, max_rounds=rounds, evaluate=evaluate or labels == "none") as agent:
         parts = {"playbook": playbook or settings.playbook, "memory": memory or settings.memory}
-        reports = _run(agent, tasks, parts, config, seeds, controls=controls, out=out, quiet=json_)
+        reports = _run(agent, tasks, parts, config, seeds, controls=controls, out=out, quiet=json_, learner=learner)
     emit(reports[0].report | _joined(reports), json_=json_, human=lambda report: _show(report, reports[0]))
 
 
 def _run(
     agent: Agent, tasks: dict[str, list[Task]], parts: dict[str, str | None], config: EvolveConfig, seeds: int, *,
-    controls: bool, out: Path | None, quiet: bool,
+    controls: bool, out: Path | None, quiet: bool, learner: Any,
 ) -> list[Evolvement]:  # fmt: skip
     """One evolution a seed. Seeds after the first evolve copies, so that all have the same start."""
     from dataclasses import replace
@@ -90,7 +92,8 @@ def _run(
         folder = None if out is None else out if number == 0 else out / f"seed-{config.seed + number}"
         work = evolve_agent(
             agent, tasks["train"], val=tasks["val"], test=tasks["test"], probes=tasks["probes"],
-            config=replace(config, seed=config.seed + number), controls=controls, folder=folder, on_event=watch, **mine,
+            config=replace(config, seed=config.seed + number), learner=learner, controls=controls, folder=folder,
+            on_event=watch, **mine,
         )  # fmt: skip
         found.append(run_sync(work))
     return found

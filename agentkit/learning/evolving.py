@@ -145,3 +145,11 @@ class OpenGate:
 
     async def decide(self, changes: Sequence[Change], *, key: str) -> dict[str, Verdict]:
         return {change.id: Verdict(decision="accept", reason="not tested: the gate is off") for change in changes}
+
+
+class DeferringGate:
+    """Holds every change back until its batch is tested: what learners are given inside a loop."""
+
+    async def decide(self, changes: Sequence[Change], *, key: str) -> dict[str, Verdict]:
+        reason = "waits for the test of its batch"
+        return {change.id: Verdict(decision="quarantine", reason=reason) for change in changes}

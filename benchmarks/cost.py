@@ -1,0 +1,200 @@
+"""Cost: calls, tokens and seconds a learned sample, beside ACE's published procedure on the same model and samples.
+
+    python -m benchmarks.cost [--model …] [--train-n 24] [--val-n 40] [--test-n 40] [--gepa]
+
+The ACE arm follows arXiv 2510.04618 and its released code: generate; where wrong, up to three times reflect and
+generate again with the reflection; else reflect once; then curate (ADD only, no gate); then generate once more.
+`--gepa` adds an arm with gepa from the package index on the same model, with the budget that AgentKit used.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import HumanMessage, SystemMessage
+from pydantic import BaseModel, Field
+
+from agentkit.agent import Agent
+from agentkit.aio import run_sync
+from agentkit.evolution import AgentRollout, call_for, check_for, cost_of, fingerprint
+from agentkit.evolvables import PlaybookEvolvable
+from agentkit.learning.arms import run_arm
+from agentkit.learning.evolving import Cost, Fixed
+from agentkit.learning.trials import Trials
+from agentkit.playbooks.operations import Add, Delta
+from agentkit.playbooks.rendering import Renderer
+from agentkit.playbooks.storage import PlaybookStore
+from agentkit.recall import Block, Recaller
+from agentkit.roles.blocks import block
+from agentkit.tasks import Task
+from benchmarks import _formula
+from benchmarks._evolving import agent_for, learn, options
+from benchmarks._results import Results, data_path, paired
+
+
+class AceReflection(BaseModel):
+    reasoning: str
+    error_identification: str
+    root_cause_analysis: str
+    correct_approach: str
+    key_insight: str
+
+
+class AceOperation(BaseModel):
+    section: str
+    content: str = Field(max_length=600)
+
+
+class AceCuration(BaseModel):
+    reasoning: str
+    operations: list[AceOperation] = Field(default_factory=list, max_length=3)
+
+
+@dataclass
+class Ace:
+    """ACE's loop over the agent's own rollouts, so that both arms solve tasks in the same way."""
+
+    agent: Agent
+    book: PlaybookStore
+    rounds: int = 3
+
+    async def sample(self, task: Task, number: int) -> list[str]:
+        """One training sample; returns the ids of everything that called the model."""
+        evolvable = PlaybookEvolvable(self.book, renderer=Renderer(budget=80_000))
+        name, check = f"ace-{self.book.name}-{number}", check_for(self.agent)
+        page = evolvable.at(self.book.version())
+        rollout = AgentRollout(self.agent, "none")
+        used = [f"{name}-g0", f"{name}-r"]
+        episode = await rollout(task.model_copy(update={"target": None}), recallers=[page], key=used[0])
+        call, reflection = call_for(self.agent, "ace")(used[1]), ""
+        for turn in range(self.rounds):
+            right = await _right(check, task, episode.answer)
+            if right and turn:
+                break
+            reflection = await self._reflect(call, task, episode.answer, right)
+            if right:
+                break
+            used.append(f"{name}-g{turn + 1}")
+            again: list[Recaller] = [page, Fixed(name="reflection", block=_note(reflection))]
+            episode = await rollout(task.model_copy(update={"target": None}), recallers=again, key=used[-1])
+        await self._curate(call, task, reflection, f"{name}-c")
+        used.append(f"{name}-after")
+        after = evolvable.at(self.book.version())
+        await rollout(task.model_copy(update={"target": None}), recallers=[after], key=used[-1])
+        return used
+
+    async def _reflect(self, call: Any, task: Task, answer: str | None, right: bool) -> str:
+        outcome = "matches" if right else "does not match"
+        parts = [block("question", task.input), block("answer", answer or ""), block("truth", task.target or ""),
+                 f"The answer {outcome} the truth."]  # fmt: skip
+        system = "Diagnose the root cause, say what should have been done, and give one reusable insight."
+        reply = await call("reflector", [SystemMessage(system), HumanMessage("\n".join(parts))], schema=AceReflection)
+        return str(reply.parsed.model_dump_json())
+
+    async def _curate(self, call: Any, task: Task, reflection: str, key: str) -> None:
+        page = Renderer(budget=80_000).render(self.book.current().active).text
+        system = "Say what the playbook lacks. Add few, actionable bullets; an empty list is allowed. Repeat nothing."
+        text = "\n".join([block("playbook", page), block("reflection", reflection), block("question", task.input)])
+        reply = await call("curator", [SystemMessage(system), HumanMessage(text)], schema=AceCuration)
+        added = tuple(Add(content=item.content, section=item.section) for item in reply.parsed.operations
+                      if item.content.strip())  # fmt: skip
+        if added:
+            self.book.apply(Delta(key=f"{key}:{self.book.target}", base=self.book.version(), operations=added))
+
+
+def main() -> None:
+    parser = options("cost", "what a learned sample costs, beside ACE's procedure")
+    parser.add_argument("--gepa", action="store_true", help="also run gepa on the same model and budget")
+    parser.set_defaults(train_n=24, val_n=40, test_n=40, learn=["playbook"])
+    args = parser.parse_args()
+    results = Results("cost", settings=vars(args), label=args.label)
+    train = _formula.sample(_formula.load(data_path(args.train, "formula", "train.jsonl"), split="train"), args.train_n)
+    held = _formula.sample(_formula.load(data_path(args.val, "formula", "val.jsonl"), split="val"), None)
+    test, val = held[: args.test_n], held[args.test_n : args.test_n + args.val_n]
+    with agent_for(args, "cost", ["calculator"]) as agent:
+        done = learn(agent, args, "cost", train, val, test, "playbook")
+        ours = done.evolved.usage
+        learning = _learning_only(agent, done.evolved.batches)
+        theirs, ace_scores = run_sync(_ace(agent, args, train, test))
+        for arm, used in (("agentkit", learning), ("agentkit, gate and validation included", ours), ("ACE", theirs)):
+            _row(results, arm, used, len(train))
+        for name in ("tokens", "seconds"):
+            wanted = "≤ 0.50" if name == "tokens" else "≤ 0.40"
+            results.add(arm="agentkit / ACE", metric=f"{name} a learned sample", target=wanted,
+                        value=getattr(learning, name) / max(1e-9, getattr(theirs, name)))  # fmt: skip
+        scores = done.arms[1].scores
+        shared = [id for id in scores if id in ace_scores]
+        results.add(arm="agentkit − ACE", metric="accuracy on the same tasks", target="≥ 0",
+                    **paired([scores[id] for id in shared], [ace_scores[id] for id in shared]))  # fmt: skip
+        if args.gepa:
+            _gepa(results, args, train, val, ours)
+    results.finish(json_=args.json, folder=args.out)
+
+
+def _learning_only(agent: Agent, batches: Sequence[dict[str, Any]]) -> Cost:
+    """Rollouts and lessons of the training samples, as the ACE arm counts them, without the gate and validation."""
+    costs, first = cost_of(agent), batches[0]["notes"][0]["key"].rsplit("-e", 1)[0] if batches[0]["notes"] else ""
+    total = Cost()
+    for record in batches:
+        name = f"{first}-e{record['epoch']}-b{record['batch']}"
+        for run_id in [*(f"{name}-{number}" for number in range(len(record["tasks"]))), name]:
+            total += costs(run_id)
+    return total
+
+
+async def _ace(
+    agent: Agent, args: argparse.Namespace, train: Sequence[Task], test: Sequence[Task]
+) -> tuple[Cost, dict[str, float]]:
+    book = PlaybookStore.open(agent.store, f"ace-{args.seed}")
+    ace, costs, total = Ace(agent, book), cost_of(agent), Cost()
+    for number, task in enumerate(train):
+        for run_id in await ace.sample(task, number):
+            total += costs(run_id)
+    trials = Trials(
+        AgentRollout(agent, "none", args.seed), agent.store, check=check_for(agent), fingerprint=fingerprint(agent),
+        seed=args.seed, concurrency=agent.settings.concurrency, cost_of=costs,
+    )  # fmt: skip
+    page = PlaybookEvolvable(book, renderer=Renderer(budget=80_000)).at(book.version())
+    return total, (await run_arm("ace", trials, test, [page])).scores
+
+
+def _row(results: Results, arm: str, used: Cost, samples: int) -> None:
+    for name in ("calls", "tokens", "input_tokens", "cached_tokens", "output_tokens", "seconds"):
+        value = getattr(used, name) / samples
+        results.add(arm=arm, metric=f"{name.replace('_', ' ')} a learned sample", value=value, n=samples)
+
+
+def _gepa(results: Results, args: argparse.Namespace, train: Sequence[Task], val: Sequence[Task], used: Cost) -> None:
+    """gepa's default adapter on the OpenAI-compatible server of `agentkit models serve`, with as many calls as we made.
+
+    The server's address is taken from OPENAI_API_BASE, the key from OPENAI_API_KEY (any text).
+    """
+    import gepa
+
+    def rows(tasks: Sequence[Task]) -> list[Any]:
+        return [{"input": task.input, "answer": task.target or "", "additional_context": {}} for task in tasks]
+
+    name = "openai/" + args.model.split("/", 1)[1]
+    done = gepa.optimize(
+        seed_candidate={"system_prompt": "Solve the task. End with the number alone."},
+        trainset=rows(train), valset=rows(val), task_lm=name, reflection_lm=name, max_metric_calls=max(20, used.calls),
+    )  # fmt: skip
+    results.add(arm="gepa", metric="validation accuracy, substring match", n=len(val),
+                value=float(done.val_aggregate_scores[done.best_idx]))  # fmt: skip
+    results.add(arm="gepa", metric="metric calls", value=float(done.total_metric_calls or 0))
+
+
+async def _right(check: Any, task: Task, answer: str | None) -> bool:
+    feedback = await check(task, answer)
+    return bool(feedback and (feedback.score or 0) >= 1)
+
+
+def _note(text: str) -> Block:
+    return Block(kind="reflection", target="reflection", version=0, text=text)
+
+
+if __name__ == "__main__":
+    main()
