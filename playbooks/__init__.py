@@ -1,0 +1,43 @@
+"""Playbooks: contexts that accumulate, refine and organise strategies without collapse (ACE, arXiv 2510.04618)."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agentkit.playbooks.bullets import Bullet
+    from agentkit.playbooks.credit import Effect
+    from agentkit.playbooks.guard import CollapseGuard
+    from agentkit.playbooks.hook import PlaybookHook
+    from agentkit.playbooks.learner import LearningPolicy, PlaybookLearner
+    from agentkit.playbooks.operations import Add, Delta, Merge, Retire, Revive, Split, Update, Vote
+    from agentkit.playbooks.playbook import Playbook
+    from agentkit.playbooks.recaller import PlaybookRecaller
+    from agentkit.playbooks.rendering import Renderer
+    from agentkit.playbooks.selection import Economy
+    from agentkit.playbooks.similarity import Duplicates, HashEmbedder, Index
+    from agentkit.playbooks.storage import PlaybookStore
+    from agentkit.playbooks.withholding import Withholding
+
+_HOME = {
+    "Add": "operations", "Bullet": "bullets", "CollapseGuard": "guard", "Delta": "operations",
+    "Duplicates": "similarity", "Economy": "selection", "Effect": "credit", "HashEmbedder": "similarity",
+    "Index": "similarity", "LearningPolicy": "learner", "Merge": "operations", "Playbook": "playbook",
+    "PlaybookHook": "hook", "PlaybookLearner": "learner", "PlaybookRecaller": "recaller", "PlaybookStore": "storage",
+    "Renderer": "rendering", "Retire": "operations", "Revive": "operations", "Split": "operations",
+    "Update": "operations", "Vote": "operations", "Withholding": "withholding",
+}  # fmt: skip
+
+__all__ = [
+    "Add", "Bullet", "CollapseGuard", "Delta", "Duplicates", "Economy", "Effect", "HashEmbedder", "Index",
+    "LearningPolicy", "Merge", "Playbook", "PlaybookHook", "PlaybookLearner", "PlaybookRecaller", "PlaybookStore",
+    "Renderer", "Retire", "Revive", "Split", "Update", "Vote", "Withholding",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when first used, so that `import agentkit.playbooks` costs nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'agentkit.playbooks' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"agentkit.playbooks.{_HOME[name]}"), name)

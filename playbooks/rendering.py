@@ -6,9 +6,9 @@ What no longer fits the budget leaves in large steps, not one by one: each step 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from agentkit.playbooks.bullets import Bullet
 from agentkit.playbooks.tokens import Counter, estimate
@@ -101,8 +101,6 @@ def _evict(kept: list[Bullet], costs: Mapping[str, int], value: Value, goal: int
 
 def shared_prefix(before: str, after: str, count: Counter = estimate) -> float:
     """Share of the tokens of `after` that stand in the common prefix of the two."""
-    length = next(
-        (i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after))
-    )
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
     total = count(after)
-    return count(after[:length]) / total if total else 1.0
+    return count(after[:same]) / total if total else 1.0

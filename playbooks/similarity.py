@@ -47,8 +47,8 @@ class HashEmbedder:
 
 
 _STOP = frozenset(
-    ("a", "an", "the", "of", "to", "in", "on", "for", "and", "or", "is", "are", "be", "it", "its", "this", "that")
-    + ("with", "by", "as", "at", "from", "when", "if", "you")
+    {"a", "an", "the", "of", "to", "in", "on", "for", "and", "or", "is", "are", "be", "it", "its", "this", "that"}
+    | {"with", "by", "as", "at", "from", "when", "if", "you"}
 )
 
 

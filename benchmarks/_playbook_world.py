@@ -1,0 +1,141 @@
+"""A world with planted rules: a task is solved if and only if its rule is in the prompt. No model is needed.
+
+Every kind of task has one rule, a code that can't be guessed. A helpful bullet states it, a harmful one states a wrong
+code for its kind (and wins over the right one), a neutral one says something true and useless about the kind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agentkit.playbooks import Add, Delta, PlaybookLearner, PlaybookRecaller, PlaybookStore
+from agentkit.recall import Block, Episode, Learnt
+from agentkit.roles.curator import Curation
+from agentkit.roles.reflector import Judgement, Lesson, Reflection
+from agentkit.tasks import Feedback, Task
+
+NAMES = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron", "iris", "jade", "kelp", "lotus",
+         "maple", "nettle", "onyx", "poppy", "quartz", "raven", "sable", "thistle", "umber", "violet", "willow",
+         "xenon", "yarrow", "zinnia")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Reply:
+    parsed: Any
+    text: str = ""
+
+
+class PlantedWorld:
+    """Tasks of several kinds, each with a planted rule.
+
+    Args:
+        kinds: how many.
+        guess: chance to solve a task without its rule.
+        slip: chance to fail a task with its rule.
+    """
+
+    def __init__(self, kinds: int = 12, *, seed: int = 0, guess: float = 0.0, slip: float = 0.0) -> None:
+        self.kinds, self.seed, self.guess, self.slip = NAMES[:kinds], seed, guess, slip
+
+    def rule(self, kind: str) -> str:
+        return hashlib.sha256(f"{self.seed}/{kind}".encode()).hexdigest()[:6]
+
+    def task(self, number: int) -> Task:
+        kind = self.kinds[number % len(self.kinds)]
+        return Task(id=f"t{number}", input=f"Close {kind} order {number * 37 % 1000} with its closing code.",
+                    target=self.rule(kind), metadata={"kind": kind})  # fmt: skip
+
+    def kind(self, task: Task) -> str:
+        return task.input.split()[1]
+
+    def helpful(self, kind: str) -> str:
+        return f"To close {kind} orders, the closing code is {self.rule(kind)}."
+
+    def harmful(self, kind: str) -> str:
+        return f"To close {kind} orders quickly, always use the closing code wrong{self.rule(kind)[:2]}."
+
+    def neutral(self, kind: str) -> str:
+        return f"{kind.title()} orders are listed under the letter {kind[0].upper()} of the order register."
+
+    def answer(self, task: Task, text: str) -> str:
+        """What the explorer says with this text in its prompt: the last code it finds for the kind."""
+        kind, draw = self.kind(task), random.Random(f"{self.seed}/{task.id}")
+        lines = [line for line in text.splitlines() if f" {kind} " in line and "closing code" in line]
+        wrong = next((line for line in lines if "wrong" in line), None)
+        found = re.search(r"code (?:is )?(\w+)", wrong or (lines[-1] if lines else ""))
+        if found is None:
+            return self.rule(kind) if draw.random() < self.guess else "unknown"
+        return "slipped" if wrong is None and draw.random() < self.slip else found.group(1)
+
+    def score(self, task: Task, text: str) -> float:
+        return float(self.answer(task, text) == self.rule(self.kind(task)))
+
+    def episode(self, task: Task, block: Block | None, *, run_id: str | None = None, **more: Any) -> Episode:
+        text = "" if block is None else block.text
+        answer = self.answer(task, text)
+        score = float(answer == self.rule(self.kind(task)))
+        cited = re.findall(rf"\[(\w{{8}})\][^\n]* {self.kind(task)} [^\n]*code", text)
+        fields: dict[str, Any] = {
+            "run_id": run_id or f"run-{task.id}", "task": task, "labels": "gold", "answer": answer,
+            "feedback": (Feedback(channel="check", score=score),), "cited": tuple(cited),
+            "blocks": () if block is None else (block,), "model": "planted",
+        }  # fmt: skip
+        return Episode(**{**fields, **more})
+
+
+class Roles:
+    """A reflector and a curator that say what a function tells them to, and count their calls."""
+
+    def __init__(
+        self,
+        lessons: Callable[[str], Sequence[str]],
+        *,
+        curate: Callable[[str], Curation] | None = None,
+        judge: Callable[[str], list[Judgement]] = lambda prompt: [],
+        scope: str = "",
+    ) -> None:
+        self.lessons, self.curation, self.judge, self.scope = lessons, curate, judge, scope
+        self.prompts: list[tuple[str, str]] = []
+
+    def count(self, role: str) -> int:
+        return sum(name == role for name, _ in self.prompts)
+
+    async def __call__(self, role: str, messages: Sequence[Any], *, schema: Any = None) -> Reply:
+        prompt = "\n".join(message.text for message in messages)
+        self.prompts.append((role, prompt))
+        if role == "curator":
+            return Reply(self.curation(prompt) if self.curation else Curation(reasoning="nothing", operations=[]))
+        found = [Lesson(content=text, scope=self.scope) for text in self.lessons(prompt)]
+        return Reply(Reflection(error="failed", cause="no rule", approach="use the rule", lessons=found,
+                                judgements=self.judge(prompt)))  # fmt: skip
+
+
+def truthful(world: PlantedWorld) -> Roles:
+    """A reflector that finds the rule when it is shown the right answer."""
+
+    def lessons(prompt: str) -> list[str]:
+        found = re.search(r"Close (\w+) order", prompt)
+        return [world.helpful(found.group(1))] if found and "<right_answer>" in prompt else []
+
+    return Roles(lessons)
+
+
+async def run_and_learn(
+    world: PlantedWorld, recaller: PlaybookRecaller, learner: PlaybookLearner, roles: Roles, number: int, **more: Any
+) -> tuple[float, Learnt]:
+    """One task, predicted and then learnt from."""
+    task = world.task(number)
+    block = await recaller.recall(task, run_id=f"run-{number}")
+    episode = world.episode(task, block, run_id=f"run-{number}", **more)
+    learnt = await learner.learn(episode, call=roles)
+    return world.score(task, "" if block is None else block.text), learnt
+
+
+def plant(book: PlaybookStore, contents: Sequence[str], *, key: str = "plant") -> None:
+    operations = tuple(Add(content=content) for content in contents)
+    book.apply(Delta(key=key, base=book.version(), operations=operations, role="person"))

@@ -1,0 +1,89 @@
+"""Credit: what a bullet does to the score of the tasks it is about, from runs where it was withheld at random.
+
+Votes are opinions of a model; this is an experiment. Scores of runs with and without the bullet are weighted by the
+inverse of the probability of what happened (normalised), and each side gets a Beta posterior; the effect is their
+difference, with a normal interval from the posteriors' moments.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """Runs of one bullet with one probability, shown or withheld: how many, and the sum of their scores."""
+
+    bullet_id: str
+    shown: bool
+    probability: float
+    runs: int
+    total: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """The estimated effect of showing a bullet, on a scale where 1 turns every failure into a success.
+
+    Attributes:
+        mean: the estimate; 0 where nothing is known.
+        deviation: of the posterior.
+        shown, withheld: runs on each side.
+    """
+
+    mean: float = 0.0
+    deviation: float = 2 / 12**0.5
+    shown: int = 0
+    withheld: int = 0
+
+    def interval(self, level: float = 0.9) -> tuple[float, float]:
+        """The central interval that holds the effect with probability `level`."""
+        half = NormalDist().inv_cdf((1 + level) / 2) * self.deviation
+        return max(-1.0, self.mean - half), min(1.0, self.mean + half)
+
+    def harmful(self, level: float = 0.98) -> bool:
+        """Whether the upper bound is below zero."""
+        return min(self.shown, self.withheld) >= 3 and self.interval(level)[1] < 0
+
+
+def estimate_effects(cells: Iterable[Cell]) -> dict[str, Effect]:
+    """The effect of each bullet. Runs in which it could not have been withheld, or shown, say nothing."""
+    by_bullet: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        if 0 < cell.probability < 1:
+            by_bullet[cell.bullet_id].append(cell)
+    return {id: _effect(found) for id, found in by_bullet.items()}
+
+
+def _effect(cells: list[Cell]) -> Effect:
+    sides = {side: [cell for cell in cells if cell.shown is side] for side in (True, False)}
+    counts = {side: sum(cell.runs for cell in found) for side, found in sides.items()}
+    if not counts[True] or not counts[False]:
+        return Effect(shown=counts[True], withheld=counts[False])
+    (high, high_variance), (low, low_variance) = _posterior(sides[True]), _posterior(sides[False])
+    return Effect(
+        mean=high - low,
+        deviation=(high_variance + low_variance) ** 0.5,
+        shown=counts[True],
+        withheld=counts[False],
+    )
+
+
+def _posterior(cells: list[Cell]) -> tuple[float, float]:
+    """Mean and variance of a Beta posterior (uniform prior) from weighted runs, by their effective number."""
+    weights = [1 / (cell.probability if cell.shown else 1 - cell.probability) for cell in cells]
+    mass = sum(weight * cell.runs for weight, cell in zip(weights, cells, strict=True))
+    squares = sum(weight**2 * cell.runs for weight, cell in zip(weights, cells, strict=True))
+    mean = sum(weight * cell.total for weight, cell in zip(weights, cells, strict=True)) / mass
+    runs = mass**2 / squares
+    a, b = 1 + mean * runs, 1 + (1 - mean) * runs
+    return a / (a + b), a * b / ((a + b) ** 2 * (a + b + 1))
+
+
+def auroc(scores: Mapping[str, float], positive: Iterable[str], negative: Iterable[str]) -> float:
+    """The chance that a positive scores above a negative; ties count half."""
+    pairs = [(scores.get(p, 0.0), scores.get(n, 0.0)) for p in positive for n in list(negative)]
+    return sum(1.0 if p > n else 0.5 if p == n else 0.0 for p, n in pairs) / len(pairs)

@@ -1,0 +1,162 @@
+"""From lessons to operations: duplicates dropped, ids resolved, texts linted, doubtful ones set apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from agentkit.errors import UserError
+from agentkit.playbooks.bullets import Bullet, clean, label
+from agentkit.playbooks.operations import Add, Merge, Operation, Retire, Split, Update
+from agentkit.playbooks.playbook import Playbook
+from agentkit.playbooks.similarity import Duplicates, Near
+from agentkit.playbooks.trust import Finding, lint
+from agentkit.roles.curator import CuratorOperation, Incoming
+from agentkit.roles.reflector import Lesson
+
+
+@dataclass
+class Draft:
+    """Operations in the making.
+
+    Attributes:
+        operations: may be applied.
+        doubtful: must wait for the gate or a person, with why.
+        dropped: what was left out, and why; never the text of a secret.
+    """
+
+    operations: list[Operation] = field(default_factory=list)
+    doubtful: list[Operation] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+
+    def add(self, operation: Operation, findings: Sequence[Finding], conflict: str = "") -> None:
+        """Put an operation where its text belongs."""
+        if any(finding.kind == "secret" for finding in findings):
+            self.dropped.append("a lesson that holds " + ", ".join(f.detail for f in findings if f.kind == "secret"))
+        elif findings or conflict:
+            self.doubtful.append(operation)
+            self.reasons += [f"{f.kind}: {f.detail}" for f in findings] + (
+                [f"contradicts {conflict}"] if conflict else []
+            )
+        elif operation not in self.operations:
+            self.operations.append(operation)
+
+
+def keepable(lessons: Iterable[Lesson]) -> tuple[list[Lesson], list[str]]:
+    """Lessons that may be stored at all, and why the others may not: secrets are never written down."""
+    kept, dropped = [], []
+    for lesson in lessons:
+        secrets = [f.detail for text in (lesson.content, lesson.scope) for f in lint(text) if f.kind == "secret"]
+        if secrets:
+            dropped.append("a lesson that holds " + ", ".join(secrets))
+        elif lesson.content.strip():
+            kept.append(lesson)
+    return kept, dropped
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sorted:
+    """A waiting lesson beside what the playbook has."""
+
+    incoming: Incoming
+    near: tuple[Near, ...]
+    duplicate: Bullet | None
+
+
+def sort_lessons(waiting: Sequence[dict[str, Any]], book: Playbook, duplicates: Duplicates) -> list[Sorted]:
+    """Compare lessons with the playbook and with each other; a later repeat within the batch is left out."""
+    found: list[Sorted] = []
+    seen: set[str] = set()
+    for item in waiting:
+        content = _cleaned(item["content"])
+        if content is None or content.lower() in seen:
+            continue
+        seen.add(content.lower())
+        near = tuple(duplicates.near(content, label(item["scope"]), book.active))
+        incoming = Incoming(
+            lesson=content,
+            section=item["section"],
+            scope=label(item["scope"]),
+            question=item.get("question", ""),
+            near=tuple(item.bullet.id for item in near),
+        )
+        found.append(
+            Sorted(incoming=incoming, near=near, duplicate=next((n.bullet for n in near if n.duplicate), None))
+        )
+    return found
+
+
+def add_directly(items: Sequence[Sorted], draft: Draft) -> None:
+    """Curate without a model: add what is new, drop what is there."""
+    for item in items:
+        given = item.incoming
+        if item.duplicate is not None:
+            draft.dropped.append(f"said already by {item.duplicate.id}")
+            continue
+        conflict = next((near.bullet.id for near in item.near if near.contradiction), "")
+        operation = Add(content=given.lesson, section=given.section, scope=given.scope)
+        draft.add(operation, lint(f"{given.lesson}\n{given.scope}"), conflict)
+
+
+def translate(
+    wanted: Sequence[CuratorOperation], items: Sequence[Sorted], book: Playbook, duplicates: Duplicates, draft: Draft
+) -> None:
+    """Make a curator's answer into operations; one that names unknown bullets or has no text is dropped, alone."""
+    for item in wanted:
+        try:
+            operation = _operation(item, items, book)
+        except (ValidationError, UserError) as error:
+            draft.dropped.append(f"{item.op}: {str(error).splitlines()[0]}")
+            continue
+        if operation is None:
+            continue
+        if isinstance(operation, Add):
+            near = duplicates.near(operation.content, operation.scope, book.active)
+            if any(found.duplicate for found in near):
+                draft.dropped.append("said already")
+                continue
+            conflict = next((found.bullet.id for found in near if found.contradiction), "")
+            draft.add(operation, lint(f"{operation.content}\n{operation.scope}"), conflict)
+        else:
+            draft.add(operation, lint("\n".join([*item.texts, item.scope, item.section])))
+
+
+def _operation(item: CuratorOperation, items: Sequence[Sorted], book: Playbook) -> Operation | None:
+    if item.op == "skip":
+        return None
+    bullets = [_active(book, id) for id in dict.fromkeys(item.ids)]
+    text = item.texts[0] if item.texts else ""
+    section = item.section or (bullets[0].section if bullets else items[0].incoming.section)
+    scope = item.scope or (bullets[0].scope if bullets else items[0].incoming.scope)
+    if item.op == "add":
+        return Add(content=text, section=section, scope=scope)
+    if not bullets:
+        raise UserError("names no bullet")
+    first = bullets[0]
+    if item.op == "retire":
+        return Retire(id=first.id, expected=first.hash, reason="refuted by a later lesson")
+    if item.op == "split":
+        return Split(id=first.id, expected=first.hash, contents=tuple(item.texts))
+    if len({bullet.scope for bullet in bullets}) > 1:
+        raise UserError("mixes scopes")
+    if item.op == "update" or len(bullets) == 1:
+        return Update(id=first.id, expected=first.hash, content=clean(text))
+    return Merge(expected={bullet.id: bullet.hash for bullet in bullets}, content=text, section=section, scope=scope)
+
+
+def _active(book: Playbook, id: str) -> Bullet:
+    bullet = book.get(id.strip("[] ,."))
+    if not bullet.active:
+        raise UserError(f"bullet {bullet.id} is retired")
+    return bullet
+
+
+def _cleaned(text: str) -> str | None:
+    try:
+        return clean(text)
+    except UserError:
+        return None

@@ -1,0 +1,131 @@
+"""What is known about a playbook's use: pinned versions, exposures, lessons waiting, and what learning did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from agentkit.playbooks.credit import Cell, Effect, estimate_effects
+from agentkit.recall import Learnt, Offer
+from agentkit.store import Store
+from agentkit.store.base import now
+from agentkit.store.playbooks import ExposureRow, LearningStepRow, LessonRow, PlaybookRecallRow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What learning did with one run."""
+
+    run_id: str
+    learnt: Learnt
+    reflected: bool = False
+    parsed: bool = True
+    operations: int = 0
+    votes: int = 0
+
+
+class Evidence:
+    """Evidence about one playbook. Every write is idempotent by run."""
+
+    def __init__(self, store: Store, target: str) -> None:
+        self.store, self.target = store, target
+
+    def pin(self, run_id: str, version: int) -> int:
+        """The version the run was given first; this one, if it is the first time."""
+        row = {"target": self.target, "run_id": run_id[:64], "version": version, "created_at": now()}
+        query = select(PlaybookRecallRow.version).where(
+            PlaybookRecallRow.target == self.target, PlaybookRecallRow.run_id == run_id[:64]
+        )
+        with self.store.write() as connection:
+            self.store.insert_new(connection, PlaybookRecallRow, [row])
+            return connection.execute(query).scalar_one()
+
+    def expose(self, run_id: str, offers: Iterable[Offer], score: float) -> None:
+        """Record how a run ended for each bullet that could have been withheld from it."""
+        fixed = {"target": self.target, "run_id": run_id[:64], "score": score, "created_at": now()}
+        rows = [
+            {**fixed, "bullet_id": o.id, "shown": o.shown, "probability": o.probability, "relevance": o.score}
+            for o in offers
+            if o.probability < 1
+        ]
+        if rows:
+            statement = self.store.insert(ExposureRow).on_conflict_do_nothing()
+            self.store.transaction(lambda connection: connection.execute(statement, rows))
+
+    def cells(self) -> list[Cell]:
+        row = ExposureRow
+        query = select(row.bullet_id, row.shown, row.probability, func.count(), func.sum(row.score))
+        query = query.where(row.target == self.target).group_by(row.bullet_id, row.shown, row.probability)
+        with self.store.read() as connection:
+            return [
+                Cell(bullet_id=id, shown=bool(shown), probability=p, runs=n, total=total)
+                for id, shown, p, n, total in connection.execute(query)
+            ]
+
+    def effects(self) -> dict[str, Effect]:
+        """The estimated effect of each bullet that was ever withheld."""
+        return estimate_effects(self.cells())
+
+    def add_lessons(self, run_id: str, lessons: Sequence[dict[str, Any]]) -> None:
+        """Keep lessons for the curator, once a run."""
+        fixed = {"target": self.target, "run_id": run_id[:64], "claimed_by": "", "created_at": now()}
+        rows = [{**fixed, "n": n, "lesson": lesson} for n, lesson in enumerate(lessons)]
+        self.store.transaction(lambda connection: self.store.insert_new(connection, LessonRow, rows))
+
+    def claim(self, run_id: str, *, batch: int) -> list[dict[str, Any]]:
+        """The lessons this run's learning is to curate: all that wait, where there are enough; the same ones again
+        when it is repeated after a crash, whoever has come since."""
+        row, mine = LessonRow, run_id[:64]
+        query = select(row.lesson).where(row.target == self.target, row.claimed_by == mine)
+        query = query.order_by(row.created_at, row.run_id, row.n)
+        waiting = [row.target == self.target, row.claimed_by == ""]
+        with self.store.write() as connection:
+            claimed = list(connection.execute(query).scalars())
+            count = connection.execute(select(func.count()).select_from(row).where(*waiting)).scalar_one()
+            if not claimed and count >= batch:
+                connection.execute(update(row).where(*waiting).values(claimed_by=mine))
+                claimed = list(connection.execute(query).scalars())
+        return claimed
+
+    def waiting(self) -> int:
+        """Lessons that no curator has taken yet."""
+        row = LessonRow
+        query = select(func.count()).select_from(row).where(row.target == self.target, row.claimed_by == "")
+        with self.store.read() as connection:
+            return connection.execute(query).scalar_one()
+
+    def finish(self, step: Step) -> Learnt:
+        """Record what learning did with a run; the first record stands and is returned."""
+        learnt = step.learnt
+        outcome = {"status": learnt.status, "changes": list(learnt.changes), "note": learnt.note}
+        row = {name: getattr(step, name) for name in ("reflected", "parsed", "operations", "votes")}
+        row |= {"target": self.target, "run_id": step.run_id[:64], "created_at": now()}
+        row |= {"outcome": {**outcome, "details": learnt.details}}
+        self.store.transaction(lambda connection: self.store.insert_new(connection, LearningStepRow, [row]))
+        return self.outcome(step.run_id) or learnt
+
+    def outcome(self, run_id: str) -> Learnt | None:
+        """What learning did with a run; None where it has not come to an end."""
+        row = LearningStepRow
+        query = select(row.outcome).where(row.target == self.target, row.run_id == run_id[:64])
+        with self.store.read() as connection:
+            found = connection.execute(query).scalar_one_or_none()
+        return None if found is None else _learnt(found)
+
+    def steps(self, limit: int) -> list[Step]:
+        """The last steps of learning, newest first."""
+        row = LearningStepRow
+        query = select(row.run_id, row.outcome, row.reflected, row.parsed, row.operations, row.votes)
+        query = query.where(row.target == self.target).order_by(row.created_at.desc(), row.run_id).limit(limit)
+        with self.store.read() as connection:
+            return [
+                Step(run_id=run_id, learnt=_learnt(done), reflected=seen, parsed=parsed, operations=ops, votes=n)
+                for run_id, done, seen, parsed, ops, n in connection.execute(query)
+            ]
+
+
+def _learnt(outcome: dict[str, Any]) -> Learnt:
+    return Learnt(**{**outcome, "changes": tuple(outcome["changes"])})

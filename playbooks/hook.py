@@ -1,0 +1,115 @@
+"""A playbook for a model or graph of your own, in three lines.
+
+hook = PlaybookHook.open("agentkit.db", "support")
+model = hook.attach(model)                               # every call now reads the playbook
+await hook.learn(question, answer, score=0.0, model=llm)  # and this is how it grows
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from agentkit.playbooks.learner import PlaybookLearner
+from agentkit.playbooks.recaller import PlaybookRecaller
+from agentkit.playbooks.storage import PlaybookStore
+from agentkit.recall import Block, Episode, Learnt
+from agentkit.store import Store
+from agentkit.tasks import Channel, Feedback, Task
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import BaseMessage
+    from langchain_core.runnables import Runnable
+
+
+class PlaybookHook:
+    """Puts a playbook into prompts that AgentKit does not write, and learns from what came of them."""
+
+    def __init__(self, recaller: PlaybookRecaller, learner: PlaybookLearner) -> None:
+        self.recaller, self.learner, self.book = recaller, learner, recaller.book
+
+    @classmethod
+    def open(cls, database: str | Path | Store, name: str = "default") -> Self:
+        """A hook on a playbook in a database: a path, a SQLAlchemy URL or an open store."""
+        store = database if isinstance(database, Store) else Store.open(database)
+        book = PlaybookStore.open(store, name)
+        return cls(PlaybookRecaller(book), PlaybookLearner(book))
+
+    def prompt(self) -> Runnable[Any, Any]:
+        """A step that adds the playbook to messages; put it before a model: `hook.prompt() | model`."""
+        from langchain_core.runnables import RunnableLambda
+
+        return RunnableLambda(self.add)
+
+    def attach(self, model: Runnable[Any, Any]) -> Runnable[Any, Any]:
+        """The model with the playbook in front of it; takes and returns what the model does."""
+        return self.prompt() | model
+
+    def add(self, messages: Any) -> list[BaseMessage]:
+        """Messages with the playbook at the end of the system message; the last human message chooses the bullets."""
+        from langchain_core.messages import HumanMessage, SystemMessage, convert_to_messages
+        from langchain_core.prompt_values import PromptValue
+
+        found: list[BaseMessage] = (
+            [HumanMessage(messages)]
+            if isinstance(messages, str)
+            else messages.to_messages()
+            if isinstance(messages, PromptValue)
+            else convert_to_messages(messages)
+        )
+        question = next((message.text for message in reversed(found) if message.type == "human"), "")
+        block = self.block(question)
+        if block is None:
+            return found
+        text = f"<playbook>\n{block.text}\n</playbook>"
+        if found and found[0].type == "system":
+            return [SystemMessage(f"{found[0].text}\n\n{text}"), *found[1:]]
+        return [SystemMessage(text), *found]
+
+    def block(self, question: str, *, run_id: str | None = None) -> Block | None:
+        """The block that a question is given."""
+        return self.recaller.recall_now(question, run_id=run_id or uuid.uuid4().hex)
+
+    async def learn(
+        self,
+        question: str,
+        answer: str,
+        *,
+        score: float,
+        model: BaseChatModel,
+        text: str = "",
+        channel: Channel = "user",
+        cited: Sequence[str] = (),
+        run_id: str | None = None,
+    ) -> Learnt:
+        """Learn from one answer; with a `run_id`, exactly once for it.
+
+        Args:
+            score: 0 (wrong) to 1 (right).
+            model: reflects and curates.
+            text: what was wrong, as data.
+            cited: ids of the bullets the answer was made with.
+        """
+        from agentkit.models import Caller
+
+        run_id = run_id or uuid.uuid4().hex
+        caller = Caller(model)
+        block = self.block(question, run_id=run_id)
+        episode = Episode(
+            run_id=run_id,
+            task=Task(id=run_id, input=question),
+            labels="none",
+            answer=answer,
+            feedback=(Feedback(channel=channel, score=score, text=text),),
+            blocks=() if block is None else (block,),
+            cited=tuple(cited),
+            model=caller.name,
+        )
+
+        async def call(role: str, messages: Sequence[BaseMessage], *, schema: Any = None) -> Any:
+            return await caller.call(messages, schema=schema, role=role, scope=f"learn:{role}")
+
+        return await self.learner.learn(episode, call=call)

@@ -1,0 +1,120 @@
+"""PlaybookRecaller: what a run reads of a playbook."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from agentkit.playbooks.bullets import Bullet
+from agentkit.playbooks.evidence import Evidence
+from agentkit.playbooks.playbook import Playbook
+from agentkit.playbooks.rendering import HEADER, Rendered, Renderer, line
+from agentkit.playbooks.selection import Economy, select
+from agentkit.playbooks.similarity import Embedder, HashEmbedder, Index, Vectors
+from agentkit.playbooks.storage import PlaybookStore
+from agentkit.playbooks.withholding import Withholding
+from agentkit.recall import Block, Offer
+from agentkit.tasks import Task
+
+ABOUT = 32
+"""A bullet's effect is estimated on the tasks for which it is among so many most similar ones."""
+
+
+class PlaybookRecaller:
+    """A `Recaller` over a playbook.
+
+    Args:
+        book: the playbook.
+        renderer: the budget and the tokenizer.
+        withholding: which bullets a run does without; None shows everything, and no credit is learnt.
+        embedder: for retrieval and for telling which tasks a bullet is about; hashed words by default.
+        retrieval: show the whole playbook ("never"), only the relevant part ("always"), or what pays ("auto").
+    """
+
+    def __init__(
+        self,
+        book: PlaybookStore,
+        *,
+        renderer: Renderer | None = None,
+        withholding: Withholding | None = None,
+        embedder: Embedder | None = None,
+        retrieval: Literal["auto", "never", "always"] = "auto",
+        economy: Economy | None = None,
+    ) -> None:
+        self.book, self.renderer, self.withholding = book, renderer or Renderer(), withholding
+        self.retrieval, self.economy = retrieval, economy or Economy()
+        self.index = Index(embedder or HashEmbedder(), book.store)
+        self.evidence = Evidence(book.store, book.target)
+
+    @property
+    def name(self) -> str:
+        return self.book.target
+
+    async def recall(self, task: Task, *, run_id: str) -> Block | None:
+        """The block for a task; the version it is made from is pinned, so that a run always gets the same."""
+        return await asyncio.to_thread(self.recall_now, task.input, run_id=run_id)
+
+    def recall_now(self, text: str, *, run_id: str) -> Block | None:
+        """As `recall`, without an event loop."""
+        version = self.evidence.pin(run_id, self.book.current().version)
+        return self.block(self.book.at(version), text, run_id=run_id)
+
+    def block(self, book: Playbook, text: str, *, run_id: str) -> Block | None:
+        """The block a run gets from a playbook; None where it is empty."""
+        bullets = book.active
+        if not bullets:
+            return None
+        similarity = self.index.similarities(text, bullets)
+        chosen = self._choose(book, similarity)
+        withheld = self.withholding.withheld(run_id, chosen) if self.withholding else frozenset()
+        rendered = self.renderer.exact([bullet for bullet in chosen if bullet.id not in withheld])
+        offers = self._offers(bullets, similarity, withheld, rendered)
+        return Block(kind="playbook", target=book.target, version=book.version, text=rendered.text, offers=offers)
+
+    def _choose(self, book: Playbook, similarity: Vectors) -> Sequence[Bullet]:
+        """The bullets in play for a task, whether or not this run then does without some of them."""
+        bullets = book.active
+        costs = {bullet.id: self.renderer.count(line(bullet)) + 1 for bullet in bullets}
+        budget = self.renderer.budget - self.renderer.count(HEADER) - 1
+        total = sum(costs.values())
+        if self.retrieval != "never":
+            limit = budget if self.retrieval == "auto" else min(budget, total - 1)
+            return select(bullets, similarity, costs, budget=limit, economy=self.economy).bullets
+        votes = {} if total <= budget else self.book.votes(book.version)
+        return self.renderer.fit(bullets, costs, lambda bullet: _worth(votes.get(bullet.id, (0, 0))))
+
+    def _offers(
+        self, bullets: Sequence[Bullet], similarity: Vectors, withheld: frozenset[str], rendered: Rendered
+    ) -> tuple[Offer, ...]:
+        """What credit and votes need: every bullet shown, and the withheld ones that the task is about.
+
+        A probability below one marks the runs that say something about a bullet: it was in play, and could have been
+        shown or not.
+        """
+        places = {bullet.id: place for place, bullet in enumerate(rendered.bullets)}
+        about = {bullets[int(place)].id for place in np.argsort(-similarity, kind="stable")[:ABOUT]}
+        chance = self.withholding.probability if self.withholding else 1.0
+        offers = []
+        for bullet, score in zip(bullets, similarity, strict=True):
+            place, close = places.get(bullet.id), bullet.id in about
+            if place is not None or (close and bullet.id in withheld):
+                probability = chance if close else 1.0
+                offers.append(
+                    Offer(
+                        id=bullet.id,
+                        shown=place is not None,
+                        probability=probability,
+                        score=round(float(score), 4),
+                        position=place,
+                    )
+                )
+        return tuple(offers)
+
+
+def _worth(votes: tuple[int, int]) -> float:
+    """Coarse on purpose: the choice of what to leave out should change seldom."""
+    helpful, harmful = votes
+    return (helpful > harmful) - (harmful > helpful)
