@@ -164,7 +164,7 @@ def _ranked(memory: CaseMemory, policy: Policy, queries: list[Case]) -> list[lis
     return found
 
 
-GRID = {"ridge": (1.0, 3.0), "terms": (0.5, 0.9), "steps": (0.6, 1.0)}
+GRID = {"ridge": (2.0,), "terms": (0.5, 0.9), "steps": (0.6, 1.0)}
 
 
 def chosen_settings(cases: list[Case], embedder: Any) -> dict[str, float]:

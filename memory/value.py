@@ -31,17 +31,19 @@ class ValueSettings:
         noise: variance of a run's reward about its mean.
         effect: prior variance of what one case adds beyond its features.
         drift: variance that an effect gains between two runs that show it, so that a changed world is noticed.
+        caution: sharpens the chance that a case helps; 1 is Thompson sampling, more explores less and harms less.
         floor: least and, from one, greatest probability of showing a chosen case.
         cost: reward that a shown case must be worth, for its tokens.
         known: a case whose effect's deviation is below this is no longer explored beyond `floor_known`.
     """
 
     noise: float = 0.2
-    effect: float = 0.02
-    drift: float = 2e-5
-    floor: float = 0.05
+    effect: float = 0.006
+    drift: float = 5e-5
+    floor: float = 0.02
+    caution: float = 1.7
     floor_known: float = 0.01
-    known: float = 0.05
+    known: float = 0.1
     cost: float = 0.0
 
 
@@ -74,7 +76,9 @@ class Value:
 
     def probabilities(self, mean: Array, deviation: Array) -> Array:
         """With what probability to show each case: that it helps, held off 0 and 1."""
-        wanted = np.array([_phi((m - self.settings.cost) / d) for m, d in zip(mean, deviation, strict=True)])
+        wanted = np.array(
+            [_phi(self.settings.caution * (m - self.settings.cost) / d) for m, d in zip(mean, deviation, strict=True)]
+        )
         floor = np.where(deviation < self.settings.known, self.settings.floor_known, self.settings.floor)
         probabilities: Array = np.clip(wanted, floor, 1 - floor)
         return probabilities
