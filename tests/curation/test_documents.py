@@ -17,7 +17,7 @@ import pytest
 from agentkit.curation.documents import Document, Failure, Metadata, read_document, read_documents, read_folder
 from agentkit.curation.documents.document import section_label
 from agentkit.errors import DataError, MissingExtra
-from tests.curation import papers
+from tests.curation import formats
 
 
 def the(path: Path, data: str | bytes) -> Document:
@@ -26,7 +26,7 @@ def the(path: Path, data: str | bytes) -> Document:
 
 
 def test_jats_keeps_sections_and_leaves_references_out(tmp_path: Path) -> None:
-    paper = the(tmp_path / "a.nxml", papers.JATS)
+    paper = the(tmp_path / "a.nxml", formats.JATS)
     assert paper.title == "Growth hormone in adults"
     labels = {s.label for s in paper.sections}
     assert {"TITLE", "ABSTRACT", "METHODS", "RESULTS", "TABLE"} <= labels
@@ -39,7 +39,7 @@ def test_jats_keeps_sections_and_leaves_references_out(tmp_path: Path) -> None:
 
 
 def test_jats_metadata_and_source_lines_are_kept(tmp_path: Path) -> None:
-    paper = the(tmp_path / "a.nxml", papers.JATS)
+    paper = the(tmp_path / "a.nxml", formats.JATS)
     assert paper.metadata == Metadata(
         pmid="1234", pmcid="PMC99", doi="10.1000/abc", year=2019, authors=("Ida Gödel",), journal="Trials"
     )
@@ -49,7 +49,7 @@ def test_jats_metadata_and_source_lines_are_kept(tmp_path: Path) -> None:
 
 
 def test_pubmed_gives_a_document_a_record_and_names_the_empty_one(tmp_path: Path) -> None:
-    (tmp_path / "p.xml.gz").write_bytes(gzip.compress(papers.PUBMED.encode()))
+    (tmp_path / "p.xml.gz").write_bytes(gzip.compress(formats.PUBMED.encode()))
     first, failure, last = list(read_documents(tmp_path / "p.xml.gz"))
     assert isinstance(first, Document) and isinstance(last, Document)
     assert first.text == "Naloxone and clonidine.\n\nMETHODS: Rats.\n\nRESULTS: It fell."
@@ -60,7 +60,7 @@ def test_pubmed_gives_a_document_a_record_and_names_the_empty_one(tmp_path: Path
 
 
 def test_bioc_keeps_the_corpus_offsets_and_its_gold_apart(tmp_path: Path) -> None:
-    paper = the(tmp_path / "b.xml", papers.BIOC)
+    paper = the(tmp_path / "b.xml", formats.BIOC)
     for mention in paper.mentions:
         start, end = mention.spans[0]
         assert paper.text[start:end] == mention.text
@@ -96,14 +96,14 @@ def test_bioc_json_reads_like_the_xml(tmp_path: Path) -> None:
 
 
 def test_an_absurd_offset_does_not_make_an_absurd_text(tmp_path: Path) -> None:
-    paper = the(tmp_path / "b.xml", papers.BIOC.replace("31", "2000000000", 1).replace('"31"', '"2000000000"'))
+    paper = the(tmp_path / "b.xml", formats.BIOC.replace("31", "2000000000", 1).replace('"31"', '"2000000000"'))
     assert len(paper.text) < 100
     start, end = paper.mentions[1].spans[0]
     assert paper.text[start:end] == "Hypotension"
 
 
 def test_pubtator_holds_several_papers_with_offsets(tmp_path: Path) -> None:
-    (tmp_path / "p.txt").write_text(papers.PUBTATOR)
+    (tmp_path / "p.txt").write_text(formats.PUBTATOR)
     first, second = list(read_documents(tmp_path / "p.txt"))
     assert isinstance(first, Document) and isinstance(second, Document)
     assert [first.text[m.spans[0][0] : m.spans[0][1]] for m in first.mentions] == ["Naloxone", "Hypotension"]
@@ -113,7 +113,7 @@ def test_pubtator_holds_several_papers_with_offsets(tmp_path: Path) -> None:
 
 def test_a_broken_pubtator_line_fails_its_paper_alone(tmp_path: Path) -> None:
     (tmp_path / "p.pubtator").write_text(
-        papers.PUBTATOR.replace("Chemical\tD009270", "").replace("\t0\t8\tNaloxone\t", "\t0")
+        formats.PUBTATOR.replace("Chemical\tD009270", "").replace("\t0\t8\tNaloxone\t", "\t0")
     )
     failure, second = list(read_documents(tmp_path / "p.pubtator"))
     assert isinstance(failure, Failure) and failure.source.endswith(":3")
@@ -131,21 +131,24 @@ def test_text_and_markdown_keep_the_files_own_offsets(tmp_path: Path) -> None:
 
 
 def test_pdf_pages_are_segments_and_two_hundred_of_them_are_read(tmp_path: Path) -> None:
-    paper = the(tmp_path / "a.pdf", papers.pdf([f"Page {n} says {n} things." for n in range(1, 201)]))
+    paper = the(tmp_path / "a.pdf", formats.pdf([f"Page {n} says {n} things." for n in range(1, 201)]))
     assert len(paper.segments) == 200
     segment = paper.locate(paper.text.index("says 150 things"))
     assert segment is not None and segment.where == "page 150"
 
 
 BAD = {
-    "a.pdf truncated": (papers.pdf(["Text."])[:-40], "truncated"),
-    "a.pdf encrypted": (papers.encrypted(papers.pdf(["Text."])), "encrypted"),
+    "a.pdf truncated": (formats.pdf(["Text."])[:-40], "truncated"),
+    "a.pdf encrypted": (formats.encrypted(formats.pdf(["Text."])), "encrypted"),
     "a.pdf no PDF": (b"hello", "no PDF"),
     "a.pdf lies": (b"%PDF-1.4\nnonsense\n%%EOF\n", "damaged"),
-    "a.pdf pictures": (papers.pdf([""]), "no text layer on 1 pages"),
+    "a.pdf pictures": (formats.pdf([""]), "no text layer on 1 pages"),
     "a.xml malformed": ("<article><front></article>", "malformed XML"),
-    "a.xml laughs": (papers.LAUGHS, "declares XML entities"),
-    "a.xml wide laughs": (papers.LAUGHS.replace('<?xml version="1.0"?>', "").encode("utf-16"), "declares XML entities"),
+    "a.xml laughs": (formats.LAUGHS, "declares XML entities"),
+    "a.xml wide laughs": (
+        formats.LAUGHS.replace('<?xml version="1.0"?>', "").encode("utf-16"),
+        "declares XML entities",
+    ),
     "a.xml odd": ("<?xml version='1.0' encoding='utf-7'?><article/>", "convert it to UTF-8"),
     "a.xml other": ("<html/>", "unknown root <html>"),
     "a.xml nothing": ("<article></article>", "no title and no text"),
@@ -154,7 +157,7 @@ BAD = {
     "a.txt binary": (b"a\0b", "binary"),
     "a.json malformed": ('{"documents": [', "malformed JSON"),
     "a.json other": ('{"a": 1}', "no BioC"),
-    "a.xml.gz torn": (gzip.compress(papers.JATS.encode())[:-20], "damaged or truncated"),
+    "a.xml.gz torn": (gzip.compress(formats.JATS.encode())[:-20], "damaged or truncated"),
     "a.docx unknown": ("x", "no reader for .docx"),
     "a.bib open": ("@article{k, title = {Never closed", "never closed"),
     "a.ris open": ("TY  - JOUR\nTI  - T\n", "truncated"),
@@ -166,7 +169,7 @@ BAD = {
 def test_bad_input_is_one_clear_line_and_the_rest_goes_on(tmp_path: Path, case: str) -> None:
     data, reason = BAD[case]
     name = case.partition(" ")[0]
-    papers.save(tmp_path, **{name.replace(".", "__"): data, "z__txt": "A good paper."})
+    formats.save(tmp_path, **{name.replace(".", "__"): data, "z__txt": "A good paper."})
     failure, good = list(read_folder(tmp_path))
     assert isinstance(failure, Failure) and isinstance(good, Document)
     assert reason in failure.reason and "\n" not in failure.reason
@@ -177,14 +180,14 @@ def test_bad_input_is_one_clear_line_and_the_rest_goes_on(tmp_path: Path, case: 
 
 def test_external_entities_are_never_read(tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("SECRET")
-    attack = papers.LAUGHS.replace('<!ENTITY a "ha">', f'<!ENTITY a SYSTEM "file://{tmp_path}/secret.txt">')
+    attack = formats.LAUGHS.replace('<!ENTITY a "ha">', f'<!ENTITY a SYSTEM "file://{tmp_path}/secret.txt">')
     (tmp_path / "a.xml").write_text(attack)
     with pytest.raises(DataError, match="declares XML entities"):
         read_document(tmp_path / "a.xml")
 
 
 def test_the_same_bytes_are_the_same_document_once(tmp_path: Path) -> None:
-    papers.save(tmp_path, a__txt="One paper.", b__txt="One paper.", c__md="Another.")
+    formats.save(tmp_path, a__txt="One paper.", b__txt="One paper.", c__md="Another.")
     (tmp_path / "d.txt.gz").write_bytes(gzip.compress(b"One paper."))
     (tmp_path / ".hidden").write_text("no")
     first, second = list(read_folder(tmp_path))
@@ -194,7 +197,7 @@ def test_the_same_bytes_are_the_same_document_once(tmp_path: Path) -> None:
 
 def test_archives_are_read_like_folders(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
-        for name, data in (("one.txt", b"First."), ("two.nxml", papers.JATS.encode()), ("bad.xml", b"<")):
+        for name, data in (("one.txt", b"First."), ("two.nxml", formats.JATS.encode()), ("bad.xml", b"<")):
             member = tarfile.TarInfo(name)
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))
@@ -214,7 +217,7 @@ BIB = r"""@string{jt = "J. Tests"}
 
 
 def test_references_fill_gaps_by_doi_and_the_rest_stand_alone(tmp_path: Path) -> None:
-    papers.save(tmp_path, refs__bib=BIB, a__nxml=papers.JATS.replace("<year>2019</year>", ""))
+    formats.save(tmp_path, refs__bib=BIB, a__nxml=formats.JATS.replace("<year>2019</year>", ""))
     paper, lone = list(read_folder(tmp_path))
     assert isinstance(paper, Document) and isinstance(lone, Document)
     assert paper.metadata.year == 2001 and paper.metadata.journal == "Trials"
@@ -222,7 +225,7 @@ def test_references_fill_gaps_by_doi_and_the_rest_stand_alone(tmp_path: Path) ->
 
 
 def test_bibtex_values_are_read_as_a_person_reads_them(tmp_path: Path) -> None:
-    papers.save(tmp_path, refs__bib=BIB)
+    formats.save(tmp_path, refs__bib=BIB)
     one, _ = (d for d in read_folder(tmp_path) if isinstance(d, Document))
     assert one.title == "A Title on Gödel"
     assert one.metadata.authors == ("Jo Doe", "Hans Ørsted") and one.metadata.journal == "J. Tests B"
@@ -231,21 +234,21 @@ def test_bibtex_values_are_read_as_a_person_reads_them(tmp_path: Path) -> None:
 
 def test_ris_is_attached_by_file_name(tmp_path: Path) -> None:
     ris = "TY  - JOUR\nTI  - T\nAU  - Doe, Jo\nPY  - 2003/01\nDO  - 10.5555/q\nL1  - papers/a.txt\nER  - \n"
-    papers.save(tmp_path, refs__ris=ris, a__txt="A paper without metadata.")
+    formats.save(tmp_path, refs__ris=ris, a__txt="A paper without metadata.")
     (paper,) = list(read_folder(tmp_path))
     assert isinstance(paper, Document)
     assert paper.metadata.doi == "10.5555/q" and paper.metadata.year == 2003 and paper.metadata.authors == ("Jo Doe",)
 
 
 def test_failures_can_be_handed_to_a_callback(tmp_path: Path) -> None:
-    papers.save(tmp_path, a__pdf=b"no", b__txt="Fine.")
+    formats.save(tmp_path, a__pdf=b"no", b__txt="Fine.")
     seen: list[Failure] = []
     assert len(list(read_folder(tmp_path, on_error=seen.append))) == 1
     assert [f.source for f in seen] == ["a.pdf"]
 
 
 def test_asking_for_one_paper_of_a_file_with_many_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "p.txt").write_text(papers.PUBTATOR)
+    (tmp_path / "p.txt").write_text(formats.PUBTATOR)
     with pytest.raises(DataError, match="several papers"):
         read_document(tmp_path / "p.txt")
     with pytest.raises(DataError, match="no such file"):
@@ -253,7 +256,7 @@ def test_asking_for_one_paper_of_a_file_with_many_is_refused(tmp_path: Path) -> 
 
 
 def test_a_document_survives_a_store(tmp_path: Path) -> None:
-    paper = the(tmp_path / "b.xml", papers.BIOC)
+    paper = the(tmp_path / "b.xml", formats.BIOC)
     assert Document.from_json(json.loads(json.dumps(paper.to_json()))) == paper
     with pytest.raises(DataError, match="no document"):
         Document.from_json({"id": "x"})
@@ -285,21 +288,21 @@ def test_every_article_of_evidence_inference_is_read_with_its_sections(data_dir:
 
 def test_deep_nesting_is_a_failure_or_a_paper_but_never_a_crash(tmp_path: Path) -> None:
     deep = "<sec>" * 240 + "<p>Deep.</p>" + "</sec>" * 240
-    papers.save(tmp_path, a__xml=f"<article><body>{deep}</body></article>", b__json="[" * 100_000, c__txt="Fine.")
+    formats.save(tmp_path, a__xml=f"<article><body>{deep}</body></article>", b__json="[" * 100_000, c__txt="Fine.")
     first, second, last = list(read_folder(tmp_path))
     assert isinstance(first, Failure) or "Deep." in first.text
     assert isinstance(second, Failure) and isinstance(last, Document)
 
 
 SAMPLES = {
-    "a.nxml": papers.JATS.encode(),
-    "b.xml": papers.PUBMED.encode(),
-    "c.xml": papers.BIOC.encode(),
-    "d.txt": papers.PUBTATOR.encode(),
-    "e.pdf": papers.pdf(["One page.", "Two pages."]),
+    "a.nxml": formats.JATS.encode(),
+    "b.xml": formats.PUBMED.encode(),
+    "c.xml": formats.BIOC.encode(),
+    "d.txt": formats.PUBTATOR.encode(),
+    "e.pdf": formats.pdf(["One page.", "Two pages."]),
     "f.bib": BIB.encode(),
     "g.json": b'{"documents": [{"id": "1", "passages": [{"offset": 0, "text": "A text.", "infons": {}}]}]}',
-    "h.xml.gz": gzip.compress(papers.JATS.encode()),
+    "h.xml.gz": gzip.compress(formats.JATS.encode()),
 }
 
 
