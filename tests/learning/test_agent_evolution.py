@@ -10,9 +10,10 @@ import pytest
 from langchain_core.messages import BaseMessage
 
 from agentkit.agent import Agent
-from agentkit.evolution import evolve_agent
+from agentkit.evolution import evolve_agent, parts_of, prepare
 from agentkit.learning.ledger import Ledger
 from agentkit.learning.loop import EvolveConfig
+from agentkit.learning.stream import Probes, Stream
 from agentkit.playbooks.storage import PlaybookStore
 from agentkit.settings import Settings
 from agentkit.tasks import Task
@@ -128,3 +129,13 @@ def test_evolve_on_the_command_line_says_what_is_missing(run_cli: Any, tmp_path:
     assert "--val" in done.stderr and "Traceback" not in done.stderr
     done = run_cli("evolve", str(path), "--labels", "some", code=2)
     assert "--labels must be one of" in done.stderr
+
+
+async def test_an_agent_streams_with_frozen_probes(tmp_path: Path) -> None:
+    config = EvolveConfig(batch=4, online=True)
+    with agent_of(tmp_path, Learner()) as agent:
+        evolvables, learners = parts_of(agent, playbook="p")
+        evolution = prepare(agent, tasks(10, 12), evolvables=evolvables, learners=learners, config=config)
+        report = await Stream(evolution, Probes(retention=tasks(300, 6), replay=1), block=4).run()
+    assert [round(point["value"]) for point in report["retention"]["curve"]] == [0, 1, 1, 1]
+    assert report["success"]["final"]["value"] == 1 and report["tokens"]["with_learning"]
