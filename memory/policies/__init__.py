@@ -26,6 +26,7 @@ def _names() -> dict[str, Callable[..., Policy]]:
 
 
 def policy_names() -> list[str]:
+    """The names that `load_policy` knows."""
     return sorted(_names())
 
 

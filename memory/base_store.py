@@ -1,0 +1,165 @@
+"""LangGraph's `BaseStore` over a case memory's database: any LangGraph program can keep its items there."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from langgraph.store.base import (
+    BaseStore,
+    GetOp,
+    Item,
+    ListNamespacesOp,
+    Op,
+    PutOp,
+    Result,
+    SearchItem,
+    SearchOp,
+    get_text_at_path,
+    tokenize_path,
+)  # fmt: skip
+from langgraph.store.memory import _compare_values, _does_match
+from sqlalchemy import Connection, delete, select
+
+from agentkit.memory.embedding import Embedder, VectorCache
+from agentkit.memory.text import text_hash
+from agentkit.store import Store
+from agentkit.store.base import now
+from agentkit.store.cases import StoreItemRow
+
+_SEPARATOR = "\x1f"
+
+
+class MemoryStore(BaseStore):
+    """Items in SQL, found by exact search over their embedded fields; TTL in minutes, refreshed on read.
+
+    Args:
+        embedder: None searches without ranking.
+        fields: JSON paths that are embedded; `$` is the whole value.
+    """
+
+    supports_ttl = True
+
+    def __init__(self, store: Store, name: str = "store", *, embedder: Embedder | None = None,
+                 fields: tuple[str, ...] = ("$",)) -> None:  # fmt: skip
+        self.store, self.name, self.fields = store, name, fields
+        self.vectors = None if embedder is None else VectorCache(store, embedder)
+
+    def batch(self, ops: Iterable[Op]) -> list[Result]:
+        """Reads see the store as it was before the batch; of several puts of one key the last wins."""
+        given = list(ops)
+        results: list[Result] = [None if isinstance(op, PutOp) else self._read(op) for op in given]
+        puts = {(op.namespace, op.key): op for op in given if isinstance(op, PutOp)}
+        if puts:
+            texts = {key: self._texts(op) for key, op in puts.items()}
+            every = sorted({text for found in texts.values() for text in found})
+            vectors = self.vectors.vectors(every) if self.vectors is not None and every else None
+
+            def work(connection: Connection) -> None:
+                if self.vectors is not None and vectors is not None:
+                    self.vectors.store_vectors(connection, [text_hash(text) for text in every], vectors)
+                for key, op in puts.items():
+                    self._put(connection, op, [text_hash(text) for text in texts[key]])
+
+            self.store.transaction(work)
+        return results
+
+    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
+        return await asyncio.to_thread(self.batch, list(ops))
+
+    def _texts(self, op: PutOp) -> list[str]:
+        if self.vectors is None or op.value is None or op.index is False:
+            return []
+        paths = self.fields if op.index is None else op.index
+        found = [text for path in paths for text in get_text_at_path(op.value, tokenize_path(path))]
+        return [text for text in found if text]
+
+    def _put(self, connection: Connection, op: PutOp, hashes: list[str]) -> None:
+        key = {"memory": self.name, "prefix": _SEPARATOR.join(op.namespace), "key": op.key}
+        if op.value is None:
+            where = [getattr(StoreItemRow, name) == value for name, value in key.items()]
+            connection.execute(delete(StoreItemRow).where(*where))
+            return
+        stamp = now()
+        values = {"value": op.value, "paths": hashes, "ttl": op.ttl, "expires_at": _expiry(op.ttl), "updated_at": stamp}
+        statement = self.store.insert(StoreItemRow)
+        update = statement.on_conflict_do_update(index_elements=["memory", "prefix", "key"], set_=values)
+        connection.execute(update, {**key, **values, "created_at": stamp})
+
+    def _read(self, op: Op) -> Result:
+        if isinstance(op, GetOp):
+            rows = self._rows(StoreItemRow.prefix == _SEPARATOR.join(op.namespace), StoreItemRow.key == op.key)
+            self._touch(rows if op.refresh_ttl else [])
+            return _item(rows[0]) if rows else None
+        if isinstance(op, SearchOp):
+            return self._search(op)
+        assert isinstance(op, ListNamespacesOp)
+        return self._namespaces(op)
+
+    def _rows(self, *conditions: Any) -> list[Any]:
+        query = select(StoreItemRow.__table__).where(StoreItemRow.memory == self.name, *conditions)
+        fresh = (StoreItemRow.expires_at.is_(None)) | (StoreItemRow.expires_at > now())
+        with self.store.read() as connection:
+            return list(connection.execute(query.where(fresh).order_by(StoreItemRow.updated_at, StoreItemRow.key)))
+
+    def _search(self, op: SearchOp) -> list[SearchItem]:
+        prefix = op.namespace_prefix
+        rows = [row for row in self._rows() if tuple(row.prefix.split(_SEPARATOR))[: len(prefix)] == tuple(prefix)]
+        if op.filter:
+            wanted = op.filter.items()
+            rows = [row for row in rows if all(_compare_values(row.value.get(k), v) for k, v in wanted)]
+        scored: list[tuple[Any, float | None]] = [(row, None) for row in rows]
+        if op.query and self.vectors is not None:
+            scored = self._scored(rows, op.query)
+        page = scored[op.offset : op.offset + op.limit]
+        self._touch([row for row, _ in page] if op.refresh_ttl else [])
+        return [SearchItem(**_fields(row), score=score) for row, score in page]
+
+    def _scored(self, rows: list[Any], text: str) -> list[tuple[Any, float | None]]:
+        """Ranked by the best of each item's embedded texts; items without any come last."""
+        assert self.vectors is not None
+        query = self.vectors.vector(text)
+        known = self.vectors._look_up(sorted({key for row in rows for key in row.paths}))
+        best = [max((float(known[key] @ query) for key in row.paths if key in known), default=None) for row in rows]
+        order = sorted(range(len(rows)), key=lambda i: -(best[i] if best[i] is not None else -np.inf))  # type: ignore[operator]
+        return [(rows[i], best[i]) for i in order]
+
+    def _namespaces(self, op: ListNamespacesOp) -> list[tuple[str, ...]]:
+        spaces = {tuple(row.prefix.split(_SEPARATOR)) for row in self._rows()}
+        found = [space for space in spaces if all(_does_match(c, space) for c in op.match_conditions or ())]
+        if op.max_depth is not None:
+            found = list({space[: op.max_depth] for space in found})
+        return sorted(found)[op.offset : op.offset + op.limit]
+
+    def _touch(self, rows: list[Any]) -> None:
+        mine = [row for row in rows if row.ttl is not None]
+        with self.store.write() as connection:
+            for row in mine:
+                where = (
+                    StoreItemRow.memory == self.name,
+                    StoreItemRow.prefix == row.prefix,
+                    StoreItemRow.key == row.key,
+                )
+                connection.execute(StoreItemRow.__table__.update().where(*where).values(expires_at=_expiry(row.ttl)))  # type: ignore[attr-defined]
+
+    def sweep(self) -> int:
+        """Delete what has expired; returns how many items."""
+        with self.store.write() as connection:
+            gone = delete(StoreItemRow).where(StoreItemRow.memory == self.name, StoreItemRow.expires_at <= now())
+            return connection.execute(gone).rowcount
+
+
+def _expiry(ttl: float | None) -> dt.datetime | None:
+    return None if ttl is None else now() + dt.timedelta(minutes=ttl)
+
+
+def _fields(row: Any) -> dict[str, Any]:
+    return {"namespace": tuple(row.prefix.split(_SEPARATOR)), "key": row.key, "value": row.value,
+            "created_at": row.created_at, "updated_at": row.updated_at}  # fmt: skip
+
+
+def _item(row: Any) -> Item:
+    return Item(**_fields(row))
