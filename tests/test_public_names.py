@@ -1,0 +1,41 @@
+"""Each package's public names are curated, sorted, there, and documented."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+PACKAGES = ("agentkit", "agentkit.models", "agentkit.tools", "agentkit.learning.checkers", "agentkit.memory",
+            "agentkit.playbooks")  # fmt: skip
+
+
+@pytest.fixture(params=PACKAGES)
+def package(request: pytest.FixtureRequest) -> Any:
+    return import_module(request.param)
+
+
+def test_all_is_sorted_and_without_doubles(package: Any) -> None:
+    names = list(package.__all__)
+    assert names == sorted(set(names), key=lambda name: (not name.isupper(), name[0].islower(), name))
+
+
+def test_every_public_name_can_be_imported(package: Any) -> None:
+    missing = [name for name in package.__all__ if not hasattr(package, name)]
+    assert missing == []
+
+
+def test_every_public_class_and_function_is_documented(package: Any) -> None:
+    found = {name: getattr(package, name) for name in package.__all__}
+    bare = [name for name, value in found.items() if callable(value) and not (value.__doc__ or "").strip()]
+    assert bare == []
+
+
+def test_nothing_else_of_agentkit_looks_public() -> None:
+    """`dir(agentkit)` lists the curated names, and an unknown one is an AttributeError."""
+    import agentkit
+
+    assert dir(agentkit) == sorted(agentkit.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nosuch'"):
+        _ = agentkit.nosuch
