@@ -400,6 +400,12 @@ class Agent:
 
     def _attach_learning(self) -> None:
         """Open the named playbook and memory and add them to what recalls and what learns."""
+        if name := self._spec["playbook"]:
+            from agentkit.playbooks import PlaybookLearner, PlaybookRecaller, PlaybookStore, Withholding
+
+            book = PlaybookStore.open(self.store, name)
+            self._recallers.append(PlaybookRecaller(book, withholding=Withholding()))
+            self._learners.append(PlaybookLearner(book))
         if name := self._spec["memory"]:
             from agentkit.memory import CaseMemory, MemoryLearner, MemoryRecaller
 
