@@ -104,7 +104,7 @@ async def run_arms(
         return arms
     changed = {item.target for item in evolvables if start[item.target] != chosen[item.target]}
     kinds = {item.target: item.target.partition(":")[0] for item in evolvables}
-    for name, kind in (("random_bullets", "playbook"), ("random_cases", "memory")):
+    for name, kind in (("random_bullets", "playbook"), ("random_cases", "policy")):
         if any(kinds[target] == kind for target in changed):
             mixed = [
                 _control(kind, recaller, tasks, seed) if kinds[item.target] == kind else recaller
