@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from agentkit.errors import AgentKitError, BudgetExceeded, DataError, UserError
+from agentkit.errors import AgentKitError, DataError, UserError
 from agentkit.learning.ledger import digest
 from agentkit.learning.statistics import proportion
 from agentkit.tasks import Task
@@ -95,7 +95,7 @@ async def evaluate_tasks(
 
     Raises:
         DataError: a task that can't be scored, before anything is run.
-        BudgetExceeded: the evaluation can be gone on with.
+        UserError: what would fail every run, such as a missing key; the evaluation can be gone on with.
     """
     checkers = {task.id: _checker(agent, task, checker) for task in tasks}
     base = digest([agent.describe(), seed, learn])[:8]
@@ -108,7 +108,12 @@ async def evaluate_tasks(
         on_result(scored)
         return scored
 
-    results = await asyncio.gather(*(one(task) for task in tasks))
+    runs = [asyncio.ensure_future(one(task)) for task in tasks]
+    try:
+        results = await asyncio.gather(*runs)
+    finally:
+        for run in runs:  # those still under way after an error that ends the whole evaluation
+            run.cancel()
     return _report(agent, results, batch, time.perf_counter() - started)
 
 
@@ -125,10 +130,13 @@ async def _score(agent: Agent, task: Task, checker: Checker, batch: str, base: s
     run_id = f"{digest([task.model_dump(), base])[:12]}-{seed}"
     try:
         result: Result = await agent.arun(task, run_id=run_id, batch=batch, learn=learn, seed=seed)
-    except (BudgetExceeded, UserError):
+    except UserError:
         raise
     except AgentKitError as error:
-        return Scored(task_id=task.id, run_id=run_id, answer=None, score=0.0, status="failed", error=str(error))
+        used = asdict(agent.log.totals([run_id]))
+        return Scored(
+            task_id=task.id, run_id=run_id, answer=None, score=0.0, status="failed", error=str(error), usage=used
+        )
     feedback = await checker.check(result.answer or "", task)
     return Scored(
         task_id=task.id,

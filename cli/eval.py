@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agentkit.cli.output import JSON_HELP, emit, print_table
+from agentkit.cli.output import JSON_HELP, emit, note, print_table
 from agentkit.cli.run import (
     EvaluatorModel,
     MaxRounds,
@@ -61,7 +61,11 @@ def evaluate(
     ) as agent, _Bar(len(loaded)) as bar:  # fmt: skip
         work = evaluate_tasks(agent, loaded, checker=parse_checker(checker), batch=name, concurrency=concurrency,
                               seed=seed, on_result=bar.add)  # fmt: skip
-        report = run_sync(work)
+        try:
+            report = run_sync(work)
+        except KeyboardInterrupt:
+            note("Stopped. The same command goes on where it stopped.")
+            raise
     emit(report.to_json(), json_=json_, human=_show)
 
 

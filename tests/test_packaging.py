@@ -11,12 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = {
-    "agentkit": "agentkit",
-    "memory": "agentkit/memory",
-    "playbooks": "agentkit/playbooks",
-    "cli": "agentkit/cli",
-}
+SOURCES = {"agentkit": "agentkit", **{name: f"agentkit/{name}" for name in ("memory", "playbooks", "cli")}}
 DATA = ("agentkit/py.typed", "agentkit/models/catalog.toml", "agentkit/store/migrations/script.py.mako")
 
 
@@ -67,8 +62,10 @@ def test_the_wheel_works_from_elsewhere_and_a_folder_called_memory_does_not_shad
         (here / name).mkdir(parents=True)
         (here / name / "__init__.py").write_text("raise ImportError('shadowed')\n", encoding="utf-8")
     code = "import agentkit, agentkit.memory, agentkit.playbooks, agentkit.cli.main; print(agentkit.memory.__file__)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=here, env={"PYTHONPATH": str(installed), "PATH": "/usr/bin:/bin"},
-                          capture_output=True, text=True, check=False)  # fmt: skip
+    environment = {"PYTHONPATH": str(installed), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=here, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()).is_relative_to(installed)
 
