@@ -139,3 +139,22 @@ async def test_an_agent_streams_with_frozen_probes(tmp_path: Path) -> None:
         report = await Stream(evolution, Probes(retention=tasks(300, 6), replay=1), block=4).run()
     assert [round(point["value"]) for point in report["retention"]["curve"]] == [0, 1, 1, 1]
     assert report["success"]["final"]["value"] == 1 and report["tokens"]["with_learning"]
+
+
+class Reflecting(Learner):
+    """Gives its lesson in the form of the reflector that looks at every failed run."""
+
+    def __call__(self, messages: list[BaseMessage], names: list[str]) -> Any:
+        instructions = str(messages[0].content).split("<playbook>")[0].lower()
+        if "lesson" in instructions:
+            return {"error": "e", "cause": "c", "approach": "a", "lessons": [{"content": self.rule}], "judgements": []}
+        return super().__call__(messages, names)
+
+
+async def test_lessons_of_single_runs_go_through_the_same_gate(tmp_path: Path) -> None:
+    with agent_of(tmp_path, Reflecting()) as agent:
+        done = await evolve_agent(
+            agent, tasks(10, 8), val=tasks(100, 20), playbook="p", learner="each", config=CONFIG, controls=False
+        )
+    assert [arm.estimate.value for arm in done.arms] == [0, 1]
+    assert [change["decision"] for change in done.report["changes"]].count("accept") == 1
