@@ -1,0 +1,267 @@
+"""`agentkit playbook`: look at playbooks, every version of them, and edit them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table
+
+if TYPE_CHECKING:
+    from agentkit.learning.ledger import Change
+    from agentkit.playbooks import PlaybookStore
+
+app = typer.Typer(no_args_is_help=True, help="Playbooks: show, compare, blame, roll back, import, export, edit.")
+
+Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
+Name = Annotated[str | None, typer.Option("--playbook", "-p", help="Which playbook.")]
+Version = Annotated[int | None, typer.Option("--version", "-v", min=0, help="At this version; left out, now.")]
+
+
+def open_playbook(name: str | None, *, must_exist: bool = True) -> PlaybookStore:
+    """The playbook named, or that of the settings, or `default`."""
+    from agentkit.playbooks import PlaybookStore
+
+    wanted = name or open_settings().playbook or "default"
+    return PlaybookStore.open(open_store(), wanted, must_exist=must_exist)
+
+
+@app.command()
+def ls(json_: Json = False) -> None:
+    """The playbooks there are."""
+    from agentkit.playbooks.storage import PlaybookStore, playbook_names
+
+    store = open_store()
+    rows = []
+    for name in playbook_names(store):
+        book = PlaybookStore(store, name).current()
+        rows.append({"name": name, "version": book.version, "bullets": len(book), "retired": len(book.retired),
+                     "tokens": book.tokens})  # fmt: skip
+    columns = ("name", "version", "bullets", "retired", "tokens")
+    emit(rows, json_=json_, human=lambda rows: print_table(columns, [[row[c] for c in columns] for row in rows]))
+
+
+@app.command()
+def show(
+    playbook: Name = None,
+    version: Version = None,
+    retired: Annotated[bool, typer.Option("--retired", help="Also what was retired.")] = False,
+    json_: Json = False,
+) -> None:
+    """The bullets at any version, with their votes."""
+    from agentkit.playbooks.playbook import bullet_json
+
+    store = open_playbook(playbook)
+    book = store.current() if version is None else store.at(version)
+    votes = store.votes(version)
+    bullets = [*book.active, *(book.retired if retired else ())]
+    rows = []
+    for bullet in bullets:
+        helpful, harmful = votes.get(bullet.id, (0, 0))
+        rows.append({**bullet_json(bullet), "helpful": helpful, "harmful": harmful})
+    columns = ("id", "section", "scope", "status", "helpful", "harmful", "content")
+    data = {"name": book.name, "version": book.version, "tokens": book.tokens, "bullets": rows}
+    emit(data, json_=json_, human=lambda d: print_table(columns, [[r[c] for c in columns] for r in d["bullets"]],
+                                                        title=f"{d['name']} at version {d['version']}"))  # fmt: skip
+
+
+def _change_row(change: Change) -> dict[str, Any]:
+    names = ("id", "version", "status", "role", "model", "run_id", "source", "signal", "note")
+    row = {name: getattr(change, name) for name in names}
+    return {**row, "created_at": str(change.created_at), "operations": list(change.operations)}
+
+
+def _print_changes(rows: list[dict[str, Any]]) -> None:
+    columns = ("version", "id", "status", "role", "run_id", "what", "note")
+    table = [{**row, "what": ", ".join(op["op"] for op in row["operations"])[:40]} for row in rows]
+    print_table(columns, [[row[column] for column in columns] for row in table])
+
+
+@app.command()
+def log(
+    playbook: Name = None,
+    status: Annotated[str | None, typer.Option(help="applied, quarantined, waiting, rejected …")] = None,
+    limit: Annotated[int, typer.Option(min=1)] = 50,
+    json_: Json = False,
+) -> None:
+    """Its changes, newest first, with who made them and from which run; also what waits or is in quarantine."""
+    store = open_playbook(playbook)
+    found = store.ledger.history(store.target, status=status, limit=limit)  # type: ignore[arg-type]
+    emit([_change_row(change) for change in found], json_=json_, human=_print_changes)
+
+
+@app.command()
+def diff(before: int, after: int | None = None, playbook: Name = None, json_: Json = False) -> None:
+    """What differs between two versions (the second defaults to the newest)."""
+    from agentkit.playbooks.playbook import bullet_json
+
+    store = open_playbook(playbook)
+    edits = store.diff(before, store.version() if after is None else after)
+    rows = [
+        {"kind": edit.kind, "before": edit.before and bullet_json(edit.before), "after": edit.after and
+         bullet_json(edit.after)} for edit in edits
+    ]  # fmt: skip
+    emit(rows, json_=json_, human=_print_diff)
+
+
+def _print_diff(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        for sign, side in (("-", row["before"]), ("+", row["after"])):
+            if side and side["status"] == "active":
+                typer.echo(f"{sign} [{side['id']}] ({side['section']}; {side['scope']}) {side['content']}")
+
+
+@app.command()
+def blame(bullet: str, playbook: Name = None, json_: Json = False) -> None:
+    """Which changes, roles and runs a bullet comes from, those it was merged from included."""
+    rows = [vars(origin) for origin in open_playbook(playbook).blame(bullet)]
+    columns = ("version", "bullet_id", "operation", "role", "model", "run_id", "source", "signal", "created_at")
+    emit(rows, json_=json_, human=lambda rows: print_table(columns, [[row[c] for c in columns] for row in rows]))
+
+
+@app.command()
+def rollback(version: int, playbook: Name = None, reason: Annotated[str, typer.Option()] = "",
+             json_: Json = False) -> None:  # fmt: skip
+    """Make an earlier version current; a change like any other, so it can be undone too."""
+    change = open_playbook(playbook).rollback(version, reason=reason)
+    emit(_change_row(change), json_=json_, human=lambda row: note(f"version {row['version']} is as version {version}"))
+
+
+@app.command()
+def export(
+    playbook: Name = None,
+    form: Annotated[str, typer.Option("--format", "-f", help="markdown, json, ace or skill.")] = "markdown",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file; left out, standard output.")] = None,
+    version: Version = None,
+) -> None:
+    """Write it as Markdown, JSON, ACE's text or a SKILL.md."""
+    from agentkit.errors import UserError
+    from agentkit.playbooks.formats import WRITERS
+
+    if form not in WRITERS:
+        raise UserError(f"{form!r} is not a format; choose from {', '.join(WRITERS)}")
+    store = open_playbook(playbook)
+    text = WRITERS[form](store.current() if version is None else store.at(version), store.votes(version))
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, encoding="utf-8")
+
+
+@app.command("import")
+def import_(file: Path, playbook: Name = None, json_: Json = False) -> None:
+    """Add the bullets of a Markdown, JSON or ACE file; the same file is imported once."""
+    from agentkit.playbooks.formats import read_file
+
+    store = open_playbook(playbook, must_exist=False)
+    found = read_file(file)
+    before = len(store.current())
+    change = store.apply(found.delta(store.target, store.version(), source=file.name))
+    added = len(store.current()) - before
+    data = {**_change_row(change), "read": len(found.bullets), "added": added}
+    emit(
+        data, json_=json_, human=lambda d: note(f"{d['added']} of {d['read']} bullets are new, version {d['version']}")
+    )
+
+
+@app.command()
+def add(
+    text: str,
+    playbook: Name = None,
+    section: Annotated[str, typer.Option()] = "strategies",
+    scope: Annotated[str, typer.Option(help="What it holds for; empty: everything.")] = "",
+    json_: Json = False,
+) -> None:
+    """Add a bullet by hand; refused where it holds a secret."""
+    from agentkit.errors import UserError
+    from agentkit.playbooks import Add, Delta
+    from agentkit.playbooks.trust import lint
+
+    if secrets := [finding.detail for finding in lint(text) if finding.kind == "secret"]:
+        raise UserError(f"it seems to hold {', '.join(secrets)}: secrets are not stored")
+    store = open_playbook(playbook, must_exist=False)
+    operation, base = Add(content=text, section=section, scope=scope), store.version()
+    change = store.apply(Delta(key=f"{store.target}:add:{operation.id}:{base}", base=base, operations=(operation,),
+                               role="person"))  # fmt: skip
+    data = {**_change_row(change), "bullet": operation.id}
+    emit(data, json_=json_, human=lambda d: note(f"added {d['bullet']}, version {d['version']}"))
+
+
+@app.command()
+def retire(bullet: str, playbook: Name = None, reason: Annotated[str, typer.Option()] = "",
+           json_: Json = False) -> None:  # fmt: skip
+    """Take a bullet out of use; it stays on record."""
+    from agentkit.playbooks import Delta, Retire
+
+    store = open_playbook(playbook)
+    found, base = store.current().get(bullet), store.version()
+    operation = Retire(id=found.id, expected=found.hash, reason=reason)
+    key = f"{store.target}:retire:{found.id}:{base}"
+    change = store.apply(Delta(key=key, base=base, operations=(operation,), role="person", note=reason))
+    emit(_change_row(change), json_=json_, human=lambda row: note(f"retired {found.id}, version {row['version']}"))
+
+
+@app.command()
+def decide(
+    change: str,
+    accept: Annotated[bool, typer.Option("--accept/--reject", help="What becomes of it.")],
+    playbook: Name = None,
+    reason: Annotated[str, typer.Option()] = "decided by a person",
+    json_: Json = False,
+) -> None:
+    """Accept or reject a change that waits or is in quarantine; see  agentkit playbook log --status quarantined."""
+    from agentkit.learning.ledger import Verdict
+
+    store = open_playbook(playbook)
+    found = store.ledger.get(change)
+    if accept:
+        done = store.release(found.id, Verdict(decision="accept", reason=reason))
+    else:
+        done = store.ledger.decide(found.id, Verdict(decision="reject", reason=reason))
+    emit(_change_row(done), json_=json_, human=lambda row: note(f"change {row['id']} is {row['status']}"))
+
+
+@app.command()
+def stats(playbook: Name = None, json_: Json = False) -> None:
+    """Votes, estimated effects with their 90 % intervals, what waits, and alarms."""
+    from agentkit.playbooks.alarms import alarms
+    from agentkit.playbooks.evidence import Evidence
+
+    store = open_playbook(playbook)
+    evidence, book = Evidence(store.store, store.target), store.current()
+    votes, effects = store.votes(), evidence.effects()
+    rows = []
+    for bullet in book.active:
+        helpful, harmful = votes.get(bullet.id, (0, 0))
+        row: dict[str, Any] = {"id": bullet.id, "helpful": helpful, "harmful": harmful, "content": bullet.content}
+        effect = effects.get(bullet.id)
+        row |= {"effect": None, "interval": None, "shown": 0, "withheld": 0}
+        if effect is not None:
+            row |= {"effect": round(effect.mean, 4), "interval": [round(end, 4) for end in effect.interval()],
+                    "shown": effect.shown, "withheld": effect.withheld}  # fmt: skip
+        rows.append(row)
+    history = store.ledger.history(store.target)
+    names = ("applied", "waiting", "quarantined", "rejected")
+    statuses = {name: sum(change.status == name for change in history) for name in names}
+    data = {"name": book.name, "version": book.version, "tokens": book.tokens, "changes": statuses,
+            "lessons_waiting": evidence.waiting(), "alarms": alarms(evidence.steps(20)), "bullets": rows}  # fmt: skip
+    emit(data, json_=json_, human=_print_stats)
+
+
+def _print_stats(data: dict[str, Any]) -> None:
+    columns = ("id", "helpful", "harmful", "effect", "interval", "shown", "withheld", "content")
+    print_table(columns, [[row[column] for column in columns] for row in data["bullets"]],
+                title=f"{data['name']} at version {data['version']}, about {data['tokens']} tokens")  # fmt: skip
+    print_table(tuple(data["changes"]), [list(data["changes"].values())])
+    for alarm in data["alarms"]:
+        note(f"alarm: {alarm}")
+
+
+@app.command()
+def verify(playbook: Name = None, json_: Json = False) -> None:
+    """Check the ledger's hashes, and that the tables are exactly what a replay of it gives."""
+    store = open_playbook(playbook)
+    emit({"versions": store.verify()}, json_=json_, human=lambda d: note(f"{d['versions']} versions, all in order"))

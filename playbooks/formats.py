@@ -1,0 +1,216 @@
+"""A playbook as text: Markdown and JSON both ways, ACE's format both ways, and SKILL.md."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agentkit.errors import DataError, UserError
+from agentkit.learning.ledger import digest
+from agentkit.playbooks.bullets import SECTION, Bullet, bullet_id, clean, label
+from agentkit.playbooks.operations import Add, Delta, Operation, Vote
+from agentkit.playbooks.playbook import Playbook
+
+Votes = Mapping[str, tuple[int, int]]
+JSON_FORMAT = "agentkit-playbook/1"
+
+
+@dataclass
+class Imported:
+    """Bullets read from a file: `(section, scope, content)` with their votes."""
+
+    bullets: list[tuple[str, str, str]] = field(default_factory=list)
+    votes: list[tuple[int, int]] = field(default_factory=list)
+
+    def add(self, section: str, scope: str, content: str, votes: tuple[int, int] = (0, 0)) -> None:
+        self.bullets.append((label(section, default=SECTION), label(scope), clean(content)))
+        self.votes.append(votes)
+
+    def delta(self, target: str, base: int, *, source: str) -> Delta:
+        """One delta that adds them all; the same content is imported once."""
+        operations: list[Operation] = [Add(section=s, scope=w, content=c) for s, w, c in self.bullets]
+        for bullet, (helpful, harmful) in zip(self.bullets, self.votes, strict=True):
+            if helpful or harmful:
+                operations.append(Vote(id=bullet_id(*bullet), helpful=helpful, harmful=harmful))
+        key = f"{target}:import:{digest([self.bullets, self.votes])[:32]}"
+        return Delta(key=key, base=base, operations=tuple(operations), role="person", source=source[:400])
+
+
+def to_json(book: Playbook, votes: Votes) -> str:
+    """Everything but history: content, state and votes of every bullet."""
+    rows = []
+    for bullet in (*book.active, *book.retired):
+        helpful, harmful = votes.get(bullet.id, (0, 0))
+        names = ("id", "section", "scope", "content", "status")
+        counts = {"helpful": helpful, "harmful": harmful}
+        rows.append({**{name: getattr(bullet, name) for name in names}, **counts})
+    data = {"format": JSON_FORMAT, "name": book.name, "version": book.version, "bullets": rows}
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+def to_markdown(book: Playbook, votes: Votes) -> str:
+    """The active bullets by section. An id is for people; reading it back does not depend on it."""
+    lines = [f"# Playbook: {book.name}", ""]
+    for section, bullets in _sections(book).items():
+        lines += [f"## {section}", ""]
+        lines += [f"- [{bullet.id}] {_scope(bullet)}{_guarded(bullet.content)}" for bullet in bullets]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def to_ace(book: Playbook, votes: Votes) -> str:
+    """ACE's text format: `[slug-NNNNN] helpful=H harmful=M :: content` under `##` headings."""
+    lines, number = [], 0
+    for section, bullets in _sections(book).items():
+        lines.append(f"## {section.upper()}")
+        slug = (re.sub(r"[^a-z]", "", section) + "xxx")[:3]
+        for bullet in bullets:
+            number += 1
+            helpful, harmful = votes.get(bullet.id, (0, 0))
+            lines.append(f"[{slug}-{number:05d}] helpful={helpful} harmful={harmful} :: {bullet.content}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def to_skill(book: Playbook, votes: Votes) -> str:
+    """A SKILL.md: what it is for in the front matter, lessons by section; those voted harmful are left out."""
+    scopes = sorted({bullet.scope for bullet in book.active if bullet.scope})
+    about = f"Lessons learnt about {', '.join(scopes[:8])}." if scopes else f"Lessons learnt for {book.name}."
+    use = f"Use when working on {', '.join(scopes[:8]) if scopes else book.name} tasks."
+    name = re.sub(r"[^a-z0-9]+", "-", book.name.lower()).strip("-") or "playbook"
+    lines = ["---", f"name: {name}", f"description: {json.dumps(f'{about} {use}', ensure_ascii=False)}", "---", ""]
+    lines += [f"# {book.name}", ""]
+    for section, bullets in _sections(book).items():
+        good = [bullet for bullet in bullets if not _voted_down(votes.get(bullet.id, (0, 0)))]
+        if good:
+            lines += [f"## {section.capitalize()}", ""]
+            lines += [f"- {f'({b.scope}) ' if b.scope else ''}{_guarded(b.content)}" for b in good]
+            lines.append("")
+    return "\n".join(lines)
+
+
+WRITERS: Mapping[str, Callable[[Playbook, Votes], str]] = {
+    "markdown": to_markdown,
+    "json": to_json,
+    "ace": to_ace,
+    "skill": to_skill,
+}
+
+
+def read_file(path: str | Path) -> Imported:
+    """Bullets from a file of any format that can be read: JSON, ACE's text, Markdown.
+
+    Raises:
+        DataError: it can't be read; says the line.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataError("no such file", path=path) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"can't be read: {error}", path=path) from None
+    found = read_text(text, path=path)
+    if not found.bullets:
+        raise DataError("holds no bullets (Markdown list items, ACE lines or JSON)", path=path)
+    return found
+
+
+def read_text(text: str, *, path: object = None) -> Imported:
+    """As `read_file`, from a text."""
+    if text.lstrip().startswith("{"):
+        return _from_json(text, path)
+    if any(_ACE.match(line.strip()) for line in text.splitlines()):
+        return _from_ace(text, path)
+    return _from_markdown(text, path)
+
+
+def _from_json(text: str, path: object) -> Imported:
+    found = Imported()
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(f"not valid JSON ({error.msg})", path=path, line=error.lineno) from None
+    if data.get("format") != JSON_FORMAT or not isinstance(data.get("bullets"), list):
+        raise DataError(f"is not a playbook: expected format {JSON_FORMAT!r}", path=path)
+    for number, row in enumerate(data["bullets"], 1):
+        if not isinstance(row, dict) or not isinstance(row.get("content"), str):
+            raise DataError(f"bullet {number} has no content", path=path)
+        if row.get("status", "active") == "active":
+            votes = (_count(row, "helpful", path), _count(row, "harmful", path))
+            _add(found, str(row.get("section", "")), str(row.get("scope", "")), row["content"], votes, path, None)
+    return found
+
+
+def _count(row: Mapping[str, Any], name: str, path: object) -> int:
+    value = row.get(name, 0)
+    if not isinstance(value, int) or not 0 <= value <= 1000:
+        raise DataError(f"{name} must be a number from 0 to 1000, not {value!r}", path=path)
+    return value
+
+
+_ACE = re.compile(r"\[[a-z]{1,12}-\d{1,7}\]\s*(?:helpful=(\d+)\s+harmful=(\d+)\s*::\s*)?(?P<content>.*)$")
+
+
+def _from_ace(text: str, path: object) -> Imported:
+    """Lines before the first heading, and those that are neither heading nor bullet, are ignored, as ACE's own are."""
+    found, section = Imported(), "others"
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = raw.strip()
+        if line.startswith("##"):
+            section = line.lstrip("# ").replace("_", " ")
+        elif match := _ACE.match(line):
+            votes = (min(1000, int(match[1] or 0)), min(1000, int(match[2] or 0)))
+            _add(found, section, "", match["content"], votes, path, number)
+    return found
+
+
+_ITEM = re.compile(r"[-*]\s+(?:\[[a-z2-7w-z]{8}\]\s+)?(?:\(scope: (?P<scope>[^)]*)\)\s+)?(?P<content>.+)$")
+
+
+def _from_markdown(text: str, path: object) -> Imported:
+    found, section = Imported(), SECTION
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = raw.strip()
+        if line.startswith("## "):
+            section = line[3:]
+        elif match := _ITEM.match(line):
+            content = re.sub(r"^\\(?=[\[(])", "", match["content"])
+            _add(found, section, match["scope"] or "", content, (0, 0), path, number)
+    return found
+
+
+def _add(
+    found: Imported, section: str, scope: str, content: str, votes: tuple[int, int], path: object, line: int | None
+) -> None:
+    try:
+        found.add(section, scope, content, votes)
+    except UserError as error:
+        raise DataError(str(error), path=path, line=line) from None
+
+
+def _sections(book: Playbook) -> dict[str, list[Bullet]]:
+    found: dict[str, list[Bullet]] = {}
+    for bullet in book.active:
+        found.setdefault(bullet.section, []).append(bullet)
+    return found
+
+
+def _scope(bullet: Bullet) -> str:
+    return f"(scope: {bullet.scope}) " if bullet.scope else ""
+
+
+def _guarded(content: str) -> str:
+    """Content that starts like an id or a scope must not be read back as one."""
+    return f"\\{content}" if content[:1] in "[(" else content
+
+
+def _voted_down(votes: tuple[int, int]) -> bool:
+    return votes[1] > votes[0]
+
+
+def formats() -> Iterable[str]:
+    return WRITERS.keys()
