@@ -10,8 +10,8 @@ import os
 import sys
 import traceback
 
-import agentkit.agent
-import agentkit.testing  # noqa: F401  imported before the fork
+import agentkit.agent  # noqa: F401  imported before the fork
+import agentkit.testing  # noqa: F401
 
 
 def run(code: str, fault: str | None) -> int:
