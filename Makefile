@@ -36,6 +36,7 @@ typecheck: $(READY)  ## strict types; the package in its installed shape, as lin
 bench: $(READY)  ## the model-free benchmarks, as ratios
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.cold_start
 
 clean:
 	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -41,13 +41,14 @@ def agentkit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 
 @pytest.fixture
 def recording(tmp_path: Path) -> Callable[..., str]:
-    """Record a scripted run of a task; returns the model name that replays it."""
+    """Record scripted runs of tasks; returns the model name that replays them."""
 
-    def record(task: Any, replies: Any, **options: Any) -> str:
+    def record(tasks: Any, replies: Any, **options: Any) -> str:
         path = tmp_path / "recording.jsonl"
         model = RecordedModel(path, ScriptedModel(replies))
         with Agent(model, store=str(tmp_path / "recording.db"), **options) as agent:
-            agent.run(task)
+            for task in tasks if isinstance(tasks, list) else [tasks]:
+                agent.run(task)
         return f"replay/{path}"
 
     return record

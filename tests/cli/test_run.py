@@ -70,11 +70,18 @@ def test_ctrl_c_says_how_to_go_on(agentkit: Callable[..., Any], model: str, monk
     assert len(run_id) == 12
 
 
-def test_chat_gives_each_message_the_conversation_so_far() -> None:
-    assert commands.with_history([], "hello") == "hello"
-    text = commands.with_history([("hello", "hi")], "what did I say?")
-    assert "User: hello" in text
-    assert text.endswith("what did I say?")
+def test_chat_gives_each_message_the_conversation_so_far(
+    agentkit: Callable[..., Any], recording: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = commands.with_history([(QUESTION, "7006652")], "And half of that?")
+    assert f"User: {QUESTION}" in second
+    half = {"reasoning": "half of 7006652", "answer": "3503326"}
+    model = recording([QUESTION, second], [SUM, ANSWER, ACCEPT, half, ACCEPT])
+    said = iter([QUESTION, "And half of that?", ""])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(said))
+    done = agentkit("chat", "--model", model)
+    assert done.code == 0
+    assert done.out.split() == ["7006652", "3503326"]
 
 
 def test_runs_are_listed_shown_and_pruned(agentkit: Callable[..., Any], model: str) -> None:
