@@ -24,12 +24,14 @@ def emit(data: Any, *, json_: bool, human: Callable[[Any], None]) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str | None = None) -> None:
-    """A table on standard output; nothing in a cell is read as markup."""
+    """A table on standard output; nothing in a cell is read as markup, and the first column is never cut."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, title=title, title_justify="left")
+    table = Table(title=title, title_justify="left")
+    for number, name in enumerate(columns):
+        table.add_column(name, no_wrap=number == 0)
     for row in rows:
         table.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))
     Console().print(table)
