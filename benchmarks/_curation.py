@@ -1,4 +1,4 @@
-"""What the curation benchmarks share: counts of relations, intervals, and a run over documents in a store of its own."""
+"""What the curation benchmarks share: counts of relations, intervals, and a run over documents in its own store."""
 
 from __future__ import annotations
 

@@ -116,9 +116,7 @@ def main() -> None:
         _add(results, name, [_gold_mention_pairs(d, title=title) for d in gold], truth)
     if args.model:
         asyncio_arms(args, gold, train, truth, results)
-    results.note(
-        "mentions of floors and arms come from the training lexicon and tables; gold mentions where it says so"
-    )
+    results.note("mentions come from the training lexicon and tables; from gold where it says so")
     results.finish(json_=args.json, folder=args.out)
 
 

@@ -7,7 +7,7 @@ changed by persons only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select, u
 
 from agentkit.curation.claims import Claim, Entity
 from agentkit.curation.documents import Document
-from agentkit.curation.records import Record, entity_row, merged
+from agentkit.curation.records import BY_PERSON, Record, entity_row, merged
 from agentkit.errors import UserError
 from agentkit.learning.ledger import Change, Ledger
 from agentkit.store import Store
@@ -184,7 +184,7 @@ class KnowledgeBase:
         records = {record.claim.id: record for record in content.records}
         now = {id_: Record.from_row(dict(row)) for id_, row in self.current(connection, KbClaimRow, records).items()}
         rows = [r.to_row() for id_, r in records.items() if not self._kept(now.get(id_), r)]
-        self.replace(connection, KbClaimRow, rows, version)
+        self.replace(connection, KbClaimRow, rows, version, there=now)
         entities: dict[str, Entity] = {}
         for entity in content.entities:
             entities[entity.id] = merged(entities[entity.id], entity) if entity.id in entities else entity
@@ -193,9 +193,9 @@ class KnowledgeBase:
             entities[id_] = merged(Entity.from_json(dict(row)), entities[id_])
         fresh = [entity_row(entity) for entity in entities.values()]
         changed = [row for row in fresh if row["id"] not in stored or stored[row["id"]]["hash"] != row["hash"]]
-        self.replace(connection, KbEntityRow, changed, version)
+        self.replace(connection, KbEntityRow, changed, version, there=stored)
         retired = self.current(connection, KbClaimRow, content.retired)
-        machine = [id_ for id_, row in retired.items() if not Record.from_row(dict(row)).by_person]
+        machine = [id_ for id_, row in retired.items() if row["status"] not in BY_PERSON]
         self.close(connection, KbClaimRow, machine, version)
 
     @staticmethod
@@ -218,11 +218,20 @@ class KnowledgeBase:
             closing = update(table).where(table.kb == self.name, table.id == bindparam("row_id"), table.until == OPEN)
             connection.execute(closing.values(until=version), [{"row_id": id_} for id_ in ids])
 
-    def replace(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], version: int) -> None:
-        """Close what stands under these rows' ids and put the rows in their place."""
+    def replace(
+        self,
+        connection: Connection,
+        table: Table,
+        rows: Sequence[Mapping[str, Any]],
+        version: int,
+        *,
+        there: Container[str] | None = None,
+    ) -> None:
+        """Close what stands under these ids (all, or those in `there`) and put the rows in their place."""
         if not rows:
             return
-        self.close(connection, table, [str(row["id"]) for row in rows], version)
+        ids = [str(row["id"]) for row in rows]
+        self.close(connection, table, [id_ for id_ in ids if there is None or id_ in there], version)
         open_ = {"kb": self.name, "since": version, "until": OPEN}
         connection.execute(self.store.insert(table), [dict(row) | open_ for row in rows])
 
@@ -247,9 +256,7 @@ class KnowledgeBase:
 
     # --- persons
 
-    def review(
-        self, claim: str, decision: Decision, *, reviewer: str, note: str = ""
-    ) -> Change:
+    def review(self, claim: str, decision: Decision, *, reviewer: str, note: str = "") -> Change:
         """Record a person's decision: the claim's status becomes `accepted` or `rejected`, for good until a person
         decides otherwise. The claim may be given by the beginning of its id."""
         record = self.find(claim)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 from agentkit.curation.claims import Claim, Entity, digest
+
+BY_PERSON = ("accepted", "rejected")
+"""Statuses that a person gave."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +26,7 @@ class Record:
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     disagreement: float = 0.0
 
-    @property
+    @cached_property
     def hash(self) -> str:
         names = {key: list(value) for key, value in self.names.items()}
         return digest(self.claim.to_json(), names, round(self.disagreement, 6))
@@ -30,7 +34,7 @@ class Record:
     @property
     def by_person(self) -> bool:
         """Whether a person decided on it: no machine changes it any more."""
-        return self.claim.status in ("accepted", "rejected")
+        return self.claim.status in BY_PERSON
 
     def to_row(self) -> dict[str, Any]:
         names = {key: list(value) for key, value in self.names.items()}

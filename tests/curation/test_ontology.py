@@ -64,7 +64,8 @@ def read(tmp_path: Path, text: str):
 def test_linkml_and_the_short_form_read_the_same_ontology(tmp_path: Path) -> None:
     short = read(
         tmp_path,
-        "name: x\nconcepts:\n  Drug: {ids: [MESH], relations: {causes: {to: Harm, many: true}, dose: string}}\n  Harm: {}\n",
+        "name: x\nconcepts:\n  Drug: {ids: [MESH], relations: {causes: {to: Harm, many: true}, dose: string}}\n"
+        "  Harm: {}\n",
     )
     linkml = read(
         tmp_path,
