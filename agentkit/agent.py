@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
     from langchain_core.tools import BaseTool
 
+    from agentkit.evolution import Evolvement
     from agentkit.learning.checkers import Checker
 
 
@@ -230,6 +231,16 @@ class Agent:
     def astream(self, task: str | Task, **options: Any) -> AsyncGenerator[Event]:
         """The asynchronous twin of `stream`."""
         return _events(lambda emit: self.arun(task, on_event=emit, **options))
+
+    def evolve(self, train: Sequence[Task], **options: Any) -> Evolvement:
+        """Learn from tasks, with every change tested on held-out ones; see `agentkit.evolution.evolve_agent`."""
+        return run_sync(self.aevolve(train, **options))
+
+    async def aevolve(self, train: Sequence[Task], **options: Any) -> Evolvement:
+        """The asynchronous twin of `evolve`."""
+        from agentkit.evolution import evolve_agent
+
+        return await evolve_agent(self, train, **options)
 
     @property
     def model_name(self) -> str:
