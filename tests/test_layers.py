@@ -17,8 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("roles",),
     ("learning", "curation", "memory", "playbooks"),
     ("graph",),
-    ("agent",),
-    ("evaluation", "evolution", "evolvables", "lessons"),
+    ("agent", "evaluation", "evolution", "evolvables", "lessons"),
     ("cli", "__main__"),
 )
 """From the ground up; a part may import its own layer and those below. `agentkit/__init__.py` imports lazily."""
