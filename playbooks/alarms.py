@@ -17,12 +17,12 @@ def alarms(steps: Sequence[Step], *, window: int = 20) -> list[str]:
     if reflected and not any(step.parsed for step in reflected):
         found.append(f"no output of the reflector could be read in the last {window} steps")
     elif reflected and not any(step.operations for step in recent):
-        found.append(f"{len(reflected)} reflections and no operation in the last {window} steps")
+        found.append(f"reflections, but not one operation, in the last {window} steps")
     if not any(step.votes for step in recent):
         found.append(f"no bullet was voted for in the last {window} steps: are ids cited?")
     if not reflected and all("weak" in step.learnt.note for step in recent):
         found.append(f"the evidence was too weak to learn from in all of the last {window} steps")
     changed = [step for step in recent if step.operations]
     if len(changed) >= window // 2 and not any(step.learnt.status == "applied" for step in changed):
-        found.append(f"not one of {len(changed)} deltas was applied in the last {window} steps")
+        found.append(f"deltas, but not one of them applied, in the last {window} steps")
     return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from agentkit.errors import Conflict
-from agentkit.playbooks.bullets import SECTION, Bullet, bullet_id
+from agentkit.playbooks.bullets import Bullet, bullet_id
 from agentkit.playbooks.merging import merge_field, merge_text
 from agentkit.playbooks.operations import Add, Merge, Operation, Restore, Retire, Revive, Split, Update, Vote
 
@@ -103,7 +103,6 @@ class _Work:
         self._new(operation.section, operation.scope, operation.content, (), "add")
 
     def _new(self, section: str, scope: str, content: str, parents: tuple[str, ...], name: str) -> None:
-        section = section or SECTION
         id = bullet_id(section, scope, content)
         known = self._get(id)
         if known is not None and not known.active:
@@ -133,7 +132,7 @@ class _Work:
 
     def _merge(self, operation: Merge) -> None:
         parents = tuple(sorted(operation.expected))
-        target = bullet_id(operation.section or SECTION, operation.scope, operation.content)
+        target = bullet_id(operation.section, operation.scope, operation.content)
         for id in parents:
             if id != target:
                 self._retire(id, operation.expected[id], "merge")

@@ -2,7 +2,9 @@
 
 Votes are opinions of a model; this is an experiment. Scores of runs with and without the bullet are weighted by the
 inverse of the probability of what happened (normalised), and each side gets a Beta posterior; the effect is their
-difference, with a normal interval from the posteriors' moments.
+difference, with a normal interval from the posteriors' moments. A run counts for a bullet by how close the two are
+among all bullets in play (1 / rank²): a lesson about one kind of task is not judged by all the others. The weight does
+not depend on whether the bullet was shown, so the estimate stays unbiased for the tasks that the bullet is about.
 """
 
 from __future__ import annotations
@@ -15,12 +17,20 @@ from statistics import NormalDist
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """Runs of one bullet with one probability, shown or withheld: how many, and the sum of their scores."""
+    """Runs of one bullet with one probability, shown or withheld.
+
+    Attributes:
+        runs: how many.
+        mass, squares: the sum of the runs' weights and of their squares; a weight says how much a task is the bullet's.
+        total: the weighted sum of their scores.
+    """
 
     bullet_id: str
     shown: bool
     probability: float
     runs: int
+    mass: float
+    squares: float
     total: float
 
 
@@ -75,11 +85,11 @@ def _effect(cells: list[Cell]) -> Effect:
 def _posterior(cells: list[Cell]) -> tuple[float, float]:
     """Mean and variance of a Beta posterior (uniform prior) from weighted runs, by their effective number."""
     weights = [1 / (cell.probability if cell.shown else 1 - cell.probability) for cell in cells]
-    mass = sum(weight * cell.runs for weight, cell in zip(weights, cells, strict=True))
-    squares = sum(weight**2 * cell.runs for weight, cell in zip(weights, cells, strict=True))
+    mass = sum(weight * cell.mass for weight, cell in zip(weights, cells, strict=True))
+    squares = sum(weight**2 * cell.squares for weight, cell in zip(weights, cells, strict=True))
     mean = sum(weight * cell.total for weight, cell in zip(weights, cells, strict=True)) / mass
-    runs = mass**2 / squares
-    a, b = 1 + mean * runs, 1 + (1 - mean) * runs
+    effective = mass**2 / squares
+    a, b = 1 + mean * effective, 1 + (1 - mean) * effective
     return a / (a + b), a * b / ((a + b) ** 2 * (a + b + 1))
 
 

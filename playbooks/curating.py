@@ -60,9 +60,10 @@ def keepable(lessons: Iterable[Lesson]) -> tuple[list[Lesson], list[str]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Sorted:
-    """A waiting lesson beside what the playbook has."""
+    """A waiting lesson beside what the playbook has; `raw` is as the model wrote it, for the lint."""
 
     incoming: Incoming
+    raw: str
     near: tuple[Near, ...]
     duplicate: Bullet | None
 
@@ -82,11 +83,11 @@ def sort_lessons(waiting: Sequence[dict[str, Any]], book: Playbook, duplicates: 
             section=item["section"],
             scope=label(item["scope"]),
             question=item.get("question", ""),
-            near=tuple(item.bullet.id for item in near),
+            near=tuple(close.bullet.id for close in near),
         )
-        found.append(
-            Sorted(incoming=incoming, near=near, duplicate=next((n.bullet for n in near if n.duplicate), None))
-        )
+        same = next((close.bullet for close in near if close.duplicate), None)
+        raw = f"{item['content']}\n{item['scope']}"
+        found.append(Sorted(incoming=incoming, raw=raw, near=near, duplicate=same))
     return found
 
 
@@ -99,7 +100,7 @@ def add_directly(items: Sequence[Sorted], draft: Draft) -> None:
             continue
         conflict = next((near.bullet.id for near in item.near if near.contradiction), "")
         operation = Add(content=given.lesson, section=given.section, scope=given.scope)
-        draft.add(operation, lint(f"{given.lesson}\n{given.scope}"), conflict)
+        draft.add(operation, lint(item.raw), conflict)
 
 
 def translate(
@@ -114,15 +115,16 @@ def translate(
             continue
         if operation is None:
             continue
+        findings = lint("\n".join([*item.texts, item.scope, item.section]))
         if isinstance(operation, Add):
             near = duplicates.near(operation.content, operation.scope, book.active)
             if any(found.duplicate for found in near):
                 draft.dropped.append("said already")
                 continue
             conflict = next((found.bullet.id for found in near if found.contradiction), "")
-            draft.add(operation, lint(f"{operation.content}\n{operation.scope}"), conflict)
+            draft.add(operation, findings, conflict)
         else:
-            draft.add(operation, lint("\n".join([*item.texts, item.scope, item.section])))
+            draft.add(operation, findings)
 
 
 def _operation(item: CuratorOperation, items: Sequence[Sorted], book: Playbook) -> Operation | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,12 +43,13 @@ class Evidence:
             self.store.insert_new(connection, PlaybookRecallRow, [row])
             return connection.execute(query).scalar_one()
 
-    def expose(self, run_id: str, offers: Iterable[Offer], score: float) -> None:
-        """Record how a run ended for each bullet that could have been withheld from it."""
+    def expose(self, run_id: str, offers: Sequence[Offer], score: float) -> None:
+        """Record how a run ended for each bullet that could have been withheld from it, weighted by closeness."""
         fixed = {"target": self.target, "run_id": run_id[:64], "score": score, "created_at": now()}
+        ranked = sorted(offers, key=lambda offer: (-(offer.score or 0.0), offer.id))
         rows = [
-            {**fixed, "bullet_id": o.id, "shown": o.shown, "probability": o.probability, "relevance": o.score}
-            for o in offers
+            {**fixed, "bullet_id": o.id, "shown": o.shown, "probability": o.probability, "weight": rank**-2.0}
+            for rank, o in enumerate(ranked, 1)
             if o.probability < 1
         ]
         if rows:
@@ -57,13 +58,12 @@ class Evidence:
 
     def cells(self) -> list[Cell]:
         row = ExposureRow
-        query = select(row.bullet_id, row.shown, row.probability, func.count(), func.sum(row.score))
+        sums = (func.count(), func.sum(row.weight), func.sum(row.weight * row.weight), func.sum(row.weight * row.score))
+        query = select(row.bullet_id, row.shown, row.probability, *sums)
         query = query.where(row.target == self.target).group_by(row.bullet_id, row.shown, row.probability)
+        names = ("bullet_id", "shown", "probability", "runs", "mass", "squares", "total")
         with self.store.read() as connection:
-            return [
-                Cell(bullet_id=id, shown=bool(shown), probability=p, runs=n, total=total)
-                for id, shown, p, n, total in connection.execute(query)
-            ]
+            return [Cell(**dict(zip(names, found, strict=True))) for found in connection.execute(query)]
 
     def effects(self) -> dict[str, Effect]:
         """The estimated effect of each bullet that was ever withheld."""

@@ -178,7 +178,7 @@ def _from_markdown(text: str, path: object) -> Imported:
         if line.startswith("## "):
             section = line[3:]
         elif match := _ITEM.match(line):
-            content = re.sub(r"^\\(?=[\[(])", "", match["content"])
+            content = re.sub(r"^\\(?=[\[(\\])", "", match["content"])
             _add(found, section, match["scope"] or "", content, (0, 0), path, number)
     return found
 
@@ -205,7 +205,7 @@ def _scope(bullet: Bullet) -> str:
 
 def _guarded(content: str) -> str:
     """Content that starts like an id or a scope must not be read back as one."""
-    return f"\\{content}" if content[:1] in "[(" else content
+    return f"\\{content}" if content[:1] in "[(\\" else content
 
 
 def _voted_down(votes: tuple[int, int]) -> bool:

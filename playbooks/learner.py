@@ -95,6 +95,7 @@ class PlaybookLearner:
         self.book, self.gate, self.policy = book, gate, policy or LearningPolicy()
         self.evidence = Evidence(book.store, book.target)
         self.duplicates = Duplicates(index=Index(embedder or HashEmbedder(), book.store))
+        self._raised: list[str] = []
 
     @property
     def name(self) -> str:
@@ -304,8 +305,11 @@ class PlaybookLearner:
         )
         done = {name: getattr(work, name) for name in ("reflected", "parsed", "operations", "votes")}
         kept = self.evidence.finish(Step(run_id=work.episode.run_id, learnt=learnt, **done))
-        for alarm in self.alarms():
-            _log.warning("%s: %s", self.book.target, alarm)
+        raised = self.alarms()
+        for alarm in raised:
+            if alarm not in self._raised:
+                _log.warning("%s: %s", self.book.target, alarm)
+        self._raised = raised
         return kept
 
     def _note(self, work: _Work) -> str:

@@ -20,9 +20,14 @@ class _Operation(BaseModel):
     def _content(cls, value: str | None) -> str | None:
         return None if value is None else clean(value)
 
-    @field_validator("section", "scope", check_fields=False)
+    @field_validator("section", check_fields=False)
     @classmethod
-    def _label(cls, value: str | None) -> str | None:
+    def _section(cls, value: str | None) -> str | None:
+        return None if value is None else label(value, default=SECTION)
+
+    @field_validator("scope", check_fields=False)
+    @classmethod
+    def _scope(cls, value: str | None) -> str | None:
         return None if value is None else label(value)
 
     @property
@@ -41,7 +46,7 @@ class Add(_Operation):
 
     @property
     def id(self) -> str:
-        return bullet_id(self.section or SECTION, self.scope, self.content)
+        return bullet_id(self.section, self.scope, self.content)
 
     @property
     def touches(self) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ _INSTRUCTIONS = {
 }
 
 _STRUCTURE = {
-    "a heading": r"(?:^|\n)\s{0,3}#{1,6}\s+\S",
+    "a heading": r"(?:^|\n)\s{0,3}#{1,6}\s+\S|(?:^|\s)#{2,6}\s+\S",
     "a bullet's id": r"\[\s*[a-z]{2,8}-\d{3,6}\s*\]|\[\s*[a-z2-7w-z]{8}\s*\]\s*(?:\(|::|helpful)",
     "counters": r"\b(?:helpful|harmful|neutral)\s*[=:]\s*\d+",
     "a block of the prompt": r"</?(?:playbook|cases|task|system|evidence|lessons?|trajectory|feedback|bullets?)\b",
@@ -82,10 +82,11 @@ def lint(text: str) -> list[Finding]:
 
 
 def _matches(patterns: dict[str, str], text: str) -> list[str]:
-    plain = _HIDDEN.sub("", text)
+    plain = _BREAKS.sub("\n", _HIDDEN.sub("", text))
     return [name for name, pattern in patterns.items() if re.search(pattern, plain, re.IGNORECASE)]
 
 
+_BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _HIDDEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 

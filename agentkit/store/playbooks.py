@@ -73,7 +73,8 @@ class ExposureRow(Base):
     run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     shown: Mapped[bool]
     probability: Mapped[float]
-    relevance: Mapped[float | None]
+    weight: Mapped[float]
+    """How much the run's task is about the bullet: 1 for the closest of those in play."""
     score: Mapped[float]
     created_at: Mapped[dt.datetime] = mapped_column(default=now)
 

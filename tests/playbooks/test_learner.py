@@ -227,7 +227,7 @@ async def test_reflections_that_change_nothing_raise_an_alarm(book: PlaybookStor
         episode = world.episode(world.task(number), None, run_id=f"r{number}")
         await learner.learn(episode, call=Roles(lambda prompt: []))
     assert {alarm.split(" in the last")[0] for alarm in learner.alarms()} == {
-        "4 reflections and no operation", "no bullet was voted for",
+        "reflections, but not one operation,", "no bullet was voted for",
     }  # fmt: skip
 
 

@@ -34,7 +34,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.String(length=64), nullable=False),
         sa.Column("shown", sa.Boolean(), nullable=False),
         sa.Column("probability", sa.Double(), nullable=False),
-        sa.Column("relevance", sa.Double(), nullable=True),
+        sa.Column("weight", sa.Double(), nullable=False),
         sa.Column("score", sa.Double(), nullable=False),
         sa.Column("created_at", Time(length=32), nullable=False),
         sa.PrimaryKeyConstraint("target", "bullet_id", "run_id", name=op.f("pk_playbook_exposures")),

@@ -1,0 +1,119 @@
+"""Credit: effects from randomised runs tell helpful, neutral and harmful bullets apart where votes can't."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from agentkit.playbooks import LearningPolicy, PlaybookLearner, PlaybookRecaller, PlaybookStore, Withholding
+from agentkit.playbooks.credit import Cell, Effect, auroc, estimate_effects
+from agentkit.playbooks.evidence import Evidence
+from agentkit.recall import Offer
+from agentkit.roles.reflector import Judgement
+from agentkit.store import Store
+from benchmarks._playbook_world import PlantedWorld, Roles, plant
+
+TRUTHS = ("helpful", "neutral", "harmful")
+
+
+def cell(shown: bool, runs: int, total: float, probability: float) -> Cell:
+    return Cell(bullet_id="b", shown=shown, probability=probability, runs=runs, mass=runs, squares=runs, total=total)
+
+
+def cells(shown: tuple[int, float], withheld: tuple[int, float], probability: float = 0.5) -> list[Cell]:
+    return [cell(True, *shown, probability), cell(False, *withheld, probability)]
+
+
+def test_nothing_known_is_no_effect_with_the_widest_interval() -> None:
+    assert estimate_effects([]) == {}
+    only_shown = estimate_effects([cell(True, 50, 50, 0.9)])["b"]
+    assert only_shown.mean == 0 and only_shown.interval()[0] < -0.9 and not only_shown.harmful()
+
+
+def test_runs_that_could_not_have_gone_the_other_way_say_nothing() -> None:
+    assert estimate_effects([cell(True, 50, 50, 1.0)]) == {}
+
+
+def test_a_harmful_bullet_is_known_by_its_upper_bound() -> None:
+    effect = estimate_effects(cells((40, 4), (40, 36)))["b"]
+    assert effect.mean < -0.6 and effect.harmful()
+    assert not estimate_effects(cells((40, 18), (40, 20)))["b"].harmful()
+
+
+def test_ninety_percent_intervals_hold_the_truth_about_nine_times_in_ten() -> None:
+    rng, held, rounds = random.Random(0), 0, 600
+    for _ in range(rounds):
+        base, effect = rng.uniform(0.2, 0.6), rng.uniform(-0.2, 0.3)
+        sides = {True: [0, 0.0], False: [0, 0.0]}
+        for _ in range(200):
+            shown = rng.random() < 0.75
+            sides[shown][0] += 1
+            sides[shown][1] += rng.random() < base + effect * shown
+        made = [cell(shown, int(n), total, 0.75) for shown, (n, total) in sides.items()]
+        low, high = estimate_effects(made)["b"].interval(0.9)
+        held += low <= effect <= high
+    assert 0.86 <= held / rounds <= 0.95
+
+
+def test_exposures_count_once_a_run(store: Store) -> None:
+    evidence = Evidence(store, "playbook:x")
+    offers = [Offer(id="a", probability=0.8), Offer(id="b", shown=False, probability=0.8), Offer(id="c")]
+    for _ in range(3):
+        evidence.expose("run", offers, 1.0)
+    assert sorted((found.bullet_id, found.shown, found.runs) for found in evidence.cells()) == [
+        ("a", True, 1), ("b", False, 1),
+    ]  # fmt: skip
+
+
+async def test_effects_separate_planted_bullets_better_than_a_noisy_reflectors_votes(store: Store) -> None:
+    world = PlantedWorld(12, guess=0.25, slip=0.1)
+    book = PlaybookStore.open(store, "credit")
+    kinds = {kind: TRUTHS[n % 3] for n, kind in enumerate(world.kinds)}
+    plant(book, [getattr(world, truth)(kind) for kind, truth in kinds.items()])
+    ids = {kind: next(b.id for b in book.current() if kind in b.content.lower()) for kind in kinds}
+    rng = random.Random(1)
+
+    def judge(prompt: str) -> list[Judgement]:
+        shown = [id for id in ids.values() if id in prompt]
+        return [Judgement(id=id, verdict=rng.choice(["helpful", "harmful", "neutral"])) for id in shown]
+
+    recaller = PlaybookRecaller(book, withholding=Withholding(share=0.5, masks=8, depth=3))
+    learner = PlaybookLearner(book, policy=LearningPolicy(retire_level=0.999999))
+    roles = Roles(lambda prompt: [], judge=judge)
+    for n in range(600):
+        task = world.task(n)
+        block = recaller.recall_now(task.input, run_id=f"r{n}")
+        await learner.learn(world.episode(task, block, run_id=f"r{n}"), call=roles)
+    means = {id: effect.mean for id, effect in learner.evidence.effects().items()}
+    votes = {id: float(up - down) for id, (up, down) in book.votes().items()}
+    groups = {
+        truth: [ids[kind] for kind, t in kinds.items() if t == truth] for truth in ("helpful", "neutral", "harmful")
+    }
+    credit = (auroc(means, groups["helpful"], groups["neutral"] + groups["harmful"])
+              + auroc(means, groups["helpful"] + groups["neutral"], groups["harmful"])) / 2  # fmt: skip
+    voted = (auroc(votes, groups["helpful"], groups["neutral"] + groups["harmful"])
+             + auroc(votes, groups["helpful"] + groups["neutral"], groups["harmful"])) / 2  # fmt: skip
+    assert credit >= 0.95 and credit > voted
+
+
+async def test_a_bullet_whose_effect_is_surely_negative_is_retired(store: Store) -> None:
+    world = PlantedWorld(1, guess=0.9)
+    book = PlaybookStore.open(store, "retire")
+    plant(book, [world.harmful("amber"), world.neutral("amber")])
+    recaller = PlaybookRecaller(book, withholding=Withholding(share=0.8, masks=4, depth=2))
+    learner = PlaybookLearner(book)
+    for n in range(120):
+        block = recaller.recall_now(world.task(n).input, run_id=f"r{n}")
+        await learner.learn(world.episode(world.task(n), block, run_id=f"r{n}"), call=Roles(lambda prompt: []))
+    assert [bullet.content for bullet in book.current().retired] == [world.harmful("amber")]
+    retired = book.blame(book.current().retired[0].id)[-1]
+    assert retired.operation == "retire" and retired.role == "learner"
+
+
+def test_auroc_counts_ties_half() -> None:
+    assert auroc({"a": 1.0, "b": 0.0}, ["a"], ["b"]) == 1
+    assert auroc({}, ["a"], ["b"]) == 0.5
+    assert Effect(mean=0.1, deviation=0.01).interval()[0] > 0
+    with pytest.raises(ZeroDivisionError):
+        auroc({}, [], ["b"])
