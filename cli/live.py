@@ -44,10 +44,17 @@ class Progress:
         if data["type"] == "model_ended":
             self._count(data)
         if line is not None and (text := line(data)):
-            self.console.print(text, highlight=False, soft_wrap=False)
+            self._print(text)
         busy = _BUSY.get(data["type"])
         if self.console.is_terminal and busy is not None:
             self._live.update(Spinner("dots", text=f"{busy(data)}  [dim]{self.summary()}[/dim]"))
+
+    def _print(self, text: str) -> None:
+        """One line an event: cut at the edge of a terminal, whole in a log."""
+        if self.console.is_terminal:
+            self.console.print(text, highlight=False, no_wrap=True, overflow="ellipsis")
+        else:
+            self.console.print(text, highlight=False, soft_wrap=True)
 
     def summary(self) -> str:
         cost = f" · ${self.cost:.4f}" if self.cost else ""
