@@ -61,9 +61,11 @@ class Evidence:
         sums = (func.count(), func.sum(row.weight), func.sum(row.weight * row.weight), func.sum(row.weight * row.score))
         query = select(row.bullet_id, row.shown, row.probability, *sums)
         query = query.where(row.target == self.target).group_by(row.bullet_id, row.shown, row.probability)
-        names = ("bullet_id", "shown", "probability", "runs", "mass", "squares", "total")
         with self.store.read() as connection:
-            return [Cell(**dict(zip(names, found, strict=True))) for found in connection.execute(query)]
+            return [
+                Cell(bullet_id=id, shown=shown, probability=p, runs=runs, mass=mass, squares=squares, total=total)
+                for id, shown, p, runs, mass, squares, total in connection.execute(query)
+            ]
 
     def effects(self) -> dict[str, Effect]:
         """The estimated effect of each bullet that was ever withheld."""

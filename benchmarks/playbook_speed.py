@@ -1,0 +1,125 @@
+"""How fast a large playbook is: applying a delta, going to any version, finding a near-duplicate, rendering.
+
+python -m benchmarks.playbook_speed [--bullets 10000]
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from agentkit.playbooks import Add, Delta, Duplicates, HashEmbedder, Index, PlaybookStore, Renderer, Update, Vote
+from agentkit.store import Store
+from benchmarks._results import Results, arguments
+
+_WORDS = (
+    *("amount", "balance", "check", "convert", "date", "divide", "email", "field", "filter", "format", "header"),
+    *("index", "join", "key", "list", "margin", "name", "order", "page", "price", "query", "rate", "ratio", "record"),
+    *("report", "result", "round", "scope", "sign", "sort", "sum", "table", "tax", "total", "unit", "user", "value"),
+)
+
+
+def lesson(rng: random.Random, number: int) -> str:
+    """About as long as a bullet of ACE's released playbooks (24.1k tokens for 359 bullets)."""
+    return (
+        f"When you {rng.choice(_WORDS)} item {number}, first " + " ".join(rng.choice(_WORDS) for _ in range(38)) + "."
+    )
+
+
+def timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return (time.perf_counter() - started) * 1000
+
+
+def fill(book: PlaybookStore, count: int) -> list[float]:
+    """One bullet a delta, so that there are as many versions as bullets; milliseconds of each."""
+    rng, times = random.Random(0), []
+    for number in range(count):
+        operation = Add(content=lesson(rng, number), scope=rng.choice(("", "sql", "mail")))
+        delta = Delta(key=f"k{number}", base=number, operations=(operation,), run_id=f"run{number}")
+        times.append(timed(partial(book.apply, delta)))
+    return times
+
+
+def edit(book: PlaybookStore, rounds: int) -> list[float]:
+    """Deltas of four operations on random bullets, with the reading of the new state; milliseconds of each."""
+    rng, times = random.Random(1), []
+    for number in range(rounds):
+        bullets = list(book.current().bullets.values())
+        changed, voted = rng.sample(bullets, 2)
+        operations = (
+            Add(content=lesson(rng, 10**6 + number)), Add(content=lesson(rng, 2 * 10**6 + number)),
+            Update(id=changed.id, expected=changed.hash, content=changed.content + " Check it."),
+            Vote(id=voted.id, helpful=1),
+        )  # fmt: skip
+        delta = Delta(key=f"e{number}", base=book.current().version, operations=operations)
+
+        def apply_and_read(delta: Delta = delta) -> None:
+            book.apply(delta)
+            book.current()
+
+        times.append(timed(apply_and_read))
+    return times
+
+
+def roll_back(book: PlaybookStore, versions: list[int]) -> list[float]:
+    """From the full state to a version; then back, which is not counted."""
+    times = []
+    for version in versions:
+        top = book.version()
+        times.append(timed(partial(book.rollback, version)))
+        assert book.current().bullets == book.at(version).bullets
+        book.rollback(top)
+    return times
+
+
+def near(book: PlaybookStore, rounds: int) -> list[float]:
+    rng, duplicates = random.Random(2), Duplicates(index=Index(HashEmbedder(), book.store))
+    bullets = book.current().active
+    duplicates.index.ensure(bullets)
+    texts = [lesson(rng, number) for number in range(rounds)]
+    return [timed(partial(duplicates.near, text, "sql", bullets)) for text in texts]
+
+
+def add(results: Results, metric: str, times: list[float], target: str) -> None:
+    ordered = sorted(times)
+    low, high = ordered[int(0.05 * len(times))], ordered[min(len(times) - 1, int(0.95 * len(times)))]
+    results.add(arm="this machine", metric=f"{metric}, median (5th … 95th percentile)", value=statistics.median(times),
+                low=low, high=high, n=len(times), unit="ms", target=target)  # fmt: skip
+
+
+def main() -> None:
+    parser = arguments("playbook_speed", __doc__ or "")
+    parser.add_argument("--bullets", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=100)
+    args = parser.parse_args()
+    results = Results("playbook_speed", settings=vars(args), label=args.label)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.open(Path(folder) / "speed.db")
+        book = PlaybookStore.open(store, "speed")
+        add(results, "apply and persist 1 operation while growing", fill(book, args.bullets), "")
+        add(results, f"near-duplicate check at {args.bullets:,} bullets", near(book, args.rounds), "≤ 10 ms")
+        rng = random.Random(3)
+        versions = [rng.randrange(1, args.bullets) for _ in range(args.rounds // 2)]
+        add(results, f"rollback to any of {args.bullets:,} versions", roll_back(book, versions), "< 50 ms")
+        add(results, f"apply and persist 4 operations at {args.bullets:,} bullets", edit(book, args.rounds), "≤ 20 ms")
+        cold = [timed(partial(PlaybookStore.open(store, "speed").at, version)) for version in versions[:20]]
+        add(results, "read any version from the database", cold, "")
+        whole = Renderer(budget=10**7)
+        active = book.current().active
+        add(results, "render all bullets", [timed(lambda: whole.render(active)) for _ in range(5)], "")
+        checked = timed(book.verify)
+        results.add(arm="this machine", metric="verify hashes and replay the whole ledger", value=checked, unit="ms",
+                    n=book.version())  # fmt: skip
+        store.close()
+    results.finish(json_=args.json, folder=args.out)
+
+
+if __name__ == "__main__":
+    main()
