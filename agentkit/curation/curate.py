@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -109,6 +110,7 @@ class Curation:
         naming: turns names into entities.
         naming_version: changes when `naming` would name differently; part of every work key.
         recallers: playbook and case memory, asked with the relation as the task's category.
+        run_id: names the run to recallers; give the same one to go on where they withhold at random.
         on_event: told of `paper`, `work`, `failed`, `unread` and `stopped`.
     """
 
@@ -126,6 +128,7 @@ class Curation:
         on_event: OnEvent | None = None,
         retry: Retry | None = None,
         limits: Limits | None = None,
+        run_id: str = "",
         owner: str = "",
     ) -> None:
         self.kb, self.plan, self.explorer, self.evaluator = kb, plan, explorer, evaluator
@@ -133,6 +136,7 @@ class Curation:
         self.options = options or Options()
         self.recallers, self.on_event = recallers, on_event or (lambda name, data: None)
         self.retry, self.limits = retry, limits or Limits(concurrency=self.options.papers)
+        self.run_id = run_id or uuid.uuid4().hex
         self.work = WorkLog(kb.store, kb.name, owner=owner)
         self.meter = self.options.run_budget.start()
         self.report = Report()
@@ -256,7 +260,7 @@ class _Paper:
 
     async def _recall(self, step: Step, text: str) -> tuple[Block, ...]:
         task = Task(id=f"{self.document.id[:16]}:{step.element}", input=text, metadata=scope_of(step))
-        run_id = f"curate-{digest(task.id, text, length=20)}"
+        run_id = f"curate-{digest(self.run_.run_id, task.id, text, length=20)}"
         found = [await recaller.recall(task, run_id=run_id) for recaller in self.run_.recallers]
         return tuple(block for block in found if block is not None)
 

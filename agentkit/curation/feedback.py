@@ -34,8 +34,10 @@ def episode_of(
     question: str = "",
     target: str | None = None,
     gold: bool = False,
+    untrusted: bool = True,
 ) -> Episode:
-    """One claim with what is known about it, as learners take it; its quote is text from outside, and marked so."""
+    """One claim with what is known about it, as learners take it. Its quote is text from outside: untrusted, unless the
+    papers are a corpus that the user vouches for."""
     claim = record.claim
     quote = claim.evidence[0].quote if claim.evidence else ""
     used: Labels = "gold" if gold else "none"
@@ -51,7 +53,7 @@ def episode_of(
     )
     return Episode(
         run_id=f"review-{digest(claim.id, feedback.model_dump(), length=24)}", task=task, labels=used,
-        answer=statement(record, labels), steps=steps, feedback=(feedback,), model=claim.model, untrusted=True,
+        answer=statement(record, labels), steps=steps, feedback=(feedback,), model=claim.model, untrusted=untrusted,
         source=f"document:{claim.document}",
     )  # fmt: skip
 
@@ -75,13 +77,14 @@ def reviewed(kb: KnowledgeBase, ontology: Ontology | None = None) -> list[Episod
 def labelled(
     records: Iterable[Record], right: Callable[[Record], bool], *, labels: dict[str, str], why: str = ""
 ) -> list[Episode]:
-    """An episode for each claim that a gold standard can judge."""
+    """An episode for each claim that a gold standard can judge; its papers count as trusted, like its labels."""
     return [
         episode_of(
-            record, _feedback("label", right(record), why), labels=labels, category=record.claim.predicate, gold=True
+            record, _feedback("label", right(record), why), labels=labels, category=record.claim.predicate, gold=True,
+            untrusted=False,
         )
         for record in records
-    ]
+    ]  # fmt: skip
 
 
 def _feedback(channel: Channel, right: bool, note: str) -> Feedback:

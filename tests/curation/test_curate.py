@@ -263,3 +263,19 @@ async def test_what_reviewers_decide_reaches_learners_by_relation(store: Store, 
     (episode,) = book.episodes
     assert episode.feedback[0].channel == "user" and episode.score == 0.0 and "not the dose" in episode.feedback[0].text
     assert episode.task.metadata["category"] == "dose" and episode.untrusted
+
+
+async def test_each_relation_has_a_playbook_of_its_own(store: Store, folder: Path) -> None:
+    from agentkit.curation.by_relation import LearnByRelation, RecallByRelation
+
+    books: dict[str, Book] = {}
+
+    def make(relation: str) -> Book:
+        return books.setdefault(relation, Book(f"about {relation}"))
+
+    kb = KnowledgeBase(store, "x")
+    await asyncio.to_thread(run, kb, folder, recallers=[RecallByRelation("books", make)])
+    kb.review(next(kb.claims(predicate="dose")).id, "rejected", reviewer="ada")
+    await learn(reviewed(kb), [LearnByRelation("books", make)], call=None)  # type: ignore[arg-type]
+    assert set(books) == {"Chemical", "induces", "dose"}
+    assert len(books["dose"].episodes) == 1 and not books["induces"].episodes
