@@ -74,7 +74,7 @@ class KbEntityRow(Base):
     """One state of one entity."""
 
     __tablename__ = "kb_entities"
-    __table_args__ = (Index("ix_kb_entities_since", "kb", "since"), Index("ix_kb_entities_until", "kb", "until"))
+    __table_args__ = (Index("ix_kb_entities_since", "kb", "since"), Index("ix_kb_entities_until", "kb", "until", "id"))
 
     kb: Mapped[str] = mapped_column(String(160), primary_key=True)
     id: Mapped[str] = mapped_column(String(200), primary_key=True)
@@ -94,7 +94,7 @@ class KbClaimRow(Base):
     __tablename__ = "kb_claims"
     __table_args__ = (
         Index("ix_kb_claims_since", "kb", "since"),
-        Index("ix_kb_claims_until", "kb", "until"),
+        Index("ix_kb_claims_until", "kb", "until", "id"),
         Index("ix_kb_claims_subject", "kb", "subject"),
         Index("ix_kb_claims_document", "kb", "document"),
     )

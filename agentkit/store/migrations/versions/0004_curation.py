@@ -64,7 +64,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("kb", "id", "since", name=op.f("pk_kb_entities")),
     )
     op.create_index("ix_kb_entities_since", "kb_entities", ["kb", "since"], unique=False)
-    op.create_index("ix_kb_entities_until", "kb_entities", ["kb", "until"], unique=False)
+    op.create_index("ix_kb_entities_until", "kb_entities", ["kb", "until", "id"], unique=False)
     op.create_table(
         "kb_claims",
         sa.Column("kb", sa.String(length=160), nullable=False),
@@ -90,7 +90,7 @@ def upgrade() -> None:
     op.create_index("ix_kb_claims_document", "kb_claims", ["kb", "document"], unique=False)
     op.create_index("ix_kb_claims_since", "kb_claims", ["kb", "since"], unique=False)
     op.create_index("ix_kb_claims_subject", "kb_claims", ["kb", "subject"], unique=False)
-    op.create_index("ix_kb_claims_until", "kb_claims", ["kb", "until"], unique=False)
+    op.create_index("ix_kb_claims_until", "kb_claims", ["kb", "until", "id"], unique=False)
     op.create_table(
         "kb_reviews",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
