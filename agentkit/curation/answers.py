@@ -36,7 +36,7 @@ def _answer_schema(step: Step, subjects: tuple[str, ...], value: str | None) -> 
         fields["value"] = _value_field(step.concept)
     for qualifier in qualifiers:
         fields[qualifier.name] = _qualifier_field(qualifier)
-    fields["reason"] = (str, Field(description="why the quote shows it, in a few words", max_length=200))
+    fields["reason"] = (str, Field(description="why the quote shows it, in a few words", max_length=120))
     item = create_model("Item", **fields)
     limit = MAX_ITEMS if step.mode == "completeness" else 1
     items = Field(max_length=limit, description="empty where the paper does not report it")
@@ -63,7 +63,7 @@ class Judgement(BaseModel):
     """What the evaluator thinks of one item."""
 
     item: int = Field(description="the item's number")
-    reason: str = Field(description="what the quote says about it, in a few words", max_length=200)
+    reason: str = Field(description="what the quote says about it, in a few words", max_length=120)
     holds: bool = Field(description="whether the quote states exactly this")
     sure: int = Field(ge=0, le=100, description="how sure you are, in percent")
 
