@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agentkit.playbooks import Add, Delta, PlaybookLearner, PlaybookRecaller, PlaybookStore
+from agentkit.learning.ledger import Change, Verdict
+from agentkit.playbooks import Add, Delta, Playbook, PlaybookLearner, PlaybookRecaller, PlaybookStore, Renderer
 from agentkit.recall import Block, Episode, Learnt
 from agentkit.roles.curator import Curation
 from agentkit.roles.reflector import Judgement, Lesson, Reflection
@@ -134,6 +135,34 @@ async def run_and_learn(
     episode = world.episode(task, block, run_id=f"run-{number}", **more)
     learnt = await learner.learn(episode, call=roles)
     return world.score(task, "" if block is None else block.text), learnt
+
+
+class HeldOutGate:
+    """The simplest gate: held-out tasks with and without the change; accepted where more are won than lost."""
+
+    def __init__(self, book: PlaybookStore, world: PlantedWorld, tasks: Sequence[Task]) -> None:
+        self.book, self.world, self.tasks = book, world, tasks
+
+    async def decide(self, changes: Sequence[Change], *, key: str) -> dict[str, Verdict]:
+        verdicts = {}
+        for change in changes:
+            before, after = self._scores(self.book.current()), self._scores(self.book.preview([change]))
+            wins = sum(a > b for a, b in zip(after, before, strict=True))
+            losses = sum(a < b for a, b in zip(after, before, strict=True))
+            evidence = {"wins": wins, "losses": losses, "n": len(before)}
+            decision: Any = "accept" if wins > losses else "reject"
+            verdicts[change.id] = Verdict(decision=decision, reason=f"{wins} won, {losses} lost", evidence=evidence)
+        return verdicts
+
+    def _scores(self, book: Playbook) -> list[float]:
+        text = Renderer().render(book.active).text
+        return [self.world.score(task, text) for task in self.tasks]
+
+
+def final_score(book: PlaybookStore, world: PlantedWorld, tasks: Sequence[Task]) -> float:
+    """Mean score of tasks with the playbook as it is."""
+    text = Renderer().render(book.current().active).text
+    return sum(world.score(task, text) for task in tasks) / len(tasks)
 
 
 def plant(book: PlaybookStore, contents: Sequence[str], *, key: str = "plant") -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import random
 import signal
@@ -25,6 +26,7 @@ from benchmarks._results import Results, arguments, share
 
 def work(database: Path, acknowledged: Path, first: int) -> None:
     """Learn from one run after the other, for ever; a line is written after each, never before."""
+    logging.disable()
     world = PlantedWorld(26)
     store = Store.open(database)
     book = PlaybookStore.open(store, "kills")

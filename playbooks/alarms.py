@@ -16,7 +16,7 @@ def alarms(steps: Sequence[Step], *, window: int = 20) -> list[str]:
     found = []
     if reflected and not any(step.parsed for step in reflected):
         found.append(f"no output of the reflector could be read in the last {window} steps")
-    elif reflected and not any(step.operations for step in recent):
+    elif reflected and not any(step.operations or _known(step) for step in recent):
         found.append(f"reflections, but not one operation, in the last {window} steps")
     if not any(step.votes for step in recent):
         found.append(f"no bullet was voted for in the last {window} steps: are ids cited?")
@@ -26,3 +26,8 @@ def alarms(steps: Sequence[Step], *, window: int = 20) -> list[str]:
     if len(changed) >= window // 2 and not any(step.learnt.status == "applied" for step in changed):
         found.append(f"deltas, but not one of them applied, in the last {window} steps")
     return found
+
+
+def _known(step: Step) -> bool:
+    """Whether a lesson came that the playbook has already: then nothing is broken."""
+    return any(str(reason).startswith("said already") for reason in step.learnt.details.get("dropped", ()))

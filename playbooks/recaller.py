@@ -11,7 +11,7 @@ import numpy as np
 from agentkit.playbooks.bullets import Bullet
 from agentkit.playbooks.evidence import Evidence
 from agentkit.playbooks.playbook import Playbook
-from agentkit.playbooks.rendering import HEADER, Rendered, Renderer, line
+from agentkit.playbooks.rendering import HEADER, Rendered, Renderer
 from agentkit.playbooks.selection import Economy, select
 from agentkit.playbooks.similarity import Embedder, HashEmbedder, Index, Vectors
 from agentkit.playbooks.storage import PlaybookStore
@@ -77,7 +77,7 @@ class PlaybookRecaller:
     def _choose(self, book: Playbook, similarity: Vectors) -> Sequence[Bullet]:
         """The bullets in play for a task, whether or not this run then does without some of them."""
         bullets = book.active
-        costs = {bullet.id: self.renderer.count(line(bullet)) + 1 for bullet in bullets}
+        costs = {bullet.id: self.renderer.cost(bullet) for bullet in bullets}
         budget = self.renderer.budget - self.renderer.count(HEADER) - 1
         total = sum(costs.values())
         if self.retrieval != "never":

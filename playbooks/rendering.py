@@ -19,6 +19,9 @@ HEADER = (
     "task, and name the ids of those you used."
 )
 
+_KNOWN = 200_000
+"""Lines whose cost is remembered."""
+
 Value = Callable[[Bullet], float]
 """How much a bullet is worth keeping."""
 
@@ -52,11 +55,21 @@ class Renderer:
     budget: int = 10_000
     slack: float = 0.25
     count: Counter = field(default=estimate)
+    _known: dict[tuple[str, str], int] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def cost(self, bullet: Bullet) -> int:
+        """Tokens of a bullet's line with its break, counted once for each state of a bullet."""
+        key = (bullet.id, bullet.hash)
+        if key not in self._known:
+            if len(self._known) > _KNOWN:
+                self._known.clear()
+            self._known[key] = self.count(line(bullet)) + 1
+        return self._known[key]
 
     def render(self, bullets: Iterable[Bullet], *, value: Value | None = None) -> Rendered:
         """The bullets in order; where they exceed the budget, those of least value (then the oldest) are left out."""
         ordered = list(bullets)
-        costs = {bullet.id: self.count(line(bullet)) + 1 for bullet in ordered}
+        costs = {bullet.id: self.cost(bullet) for bullet in ordered}
         kept = self.fit(ordered, costs, value or (lambda bullet: 0.0))
         return self.exact(kept)
 

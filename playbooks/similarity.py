@@ -75,6 +75,7 @@ class Index:
         self.embedder, self.store = embedder, store
         self._rows: dict[str, int] = {}
         self._data: Vectors = np.zeros((0, 0), dtype=np.float32)
+        self._asked: tuple[Sequence[Bullet], NDArray[np.intp]] = ((), np.zeros(0, dtype=np.intp))
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -96,13 +97,20 @@ class Index:
 
     def similarities(self, text: str, bullets: Sequence[Bullet]) -> Vectors:
         """Cosines of a text with each bullet."""
-        self.ensure(bullets)
         if not bullets:
             return np.zeros(0, dtype=np.float32)
+        rows = self._rows_of(bullets)
         query = _unit(np.asarray([self.embedder.embed_query(text)], dtype=np.float32))[0]
-        rows = np.fromiter((self._rows[bullet.text_hash] for bullet in bullets), dtype=np.intp, count=len(bullets))
         scores: Vectors = (self._data[: len(self._rows)] @ query)[rows]
         return scores
+
+    def _rows_of(self, bullets: Sequence[Bullet]) -> NDArray[np.intp]:
+        """The rows of these bullets; asked about the same ones again, it need not look."""
+        if self._asked[0] is not bullets:
+            self.ensure(bullets)
+            rows = np.fromiter((self._rows[bullet.text_hash] for bullet in bullets), dtype=np.intp, count=len(bullets))
+            self._asked = (bullets, rows)
+        return self._asked[1]
 
     def _append(self, hash: str, vector: Vectors) -> None:
         row = len(self._rows)

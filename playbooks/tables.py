@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, literal, select, update
+from sqlalchemy import Connection, and_, func, insert, literal, literal_column, select, update
 
 from agentkit.learning.ledger import Change
 from agentkit.playbooks.applying import Outcome, apply_operations
@@ -20,6 +20,10 @@ RESTORED = "*"
 
 _MANY = 400
 """Ids in one IN clause."""
+
+
+_IS_OPEN = _T.until == literal_column(str(OPEN))
+"""The condition as a literal: only so can the partial index be used."""
 
 
 def valid_at(target: str, version: int) -> Any:
@@ -123,7 +127,7 @@ def _restore(connection: Connection, change: Change, then: int, version: int) ->
     old = select(literal(target), literal(version), literal(OPEN), *_COLUMNS)
     old = old.where(valid_at(target, then), _T.until != OPEN)
     connection.execute(insert(_T).from_select(["target", "since", "until", *names], old))
-    after = and_(_T.target == target, _T.until == OPEN, _T.since > then, _T.since < version)
+    after = and_(_T.target == target, _IS_OPEN, _T.since > then, _T.since < version)
     connection.execute(update(_T).where(after).values(until=version))
 
 

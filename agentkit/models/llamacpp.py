@@ -33,7 +33,7 @@ class LlamaCppChat(NamedChat):
     Args:
         path: the GGUF file.
         n_ctx: context in tokens, prompt and answer together.
-        n_threads: CPU threads; None takes the physical cores.
+        n_threads: CPU threads; None takes LLAMA_ARG_THREADS (llama.cpp's own variable) or else the physical cores.
         n_gpu_layers: layers on the GPU; all of them where there is one.
     """
 
@@ -146,7 +146,7 @@ class Server:
         params.model.path = str(options.path)
         params.n_ctx, params.n_parallel = options.n_ctx, options.n_parallel
         params.n_gpu_layers = options.n_gpu_layers
-        threads = options.n_threads or _physical_cores()
+        threads = options.n_threads or _default_threads()
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
         params.cache_ram_mib = 1024  # other prompts' prefixes, kept when another role takes the slot
         params.warmup, params.verbosity, params.use_jinja = False, -1, True
@@ -227,6 +227,11 @@ def _chunk(event: dict[str, Any], name: str) -> ChatGenerationChunk:
     if choice.get("finish_reason"):
         message.response_metadata = {"model_name": name, "finish_reason": choice["finish_reason"]}
     return ChatGenerationChunk(message=message)
+
+
+def _default_threads() -> int:
+    asked = os.environ.get("LLAMA_ARG_THREADS", "")
+    return int(asked) if asked.isdigit() and int(asked) > 0 else _physical_cores()
 
 
 def _physical_cores() -> int:

@@ -27,6 +27,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("target", "id", "since", name=op.f("pk_playbook_bullets")),
     )
     op.create_index("ix_playbook_bullets_since", "playbook_bullets", ["target", "since"], unique=False)
+    is_open = sa.text("until = 2147483647")
+    op.create_index(
+        "ix_playbook_bullets_open",
+        "playbook_bullets",
+        ["target", "since"],
+        unique=False,
+        sqlite_where=is_open,
+        postgresql_where=is_open,
+    )
     op.create_table(
         "playbook_exposures",
         sa.Column("target", sa.String(length=200), nullable=False),

@@ -1,0 +1,44 @@
+"""Learning as a whole: a harmful reflector can't make it worse, kills lose nothing, prefixes stay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agentkit.playbooks import PlaybookLearner, PlaybookRecaller, PlaybookStore
+from agentkit.store import Store
+from benchmarks._playbook_world import HeldOutGate, PlantedWorld, Roles, final_score, plant, run_and_learn
+from benchmarks.playbook_kills import run
+from benchmarks.playbook_prefix import append_only, entries, grow
+
+
+@pytest.mark.parametrize("gated", [True, False])
+async def test_a_reflector_that_is_always_harmful_never_costs_a_point_behind_the_gate(
+    store: Store, gated: bool
+) -> None:
+    world = PlantedWorld(12, guess=0.2)
+    book = PlaybookStore.open(store, "harm")
+    plant(book, [world.helpful(kind) for kind in world.kinds[:8]])
+    held, test = [world.task(n) for n in range(1000, 1060)], [world.task(n) for n in range(2000, 2200)]
+    start = final_score(book, world, test)
+    roles = Roles(lambda prompt: [world.harmful(kind) for kind in world.kinds if f" {kind} " in prompt][:1])
+    gate = HeldOutGate(book, world, held) if gated else None
+    recaller, learner = PlaybookRecaller(book), PlaybookLearner(book, gate=gate)
+    for number in range(60):
+        await run_and_learn(world, recaller, learner, roles, number)
+    end = final_score(book, world, test)
+    assert (end >= start - 0.01) is gated
+
+
+@pytest.mark.kill
+def test_killed_learners_lose_nothing_and_do_nothing_twice(tmp_path: Path) -> None:
+    """The full count: python -m benchmarks.playbook_kills --kills 1000."""
+    counts = run(12, tmp_path)
+    assert counts["kills"] == 12 and counts["versions"] > 0
+    assert (counts["unreadable"], counts["lost"], counts["twice"]) == (0, 0, 0)
+
+
+def test_ninety_eight_percent_of_a_growing_playbooks_tokens_stay_in_the_common_prefix() -> None:
+    grown = grow(append_only, entries(359, None), 2, len)
+    assert sum(share * tokens for share, tokens in grown) / sum(tokens for _, tokens in grown) >= 0.98
