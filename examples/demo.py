@@ -29,25 +29,25 @@ console = Console(stderr=True)
 class Scene:
     """A task to show, with what its agent has at hand."""
 
+    name: str
     title: str
     task: Task
     options: dict[str, Any]
 
 
 TESTS = """\
-assert parse_duration("1h30m") == 5400
-assert parse_duration("45s") == 45
-assert parse_duration("2h5s") == 7205
-for bad in ("", "h", "5", "1x", "1h 30m please"):
-    try:
-        got = parse_duration(bad)
-    except ValueError:
-        continue
-    raise AssertionError(f"parse_duration({bad!r}) returned {got!r} where it must raise ValueError")
+assert mean([1, 2, 6]) == 3
+assert mean([5]) == 5
+try:
+    got = mean([])
+except ZeroDivisionError:
+    raise AssertionError("mean([]) raises ZeroDivisionError; it must return None") from None
+assert got is None, f"mean([]) returns {got!r}; it must return None"
 """
 
 SCENES = (
     Scene(
+        name="arithmetic",
         title="Arithmetic with a tool",
         task=Task(
             id="arithmetic",
@@ -58,6 +58,7 @@ SCENES = (
         options={"tools": ["calculator"]},
     ),
     Scene(
+        name="folder",
         title="A question over a folder of text",
         task=Task(
             id="folder",
@@ -69,11 +70,12 @@ SCENES = (
         options={"tools": ["search", "read_file"], "root": LIBRARY},
     ),
     Scene(
+        name="repair",
         title="A first answer that is rejected and repaired",
         task=Task(
             id="repair",
-            input="Write a Python function `parse_duration(text)` that turns a text such as '1h30m', '45s' or '2h5s' "
-            "into seconds, and raises ValueError for any text that is not of that form. Answer with the code alone.",
+            input="Write a Python function `mean(numbers)` that returns the average of a list of numbers. Answer with "
+            "the code alone.",
             checker={"name": "tests", "code": TESTS},
         ),
         options={"tools": [], "max_rounds": 4},
@@ -110,13 +112,13 @@ def play(scene: Scene) -> tuple[str, ...]:
                     live.show(event)
         except AgentKitError as error:
             console.print(f"[red]{error}[/red]")
-            return (scene.title, "failed", "–", "–", f"{time.perf_counter() - started:.0f} s", run_id)
+            return (scene.name, "failed", "–", "–", f"{time.perf_counter() - started:.0f} s", run_id)
         result = agent.result(run_id)
         right = is_right(agent, scene.task, result.answer)
     answer = " ".join((result.answer or "–").split())
-    shown = answer if len(answer) <= 40 else answer[:39] + "…"
+    shown = answer if len(answer) <= 24 else answer[:23] + "…"
     tokens = result.usage.input_tokens + result.usage.output_tokens
-    row = (scene.title, "right" if right else "WRONG", shown, f"{rejected}", f"{tokens:,}", f"{result.seconds:.0f} s")
+    row = (scene.name, "right" if right else "WRONG", shown, f"{rejected}", f"{tokens:,}", f"{result.seconds:.0f} s")
     return (*row, run_id)
 
 
