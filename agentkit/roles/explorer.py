@@ -59,7 +59,7 @@ def executor_messages(task: Task, subtask: str, findings: Sequence[tuple[str, st
 def revision_message(objection: str) -> HumanMessage:
     """What the explorer reads when the evaluator asks for a revision."""
     request = (
-        "Your answer was not accepted; the objection says why. Find the mistake, then give the whole answer to the task "
-        "once more, corrected and in the form that the task asks for. Keep your answer if the objection is wrong."
+        "Your answer was not accepted; the objection says why. Find the mistake, then give the whole answer to the "
+        "task once more, corrected and in the form that the task asks for. Keep your answer if the objection is wrong."
     )
     return HumanMessage(f"{request}\n{block('objection', objection)}")
