@@ -3,8 +3,9 @@
     python -m benchmarks.stub_server --latency 0.5 --port 0
 
 prints the API base to use with `openai/…` models. Raw asyncio streams keep its own work per request far below a
-millisecond, so that what a benchmark measures is the client. Answers are fixed: plain text, streamed where asked, a
-minimal valid instance where a JSON schema is asked for. It never calls tools. It listens on loopback alone.
+millisecond, so that what a benchmark measures is the client. Answers are fixed: plain text, streamed where asked; a
+minimal valid instance where a JSON schema is asked for; a call with minimal valid arguments where a tool must be called,
+of the last one on offer unless one is named. It listens on loopback alone.
 """
 
 from __future__ import annotations
@@ -65,6 +66,17 @@ def _instance(kind: str, schema: Mapping[str, Any], root: Mapping[str, Any]) -> 
     return {"boolean": True, "null": None}[kind]
 
 
+def call_for(request: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The tool call that a chat-completions request demands; None where it leaves the choice."""
+    choice = request.get("tool_choice")
+    if choice in (None, "auto", "none"):
+        return None
+    functions = {tool["function"]["name"]: tool["function"] for tool in request["tools"]}
+    name = [*functions][-1] if choice == "required" else choice["function"]["name"]
+    arguments = minimal(functions[name].get("parameters") or {"type": "object"})
+    return {"id": "call_1", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+
+
 def content_for(request: Mapping[str, Any]) -> str:
     """The text of the answer to a chat-completions request."""
     wanted = request.get("response_format") or {}
@@ -119,7 +131,7 @@ class StubServer:
             return await _send(writer, 200, json.dumps(listing).encode())
         try:
             request = json.loads(body)
-            text = content_for(request)
+            call, text = call_for(request), content_for(request)
         except (ValueError, KeyError, TypeError) as error:
             message = {"error": {"message": f"bad request: {error!r}", "type": "invalid_request_error"}}
             return await _send(writer, 400, json.dumps(message).encode())
@@ -129,9 +141,9 @@ class StubServer:
         usage["total_tokens"] = usage["prompt_tokens"] + usage["completion_tokens"]
         if request.get("stream"):
             with_usage = (request.get("stream_options") or {}).get("include_usage")
-            return await _stream(writer, base, text, usage if with_usage else None)
-        message = {"role": "assistant", "content": text}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            return await _stream(writer, base, _deltas(call, text), usage if with_usage else None)
+        message = {"role": "assistant", "content": None, "tool_calls": [call]} if call else _text(text)
+        choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if call else "stop"}
         whole = {**base, "object": "chat.completion", "choices": [choice], "usage": usage}
         return await _send(writer, 200, json.dumps(whole).encode())
 
@@ -143,19 +155,30 @@ async def _send(writer: asyncio.StreamWriter, status: int, body: bytes) -> None:
     await writer.drain()
 
 
-async def _stream(
-    writer: asyncio.StreamWriter, base: Mapping[str, Any], text: str, usage: Mapping[str, int] | None
-) -> None:
-    """Server-sent events: two pieces of text, the end, the usage where asked for."""
+def _text(text: str) -> dict[str, Any]:
+    return {"role": "assistant", "content": text}
+
+
+def _deltas(call: Mapping[str, Any] | None, text: str) -> list[dict[str, Any]]:
+    """The answer as a stream gives it: the call whole, or the text in two pieces."""
+    if call:
+        return [{"role": "assistant", "content": None, "tool_calls": [{"index": 0, **call}]}]
     half = (len(text) + 1) // 2
-    deltas: list[tuple[dict[str, str], str | None]] = [
-        ({"role": "assistant", "content": text[:half]}, None),
-        ({"content": text[half:]}, None),
-        ({}, "stop"),
-    ]
+    return [_text(text[:half]), {"content": text[half:]}]
+
+
+async def _stream(
+    writer: asyncio.StreamWriter,
+    base: Mapping[str, Any],
+    deltas: list[dict[str, Any]],
+    usage: Mapping[str, int] | None,
+) -> None:
+    """Server-sent events: the pieces, the end, the usage where asked for."""
+    end = "tool_calls" if "tool_calls" in deltas[0] else "stop"
+    choices: list[tuple[dict[str, Any], str | None]] = [*((delta, None) for delta in deltas), ({}, end)]
     chunks: list[dict[str, Any]] = [
-        {**base, "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta, "finish_reason": end}]}
-        for delta, end in deltas
+        {**base, "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
+        for delta, reason in choices
     ]
     if usage is not None:
         chunks.append({**base, "object": "chat.completion.chunk", "choices": [], "usage": usage})

@@ -65,8 +65,10 @@ def stub_server(latency: float) -> Iterator[str]:
     command = [sys.executable, "-m", "benchmarks.stub_server", "--latency", str(latency), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as server:
         assert server.stdout is not None
-        yield server.stdout.readline().split()[-1]
-        server.terminate()
+        try:
+            yield server.stdout.readline().split()[-1]
+        finally:  # leaving Popen waits for the process, so it must end after an error too
+            server.terminate()
 
 
 if __name__ == "__main__":
