@@ -10,9 +10,10 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, cast
 
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.utils.json_schema import dereference_refs
 
 
@@ -92,8 +93,15 @@ def as_chunk(message: AIMessage) -> AIMessageChunk:
 
 
 def to_chat(messages: Sequence[BaseMessage], union: Union | None) -> list[dict[str, str]]:
-    """Messages for a chat template that knows only system, user and assistant, in turns that alternate."""
+    """Messages for a chat template that knows only system, user and assistant, in turns that alternate.
+
+    How to reply goes into the system prompt. Where a user message leads the question, such as a paper, it goes between
+    the two, so that questions with different answers share the paper in the prefix cache.
+    """
     chat: list[dict[str, str]] = []
+    if union is not None and (question := _question_after_text(messages)) is not None:
+        reply = HumanMessage(union.instructions)
+        messages, union = [*messages[:question], reply, *messages[question:]], None
     if union is not None and not any(message.type == "system" for message in messages):
         chat.append({"role": "system", "content": union.instructions})
     for message in messages:
@@ -106,6 +114,12 @@ def to_chat(messages: Sequence[BaseMessage], union: Union | None) -> list[dict[s
         else:
             chat.append({"role": role, "content": text})
     return chat
+
+
+def _question_after_text(messages: Sequence[BaseMessage]) -> int | None:
+    """Where the question stands, if user messages come before it; None if it is the first of them."""
+    lead = list(takewhile(lambda message: message.type in ("system", "human"), messages))
+    return len(lead) - 1 if sum(message.type == "human" for message in lead) > 1 else None
 
 
 def _turn(message: BaseMessage) -> tuple[str, str]:

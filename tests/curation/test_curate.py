@@ -105,7 +105,7 @@ def test_a_quota_error_fails_its_paper_alone_and_is_asked_again_next_time(store:
     kb, answer = KnowledgeBase(store, "x"), reader()
 
     def limited(messages: Any, tools: Any) -> Any:
-        if "Report 3" in messages[-1].text:
+        if "Report 3" in messages[1].text:
             return ModelError("429: quota exceeded", status=429, retryable=True)
         return answer(messages, tools)
 
