@@ -16,7 +16,7 @@ from langgraph.types import Command
 
 from agentkit import telemetry
 from agentkit.aio import run_sync
-from agentkit.errors import AgentKitError, RunError, UserError
+from agentkit.errors import AgentKitError, DataError, RunError, UserError
 from agentkit.graph.build import build_graph
 from agentkit.graph.checkpoints import open_checkpoints
 from agentkit.graph.context import RunContext, RunOptions
@@ -92,6 +92,10 @@ class Agent:
         store: a `Store` or a database URL; None takes the settings'.
         program: prompts and schemas, where they are not those of solving tasks.
 
+    Attributes:
+        options: how runs go unless told otherwise.
+        store, log: where everything is kept, and its runs.
+
     Raises:
         AgentKitError: a model, tool or database that can't be had, in one line.
     """
@@ -134,16 +138,16 @@ class Agent:
         self._limits = Limits(concurrency=self.settings.concurrency)
         self._models = self._load_models(model, evaluator_model)
         self._tools = load_tools(self.settings.tools if tools is None else tools, root=root)
-        self._checker = checker
+        self.checker = checker
         self._budget = budget or Budget(**self.settings.budget.model_dump())
-        self._options = RunOptions(
+        self.options = RunOptions(
             max_rounds=max_rounds or self.settings.max_rounds,
             max_steps=max_steps or self.settings.max_steps,
             planning=planning,
             evaluate=evaluate,
             approve=tuple(approve),
         )
-        self._program = program or Solve()
+        self.program = program or Solve()
         self._recallers, self._learners = list(recallers), list(learners)
         self._attach_learning()
         self._graph = build_graph(open_checkpoints(self.store))
@@ -188,11 +192,14 @@ class Agent:
             on_event: sees every event as it happens.
 
         Raises:
+            DataError: the task is empty.
             RunError: the run could not go on; `resume` takes it up again.
         """
         asked = task if isinstance(task, Task) else Task(id="task", input=task)
+        if not asked.input.strip():
+            raise DataError("the task is empty")
         run_id = run_id or uuid.uuid4().hex[:12]
-        options = RunOptions(**{**asdict(self._options), "labels": labels, "learn": learn, "seed": seed})
+        options = RunOptions(**{**asdict(self.options), "labels": labels, "learn": learn, "seed": seed})
         recorded = {"agent": self._spec, "run": asdict(options)}
         fresh = self.log.start(run_id, asked, model=_shown(self._spec["model"]), options=recorded, batch=batch)
         return await self._drive(run_id, asked, options, fresh=fresh, recallers=recallers, on_event=on_event)
@@ -249,7 +256,7 @@ class Agent:
     def describe(self) -> dict[str, Any]:
         """What makes this agent's answers its own, as JSON values: models, tools, options, what it has learnt from."""
         versions = {name: self._ledger.version(name) for name in self._ledger.targets()}
-        return {"agent": self._spec, "run": asdict(self._options), "versions": versions}
+        return {"agent": self._spec, "run": asdict(self.options), "versions": versions}
 
     def checker_for(self, task: Task, default: str | dict[str, Any] | None = None) -> Checker | None:
         """The checker of a task: its own, else the agent's, else a default; None where there is none.
@@ -258,6 +265,21 @@ class Agent:
             DataError: an unknown checker or a wrong setting.
         """
         return self._checker_for(task, {"explorer": Caller(self._models["explorer"], limits=self._limits)}, default)
+
+    def callers(self, run_id: str, *, fresh: bool = False, spent: Totals | None = None) -> dict[str, Caller]:
+        """What calls the models of each role under one budget, with every call journalled under a run's id.
+
+        Args:
+            fresh: the run is new, so that there is nothing to look up in the journal.
+            spent: what the run has used before.
+        """
+        used = spent or Totals()
+        budget = self._budget.start(calls=used.calls, tokens=used.input_tokens + used.output_tokens, cost=used.cost)
+        journal = SqlJournal(self.store, run_id, fresh=fresh)
+        return {
+            role: Caller(models, limits=self._limits, budget=budget, journal=journal, timeout=self.settings.timeout)
+            for role, models in self._models.items()
+        }
 
     def result(self, run_id: str) -> Result:
         """How a run stands, from the store alone."""
@@ -302,7 +324,7 @@ class Agent:
                 resumed = graph_input is None or isinstance(graph_input, Command)
                 emit(RunStarted(run_id=run_id, task_id=task.id, model=_shown(self._spec["model"]), resumed=resumed))
                 interrupts = await self._invoke(context, graph_input, started)
-        values = await self._values(run_id)
+        values = await self.state(run_id)
         status = "waiting" if interrupts else "abstained" if values.get("outcome") == "abstain" else "done"
         seconds = time.perf_counter() - started
         answer, rounds = values.get("answer"), values.get("round", 0) + 1
@@ -323,7 +345,7 @@ class Agent:
                 graph_input, config, context=context, durability=self.settings.durability, version="v2"
             )
         except (AgentKitError, GraphRecursionError) as error:
-            values = await self._values(context.run_id)
+            values = await self.state(context.run_id)
             line = str(error).split("\n")[0]
             seconds = time.perf_counter() - started
             self.log.finish(context.run_id, "failed", answer=values.get("answer"), error=line, seconds=seconds)
@@ -344,7 +366,8 @@ class Agent:
             return Command(resume=dict(reply))
         return None
 
-    async def _values(self, run_id: str) -> dict[str, Any]:
+    async def state(self, run_id: str) -> dict[str, Any]:
+        """The state of a run as its last checkpoint holds it; empty before the first."""
         config: Any = {"configurable": {"thread_id": run_id}}
         return dict((await self._graph.aget_state(config)).values)
 
@@ -359,12 +382,7 @@ class Agent:
         fresh: bool,
     ) -> RunContext:
         spent = Totals() if fresh else self.log.totals([run_id])
-        budget = self._budget.start(calls=spent.calls, tokens=spent.input_tokens + spent.output_tokens, cost=spent.cost)
-        journal = SqlJournal(self.store, run_id, fresh=fresh)
-        callers = {
-            role: Caller(models, limits=self._limits, budget=budget, journal=journal, timeout=self.settings.timeout)
-            for role, models in self._models.items()
-        }
+        callers = self.callers(run_id, fresh=fresh, spent=spent)
         tools = {tool.name: tool for tool in [*self._tools, *await self._mcp_tools(stack)]}
         return RunContext(
             run_id=run_id,
@@ -372,7 +390,7 @@ class Agent:
             options=options,
             log=self.log,
             callers=callers,
-            program=self._program,
+            program=self.program,
             tools=tools,
             checker=self._checker_for(task, callers),
             recallers=self._recallers if recallers is None else recallers,
@@ -390,7 +408,7 @@ class Agent:
     def _checker_for(
         self, task: Task, callers: Mapping[str, Caller], default: str | dict[str, Any] | None = None
     ) -> Checker | None:
-        spec = task.checker or self._checker or default
+        spec = task.checker or self.checker or default
         if spec is None:
             return None
         judge = callers.get("evaluator") or callers["explorer"]

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from agentkit.errors import UserError
-from agentkit.graph.asking import ask
 from agentkit.graph.context import RunContext
 from agentkit.graph.episode import build_episode
+from agentkit.graph.nodes.learn import learner_call
 from agentkit.learning.arms import Arm, run_arms
 from agentkit.learning.checkers import get_checker
 from agentkit.learning.evolving import Check, Cost, DeferringGate, Evolvable
@@ -19,13 +18,13 @@ from agentkit.learning.ledger import digest
 from agentkit.learning.loop import Evolution, EvolveConfig, Evolved
 from agentkit.learning.report import build_report, write_report
 from agentkit.learning.trials import Trials
-from agentkit.models import Caller
-from agentkit.models.journal import SqlJournal
+from agentkit.models.requests import json_schema
 from agentkit.recall import CallModel, Episode, Learner, OnEvent, Recaller
 from agentkit.tasks import Feedback, Labels, Task
 
 if TYPE_CHECKING:
     from agentkit.agent import Agent
+    from agentkit.graph.state import RunState
 
 
 LearnerName = Literal["batch", "each"]
@@ -53,52 +52,37 @@ class AgentRollout:
 
 async def episode_of(agent: Agent, run_id: str, labels: Labels) -> Episode:
     """The episode of a finished run, as its learners would have seen it."""
-    record = agent.log.get(run_id)
-    options = replace(agent._options, labels=labels)
-    context: Any = SimpleNamespace(
-        run_id=run_id,
-        task=record.task,
-        options=options,
-        log=agent.log,
-        caller=lambda role: SimpleNamespace(name=record.model),
-        fixed_blocks=lambda: agent.log.blocks(run_id) or [],
-    )
-    state: Any = await agent._values(run_id)
-    return build_episode(context, state)
+    context = _context(agent, run_id, agent.log.get(run_id).task, labels=labels)
+    return build_episode(context, cast("RunState", await agent.state(run_id)))
 
 
 def call_for(agent: Agent, learner: str = "evolve") -> Callable[[str], CallModel]:
     """Model calls of learners, journalled under a run's id so that none is repeated after a crash."""
 
     def calls(run_id: str) -> CallModel:
-        agent.log.start(run_id, Task(id="learn", input="learn"), model=agent._spec["model"], options={}, batch="evolve")
-        budget = agent._budget.start()
-        journal = SqlJournal(agent.store, run_id)
-        callers = {
-            role: Caller(models, limits=agent._limits, budget=budget, journal=journal, timeout=agent.settings.timeout)
-            for role, models in agent._models.items()
-        }
-        context: Any = RunContext(
-            run_id=run_id, task=Task(id="learn", input=""), options=agent._options, log=agent.log, callers=callers,
-            program=agent._program,
-        )  # fmt: skip
-        turn = 0
-
-        async def call(role: str, messages: Sequence[Any], *, schema: Any = None) -> Any:
-            nonlocal turn
-            turn += 1
-            return await ask(context, role, messages, scope=f"learn:{learner}", turn=turn, schema=schema)
-
-        return call
+        task = Task(id="learn", input="learn")
+        agent.log.start(run_id, task, model=agent.model_name, options={}, batch="evolve")
+        return learner_call(_context(agent, run_id, task), learner)
 
     return calls
+
+
+def _context(agent: Agent, run_id: str, task: Task, *, labels: Labels = "none") -> RunContext:
+    return RunContext(
+        run_id=run_id,
+        task=task,
+        options=replace(agent.options, labels=labels),
+        log=agent.log,
+        callers=agent.callers(run_id),
+        program=agent.program,
+    )
 
 
 def check_for(agent: Agent) -> Check:
     """Scores answers with each task's own checker, else the agent's, else by comparing with the target."""
 
     async def check(task: Task, answer: str | None) -> Feedback | None:
-        spec = task.checker or agent._checker
+        spec = task.checker or agent.checker
         if spec is None and task.target is None:
             return None
         checker = get_checker(spec or "exact", call=call_for(agent, "judge")(f"judge-{digest(task.id)[:12]}"))
@@ -127,10 +111,14 @@ def cost_of(agent: Agent) -> Callable[[str], Cost]:
 
 
 def fingerprint(agent: Agent) -> str:
-    """Names everything about an agent, save what it has learnt, that can change its answers."""
-    spec = {name: value for name, value in agent._spec.items() if name not in ("playbook", "memory", "root")}
-    options = {name: value for name, value in vars(agent._options).items() if name not in ("labels", "learn", "seed")}
-    return digest([spec, {name: str(value) for name, value in options.items()}])[:24]
+    """Names everything about an agent, save what it has learnt, that can change its answers: models, tools, options
+    and prompts."""
+    said = agent.describe()
+    spec = {name: value for name, value in said["agent"].items() if name not in ("playbook", "memory", "root")}
+    options = {name: str(value) for name, value in said["run"].items() if name not in ("labels", "learn", "seed")}
+    prompt = agent.program.explorer_messages(Task(id="", input=""), [], planning=agent.options.planning)
+    asks = [[message.text for message in prompt], json_schema(agent.program.answer_schema)]
+    return digest([spec, options, asks])[:24]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,7 +275,7 @@ async def evolve_agent(
     )  # fmt: skip
     settings = evolution.config
     about = {
-        "model": agent._spec["model"],
+        "model": agent.model_name,
         "training tasks": len(train),
         "validation tasks": len(val),
         "test tasks": len(test),

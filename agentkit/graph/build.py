@@ -44,7 +44,7 @@ def build_graph(checkpoints: Saver | None = None) -> CompiledStateGraph[RunState
     graph.add_edge("recall", "explore")
     graph.add_conditional_edges("explore", after_explore, ["explore", "approve", "tools", "evaluate"])
     graph.add_conditional_edges("approve", after_approve, ["explore", "tools"])
-    graph.add_edge("tools", "explore")
+    graph.add_conditional_edges("tools", after_tools, ["explore", "evaluate"])
     graph.add_conditional_edges("evaluate", after_evaluate, ["explore", "confirm", "learn"])
     graph.add_conditional_edges("confirm", after_evaluate, ["explore", "confirm", "learn"])
     graph.add_edge("learn", END)
@@ -64,6 +64,11 @@ def after_explore(state: RunState, runtime: Runtime[RunContext]) -> Literal["exp
 
 def after_approve(state: RunState) -> Literal["explore", "tools"]:
     return "tools" if View(state).pending_calls else "explore"
+
+
+def after_tools(state: RunState) -> Literal["explore", "evaluate"]:
+    """A tool may have given the answer; else the explorer reads what the tools found."""
+    return "explore" if state.get("answer") is None else "evaluate"
 
 
 def after_evaluate(state: RunState) -> Literal["explore", "confirm", "learn"]:

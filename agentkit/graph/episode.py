@@ -51,7 +51,7 @@ def allowed(feedback: list[Feedback], labels: Labels) -> list[Feedback]:
     return bare if labels == "check" else [item for item in bare if item.channel != "label"]
 
 
-_OWN_TOOLS = {"tool:calculator", "tool:python"}
+_OWN_TOOLS = {"tool:calculator", "tool:calculate_answer", "tool:python"}
 """Tools whose output is made from the model's own input alone."""
 
 

@@ -7,6 +7,7 @@ import math
 import operator
 import re
 from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
 
 from langchain_core.tools import BaseTool
@@ -172,3 +173,32 @@ def calculator() -> BaseTool:
         return calculate(expression)
 
     return tool(calculator)
+
+
+def calculate_answer() -> BaseTool:
+    """The built-in tool that answers a task with the value of an expression, in one turn."""
+
+    def calculate_answer(expression: str, decimals: int) -> str:
+        """Give the exact value of an arithmetic expression as the final answer.
+
+        Args:
+            expression: such as 1234*5678, (17.5 - 3) / 2, sqrt(2)**3 or 15% * 200.
+            decimals: digits after the point, as many as the task asks for.
+        """
+        return rounded(calculate(expression), decimals)
+
+    made = tool(calculate_answer)
+    made.return_direct = True
+    return made
+
+
+def rounded(number: str, decimals: int) -> str:
+    """A decimal number with so many digits after the point; a five is rounded away from zero.
+
+    Raises:
+        ToolError: digits that are negative or more than 15.
+    """
+    if not 0 <= decimals <= 15:
+        raise ToolError("decimals must be between 0 and 15")
+    with localcontext(prec=MAX_CHARACTERS * 10):
+        return f"{Decimal(number).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP):f}"

@@ -14,7 +14,7 @@ from agentkit.errors import UserError
 from agentkit.tools.function import tool
 from agentkit.tools.sandbox import Sandbox
 
-BUILT_IN = ("calculator", "python", "read_file", "search", "http_get")
+BUILT_IN = ("calculator", "calculate_answer", "python", "read_file", "search", "http_get")
 
 
 def load_tools(
@@ -69,6 +69,10 @@ def _built_in(
             from agentkit.tools.calculator import calculator
 
             return calculator()
+        case "calculate_answer":
+            from agentkit.tools.calculator import calculate_answer
+
+            return calculate_answer()
         case "python":
             from agentkit.tools.python import python_tool
 

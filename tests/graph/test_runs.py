@@ -44,6 +44,18 @@ def test_a_tool_is_used_and_the_answer_accepted(build: Any) -> None:
     assert [item.channel for item in result.feedback] == ["judge"]
 
 
+def test_the_result_of_a_direct_tool_is_the_answer_and_saves_a_turn(build: Any) -> None:
+    direct = {"tool": "calculate_answer", "arguments": {"expression": "2/3", "decimals": 2}}
+    result = build([direct, ACCEPT], tools=["calculate_answer"]).run("What is 2/3, with two decimals?")
+    assert (result.status, result.answer, result.usage.calls) == ("done", "0.67", 2)
+
+
+def test_an_error_of_a_direct_tool_goes_back_to_the_explorer(build: Any) -> None:
+    broken = {"tool": "calculate_answer", "arguments": {"expression": "2/0", "decimals": 2}}
+    result = build([broken, ANSWER, ACCEPT], tools=["calculate_answer"]).run("What is 1234*5678?")
+    assert (result.answer, result.usage.calls) == ("7006652", 3)
+
+
 def test_events_arrive_in_order_while_the_run_goes_on(build: Any) -> None:
     kinds = [type(event) for event in build([SUM, ANSWER, ACCEPT]).stream("What is 1234*5678?")]
     order = [kinds.index(kind) for kind in (ToolEnded, Answered, Evaluated, RunEnded)]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agentkit.errors import ToolError
 from agentkit.tools import load_tools, run_tool
-from agentkit.tools.calculator import calculate
+from agentkit.tools.calculator import calculate, rounded
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,17 @@ async def test_the_tool_tells_the_model_what_was_wrong() -> None:
     (calculator,) = load_tools(["calculator"])
     assert (await run_tool(calculator, {"expression": "1234*5678"})).text == "7006652"
     assert (await run_tool(calculator, {"expression": "1/0"})).text == "error: calculator: division by zero"
+
+
+@pytest.mark.parametrize(
+    ("number", "decimals", "text"),
+    [("0.333333333333333", 2, "0.33"), ("2.675", 2, "2.68"), ("-0.005", 2, "-0.01"), ("7", 2, "7.00"),
+     ("100000000000000000000", 1, "100000000000000000000.0"), ("3e-07", 2, "0.00"), ("12.5", 0, "13")],
+)  # fmt: skip
+def test_an_answer_has_the_digits_that_were_asked_for(number: str, decimals: int, text: str) -> None:
+    assert rounded(number, decimals) == text
+
+
+def test_digits_that_cannot_be_are_an_error() -> None:
+    with pytest.raises(ToolError, match="decimals"):
+        rounded("1", -1)

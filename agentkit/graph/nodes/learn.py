@@ -12,7 +12,7 @@ from agentkit.graph.context import RunContext
 from agentkit.graph.episode import build_episode
 from agentkit.graph.events import LearningDone
 from agentkit.graph.state import RunState
-from agentkit.recall import Learner
+from agentkit.recall import CallModel
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -28,17 +28,18 @@ async def learn(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any]
         return {}
     episode = build_episode(context, state)
     for learner in context.learners:
-        learnt = await learner.learn(episode, call=_journalled(context, learner))
+        learnt = await learner.learn(episode, call=learner_call(context, learner.name))
         context.emit(LearningDone(run_id=context.run_id, learner=learner.name, learnt=learnt))
     return {}
 
 
-def _journalled(context: RunContext, learner: Learner) -> Any:
+def learner_call(context: RunContext, name: str) -> CallModel:
+    """The model calls of a learner, journalled under the run."""
     turn = 0
 
     async def call(role: str, messages: Sequence[BaseMessage], *, schema: type[BaseModel] | None = None) -> Reply:
         nonlocal turn
         turn += 1
-        return await ask(context, role, messages, scope=f"learn:{learner.name}", turn=turn, schema=schema)
+        return await ask(context, role, messages, scope=f"learn:{name}", turn=turn, schema=schema)
 
     return call

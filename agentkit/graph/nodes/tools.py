@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from langchain_core.messages import ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langgraph.runtime import Runtime
 
 from agentkit import faults
 from agentkit.graph.context import RunContext
-from agentkit.graph.events import ToolEnded, ToolStarted
+from agentkit.graph.events import Answered, ToolEnded, ToolStarted
 from agentkit.graph.state import RunState, View
 from agentkit.roles.blocks import block
 from agentkit.store.run_log import ToolCall
@@ -18,20 +18,27 @@ from agentkit.tools import run_tool
 
 
 async def tools(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any]:
-    """Run the pending calls side by side; a call completed before a crash is taken from the log."""
+    """Run the pending calls side by side; a call completed before a crash is taken from the log.
+
+    The result of a tool that is marked `return_direct`, as LangChain has it, is the answer itself: that saves a turn.
+    """
     context, view = runtime.context, View(state)
     calls = view.pending_calls
     done = {call.key: call for call in context.log.tool_calls(context.run_id)}
     keys = [f"{context.run_id}/{state['turn']}/{position}" for position in range(len(calls))]
     jobs = [_call(context, key, call, done.get(key)) for key, call in zip(keys, calls, strict=True)]
     results = await asyncio.gather(*jobs)
-    messages = [
+    messages: list[BaseMessage] = [
         ToolMessage(block("result", result.result), tool_call_id=call["id"], status="success" if result.ok else "error")
         for call, result in zip(calls, results, strict=True)
     ]
     sources = sorted({*state.get("sources", []), *(f"tool:{result.tool}" for result in results)})
     if view.executing:
         return {"work": [*view.conversation, *messages], "sources": sources}
+    if len(results) == 1 and results[0].ok and context.tools[results[0].tool].return_direct:
+        text = results[0].result
+        context.emit(Answered(run_id=context.run_id, answer=text, round=state["round"]))
+        return {"messages": [*messages, AIMessage(text)], "sources": sources, "answer": text, "used": []}
     return {"messages": messages, "sources": sources}
 
 
