@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from agentkit.memory import Case, CaseMemory, HashEmbedder, MemoryLearner, MemoryRecaller, PolicyStore
+from agentkit.memory.embedding import unit
 from agentkit.memory.policies.parametric import ParametricQ
 from agentkit.memory.transfer import verify
 from agentkit.recall import Episode
@@ -113,11 +114,7 @@ def _check(folder: Path, acknowledged: set[str]) -> list[str]:
         memory = CaseMemory.open(store, embedder=HashEmbedder(32), home=folder)
         counts = Counter(case.id for case in memory.list(limit=None))
         problems = [f"{id} is there {counts[id]} times" for id in acknowledged if counts[id] != 1]
-        for id in sorted(acknowledged)[-3:]:
-            case = memory.get(id)
-            best = memory.search(case.state, 1)[0].case
-            if best.state != case.state:
-                problems.append(f"a search for {case.state!r} found {best.state!r}")
+        problems += _wrong_results(memory, sorted(acknowledged)[-3:])
         policies = PolicyStore(store, "default")
         whole, replayed = policies.current(), policies.replay()
         if whole.count != replayed.count or not np.allclose(whole.mean, replayed.mean, atol=1e-9):
@@ -125,6 +122,24 @@ def _check(folder: Path, acknowledged: set[str]) -> list[str]:
         return problems + [text for text in verify(memory)["problems"] if "corrupted" not in text]
     finally:
         store.close()
+
+
+def _wrong_results(memory: CaseMemory, ids: list[str]) -> list[str]:
+    """Searches whose scores differ from those of the vectors in the rows."""
+    embedder, problems = memory.embedder, []
+    with memory.store.read() as connection:
+        rows = [np.frombuffer(blob or b"", dtype="<f4")
+                for _, blob in memory.rows.vectors(connection, "state", embedder.name, 0)]  # fmt: skip
+    for id in ids:
+        case = memory.get(id)
+        query = unit(np.array([embedder.embed_query(case.state)], dtype=np.float32), embedder.dimension)[0]
+        wanted = np.sort(np.stack(rows) @ query)[::-1][:8]
+        hits = memory.search(case.state, 8)
+        scores = [hit.score for hit in hits]
+        own = [unit(np.array([embedder.embed_query(h.case.state)]), embedder.dimension)[0] @ query for h in hits]
+        if not (np.allclose(scores, wanted, atol=1e-5) and np.allclose(scores, own, atol=1e-5)):
+            problems.append(f"a search for {case.state!r} gave {scores}, not {wanted.tolist()}")
+    return problems
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from langgraph.store.base import (
     Result,
     SearchItem,
     SearchOp,
+    TTLConfig,
     get_text_at_path,
-    tokenize_path,
 )  # fmt: skip
 from langgraph.store.memory import _compare_values, _does_match
 from sqlalchemy import Connection, delete, select
@@ -34,19 +35,22 @@ _SEPARATOR = "\x1f"
 
 
 class MemoryStore(BaseStore):
-    """Items in SQL, found by exact search over their embedded fields; TTL in minutes, refreshed on read.
+    """Items in SQL, found by exact search over their embedded fields; an expired item is never returned.
 
     Args:
         embedder: None searches without ranking.
         fields: JSON paths that are embedded; `$` is the whole value.
+        ttl: LangGraph's own settings; `default_ttl` in minutes and `refresh_on_read` are heeded.
     """
 
     supports_ttl = True
+    ttl_config: TTLConfig | None
 
     def __init__(self, store: Store, name: str = "store", *, embedder: Embedder | None = None,
-                 fields: tuple[str, ...] = ("$",)) -> None:  # fmt: skip
-        self.store, self.name, self.fields = store, name, fields
+                 fields: tuple[str, ...] = ("$",), ttl: TTLConfig | None = None) -> None:  # fmt: skip
+        self.store, self.name, self.fields, self.ttl_config = store, name, fields, ttl
         self.vectors = None if embedder is None else VectorCache(store, embedder)
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="agentkit-store")
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Reads see the store as it was before the batch; of several puts of one key the last wins."""
@@ -68,13 +72,14 @@ class MemoryStore(BaseStore):
         return results
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        return await asyncio.to_thread(self.batch, list(ops))
+        """As `batch`; calls made at once are carried out in the order in which they were made."""
+        return await asyncio.get_running_loop().run_in_executor(self._worker, self.batch, list(ops))
 
     def _texts(self, op: PutOp) -> list[str]:
         if self.vectors is None or op.value is None or op.index is False:
             return []
         paths = self.fields if op.index is None else op.index
-        found = [text for path in paths for text in get_text_at_path(op.value, tokenize_path(path))]
+        found = [text for path in paths for text in get_text_at_path(op.value, path)]
         return [text for text in found if text]
 
     def _put(self, connection: Connection, op: PutOp, hashes: list[str]) -> None:
@@ -103,14 +108,15 @@ class MemoryStore(BaseStore):
         query = select(StoreItemRow.__table__).where(StoreItemRow.memory == self.name, *conditions)
         fresh = (StoreItemRow.expires_at.is_(None)) | (StoreItemRow.expires_at > now())
         with self.store.read() as connection:
-            return list(connection.execute(query.where(fresh).order_by(StoreItemRow.updated_at, StoreItemRow.key)))
+            newest = (StoreItemRow.updated_at.desc(), StoreItemRow.key)
+            return list(connection.execute(query.where(fresh).order_by(*newest)))
 
     def _search(self, op: SearchOp) -> list[SearchItem]:
         prefix = op.namespace_prefix
         rows = [row for row in self._rows() if tuple(row.prefix.split(_SEPARATOR))[: len(prefix)] == tuple(prefix)]
         if op.filter:
             wanted = op.filter.items()
-            rows = [row for row in rows if all(_compare_values(row.value.get(k), v) for k, v in wanted)]
+            rows = [row for row in rows if all(_compare_values(_at(row.value, k), v) for k, v in wanted)]
         scored: list[tuple[Any, float | None]] = [(row, None) for row in rows]
         if op.query and self.vectors is not None:
             scored = self._scored(rows, op.query)
@@ -136,6 +142,8 @@ class MemoryStore(BaseStore):
 
     def _touch(self, rows: list[Any]) -> None:
         mine = [row for row in rows if row.ttl is not None]
+        if not mine:
+            return
         with self.store.write() as connection:
             for row in mine:
                 where = (
@@ -145,11 +153,19 @@ class MemoryStore(BaseStore):
                 )
                 connection.execute(StoreItemRow.__table__.update().where(*where).values(expires_at=_expiry(row.ttl)))  # type: ignore[attr-defined]
 
-    def sweep(self) -> int:
+    def sweep_ttl(self) -> int:
         """Delete what has expired; returns how many items."""
         with self.store.write() as connection:
             gone = delete(StoreItemRow).where(StoreItemRow.memory == self.name, StoreItemRow.expires_at <= now())
             return connection.execute(gone).rowcount
+
+
+def _at(value: Any, path: str) -> Any:
+    """The field of that name, else the one that the dots lead to; None where there is none."""
+    if not isinstance(value, dict) or path in value:
+        return value.get(path) if isinstance(value, dict) else None
+    first, dot, rest = path.partition(".")
+    return _at(value.get(first), rest) if dot else None
 
 
 def _expiry(ttl: float | None) -> dt.datetime | None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, select
 from agentkit.errors import IntegrityError, UserError
 from agentkit.learning.ledger import Change, Ledger
 from agentkit.memory.exposures import ExposureLog, Recall
-from agentkit.memory.value import FEATURES, Value, ValueSettings
+from agentkit.memory.value import FEATURES, Evidence, Value, ValueSettings
 from agentkit.store import Store
 from agentkit.store.base import now
 from agentkit.store.cases import PolicySnapshotRow
@@ -50,8 +50,7 @@ class PolicyStore:
         effects = {
             name.removeprefix(_EFFECT): json.loads(data) for name, data in rows.items() if name.startswith(_EFFECT)
         }
-        pairs = {id: (float(pair[0]), float(pair[1])) for id, pair in effects.items()}
-        return Value.load(rows.get(_HEAD), pairs, self.settings)
+        return Value.load(rows.get(_HEAD), {id: Evidence(*found) for id, found in effects.items()}, self.settings)
 
     def learn(self, run_id: str, namespace: str, outcome: float | None, *, role: str = "memory", model: str = "",
               source: str = "", signal: str = "", note: str = "", then: Then | None = None) -> Change:  # fmt: skip

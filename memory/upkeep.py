@@ -126,10 +126,10 @@ def evict(memory: CaseMemory, *, namespace: str = "default", keep: int | None = 
         gone |= {case.seq for case in cases if case.reward is not None and case.reward < below}
     if keep is not None:
         total = memory.count(namespace=namespace)
-        effects = PolicyStore(memory.store, memory.name).current().effects
+        value = PolicyStore(memory.store, memory.name).current()
         left = sorted(
             (case for case in cases if case.seq not in gone),
-            key=lambda case: (effects.get(case.id, (0.0, 0.0))[0], case.reward or 0.0, case.seq),
+            key=lambda case: (value.effect(case.id)[0], case.reward or 0.0, case.seq),
         )
         gone |= {case.seq for case in left[: max(0, total - len(gone) - keep)]}
     return memory.store.transaction(lambda connection: memory.rows.delete(connection, sorted(gone)))

@@ -3,10 +3,15 @@
 The reward of a run is modelled as  r = ψ(s)·β + Σ over the cases shown of (φ(s, c)·θ + e_c) + noise:  β is how easy the
 task is, θ what similarity and the like are worth, e_c what this very case adds. Beliefs are Gaussian and are updated by
 one Kalman step a run; the e_c are kept apart from θ and from each other (assumed-density filtering), which costs O(k).
-The prior says that cases close by help a little, so that an untaught judgement is plain similarity.
+The prior says that cases close by help a little, so that an untaught judgement is plain similarity. How much cases
+differ, the prior variance of the e_c, is itself learnt from them all (the moment estimate of DerSimonian and Laird
+1986): where they turn out alike, noise no longer reorders a ranking; where they differ, the good ones are soon known.
 
 Each case is shown with the probability that it helps (Thompson sampling made explicit), held off 0 and 1. That
 withholding is random with known probability: it is what tells a case's own effect from that of the company it kept.
+
+A run of rewards below what was expected (a cumulative sum of surprises, Page 1954) means that the world has changed:
+what is known of each case then counts for little, and the judgement explores anew.
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import erf, sqrt
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,22 +34,30 @@ class ValueSettings:
 
     Attributes:
         noise: variance of a run's reward about its mean.
-        effect: prior variance of what one case adds beyond its features.
-        drift: variance that an effect gains between two runs that show it, so that a changed world is noticed.
+        effect: variance of cases' effects that is believed before any is seen.
+        effect_weight: evidence that this belief is worth, in units of one over a reward's variance.
+        forget: share of a case's evidence that fades with each new run that shows it.
+        drift: variance that β gains with each run.
         caution: sharpens the chance that a case helps; 1 is Thompson sampling, more explores less and harms less.
         floor: least and, from one, greatest probability of showing a chosen case.
         cost: reward that a shown case must be worth, for its tokens.
-        known: a case whose effect's deviation is below this is no longer explored beyond `floor_known`.
+        slack, alarm: of the sum of surprises, in deviations; larger ones notice a changed world later and seldomer err.
+        keep: share of the evidence about each case that outlives a change of the world.
+        stir: share of θ's prior variance that a change of the world gives back.
     """
 
     noise: float = 0.2
     effect: float = 0.006
+    effect_weight: float = 400.0
+    forget: float = 0.002
     drift: float = 5e-5
-    floor: float = 0.02
+    floor: float = 0.01
     caution: float = 1.7
-    floor_known: float = 0.01
-    known: float = 0.1
     cost: float = 0.0
+    slack: float = 0.25
+    alarm: float = 14.0
+    keep: float = 0.1
+    stir: float = 0.1
 
 
 PRIOR_MEAN = (0.02, 0.10)
@@ -55,70 +68,122 @@ BASELINE = 2
 FEATURES = len(PRIOR_MEAN)
 
 
+class Evidence(NamedTuple):
+    """What runs have said about one case's effect: a Gaussian likelihood in natural parameters."""
+
+    precision: float = 0.0
+    shift: float = 0.0
+    """Precision times the estimate."""
+    world: int = 0
+    """How many changes of the world had been noticed by then."""
+
+
 @dataclass
 class Value:
     """Beliefs over β, θ and the effects of cases."""
 
     mean: Array = field(default_factory=lambda: np.array([0.5, 0.0, *PRIOR_MEAN]))
     covariance: Array = field(default_factory=lambda: np.diag([0.1, 0.05, *PRIOR_VARIANCE]))
-    effects: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """(mean, variance) by case id."""
+    effects: dict[str, Evidence] = field(default_factory=dict)
+    """Evidence by case id."""
     count: int = 0
+    scatter: Array = field(default_factory=lambda: np.zeros(3))
+    """Over all cases of this world: Σ shift²/precision, Σ precision, and how many they are."""
+    low: float = 0.0
+    """The sum of surprises that watches for a change of the world."""
+    world: int = 0
     settings: ValueSettings = field(default_factory=ValueSettings)
+
+    @property
+    def spread(self) -> float:
+        """How much the effects of cases vary, as far as is known."""
+        squares, precision, cases = self.scatter
+        weight = self.settings.effect_weight
+        return float(max(squares - cases + weight * self.settings.effect, 0.0) / (precision + weight)) + 1e-6
+
+    def effect(self, id: str) -> tuple[float, float]:
+        """Mean and variance of what is believed of a case's own effect."""
+        precision, shift = self._evidence(id)
+        variance = 1 / (1 / self.spread + precision)
+        return variance * shift, variance
+
+    def _evidence(self, id: str) -> tuple[float, float]:
+        known = self.effects.get(id, Evidence())
+        kept = self.settings.keep ** (self.world - known.world)
+        return known.precision * kept, known.shift * kept
 
     def judge(self, ids: Sequence[str], features: Array) -> tuple[Array, Array]:
         """What each case is believed to add, and the deviation of that belief; features of shape (n, FEATURES)."""
         theta, cov = self.mean[BASELINE:], self.covariance[BASELINE:, BASELINE:]
-        own = np.array([self.effects.get(id, (0.0, self.settings.effect)) for id in ids]).reshape(-1, 2)
+        own = np.array([self.effect(id) for id in ids]).reshape(-1, 2)
         mean = features @ theta + own[:, 0]
         variance = np.einsum("ij,jk,ik->i", features, cov, features) + own[:, 1]
         return mean, np.sqrt(variance)
 
     def probabilities(self, mean: Array, deviation: Array) -> Array:
         """With what probability to show each case: that it helps, held off 0 and 1."""
-        wanted = np.array(
-            [_phi(self.settings.caution * (m - self.settings.cost) / d) for m, d in zip(mean, deviation, strict=True)]
-        )
-        floor = np.where(deviation < self.settings.known, self.settings.floor_known, self.settings.floor)
-        probabilities: Array = np.clip(wanted, floor, 1 - floor)
+        options = self.settings
+        sure = [_phi(options.caution * (m - options.cost) / d) for m, d in zip(mean, deviation, strict=True)]
+        probabilities: Array = np.clip(np.array(sure), options.floor, 1 - options.floor)
         return probabilities
-
-    def predict(self, relevance: float, ids: Sequence[str], features: Array) -> float:
-        """The reward expected of a run that is shown these cases."""
-        added = self.judge(ids, features)[0].sum() if len(ids) else 0.0
-        return float(self.mean[:BASELINE] @ (1.0, relevance) + added)
 
     def update(self, relevance: float, ids: Sequence[str], features: Array, reward: float) -> None:
         """Take in one outcome of a run that was shown these cases (and no others)."""
-        options = self.settings
         x = np.concatenate([[1.0, relevance], features.sum(axis=0) if len(ids) else np.zeros(FEATURES)])
-        own = [self.effects.get(id, (0.0, options.effect)) for id in ids]
-        spread = [min(variance + options.drift, options.effect) for _, variance in own]
+        own = [self.effect(id) for id in ids]
         gain = self.covariance @ x
-        total = options.noise + float(x @ gain) + sum(spread)
+        total = self.settings.noise + float(x @ gain) + sum(variance for _, variance in own)
         surprise = reward - float(x @ self.mean) - sum(mean for mean, _ in own)
         self.mean = self.mean + gain * (surprise / total)
         self.covariance = self.covariance - np.outer(gain, gain) / total
-        self.covariance[range(BASELINE), range(BASELINE)] += options.drift
-        for id, (mean, _), variance in zip(ids, own, spread, strict=True):
-            self.effects[id] = (mean + variance / total * surprise, variance - variance**2 / total)
+        self.covariance[range(BASELINE), range(BASELINE)] += self.settings.drift
+        for id, (mean, variance) in zip(ids, own, strict=True):
+            self._learn(id, surprise + mean, total - variance)
         self.count += 1
+        self._watch(surprise / sqrt(total))
+
+    def _learn(self, id: str, seen: float, noise: float) -> None:
+        """Take in one noisy sight of a case's effect."""
+        old, (precision, shift) = self.effects.get(id), self._evidence(id)
+        kept = 1 - self.settings.forget
+        new = Evidence(kept * precision + 1 / noise, kept * shift + seen / noise, self.world)
+        if old is not None and old.world == self.world:
+            self.scatter = self.scatter - _scatter(old)
+        self.scatter = self.scatter + _scatter(new)
+        self.effects[id] = new
+
+    def _watch(self, surprise: float) -> None:
+        """Notice a change of the world by rewards that stay below what is expected."""
+        options = self.settings
+        self.low = max(0.0, self.low - surprise - options.slack)
+        if self.low > options.alarm:
+            self.low, self.world, self.scatter = 0.0, self.world + 1, np.zeros(3)
+            self.covariance[range(BASELINE, len(self.mean)), range(BASELINE, len(self.mean))] += (
+                options.stir * np.array(PRIOR_VARIANCE)
+            )
 
     def head(self) -> bytes:
         """Everything but the effects, as bytes."""
-        data = {"mean": self.mean.tolist(), "covariance": self.covariance.tolist(), "count": self.count}
-        return json.dumps(data).encode()
+        arrays = {name: getattr(self, name).tolist() for name in _ARRAYS}
+        return json.dumps({**arrays, **{name: getattr(self, name) for name in _NUMBERS}}).encode()
 
     @classmethod
-    def load(
-        cls, head: bytes | None, effects: dict[str, tuple[float, float]], settings: ValueSettings | None = None
-    ) -> Self:
+    def load(cls, head: bytes | None, effects: dict[str, Evidence], settings: ValueSettings | None = None) -> Self:
         value = cls(effects=effects, settings=settings or ValueSettings())
         if head is not None:
             data: dict[str, Any] = json.loads(head)
-            value.mean, value.covariance = np.array(data["mean"]), np.array(data["covariance"])
-            value.count = data["count"]
+            for name in _ARRAYS:
+                setattr(value, name, np.array(data[name]))
+            for name in _NUMBERS:
+                setattr(value, name, data[name])
         return value
+
+
+_ARRAYS, _NUMBERS = ("mean", "covariance", "scatter"), ("count", "low", "world")
+
+
+def _scatter(known: Evidence) -> Array:
+    return np.array([known.shift**2 / known.precision, known.precision, 1.0])
 
 
 def _phi(x: float) -> float:
