@@ -35,13 +35,10 @@ class LlamaCppChat(NamedChat):
         n_ctx: context in tokens, prompt and answer together.
         n_threads: CPU threads; None takes LLAMA_ARG_THREADS (llama.cpp's own variable) or else the physical cores.
         n_gpu_layers: layers on the GPU; all of them where there is one.
-        n_parallel: requests decoded side by side, which share the context. More are faster in all, but an answer may
-            then depend on what it was decoded beside.
     """
 
     path: Path
     n_ctx: int = 16_384
-    n_parallel: int = 1
     max_tokens: int | None = 1_024
     seed: int | None = 0
     n_threads: int | None = None
@@ -118,7 +115,7 @@ class LlamaCppChat(NamedChat):
         return body
 
     def _server(self) -> Server:
-        return server_for(Options(self.path, self.n_ctx, self.n_threads, self.n_gpu_layers, n_parallel=self.n_parallel))
+        return server_for(Options(self.path, self.n_ctx, self.n_threads, self.n_gpu_layers))
 
 
 @dataclass(frozen=True)
