@@ -16,6 +16,7 @@ from agentkit.curation.duo import Naming
 from agentkit.curation.knowledge_base import KnowledgeBase
 from agentkit.curation.ontology import Ontology
 from agentkit.curation.plan import make_plan
+from agentkit.models import Retry
 from agentkit.recall import Recaller
 from agentkit.store import Store
 
@@ -72,6 +73,6 @@ def curated(
     base = KnowledgeBase(opened, kb)
     run = Curation(
         base, make_plan(ontology), explorer=explorer, evaluator=evaluator, naming=naming, options=options,
-        recallers=recallers,
+        recallers=recallers, retry=Retry(invalid=2),
     )  # fmt: skip
     return base, asyncio.run(run.run(papers))

@@ -137,8 +137,12 @@ class Results:
 
     def finish(self, *, json_: bool = False, folder: Path | None = None) -> Path:
         """Print, write the file, and return its path."""
+        print(json.dumps(self.to_json(), indent=1, ensure_ascii=False) if json_ else self.table())
+        return self.save(folder)
+
+    def save(self, folder: Path | None = None) -> Path:
+        """Write the file as it is now; a long run calls this as it goes."""
         data = json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n"
-        print(data if json_ else self.table())
         folder = folder or FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.name}-{self.label}.json"

@@ -11,7 +11,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
+import sys
 import tempfile
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -22,9 +25,11 @@ from agentkit.curation.grounding import Grounder, Grounders, Lexicon
 from agentkit.curation.grounding_tables import TableGrounder
 from agentkit.curation.knowledge_base import KnowledgeBase
 from agentkit.curation.schema_files import read_short
+from agentkit.curation.verification import verify_kb
+from agentkit.models.journal import SqlJournal
 from agentkit.store import Store
 from benchmarks._curation import Pair, curated, documents, scored, without_gold
-from benchmarks._results import Results, arguments
+from benchmarks._results import Results, arguments, share
 
 ONTOLOGY: dict[str, Any] = {
     "name": "cdr",
@@ -102,22 +107,24 @@ def main() -> None:
     gold = documents(args.gold, args.limit)
     train = documents(args.train) if args.train else []
     results = Results("bc5cdr", settings=vars(args), label=args.label)
-    truth = [gold_pairs(document) for document in gold]
-    spotter = Spotter(train)
-    floors: dict[str, Callable[[Document], set[Pair]]] = {
-        "floor: co-occurrence": lambda d: spotter.pairs(d, title=False),
-        "floor: chemical in title": lambda d: spotter.pairs(d, title=True),
-    }
-    if train:
-        for name, rule in floors.items():
-            _add(results, name, [rule(d) for d in gold], truth)
-    floors_with_gold = {"floor: co-occurrence, gold mentions": False, "floor: chemical in title, gold mentions": True}
-    for name, title in floors_with_gold.items():
-        _add(results, name, [_gold_mention_pairs(d, title=title) for d in gold], truth)
-    if args.model:
-        asyncio_arms(args, gold, train, truth, results)
     results.note("mentions come from the training lexicon and tables; from gold where it says so")
+    _floors(gold, train, results)
+    if args.model:
+        Arms(args, train, results).run(gold)
     results.finish(json_=args.json, folder=args.out)
+
+
+def _floors(gold: list[Document], train: list[Document], results: Results) -> None:
+    """What needs no model, with mentions found as the arms find them, and with the gold mentions."""
+    spotter = Spotter(train)
+    rules: dict[str, Callable[[Document, bool], set[Pair]]] = {"": lambda d, title: spotter.pairs(d, title=title)}
+    if not train:
+        rules.clear()
+    rules[", gold mentions"] = lambda d, title: _gold_mention_pairs(d, title=title)
+    for mentions, rule in rules.items():
+        for name, title in (("co-occurrence", False), ("chemical in title", True)):
+            found = [rule(document, title) for document in gold]
+            _add(results, f"floor: {name}{mentions}", found, [gold_pairs(document) for document in gold])
 
 
 def _gold_mention_pairs(document: Document, *, title: bool) -> set[Pair]:
@@ -132,58 +139,96 @@ def _add(results: Results, arm: str, found: list[set[Pair]], truth: list[set[Pai
         results.add(arm=arm, metric=metric, **row, **more)
 
 
-def asyncio_arms(args: Any, gold: list[Document], train: list[Document], truth: list[Any], results: Results) -> None:
-    """Each arm over the same papers, in one store, so that equal calls are made once."""
-    from agentkit.models import load_model
+class Arms:
+    """The arms over the same papers in one store, paper by paper: equal calls are made once, a run that was cut off
+    goes on, and after each paper the results so far are written, floors included."""
 
-    explorer = load_model(args.model)
-    evaluator = load_model(args.evaluator_model) if args.evaluator_model else explorer
-    naming = naming_from(train, args.lexicon, tables=not args.no_tables)
-    store = Store.open(args.store or Path(tempfile.mkdtemp()) / "bc5cdr.db")
-    ontology = read_short(ONTOLOGY)
-    papers = without_gold(gold)
-    common: dict[str, Any] = {"explorer": explorer, "naming": naming, "store": store}
-    arms: dict[str, dict[str, Any]] = {
-        "one pass": {"evaluator": None, "options": Options(max_rounds=1, around=args.around, papers=args.papers)},
-        "explorer + evaluator": {
-            "evaluator": evaluator,
-            "options": Options(max_rounds=args.rounds, around=args.around, papers=args.papers),
-        },
-    }
-    if args.learn:
-        arms["after learning"] = arms["explorer + evaluator"] | {"recallers": _learnt(args, train, common, arms, store)}
-    for name, settings in arms.items():
-        kb, report = curated(papers, ontology, kb=name, **common, **settings)
-        for which, everything in (("supported", False), ("all claims", True)):
-            found = found_pairs(kb, gold, everything=everything)
-            _add(results, f"{name}, {which}", found, truth, calls=report.calls, tokens=report.tokens)
-        failures = len(report.failed)
-        results.add(arm=name, metric="seconds", value=report.seconds, n=len(gold), unit="s", failed=failures)
-        results.add(arm=name, metric="tokens", value=report.tokens, n=len(gold), calls=report.calls)
-    store.close()
+    def __init__(self, args: Any, train: list[Document], results: Results) -> None:
+        from agentkit.models import load_model
+
+        self.args, self.train, self.results = args, train, results
+        self.store = Store.open(args.store or Path(tempfile.mkdtemp()) / "bc5cdr.db")
+        self.ontology = read_short(ONTOLOGY)
+        self.explorer = load_model(args.model)
+        self.evaluator = load_model(args.evaluator_model) if args.evaluator_model else self.explorer
+        self.naming = naming_from(train, args.lexicon, tables=not args.no_tables)
+        self.spent: dict[str, Counter[str]] = {}
+
+    def run(self, gold: list[Document]) -> None:
+        duo: dict[str, Any] = {"evaluator": self.evaluator, "rounds": self.args.rounds}
+        arms: dict[str, dict[str, Any]] = {
+            "one pass": {"evaluator": None, "rounds": 1},
+            "explorer + evaluator": duo,
+        }
+        if self.args.learn:
+            arms["after learning"] = duo | {"recallers": self._learnt(duo)}
+        began = time.monotonic()
+        for count, document in enumerate(gold, 1):
+            if self.args.minutes is not None and time.monotonic() - began > 60 * self.args.minutes:
+                self.results.note(f"stopped after {count - 1} of {len(gold)} papers: the time given was over")
+                break
+            for name, settings in arms.items():
+                self._curate(name, [document], **settings)
+            self._report(gold[:count], list(arms))
+            self.results.save(self.args.out)
+        self.store.close()
+
+    def _curate(self, kb: str, papers: list[Document], *, evaluator: Any, rounds: int, **more: Any) -> KnowledgeBase:
+        options = Options(max_rounds=rounds, around=self.args.around, papers=1)
+        base, report = curated(
+            without_gold(papers), self.ontology, explorer=self.explorer, evaluator=evaluator, naming=self.naming,
+            options=options, store=self.store, kb=kb, **more,
+        )  # fmt: skip
+        spent = self.spent.setdefault(kb, Counter())
+        spent.update(calls=report.calls, tokens=report.tokens, failed=len(report.failed))
+        spent["seconds"] += round(report.seconds)
+        print(f"{kb}: {papers[-1].id[:12]} {report.supported}+{report.unsupported} claims, {report.calls} calls, "
+              f"{report.seconds:.0f} s {report.failed or ''}", file=sys.stderr, flush=True)  # fmt: skip
+        return base
+
+    def _report(self, papers: list[Document], arms: list[str]) -> None:
+        self.results.rows.clear()
+        _floors(papers, self.train, self.results)
+        for name in arms:
+            kb, spent = KnowledgeBase(self.store, name), self.spent[name]
+            for which, everything in (("supported", False), ("all claims", True)):
+                found = found_pairs(kb, papers, everything=everything)
+                _add(self.results, f"{name}, {which}", found, [gold_pairs(document) for document in papers])
+            checked = verify_kb(kb, around=self.args.around)
+            holds = share(checked.supported, checked.checked)
+            self.results.add(arm=name, metric="claims that kb verify finds supported", **holds, target="100 %")
+            self.results.add(arm=name, metric="seconds of new calls", value=spent["seconds"], n=len(papers), unit="s",
+                             calls=spent["calls"], tokens=spent["tokens"], failed=spent["failed"])  # fmt: skip
+
+    def _learnt(self, duo: dict[str, Any]) -> list[Any]:
+        """Curate training papers, and let the playbook learn from their gold labels."""
+        from agentkit.curation.feedback import compared, learn
+        from agentkit.models import Caller
+        from benchmarks._learning import open_playbook
+
+        part = self.train[: self.args.learn]
+        kb = self._curate("train", part, **duo)
+        truth = {document.id: _gold_statements(document) for document in part}
+        episodes = compared(kb, truth, question=_question())
+        recaller, learner = open_playbook(self.store, "bc5cdr")
+        caller = Caller(self.explorer, journal=SqlJournal(self.store, None, prefix="learn"))
+
+        async def call(role: str, messages: Any, *, schema: Any = None) -> Any:
+            return await caller.call(messages, schema=schema, role=role)
+
+        told = asyncio.run(learn(episodes, [learner], call=call))
+        self.results.note(f"learnt from {len(part)} training papers: {told['applied']} edits of the playbook")
+        return [recaller]
 
 
-def _learnt(args: Any, train: list[Document], common: dict[str, Any], arms: Any, store: Store) -> list[Any]:
-    """Curate training papers, and let the playbook learn from their gold labels."""
-    from agentkit.curation.feedback import labelled, learn
-    from agentkit.models import Caller
-    from benchmarks._learning import open_playbook
+def _question() -> str:
+    return str(ONTOLOGY["concepts"]["Chemical"]["relations"]["induces"]["description"])
 
-    part = train[: args.learn]
-    kb, _ = curated(without_gold(part), read_short(ONTOLOGY), kb="train", **common, **arms["explorer + evaluator"])
-    gold = {document.id: gold_pairs(document) for document in part}
-    labels = {entity.id: entity.label for entity in kb.entities()}
-    episodes = labelled(
-        kb.records(), lambda r: (r.claim.subject, r.claim.object) in gold[r.claim.document], labels=labels
-    )
-    recaller, learner = open_playbook(store, "bc5cdr")
-    caller = Caller(common["explorer"])
 
-    async def call(role: str, messages: Any, *, schema: Any = None) -> Any:
-        return await caller.call(messages, schema=schema, role=role)
-
-    asyncio.run(learn(episodes, [learner], call=call))
-    return [recaller]
+def _gold_statements(document: Document) -> dict[tuple[str, str, str], str]:
+    """The gold claims of a paper, each with how the paper's own mentions say it."""
+    names = {curie: mention.text for mention in reversed(document.mentions) for curie in mention.curies}
+    return {(a, "induces", b): f"{names.get(a, a)} — induces → {names.get(b, b)}" for a, b in gold_pairs(document)}
 
 
 def _arguments() -> argparse.Namespace:
@@ -197,8 +242,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--learn", type=int, default=0, help="training papers to learn from")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--around", type=int, default=1)
-    parser.add_argument("--papers", type=int, default=1)
+    parser.add_argument("--around", type=int, default=0)
+    parser.add_argument("--minutes", type=float, help="begin no further paper after so long")
     parser.add_argument("--store", type=Path, help="keep calls and claims here")
     return parser.parse_args()
 

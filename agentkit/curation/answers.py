@@ -16,7 +16,10 @@ MAX_ITEMS = 20
 
 
 def answer_schema(step: Step, *, subjects: Sequence[str] = (), value: str | None = None) -> type[BaseModel]:
-    """`{"items": [{subject?, quote, value, qualifiers…, reason}]}`.
+    """`{"items": [{subject?, quote, value, qualifiers…, reason?}]}`.
+
+    A reason is asked for where the evaluator judges reasons; in a list the quotes stand for themselves. What `quote`
+    and `value` hold is said in the question: a small model copies a schema's descriptions into its answer.
 
     Args:
         subjects: the names to choose the subject from, for a question about all of them together.
@@ -31,24 +34,24 @@ def _answer_schema(step: Step, subjects: tuple[str, ...], value: str | None) -> 
     fields: dict[str, Any] = {}
     if subjects:
         fields["subject"] = (Literal[subjects], Field(description="which of the given subjects it is about"))
-    fields["quote"] = (str, Field(description="the sentence of the paper that states it, copied exactly"))
+    fields["quote"] = (str, ...)
     if value is None:
         fields["value"] = _value_field(step.concept)
     for qualifier in qualifiers:
         fields[qualifier.name] = _qualifier_field(qualifier)
-    fields["reason"] = (str, Field(description="why the quote shows it, in a few words", max_length=120))
+    if step.mode == "rationality":
+        fields["reason"] = (str, Field(max_length=120))
     item = create_model("Item", **fields)
     limit = MAX_ITEMS if step.mode == "completeness" else 1
-    items = Field(max_length=limit, description="empty where the paper does not report it")
-    return create_model("Findings", __doc__=f"What the paper says: {step.key}.", items=(list[item], items))
+    items = Field(max_length=limit)
+    return create_model("Findings", __doc__="What the paper says.", items=(list[item], items))
 
 
 def _value_field(concept: Concept) -> tuple[Any, Any]:
     if concept.kind == "values":
-        return Literal[tuple(value.name for value in concept.values)], Field(description=concept.label)
+        return Literal[tuple(value.name for value in concept.values)], ...
     kind: Any = {"integer": int, "float": float, "double": float, "decimal": float, "number": float, "boolean": bool}
-    described = f"{concept.label}, in the paper's own words"
-    return kind.get(concept.datatype, str), Field(description=described)
+    return kind.get(concept.datatype, str), ...
 
 
 def _qualifier_field(qualifier: Qualifier) -> tuple[Any, Any]:

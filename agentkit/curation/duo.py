@@ -143,7 +143,7 @@ def _read(parsed: Any, question: Question, subjects: Sequence[Entity], duo: Duo,
         value = _value(question, name, naming)
         qualifiers = dict(question.given) | _qualifiers(question, data)
         quote = str(data["quote"]).replace("\u200b", "").strip()
-        item = Item(subject=subject, value=value, quote=quote, qualifiers=qualifiers, reason=data["reason"])
+        item = Item(subject=subject, value=value, quote=quote, qualifiers=qualifiers, reason=data.get("reason", ""))
         found.setdefault((*item.identity, quote), _checked(item, name, question, duo, naming))
     return list(found.values())
 
@@ -234,7 +234,8 @@ def _shown(item: Item, question: Question) -> Shown:
     told = "; ".join(f"{name}: {value}" for name, value in item.qualifiers.items())
     relation = f"{item.subject.label} — {question.step.key} → " if item.subject is not None else ""
     statement = f"{relation}{item.value.label}" + (f" ({told})" if told else "")
-    return Shown(statement=f"{statement}\nreason given: {item.reason}", passage=passage)
+    reason = f"\nreason given: {item.reason}" if item.reason else ""
+    return Shown(statement=statement + reason, passage=passage)
 
 
 def _objections(items: Sequence[Item], missing: Sequence[str]) -> list[str]:

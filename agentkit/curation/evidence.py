@@ -142,14 +142,14 @@ def verify(
 ) -> Verdict:
     """Whether one of the claim's quotes, in its sentences, carries the claim.
 
-    Every quote must stand at its stored offsets. Then, for one of them, its window (the sentences that it touches)
-    must hold both entities, by whole-word names, every number of the qualifiers with its sign and unit, the claim's
-    direction and no other, and a denial exactly if the claim is a denial.
+    Every quote must stand at its stored offsets. Then, for one of them, its window must hold both entities, by
+    whole-word names, and a denial exactly if the claim is a denial; the sentences that it touches must hold every
+    number of the qualifiers with its sign and unit, and the claim's direction and no other.
 
     Args:
         names: by entity id, its label and synonyms; short and long forms that the document defines are added. An id
             without names stands for itself. A qualifier's value, such as the comparator, may have names here too.
-        around: sentences added to the window on both sides.
+        around: sentences added on both sides to the sentences that the quote touches, to make the window.
     """
     if claim.document != document.id:
         return Verdict(supported=False, reason="the claim is about another document")
@@ -197,20 +197,24 @@ class _Check:
 
     def problem(self, evidence: Evidence, around: int) -> str:
         """What is missing in this quote's window; empty when nothing is."""
-        start, end = window(self.text, evidence.start, evidence.end, around)
-        raw = self.text[start:end]
-        plain = folded(raw)
+        own = self._window(evidence, 0)
+        plain = folded(self._window(evidence, around))
         subject, object_ = occurrences(self.subject, plain), occurrences(self.object, plain)
         if not subject or not object_:
             return f"{(self.object if subject else self.subject)[0]!r} is not in the quote or its sentence"
-        number = missing_number(self._values(), raw)
+        number = missing_number(self._values(), own)
         if number:
             return f"the number {number} is not in the quote or its sentence"
         if self.comparator and not occurrences(self.comparator, folded(self.text)):
             return f"the comparator {self.comparator[0]!r} is nowhere in the document"
         if self._direction():
-            return self._direction_problem(plain, subject, object_)
+            said = folded(own)
+            return self._direction_problem(said, occurrences(self.subject, said), occurrences(self.object, said))
         return self._negation_problem(plain, subject, object_)
+
+    def _window(self, evidence: Evidence, around: int) -> str:
+        start, end = window(self.text, evidence.start, evidence.end, around)
+        return self.text[start:end]
 
     def _values(self) -> str:
         """The qualifiers that state amounts, and entities that are amounts themselves."""

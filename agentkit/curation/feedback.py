@@ -6,7 +6,7 @@ than wrong directions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from agentkit.curation.claims import digest
@@ -87,9 +87,61 @@ def labelled(
     ]  # fmt: skip
 
 
-def _feedback(channel: Channel, right: bool, note: str) -> Feedback:
+def compared(
+    kb: KnowledgeBase, gold: Mapping[str, Mapping[tuple[str, str, str], str]], *, question: str = ""
+) -> list[Episode]:
+    """An episode for each paper and relation that a gold standard covers: what was claimed beside what is right, so
+    that missed claims teach as wrong ones do.
+
+    Args:
+        gold: by document, the right claims: (subject, predicate, object), each in words.
+        question: what was asked.
+    """
+    labels = {entity.id: entity.label for entity in kb.entities()}
+    claimed: dict[tuple[str, str], list[Record]] = {}
+    for record in kb.records():
+        if record.claim.exported:
+            claimed.setdefault((record.claim.document, record.claim.predicate), []).append(record)
+    keys = {(document, triple[1]) for document, triples in gold.items() for triple in triples} | claimed.keys()
+    return [
+        _paper_episode(kb, key, claimed.get(key, []), gold[key[0]], labels, question)
+        for key in sorted(keys)
+        if key[0] in gold
+    ]
+
+
+def _paper_episode(
+    kb: KnowledgeBase,
+    key: tuple[str, str],
+    records: list[Record],
+    gold: Mapping[tuple[str, str, str], str],
+    labels: dict[str, str],
+    question: str,
+) -> Episode:
+    document, predicate = key
+    right = {triple: words for triple, words in gold.items() if triple[1] == predicate}
+    found = {(r.claim.subject, r.claim.predicate, r.claim.object) for r in records}
+    score = 2 * len(found & right.keys()) / max(1, len(found) + len(right))
+    paper = kb.document(document)
+    lines = [statement(record, labels) for record in records]
+    answer = "\n".join(lines) or "(nothing)"
+    task = Task(
+        id=f"{document[:16]}:{predicate}",
+        input=f"{question or f'Find every {predicate} claim of this paper.'}\n{paper.text if paper else ''}",
+        target="\n".join(sorted(right.values())) or "(nothing)",
+        metadata={"category": predicate, "predicate": predicate},
+    )
+    return Episode(
+        run_id=f"gold-{digest(key, answer, task.target, length=24)}", task=task, labels="gold", answer=answer,
+        steps=(Step(actor="explorer", name="answer", text=answer),),
+        feedback=(_feedback("label", score >= 1, "", score),), model=records[0].claim.model if records else "",
+        untrusted=False, source=f"document:{document}",
+    )  # fmt: skip
+
+
+def _feedback(channel: Channel, right: bool, note: str, score: float | None = None) -> Feedback:
     text = note or ("the claim is right" if right else "the claim is wrong")
-    return Feedback(channel=channel, score=1.0 if right else 0.0, text=text)
+    return Feedback(channel=channel, score=float(right) if score is None else score, text=text)
 
 
 async def learn(episodes: Sequence[Episode], learners: Sequence[Learner], *, call: CallModel) -> dict[str, Any]:

@@ -58,14 +58,15 @@ class Question:
 
 def explorer_messages(question: Question) -> list[BaseMessage]:
     """The explorer's prompt; the paper is a message of its own, so that all questions share it as a prefix."""
-    return [SystemMessage(EXPLORER), HumanMessage(block("paper", question.paper)), HumanMessage(question_text(question))]
+    paper = HumanMessage(block("paper", question.paper))
+    return [SystemMessage(EXPLORER), paper, HumanMessage(question_text(question))]
 
 
 def question_text(question: Question) -> str:
     """The part after the paper: what is known, what was learnt, what is asked."""
     parts = [_neighbourhood(question.step, question.ontology), _known(question.context)]
     parts += [f"<{item.kind}>\n{item.text}\n</{item.kind}>" for item in question.blocks if item.text]
-    parts.append(_ask(question))
+    parts.append(f"{_ask(question)}\n{_fields(question)}")
     return "\n\n".join(part for part in parts if part)
 
 
@@ -119,8 +120,22 @@ def _ask(question: Question) -> str:
     if question.value is not None and (relation is None or "{value}" not in relation.question):
         lines.append(f"It is about the {step.concept.label}: {escape(question.value)}")
     lines += [f"{name}: {escape(text)}" for name, text in question.given]
-    lines.append("Answer from the paper above, each item with its exact quote.")
     return "\n".join(lines)
+
+
+def _fields(question: Question) -> str:
+    """What each field of an item holds, in the order of the answer's schema."""
+    step = question.step
+    told = ["`subject`, which of them it is about"] if len(question.subjects) > 1 else []
+    told.append("`quote`, one sentence of the paper, copied exactly")
+    if question.value is None:
+        chosen = "that fits" if step.concept.kind == "values" else "as the paper writes it"
+        told.append(f"`value`, the {step.concept.label} {chosen}")
+    given = {name for name, _ in question.given}
+    told += [f"`{q.name}`" for q in (step.relation.qualifiers if step.relation else ()) if q.name not in given]
+    if step.mode == "rationality":
+        told.append("`reason`, why the quote shows it, in a few words")
+    return f"Answer from the paper above. Each item: {'; '.join(told)}. No items where the paper reports none."
 
 
 def revision_messages(answer: str, objections: Sequence[str], mode: str) -> list[BaseMessage]:
