@@ -97,7 +97,7 @@ async def evaluate_tasks(
         DataError: a task that can't be scored, before anything is run.
         UserError: what would fail every run, such as a missing key; the evaluation can be gone on with.
     """
-    checkers = {task.id: _checker(agent, task, checker) for task in tasks}
+    checkers = checkers_for(agent, tasks, checker)
     base = digest([agent.describe(), seed, learn])[:8]
     batch = batch or f"eval-{digest([[task.model_dump() for task in tasks], base])[:8]}"
     gate, started = asyncio.Semaphore(concurrency), time.perf_counter()
@@ -115,6 +115,16 @@ async def evaluate_tasks(
         for run in runs:  # those still under way after an error that ends the whole evaluation
             run.cancel()
     return _report(agent, results, batch, time.perf_counter() - started)
+
+
+def checkers_for(agent: Agent, tasks: Sequence[Task], default: str | dict[str, Any] | None) -> dict[str, Checker]:
+    """The checker of each task by the task's id.
+
+    Raises:
+        DataError: a task that can't be scored.
+        UserError: a checker that does not exist.
+    """
+    return {task.id: _checker(agent, task, default) for task in tasks}
 
 
 def _checker(agent: Agent, task: Task, default: str | dict[str, Any] | None) -> Checker:

@@ -107,8 +107,11 @@ def _task_from_row(row: Mapping[str, Any], path: str | Path, number: int) -> Tas
     if isinstance(fields.get("target"), int | float):
         fields["target"] = str(fields["target"])
     try:
-        return Task.model_validate(fields)
+        task = Task.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise DataError(f"{where}: {first['msg']}", path=path, line=number) from None
+    if not task.input.strip():
+        raise DataError("input: the task is empty", path=path, line=number)
+    return task

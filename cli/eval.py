@@ -51,21 +51,24 @@ def evaluate(
 ) -> None:
     """Run a file of tasks and score the answers. Started again, it goes on where it stopped."""
     from agentkit.aio import run_sync
-    from agentkit.evaluation import evaluate_tasks
+    from agentkit.evaluation import checkers_for, evaluate_tasks
     from agentkit.tasks import load_tasks
 
     loaded = load_tasks(file, limit=limit)
     with build_agent(
         model=model, evaluator_model=evaluator_model, tools=tools, root=root, playbook=playbook, memory=memory,
         planning=plan, evaluate=not no_evaluator, max_rounds=max_rounds,
-    ) as agent, _Bar(len(loaded)) as bar:  # fmt: skip
-        work = evaluate_tasks(agent, loaded, checker=parse_checker(checker), batch=name, concurrency=concurrency,
-                              seed=seed, on_result=bar.add)  # fmt: skip
-        try:
-            report = run_sync(work)
-        except KeyboardInterrupt:
-            note("Stopped. The same command goes on where it stopped.")
-            raise
+    ) as agent:  # fmt: skip
+        default = parse_checker(checker)
+        checkers_for(agent, loaded, default)  # says what is wrong before there is a progress bar
+        with _Bar(len(loaded)) as bar:
+            work = evaluate_tasks(agent, loaded, checker=default, batch=name, concurrency=concurrency, seed=seed,
+                                  on_result=bar.add)  # fmt: skip
+            try:
+                report = run_sync(work)
+            except KeyboardInterrupt:
+                note("Stopped. The same command goes on where it stopped.")
+                raise
     emit(report.to_json(), json_=json_, human=_show)
 
 

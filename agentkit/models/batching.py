@@ -8,6 +8,7 @@ the softmax), which makes a row's draw depend on its seed and not on its neighbo
 from __future__ import annotations
 
 import json
+import logging
 import queue
 import threading
 import time
@@ -209,7 +210,10 @@ def _load(repo: str, gguf_file: str | None, device: str | None, dtype: str | Non
     options: dict[str, Any] = {"local_files_only": Path(repo).is_dir()}
     if gguf_file:
         options["gguf_file"] = gguf_file
+    hub = logging.getLogger("huggingface_hub")
+    level = hub.level
     try:
+        hub.setLevel(logging.ERROR)  # its retries are not news; what comes of them is
         tokenizer = transformers.AutoTokenizer.from_pretrained(repo, padding_side="left", **options)
         model = transformers.AutoModelForCausalLM.from_pretrained(repo, dtype=kind, **options)
     except ImportError as error:
@@ -219,6 +223,8 @@ def _load(repo: str, gguf_file: str | None, device: str | None, dtype: str | Non
         if options["local_files_only"]:
             raise ModelFileError(f"{repo} can't be loaded: {line}") from None
         raise ModelNotFound(f"hf/{repo} is neither a folder nor a repository that can be reached: {line}") from None
+    finally:
+        hub.setLevel(level)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     _neutral(model)

@@ -71,6 +71,8 @@ BAD = {
     "broken checker": (["run", "x", "--checker", '{"name": '], "JSON"),
     "no such file of tasks": (["eval", "nosuch.jsonl"], "nosuch.jsonl: no such file"),
     "malformed JSONL": (["eval", "broken.jsonl"], "broken.jsonl:2: not valid JSON"),
+    "unknown checker": (["eval", "odd.jsonl"], "unknown checker 'nosuch'"),
+    "empty task": (["run", ""], "the task is empty"),
     "unknown run": (["resume", "nosuch"], "agentkit runs ls"),
     "unknown run to show": (["runs", "show", "nosuch"], "agentkit runs ls"),
     "bad age": (["runs", "prune", "--older-than", "soon"], "30d"),
@@ -80,6 +82,7 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_one_clear_line_and_exit_code_2(agentkit: Callable[..., Any], case: str) -> None:
     Path("broken.jsonl").write_text(TASK + "{not json\n", encoding="utf-8")
+    Path("odd.jsonl").write_text('{"id": "a", "input": "x", "checker": "nosuch"}\n', encoding="utf-8")
     args, mention = BAD[case]
     done = agentkit(*args)
     assert done.code == 2
