@@ -1,12 +1,14 @@
 """How close concurrent runs come to the ideal throughput of a model server with fixed latency.
 
 `python -m benchmarks.throughput` starts a local stub server, drives runs through `openai/…` at it, and reports the time
-they would take if nothing but the latency counted, over the time they took.
+they would take if nothing but the latency counted, over the time they took. One Python process uses one core: with
+`--processes` the runs are shared out among several, which work on one database.
 """
 
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import subprocess
 import sys
 import tempfile
@@ -14,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from agentkit.agent import Agent
 from agentkit.models import load_model
@@ -21,48 +24,79 @@ from agentkit.settings import Settings
 from agentkit.store import Store
 from benchmarks._results import Results, arguments
 
+MODEL = "openai/gpt-4.1-mini"
+"""A name with a known price, so that the cost of each call is computed as it would be."""
+
 
 def main() -> None:
     parser = arguments("throughput", "concurrent runs beside the ideal")
-    parser.add_argument("--runs", type=int, default=512)
-    parser.add_argument("--concurrency", type=int, default=64)
+    parser.add_argument("--runs", type=int, default=512, help="in all")
+    parser.add_argument("--concurrency", type=int, default=64, help="in all")
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--latency", type=float, default=0.5, help="seconds of the stub server")
     args = parser.parse_args()
     results = Results("throughput", settings=vars(args), label=args.label)
     with stub_server(args.latency) as url:
-        seconds, calls = asyncio.run(drive(url, runs=args.runs, concurrency=args.concurrency))
+        spent = measure(url, runs=args.runs, concurrency=args.concurrency, processes=args.processes)
+    seconds, calls = max(each[0] for each in spent), sum(each[1] for each in spent)
     ideal = calls * args.latency / args.concurrency
-    arm = f"{args.concurrency} at once, {args.latency:g} s"
+    arm = f"{args.concurrency} at once in {args.processes} process(es), {args.latency:g} s"
     results.add(arm=arm, metric="share of the ideal throughput", value=ideal / seconds, n=args.runs, target="≥ 0.9")
     results.add(arm=arm, metric="model calls a second", value=calls / seconds, n=calls)
+    results.add(arm=arm, metric="processor time a call", unit="s", value=sum(each[2] for each in spent) / calls, n=calls)
     results.finish(json_=args.json, folder=args.out)
 
 
-async def drive(url: str, *, runs: int, concurrency: int) -> tuple[float, int]:
-    """Wall seconds and model calls of so many runs, `concurrency` of them at once."""
-    model = load_model("openai/stub", api_base=url, api_key="none")
+def measure(url: str, *, runs: int, concurrency: int, processes: int) -> list[tuple[float, int, float]]:
+    """What `drive` gives, of each process; all begin together."""
     with tempfile.TemporaryDirectory() as folder:
-        store = Store.open(Path(folder) / "agentkit.db")
-        agent = Agent(model, store=store, tools=[], settings=Settings(concurrency=concurrency))
-        await agent.arun("warm up")
-        gate = asyncio.Semaphore(concurrency)
+        spawn = multiprocessing.get_context("spawn")
+        start, answers = spawn.Barrier(processes), spawn.SimpleQueue()
+        shares = (url, Path(folder) / "agentkit.db", runs // processes, concurrency // processes)
+        workers = [spawn.Process(target=_worker, args=(*shares, start, answers)) for _ in range(processes)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        if any(worker.exitcode for worker in workers):
+            sys.exit("error: a process failed; its traceback is above")
+        return [answers.get() for _ in workers]
 
-        async def one(number: int) -> int:
-            async with gate:
-                return (await agent.arun(f"task {number}")).usage.calls
 
-        started = time.perf_counter()
-        calls = sum(await asyncio.gather(*(one(number) for number in range(runs))))
-        seconds = time.perf_counter() - started
-        agent.close()
-        store.close()
-    return seconds, calls
+def _worker(url: str, database: Path, runs: int, concurrency: int, start: Any, answers: Any) -> None:
+    try:
+        answers.put(asyncio.run(drive(url, database, runs=runs, concurrency=concurrency, start=start)))
+    except BaseException:
+        start.abort()  # the others wait for this one
+        raise
+
+
+async def drive(url: str, database: Path, *, runs: int, concurrency: int, start: Any) -> tuple[float, int, float]:
+    """Wall seconds, model calls and processor seconds of so many runs, `concurrency` of them at once."""
+    model = load_model(MODEL, api_base=url, api_key="none")
+    store = Store.open(database)
+    agent = Agent(model, store=store, tools=[], settings=Settings(concurrency=concurrency))
+    await agent.arun("warm up")
+    gate = asyncio.Semaphore(concurrency)
+
+    async def one(number: int) -> int:
+        async with gate:
+            return (await agent.arun(f"task {number}")).usage.calls
+
+    await asyncio.to_thread(start.wait)
+    started, worked = time.perf_counter(), time.process_time()
+    calls = sum(await asyncio.gather(*(one(number) for number in range(runs))))
+    seconds, worked = time.perf_counter() - started, time.process_time() - worked
+    agent.close()
+    store.close()
+    return seconds, calls, worked
 
 
 @contextmanager
 def stub_server(latency: float) -> Iterator[str]:
     """The stub in a process of its own; yields its address."""
-    command = [sys.executable, "-m", "benchmarks.stub_server", "--latency", str(latency), "--port", "0"]
+    script = Path(__file__).with_name("stub_server.py")
+    command = [sys.executable, str(script), "--latency", str(latency), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as server:
         assert server.stdout is not None
         try:

@@ -11,13 +11,18 @@ from typing import Any
 
 
 class Stub:
-    """Replies in turn; each is (status, headers, body). The last one is repeated."""
+    """Replies in turn; each is (status, headers, body). The last one is repeated.
 
-    def __init__(self, replies: list[tuple[int, dict[str, str], Any]]) -> None:
+    Args:
+        together: requests that must be there before any is answered.
+    """
+
+    def __init__(self, replies: list[tuple[int, dict[str, str], Any]], *, together: int = 1) -> None:
         self.replies, self.requests = replies, list[dict[str, Any]]()
-        self._lock = threading.Lock()
+        self._lock, self._together = threading.Lock(), threading.Barrier(together, timeout=60)
 
     def next(self, request: dict[str, Any]) -> tuple[int, dict[str, str], Any]:
+        self._together.wait()
         with self._lock:
             position = min(len(self.requests), len(self.replies) - 1)
             self.requests.append(request)
@@ -46,9 +51,9 @@ def failure(status: int, message: str = "no", code: str | None = None, **headers
 
 
 @contextmanager
-def serving(*replies: tuple[int, Any, Any]) -> Iterator[tuple[str, Stub]]:
+def serving(*replies: tuple[int, Any, Any], together: int = 1) -> Iterator[tuple[str, Stub]]:
     """Serve the replies on a free port of loopback; gives the api base and the stub."""
-    stub = Stub(list(replies))
+    stub = Stub(list(replies), together=together)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 
 from agentkit.models.transformers import TransformersChat
-from tests.models.conformance import TINY, WANTED, Integration, Unit, need
+from tests.models.conformance import SMALL, WANTED, Integration, Unit, need
 
 
 class TestUnit(Unit):
@@ -30,4 +30,4 @@ class TestIntegration(Integration):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return {"full_name": f"hf/{TINY}", "repo": str(need(TINY).parent), "gguf_file": need(TINY).name}
+        return {"full_name": f"hf/{SMALL}", "repo": str(need(SMALL).parent), "gguf_file": need(SMALL).name}

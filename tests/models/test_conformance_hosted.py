@@ -8,7 +8,7 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 
 from agentkit.models.litellm import LiteLLMChat
-from tests.models.conformance import TINY, WANTED, Integration, Unit, need
+from tests.models.conformance import SMALL, WANTED, Integration, Unit, need
 
 
 class TestUnit(Unit):
@@ -25,7 +25,7 @@ def served() -> str:
     """The address of a running server, one for the whole process."""
     from agentkit.models.llamacpp import Options, server_for
 
-    return f"{server_for(Options(need(TINY), 4096, 1, 999, api_key='', alias=TINY)).address}/v1"
+    return f"{server_for(Options(need(SMALL), 4096, 1, 999, api_key='', alias=SMALL)).address}/v1"
 
 
 @WANTED
@@ -37,4 +37,4 @@ class TestIntegration(Integration):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return {"full_name": f"openai/{TINY}", "api_base": served(), "api_key": "none"}
+        return {"full_name": f"openai/{SMALL}", "api_base": served(), "api_key": "none"}

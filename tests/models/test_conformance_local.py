@@ -9,7 +9,7 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 
 from agentkit.models.llamacpp import LlamaCppChat
-from tests.models.conformance import TINY, WANTED, Integration, Unit, need
+from tests.models.conformance import SMALL, WANTED, Integration, Unit, need
 
 
 class TestUnit(Unit):
@@ -32,8 +32,8 @@ class TestIntegration(Integration):
     @property
     def chat_model_params(self) -> dict[str, Any]:
         return {
-            "full_name": f"local/{TINY}",
-            "path": need(TINY),
+            "full_name": f"local/{SMALL}",
+            "path": need(SMALL),
             "n_ctx": 4096,
             "n_threads": 1,  # two threads beside another busy process are many times slower
         }

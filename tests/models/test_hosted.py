@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import httpx
 import pytest
 from langchain_core.messages import HumanMessage
 from pydantic import BaseModel
 
 from agentkit.errors import ContextOverflow, InvalidOutput, MissingKey, ModelError, ModelNotFound
-from agentkit.models import Budget, Caller, Retry, load_embedder, load_model
+from agentkit.models import Budget, Caller, Limits, Retry, load_embedder, load_model
+from benchmarks.stub_server import StubServer
+from benchmarks.throughput import stub_server
 from tests.models.stub import answer, failure, serving
 
 ASK = [HumanMessage("hi")]
@@ -82,6 +86,32 @@ async def test_a_stream_gives_pieces_usage_and_the_whole() -> None:
     with serving((200, {}, events)) as (base, _):
         reply = await Caller(model(base)).call(ASK, on_token=pieces.append)
     assert (pieces, reply.text, reply.usage.output_tokens) == (["he", "llo"], "hello", 2)
+
+
+async def test_calls_made_together_are_in_flight_together() -> None:
+    with serving(answer("ok"), together=8) as (base, stub):
+        caller = Caller(model(base), limits=Limits(concurrency=8))
+        replies = await asyncio.gather(*[caller.call(ASK, scope=str(number)) for number in range(8)])
+    assert [reply.text for reply in replies] == ["ok"] * 8 and len(stub.requests) == 8
+
+
+async def test_the_benchmarks_server_gives_each_of_many_calls_at_once_a_valid_answer() -> None:
+    server = StubServer(latency=0)
+    caller = Caller(model(await server.start()), limits=Limits(concurrency=8))
+    texts, structured = [caller.call(ASK, scope=str(place)) for place in range(4)], caller.call(ASK, schema=City)
+    with_tools = [caller.call(ASK, tools=[add], schema=City, scope=str(place)) for place in range(3)]
+    replies = await asyncio.gather(*texts, structured, *with_tools)
+    await server.stop()
+    assert server.served == 8
+    assert [reply.text for reply in replies[:4]] == ["42"] * 4
+    assert all(reply.parsed == City(name="42", people=0) for reply in replies[4:])
+
+
+def test_the_benchmarks_server_ends_with_an_error_of_its_client() -> None:
+    with pytest.raises(KeyError), stub_server(0) as base:
+        raise KeyError
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(base)
 
 
 async def test_a_rate_limit_is_waited_out_as_the_server_asks(monkeypatch: pytest.MonkeyPatch) -> None:
