@@ -1,17 +1,20 @@
 """A real run: a local model answers Formula questions without the formula's text, and a playbook grows.
 
-    python -m benchmarks.playbook_formula [--model local/qwen2.5-coder-0.5b] [--train-n 24] [--val-n 16]
+    python -m benchmarks.playbook_formula [--model local/qwen2.5-coder-1.5b] [--train-n 24] [--val-n 12] [--minutes 30]
 
 Online: each training task is answered with the playbook as it is, then learnt from with its label. Held-out tasks of
-the same formulas are answered before learning and after it. The formulas were chosen because their result is wanted in
-per cent and only the deleted text said so. The model writes an expression and a calculator works it out: what is
-missing is the formula and its convention, which a lesson can give. With --record, a run that was cut off goes on.
+the same formulas are answered before learning and after it. Half of the formulas want their result in per cent and
+half as a fraction, and only the deleted text said which. The model writes an expression and a calculator works it out:
+what is missing is the formula and its convention, which a lesson can give. With --record, a run that was cut off goes
+on; with --minutes, learning ends in time and what was learnt is measured.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from pydantic import BaseModel, Field
 
 from agentkit.errors import AgentKitError
 from agentkit.learning.checkers import get_checker
-from agentkit.models import Caller, load_model
+from agentkit.models import Caller, Reply, Usage, load_model
 from agentkit.playbooks import LearningPolicy, PlaybookLearner, PlaybookRecaller, PlaybookStore
 from agentkit.recall import Block, Episode, Step
 from agentkit.roles.blocks import block as delimited
@@ -50,15 +53,21 @@ class Run:
     def __init__(self, store: Store, caller: Caller, *, tolerance: float) -> None:
         self.book = PlaybookStore.open(store, "formula")
         self.caller, self.checker = caller, get_checker({"name": "numeric", "rel": tolerance})
+        self.used, self.calls = Usage(), 0
         self.recaller = PlaybookRecaller(self.book)
         self.learner = PlaybookLearner(self.book, policy=LearningPolicy(curate="related"))
+
+    async def _call(self, messages: Sequence[Any], **more: Any) -> Reply:
+        reply = await self.caller.call(messages, **more)
+        self.used, self.calls = self.used + reply.usage, self.calls + 1
+        return reply
 
     async def answer(self, task: Task, block: Block | None, scope: str) -> tuple[str, str, float]:
         """(working, answer, score) of a task."""
         page = f"\n\n<playbook>\n{block.text}\n</playbook>" if block else ""
         messages = [SystemMessage(INSTRUCTIONS + page), HumanMessage(delimited("task", task.input))]
         try:
-            reply = await self.caller.call(messages, schema=Working, role="explorer", scope=scope)
+            reply = await self._call(messages, schema=Working, role="explorer", scope=scope)
             working = f"{reply.parsed.formula}: {reply.parsed.expression}"
             answer = f"{round(float(calculate(reply.parsed.expression)), 2):.2f}"
         except (AgentKitError, ValueError, ArithmeticError) as error:
@@ -77,7 +86,7 @@ class Run:
         )  # fmt: skip
 
         async def call(role: str, messages: Sequence[Any], *, schema: Any = None) -> Any:
-            return await self.caller.call(messages, schema=schema, role=role, scope=f"train{number}")
+            return await self._call(messages, schema=schema, role=role, scope=f"train{number}")
 
         await self.learner.learn(episode, call=call)
         return score, len(self.book.current())
@@ -128,7 +137,11 @@ async def measure(args: Any, results: Results) -> None:
         store = Store.open(Path(folder) / "formula.db")
         run = Run(store, caller, tolerance=args.tolerance)
         before = await run.held_out(val, "before")
-        learnt = [await run.online(task, number) for number, task in enumerate(_formula.without_bad(train))]
+        learnt, until = [], time.monotonic() + 60 * args.minutes
+        for number, task in enumerate(_formula.without_bad(train)):
+            if time.monotonic() < until:
+                learnt.append(await run.online(task, number))
+                print(f"{number + 1}: score {learnt[-1][0]:.0f}, {learnt[-1][1]} bullets", file=sys.stderr, flush=True)
         after = await run.held_out(val, "after")
         bullets = [bullet.content for bullet in run.book.current()]
         store.close()
@@ -139,6 +152,8 @@ async def measure(args: Any, results: Results) -> None:
     half = len(scores) // 2
     results.add(arm="online", metric="first half, before learning", **share(sum(scores[:half]), half))
     results.add(arm="online", metric="second half, before learning", **share(sum(scores[half:]), len(scores) - half))
+    cached = run.used.cached_tokens / max(1, run.used.input_tokens)
+    results.add(arm="all calls", metric="cached share of the prompt tokens", value=cached, n=run.calls)
     curve = [{"task": n, "score": score, "bullets": size} for n, (score, size) in enumerate(learnt, 1)]
     results.add(arm="playbook", metric="bullets", value=sizes[-1], n=len(scores), curve=curve, bullets=bullets)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -149,16 +164,17 @@ async def measure(args: Any, results: Results) -> None:
 
 def main() -> None:
     parser = arguments("playbook_formula", __doc__ or "")
-    parser.add_argument("--model", default="local/qwen2.5-coder-0.5b")
+    parser.add_argument("--model", default="local/qwen2.5-coder-1.5b")
     parser.add_argument("--train", type=Path, help="Formula's train.jsonl")
     parser.add_argument("--val", type=Path, help="Formula's val.jsonl")
     parser.add_argument("--train-n", type=int, default=24)
-    parser.add_argument("--val-n", type=int, default=16)
+    parser.add_argument("--val-n", type=int, default=12)
+    parser.add_argument("--minutes", type=float, default=600, help="start no further training task after that long")
     parser.add_argument("--tolerance", type=float, default=0.005)
     parser.add_argument("--record", type=Path, help="a file that keeps the model's answers")
     parser.add_argument("--formulas", nargs="+", help="names of formulas",
-                        default=["Gross Profit Margin", "Operating Margin", "Return on Equity (ROE)",
-                                 "Net Profit Margin"])  # fmt: skip
+                        default=["Dividend Yield", "Return on Equity (ROE)", "Effective Annual Rate (EAR)",
+                                 "Operating Margin", "Dividend Payout Ratio", "Return on Assets (ROA)"])  # fmt: skip
     args = parser.parse_args()
     results = Results("playbook_formula", settings=vars(args), label=args.label)
     asyncio.run(measure(args, results))

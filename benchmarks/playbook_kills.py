@@ -3,7 +3,9 @@
     python -m benchmarks.playbook_kills [--kills 1000]
 
 A worker learns run after run and writes each acknowledged run to a file; it is killed at a random moment and started
-again, until it has been killed often enough. The worker forks from a warm process, so that a kill costs no start-up.
+again, until it has been killed often enough. Every run teaches something new, and the curator updates, merges, splits
+and retires, so that a kill always finds a change in the making. Workers fork from a warm process, so that a kill costs
+no start-up.
 """
 
 from __future__ import annotations
@@ -13,15 +15,60 @@ import json
 import logging
 import os
 import random
+import re
 import signal
 import tempfile
 import time
 from pathlib import Path
 
 from agentkit.playbooks import LearningPolicy, PlaybookLearner, PlaybookRecaller, PlaybookStore, Withholding
+from agentkit.roles.curator import Curation, CuratorOperation
+from agentkit.roles.reflector import Judgement
 from agentkit.store import Store
-from benchmarks._playbook_world import PlantedWorld, truthful
+from benchmarks._playbook_world import PlantedWorld, Roles
 from benchmarks._results import Results, arguments, share
+from benchmarks.playbook_speed import lesson
+
+SIZE = 60
+"""Bullets above which the curator retires one for each it adds."""
+
+
+def roles() -> Roles:
+    """A reflector with a new lesson for every order, and a curator that uses every operation there is.
+
+    Both depend on their prompt alone: a repeated call says the same.
+    """
+
+    def reflect(prompt: str) -> list[str]:
+        number = re.findall(r"Close (?:\w+) order (\d+)", prompt)[-1]
+        return [lesson(random.Random(number), int(number))]
+
+    def curate(prompt: str) -> Curation:
+        ids = re.findall(r"^\[(\w{8})\]", prompt, re.MULTILINE)
+        new = re.findall(r"<lesson>\n(.*)", prompt)
+        rng = random.Random(new[-1])
+        found = [CuratorOperation(op="add", texts=[text]) for text in new]
+        if len(ids) > 4:
+            one, two, three, four = rng.sample(ids, 4)
+            text = f"In short: {new[0][:200]}"
+            found += rng.choice(
+                (
+                    [CuratorOperation(op="update", ids=[one], texts=[text])],
+                    [CuratorOperation(op="merge", ids=[one, two], texts=[text])],
+                    [CuratorOperation(op="split", ids=[one], texts=[text, f"And also {text}"])],
+                    [CuratorOperation(op="retire", ids=[one])],
+                )
+            )
+            found += [CuratorOperation(op="retire", ids=[three]), CuratorOperation(op="retire", ids=[four])] * (
+                len(ids) > SIZE
+            )
+        return Curation(reasoning="", operations=found)
+
+    def judge(prompt: str) -> list[Judgement]:
+        shown = re.findall(r"^(\w{8}): ", prompt, re.MULTILINE)
+        return [Judgement(id=id, verdict=random.Random(id).choice(("helpful", "harmful"))) for id in shown]
+
+    return Roles(reflect, curate=curate, judge=judge)
 
 
 def work(database: Path, acknowledged: Path, first: int) -> None:
@@ -31,13 +78,15 @@ def work(database: Path, acknowledged: Path, first: int) -> None:
     store = Store.open(database)
     book = PlaybookStore.open(store, "kills")
     recaller = PlaybookRecaller(book, withholding=Withholding(share=0.3))
-    learner, roles = PlaybookLearner(book, policy=LearningPolicy(batch=2)), truthful(world)
+    learner, call = PlaybookLearner(book, policy=LearningPolicy(batch=2, curate="always")), roles()
     with acknowledged.open("a", encoding="utf-8") as log:
         number = first
         while True:
-            task = world.task(number)
+            task = world.task(number).model_copy(update={"input": f"Close amber order {number} with its code."})
             block = recaller.recall_now(task.input, run_id=f"r{number}")
-            learnt = asyncio.run(learner.learn(world.episode(task, block, run_id=f"r{number}"), call=roles))
+            cited = tuple(offer.id for offer in block.offers[:3] if offer.shown) if block else ()
+            episode = world.episode(task, block, run_id=f"r{number}", cited=cited)
+            learnt = asyncio.run(learner.learn(episode, call=call))
             log.write(json.dumps({"run": number, "changes": learnt.changes}) + "\n")
             log.flush()
             number += 1
@@ -47,11 +96,11 @@ def run(kills: int, folder: Path, *, seed: int = 0, longest: float = 0.6) -> dic
     """Kill workers at random moments.
 
     Returns:
-        counts: kills, runs acknowledged, versions, unreadable states, commits lost, commits doubled, runs learnt twice.
+        counts: kills, runs acknowledged, versions, operations, unreadable states, commits lost, commits doubled.
     """
     rng, database, acknowledged = random.Random(seed), folder / "kills.db", folder / "acknowledged.jsonl"
     Store.open(database).close()
-    counts = dict.fromkeys(("kills", "unreadable", "lost", "twice"), 0)
+    counts = dict.fromkeys(("kills", "unreadable"), 0)
     for kill in range(1, kills + 1):
         pid = os.fork()
         if pid == 0:
@@ -63,7 +112,7 @@ def run(kills: int, folder: Path, *, seed: int = 0, longest: float = 0.6) -> dic
         os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         counts["kills"] += os.WIFSIGNALED(status)
-        if acknowledged.exists() and kill % 25 == 0:
+        if acknowledged.exists() and kill % 50 == 0:
             counts["unreadable"] += check(database, acknowledged)["unreadable"]
     last = check(database, acknowledged)
     return counts | last | {"unreadable": counts["unreadable"] + last["unreadable"]}
@@ -76,13 +125,14 @@ def check(database: Path, acknowledged: Path) -> dict[str, int]:
     versions = book.verify()
     replayed = json.dumps(book.replay().playbook().to_json())
     applied = book.ledger.applied(book.target)
-    known = {change.id for change in applied}
+    known = {change.id for change in book.ledger.history(book.target)}
     done = [json.loads(line) for line in acknowledged.read_text(encoding="utf-8").splitlines()]
     lost = sum(change not in known for row in done for change in row["changes"])
-    keys = [change.key for change in applied]
+    work = [(change.run_id, change.key.rpartition(":")[2]) for change in applied]
     with store.read() as connection:
         intact = connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
-    result = {"acknowledged": len(done), "versions": versions, "lost": lost, "twice": len(keys) - len(set(keys))}
+    result = {"acknowledged": len(done), "versions": versions, "lost": lost, "twice": len(work) - len(set(work))}
+    result["operations"] = sum(len(change.operations) for change in applied)
     result["unreadable"] = int(not intact or replayed != json.dumps(book.current().to_json()))
     store.close()
     return result
@@ -98,14 +148,15 @@ def main() -> None:
     parser = arguments("playbook_kills", __doc__ or "")
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--longest", type=float, default=0.6, help="seconds a worker lives at most")
     args = parser.parse_args()
     results = Results("playbook_kills", settings=vars(args), label=args.label)
     with tempfile.TemporaryDirectory() as folder:
-        counts = run(args.kills, Path(folder), seed=args.seed)
+        counts = run(args.kills, Path(folder), seed=args.seed, longest=args.longest)
     for name in ("unreadable", "lost", "twice"):
-        n = counts["kills"] if name == "unreadable" else counts["acknowledged"]
+        n = counts["kills"] if name == "unreadable" else counts["versions"]
         results.add(arm="SIGKILL", metric=f"{name} states or commits", **share(counts[name], n), target="0")
-    for name in ("kills", "acknowledged", "versions"):
+    for name in ("kills", "acknowledged", "versions", "operations"):
         results.add(arm="SIGKILL", metric=name, value=counts[name])
     results.finish(json_=args.json, folder=args.out)
 

@@ -15,29 +15,35 @@ from agentkit.playbooks.tokens import estimate
 class CollapseGuard:
     """Limits on what one delta may remove.
 
+    A bullet that was merged or split lives on in what it became.
+
     Attributes:
         tokens: share of the playbook's tokens.
-        value: share of the summed positive effects that credit has estimated.
-        bullets: so many bullets may always go: a share means little in a small playbook.
+        value: share of the summed effects of the bullets that credit has found to help.
+        bullets: so many bullets may always go if no credit speaks for them: a share means little in a small playbook.
     """
 
     tokens: float = 0.1
     value: float = 0.1
     bullets: int = 1
 
-    def objection(self, book: Playbook, outcome: Outcome, effects: Mapping[str, float] | None = None) -> str | None:
-        """Why the outcome takes too much away, or None."""
+    def objection(self, book: Playbook, outcome: Outcome, worth: Mapping[str, float] | None = None) -> str | None:
+        """Why the outcome takes too much away, or None.
+
+        Args:
+            worth: the estimated effects of bullets that help.
+        """
+        heirs = {parent for new in outcome.bullets.values() if new and new.active for parent in new.parents}
         lost = [book.bullets[id] for id, new in outcome.bullets.items() if _goes(book.bullets.get(id), new)]
-        shrunk = sum(_tokens(book.bullets.get(id)) for id in outcome.bullets)
-        grown = sum(_tokens(new) for new in outcome.bullets.values())
-        if len(lost) <= self.bullets and shrunk - grown <= self.tokens * book.tokens + _largest(lost):
-            return None
-        if shrunk - grown > self.tokens * book.tokens:
-            return f"takes away {shrunk - grown} of {book.tokens} tokens"
-        positive = {id: effect for id, effect in (effects or {}).items() if effect > 0}
-        gone, total = sum(positive.get(bullet.id, 0.0) for bullet in lost), sum(positive.values())
-        if total > 0 and gone > self.value * total:
+        lost = [bullet for bullet in lost if bullet.id not in heirs]
+        total = sum((worth or {}).values())
+        gone = sum((worth or {}).get(bullet.id, 0.0) for bullet in lost)
+        if gone > self.value * total:
             return f"takes away {gone / total:.0%} of the estimated value"
+        shrunk = sum(_tokens(book.bullets.get(id)) - _tokens(new) for id, new in outcome.bullets.items())
+        free = _largest(lost) if len(lost) <= self.bullets else 0
+        if shrunk > self.tokens * book.tokens + free:
+            return f"takes away {shrunk} of {book.tokens} tokens"
         return None
 
 

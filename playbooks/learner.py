@@ -228,7 +228,7 @@ class PlaybookLearner:
         return self.book.at(self.evidence.pin(digest(["learn", run_id]), self.book.current().version))
 
     def _lessons(self, work: _Work) -> list[Lesson]:
-        if work.reflection is None or not work.reflection.confident:
+        if work.reflection is None or work.reflection.basis == "guess":
             return []
         kept, dropped = keepable(work.reflection.lessons)
         work.draft.dropped += dropped
@@ -319,7 +319,7 @@ class PlaybookLearner:
             return "the model's output could not be read"
         if not work.reflected and not work.changes:
             return "the run went well: nothing to reflect on"
-        if work.reflection is not None and not work.reflection.confident:
+        if work.reflection is not None and work.reflection.basis == "guess":
             return "the reflector was not sure: no lesson was drawn"
         return "; ".join(work.draft.dropped)[:500]
 

@@ -16,6 +16,7 @@ from agentkit.learning.ledger import Change, Ledger, Verdict
 from agentkit.playbooks import tables
 from agentkit.playbooks.applying import Outcome, apply_operations
 from agentkit.playbooks.bullets import Bullet
+from agentkit.playbooks.evidence import Evidence
 from agentkit.playbooks.guard import CollapseGuard
 from agentkit.playbooks.history import History
 from agentkit.playbooks.operations import (
@@ -182,7 +183,9 @@ class PlaybookStore:
         with self.store.read() as connection:
             past = tables.TablePast(connection, self.target, touched(delta.operations))
             outcome = apply_operations(past, delta.operations, base=delta.base, version=book.version + 1)
-        return self.guard.objection(book, outcome)
+        effects = Evidence(self.store, self.target).effects()
+        worth = {id: effect.mean for id, effect in effects.items() if effect.interval()[0] > 0}
+        return self.guard.objection(book, outcome, worth)
 
     def hold(self, delta: Delta, verdict: Verdict) -> Change:
         """Write a delta down with a verdict that does not apply it: quarantine, ask or reject."""

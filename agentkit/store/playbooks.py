@@ -1,7 +1,8 @@
 """Tables of playbooks: bullets through time, and the evidence about them.
 
-`playbook_bullets` is a materialised view of the ledger: a row for every state a bullet has ever had, valid in versions
-`since … until - 1`, so that each version of a playbook is one indexed query and a rollback a few set operations.
+`playbook_bullets` is a materialised view of the ledger: a row for every state a bullet has ever had, never changed or
+removed again. A rollback is one row of `playbook_rollbacks`, which leaves a stretch of history aside; so each version
+of a playbook is one indexed query, and going back costs the same however much has happened since.
 """
 
 from __future__ import annotations
@@ -9,40 +10,40 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import Index, LargeBinary, String, Text, text
+from sqlalchemy import Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from agentkit.store.base import Base, now
 
-OPEN = 2**31 - 1
-"""The `until` of a row that is valid now."""
-
-
-_OPEN_ROWS = text(f"until = {OPEN}")
-
 
 class BulletRow(Base):
-    """One state of one bullet."""
+    """One state of one bullet, from the version in which it was `revised` until the next on the same line."""
 
     __tablename__ = "playbook_bullets"
-    __table_args__ = (
-        Index("ix_playbook_bullets_since", "target", "since"),
-        Index("ix_playbook_bullets_open", "target", "since", sqlite_where=_OPEN_ROWS, postgresql_where=_OPEN_ROWS),
-    )
+    __table_args__ = (Index("ix_playbook_bullets_revised", "target", "revised"),)
 
     target: Mapped[str] = mapped_column(String(200), primary_key=True)
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    since: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    until: Mapped[int] = mapped_column(default=OPEN)
-    """In no index but as the condition of one: a rollback that closes ten thousand rows only drops them from it."""
+    revised: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     section: Mapped[str] = mapped_column(String(80))
     scope: Mapped[str] = mapped_column(String(120))
     content: Mapped[str] = mapped_column(Text)
     status: Mapped[str] = mapped_column(String(8))
     added: Mapped[int]
-    revised: Mapped[int]
     seq: Mapped[int]
     parents: Mapped[str] = mapped_column(Text, default="")
+
+
+class RollbackRow(Base):
+    """A version that begins a new line: what came before it is what was at an earlier version."""
+
+    __tablename__ = "playbook_rollbacks"
+
+    target: Mapped[str] = mapped_column(String(200), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    restored: Mapped[int]
+    line: Mapped[int]
+    """The rollback that began the line on which the restored version stands; 0 where none did."""
 
 
 class OriginRow(Base):

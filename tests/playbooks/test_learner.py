@@ -110,7 +110,7 @@ async def test_an_unsure_reflector_teaches_nothing(book: PlaybookStore) -> None:
 
     async def unsure(role: str, messages: Any, *, schema: Any = None) -> Any:
         reply = await Roles(lambda prompt: ["A guess."])(role, messages)
-        return type(reply)(reply.parsed.model_copy(update={"confident": False}))
+        return type(reply)(reply.parsed.model_copy(update={"basis": "guess"}))
 
     learnt = await PlaybookLearner(book).learn(world.episode(world.task(0), None), call=unsure)
     assert learnt.status == "nothing" and "not sure" in learnt.note and book.version() == 0
@@ -250,3 +250,45 @@ async def test_secrets_in_lessons_are_not_written_down(book: PlaybookStore) -> N
     with book.store.read() as connection:
         dump = "\n".join(connection.connection.dbapi_connection.iterdump())  # type: ignore[union-attr]
     assert secret not in dump
+
+
+class Crash(BaseException):
+    """As sudden as a kill, but in this process."""
+
+
+@pytest.mark.parametrize("nth", range(1, 7))
+async def test_learning_that_crashes_anywhere_is_finished_when_it_is_repeated(
+    store: Store, monkeypatch: pytest.MonkeyPatch, nth: int
+) -> None:
+    """The points reached: around the votes' commit, after the lessons, around the edits' commit, before the end."""
+    world = PlantedWorld(2)
+    reached: list[str] = []
+
+    def point(name: str) -> None:
+        reached.append(name)
+        if len(reached) == nth:
+            raise Crash
+
+    async def learn(name: str) -> PlaybookStore:
+        book = PlaybookStore.open(store, name)
+        bad = book.current().active[0].id
+        roles = truthful(world)
+        roles.judge = lambda prompt: [Judgement(id=bad, verdict="harmful")]
+        block = PlaybookRecaller(book).recall_now(world.task(0).input, run_id="r")
+        episode = world.episode(world.task(0), block, run_id="r")
+        for _ in range(2):
+            try:
+                await PlaybookLearner(PlaybookStore.open(store, name)).learn(episode, call=roles)
+            except Crash:
+                continue
+        return PlaybookStore.open(store, name)
+
+    for name in ("whole", "cut"):
+        plant(PlaybookStore.open(store, name), [world.harmful("amber")], key=name)
+    whole = await learn("whole")
+    monkeypatch.setattr("agentkit.faults.point", point)
+    cut = await learn("cut")
+    assert len(reached) > nth
+    assert cut.current().digest == whole.current().digest and len(cut.current()) == 2
+    assert cut.votes() == whole.votes() and cut.verify() == whole.verify() == 3
+    assert len(cut.ledger.history(cut.target)) == 3

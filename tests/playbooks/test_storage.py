@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 import threading
@@ -12,8 +13,11 @@ from sqlalchemy import update
 
 from agentkit.errors import Conflict, IntegrityError, UserError
 from agentkit.learning.ledger import Verdict
-from agentkit.playbooks import Add, CollapseGuard, Delta, Merge, PlaybookStore, Retire, Split, Update, Vote
+from agentkit.playbooks import Add, Bullet, CollapseGuard, Delta, Merge, PlaybookStore, Retire, Split, Update, Vote
+from agentkit.playbooks.applying import Outcome
+from agentkit.playbooks.evidence import Evidence
 from agentkit.playbooks.operations import Operation, Restore
+from agentkit.recall import Offer
 from agentkit.store import Store
 from agentkit.store.playbooks import BulletRow
 
@@ -73,6 +77,33 @@ def test_rollback_goes_to_any_version_and_back_again(book: PlaybookStore) -> Non
     book.verify()
     with pytest.raises(UserError, match="versions 0 to 12"):
         book.rollback(99)
+
+
+def test_every_version_stays_what_it_was_through_rollbacks_of_rollbacks(book: PlaybookStore) -> None:
+    rng, seen = random.Random(7), {0: book.current()}
+    for step in range(60):
+        bullets = book.current().active
+        if bullets and rng.random() < 0.3:
+            book.rollback(rng.randrange(book.version()))
+        elif bullets and rng.random() < 0.5:
+            chosen = rng.choice(bullets)
+            changes = (Retire(id=chosen.id, expected=chosen.hash),
+                       Update(id=chosen.id, expected=chosen.hash, content=f"edited in step {step}"))  # fmt: skip
+            apply(book, rng.choice(changes))
+        else:
+            apply(book, Add(content=f"lesson {rng.randrange(1000)}"))
+        seen[book.version()] = book.current()
+    fresh = PlaybookStore.open(book.store, "test")
+    replayed = fresh.replay()
+    for version, then in seen.items():
+        assert fresh.at(version).to_json() == then.to_json() == replayed.playbook(version).to_json()
+    assert fresh.verify() == len(seen) - 1
+
+
+def test_nobody_can_roll_back_to_a_version_that_is_still_to_come(book: PlaybookStore) -> None:
+    with pytest.raises(Conflict, match="not there"):
+        book.apply(Delta(key="x", base=0, operations=(Restore(version=1),)))
+    assert book.version() == 0
 
 
 def test_votes_survive_merges_and_rollbacks(book: PlaybookStore) -> None:
@@ -156,17 +187,34 @@ def test_a_rewrite_into_less_counts_as_loss(book: PlaybookStore) -> None:
     assert book.submit(Delta(key="shrink", base=1, operations=short)).status == "waiting"
 
 
-def test_the_guard_knows_what_bullets_are_worth(book: PlaybookStore) -> None:
-    apply(book, *(Add(content=f"lesson {n}") for n in range(40)))
-    good, other = book.current().active[:2]
-    outcome = book.preview([Delta(key="p", base=1, operations=tuple(
-        Retire(id=b.id, expected=b.hash) for b in (good, other))).to_change(book.target)])  # fmt: skip
-    changed = {id: outcome.bullets[id] for id in (good.id, other.id)}
-    from agentkit.playbooks.applying import Outcome
+def test_a_bullet_that_credit_has_found_to_help_does_not_go_without_the_gate(book: PlaybookStore) -> None:
+    apply(book, *(Add(content=f"lesson number {n} about something") for n in range(40)))
+    good, other, *_ = book.current().active
+    evidence = Evidence(book.store, book.target)
+    for n in range(40):
+        offers = [Offer(id=bullet.id, shown=n % 2 == 0, probability=0.5, score=0.9) for bullet in (good, other)]
+        evidence.expose(f"good{n}", offers[:1], float(n % 2 == 0))
+        evidence.expose(f"other{n}", offers[1:], float(n % 4 < 2))
 
-    guard, removed = CollapseGuard(), Outcome(bullets=dict(changed))
-    assert guard.objection(book.current(), removed, {good.id: 0.5, other.id: -0.1}) is not None
-    assert guard.objection(book.current(), removed, {}) is None
+    def retire(bullet: Bullet) -> str:
+        return book.submit(
+            Delta(key=bullet.id, base=1, operations=(Retire(id=bullet.id, expected=bullet.hash),))
+        ).status
+
+    assert retire(good) == "waiting" and retire(other) == "applied"
+    waiting = book.ledger.history(book.target, status="waiting")[0]
+    assert "of the estimated value" in str(book.ledger.events(waiting.id)[-1].verdict)
+
+
+def test_merging_bullets_that_help_is_no_loss(book: PlaybookStore) -> None:
+    apply(book, *(Add(content=f"lesson {n}") for n in range(20)))
+    one, other = book.current().active[:2]
+    merge = Merge(expected={one.id: one.hash, other.id: other.hash}, content="lessons 0 and 1")
+    seen = book.preview([Delta(key="p", base=1, operations=(merge,)).to_change(book.target)])
+    changed = Outcome(bullets={id: new for id, new in seen.bullets.items() if book.current().bullets.get(id) != new})
+    assert CollapseGuard().objection(book.current(), changed, {one.id: 0.5}) is None
+    retired = Outcome(bullets={one.id: seen.bullets[one.id]})
+    assert CollapseGuard().objection(book.current(), retired, {one.id: 0.5}) is not None
 
 
 def test_a_preview_writes_nothing(book: PlaybookStore) -> None:

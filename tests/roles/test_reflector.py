@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agentkit.recall import Episode, Step
-from agentkit.roles.reflector import INSTRUCTIONS, Reflection, reflector_messages
+from agentkit.roles.reflector import INSTRUCTIONS, Reflection, difference, reflector_messages
 from agentkit.tasks import Feedback, Task
 
 
@@ -56,3 +56,19 @@ def test_a_later_round_sees_the_reflection_before() -> None:
 
 def test_long_work_is_cut_in_the_middle() -> None:
     assert len(prompt(steps=(Step(actor="tool", text="x" * 50_000),))) < 12_000
+
+
+@pytest.mark.parametrize(
+    ("answer", "target", "told"),
+    [("0.20", "20.0", "times 100"), ("5.00", "0.05", "divided by 100"), ("0.05", "4.88", "times 100"),
+     ("$1,200", "-1200", "other sign"), ("33.3", "33.33", "rounded"), ("75", "25", ""), ("0", "5", ""), ("x", "5", ""),
+     ("4.5%", "4.5", "rounded")],
+)  # fmt: skip
+def test_arithmetic_tells_how_a_wrong_number_differs(answer: str, target: str, told: str) -> None:
+    assert (told in difference(answer, target)) if told else difference(answer, target) == ""
+
+
+def test_without_gold_labels_the_difference_is_not_told() -> None:
+    task = Task(id="t", input="How much?", target="4100")
+    assert "times 100" in prompt(task=task)
+    assert "times 100" not in prompt(task=task, labels="check")

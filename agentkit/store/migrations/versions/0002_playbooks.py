@@ -1,4 +1,4 @@
-"""Tables of playbooks: bullets through time, votes, exposures, lessons and learning steps."""
+"""Tables of playbooks: bullets through time, rollbacks, votes, exposures, lessons and learning steps."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,28 +14,17 @@ def upgrade() -> None:
         "playbook_bullets",
         sa.Column("target", sa.String(length=200), nullable=False),
         sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("since", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("until", sa.Integer(), nullable=False),
+        sa.Column("revised", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("section", sa.String(length=80), nullable=False),
         sa.Column("scope", sa.String(length=120), nullable=False),
         sa.Column("content", sa.Text(), nullable=False),
         sa.Column("status", sa.String(length=8), nullable=False),
         sa.Column("added", sa.Integer(), nullable=False),
-        sa.Column("revised", sa.Integer(), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("parents", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("target", "id", "since", name=op.f("pk_playbook_bullets")),
+        sa.PrimaryKeyConstraint("target", "id", "revised", name=op.f("pk_playbook_bullets")),
     )
-    op.create_index("ix_playbook_bullets_since", "playbook_bullets", ["target", "since"], unique=False)
-    is_open = sa.text("until = 2147483647")
-    op.create_index(
-        "ix_playbook_bullets_open",
-        "playbook_bullets",
-        ["target", "since"],
-        unique=False,
-        sqlite_where=is_open,
-        postgresql_where=is_open,
-    )
+    op.create_index("ix_playbook_bullets_revised", "playbook_bullets", ["target", "revised"], unique=False)
     op.create_table(
         "playbook_exposures",
         sa.Column("target", sa.String(length=200), nullable=False),
@@ -75,6 +64,14 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", Time(length=32), nullable=False),
         sa.PrimaryKeyConstraint("target", "run_id", name=op.f("pk_playbook_recalls")),
+    )
+    op.create_table(
+        "playbook_rollbacks",
+        sa.Column("target", sa.String(length=200), nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("restored", sa.Integer(), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("target", "version", name=op.f("pk_playbook_rollbacks")),
     )
     op.create_table(
         "playbook_steps",
