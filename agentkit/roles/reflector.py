@@ -18,8 +18,8 @@ You study how an agent solved a task, so that it does better next time.
 Find the root cause of what went wrong, or of what made the difference, not its surface. Where the right answer is
 given, work out how it follows from the task: what the agent should have done to get it is the lesson. Then write at
 most three lessons that will help with other tasks of the same kind: an instruction that says when it applies and
-exactly what to do, with the rule, formula, format or convention itself. Leave out this task's names, numbers and answer. Give no lesson
-where nothing general can be learnt.
+exactly what to do, with the rule, formula, format or convention itself. Leave out this task's names, numbers and
+answer. Give no lesson where nothing general can be learnt.
 `scope` names the tool, data set or kind of task that a lesson holds for; leave it empty where it holds everywhere.
 Judge each listed bullet by what it did in this run: helpful, harmful, or neutral.
 `basis` is "record" where the lessons follow from what is shown here, "guess" where you can only suppose.
