@@ -25,6 +25,7 @@ from agentkit.tasks import Feedback, Labels, Task
 if TYPE_CHECKING:
     from agentkit.agent import Agent
     from agentkit.graph.state import RunState
+    from agentkit.memory import RecallSettings
 
 
 LearnerName = Literal["batch", "each"]
@@ -121,6 +122,20 @@ def fingerprint(agent: Agent) -> str:
     return digest([spec, options, asks])[:24]
 
 
+def trials_for(agent: Agent, *, labels: Labels = "gold", seed: int = 0) -> Trials:
+    """What answers held-out tasks with an agent, and remembers the answers."""
+    return Trials(
+        AgentRollout(agent, "none", seed),
+        agent.store,
+        check=check_for(agent),
+        labels=labels,
+        fingerprint=fingerprint(agent),
+        seed=seed,
+        concurrency=agent.settings.concurrency,
+        cost_of=cost_of(agent),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evolvement:
     """What `evolve` returns: the numbers, the report, and where it was written."""
@@ -149,29 +164,18 @@ def prepare(
     """
     if not evolvables:
         raise UserError("there is nothing to evolve: name a playbook or a memory (--playbook P, --memory M)")
-    costs = cost_of(agent)
-    trials = Trials(
-        AgentRollout(agent, "none", config.seed),
-        agent.store,
-        check=check_for(agent),
-        labels=config.labels,
-        fingerprint=fingerprint(agent),
-        seed=config.seed,
-        concurrency=agent.settings.concurrency,
-        cost_of=costs,
-    )
     return Evolution(
         rollout=AgentRollout(agent, config.labels, config.seed),
         evolvables=evolvables,
         learners=learners,
-        trials=trials,
+        trials=trials_for(agent, labels=config.labels, seed=config.seed),
         call_for=call_for(agent),
         train=train,
         val=val,
         probes=probes,
         config=config,
         on_event=on_event,
-        cost_of=costs,
+        cost_of=cost_of(agent),
     )
 
 
@@ -204,13 +208,19 @@ async def evolve(
 
 
 def parts_of(
-    agent: Agent, *, playbook: str | None = None, memory: str | None = None, learner: LearnerName = "batch"
+    agent: Agent,
+    *,
+    playbook: str | None = None,
+    memory: str | None = None,
+    learner: LearnerName = "batch",
+    recall: RecallSettings | None = None,
 ) -> tuple[list[Evolvable], list[Learner]]:
     """The evolvables and learners for a playbook and a memory of the agent's store, by name; each may be left out.
 
     Args:
         learner: "batch" asks once for the lessons of all wrong answers of a batch; "each" reflects on every run and
             curates apart, as ACE does.
+        recall: how cases are chosen.
     """
     evolvables: list[Evolvable] = []
     learners: list[Learner] = []
@@ -234,7 +244,7 @@ def parts_of(
 
         embedder = load_embedder(agent.settings.embedder)
         cases = CaseMemory.open(agent.store, memory, embedder=embedder, home=agent.settings.home)
-        evolvables.append(MemoryEvolvable(cases, live=MemoryRecaller(cases)))
+        evolvables.append(MemoryEvolvable(cases, settings=recall, live=MemoryRecaller(cases, settings=recall)))
         learners.append(MemoryLearner(cases))
     return evolvables, learners
 
@@ -249,6 +259,7 @@ async def evolve_agent(
     playbook: str | None = None,
     memory: str | None = None,
     learner: LearnerName = "batch",
+    recall: RecallSettings | None = None,
     config: EvolveConfig | None = None,
     controls: bool = True,
     folder: Path | None = None,
@@ -260,6 +271,7 @@ async def evolve_agent(
         train: tasks to learn from, `val` to test changes and choose a version on, `test` to score at the end.
         probes: frozen tasks that no change may make worse.
         playbook, memory: names of what evolves; one of them at least.
+        learner, recall: how lessons are found and cases chosen; see `parts_of`.
         config: epochs, batch, labels, seed, gate, limits.
         controls: also run the control arms.
         folder: where the report goes; None takes `evolutions/ID` under the settings' home.
@@ -268,7 +280,7 @@ async def evolve_agent(
         UserError: there is nothing to evolve, or the tasks don't fit the mode.
         RunError: it broke off; called again with the same arguments it goes on.
     """
-    evolvables, learners = parts_of(agent, playbook=playbook, memory=memory, learner=learner)
+    evolvables, learners = parts_of(agent, playbook=playbook, memory=memory, learner=learner, recall=recall)
     evolution = prepare(
         agent, train, val=val, probes=probes, evolvables=evolvables, learners=learners,
         config=config or EvolveConfig(), on_event=on_event,
@@ -289,4 +301,14 @@ async def evolve_agent(
     return await evolve(evolution, test=test, controls=controls, about=about, folder=folder)
 
 
-__all__ = ["evolve_agent", "parts_of", "AgentRollout", "Evolvement", "check_for", "cost_of", "evolve", "prepare"]
+__all__ = [
+    "AgentRollout",
+    "Evolvement",
+    "check_for",
+    "cost_of",
+    "evolve",
+    "evolve_agent",
+    "parts_of",
+    "prepare",
+    "trials_for",
+]

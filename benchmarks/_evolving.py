@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from agentkit.agent import Agent
 from agentkit.aio import run_sync
-from agentkit.evolution import Evolvement, evolve_agent
+from agentkit.evolution import Evolvement, evolve_agent, parts_of, trials_for
+from agentkit.learning.arms import Arm, run_arm
 from agentkit.learning.loop import EvolveConfig
+from agentkit.memory import RecallSettings
+from agentkit.models import load_model
 from agentkit.settings import load_settings
 from agentkit.tasks import Task
+from agentkit.testing import RecordedModel
 from benchmarks._results import Results, arguments
 
 PARTS: dict[str, tuple[bool, bool]] = {"playbook": (True, False), "memory": (False, True), "both": (True, True)}
+
+RECALL = RecallSettings(successes=1, failures=0)
+"""One solved case a prompt: a small model on a processor reads 30 tokens a second."""
 
 
 def options(name: str, about: str) -> argparse.ArgumentParser:
@@ -40,9 +47,15 @@ def options(name: str, about: str) -> argparse.ArgumentParser:
 
 
 def agent_for(args: argparse.Namespace, name: str, tools: Sequence[str]) -> Agent:
-    home = args.home / name / args.model.replace("/", "_")
-    settings = load_settings(home=home.resolve(), concurrency=args.concurrency)
-    return Agent(args.model, tools=list(tools), evaluate=False, max_rounds=1, settings=settings)
+    """An agent in a store of its own, whose model calls are recorded there: what is the same in another evolution, such
+    as the training runs before anything was learned, is not paid for twice."""
+    home = (args.home / name / args.model.replace("/", "_")).resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    model: Any = args.model
+    if not args.model.startswith("replay/"):
+        model = RecordedModel(home / "calls.jsonl", load_model(args.model), name=args.model)
+    settings = load_settings(home=home, concurrency=args.concurrency)
+    return Agent(model, tools=list(tools), evaluate=False, max_rounds=1, settings=settings)
 
 
 def learn(
@@ -52,35 +65,54 @@ def learn(
     playbook, memory = PARTS[what]
     name = f"{arm}-{what}-{args.seed}"
     config = EvolveConfig(
-        name=name, epochs=args.epochs, batch=args.batch, labels=args.labels, seed=args.seed, mode=args.gate
-    )
+        name=name, epochs=args.epochs, batch=args.batch, labels=args.labels, seed=args.seed, mode=args.gate,
+        selection=1.0 if args.gate == "off" else 0.3,
+    )  # fmt: skip
     return run_sync(
         evolve_agent(
             agent, train, val=val, test=test, playbook=name if playbook else None, memory=name if memory else None,
-            config=config, on_event=_tell,
+            recall=RECALL, config=config, on_event=_tell,
         )
     )  # fmt: skip
+
+
+def both(
+    agent: Agent, args: argparse.Namespace, arm: str, test: list[Task], learned: Mapping[str, Evolvement]
+) -> tuple[Arm, Arm]:
+    """The start, and the playbook and the memory that were learned apart, shown together."""
+    names = {what: f"{arm}-{what}-{args.seed}" for what in ("playbook", "memory")}
+    evolvables, _ = parts_of(agent, **names, recall=RECALL)
+    chosen = {name: version for done in learned.values() for name, version in done.evolved.chosen.items()}
+    trials = trials_for(agent, seed=args.seed)
+    shown = [item.at(chosen[item.target]) for item in evolvables]
+    start = run_sync(run_arm("start", trials, test, []))
+    return start, run_sync(run_arm("both", trials, test, shown))
 
 
 def rows(results: Results, done: Evolvement, arm: str, *, target: str = "") -> None:
     """The rows of one evolution: accuracy of every arm, its paired difference to the start, and what it cost."""
     for item in done.report["arms"]:
-        found, compared = item["accuracy"], item["against_start"]
-        name = f"{arm}: {item['label']}"
-        results.add(arm=name, metric="accuracy", **found)
-        results.add(arm=name, metric="tokens a task", value=item["per_task"]["tokens"])
-        results.add(arm=name, metric="model seconds a task", value=item["per_task"]["seconds"])
-        if compared is not None:
-            results.add(
-                arm=name, metric="difference to the start", **compared["difference"], wins=compared["wins"],
-                losses=compared["losses"], p=compared["p"], target=target if item["name"] == "learned" else "",
-            )  # fmt: skip
+        arm_rows(results, item, arm, target=target if item["name"] == "learned" else "")
     decisions = [change["decision"] for change in done.report["changes"]]
     for name in ("accept", "reject", "quarantine"):
         results.add(arm=arm, metric=f"changes: {name}", value=decisions.count(name))
     learned = sum(len(batch["tasks"]) for batch in done.evolved.batches)
     results.add(arm=arm, metric="tokens a learned sample, gate included",
                 value=done.evolved.usage.tokens / max(1, learned))  # fmt: skip
+
+
+def arm_rows(results: Results, item: Mapping[str, Any], arm: str, *, target: str = "") -> None:
+    """The rows of one arm of a report."""
+    found, compared = item["accuracy"], item["against_start"]
+    name = f"{arm}: {item['label']}"
+    results.add(arm=name, metric="accuracy", **found)
+    results.add(arm=name, metric="tokens a task", value=item["per_task"]["tokens"])
+    results.add(arm=name, metric="model seconds a task", value=item["per_task"]["seconds"])
+    if compared is not None:
+        results.add(
+            arm=name, metric="difference to the start", **compared["difference"], wins=compared["wins"],
+            losses=compared["losses"], p=compared["p"], target=target,
+        )  # fmt: skip
 
 
 def _tell(event: str, data: dict[str, Any]) -> None:

@@ -57,6 +57,12 @@ def without_bad(tasks: list[Task]) -> list[Task]:
     return [task for task in tasks if task.id not in bad]
 
 
+def of_formulas(tasks: list[Task], count: int, *, seed: int = 0) -> list[Task]:
+    """The tasks of some formulas, drawn at random; the same ones for every file that holds all of them."""
+    names = sorted({str(task.metadata["category"]) for task in tasks}, key=lambda name: digest([seed, name]))
+    return [task for task in tasks if task.metadata["category"] in names[:count]]
+
+
 def sample(tasks: list[Task], count: int | None, *, seed: int = 0) -> list[Task]:
     """A fixed random sample, in a fixed order; all of them where `count` is None."""
     ordered = sorted(tasks, key=lambda task: digest([seed, task.id]))

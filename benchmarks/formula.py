@@ -8,55 +8,66 @@ are listed in formula_bad_labels.jsonl; `--clean` leaves them out of every set.
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from agentkit.agent import Agent
 from agentkit.aio import run_sync
-from agentkit.evolution import AgentRollout, check_for, cost_of, fingerprint
+from agentkit.evolution import trials_for
+from agentkit.learning.arms import Arm
 from agentkit.learning.checkers import get_checker
-from agentkit.learning.trials import Trials
 from agentkit.tasks import Task
 from benchmarks import _formula
-from benchmarks._evolving import agent_for, learn, options, rows
+from benchmarks._evolving import agent_for, arm_rows, both, learn, options, rows
 from benchmarks._results import Results, data_path, share
 
 TOLERANCE = 0.005
+TOOLS = ["calculate_answer"]
 
 
 def main() -> None:
     parser = options("formula", "accuracy on Formula before and after learning")
     parser.add_argument("--arms", nargs="+", choices=["full", "question"], default=["full", "question"])
+    parser.add_argument("--formulas", type=int, help="keep the rows of so many of the 50 formulas, drawn at random")
     parser.add_argument("--clean", action="store_true", help="leave out rows whose label is known to be wrong")
     parser.add_argument("--baseline-only", action="store_true", help="score before learning and stop")
     args = parser.parse_args()
     results = Results("formula", settings=vars(args), label=args.label)
     train_file = data_path(args.train, "formula", "train.jsonl")
     val_file = data_path(args.val, "formula", "val.jsonl")
-    with agent_for(args, "formula", ["calculator"]) as agent:
-        for arm in args.arms:
-            train = _formula.sample(_rows(train_file, arm, "train", clean=args.clean), args.train_n, seed=args.seed)
-            held = _formula.sample(_rows(val_file, arm, "val", clean=args.clean), None)
-            test, val = held[: args.test_n], held[args.test_n : args.test_n + args.val_n]
-            for what in [] if args.baseline_only else args.learn:
-                done = learn(agent, args, arm, train, val, test, what)
-                target = "≥ +0.15" if arm == "full" else ""
-                rows(results, done, f"{arm} text, {what}" if arm == "full" else f"{arm}, {what}", target=target)
+    for arm in args.arms:
+        train = _formula.sample(_rows(args, train_file, arm, "train"), args.train_n, seed=args.seed)
+        held = _formula.sample(_rows(args, val_file, arm, "val"), None)
+        test, val = held[: args.test_n], held[args.test_n : args.test_n + args.val_n]
+        with agent_for(args, "formula", TOOLS) as agent:
             _baseline(results, agent, arm, test, args.seed)
+        learned = {}
+        for what in [] if args.baseline_only else args.learn:
+            with agent_for(args, "formula", TOOLS) as agent:
+                if what == "both" and len(learned) == 2:
+                    _both(results, *both(agent, args, arm, test, learned), arm)
+                else:
+                    learned[what] = learn(agent, args, arm, train, val, test, what)
+                    rows(results, learned[what], f"{arm}, {what}", target="≥ +0.15" if arm == "full" else "")
+            results.save(args.out)
     results.note("random controls must stay near zero for a gain to count as learned")
     results.finish(json_=args.json, folder=args.out)
 
 
-def _rows(path: Path, arm: str, split: str, *, clean: bool) -> list[Task]:
+def _both(results: Results, start: Arm, shown: Arm, arm: str) -> None:
+    arm_rows(results, shown.to_json(start), f"{arm}, playbook and memory learned apart", target="≥ +0.15")
+
+
+def _rows(args: argparse.Namespace, path: Path, arm: str, split: str) -> list[Task]:
     tasks = _formula.load(path, arm=arm, split=split)
-    return _formula.without_bad(tasks) if clean else tasks
+    if args.formulas:
+        tasks = _formula.of_formulas(tasks, args.formulas, seed=args.seed)
+    return _formula.without_bad(tasks) if args.clean else tasks
 
 
 def _baseline(results: Results, agent: Agent, arm: str, tasks: list[Task], seed: int) -> None:
     """Exact and tolerant scores before learning, with and without the labels known to be wrong."""
-    trials = Trials(
-        AgentRollout(agent, "none", seed), agent.store, check=check_for(agent), fingerprint=fingerprint(agent),
-        seed=seed, concurrency=agent.settings.concurrency, cost_of=cost_of(agent),
-    )  # fmt: skip
+    trials = trials_for(agent, seed=seed)
     made = run_sync(trials.many(tasks, []))
     bad = _formula.bad_labels()
     for name, rel in (("exact", 0.0), (f"within {TOLERANCE:.1%}", TOLERANCE)):

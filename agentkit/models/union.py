@@ -95,8 +95,9 @@ def as_chunk(message: AIMessage) -> AIMessageChunk:
 def to_chat(messages: Sequence[BaseMessage], union: Union | None) -> list[dict[str, str]]:
     """Messages for a chat template that knows only system, user and assistant, in turns that alternate.
 
-    How to reply goes into the system prompt. Where a user message leads the question, such as a paper, it goes between
-    the two, so that questions with different answers share the paper in the prefix cache.
+    How to reply leads the system prompt, because what was learnt, which ends it, changes more often. Where a user
+    message leads the question, such as a paper, it goes between the two, so that questions with different answers share
+    the paper in the prefix cache.
     """
     chat: list[dict[str, str]] = []
     if union is not None and (question := _question_after_text(messages)) is not None:
@@ -107,8 +108,7 @@ def to_chat(messages: Sequence[BaseMessage], union: Union | None) -> list[dict[s
     for message in messages:
         role, text = _turn(message)
         if role == "system" and union is not None:
-            text = f"{text}\n\n{union.instructions}"
-            union = None if chat else union
+            text, union = f"{union.instructions}\n\n{text}", None
         if chat and chat[-1]["role"] == role:
             chat[-1]["content"] += f"\n\n{text}"
         else:
