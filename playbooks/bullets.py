@@ -80,8 +80,9 @@ def clean(text: str) -> str:
     Raises:
         UserError: nothing is left, or it is longer than a bullet may be.
     """
-    kept = "".join(" " if _is_break(c) else c for c in unicodedata.normalize("NFC", text) if not _is_hidden(c))
-    line = re.sub(r"\s+", " ", kept).strip()
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(" " if _is_break(c) else c for c in unicodedata.normalize("NFC", text) if not _is_hidden(c))
+    line = " ".join(text.split())
     if not line:
         raise UserError("a bullet needs content")
     if len(line) > MAX_CONTENT:
