@@ -4,8 +4,8 @@
 
 prints the API base to use with `openai/…` models. Raw asyncio streams keep its own work per request far below a
 millisecond, so that what a benchmark measures is the client. Answers are fixed: plain text, streamed where asked; a
-minimal valid instance where a JSON schema is asked for; a call with minimal valid arguments where a tool must be called,
-of the last one on offer unless one is named. It listens on loopback alone.
+minimal valid instance where a JSON schema is asked for; where a tool must be called, a call of it (of the last one on
+offer unless one is named) with minimal valid arguments. It listens on loopback alone.
 """
 
 from __future__ import annotations

@@ -46,11 +46,12 @@ def pull(name: Name) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from agentkit.models.catalog import find
+    from agentkit.models.catalog import find, require
     from agentkit.models.download import pull as fetch
 
     entry = find(_bare(name))
     if entry.present:
+        require(entry)
         typer.echo(f"{entry.name} is in {entry.folder}")
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())

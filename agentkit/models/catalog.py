@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
+import os
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -57,7 +60,7 @@ class Entry:
 
     @property
     def present(self) -> bool:
-        """Whether every file is in its place with its full size; its hash was checked before it was put there."""
+        """Whether every file is in its place with its full size; `require` checks the hashes."""
         return all(_size(self.folder / file.name) == file.size for file in self.files)
 
 
@@ -99,15 +102,47 @@ def model_file(name: str) -> Path:
 
 
 def require(entry: Entry) -> None:
-    """Raise unless the model's files are in the cache."""
+    """Raise unless the model's files are in the cache and are the right ones.
+
+    Each file is hashed once, whoever put it there; a stamp beside it spares the next time, until it changes.
+    """
     if not entry.present:
         raise ModelFileError(f"{entry.name} is not downloaded yet: run  agentkit models pull {entry.name}")
+    path = entry.folder / ".checked.json"
+    stamps = _read_stamps(path)
+    found = {file.name: _stamp(entry.folder / file.name, file) for file in entry.files}
+    for file in entry.files:
+        if stamps.get(file.name) != found[file.name] and sha256_of(entry.folder / file.name) != file.sha256:
+            raise ModelFileError(
+                f"{entry.folder / file.name} has a wrong hash; run  agentkit models rm {entry.name}  and pull it again"
+            )
+    if stamps != found:
+        _write_stamps(path, found)
 
 
 def sha256_of(path: Path) -> str:
     """The hash of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stamp(path: Path, file: ModelFile) -> list[Any]:
+    """What tells that a file is the one that was hashed."""
+    return [file.sha256, path.stat().st_size, path.stat().st_mtime_ns]
+
+
+def _read_stamps(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def _write_stamps(path: Path, stamps: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError):  # a cache that can only be read is hashed again the next time
+        new = path.with_suffix(f".{os.getpid()}")
+        new.write_text(json.dumps(stamps), encoding="utf-8")
+        os.replace(new, path)
 
 
 @cache

@@ -92,13 +92,15 @@ def test_a_disk_that_fills_is_one_line_and_the_next_pull_goes_on(
     assert (catalog_entry.folder / "m.gguf").read_bytes() == DATA
 
 
+@pytest.mark.parametrize("command", [["run", "x", "--model", "local/m"], ["models", "pull", "m"]])
 @pytest.mark.usefixtures("small")
-def test_a_file_that_is_there_but_was_damaged_is_one_line(agentkit: Callable[..., Any], tmp_path: Path) -> None:
-    pytest.importorskip("xllamacpp", reason="the local extra is not installed")
+def test_a_file_of_the_right_size_and_the_wrong_hash_is_never_used(
+    agentkit: Callable[..., Any], command: list[str]
+) -> None:
     entry().folder.mkdir(parents=True)
     (entry().folder / "m.gguf").write_bytes(DATA[::-1])
-    done = agentkit("run", "x", "--model", "local/m")
-    assert done.code == 2 and "m.gguf" in one_error(done.err)
+    done = agentkit(*command)
+    assert done.code == 2 and "m.gguf has a wrong hash; run  agentkit models rm m" in one_error(done.err)
 
 
 @pytest.mark.usefixtures("small")

@@ -201,6 +201,21 @@ def test_two_processes_at_once_fetch_it_once(tmp_path: Path) -> None:
     assert (entry().folder / "m.gguf").read_bytes() == DATA
 
 
+def test_a_file_is_hashed_once_and_again_when_it_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[Path] = []
+    real = catalog.sha256_of
+    monkeypatch.setattr(catalog, "sha256_of", lambda path: hashed.append(path) or real(path))
+    entry().folder.mkdir(parents=True)
+    path = entry().folder / "m.gguf"
+    path.write_bytes(DATA)  # put there by hand
+    for _ in range(2):
+        catalog.require(entry())
+    assert hashed == [path]
+    path.write_bytes(DATA[::-1])
+    with pytest.raises(ModelFileError, match="wrong hash"):
+        catalog.require(entry())
+
+
 def test_removing_frees_the_bytes() -> None:
     with hub() as (address, _):
         download.pull(entry(), hub=address)
