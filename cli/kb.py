@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,8 +100,11 @@ def _fits(id_: str, wanted: str, labels: dict[str, str]) -> bool:
 
 
 def _print_rows(rows: list[dict[str, Any]]) -> None:
-    columns = list(rows[0]) if rows else []
-    print_table(columns, [[row[column] for column in columns] for row in rows])
+    """Columns apart by tabs: identifiers are longer than a terminal's table is wide."""
+    if rows:
+        typer.echo("\t".join(rows[0]))
+    for row in rows:
+        typer.echo("\t".join("" if cell is None else " ".join(str(cell).split()) for cell in row.values()))
 
 
 def _print_claims(rows: list[dict[str, Any]]) -> None:
@@ -116,6 +120,8 @@ def _print_claims(rows: list[dict[str, Any]]) -> None:
 def show(claim: str = typer.Argument(..., help="A claim's id, or its beginning."), name: str = NAME,
          json_: bool = JSON) -> None:  # fmt: skip
     """One claim with its quotes in their text, its history and what caused it."""
+    from agentkit.curation.history import history
+
     with _open(name) as kb:
         record = kb.find(claim)
         document = kb.document(record.claim.document)
@@ -124,7 +130,7 @@ def show(claim: str = typer.Argument(..., help="A claim's id, or its beginning."
             "subject_label": labels.get(record.claim.subject), "object_label": labels.get(record.claim.object),
             "disagreement": record.disagreement, "title": document.title if document else "",
             "publication": document.metadata.publication if document else "",
-            "reviews": kb.reviews(record.claim.id),
+            "history": history(kb, record.claim.id), "reviews": kb.reviews(record.claim.id),
         }  # fmt: skip
     emit(data, json_=json_, human=_print_claim)
 
@@ -136,7 +142,10 @@ def _print_claim(data: dict[str, Any]) -> None:
     typer.echo(f"{data['title']} {data['publication']}")
     for evidence in data["evidence"]:
         typer.echo(f"  {evidence['section']} {evidence['start']}–{evidence['end']}")
-        typer.echo(f"  …{evidence['prefix']}«{evidence['quote']}»{evidence['suffix']}…")
+        typer.echo(f"  {_in_text(**evidence)}")
+    for state in data["history"]:
+        made = [state["role"], state["model"], state["source"], state["note"]]
+        typer.echo(f"  version {state['since']}: {state['status']}, by {', '.join(part for part in made if part)}")
     for review_ in data["reviews"]:
         typer.echo(f"  {review_['decision']} by {review_['reviewer']}, {review_['created_at']}: {review_['note']}")
 
@@ -205,7 +214,7 @@ def _ask_all(kb: KnowledgeBase, waiting: list[Waiting], reviewer: str) -> int:
     for position, item in enumerate(waiting, 1):
         _print_waiting(item, position, len(waiting))
         while (key := _key()) == "n":
-            text = typer.prompt("note")
+            text = _line("note: ")
         if key == "q":
             break
         if key in ("a", "r"):
@@ -221,7 +230,12 @@ def _print_waiting(item: Waiting, position: int, total: int) -> None:
     typer.echo(f"\n[{position}/{total}] {item.subject} —{claim.predicate}→ {item.object}  {told}")
     typer.echo(f"{claim.status}, disagreement {item.disagreement:.2f}. {claim.reason}")
     for evidence in claim.evidence:
-        typer.echo(f"  …{evidence.prefix}«{evidence.quote}»{evidence.suffix}…")
+        typer.echo(f"  {_in_text(evidence.prefix, evidence.quote, evidence.suffix)}")
+
+
+def _in_text(prefix: str, quote: str, suffix: str, **_: Any) -> str:
+    """A quote in its text, on one line."""
+    return " ".join(f"…{prefix}«{quote}»{suffix}…".split())
 
 
 def _key() -> str:
@@ -231,7 +245,7 @@ def _key() -> str:
     while True:
         typer.echo("[a]ccept [r]eject [s]kip [n]ote [q]uit? ", nl=False)
         try:
-            key = click.getchar(echo=True)[:1].lower() if typer.get_text_stream("stdin").isatty() else _piped()
+            key = click.getchar(echo=True)[:1].lower() if sys.stdin.isatty() else _piped()
         except EOFError:
             return "q"
         typer.echo()
@@ -240,8 +254,13 @@ def _key() -> str:
 
 
 def _piped() -> str:
-    line = typer.get_text_stream("stdin").readline()
+    line = sys.stdin.readline()
     return line.strip()[:1].lower() or ("q" if not line else "s")
+
+
+def _line(prompt: str) -> str:
+    typer.echo(prompt, nl=False)
+    return sys.stdin.readline().strip()
 
 
 @app.command()

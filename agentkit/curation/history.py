@@ -1,0 +1,27 @@
+"""What a claim was through time, and which change of the ledger made it so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+from agentkit.curation.knowledge_base import KnowledgeBase
+from agentkit.store.curation import OPEN, KbClaimRow
+
+
+def history(kb: KnowledgeBase, claim: str) -> list[dict[str, Any]]:
+    """The states of a claim, oldest first: from which version to which, its status, and who made it: role, model, run,
+    source, note and time of the change."""
+    query = select(KbClaimRow.__table__).where(KbClaimRow.kb == kb.name, KbClaimRow.id == claim)
+    with kb.store.read() as connection:
+        rows = connection.execute(query.order_by(KbClaimRow.since)).mappings().all()
+    return [_state(kb, dict(row)) for row in rows]
+
+
+def _state(kb: KnowledgeBase, row: dict[str, Any]) -> dict[str, Any]:
+    (change,) = kb.ledger.applied(kb.target, after=row["since"] - 1, upto=row["since"])
+    until = None if row["until"] == OPEN else row["until"] - 1
+    made = {name: getattr(change, name) for name in ("role", "model", "run_id", "source", "note")}
+    return {"since": row["since"], "until": until, "status": row["status"], "reason": row["reason"], **made,
+            "created_at": change.created_at}  # fmt: skip
