@@ -128,8 +128,6 @@ class FlatView:
         ivf.train(sample)
         ivf.add(matrix)
         _calibrate(ivf, self.index, matrix, rng, recall, k)
-        ivf.own_fields, ivf.keep = True, quantizer
-        quantizer.this.disown()
         self.ivf = ivf
 
     def build_in_background(self, lock: Any) -> threading.Thread:

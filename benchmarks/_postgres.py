@@ -1,0 +1,48 @@
+"""A PostgreSQL server of the benchmark's own, from the system's package."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def server() -> Iterator[str | None]:
+    """The URL of an empty database; None where PostgreSQL is not installed."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib/postgresql").exists() else []
+    if not found:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder, port = Path(name), _free_port()
+        run = _as_postgres(folder)
+        quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": folder}
+        data = folder / "data"
+        subprocess.run([*run, found[-1] / "initdb", "-D", data, "-U", "agentkit", "-A", "trust"], **quiet)  # type: ignore[call-overload]
+        control = [*run, found[-1] / "pg_ctl", "-D", data, "-w"]
+        options = f"-p {port} -k {folder} -c max_connections=200"
+        subprocess.run([*control, "-o", options, "-l", folder / "log", "start"], **quiet)  # type: ignore[call-overload]
+        try:
+            yield f"postgresql://agentkit@127.0.0.1:{port}/postgres"
+        finally:
+            subprocess.run([*control, "-m", "immediate", "stop"], **quiet)  # type: ignore[call-overload]
+
+
+def _as_postgres(folder: Path) -> list[str]:
+    """PostgreSQL refuses to run as root: hand its folder to the package's own user then."""
+    if os.geteuid() != 0:
+        return []
+    shutil.chown(folder, "postgres", "postgres")
+    return ["runuser", "-u", "postgres", "--"]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
