@@ -6,7 +6,8 @@ from pathlib import Path
 from agentkit.curation.export import graphml, jsonl, jsonld, kgx, neo4j, table, turtle
 from agentkit.curation.export.content import Content, Paper
 from agentkit.curation.export.jsonl import read as read_jsonl
-from agentkit.curation.export.rdf import graph, sparql
+from agentkit.curation.export.rdf import graph
+from agentkit.curation.export.sparql import sparql
 from agentkit.errors import UserError
 
 FORMATS: dict[str, Callable[[Content, Path], list[Path]]] = {

@@ -6,15 +6,14 @@ triples would need hours for what takes a minute.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from agentkit.curation.claims import Claim, Entity, Evidence
 from agentkit.curation.export.content import Content, Paper, negated
-from agentkit.errors import DataError, MissingExtra
+from agentkit.errors import MissingExtra
 
 PREFIXES = {
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
@@ -214,28 +213,3 @@ def expanded(name: str) -> str:
     """A prefixed name of ours as an IRI; an IRI stays as it is."""
     prefix, _, local = name.partition(":")
     return PREFIXES[prefix] + local if prefix in PREFIXES else name
-
-
-def sparql(content: Content, query: str) -> list[Mapping[str, str | None]]:
-    """The rows of a SELECT (or the single row of an ASK) over the RDF view.
-
-    Our prefixes are known without declaring them. Nothing is fetched: SERVICE, LOAD and FROM are refused.
-
-    Raises:
-        DataError: the query is malformed, an update, or reaches outside.
-        MissingExtra: rdflib is not installed.
-    """
-    view = graph(content)
-    bare = re.sub(r"<[^<>\s]*>|\"[^\"\n]*\"|'[^'\n]*'|#[^\n]*", " ", query)
-    if re.search(r"\b(?:SERVICE|LOAD|FROM)\b", bare, re.IGNORECASE):
-        raise DataError("a query may not reach outside the knowledge base (SERVICE, LOAD, FROM)")
-    try:
-        result = view.query(query)
-        if result.type == "ASK":
-            return [{"answer": str(result.askAnswer).lower()}]
-        names = [str(v) for v in result.vars or ()]
-        return [{n: None if v is None else str(v) for n, v in zip(names, row, strict=True)} for row in result]
-    except Exception as error:  # pyparsing and rdflib raise a dozen unrelated classes for a bad query
-        raise DataError(
-            f"the query can't be run: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-        ) from error

@@ -62,9 +62,10 @@ def missing_number(wanted: str, text: str) -> str:
 
     A wanted number without a unit is held by the same number with any unit.
     """
-    there = set(numbers(text))
+    asked = list(numbers(wanted))
+    there = set(numbers(text)) if asked else set()
     values = {n.value for n in there}
-    for number in numbers(wanted):
+    for number in asked:
         held = number in there if number.unit else number.value in values
         if not held:
             return f"{number.value}{' ' + number.unit if number.unit else ''}"
