@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
 from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table
 
 if TYPE_CHECKING:
-    from agentkit.learning.ledger import Change
+    from agentkit.learning.ledger import Change, Status
     from agentkit.playbooks import PlaybookStore
 
 app = typer.Typer(no_args_is_help=True, help="Playbooks: show, compare, blame, roll back, import, export, edit.")
@@ -73,9 +73,15 @@ def _change_row(change: Change) -> dict[str, Any]:
     return {**row, "created_at": str(change.created_at), "operations": list(change.operations)}
 
 
+def _what(operations: list[dict[str, Any]]) -> str:
+    """Operations in a few words, with the text of what they bring in."""
+    told = [f"{op['op']} {op.get('content') or op.get('id') or ''}".strip() for op in operations]
+    return "; ".join(dict.fromkeys(told))[:160]
+
+
 def _print_changes(rows: list[dict[str, Any]]) -> None:
-    columns = ("version", "id", "status", "role", "run_id", "what", "note")
-    table = [{**row, "what": ", ".join(op["op"] for op in row["operations"])[:40]} for row in rows]
+    columns = ("version", "id", "status", "role", "run_id", "what", "why")
+    table = [{**row, "what": _what(row["operations"]), "why": row["reason"] or row["note"]} for row in rows]
     print_table(columns, [[row[column] for column in columns] for row in table])
 
 
@@ -87,14 +93,34 @@ def log(
     json_: Json = False,
 ) -> None:
     """Its changes, newest first, with who made them and from which run; also what waits or is in quarantine."""
+    from agentkit.errors import UserError
+    from agentkit.learning.ledger import Status
+
     store = open_playbook(playbook)
-    found = store.ledger.history(store.target, status=status, limit=limit)  # type: ignore[arg-type]
-    emit([_change_row(change) for change in found], json_=json_, human=_print_changes)
+    known = get_args(Status)
+    if status is not None and status not in known:
+        raise UserError(f"{status!r} is not a status; choose from {', '.join(known)}")
+    found = store.ledger.history(store.target, status=cast("Status | None", status), limit=limit)
+    rows = [{**_change_row(change), "reason": _reason(store, change)} for change in found]
+    emit(rows, json_=json_, human=_print_changes)
+
+
+def _reason(store: PlaybookStore, change: Change) -> str:
+    """What the gate, the lint or a person said of a change that is not simply applied."""
+    if change.status in ("applied", "proposed"):
+        return ""
+    verdict = store.ledger.events(change.id)[-1].verdict or {}
+    return str(verdict.get("reason", ""))
 
 
 @app.command()
-def diff(before: int, after: int | None = None, playbook: Name = None, json_: Json = False) -> None:
-    """What differs between two versions (the second defaults to the newest)."""
+def diff(
+    before: Annotated[int, typer.Argument(min=0)],
+    after: Annotated[int | None, typer.Argument(min=0, help="Left out, the newest.", show_default=False)] = None,
+    playbook: Name = None,
+    json_: Json = False,
+) -> None:
+    """What differs between two versions."""
     from agentkit.playbooks.playbook import bullet_json
 
     store = open_playbook(playbook)
@@ -117,8 +143,16 @@ def _print_diff(rows: list[dict[str, Any]]) -> None:
 def blame(bullet: str, playbook: Name = None, json_: Json = False) -> None:
     """Which changes, roles and runs a bullet comes from, those it was merged from included."""
     rows = [vars(origin) for origin in open_playbook(playbook).blame(bullet)]
-    columns = ("version", "bullet_id", "operation", "role", "model", "run_id", "source", "signal", "created_at")
-    emit(rows, json_=json_, human=lambda rows: print_table(columns, [[row[c] for c in columns] for row in rows]))
+    emit(rows, json_=json_, human=_print_origins)
+
+
+def _print_origins(rows: list[dict[str, Any]]) -> None:
+    columns = ("version", "bullet", "what", "by", "run", "source", "signal", "when")
+    table = [
+        [row["version"], row["bullet_id"], row["operation"], " ".join(filter(None, (row["role"], row["model"]))),
+         row["run_id"], row["source"], row["signal"], f"{row['created_at']:%Y-%m-%d %H:%M}"] for row in rows
+    ]  # fmt: skip
+    print_table(columns, table)
 
 
 @app.command()
@@ -153,15 +187,16 @@ def export(
 
 @app.command("import")
 def import_(file: Path, playbook: Name = None, json_: Json = False) -> None:
-    """Add the bullets of a Markdown, JSON or ACE file; the same file is imported once."""
+    """Add the bullets of a Markdown, JSON or ACE file that are new here; refused where one holds a secret."""
     from agentkit.playbooks.formats import read_file
 
     store = open_playbook(playbook, must_exist=False)
-    found = read_file(file)
-    before = len(store.current())
-    change = store.apply(found.delta(store.target, store.version(), source=file.name))
-    added = len(store.current()) - before
-    data = {**_change_row(change), "read": len(found.bullets), "added": added}
+    found, before = read_file(file), store.current()
+    delta = found.delta(before, source=file.name)
+    if delta is not None:
+        store.apply(delta)
+    after = store.current()
+    data = {"read": len(found.bullets), "added": len(after) - len(before), "version": after.version}
     emit(
         data, json_=json_, human=lambda d: note(f"{d['added']} of {d['read']} bullets are new, version {d['version']}")
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from agentkit.learning.ledger import digest
 from agentkit.playbooks.bullets import SECTION, Bullet, bullet_id, clean, label
 from agentkit.playbooks.operations import Add, Delta, Operation, Vote
 from agentkit.playbooks.playbook import Playbook
+from agentkit.playbooks.trust import lint
 
 Votes = Mapping[str, tuple[int, int]]
 JSON_FORMAT = "agentkit-playbook/1"
@@ -30,14 +31,22 @@ class Imported:
         self.bullets.append((label(section, default=SECTION), label(scope), clean(content)))
         self.votes.append(votes)
 
-    def delta(self, target: str, base: int, *, source: str) -> Delta:
-        """One delta that adds them all; the same content is imported once."""
-        operations: list[Operation] = [Add(section=s, scope=w, content=c) for s, w, c in self.bullets]
+    def delta(self, book: Playbook, *, source: str) -> Delta | None:
+        """One delta that adds those the playbook has never had, with their votes; None where there are none.
+
+        What was retired stays retired, and a file that is imported again changes nothing.
+        """
+        operations: list[Operation] = []
         for bullet, (helpful, harmful) in zip(self.bullets, self.votes, strict=True):
-            if helpful or harmful:
-                operations.append(Vote(id=bullet_id(*bullet), helpful=helpful, harmful=harmful))
-        key = f"{target}:import:{digest([self.bullets, self.votes])[:32]}"
-        return Delta(key=key, base=base, operations=tuple(operations), role="person", source=source[:400])
+            id = bullet_id(*bullet)
+            if id not in book.bullets:
+                operations.append(Add(section=bullet[0], scope=bullet[1], content=bullet[2]))
+                if helpful or harmful:
+                    operations.append(Vote(id=id, helpful=helpful, harmful=harmful))
+        if not operations:
+            return None
+        key = f"{book.target}:import:{book.version}:{digest([self.bullets, self.votes])[:32]}"
+        return Delta(key=key, base=book.version, operations=tuple(operations), role="person", source=source[:400])
 
 
 def to_json(book: Playbook, votes: Votes) -> str:
@@ -186,6 +195,8 @@ def _from_markdown(text: str, path: object) -> Imported:
 def _add(
     found: Imported, section: str, scope: str, content: str, votes: tuple[int, int], path: object, line: int | None
 ) -> None:
+    if secrets := [item.detail for item in lint(content) if item.kind == "secret"]:
+        raise DataError(f"seems to hold {', '.join(secrets)}: secrets are not stored", path=path, line=line)
     try:
         found.add(section, scope, content, votes)
     except UserError as error:
@@ -210,7 +221,3 @@ def _guarded(content: str) -> str:
 
 def _voted_down(votes: tuple[int, int]) -> bool:
     return votes[1] > votes[0]
-
-
-def formats() -> Iterable[str]:
-    return WRITERS.keys()

@@ -67,17 +67,12 @@ def test_aces_text_is_read_with_its_counters_and_written_back(store: Store) -> N
     assert found.votes == [(12, 1), (0, 0), (1, 0)]
     assert found.bullets[1][2] == "Content with :: and [x-00001] helpful=5 harmful=0 :: inside"
     book = PlaybookStore.open(store, "ace")
-    book.apply(found.delta(book.target, 0, source="ace.txt"))
+    delta = found.delta(book.current(), source="ace.txt")
+    assert delta is not None
+    book.apply(delta)
     written = to_ace(book.current(), book.votes())
     assert read_text(written).bullets == found.bullets and read_text(written).votes == found.votes
     assert "helpful=12 harmful=1 :: Check units" in written
-
-
-def test_the_same_file_is_imported_once(store: Store) -> None:
-    book = PlaybookStore.open(store, "ace")
-    for _ in range(2):
-        book.apply(read_text(ACE).delta(book.target, book.version(), source="ace.txt"))
-    assert book.version() == 1 and max(book.votes().values()) == (12, 1)
 
 
 def test_a_skill_has_front_matter_and_leaves_out_what_was_voted_down(store: Store) -> None:

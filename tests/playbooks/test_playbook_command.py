@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agentkit.cli.playbook import app
-from agentkit.errors import UserError
+from agentkit.errors import DataError, UserError
 
 runner = CliRunner()
 
@@ -33,6 +33,7 @@ def test_a_playbook_is_made_edited_compared_blamed_and_rolled_back() -> None:
     first = shown["bullets"][0]["id"]
     run("retire", first[:4], "--reason", "no use")
     assert [row["kind"] for row in read("diff", "2")] == ["retired"]
+    assert [row["kind"] for row in read("diff", "1", "2")] == ["added"]
     assert [row["operation"] for row in read("blame", first)] == ["add", "retire"]
     assert [row["version"] for row in read("log")] == [3, 2, 1]
     assert len(read("show", "--version", "1")["bullets"]) == 1
@@ -61,6 +62,27 @@ def test_export_and_import_go_round(tmp_path: Path, form: str) -> None:
     assert contents == [("formats", "Check the sign.")]
 
 
+def test_importing_again_adds_only_what_is_missing_and_leaves_retired_bullets_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ace.txt"
+    path.write_text("## RULES\n[r-00001] helpful=3 harmful=0 :: Check the sign.\n[r-00002] Name the unit.\n")
+    assert json.loads(run("import", str(path), "--json")) == {"read": 2, "added": 2, "version": 1}
+    assert read("import", str(path)) == {"read": 2, "added": 0, "version": 1}
+    first = read("show")["bullets"][0]
+    assert first["helpful"] == 3
+    run("retire", first["id"])
+    assert read("import", str(path))["added"] == 0
+    run("rollback", "0")
+    assert read("import", str(path))["added"] == 2
+
+
+def test_a_file_with_a_secret_is_refused_and_the_line_named(tmp_path: Path) -> None:
+    path = tmp_path / "book.md"
+    path.write_text("## rules\n- Check the sign.\n- The password is hunter2!\n")
+    with pytest.raises(DataError, match="secrets are not stored") as raised:
+        runner.invoke(app, ["import", str(path)], catch_exceptions=False)
+    assert ":3" in str(raised.value) and "hunter2" not in str(raised.value)
+
+
 def test_a_skill_is_written() -> None:
     run("add", "Check the sign.")
     assert run("export", "-f", "skill").startswith("---\nname: default\n")
@@ -75,6 +97,7 @@ def test_bad_input_gets_one_line(tmp_path: Path) -> None:
         (["retire", "zzzz"], "is not a bullet"),
         (["add", "The password is hunter2!"], "secrets are not stored"),
         (["rollback", "9"], "versions 0 to 1"),
+        (["log", "--status", "lost"], "choose from proposed"),
         (["decide", "nochange", "--accept"], "no change"),
         (["import", str(tmp_path / "x")], "no such file"),
     ):
@@ -93,7 +116,8 @@ def test_what_waits_can_be_accepted_or_rejected() -> None:
         store.hold(Delta(key=name, base=0, operations=(Add(content=name),)), held)
     store.store.close()
     waiting = read("log", "--status", "quarantined")
-    assert len(waiting) == 2
+    assert len(waiting) == 2 and {row["reason"] for row in waiting} == {"untrusted"}
+    assert "add two" in run("log") and "untrusted" in run("log")
     assert read("decide", waiting[0]["id"], "--accept")["status"] == "applied"
     assert read("decide", waiting[1]["id"], "--reject")["status"] == "rejected"
     assert [b["content"] for b in read("show")["bullets"]] == ["two"]
