@@ -38,18 +38,13 @@ def main() -> None:
     results = Results("throughput", settings=vars(args), label=args.label)
     with stub_server(args.latency) as url:
         spent = measure(url, runs=args.runs, concurrency=args.concurrency, processes=args.processes)
-    seconds, calls, worked = (
-        max(each[0] for each in spent),
-        sum(each[1] for each in spent),
-        sum(each[2] for each in spent),
-    )
+    seconds, calls = max(each[0] for each in spent), sum(each[1] for each in spent)
+    worked = sum(each[2] for each in spent) / calls
     ideal = calls * args.latency / args.concurrency
     arm = f"{args.concurrency} at once in {args.processes} process(es), {args.latency:g} s"
     results.add(arm=arm, metric="share of the ideal throughput", value=ideal / seconds, n=args.runs, target="≥ 0.9")
     results.add(arm=arm, metric="model calls a second", value=calls / seconds, n=calls)
-    results.add(
-        arm=arm, metric="processor time a call", unit="s", value=sum(each[2] for each in spent) / calls, n=calls
-    )
+    results.add(arm=arm, metric="processor time a call", unit="s", value=worked, n=calls)
     results.finish(json_=args.json, folder=args.out)
 
 

