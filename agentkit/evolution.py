@@ -13,9 +13,10 @@ from agentkit.graph.episode import build_episode
 from agentkit.graph.nodes.learn import learner_call
 from agentkit.learning.arms import Arm, run_arms
 from agentkit.learning.checkers import get_checker
+from agentkit.learning.config import EvolveConfig, Evolved
 from agentkit.learning.evolving import Check, Cost, DeferringGate, Evolvable
 from agentkit.learning.ledger import digest
-from agentkit.learning.loop import Evolution, EvolveConfig, Evolved
+from agentkit.learning.loop import Evolution
 from agentkit.learning.report import build_report, write_report
 from agentkit.learning.trials import Trials
 from agentkit.models.requests import json_schema

@@ -11,7 +11,7 @@ from agentkit.agent import Agent
 from agentkit.aio import run_sync
 from agentkit.evolution import Evolvement, evolve_agent, parts_of, trials_for
 from agentkit.learning.arms import Arm, run_arm
-from agentkit.learning.loop import EvolveConfig
+from agentkit.learning.config import EvolveConfig
 from agentkit.memory import RecallSettings
 from agentkit.models import load_model
 from agentkit.settings import load_settings

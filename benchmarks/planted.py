@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from agentkit.learning.config import EvolveConfig
 from agentkit.learning.eprocess import PairedTest
 from agentkit.learning.gate import GatePolicy, StrictGate
 from agentkit.learning.holdout import Holdout
 from agentkit.learning.ledger import Change, Ledger
-from agentkit.learning.loop import Evolution, EvolveConfig
+from agentkit.learning.loop import Evolution
 from agentkit.learning.probation import ProbationPolicy
 from agentkit.learning.trials import Trials
 from agentkit.store import Store

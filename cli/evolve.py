@@ -14,7 +14,7 @@ from agentkit.errors import UserError
 if TYPE_CHECKING:
     from agentkit.agent import Agent
     from agentkit.evolution import Evolvement
-    from agentkit.learning.loop import EvolveConfig
+    from agentkit.learning.config import EvolveConfig
     from agentkit.tasks import Task
 
 app = typer.Typer(help="Learn from tasks, with every change tested on held-out ones.")
@@ -53,7 +53,7 @@ def evolve(
 ) -> None:
     """Learn from tasks. The same command again goes on with an interrupted evolution, or repeats a finished result."""
     from agentkit.agent import Agent
-    from agentkit.learning.loop import EvolveConfig, Limits
+    from agentkit.learning.config import EvolveConfig, Limits
     from agentkit.tasks import load_tasks
 
     _one_of("--labels", labels, ("gold", "check", "none"))

@@ -34,7 +34,7 @@ def stream(
     from agentkit.agent import Agent
     from agentkit.aio import run_sync
     from agentkit.evolution import parts_of, prepare
-    from agentkit.learning.loop import EvolveConfig
+    from agentkit.learning.config import EvolveConfig
     from agentkit.learning.stream import Probes, Stream
     from agentkit.tasks import load_tasks
 

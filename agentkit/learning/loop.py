@@ -11,21 +11,22 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any, Protocol, runtime_checkable
 
 from agentkit.errors import Conflict, RunError, UserError
+from agentkit.learning.config import Candidate, EvolveConfig, Evolved
 from agentkit.learning.evolving import Cost, CostOf, Evolvable, Gate, OpenGate, Rollout
-from agentkit.learning.gate import AskWhen, GateMode, GatePolicy, StrictGate, disjoint_groups
+from agentkit.learning.gate import AskWhen, StrictGate, disjoint_groups
 from agentkit.learning.holdout import Holdout, split
 from agentkit.learning.ledger import Change, Ledger, Verdict, digest
-from agentkit.learning.probation import ProbationGate, ProbationPolicy, Watch
+from agentkit.learning.probation import ProbationGate, Watch
 from agentkit.learning.progress import Progress
 from agentkit.learning.together import together
 from agentkit.learning.trials import Trials, hide
 from agentkit.recall import CallModel, Episode, Learner, Learnt, OnEvent, Recaller
 from agentkit.store import Store
-from agentkit.tasks import Labels, Task
+from agentkit.tasks import Task
 
 AfterBatch = Callable[[int, dict[str, int]], Awaitable[None]]
 """Called with the number of tasks seen and the versions; must be safe to call again after an interruption."""
@@ -47,93 +48,6 @@ class Exploring(Protocol):
     random. It must stay the same for a run id, and while the target stays at a version."""
 
     def live(self, version: int) -> Recaller: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What a whole evolution may use before it stops learning; None lifts a limit."""
-
-    calls: int | None = None
-    tokens: int | None = None
-    cost: float | None = None
-    seconds: float | None = None
-
-    def reached(self, used: Cost, seconds: float) -> str | None:
-        """The first limit that is used up."""
-        now = {"calls": used.calls, "tokens": used.tokens, "cost": used.cost, "seconds": seconds}
-        return next((name for name, limit in asdict(self).items() if limit is not None and now[name] >= limit), None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvolveConfig:
-    """How an evolution goes. Its hash is the evolution's id: the same again goes on with, or returns, the same one.
-
-    Attributes:
-        name: tells evolutions apart that are otherwise the same.
-        epochs: passes over the training tasks (1 online).
-        batch: tasks run with the same frozen context before learning; not the same as concurrency.
-        online: score each batch before learning from it, and don't choose a version at the end.
-        mode: of the gate; None is "strict" offline and "probation" online.
-        labels: "gold" shows learners the target, "check" only whether an answer was right, "none" nothing.
-        seed: orders the tasks and splits the validation tasks.
-        validate_every: batches between validations; 0 validates after each epoch.
-        selection: share of the validation tasks kept from the gate for choosing the final version.
-        patience: epochs without an accepted change before it stops early; 0 never stops early.
-    """
-
-    name: str = ""
-    epochs: int = 1
-    batch: int = 8
-    online: bool = False
-    mode: GateMode | None = None
-    labels: Labels = "gold"
-    seed: int = 0
-    validate_every: int = 0
-    selection: float = 0.3
-    patience: int = 1
-    limits: Limits = field(default_factory=Limits)
-    gate: GatePolicy = field(default_factory=GatePolicy)
-    probation: ProbationPolicy = field(default_factory=ProbationPolicy)
-
-    @property
-    def gate_mode(self) -> GateMode:
-        return self.mode or ("probation" if self.online else "strict")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A state that may be chosen: the version of each target, and its score on the selection tasks."""
-
-    step: int
-    versions: dict[str, int]
-    score: float | None
-    scores: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evolved:
-    """What an evolution came to.
-
-    Attributes:
-        status: "done", or why learning ended early: "budget: tokens", "converged".
-        start, chosen: version of each target before, and of the choice.
-        candidates: every state that was validated, the start first.
-        batches: the learning curve: one record a batch, with scores before learning, proposals, verdicts, usage.
-        verdicts: every verdict, by change id, in order.
-        usage: of rollouts, learning and the gate together.
-    """
-
-    id: str
-    status: str
-    start: dict[str, int]
-    chosen: dict[str, int]
-    candidates: tuple[Candidate, ...]
-    batches: tuple[dict[str, Any], ...]
-    verdicts: dict[str, dict[str, Any]]
-    usage: Cost
-
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "usage": self.usage.to_json()}
 
 
 class Evolution:
@@ -201,6 +115,7 @@ class Evolution:
         """
         start = self.progress.begin({item.target: item.version() for item in self.evolvables})
         versions = dict(start)
+        self._waiting = self._left_over()
         await self._validate(versions)
         await self._border(versions)
         status = "done"
@@ -226,6 +141,20 @@ class Evolution:
         self.on_event("evolved", {"status": status, "chosen": chosen})
         return evolved
 
+    def _left_over(self) -> list[str]:
+        """What earlier evolutions left in quarantine, oldest first, as it was when this one began."""
+        if not self.config.retest:
+            return []
+        found = self.progress.recorded("left over")
+        if found is None:
+            ids = [
+                change.id
+                for item in self.evolvables
+                for change in reversed(self.ledger.history(item.target, status="quarantined"))
+            ]
+            found = self.progress.record("left over", {"changes": ids})
+        return list(found["changes"])
+
     async def _epoch(self, epoch: int, versions: dict[str, int]) -> tuple[dict[str, int], str | None]:
         """One pass over the training tasks; returns the versions after it and why learning must end, if it must."""
         config, before = self.config, dict(versions)
@@ -234,7 +163,7 @@ class Evolution:
             limit = config.limits.reached(self.usage, time.monotonic() - self._started)
             if limit:
                 return versions, f"budget: {limit}"
-            versions = await self._batch(epoch, index, tasks, versions)
+            versions = await self._batch(epoch, index, tasks, versions, last=index + 1 == len(batches))
             self._tell(epoch, index, len(batches))
             await self._border(versions)
             if config.validate_every and (index + 1) % config.validate_every == 0 and index + 1 < len(batches):
@@ -248,14 +177,17 @@ class Evolution:
         if self.after_batch is not None:
             await self.after_batch(sum(len(record["tasks"]) for record in self._records), dict(versions))
 
-    async def _batch(self, epoch: int, index: int, tasks: Sequence[Task], versions: dict[str, int]) -> dict[str, int]:
+    async def _batch(
+        self, epoch: int, index: int, tasks: Sequence[Task], versions: dict[str, int], *, last: bool
+    ) -> dict[str, int]:
         name = f"{self.id}-e{epoch}-b{index}"
         learned = self.progress.recorded("learned")
         if learned is None:
             learned = self.progress.record("learned", await self._learn(name, tasks, versions))
         settled = self.progress.recorded("settled")
         if settled is None:
-            settled = self.progress.record("settled", await self._settle(name, tasks, learned["proposals"]))
+            settled = await self._settle(name, tasks, learned["proposals"], last=last)
+            settled = self.progress.record("settled", settled)
         self.usage += Cost.from_json(learned["usage"]) + Cost.from_json(settled["usage"])
         self._verdicts |= settled["verdicts"]
         self._waiting = settled["waiting"]
@@ -318,17 +250,20 @@ class Evolution:
         feedback = await self.trials.check(task, episode.answer)
         return None if feedback is None else feedback.score
 
-    async def _settle(self, name: str, tasks: Sequence[Task], proposals: Sequence[str]) -> dict[str, Any]:
+    async def _settle(
+        self, name: str, tasks: Sequence[Task], proposals: Sequence[str], *, last: bool
+    ) -> dict[str, Any]:
         """Send proposals through the gate and apply what passes."""
         made = self.trials.made
-        watched = await self._look_after(tasks, name)
-        changes = [self.ledger.get(id) for id in [*self._waiting, *proposals]]
+        watched = await self._look_after(tasks, name, last=last)
+        gate = ProbationGate(lambda: 0, 0) if last and self.config.gate_mode == "probation" else self.gate
+        changes = [self.ledger.get(id) for id in dict.fromkeys([*self._waiting, *proposals])]
         verdicts: dict[str, Verdict] = {}
         for number, group in enumerate(disjoint_groups(changes, self.evolvables)):
-            decided = await self.gate.decide(group, key=f"{name}/{number}")
+            decided = await gate.decide(group, key=f"{name}/{number}")
             for change in group:
                 verdicts[change.id] = self._carry_out(change, decided[change.id])
-        waits = self.config.gate_mode == "probation"
+        waits = self.config.gate_mode == "probation" and not last
         used = Cost(**{key: value - getattr(made, key) for key, value in vars(self.trials.made).items()})
         return {
             "verdicts": {id: verdict.to_json() for id, verdict in verdicts.items()},
@@ -348,11 +283,12 @@ class Evolution:
         self.ledger.decide(change.id, verdict)
         return verdict
 
-    async def _look_after(self, tasks: Sequence[Task], name: str) -> list[dict[str, Any]]:
-        """Watch the changes on probation, before new ones may join them."""
+    async def _look_after(self, tasks: Sequence[Task], name: str, *, last: bool) -> list[dict[str, Any]]:
+        """Watch the changes on probation, before new ones may join them; none outlives the one who watches."""
         if self.config.gate_mode != "probation":
             return []
-        return await self.watch.watch(tasks, self._accepted(), key=name)
+        watched = await self.watch.watch(tasks, self._accepted(), key=name)
+        return watched + (self.watch.end(self._accepted(), key=f"{name}:end") if last else [])
 
     def _accepted(self) -> list[str]:
         return [id for id, verdict in self._verdicts.items() if verdict["decision"] == "accept"]
@@ -429,8 +365,7 @@ class Evolution:
         if mode == "off":
             return OpenGate()
         if mode == "probation":
-            active = lambda: len(self.watch.active(self._accepted()))  # noqa: E731
-            return ProbationGate(active, self.config.probation.at_once)
+            return ProbationGate(lambda: len(self.watch.active(self._accepted())), self.config.probation.at_once)
         return StrictGate(
             self.evolvables, self.trials, self.holdout, probes=self.probes, policy=self.config.gate, evolution=self.id,
             ask_when=ask_when,

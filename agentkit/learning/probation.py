@@ -27,7 +27,8 @@ class ProbationPolicy:
 
     Attributes:
         share: of the coming tasks that are also answered without it.
-        pairs: after so many pairs it is released if it won as often as it lost, and withdrawn if not.
+        pairs: after so many pairs it is released if it won as often as it lost, and withdrawn if not. Where the tasks
+            end earlier, it stays only if it has won more often than it lost.
         at_once: changes on probation at the same time. Further ones wait in quarantine, so that the harm that unproven
             changes can do together is bounded, and so is the cost of watching them.
         harm_level: chance of withdrawing a change that does no harm.
@@ -53,7 +54,7 @@ class ProbationGate:
     async def decide(self, changes: Sequence[Change], *, key: str) -> dict[str, Verdict]:
         room = max(0, self.limit - self.active())
         yes = Verdict(decision="accept", reason="on probation: active and watched")
-        wait = Verdict(decision="quarantine", reason="waits: enough changes are on probation")
+        wait = Verdict(decision="quarantine", reason="waits: there is no room on probation")
         return {change.id: yes if number < room else wait for number, change in enumerate(changes)}
 
 
@@ -92,11 +93,36 @@ class Watch:
         for change_id in [id for id in accepted if id in now or id in watched]:
             name = f"{key}:{change_id}"
             record = rounds.get(name) or await self._look(change_id, tasks, rounds, name)
-            if record["outcome"] == "worse":
-                change = self.ledger.get(change_id)
-                self.evolvables[change.target].withdraw(change, reason="withdrawn on probation")
-            records.append(record)
+            records.append(self._carry_out(record, "withdrawn on probation"))
         return records
+
+    def end(self, accepted: Sequence[str], *, key: str) -> list[dict[str, Any]]:
+        """Nobody watches any longer: release what has won more often than it lost, and withdraw the rest.
+
+        Args:
+            accepted, key: as for `watch`.
+
+        Returns:
+            one record for each change that was still on probation.
+        """
+        rounds = self._rounds()
+        records = []
+        for change_id in [id for id in accepted if f"{key}:{id}" in rounds or id in self.active(accepted)]:
+            name = f"{key}:{change_id}"
+            record = rounds.get(name) or self._conclude(change_id, rounds, name)
+            records.append(self._carry_out(record, "the tasks ended before it proved itself"))
+        return records
+
+    def _carry_out(self, record: dict[str, Any], reason: str) -> dict[str, Any]:
+        if record["outcome"] == "worse":
+            change = self.ledger.get(record["change"])
+            self.evolvables[change.target].withdraw(change, reason=reason)
+        return record
+
+    def _conclude(self, change_id: str, rounds: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+        known = [d for row in rounds.values() if row["change"] == change_id for d in row["differences"]]
+        outcome = "released" if sum(known) > 0 else "worse"
+        return self._write(change_id, PairedTest.of(known), outcome, [], rounds, name)
 
     def active(self, accepted: Sequence[str]) -> list[str]:
         """Those of the accepted changes that are still on probation."""
@@ -119,6 +145,13 @@ class Watch:
         outcome = "worse" if test.to_json()["e_harm"] >= 1 / self.policy.harm_level else "watching"
         if outcome == "watching" and seen + len(new) >= self.policy.pairs:
             outcome = "released" if test.to_json()["mean"] >= 0 else "worse"
+        return self._write(change_id, test, outcome, new, rounds, name)
+
+    def _write(
+        self, change_id: str, test: PairedTest, outcome: str, new: list[float], rounds: dict[str, dict[str, Any]],
+        name: str,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Write down how a change stands, once a name."""
         record = {**test.to_json(), "change": change_id, "outcome": outcome, "differences": new, "tasks": len(new)}
         row = {"key": name, "evolution": self.evolution, "number": len(rounds) + 1, "holdout": "online"}
         row |= {"changes": [change_id], "level": self.policy.harm_level, "outcome": outcome, "evidence": record}

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from agentkit.learning.arms import Arm, by_category, pooled
+from agentkit.learning.config import Evolved
 from agentkit.learning.ledger import Ledger
-from agentkit.learning.loop import Evolved
 from agentkit.learning.statistics import proportion
 from agentkit.store import Store
 

@@ -11,8 +11,8 @@ from langchain_core.messages import BaseMessage
 
 from agentkit.agent import Agent
 from agentkit.evolution import evolve_agent, parts_of, prepare
+from agentkit.learning.config import EvolveConfig
 from agentkit.learning.ledger import Ledger
-from agentkit.learning.loop import EvolveConfig
 from agentkit.learning.stream import Probes, Stream
 from agentkit.playbooks.storage import PlaybookStore
 from agentkit.settings import Settings

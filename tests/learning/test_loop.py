@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from agentkit.errors import RunError, UserError
-from agentkit.learning.loop import Limits
+from agentkit.learning.config import Limits
 from agentkit.learning.trials import Trials
 from agentkit.recall import Episode
 from agentkit.store import Store

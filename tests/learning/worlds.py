@@ -7,8 +7,9 @@ import json
 import sys
 from typing import Any
 
+from agentkit.learning.config import EvolveConfig, Evolved
 from agentkit.learning.ledger import Ledger
-from agentkit.learning.loop import Evolution, EvolveConfig, Evolved
+from agentkit.learning.loop import Evolution
 from agentkit.learning.trials import Trials
 from agentkit.store import Store
 from agentkit.tasks import Labels

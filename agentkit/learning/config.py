@@ -1,0 +1,100 @@
+"""What an evolution is given and what it comes to, as values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from agentkit.learning.evolving import Cost
+from agentkit.learning.gate import GateMode, GatePolicy
+from agentkit.learning.probation import ProbationPolicy
+from agentkit.tasks import Labels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a whole evolution may use before it stops learning; None lifts a limit."""
+
+    calls: int | None = None
+    tokens: int | None = None
+    cost: float | None = None
+    seconds: float | None = None
+
+    def reached(self, used: Cost, seconds: float) -> str | None:
+        """The first limit that is used up."""
+        now = {"calls": used.calls, "tokens": used.tokens, "cost": used.cost, "seconds": seconds}
+        return next((name for name, limit in asdict(self).items() if limit is not None and now[name] >= limit), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvolveConfig:
+    """How an evolution goes. Its hash is the evolution's id: the same again goes on with, or returns, the same one.
+
+    Attributes:
+        name: tells evolutions apart that are otherwise the same.
+        epochs: passes over the training tasks (1 online).
+        batch: tasks run with the same frozen context before learning; not the same as concurrency.
+        online: score each batch before learning from it, and don't choose a version at the end.
+        mode: of the gate; None is "strict" offline and "probation" online.
+        labels: "gold" shows learners the target, "check" only whether an answer was right, "none" nothing.
+        seed: orders the tasks and splits the validation tasks.
+        validate_every: batches between validations; 0 validates after each epoch.
+        selection: share of the validation tasks kept from the gate for choosing the final version.
+        patience: epochs without an accepted change before it stops early; 0 never stops early.
+        retest: put up again what earlier evolutions left in quarantine, for this one's held-out tasks to decide.
+    """
+
+    name: str = ""
+    epochs: int = 1
+    batch: int = 8
+    online: bool = False
+    mode: GateMode | None = None
+    labels: Labels = "gold"
+    seed: int = 0
+    validate_every: int = 0
+    selection: float = 0.3
+    patience: int = 1
+    retest: bool = False
+    limits: Limits = field(default_factory=Limits)
+    gate: GatePolicy = field(default_factory=GatePolicy)
+    probation: ProbationPolicy = field(default_factory=ProbationPolicy)
+
+    @property
+    def gate_mode(self) -> GateMode:
+        return self.mode or ("probation" if self.online else "strict")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A state that may be chosen: the version of each target, and its score on the selection tasks."""
+
+    step: int
+    versions: dict[str, int]
+    score: float | None
+    scores: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evolved:
+    """What an evolution came to.
+
+    Attributes:
+        status: "done", or why learning ended early: "budget: tokens", "converged".
+        start, chosen: version of each target before, and of the choice.
+        candidates: every state that was validated, the start first.
+        batches: the learning curve: one record a batch, with scores before learning, proposals, verdicts, usage.
+        verdicts: every verdict, by change id, in order.
+        usage: of rollouts, learning and the gate together.
+    """
+
+    id: str
+    status: str
+    start: dict[str, int]
+    chosen: dict[str, int]
+    candidates: tuple[Candidate, ...]
+    batches: tuple[dict[str, Any], ...]
+    verdicts: dict[str, dict[str, Any]]
+    usage: Cost
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "usage": self.usage.to_json()}
