@@ -131,9 +131,10 @@ class _Progress:
             self.bar.update(self.task, claims=data["claims"], tokens=data["tokens"], cost=data["cost"])
         elif name in ("paper", "unread"):
             self.bar.advance(self.task)
-        if name in ("unread", "failed", "busy", "stopped"):
+        if name in ("unread", "failed", "busy", "stopped", "long"):
             reason = data.get("reason", "another process is at it")
-            self.bar.console.print(f"{data['source']}: {' '.join(reason.split())}", markup=False, highlight=False)
+            line = f"{data['source']}: {' '.join(reason.split())}"
+            self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> None:
         self.bar.__enter__()

@@ -111,7 +111,7 @@ class Curation:
         naming_version: changes when `naming` would name differently; part of every work key.
         recallers: playbook and case memory, asked with the relation as the task's category.
         run_id: names the run to recallers; give the same one to go on where they withhold at random.
-        on_event: told of `paper`, `work`, `failed`, `unread` and `stopped`.
+        on_event: told of `paper`, `work`, `failed`, `unread`, `long`, `busy` and `stopped`.
     """
 
     def __init__(
@@ -208,6 +208,10 @@ class _Paper:
 
     async def run(self) -> bool:
         """Ask the plan's questions in order; whether all that was asked got an answer."""
+        size, limit = len(self.document.text), self.run_.options.paper_limit
+        if size > limit:
+            reason = f"{size:,} characters: each question gets the {limit:,} that fit it best"
+            self.run_.on_event("long", {"source": self.document.source, "reason": reason})
         for step in self.run_.plan.steps:
             for subjects in list(self.findings.forks(step)):
                 if self._exhausted():

@@ -66,8 +66,9 @@ def test_a_paper_of_200_pages_is_read_by_its_best_sections(folder: Path) -> None
     long = "Filler about methods. " * 25_000
     text = f"Report\n\n{long}\n\nLithium caused tremor in elderly subjects. Lithium was given at 5 mg daily."
     (folder / "long.txt").write_text(text, encoding="utf-8")
-    report = curate(folder, "--ontology", folder.parent / "o.yaml", "--kb", "x", "--json")
-    assert not report["failed"] and report["papers"] == 4
+    told = curate(folder, "--ontology", folder.parent / "o.yaml", "--kb", "x")
+    assert "long.txt: 550,085 characters: each question gets the 48,000 that fit it best" in told
+    assert "4 papers" in told and "failed" not in told
 
 
 def test_from_papers_to_a_reviewed_export(folder: Path, tmp_path: Path) -> None:
