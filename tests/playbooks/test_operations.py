@@ -63,6 +63,14 @@ def test_an_update_keeps_the_id_and_moves_to_the_end() -> None:
     assert find(made, "one, better")[0] == id
 
 
+def test_votes_of_one_delta_add_up() -> None:
+    made = history("a")
+    id, _ = find(made, "a")
+    made.append((Vote(id=id, helpful=1), Vote(id=id, helpful=2, harmful=1)), base=1)
+    made.append((Vote(id=id, helpful=1),), base=1)
+    assert made.votes == {id: (4, 1)}
+
+
 def test_merge_replaces_and_split_divides() -> None:
     made = history("a", "b", "c and d")
     (a, ha), (b, hb), (c, hc) = (find(made, text) for text in ("a", "b", "c and d"))
