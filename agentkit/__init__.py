@@ -17,10 +17,11 @@ if not (_here / "memory").exists():  # a source checkout: the sub-packages are s
     __path__.append(str(_here.parent))
 
 if TYPE_CHECKING:
-    from agentkit.agent import Agent, Result
+    from agentkit.agent import Agent
     from agentkit.errors import AgentKitError
     from agentkit.learning.ledger import Change, Ledger, Verdict
     from agentkit.models import Budget, load_embedder, load_model
+    from agentkit.result import Result
     from agentkit.settings import Settings, load_settings
     from agentkit.store import Store
     from agentkit.tasks import Feedback, Task, load_tasks
@@ -33,7 +34,7 @@ _HOMES = {
     "Change": "learning.ledger",
     "Feedback": "tasks",
     "Ledger": "learning.ledger",
-    "Result": "agent",
+    "Result": "result",
     "Settings": "settings",
     "Store": "store",
     "Task": "tasks",

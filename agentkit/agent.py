@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,10 +26,12 @@ from agentkit.learning.ledger import Ledger
 from agentkit.models import Budget, Caller, Limits, Reply, load_embedder, load_model
 from agentkit.models.journal import SqlJournal
 from agentkit.recall import Learner, Recaller
+from agentkit.result import Result, read_result
 from agentkit.settings import Settings, load_settings
 from agentkit.store import Store
-from agentkit.store.run_log import FINISHED, RunLog, RunRecord, Totals
-from agentkit.tasks import Feedback, Labels, Task
+from agentkit.store.run_log import FINISHED, RunLog, Totals
+from agentkit.streaming import events_of, pull
+from agentkit.tasks import Labels, Task
 from agentkit.tools import load_tools
 
 if TYPE_CHECKING:
@@ -39,39 +40,6 @@ if TYPE_CHECKING:
 
     from agentkit.evolution import Evolvement
     from agentkit.learning.checkers import Checker
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """How a run ended.
-
-    Attributes:
-        status: "done" (accepted), "abstained" (the last answer was not accepted), or "waiting" (for a person).
-        answer: the last answer, accepted or not.
-        feedback: everything known about it.
-        question: what a person is asked, where the run waits.
-        trace: what happened, step by step, as JSON values.
-        usage: what all model calls of the run used, those before an interruption included.
-        seconds: wall time of this call.
-    """
-
-    run_id: str
-    task_id: str
-    status: str
-    answer: str | None
-    feedback: tuple[Feedback, ...] = ()
-    question: dict[str, Any] | None = None
-    trace: tuple[dict[str, Any], ...] = ()
-    usage: Totals = field(default_factory=Totals)
-    seconds: float = 0.0
-    rounds: int = 0
-
-    @property
-    def accepted(self) -> bool:
-        return self.status == "done"
-
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "feedback": [item.model_dump() for item in self.feedback], "trace": list(self.trace)}
 
 
 class Agent:
@@ -229,15 +197,15 @@ class Agent:
 
     def stream(self, task: str | Task, **options: Any) -> Iterator[Event]:
         """Solve a task, yielding typed events as they happen; the last is `RunEnded` or `Asked`."""
-        return _pull(self.astream(task, **options))
+        return pull(self.astream(task, **options))
 
     def stream_resume(self, run_id: str, reply: bool | Mapping[str, Any] | None = None) -> Iterator[Event]:
         """Go on with a run, yielding typed events as they happen."""
-        return _pull(_events(lambda emit: self.aresume(run_id, reply, on_event=emit)))
+        return pull(events_of(lambda emit: self.aresume(run_id, reply, on_event=emit)))
 
     def astream(self, task: str | Task, **options: Any) -> AsyncGenerator[Event]:
         """The asynchronous twin of `stream`."""
-        return _events(lambda emit: self.arun(task, on_event=emit, **options))
+        return events_of(lambda emit: self.arun(task, on_event=emit, **options))
 
     def evolve(self, train: Sequence[Task], **options: Any) -> Evolvement:
         """Learn from tasks, with every change tested on held-out ones; see `agentkit.evolution.evolve_agent`."""
@@ -442,70 +410,6 @@ class Agent:
             memory = CaseMemory.open(self.store, name, embedder=embedder, home=self.settings.home)
             self._recallers.append(MemoryRecaller(memory))
             self._learners.append(MemoryLearner(memory))
-
-
-def read_result(
-    log: RunLog, record: RunRecord, *, question: dict[str, Any] | None = None, seconds: float = 0.0
-) -> Result:
-    """How a run stands, from the store alone."""
-    calls = log.model_calls(record.id)
-    return Result(
-        run_id=record.id,
-        task_id=record.task.id,
-        status=record.status,
-        answer=record.answer,
-        feedback=tuple(log.feedback(record.id)),
-        question=question,
-        trace=tuple(trace(calls, log.tool_call_rows(record.id))),
-        usage=_totals(calls),
-        seconds=seconds or record.seconds,
-        rounds=record.rounds,
-    )
-
-
-def trace(calls: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A run's model and tool calls in the order in which they were completed, as JSON values."""
-    counts = ("role", "model", "input_tokens", "output_tokens", "cached_tokens", "seconds")
-    steps = [
-        (call["created_at"], {"type": "model", "text": call["response"]["content"],
-                              "tool_calls": call["response"]["tool_calls"], **{name: call[name] for name in counts}})
-        for call in calls
-    ]  # fmt: skip
-    names = ("tool", "arguments", "result", "ok", "seconds")
-    steps += [(row["created_at"], {"type": "tool", **{name: row[name] for name in names}}) for row in tools]
-    return [step for _, step in sorted(steps, key=lambda item: item[0])]
-
-
-def _totals(calls: Sequence[dict[str, Any]]) -> Totals:
-    names = ("input_tokens", "output_tokens", "cached_tokens", "cost")
-    sums = {name: sum(call[name] for call in calls) for name in names}
-    return Totals(calls=len(calls), model_seconds=sum(call["seconds"] for call in calls), **sums)
-
-
-def _pull(source: AsyncGenerator[Event]) -> Iterator[Event]:
-    """An asynchronous stream read from synchronous code."""
-
-    async def step() -> Event | None:
-        return await anext(source, None)
-
-    try:
-        while (event := run_sync(step())) is not None:
-            yield event
-    finally:
-        run_sync(source.aclose())
-
-
-async def _events(start: Callable[[Callable[[Event], None]], Any]) -> AsyncGenerator[Event]:
-    """The events of a run that is started with an `emit`; its error is raised after its last event."""
-    queue: asyncio.Queue[Event | None] = asyncio.Queue()
-    run = asyncio.ensure_future(start(queue.put_nowait))
-    run.add_done_callback(lambda _done: queue.put_nowait(None))
-    try:
-        while (event := await queue.get()) is not None:
-            yield event
-        await run
-    finally:
-        run.cancel()
 
 
 def _name(model: Any) -> Any:

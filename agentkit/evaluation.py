@@ -14,8 +14,9 @@ from agentkit.learning.statistics import proportion
 from agentkit.tasks import Task
 
 if TYPE_CHECKING:
-    from agentkit.agent import Agent, Result
+    from agentkit.agent import Agent
     from agentkit.learning.checkers import Checker
+    from agentkit.result import Result
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,9 @@ import typer
 from agentkit.cli.output import JSON_HELP, note, open_settings
 
 if TYPE_CHECKING:
-    from agentkit.agent import Agent, Result
+    from agentkit.agent import Agent
     from agentkit.graph.events import Event
+    from agentkit.result import Result
 
 run_app, chat_app, resume_app = typer.Typer(), typer.Typer(), typer.Typer()
 

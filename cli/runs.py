@@ -107,7 +107,7 @@ def _row(record: RunRecord) -> dict[str, Any]:
 
 
 def _details(log: RunLog, run_id: str) -> dict[str, Any]:
-    from agentkit.agent import trace
+    from agentkit.result import trace
 
     record = log.get(run_id)
     calls, tools = log.model_calls(record.id), log.tool_call_rows(record.id)

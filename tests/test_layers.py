@@ -17,7 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("roles",),
     ("learning", "curation", "memory", "playbooks"),
     ("graph",),
-    ("agent", "evaluation", "evolution", "evolvables", "lessons"),
+    ("agent", "result", "streaming", "evaluation", "evolution", "evolvables", "evolving_memory", "lessons"),
     ("cli", "__main__"),
 )
 """From the ground up; a part may import its own layer and those below. `agentkit/__init__.py` imports lazily."""

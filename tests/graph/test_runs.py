@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from agentkit.agent import Agent, Result
+from agentkit.agent import Agent
 from agentkit.errors import BudgetExceeded, InvalidOutput, UserError
 from agentkit.graph.events import Answered, Evaluated, ModelEnded, RunEnded, ToolEnded
 from agentkit.models import Budget
+from agentkit.result import Result
 from agentkit.store import Store
 from agentkit.tasks import Task
 from agentkit.testing import ScriptedModel

@@ -1,0 +1,81 @@
+"""How a run ended: its answer, what is known about it, and every step, read from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from agentkit.store.run_log import RunLog, RunRecord, Totals
+from agentkit.tasks import Feedback
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How a run ended.
+
+    Attributes:
+        status: "done" (accepted), "abstained" (the last answer was not accepted), or "waiting" (for a person).
+        answer: the last answer, accepted or not.
+        feedback: everything known about it.
+        question: what a person is asked, where the run waits.
+        trace: what happened, step by step, as JSON values.
+        usage: what all model calls of the run used, those before an interruption included.
+        seconds: wall time of this call.
+    """
+
+    run_id: str
+    task_id: str
+    status: str
+    answer: str | None
+    feedback: tuple[Feedback, ...] = ()
+    question: dict[str, Any] | None = None
+    trace: tuple[dict[str, Any], ...] = ()
+    usage: Totals = field(default_factory=Totals)
+    seconds: float = 0.0
+    rounds: int = 0
+
+    @property
+    def accepted(self) -> bool:
+        return self.status == "done"
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "feedback": [item.model_dump() for item in self.feedback], "trace": list(self.trace)}
+
+
+def read_result(
+    log: RunLog, record: RunRecord, *, question: dict[str, Any] | None = None, seconds: float = 0.0
+) -> Result:
+    """How a run stands, from the store alone."""
+    calls = log.model_calls(record.id)
+    return Result(
+        run_id=record.id,
+        task_id=record.task.id,
+        status=record.status,
+        answer=record.answer,
+        feedback=tuple(log.feedback(record.id)),
+        question=question,
+        trace=tuple(trace(calls, log.tool_call_rows(record.id))),
+        usage=_totals(calls),
+        seconds=seconds or record.seconds,
+        rounds=record.rounds,
+    )
+
+
+def trace(calls: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A run's model and tool calls in the order in which they were completed, as JSON values."""
+    counts = ("role", "model", "input_tokens", "output_tokens", "cached_tokens", "seconds")
+    steps = [
+        (call["created_at"], {"type": "model", "text": call["response"]["content"],
+                              "tool_calls": call["response"]["tool_calls"], **{name: call[name] for name in counts}})
+        for call in calls
+    ]  # fmt: skip
+    names = ("tool", "arguments", "result", "ok", "seconds")
+    steps += [(row["created_at"], {"type": "tool", **{name: row[name] for name in names}}) for row in tools]
+    return [step for _, step in sorted(steps, key=lambda item: item[0])]
+
+
+def _totals(calls: Sequence[dict[str, Any]]) -> Totals:
+    names = ("input_tokens", "output_tokens", "cached_tokens", "cost")
+    sums = {name: sum(call[name] for call in calls) for name in names}
+    return Totals(calls=len(calls), model_seconds=sum(call["seconds"] for call in calls), **sums)
