@@ -239,14 +239,14 @@ def parts_of(
 
             learners.append(PlaybookLearner(book, gate=DeferringGate()))
     if memory:
-        from agentkit.evolvables import MemoryEvolvable
-        from agentkit.memory import CaseMemory, MemoryLearner, MemoryRecaller
+        from agentkit.evolving_memory import GatedCases, MemoryEvolvable
+        from agentkit.memory import CaseMemory, MemoryRecaller
         from agentkit.models import load_embedder
 
         embedder = load_embedder(agent.settings.embedder)
         cases = CaseMemory.open(agent.store, memory, embedder=embedder, home=agent.settings.home)
         evolvables.append(MemoryEvolvable(cases, settings=recall, live=MemoryRecaller(cases, settings=recall)))
-        learners.append(MemoryLearner(cases))
+        learners.append(GatedCases(cases))
     return evolvables, learners
 
 

@@ -69,14 +69,21 @@ class PolicyStore:
         def effect(connection: Connection, applied: Change) -> None:
             if then is not None:
                 then(connection, applied)
-            recall = self.log._find(connection, run_id, namespace)
-            if recall is not None and outcome is not None and recall.learnt is None:
-                value = self._load(connection, [offer.case_id for offer in recall.offers])
-                take_in(value, recall, outcome)
-                self._save(connection, value, applied.version or 0, [o.case_id for o in recall.offers if o.shown])
-                self.log.record(connection, run_id, namespace, outcome, applied.version or 0)
+            if outcome is not None:
+                self.take_outcome(connection, run_id, namespace, outcome, applied.version or 0)
 
         return self.ledger.commit(change, effect)
+
+    def take_outcome(self, connection: Connection, run_id: str, namespace: str, outcome: float, version: int) -> None:
+        """Teach the policy how a run went, inside the transaction of the change that makes this version; a run that
+        was given no cases teaches nothing."""
+        recall = self.log._find(connection, run_id, namespace)
+        if recall is None or recall.learnt is not None:
+            return
+        value = self._load(connection, [offer.case_id for offer in recall.offers])
+        take_in(value, recall, outcome)
+        self._save(connection, value, version, [offer.case_id for offer in recall.offers if offer.shown])
+        self.log.record(connection, run_id, namespace, outcome, version)
 
     def _save(self, connection: Connection, value: Value, version: int, ids: Iterable[str]) -> None:
         rows = {_HEAD: value.head()}
