@@ -321,6 +321,7 @@ def main() -> None:
     results.note(
         "annotators name interventions and outcomes in their own words: most of their sentences do not hold them"
     )
+    results.note("quotes missing from the JATS text are table rows and captions, which the plain text sets otherwise")
     results.note("true claims that are refused are kept as unsupported; a person can accept them in review")
     results.note("an entity swapped for one in the same sentence is for the evaluator: words alone can't refuse it")
     results.finish(json_=args.json, folder=args.out)

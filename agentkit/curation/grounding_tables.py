@@ -181,7 +181,7 @@ class TableGrounder:
     def __init__(self, path: Path | None = None) -> None:
         path = path or tables_path()
         if not path.exists():
-            raise DataError("the name tables are missing: fetch them with fetch_tables()", path=path)
+            raise DataError("the name tables are missing: get them with  agentkit kb tables --fetch", path=path)
         self._database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
 
     @classmethod

@@ -10,7 +10,7 @@ from agentkit.curation.curate import Curation, Options, Report
 from agentkit.curation.documents import read_folder
 from agentkit.curation.export import export
 from agentkit.curation.exporting import content_of, import_jsonl
-from agentkit.curation.feedback import learn, reviewed
+from agentkit.curation.feedback import compared, learn, reviewed
 from agentkit.curation.grounding import Grounders
 from agentkit.curation.knowledge_base import KnowledgeBase
 from agentkit.curation.plan import make_plan
@@ -263,6 +263,19 @@ async def test_what_reviewers_decide_reaches_learners_by_relation(store: Store, 
     (episode,) = book.episodes
     assert episode.feedback[0].channel == "user" and episode.score == 0.0 and "not the dose" in episode.feedback[0].text
     assert episode.task.metadata["category"] == "dose" and episode.untrusted
+
+
+def test_gold_labels_teach_what_was_missed_too(store: Store, folder: Path) -> None:
+    kb = KnowledgeBase(store, "x")
+    run(kb, folder)
+    claim = next(kb.claims(predicate="induces"))
+    missed = ("a", "induces", "b")
+    gold = {
+        claim.document: {(claim.subject, "induces", claim.object): "it — induces → that", missed: "a — induces → b"}
+    }
+    (right,) = compared(kb, gold)
+    assert right.task.metadata["category"] == "induces"
+    assert right.feedback[0].score == pytest.approx(2 / 3) and "a — induces → b" in (right.task.target or "")
 
 
 async def test_each_relation_has_a_playbook_of_its_own(store: Store, folder: Path) -> None:

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from agentkit.curation.answers import answer_schema
+from agentkit.curation.documents import Document
+from agentkit.curation.plan import make_plan
+from agentkit.curation.prompts import Question, explorer_messages
+from agentkit.curation.schema_files import read_short
+from agentkit.models.caller import answer_tool
+from agentkit.models.union import to_chat, union_of
+
+ONTOLOGY = read_short(
+    {
+        "name": "safety",
+        "concepts": {
+            "Chemical": {
+                "relations": {"induces": {"to": "Disease", "many": True, "together": True}, "dose": {"to": "string"}}
+            },
+            "Disease": {},
+        },
+    }
+)
+PAPER = "Lithium caused tremor in 12 patients. " * 20
+
+
+def prompt(element: str, *subjects: str) -> str:
+    """What a local model reads for a question, answer format included."""
+    step = make_plan(ONTOLOGY).by_element[element]
+    document = Document(id="d", title="", text=PAPER)
+    question = Question(step=step, ontology=ONTOLOGY, document=document, paper=PAPER, subjects=subjects)
+    schema = answer_schema(step, subjects=subjects if len(subjects) > 1 else ())
+    union = union_of({"tools": [answer_tool(schema)], "tool_choice": "answer"})
+    return "\n".join(message["content"] for message in to_chat(explorer_messages(question), union))
+
+
+def test_questions_with_different_answers_share_the_prompt_to_the_end_of_the_paper() -> None:
+    first, second = prompt("Chemical"), prompt("Chemical.induces.Disease", "Lithium", "Aspirin")
+    end = first.index("</paper>") + len("</paper>")
+    assert first[:end] == second[:end] and first[end:] != second[end:]
+
+
+def test_the_question_comes_last_and_says_what_each_field_holds() -> None:
+    asked = prompt("Chemical.induces.Disease", "Lithium", "Aspirin")
+    last = asked.rindex("`subject`, which of them it is about; `quote`, one sentence of the paper, copied exactly")
+    assert last > asked.index("Reply with one JSON object") > asked.index("</paper>")
+
+
+def test_a_reason_is_asked_for_where_the_evaluator_judges_reasons() -> None:
+    steps = make_plan(ONTOLOGY).by_element
+    fields = [
+        set(answer_schema(steps[name]).model_json_schema()["$defs"]["Item"]["properties"])
+        for name in ("Chemical.dose.dose", "Chemical")
+    ]
+    assert fields == [{"quote", "value", "reason"}, {"quote", "value"}]
