@@ -16,6 +16,7 @@ import logging
 import os
 import random
 import re
+import select
 import signal
 import tempfile
 import time
@@ -71,17 +72,21 @@ def roles() -> Roles:
     return Roles(reflect, curate=curate, judge=judge)
 
 
-def work(database: Path, acknowledged: Path, first: int) -> None:
-    """Learn from one run after the other, for ever; a line is written after each, never before."""
-    logging.disable()
+def work(database: Path, acknowledged: Path, first: int, ready: int | None = None, last: int = 10**9) -> None:
+    """Learn from one run after the other; a line is written after each, never before.
+
+    Args:
+        ready: a file descriptor that is told when learning begins.
+    """
     world = PlantedWorld(26)
     store = Store.open(database)
     book = PlaybookStore.open(store, "kills")
     recaller = PlaybookRecaller(book, withholding=Withholding(share=0.3))
     learner, call = PlaybookLearner(book, policy=LearningPolicy(batch=2, curate="always")), roles()
     with acknowledged.open("a", encoding="utf-8") as log:
-        number = first
-        while True:
+        if ready is not None:
+            os.write(ready, b"!")
+        for number in range(first, last):
             task = world.task(number).model_copy(update={"input": f"Close amber order {number} with its code."})
             block = recaller.recall_now(task.input, run_id=f"r{number}")
             cited = tuple(offer.id for offer in block.offers[:3] if offer.shown) if block else ()
@@ -89,25 +94,32 @@ def work(database: Path, acknowledged: Path, first: int) -> None:
             learnt = asyncio.run(learner.learn(episode, call=call))
             log.write(json.dumps({"run": number, "changes": learnt.changes}) + "\n")
             log.flush()
-            number += 1
+    store.close()
 
 
-def run(kills: int, folder: Path, *, seed: int = 0, longest: float = 0.6) -> dict[str, int]:
-    """Kill workers at random moments.
+def run(kills: int, folder: Path, *, seed: int = 0, longest: float = 1.0) -> dict[str, int]:
+    """Kill workers at random moments: nine of ten after learning has begun, the others even while they start.
 
     Returns:
-        counts: kills, runs acknowledged, versions, operations, unreadable states, commits lost, commits doubled.
+        counts: kills, runs learnt from, versions, operations, unreadable states, commits lost, commits doubled.
     """
     rng, database, acknowledged = random.Random(seed), folder / "kills.db", folder / "acknowledged.jsonl"
     Store.open(database).close()
+    work(folder / "warm.db", folder / "warm.jsonl", 0, last=4)
     counts = dict.fromkeys(("kills", "unreadable"), 0)
     for kill in range(1, kills + 1):
+        begun, ready = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
-                work(database, acknowledged, _next_run(acknowledged))
+                logging.disable()
+                work(database, acknowledged, _next_run(acknowledged), ready)
             finally:
                 os._exit(1)
+        if rng.random() < 0.9:
+            select.select([begun], [], [], 60)
+        os.close(begun)
+        os.close(ready)
         time.sleep(rng.uniform(0.005, longest))
         os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
@@ -131,7 +143,12 @@ def check(database: Path, acknowledged: Path) -> dict[str, int]:
     work = [(change.run_id, change.key.rpartition(":")[2]) for change in applied]
     with store.read() as connection:
         intact = connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
-    result = {"acknowledged": len(done), "versions": versions, "lost": lost, "twice": len(work) - len(set(work))}
+    result = {
+        "runs": len({row["run"] for row in done}),
+        "versions": versions,
+        "lost": lost,
+        "twice": len(work) - len(set(work)),
+    }
     result["operations"] = sum(len(change.operations) for change in applied)
     result["unreadable"] = int(not intact or replayed != json.dumps(book.current().to_json()))
     store.close()
@@ -148,7 +165,7 @@ def main() -> None:
     parser = arguments("playbook_kills", __doc__ or "")
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--longest", type=float, default=0.6, help="seconds a worker lives at most")
+    parser.add_argument("--longest", type=float, default=1.0, help="seconds a worker learns at most")
     args = parser.parse_args()
     results = Results("playbook_kills", settings=vars(args), label=args.label)
     with tempfile.TemporaryDirectory() as folder:
@@ -156,7 +173,7 @@ def main() -> None:
     for name in ("unreadable", "lost", "twice"):
         n = counts["kills"] if name == "unreadable" else counts["versions"]
         results.add(arm="SIGKILL", metric=f"{name} states or commits", **share(counts[name], n), target="0")
-    for name in ("kills", "acknowledged", "versions", "operations"):
+    for name in ("kills", "runs", "versions", "operations"):
         results.add(arm="SIGKILL", metric=name, value=counts[name])
     results.finish(json_=args.json, folder=args.out)
 
