@@ -37,7 +37,9 @@ def main() -> None:
     args = parser.parse_args()
     results = Results("throughput", settings=vars(args), label=args.label)
     with stub_server(args.latency) as url:
-        spent = measure(url, runs=args.runs, concurrency=args.concurrency, processes=args.processes)
+        spent = measure(
+            url, runs=args.runs, concurrency=args.concurrency, processes=args.processes, latency=args.latency
+        )
     seconds, calls = max(each[0] for each in spent), sum(each[1] for each in spent)
     worked = sum(each[2] for each in spent) / calls
     ideal = calls * args.latency / args.concurrency
@@ -48,13 +50,14 @@ def main() -> None:
     results.finish(json_=args.json, folder=args.out)
 
 
-def measure(url: str, *, runs: int, concurrency: int, processes: int) -> list[tuple[float, int, float]]:
+def measure(url: str, *, runs: int, concurrency: int, processes: int, latency: float) -> list[tuple[float, int, float]]:
     """What `drive` gives, of each process; all begin together."""
     with tempfile.TemporaryDirectory() as folder:
         spawn = multiprocessing.get_context("spawn")
         start, answers = spawn.Barrier(processes), spawn.SimpleQueue()
         shares = (url, Path(folder) / "agentkit.db", runs // processes, concurrency // processes)
-        workers = [spawn.Process(target=_worker, args=(*shares, start, answers)) for _ in range(processes)]
+        stagger = latency * processes / concurrency
+        workers = [spawn.Process(target=_worker, args=(*shares, stagger, start, answers)) for _ in range(processes)]
         for worker in workers:
             worker.start()
         for worker in workers:
@@ -64,16 +67,22 @@ def measure(url: str, *, runs: int, concurrency: int, processes: int) -> list[tu
         return [answers.get() for _ in workers]
 
 
-def _worker(url: str, database: Path, runs: int, concurrency: int, start: Any, answers: Any) -> None:
+def _worker(url: str, database: Path, runs: int, concurrency: int, stagger: float, start: Any, answers: Any) -> None:
     try:
-        answers.put(asyncio.run(drive(url, database, runs=runs, concurrency=concurrency, start=start)))
+        answers.put(asyncio.run(drive(url, database, runs=runs, concurrency=concurrency, stagger=stagger, start=start)))
     except BaseException:
         start.abort()  # the others wait for this one
         raise
 
 
-async def drive(url: str, database: Path, *, runs: int, concurrency: int, start: Any) -> tuple[float, int, float]:
-    """Wall seconds, model calls and processor seconds of so many runs, `concurrency` of them at once."""
+async def drive(
+    url: str, database: Path, *, runs: int, concurrency: int, stagger: float, start: Any
+) -> tuple[float, int, float]:
+    """Wall seconds, model calls and processor seconds of so many runs, `concurrency` of them at once.
+
+    Args:
+        stagger: seconds between the starts of the first ones.
+    """
     model = load_model(MODEL, api_base=url, api_key="none")
     store = Store.open(database)
     agent = Agent(model, store=store, tools=[], settings=Settings(concurrency=concurrency))
@@ -81,6 +90,8 @@ async def drive(url: str, database: Path, *, runs: int, concurrency: int, start:
     gate = asyncio.Semaphore(concurrency)
 
     async def one(number: int) -> int:
+        if number < concurrency:  # else equal latencies keep all runs in step, and nobody works while all wait
+            await asyncio.sleep(stagger * number)
         async with gate:
             return (await agent.arun(f"task {number}")).usage.calls
 
