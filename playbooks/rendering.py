@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 
 from agentkit.playbooks.bullets import Bullet
 from agentkit.playbooks.tokens import Counter, estimate
@@ -114,6 +113,12 @@ def _evict(kept: list[Bullet], costs: Mapping[str, int], value: Value, goal: int
 
 def shared_prefix(before: str, after: str, count: Counter = estimate) -> float:
     """Share of the tokens of `after` that stand in the common prefix of the two."""
-    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
+    same, limit = 0, min(len(before), len(after))
+    while same < limit:
+        middle = (same + limit + 1) // 2
+        if before[same:middle] == after[same:middle]:
+            same = middle
+        else:
+            limit = middle - 1
     total = count(after)
     return count(after[:same]) / total if total else 1.0

@@ -88,6 +88,13 @@ def test_shared_prefix_is_a_share_of_the_later_text() -> None:
     assert 0 < shared_prefix("a b c", "a b d e f") < 0.5
 
 
+@given(one=st.text(alphabet="ab", max_size=30), other=st.text(alphabet="ab", max_size=30))
+def test_the_shared_prefix_is_the_longest(one: str, other: str) -> None:
+    same = next((n for n, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), None)
+    same = min(len(one), len(other)) if same is None else same
+    assert shared_prefix(one, other, len) == (same / len(other) if other else 1)
+
+
 class TestWithholding:
     def test_each_bullet_is_withheld_as_often_as_its_propensity_says(self) -> None:
         rule = Withholding(share=0.4, masks=8, depth=2)
