@@ -13,11 +13,12 @@ import asyncio
 import csv
 import gzip
 import io
+import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,15 @@ from agentkit.curation.claims import Entity
 from agentkit.curation.documents import Document, read_documents
 from agentkit.curation.duo import Duo, Outcome, curate_item, records_of
 from agentkit.curation.grounding import Grounders
+from agentkit.curation.knowledge_base import Author, KnowledgeBase, Write
 from agentkit.curation.plan import make_plan
 from agentkit.curation.prompts import Question, question_text
 from agentkit.curation.reading import reading
+from agentkit.curation.records import Record
 from agentkit.curation.schema_files import read_short
+from agentkit.curation.verification import verify_kb
 from agentkit.errors import ModelError
-from agentkit.models import Caller, SqlJournal, load_model
+from agentkit.models import Caller, Retry, SqlJournal, load_model
 from agentkit.store import Store
 from benchmarks._results import Results, arguments, data_path, share
 
@@ -127,31 +131,63 @@ async def ask(prompt: Prompt, duo: Duo, limit: int) -> tuple[Outcome, Question]:
     return await curate_item(question, [subject], duo, Grounders(), scope=prompt.id), question
 
 
-async def arm(name: str, duo: Duo, items: Sequence[Prompt], limit: int, results: Results) -> None:
-    right, quoted, located, supported, rounds, failed = [], [], [], [], [], 0
-    began = time.monotonic()
-    for prompt in items:
+@dataclass
+class Arm:
+    """One way to answer, its claims in a knowledge base of their own, and what it got right so far."""
+
+    name: str
+    duo: Duo
+    kb: KnowledgeBase
+    right: list[bool] = field(default_factory=list)
+    quoted: list[bool] = field(default_factory=list)
+    located: list[bool] = field(default_factory=list)
+    supported: list[bool] = field(default_factory=list)
+    rounds: list[int] = field(default_factory=list)
+    failed: int = 0
+    seconds: float = 0.0
+
+    async def answer(self, prompt: Prompt, limit: int) -> None:
+        began = time.monotonic()
         try:
-            outcome, question = await ask(prompt, duo, limit)
-        except ModelError:
-            outcome, question, failed = Outcome(items=(), rounds=0, stable=False), None, failed + 1
+            outcome, question = await ask(prompt, self.duo, limit)
+        except ModelError as error:
+            print(f"{self.name}: {prompt.id}: {error}", file=sys.stderr)
+            outcome, question = Outcome(items=(), rounds=0, stable=False), None
+            self.failed += 1
         item = outcome.items[0] if outcome.items else None
-        right.append(item is not None and item.qualifiers.get("direction") == prompt.label)
-        quoted.append(item is not None and item.evidence is not None)
         spot = item.evidence if item is not None else None
-        located.append(spot is not None and any(spot.start < end and start < spot.end for start, end in prompt.spans))
-        records = [] if question is None else records_of(outcome, question, duo, run_id="", model="")
-        supported.append(any(record.claim.status == "supported" for record in records))
-        rounds.append(outcome.rounds)
-    n = len(items)
-    results.add(arm=name, metric="label accuracy", **share(sum(right), n), failed=failed)
-    results.add(arm=name, metric="quote recall", **share(sum(located), n))
-    results.add(arm=name, metric="quote found exactly", **share(sum(quoted), n))
-    results.add(arm=name, metric="claims supported", **share(sum(supported), n))
-    kept = [r for r, s in zip(right, supported, strict=True) if s]
-    results.add(arm=name, metric="label accuracy of supported claims", **share(sum(kept), len(kept)))
-    results.add(arm=name, metric="rounds", value=sum(rounds) / max(1, n), n=n)
-    results.add(arm=name, metric="seconds", value=time.monotonic() - began, n=n, unit="s")
+        self.right.append(item is not None and item.qualifiers.get("direction") == prompt.label)
+        self.quoted.append(spot is not None)
+        self.located.append(
+            spot is not None and any(spot.start < end and start < spot.end for start, end in prompt.spans)
+        )
+        records = [] if question is None else records_of(outcome, question, self.duo, run_id="", model="")
+        self.supported.append(any(record.claim.status == "supported" for record in records))
+        self.rounds.append(outcome.rounds)
+        self._keep(prompt, outcome, records)
+        self.seconds += time.monotonic() - began
+        told = item.qualifiers.get("direction") if item else None
+        print(f"{self.name}: {prompt.id} {told!r}, gold {prompt.label!r}, {self.seconds:.0f} s", file=sys.stderr)
+
+    def _keep(self, prompt: Prompt, outcome: Outcome, records: list[Record]) -> None:
+        self.kb.add_document(prompt.document)
+        ends = [e for item in outcome.items for e in (item.subject, item.value) if e is not None]
+        key = f"{self.name}:{prompt.id}"
+        self.kb.write(Write(records=records, entities=ends), key=key, author=Author(role="explorer"))
+
+    def report(self, results: Results) -> None:
+        n, add = len(self.right), results.add
+        add(arm=self.name, metric="label accuracy", **share(sum(self.right), n), failed=self.failed)
+        add(arm=self.name, metric="quote recall", **share(sum(self.located), n))
+        add(arm=self.name, metric="quote found exactly", **share(sum(self.quoted), n))
+        add(arm=self.name, metric="claims supported", **share(sum(self.supported), n))
+        kept = [r for r, s in zip(self.right, self.supported, strict=True) if s]
+        add(arm=self.name, metric="label accuracy of supported claims", **share(sum(kept), len(kept)))
+        found = verify_kb(self.kb)
+        holds = share(found.supported, found.checked)
+        add(arm=self.name, metric="claims that kb verify finds supported", **holds, target="100 %")
+        add(arm=self.name, metric="rounds", value=sum(self.rounds) / max(1, n), n=n)
+        add(arm=self.name, metric="seconds", value=self.seconds, n=n, unit="s")
 
 
 def main() -> None:
@@ -162,28 +198,50 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="so many prompts, those of the shortest articles")
     parser.add_argument("--characters", type=int, default=48_000, help="read papers whole up to this size")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--store", type=Path, help="keep calls here")
+    parser.add_argument("--minutes", type=float, help="begin no further prompt after so long")
+    parser.add_argument("--store", type=Path, help="keep calls and claims here; a run that was cut off goes on")
     args = parser.parse_args()
     items = prompts(data_path(args.data, "evidence_inference"), args.limit)
     results = Results("evidence_inference", settings=vars(args), label=args.label)
-    label, count = Counter(prompt.label for prompt in items).most_common(1)[0]
-    results.add(arm=f"floor: always {label!r}", metric="label accuracy", **share(count, len(items)))
+    _floor(items, results)
     if args.model:
         asyncio.run(_arms(args, items, results))
     results.finish(json_=args.json, folder=args.out)
 
 
+def _floor(items: Sequence[Prompt], results: Results) -> None:
+    label, count = Counter(prompt.label for prompt in items).most_common(1)[0]
+    results.add(arm=f"floor: always {label!r}", metric="label accuracy", **share(count, len(items)))
+
+
 async def _arms(args: Any, items: Sequence[Prompt], results: Results) -> None:
+    """Prompt by prompt, so that all arms share an article in the prefix cache; results are written after each."""
     store = Store.open(args.store or Path(tempfile.mkdtemp()) / "ei.db")
 
-    def caller(name: str, part: str) -> Caller:
-        return Caller(load_model(name), journal=SqlJournal(store, None, prefix=f"ei-{part}"))
+    def caller(name: str) -> Caller:
+        return Caller(load_model(name), journal=SqlJournal(store, None, prefix="ei"), retry=Retry(invalid=2))
 
-    single = Duo(explorer=caller(args.model, "explorer"), max_rounds=1)
-    await arm("one pass", single, items, args.characters, results)
-    checker = caller(args.evaluator_model or args.model, "evaluator")
-    both = Duo(explorer=caller(args.model, "explorer"), evaluator=checker, max_rounds=args.rounds)
-    await arm("explorer + evaluator", both, items, args.characters, results)
+    single = Duo(explorer=caller(args.model), max_rounds=1)
+    checker = caller(args.evaluator_model or args.model)
+    both = Duo(explorer=caller(args.model), evaluator=checker, max_rounds=args.rounds)
+    run = f"{args.model}:{time.time_ns()}"
+    arms = [
+        Arm(name=name, duo=duo, kb=KnowledgeBase(store, f"{name} {run}"[:160]))
+        for name, duo in (("one pass", single), ("explorer + evaluator", both))
+    ]
+    began = time.monotonic()
+    for count, prompt in enumerate(items, 1):
+        if args.minutes is not None and time.monotonic() - began > 60 * args.minutes:
+            results.note(f"stopped after {count - 1} of {len(items)} prompts: the time given was over")
+            break
+        for arm in arms:
+            await arm.answer(prompt, args.characters)
+        results.rows.clear()
+        _floor(items[:count], results)
+        for arm in arms:
+            arm.report(results)
+        results.save(args.out)
+    store.close()
 
 
 if __name__ == "__main__":

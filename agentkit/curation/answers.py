@@ -15,7 +15,9 @@ MAX_ITEMS = 20
 """The longest list that one answer may hold: a grammar must end, and so must a model that repeats itself."""
 
 
-def answer_schema(step: Step, *, subjects: Sequence[str] = (), value: str | None = None) -> type[BaseModel]:
+def answer_schema(
+    step: Step, *, subjects: Sequence[str] = (), value: str | None = None, given: Sequence[str] = ()
+) -> type[BaseModel]:
     """`{"items": [{subject?, quote, value, qualifiers…, reason?}]}`.
 
     A reason is asked for where the evaluator judges reasons; in a list the quotes stand for themselves. What `quote`
@@ -24,13 +26,14 @@ def answer_schema(step: Step, *, subjects: Sequence[str] = (), value: str | None
     Args:
         subjects: the names to choose the subject from, for a question about all of them together.
         value: the object where it is given and only its qualifiers are asked for.
+        given: qualifiers that are known already.
     """
-    return _answer_schema(step, tuple(dict.fromkeys(subjects)), value)
+    return _answer_schema(step, tuple(dict.fromkeys(subjects)), value, tuple(given))
 
 
 @lru_cache(maxsize=512)
-def _answer_schema(step: Step, subjects: tuple[str, ...], value: str | None) -> type[BaseModel]:
-    qualifiers = step.relation.qualifiers if step.relation is not None else ()
+def _answer_schema(step: Step, subjects: tuple[str, ...], value: str | None, given: tuple[str, ...]) -> type[BaseModel]:
+    qualifiers = [q for q in step.relation.qualifiers if q.name not in given] if step.relation is not None else []
     fields: dict[str, Any] = {}
     if subjects:
         fields["subject"] = (Literal[subjects], Field(description="which of the given subjects it is about"))

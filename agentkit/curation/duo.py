@@ -107,8 +107,9 @@ async def curate_item(
         scope: where the calls belong; a call made there before is taken from the journal.
     """
     schema = answer_schema(
-        question.step, subjects=question.subjects if len(question.subjects) > 1 else (), value=question.value
-    )
+        question.step, subjects=question.subjects if len(question.subjects) > 1 else (), value=question.value,
+        given=[name for name, _ in question.given],
+    )  # fmt: skip
     messages = explorer_messages(question)
     reply = await duo.explorer.call(messages, schema=schema, role="explorer", scope=scope)
     items = _read(reply.parsed, question, subjects, duo, naming)
