@@ -226,17 +226,28 @@ def add(
 
 
 @app.command()
-def retire(bullet: str, playbook: Name = None, reason: Annotated[str, typer.Option()] = "",
-           json_: Json = False) -> None:  # fmt: skip
-    """Take a bullet out of use; it stays on record."""
+def retire(
+    bullet: Annotated[str | None, typer.Argument(help="Its id, or the beginning of it.", show_default=False)] = None,
+    source: Annotated[str | None, typer.Option(help="All bullets that came from this source instead.")] = None,
+    playbook: Name = None,
+    reason: Annotated[str, typer.Option()] = "",
+    json_: Json = False,
+) -> None:
+    """Take a bullet out of use, or all that came from a source; they stay on record."""
+    from agentkit.errors import UserError
     from agentkit.playbooks import Delta, Retire
 
+    if (bullet is None) == (source is None):
+        raise UserError("give a bullet or --source")
     store = open_playbook(playbook)
-    found, base = store.current().get(bullet), store.version()
-    operation = Retire(id=found.id, expected=found.hash, reason=reason)
-    key = f"{store.target}:retire:{found.id}:{base}"
-    change = store.apply(Delta(key=key, base=base, operations=(operation,), role="person", note=reason))
-    emit(_change_row(change), json_=json_, human=lambda row: note(f"retired {found.id}, version {row['version']}"))
+    found, base = [store.current().get(bullet)] if bullet else store.from_source(source or ""), store.version()
+    if not found:
+        raise UserError(f"no active bullet of {store.name} came from {source!r}")
+    operations = tuple(Retire(id=item.id, expected=item.hash, reason=reason) for item in found)
+    key = f"{store.target}:retire:{operations[0].id}:{base}"
+    change = store.apply(Delta(key=key, base=base, operations=operations, role="person", note=reason))
+    ids = ", ".join(item.id for item in found)
+    emit(_change_row(change), json_=json_, human=lambda row: note(f"retired {ids}, version {row['version']}"))
 
 
 @app.command()

@@ -171,10 +171,9 @@ class Duplicates:
     def near(self, content: str, scope: str, bullets: Sequence[Bullet], *, limit: int = 5) -> list[Near]:
         """The closest related bullets, closest first."""
         scores = self.index.similarities(content, bullets)
-        if not len(scores):
-            return []
-        best = np.argsort(-scores, kind="stable")[: 4 * limit]
-        found = [self._compare(content, scope, bullets[i], float(scores[i])) for i in best if scores[i] >= self.related]
+        close = np.flatnonzero(scores >= self.related)
+        best = close[np.argsort(-scores[close], kind="stable")][: 4 * limit]
+        found = [self._compare(content, scope, bullets[i], float(scores[i])) for i in best]
         return [item for item in found if item is not None][:limit]
 
     def duplicate(self, content: str, scope: str, bullets: Sequence[Bullet]) -> Bullet | None:

@@ -217,14 +217,22 @@ class PlaybookStore:
             Conflict: later changes build on it.
             UserError: it was never applied.
         """
+        done = self.apply(self.undoing(change, reason=reason, role=role))
+        self.ledger.withdraw(change.id, reason=reason)
+        return done
+
+    def undoing(self, change: Change, *, reason: str = "", role: str = "person") -> Delta:
+        """The delta that would take an applied change back; nothing is written.
+
+        Raises:
+            UserError: the change was never applied.
+            Conflict: it is a rollback.
+        """
         if change.version is None:
             raise UserError(f"change {change.id} was never applied")
         before, after = self.at(change.version - 1), self.at(change.version)
         operations = tuple(_inverse(edit) for edit in diff(before, after))
-        delta = Delta(key=f"{change.id}:withdrawn", base=change.version, operations=operations, role=role, note=reason)
-        done = self.apply(delta)
-        self.ledger.withdraw(change.id, reason=reason)
-        return done
+        return Delta(key=f"{change.id}:withdrawn", base=change.version, operations=operations, role=role, note=reason)
 
     def votes(self, version: int | None = None) -> dict[str, tuple[int, int]]:
         """(helpful, harmful) by bullet; a merged bullet inherits the votes of its parents."""
@@ -248,6 +256,18 @@ class PlaybookStore:
         with self.store.read() as connection:
             rows = connection.execute(query.order_by(OriginRow.version)).mappings()
             return [Origin(**row) for row in rows]
+
+    def from_source(self, source: str) -> list[Bullet]:
+        """The active bullets that a change with text from this source has touched, and what was made from them."""
+        query = select(OriginRow.bullet_id).join(ChangeRow, ChangeRow.id == OriginRow.change_id)
+        with self.store.read() as connection:
+            query = query.where(OriginRow.target == self.target, ChangeRow.source == source)
+            found = set(connection.execute(query).scalars())
+        bullets = sorted(self.current().bullets.values(), key=lambda bullet: bullet.order)
+        for bullet in bullets:
+            if found & set(bullet.parents):
+                found.add(bullet.id)
+        return [bullet for bullet in bullets if bullet.active and bullet.id in found]
 
     def replay(self, upto: int | None = None) -> History:
         """Rebuild everything from the ledger alone."""

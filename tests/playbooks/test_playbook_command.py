@@ -75,6 +75,18 @@ def test_importing_again_adds_only_what_is_missing_and_leaves_retired_bullets_al
     assert read("import", str(path))["added"] == 2
 
 
+def test_all_that_came_from_a_source_is_retired_at_once(tmp_path: Path) -> None:
+    run("add", "Check the sign.")
+    path = tmp_path / "bad.md"
+    path.write_text("- One of theirs.\n- Two of theirs.\n")
+    run("import", str(path))
+    assert read("retire", "--source", "bad.md")["version"] == 3
+    assert [row["content"] for row in read("show")["bullets"]] == ["Check the sign."]
+    for args in (["--source", "bad.md"], [], ["abc", "--source", "bad.md"]):
+        with pytest.raises(UserError):
+            runner.invoke(app, ["retire", *args], catch_exceptions=False)
+
+
 def test_a_file_with_a_secret_is_refused_and_the_line_named(tmp_path: Path) -> None:
     path = tmp_path / "book.md"
     path.write_text("## rules\n- Check the sign.\n- The password is hunter2!\n")
