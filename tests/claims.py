@@ -48,6 +48,7 @@ _CURATE = "tests/curation/test_curate.py::"
 _EVIDENCE = "tests/curation/test_evidence.py::"
 _PLAN = "tests/curation/test_ontology.py::"
 _LEARNER = "tests/playbooks/test_learner.py::"
+_BOOK = "tests/playbooks/test_storage.py::"
 
 CLAIMS: dict[str, Claim] = {
     "run.resume": Claim(
@@ -65,7 +66,8 @@ CLAIMS: dict[str, Claim] = {
                f"{_LEDGER}test_committing_the_same_key_again_applies_its_effect_once",
                f"{_LOOP}test_ten_kills_leave_the_same_final_state_as_none",
                "tests/memory/test_kills.py::test_a_killed_writer_loses_nothing_doubles_nothing_and_leaves_a_whole_policy",
-               f"{_RECALL}test_a_run_is_learnt_exactly_once"),
+               f"{_RECALL}test_a_run_is_learnt_exactly_once",
+               f"{_LEARNER}test_learning_that_crashes_anywhere_is_finished_when_it_is_repeated"),
     ),
     "run.target": Claim(
         source=PROMISE,
@@ -99,6 +101,7 @@ CLAIMS: dict[str, Claim] = {
         source=PROMISE,
         says="What was rewritten behind the ledger's back is found out; versions can be compared and restored.",
         tests=(f"{_LEDGER}test_a_rewritten_change_is_found_out",
+               f"{_BOOK}test_every_version_stays_what_it_was_through_rollbacks_of_rollbacks",
                f"{_CURATE}test_versions_can_be_compared_and_restored", f"{_CURATE}test_an_altered_row_is_found",
                f"{_RECALL}test_an_outcome_moves_the_policy_and_a_rollback_moves_it_back"),
     ),
