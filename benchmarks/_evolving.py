@@ -38,6 +38,7 @@ def options(name: str, about: str) -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--labels", choices=["gold", "check", "none"], default="gold")
     parser.add_argument("--gate", choices=["strict", "off"], default="strict")
+    parser.add_argument("--controls", action=argparse.BooleanOptionalAction, default=True, help="run the control arms")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--concurrency", type=int, default=1)
     parser.add_argument(
@@ -59,8 +60,8 @@ def agent_for(args: argparse.Namespace, name: str, tools: Sequence[str]) -> Agen
 
 
 def learn(
-    agent: Agent, args: argparse.Namespace, arm: str, train: list[Task], val: list[Task], test: list[Task], what: str
-) -> Evolvement:
+    agent: Agent, args: argparse.Namespace, arm: str, train: list[Task], val: list[Task], test: list[Task], what: str,
+) -> Evolvement:  # fmt: skip
     """One evolution; `what` names which of playbook and memory evolve."""
     playbook, memory = PARTS[what]
     name = f"{arm}-{what}-{args.seed}"
@@ -71,7 +72,7 @@ def learn(
     return run_sync(
         evolve_agent(
             agent, train, val=val, test=test, playbook=name if playbook else None, memory=name if memory else None,
-            recall=RECALL, config=config, on_event=_tell,
+            recall=RECALL, config=config, controls=args.controls, on_event=_tell,
         )
     )  # fmt: skip
 

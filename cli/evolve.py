@@ -41,6 +41,7 @@ def evolve(
     seed: Annotated[int, typer.Option(help="Order of tasks, split of the validation tasks.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="Repeat with this many seeds, each from the same start.")] = 1,
     controls: Annotated[bool, typer.Option(help="Also run the control arms.")] = True,
+    retest: Annotated[bool, typer.Option("--retest", help="Test again what earlier runs left in quarantine.")] = False,
     learner: Annotated[str, typer.Option(help="batch: one call a batch; each: reflect on every run.")] = "batch",
     rounds: Annotated[int, typer.Option(min=1, help="Answers the agent may give a task.")] = 1,
     evaluate: Annotated[bool, typer.Option(help="Let the evaluator agent judge answers.")] = False,
@@ -66,7 +67,7 @@ def evolve(
         "probes": load_tasks(probes) if probes else [],
     }
     limits = Limits(tokens=max_tokens, cost=max_cost, seconds=max_seconds)
-    checked: dict[str, Any] = {"mode": gate, "labels": labels}
+    checked: dict[str, Any] = {"mode": gate, "labels": labels, "retest": retest}
     config = EvolveConfig(name=name, epochs=epochs, batch=batch, online=online, seed=seed, limits=limits, **checked)
     settings = open_settings(model=model)
     with Agent(settings=settings, max_rounds=rounds, evaluate=evaluate or labels == "none") as agent:

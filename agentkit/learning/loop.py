@@ -288,7 +288,7 @@ class Evolution:
         if self.config.gate_mode != "probation":
             return []
         watched = await self.watch.watch(tasks, self._accepted(), key=name)
-        return watched + (self.watch.end(self._accepted(), key=f"{name}:end") if last else [])
+        return watched + (await self.watch.end(tasks, self._accepted(), key=f"{name}:end") if last else [])
 
     def _accepted(self) -> list[str]:
         return [id for id, verdict in self._verdicts.items() if verdict["decision"] == "accept"]

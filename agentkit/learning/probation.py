@@ -96,11 +96,11 @@ class Watch:
             records.append(self._carry_out(record, "withdrawn on probation"))
         return records
 
-    def end(self, accepted: Sequence[str], *, key: str) -> list[dict[str, Any]]:
+    async def end(self, tasks: Sequence[Task], accepted: Sequence[str], *, key: str) -> list[dict[str, Any]]:
         """Nobody watches any longer: release what has won more often than it lost, and withdraw the rest.
 
         Args:
-            accepted, key: as for `watch`.
+            tasks, accepted, key: as for `watch`; of these last tasks all are answered without the change too.
 
         Returns:
             one record for each change that was still on probation.
@@ -109,7 +109,7 @@ class Watch:
         records = []
         for change_id in [id for id in accepted if f"{key}:{id}" in rounds or id in self.active(accepted)]:
             name = f"{key}:{change_id}"
-            record = rounds.get(name) or self._conclude(change_id, rounds, name)
+            record = rounds.get(name) or await self._conclude(change_id, tasks, rounds, name)
             records.append(self._carry_out(record, "the tasks ended before it proved itself"))
         return records
 
@@ -119,10 +119,14 @@ class Watch:
             self.evolvables[change.target].withdraw(change, reason=reason)
         return record
 
-    def _conclude(self, change_id: str, rounds: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+    async def _conclude(
+        self, change_id: str, tasks: Sequence[Task], rounds: dict[str, dict[str, Any]], name: str
+    ) -> dict[str, Any]:
         known = [d for row in rounds.values() if row["change"] == change_id for d in row["differences"]]
-        outcome = "released" if sum(known) > 0 else "worse"
-        return self._write(change_id, PairedTest.of(known), outcome, [], rounds, name)
+        unseen = [task for task in tasks if not self._shadowed(task)]
+        new = await self._differences(self.ledger.get(change_id), unseen)
+        outcome = "released" if sum(known) + sum(new) > 0 else "worse"
+        return self._write(change_id, PairedTest.of([*known, *new]), outcome, new, rounds, name)
 
     def active(self, accepted: Sequence[str]) -> list[str]:
         """Those of the accepted changes that are still on probation."""
