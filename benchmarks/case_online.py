@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agentkit.memory import Case, CaseMemory, Filters, MemoryRecaller, RecallSettings, load_policy
+from agentkit.memory import Case, Filters, load_policy
+from agentkit.memory.exposures import Considered, Recall
+from agentkit.memory.policy_store import take_in
 from agentkit.memory.query import Query
-from benchmarks._results import Results, mean
+from agentkit.memory.recaller import SPARE, choose
+from agentkit.memory.value import Value, ValueSettings
+from benchmarks._results import Results, mean, paired
 from benchmarks.case_retrieval import K, memory_of
 
 Array = NDArray[np.float64]
@@ -25,14 +30,19 @@ def run(cases: list[Case], related: Array, embedder: Any, results: Results, *, s
         order = np.random.default_rng(seed).permutation(len(cases))
         arriving = [cases[i] for i in order]
         for name in ("random", "dense", "masked-terms", "fused"):
-            curves.setdefault(name, []).append(_fixed(arriving, related, place, embedder, name))
+            ranked = rankings(arriving, embedder, name)
+            curves.setdefault(name, []).append(_shown_as_ranked(arriving, ranked, related, place))
+        curves.setdefault("fused, learned", []).append(learned(arriving, ranked, related, place, seed))
         curves.setdefault("similarity + scalar Q", []).append(_scalar_q(arriving, related, place, embedder, seed))
-        curves.setdefault("learned", []).append(_learned(arriving, related, place, embedder, seed))
+        print(f"seed {seed}", {name: round(float(found[-1][-1].mean()), 4) for name, found in curves.items()},
+              file=sys.stderr, flush=True)  # fmt: skip
     for name, found in curves.items():
         for number in range(PASSES):
             each = [float(passes[number].mean()) for passes in found]
-            target = "> 0.508" if name == "learned" and number == PASSES - 1 else ""
+            target = "> 0.508" if "learned" in name and number == PASSES - 1 else ""
             results.add(arm=name, metric=f"mean relevance, pass {number + 1}", **mean(each), target=target)
+    last = [[float(passes[-1].mean()) for passes in curves[name]] for name in ("fused, learned", "fused")]
+    results.add(arm="fused, learned", metric="gain over fused, pass 3", **paired(*last))
     results.note(f"intervals over {seeds} orders of arrival and draws of the rewards; rewards are one coin for the set")
 
 
@@ -40,20 +50,52 @@ def _gain(related: Array, place: dict[str, int], case: Case, ids: list[str]) -> 
     return float(related[place[case.id], [place[id] for id in ids]].mean()) if ids else 0.0
 
 
-def _fixed(cases: list[Case], related: Array, place: dict[str, int], embedder: Any, name: str) -> list[Array]:
-    """A policy that no reward changes: passes two and three are alike."""
+def rankings(cases: list[Case], embedder: Any, name: str) -> list[list[list[Considered]]]:
+    """What a policy ranks first for each query of each pass; rewards change no ranking, so passes 2 and 3 are alike."""
     memory, policy = memory_of([], embedder), load_policy(name)
     passes = []
     for number in range(2):
-        gains = []
+        found = []
         for case in cases:
+            query = Query(case.state, memory.vectors, seed=f"{number}{case.id}")
             bank = memory.bank(Filters(exclude_state=case.state))
-            ranking = policy.rank(Query(case.state, memory.vectors, seed=f"{number}{case.id}"), bank, K)
-            gains.append(_gain(related, place, case, bank.ids(ranking.positions)))
+            ranking = policy.rank(query, bank, SPARE * K)
+            cosine = np.clip(bank.vectors("state", ranking.positions) @ query.state, 0, 1)
+            rows = zip(bank.ids(ranking.positions), ranking.scores, cosine, strict=True)
+            found.append([Considered(case_id=id, shown=True, probability=1.0, score=float(score),
+                                     features=(1.0, float(c))) for id, score, c in rows])  # fmt: skip
             if number == 0:
                 memory.add(case)
-        passes.append(np.array(gains))
+        passes.append(found)
     return [*passes, passes[-1]]
+
+
+def _shown_as_ranked(
+    cases: list[Case], ranked: list[list[list[Considered]]], related: Array, place: dict[str, int]
+) -> list[Array]:
+    return [
+        np.array([_gain(related, place, case, [item.case_id for item in found[:K]])
+                  for case, found in zip(cases, every, strict=True)])
+        for every in ranked
+    ]  # fmt: skip
+
+
+def learned(
+    cases: list[Case], ranked: list[list[list[Considered]]], related: Array, place: dict[str, int], seed: int,
+    settings: ValueSettings | None = None,
+) -> list[Array]:  # fmt: skip
+    """The shipped judgement on top of a ranking: it chooses, withholds and learns as the recaller does."""
+    value, rng, passes = Value(settings=settings or ValueSettings()), np.random.default_rng(seed), []
+    for number, every in enumerate(ranked):
+        gains = []
+        for case, found in zip(cases, every, strict=True):
+            offers = tuple(replace(o, shown=bool(rng.random() < o.probability)) for o in choose(found, K, value))
+            gains.append(_gain(related, place, case, [offer.case_id for offer in offers if offer.shown]))
+            recall = Recall(run_id=f"{number}-{case.id}", namespace="", policy="fused", version=0, state_hash="",
+                            offers=offers)  # fmt: skip
+            take_in(value, recall, float(rng.random() < gains[-1]))
+        passes.append(np.array(gains))
+    return passes
 
 
 def _scalar_q(cases: list[Case], related: Array, place: dict[str, int], embedder: Any, seed: int) -> list[Array]:
@@ -74,24 +116,5 @@ def _scalar_q(cases: list[Case], related: Array, place: dict[str, int], embedder
             q |= {id: q.get(id, 0.0) + 0.3 * (reward - q.get(id, 0.0)) for id in chosen}
             if number == 0:
                 memory.add(case)
-        passes.append(np.array(gains))
-    return passes
-
-
-def _learned(cases: list[Case], related: Array, place: dict[str, int], embedder: Any, seed: int) -> list[Array]:
-    """The shipped recaller with its judgement, withholding and all; outcomes go through the ledger."""
-    memory: CaseMemory = memory_of([], embedder)
-    settings = RecallSettings(successes=K, failures=0, policy="fused", reuse_same=False)
-    recaller, rng, passes = MemoryRecaller(memory, settings=settings), np.random.default_rng(seed), []
-    for number in range(PASSES):
-        gains = []
-        for case in cases:
-            run_id = f"{number}-{case.id}-{seed}"
-            block = recaller.recall_now(case.state, run_id=run_id)
-            shown = [offer.id for offer in block.offers if offer.shown] if block else []
-            gains.append(_gain(related, place, case, shown))
-            recaller.policies.learn(run_id, "default", float(rng.random() < gains[-1]))
-            if number == 0:
-                memory.add(replace(case, run_id=None))
         passes.append(np.array(gains))
     return passes

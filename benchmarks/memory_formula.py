@@ -1,6 +1,6 @@
 """A real run: does showing a local model its own earlier episodes help it with Formula, and is it recall that helps?
 
-    python -m benchmarks.memory_formula [--model local/qwen2.5-coder-0.5b] [--bank-n 110] [--learn-n 60] [--val-n 64]
+    python -m benchmarks.memory_formula [--model local/qwen2.5-coder-0.5b] [--bank-n 88] [--learn-n 24] [--val-n 32]
 
 The model writes one expression and a calculator works it out; every item gets one attempt in every arm. Its bare
 attempts at training items, graded by their labels, become the cases. Validation items are then answered with the k
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -39,8 +40,10 @@ INSTRUCTIONS = """\
 You answer financial questions. Write the one arithmetic expression, in Python's notation with plain numbers, whose
 value is the answer; a calculator works it out."""
 KS = (1, 2, 4, 8)
-DRAWS = 4
-"""Random draws of cases for each k, each shared by a part of the items."""
+CONTROLLED = (2, 8)
+"""The k for which random cases are shown as well."""
+TOGETHER = 8
+"""Items that share one random draw of cases, so that their prompts begin alike."""
 SHOWN = 2
 """Cases that the shipped recaller may show."""
 
@@ -92,12 +95,23 @@ class Attempts:
         try:
             reply = await self.caller.call(messages, schema=Working, role="explorer", scope=task.id)
             tokens, expression = reply.usage.input_tokens + reply.usage.output_tokens, reply.parsed.expression
-            answer = f"{round(float(calculate(expression)), 2):.2f}"
-        except (AgentKitError, ValueError, ArithmeticError, TypeError):
+            expression, answer = worked_out(expression)
+        except AgentKitError:
             pass  # no answer is a wrong answer, in every arm alike
         feedback = await self.checker.check(answer, task)
         score = float(feedback.score or 0.0)
         return Attempt(expression=expression, answer=answer, score=score, tokens=tokens, shown=shown)
+
+
+def worked_out(text: str) -> tuple[str, str]:
+    """The first side of an equation that a calculator can work out, and its value; the text and "" where none is."""
+    for side in text.split("="):
+        plain = re.sub(r"[$€£]|(?<=\d),(?=\d{3})", "", side).strip()
+        try:
+            return plain, f"{round(float(calculate(plain)), 2):.2f}"
+        except (AgentKitError, ValueError, ArithmeticError, TypeError):
+            continue
+    return text, ""
 
 
 class Run:
@@ -113,7 +127,7 @@ class Run:
         """Bare attempts become cases."""
         made = [await self.attempts.make("bare", task, "", 0) for task in tasks]
         for number, (task, attempt) in enumerate(zip(tasks, made, strict=True)):
-            self.memory.add(Case(id=f"c{number}", run_id=f"gather-{task.id}", state=task.input, plan=_plan(attempt),
+            self.memory.add(Case(id=f"c{number}", run_id=f"gather-{task.id}", state=state_of(task), plan=_plan(attempt),
                                  reward=attempt.score, channel="label", source="gathered"))  # fmt: skip
         return made
 
@@ -132,7 +146,7 @@ class Run:
         return [await self._recalled("shipped", task, f"held-{task.id}") for task in tasks]
 
     async def _recalled(self, arm: str, task: Task, run: str) -> Attempt:
-        block = self.recaller.recall_now(task.input, run_id=run)
+        block = self.recaller.recall_now(state_of(task), run_id=run)
         shown = 0 if block is None else sum(offer.shown for offer in block.offers)
         return await self.attempts.make(arm, task, "" if block is None else block.text, shown)
 
@@ -140,7 +154,7 @@ class Run:
         """The k successes that the default policy ranks first."""
         made = []
         for task in tasks:
-            hits = self.memory.search(task.input, k, filters=SUCCESSES, policy="fused")
+            hits = self.memory.search(state_of(task), k, filters=SUCCESSES, policy="fused")
             made.append(await self.attempts.make(f"nearest-{k}", task, render([hit.case for hit in hits]), len(hits)))
         return made
 
@@ -148,10 +162,15 @@ class Run:
         """k successes drawn at random; a draw serves a part of the items, whose prompts begin alike."""
         made = []
         for number, task in enumerate(tasks):
-            draw = number * DRAWS // len(tasks)
-            hits = self.memory.search(f"draw {k} {draw}", k, filters=SUCCESSES, policy="random")
+            hits = self.memory.search(f"draw {k} {number // TOGETHER}", k, filters=SUCCESSES, policy="random")
             made.append(await self.attempts.make(f"random-{k}", task, render([hit.case for hit in hits]), len(hits)))
         return made
+
+
+def state_of(task: Task) -> str:
+    """What sets a task apart: the formula's name and the question, without the words that every task shares."""
+    question = task.input.partition("Question:")[2].rpartition("Answer:")[0].strip(' ".')
+    return f"{task.metadata['category']}: {question}"
 
 
 def _plan(attempt: Attempt) -> str:
@@ -168,7 +187,7 @@ def report(results: Results, made: dict[str, list[Attempt]]) -> None:
         results.add(arm=arm, metric="tokens an item", value=sum(a.tokens for a in attempts) / len(attempts))
         if arm != "k = 0":
             _compare(results, arm, "gain over k = 0", attempts, bare)
-        control = made.get(arm.replace("recalled", "random")) if "recalled" in arm else made.get(f"k = {SHOWN}, random")
+        control = made.get(arm.replace("recalled", "random")) or made.get(f"k = {SHOWN}, random")
         if control is not None and "random" not in arm and arm != "k = 0":
             _compare(results, arm, "gain over random", attempts, control)
     if "shipped recaller" in made:
@@ -197,7 +216,8 @@ async def measure(args: Any, results: Results) -> None:
         made = {"k = 0": [await attempts.make("none", task, "", 0) for task in held]}
         for k in args.ks:
             made[f"k = {k}, recalled"] = await run.nearest(held, k)
-            made[f"k = {k}, random"] = await run.random(held, k)
+            if k in CONTROLLED:
+                made[f"k = {k}, random"] = await run.random(held, k)
             if k == SHOWN:
                 studied = await run.study(train[args.bank_n : args.bank_n + args.learn_n])
                 results.add(arm="training items", metric="accuracy while the recaller learns", **_share(studied))
@@ -222,10 +242,10 @@ def main() -> None:
     parser.add_argument("--train", type=Path, help="Formula's train.jsonl")
     parser.add_argument("--val", type=Path, help="Formula's val.jsonl")
     parser.add_argument("--text", choices=["full", "question"], default="full", help="with the formula's text or not")
-    parser.add_argument("--bank-n", type=int, default=110, help="training items whose attempts become cases")
-    parser.add_argument("--learn-n", type=int, default=60, help="further training items that the recaller learns from")
-    parser.add_argument("--val-n", type=int, default=64)
-    parser.add_argument("--ks", type=int, nargs="+", default=[2, 1, 4, 8], choices=KS)
+    parser.add_argument("--bank-n", type=int, default=88, help="training items whose attempts become cases")
+    parser.add_argument("--learn-n", type=int, default=24, help="further training items that the recaller learns from")
+    parser.add_argument("--val-n", type=int, default=32)
+    parser.add_argument("--ks", type=int, nargs="+", default=[2, 8, 4, 1], choices=KS)
     parser.add_argument("--home", type=Path, default=Path("build/benchmarks/memory_formula"), help="keeps every answer")
     args = parser.parse_args()
     results = Results("memory_formula", settings=vars(args), label=args.label)

@@ -25,11 +25,11 @@ from langgraph.store.base import (
 from langgraph.store.memory import _compare_values, _does_match
 from sqlalchemy import Connection, delete, select
 
-from agentkit.memory.embedding import Embedder, VectorCache
+from agentkit.memory.embedding import ITEMS, Embedder, VectorCache, Vectors
 from agentkit.memory.text import text_hash
 from agentkit.store import Store
 from agentkit.store.base import now
-from agentkit.store.cases import StoreItemRow
+from agentkit.store.cases import CaseVectorRow, StoreItemRow
 
 _SEPARATOR = "\x1f"
 
@@ -49,7 +49,7 @@ class MemoryStore(BaseStore):
     def __init__(self, store: Store, name: str = "store", *, embedder: Embedder | None = None,
                  fields: tuple[str, ...] = ("$",), ttl: TTLConfig | None = None) -> None:  # fmt: skip
         self.store, self.name, self.fields, self.ttl_config = store, name, fields, ttl
-        self.vectors = None if embedder is None else VectorCache(store, embedder)
+        self.vectors = None if embedder is None else VectorCache(store, _Apart(embedder))
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="agentkit-store")
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
@@ -60,16 +60,18 @@ class MemoryStore(BaseStore):
         if puts:
             texts = {key: self._texts(op) for key, op in puts.items()}
             every = sorted({text for found in texts.values() for text in found})
-            vectors = self.vectors.vectors(every) if self.vectors is not None and every else None
+            vectors = dict(zip(every, self.vectors.vectors(every), strict=True)) if self.vectors is not None else {}
 
             def work(connection: Connection) -> None:
-                if self.vectors is not None and vectors is not None:
-                    self.vectors.store_vectors(connection, [text_hash(text) for text in every], vectors)
                 for key, op in puts.items():
-                    self._put(connection, op, [text_hash(text) for text in texts[key]])
+                    self._put(connection, op, {self._hash(op, text): vectors[text] for text in texts[key]})
 
             self.store.transaction(work)
         return results
+
+    def _hash(self, op: PutOp, text: str) -> str:
+        """The key of a vector: an item's own, so that it goes when the item goes."""
+        return text_hash("\0".join((self.name, *op.namespace, op.key, text)))
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """As `batch`; calls made at once are carried out in the order in which they were made."""
@@ -82,17 +84,32 @@ class MemoryStore(BaseStore):
         found = [text for path in paths for text in get_text_at_path(op.value, path)]
         return [text for text in found if text]
 
-    def _put(self, connection: Connection, op: PutOp, hashes: list[str]) -> None:
+    def _put(self, connection: Connection, op: PutOp, vectors: dict[str, Vectors]) -> None:
         key = {"memory": self.name, "prefix": _SEPARATOR.join(op.namespace), "key": op.key}
+        where = [getattr(StoreItemRow, name) == value for name, value in key.items()]
+        self._drop_vectors(connection, connection.execute(select(StoreItemRow.paths).where(*where)).scalars().all())
         if op.value is None:
-            where = [getattr(StoreItemRow, name) == value for name, value in key.items()]
             connection.execute(delete(StoreItemRow).where(*where))
             return
+        if self.vectors is not None and vectors:
+            self.vectors.store_vectors(connection, list(vectors), np.stack(list(vectors.values())))
         stamp = now()
-        values = {"value": op.value, "paths": hashes, "ttl": op.ttl, "expires_at": _expiry(op.ttl), "updated_at": stamp}
+        values = {
+            "value": op.value,
+            "paths": list(vectors),
+            "ttl": op.ttl,
+            "expires_at": _expiry(op.ttl),
+            "updated_at": stamp,
+        }
         statement = self.store.insert(StoreItemRow)
         update = statement.on_conflict_do_update(index_elements=["memory", "prefix", "key"], set_=values)
         connection.execute(update, {**key, **values, "created_at": stamp})
+
+    def _drop_vectors(self, connection: Connection, paths: Iterable[list[str]]) -> None:
+        gone = [key for hashes in paths for key in hashes]
+        for start in range(0, len(gone), 500):
+            mine = CaseVectorRow.hash.in_(gone[start : start + 500])
+            connection.execute(delete(CaseVectorRow).where(CaseVectorRow.embedder.startswith(ITEMS), mine))
 
     def _read(self, op: Op) -> Result:
         if isinstance(op, GetOp):
@@ -156,8 +173,25 @@ class MemoryStore(BaseStore):
     def sweep_ttl(self) -> int:
         """Delete what has expired; returns how many items."""
         with self.store.write() as connection:
-            gone = delete(StoreItemRow).where(StoreItemRow.memory == self.name, StoreItemRow.expires_at <= now())
-            return connection.execute(gone).rowcount
+            expired = (StoreItemRow.memory == self.name, StoreItemRow.expires_at <= now())
+            gone = (
+                connection.execute(delete(StoreItemRow).where(*expired).returning(StoreItemRow.paths)).scalars().all()
+            )
+            self._drop_vectors(connection, gone)
+            return len(gone)
+
+
+class _Apart:
+    """The same embedder under a name of its own, so that the vectors of items and of cases never mix."""
+
+    def __init__(self, inner: Embedder) -> None:
+        self.inner, self.name, self.dimension = inner, ITEMS + inner.name, inner.dimension
+
+    def embed_query(self, text: str) -> list[float]:
+        return self.inner.embed_query(text)
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return self.inner.embed_documents(texts)
 
 
 def _at(value: Any, path: str) -> Any:

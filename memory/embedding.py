@@ -19,6 +19,8 @@ from agentkit.store import Store
 from agentkit.store.cases import CaseVectorRow
 
 Vectors = NDArray[np.float32]
+ITEMS = "items:"
+"""Begins the embedder's name where the vectors are those of the LangGraph store's items, not of cases."""
 _RECENT = 4096
 """Vectors of texts asked for lately, kept in the process."""
 

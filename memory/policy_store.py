@@ -146,6 +146,13 @@ class PolicyStore:
         """Keep the trained head of the parametric policy."""
         self._put(connection, _HEAVY, state, version)
 
+    def heavy_version(self) -> int | None:
+        """The version that left a trained head; None where there is none."""
+        table = PolicySnapshotRow
+        query = select(table.version).where(table.target == self.target, table.policy == _HEAVY)
+        with self.store.read() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
     def heavy(self) -> bytes | None:
         """The trained head of the parametric policy, if there is one."""
         table = PolicySnapshotRow

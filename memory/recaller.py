@@ -21,9 +21,9 @@ from agentkit.memory.value import Value
 from agentkit.recall import Block, Offer
 from agentkit.tasks import Task
 
-_SPARE = 3
+SPARE = 3
 """Cases ranked for each that may be shown, for the judgement to choose from."""
-_RANK = 0.01
+_RANK = 0.02
 """Reward that one place in the ranking is taken to be worth."""
 
 
@@ -105,7 +105,7 @@ class MemoryRecaller:
         part = bank.only(kinds)
         if not part.size or k < 1:
             return []
-        ranking = self.policy.rank(query, part, _SPARE * k if self.settings.learn else k)
+        ranking = self.policy.rank(query, part, SPARE * k if self.settings.learn else k)
         cosine = np.clip(part.vectors("state", ranking.positions) @ query.state, 0, 1)
         near = cosine >= self.settings.min_relevance
         ids = part.ids(ranking.positions[near])
@@ -114,14 +114,7 @@ class MemoryRecaller:
                 for id, score, c in rows]  # fmt: skip
 
     def _chosen(self, found: list[Considered], k: int, value: Value) -> list[Considered]:
-        if not self.settings.learn or not found:
-            return found[:k]
-        features = np.array([item.features for item in found])
-        mean, deviation = value.judge([item.case_id for item in found], features)
-        chance = value.probabilities(mean, deviation)
-        # The ranking decides between cases nothing is known about; what a case did before moves it up or down.
-        order = np.argsort(-(mean - _RANK * np.arange(len(found))), kind="stable")[:k]
-        return [replace(found[i], probability=float(chance[i])) for i in order]
+        return choose(found, k, value) if self.settings.learn else found[:k]
 
     def _remember_state(self, state: str) -> None:
         """Keep the vector of a state that outcomes will refer to."""
@@ -148,6 +141,19 @@ class MemoryRecaller:
     def _showable(self, case: Case) -> bool:
         """Checked again on the row itself: it may have been put into quarantine since it was chosen."""
         return case.status == "active" and (case.trusted or not self.settings.strict)
+
+
+def choose(found: list[Considered], k: int, value: Value) -> list[Considered]:
+    """The k cases of a ranking to offer, each with the probability of showing it.
+
+    The ranking decides between cases nothing is known about; what a case did before moves it up or down.
+    """
+    if not found:
+        return []
+    mean, deviation = value.judge([item.case_id for item in found], np.array([item.features for item in found]))
+    chance = value.probabilities(mean, deviation)
+    order = np.argsort(-(mean - _RANK * np.arange(len(found))), kind="stable")[:k]
+    return [replace(found[i], probability=float(chance[i])) for i in order]
 
 
 def _seed(run_id: str, memory: str) -> int:

@@ -14,7 +14,7 @@ from agentkit.memory.embedding import Embedder
 from agentkit.memory.text import mask, skeleton, text_hash
 from agentkit.store import Store
 from agentkit.store.base import now
-from agentkit.store.cases import CaseRemovalRow, CaseRow, CaseVectorRow, MemoryRow
+from agentkit.store.cases import CaseRecallRow, CaseRemovalRow, CaseRow, CaseVectorRow, MemoryRow
 
 VIEWS = ("state", "masked", "plan")
 """The texts of a case that can be embedded: the state, the state with entities masked, the plan's skeleton."""
@@ -155,6 +155,9 @@ class CaseRows:
             for view in VIEWS:
                 column = getattr(CaseRow, f"{view}_hash")
                 used |= set(connection.execute(select(column).where(column.in_(part)).distinct()).scalars())
+            used |= set(
+                connection.execute(select(CaseRecallRow.state_hash).where(CaseRecallRow.state_hash.in_(part))).scalars()
+            )
             unused = [value for value in part if value not in used]
             if unused:
                 connection.execute(delete(CaseVectorRow).where(CaseVectorRow.hash.in_(unused)))

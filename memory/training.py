@@ -11,7 +11,6 @@ from agentkit.learning.ledger import Change
 from agentkit.memory.case import Filters
 from agentkit.memory.exposures import outcomes_by_case
 from agentkit.memory.memory import CaseMemory
-from agentkit.memory.policies.parametric import ParametricQ
 from agentkit.memory.policies.parametric import train as fit
 from agentkit.memory.policy_store import PolicyStore
 
@@ -42,11 +41,3 @@ def train(memory: CaseMemory, *, namespace: str = "default", seed: int = 0) -> d
     key = f"{policies.target}:train:{policies.version()}"
     change = policies.change({"op": "train", "outcomes": len(rows)}, effect, key=key, role="trainer")
     return {"outcomes": len(rows), "version": change.version}
-
-
-def parametric(memory: CaseMemory, *, temperature: float = 0.0) -> ParametricQ:
-    """The trained parametric policy of a memory; untrained it is plain cosine."""
-    head = PolicyStore(memory.store, memory.name).heavy()
-    return (
-        ParametricQ(temperature=temperature) if head is None else ParametricQ.from_bytes(head, temperature=temperature)
-    )

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select, text, update
 from agentkit.errors import UserError
 from agentkit.learning.ledger import Change
 from agentkit.memory.case import Case
+from agentkit.memory.embedding import ITEMS
 from agentkit.memory.memory import CaseMemory
 from agentkit.memory.policies.lexical import has_fts
 from agentkit.memory.policy_store import PolicyStore
@@ -112,9 +113,9 @@ def _unmerge(memory: CaseMemory, connection: Connection, prototypes: set[str], g
 def _drop_orphans(memory: CaseMemory, connection: Connection) -> None:
     """Vectors that no case of any memory and no recall refers to."""
     used = "SELECT state_hash FROM cases UNION SELECT masked_hash FROM cases UNION SELECT plan_hash FROM cases"
-    connection.execute(
-        text(f"DELETE FROM case_vectors WHERE hash NOT IN ({used} UNION SELECT state_hash FROM case_recalls)")
-    )
+    used += " UNION SELECT state_hash FROM case_recalls"
+    orphan = text(f"DELETE FROM case_vectors WHERE embedder NOT LIKE :items AND hash NOT IN ({used})")
+    connection.execute(orphan, {"items": f"{ITEMS}%"})
 
 
 def _scrub(memory: CaseMemory) -> None:

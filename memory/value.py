@@ -49,14 +49,14 @@ class ValueSettings:
     noise: float = 0.2
     effect: float = 0.006
     effect_weight: float = 200.0
-    forget: float = 0.002
+    forget: float = 0.01
     drift: float = 5e-5
     floor: float = 0.01
     caution: float = 1.4
     cost: float = 0.0
     slack: float = 0.3
     alarm: float = 9.0
-    keep: float = 0.1
+    keep: float = 0.02
     stir: float = 0.3
 
 

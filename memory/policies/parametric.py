@@ -12,6 +12,7 @@ from agentkit.errors import MissingExtra, UserError
 from agentkit.memory.bank import Bank, Ranking, Scores
 from agentkit.memory.embedding import Vectors
 from agentkit.memory.policies.base import pool, ranked
+from agentkit.memory.policy_store import PolicyStore
 from agentkit.memory.query import Query
 
 Head = dict[str, NDArray[np.float32]]
@@ -21,7 +22,7 @@ class ParametricQ:
     """Q(s, c; θ) = p(r = 1 | s, c). Untrained it falls back to cosine.
 
     Args:
-        head: trained weights, from `train` or `from_bytes`.
+        head: trained weights; None takes those that `agentkit memory train` left with the memory that is searched.
         temperature: α of the soft-Q policy μ(c | s) ∝ exp(Q / α); 0 takes the best (the paper's read).
     """
 
@@ -31,24 +32,16 @@ class ParametricQ:
         self.head, self.temperature = head, temperature
 
     def rank(self, query: Query, bank: Bank, k: int) -> Ranking:
-        if self.head is None or not bank.size:
+        head = self.head or _trained(bank)
+        if head is None or not bank.size:
             return bank.nearest("state", query.state, k)
         positions = pool(query, bank)
-        q = self.values(query.state, bank.vectors("state", positions), bank.rewards(positions))
+        q = values(head, query.state, bank.vectors("state", positions), bank.rewards(positions))
         if self.temperature <= 0:
             return ranked(positions, q, k)
         seed = np.frombuffer(query.seed.encode(), dtype=np.uint8)
         noise = np.random.default_rng(seed).gumbel(size=len(q))
         return ranked(positions, q / self.temperature + noise, k)
-
-    def values(self, state: Vectors, cases: Vectors, rewards: NDArray[np.floating]) -> Scores:
-        """Q of each case, shape (n,). Unlike the published scorer it is told whether the case succeeded."""
-        assert self.head is not None
-        x = inputs(np.broadcast_to(state, cases.shape), cases, rewards)
-        hidden = np.maximum(x @ self.head["w1"] + self.head["b1"], 0)
-        logits = hidden @ self.head["w2"] + self.head["b2"]
-        values: Scores = 1 / (1 + np.exp(-logits))
-        return values
 
     def to_bytes(self) -> bytes:
         buffer = io.BytesIO()
@@ -59,6 +52,25 @@ class ParametricQ:
     def from_bytes(cls, data: bytes, *, temperature: float = 0.0) -> ParametricQ:
         with np.load(io.BytesIO(data), allow_pickle=False) as found:
             return cls({name: found[name] for name in found.files}, temperature=temperature)
+
+
+def _trained(bank: Bank) -> Head | None:
+    """The head that the memory was last trained to, read once for each version."""
+    store = PolicyStore(bank.store, bank.rows.memory)
+    version = store.heavy_version()
+    known: tuple[int, Head] | None = bank.mirror.fits.get("head")
+    if version is not None and (known is None or known[0] != version):
+        head = ParametricQ.from_bytes(store.heavy() or b"").head
+        known = bank.mirror.fits["head"] = (version, head or {})
+    return None if version is None or known is None else known[1]
+
+
+def values(head: Head, state: Vectors, cases: Vectors, rewards: NDArray[np.floating]) -> Scores:
+    """Q of each case, shape (n,). Unlike the published scorer it is told whether the case succeeded."""
+    x = inputs(np.broadcast_to(state, cases.shape), cases, rewards)
+    hidden = np.maximum(x @ head["w1"] + head["b1"], 0)
+    found: Scores = 1 / (1 + np.exp(-(hidden @ head["w2"] + head["b2"])))
+    return found
 
 
 def inputs(states: Vectors, cases: Vectors, rewards: Sequence[float] | NDArray[np.floating]) -> Vectors:

@@ -30,15 +30,21 @@ class MaskedTerms:
         return scores
 
 
+_REFIT = 1.1
+"""Growth of the memory after which the frequencies of words are counted anew."""
+
+
 def weighed(bank: Bank) -> tuple[Any, Any]:
-    """(TF-IDF of all positions, inverse frequencies within the namespace), kept until the memory changes."""
-    key = ("terms", *bank.key)
-    fits = bank.mirror.fits
-    if key not in fits:
-        for old in [known for known in fits if known[0] == "terms"]:
-            del fits[old]
-        matrix = text_features(bank).state
+    """(TF-IDF of all positions, inverse frequencies within the namespace); a new case costs its own row alone."""
+    from scipy.sparse import vstack
+
+    key, matrix, epoch = ("terms", bank.filters.namespace), text_features(bank).state, bank.mirror.epoch
+    known = bank.mirror.fits.get(key)
+    if known is None or known[0] != epoch or not known[2].shape[0] <= matrix.shape[0] <= _REFIT * known[1]:
         inverse = inverse_frequency(matrix[bank.allowed])
-        fits[key] = (weigh(matrix, inverse), inverse)
-    found: tuple[Any, Any] = fits[key]
-    return found
+        known = bank.mirror.fits[key] = (epoch, matrix.shape[0], weigh(matrix, inverse), inverse)
+    _, fitted, rows, inverse = known
+    if rows.shape[0] < matrix.shape[0]:
+        rows = vstack([rows, weigh(matrix[rows.shape[0] :], inverse)], format="csr")
+        bank.mirror.fits[key] = (epoch, fitted, rows, inverse)
+    return rows, inverse

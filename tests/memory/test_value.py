@@ -17,6 +17,12 @@ class World:
         self.rng = np.random.default_rng(seed)
         self.effects = np.where(self.rng.random(CASES) < 0.3, good, bad)
 
+    def copy(self) -> World:
+        """The same effects, with luck of its own."""
+        other = World(99)
+        other.effects = self.effects.copy()
+        return other
+
     def reward(self, shown: list[int]) -> tuple[float, float]:
         chance = float(np.clip(0.4 + self.effects[shown].sum(), 0.02, 0.98))
         return chance, float(self.rng.random() < chance)
@@ -46,31 +52,59 @@ def play(world: World, value: Value | None, rounds: int, *, oracle: bool = False
     return gains
 
 
-def test_the_policy_finds_the_best_cases() -> None:
+SEEDS = range(4)
+"""The settings of the judgement were chosen on seeds from 100 on."""
+
+
+def optimum(world: World, rounds: int = 400) -> float:
+    return float(play(world.copy(), None, rounds, oracle=True).mean())
+
+
+def test_the_policy_comes_close_to_the_best_cases_where_similarity_knows_nothing() -> None:
     late, similar, best = [], [], []
-    for seed in range(4):
-        late.append(play(World(seed), Value(), 3000)[-500:].mean())
-        similar.append(play(World(seed), None, 500).mean())
-        best.append(play(World(seed), None, 500, oracle=True).mean())
-    regret = np.mean(best) - np.mean(late)
-    assert regret < 0.35 * (np.mean(best) - np.mean(similar)), (np.mean(late), np.mean(similar), np.mean(best))
+    for seed in SEEDS:
+        late.append(play(World(seed), Value(), 2000)[-500:].mean())
+        similar.append(play(World(seed), None, 400).mean())
+        best.append(optimum(World(seed)))
+    regret, naive = np.mean(best) - np.mean(late), np.mean(best) - np.mean(similar)
+    assert regret < 0.2 * naive, (regret, naive)
 
 
 def test_the_policy_recovers_after_the_world_changes() -> None:
-    world, value = World(1), Value()
-    before = play(world, value, 2500)[-400:].mean()
-    world.effects = world.effects[::-1].copy()
-    changed = play(world, value, 4000)
-    assert before > changed[:100].mean() + 0.3
-    assert changed[-400:].mean() > changed[:100].mean() + 0.1
+    dips, left, noticed = [], [], []
+    for seed in SEEDS:
+        world, value = World(seed), Value()
+        play(world, value, 1500)
+        world.effects = np.random.default_rng(5000 + seed).permutation(world.effects)
+        best, gains = optimum(world), play(world, value, 1200)
+        dips.append(best - gains[:60].mean())
+        left.append(best - gains[-400:].mean())
+        noticed.append(value.world)
+    assert np.mean(dips) > 0.3, dips  # what was learnt before misleads
+    assert np.mean(left) < 0.35 * np.mean(dips), (left, dips)
+    assert sum(noticed) >= len(noticed) - 1
+
+
+def test_a_world_that_stays_is_seldom_taken_for_a_changed_one() -> None:
+    alarms = []
+    for seed in SEEDS:
+        value = Value()
+        play(World(seed), value, 1500)
+        alarms.append(value.world)
+    assert sum(alarms) <= 1, alarms
 
 
 def test_where_memory_never_helps_it_costs_less_than_two_points() -> None:
-    losses = []
-    for seed in range(6):
-        world = World(seed, good=-0.1, bad=-0.1)
-        losses.append(0.4 - play(world, Value(), 3000).mean())
-    assert np.mean(losses) < 0.02, losses
+    losses = [0.4 - play(World(seed, good=-0.1, bad=-0.1), Value(), 2000).mean() for seed in SEEDS]
+    assert max(losses) < 0.02, losses
+
+
+def test_cases_that_are_all_alike_are_left_in_the_order_of_the_ranking() -> None:
+    value = Value()
+    play(World(0, good=0.05, bad=0.05), value, 1500)
+    mean, _ = value.judge([str(i) for i in range(CASES)], np.ones((CASES, 2)))
+    assert value.spread < 0.002
+    assert float(np.std(mean)) < 0.03
 
 
 def test_intervals_of_credit_cover_the_truth_as_often_as_they_say() -> None:
