@@ -167,4 +167,4 @@ def final_score(book: PlaybookStore, world: PlantedWorld, tasks: Sequence[Task])
 
 def plant(book: PlaybookStore, contents: Sequence[str], *, key: str = "plant") -> None:
     operations = tuple(Add(content=content) for content in contents)
-    book.apply(Delta(key=key, base=book.version(), operations=operations, role="person"))
+    book.apply(Delta(key=f"{book.target}:{key}", base=book.version(), operations=operations, role="person"))
