@@ -174,7 +174,7 @@ class Arms:
         self.store.close()
 
     def _curate(self, kb: str, papers: list[Document], *, evaluator: Any, rounds: int, **more: Any) -> KnowledgeBase:
-        options = Options(max_rounds=rounds, around=self.args.around, papers=1)
+        options = Options(max_rounds=rounds, around=self.args.around, papers=1, max_items=self.args.items)
         base, report = curated(
             without_gold(papers), self.ontology, explorer=self.explorer, evaluator=evaluator, naming=self.naming,
             options=options, store=self.store, kb=kb, **more,
@@ -242,6 +242,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--learn", type=int, default=0, help="training papers to learn from")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--items", type=int, default=20, help="the longest list of one answer")
     parser.add_argument("--around", type=int, default=0)
     parser.add_argument("--minutes", type=float, help="begin no further paper after so long")
     parser.add_argument("--store", type=Path, help="keep calls and claims here")

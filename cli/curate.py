@@ -30,6 +30,7 @@ def curate(
     hops: int = typer.Option(2, min=0, help="How far in the ontology context reaches."),
     rounds: int = typer.Option(2, min=1, help="Answers the explorer may give to one question."),
     around: int = typer.Option(0, min=0, help="Sentences around a quote that may carry its claim too."),
+    items: int = typer.Option(20, min=1, help="Items that one answer may list; fewer for small models that repeat."),
     papers: int = typer.Option(4, min=1, help="Papers in work at once."),
     paper_tokens: int | None = typer.Option(None, min=1, help="Budget of one paper in tokens."),
     tokens: int | None = typer.Option(None, min=1, help="Budget of the run in tokens."),
@@ -50,7 +51,7 @@ def curate(
     from agentkit.models.budget import Budget
 
     options = Options(
-        max_rounds=rounds, around=around, papers=papers, floor=floor, retry_failed=retry_failed,
+        max_rounds=rounds, around=around, papers=papers, floor=floor, retry_failed=retry_failed, max_items=items,
         paper_budget=Budget(tokens=paper_tokens), run_budget=Budget(tokens=tokens, cost=cost),
     )  # fmt: skip
     report = _run(made, _documents(folder, limit), kb, model, evaluator_model, lexicon, options, quiet=json_)

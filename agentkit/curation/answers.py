@@ -12,11 +12,16 @@ from agentkit.curation.ontology import Concept, Qualifier
 from agentkit.curation.plan import Mode, Step
 
 MAX_ITEMS = 20
-"""The longest list that one answer may hold: a grammar must end, and so must a model that repeats itself."""
+"""The longest list that one answer may hold unless told otherwise: a small model that repeats itself fills it."""
 
 
 def answer_schema(
-    step: Step, *, subjects: Sequence[str] = (), value: str | None = None, given: Sequence[str] = ()
+    step: Step,
+    *,
+    subjects: Sequence[str] = (),
+    value: str | None = None,
+    given: Sequence[str] = (),
+    most: int = MAX_ITEMS,
 ) -> type[BaseModel]:
     """`{"items": [{subject?, quote, value, qualifiers…, reason?}]}`.
 
@@ -27,12 +32,15 @@ def answer_schema(
         subjects: the names to choose the subject from, for a question about all of them together.
         value: the object where it is given and only its qualifiers are asked for.
         given: qualifiers that are known already.
+        most: items of a list.
     """
-    return _answer_schema(step, tuple(dict.fromkeys(subjects)), value, tuple(given))
+    return _answer_schema(step, tuple(dict.fromkeys(subjects)), value, tuple(given), most)
 
 
 @lru_cache(maxsize=512)
-def _answer_schema(step: Step, subjects: tuple[str, ...], value: str | None, given: tuple[str, ...]) -> type[BaseModel]:
+def _answer_schema(
+    step: Step, subjects: tuple[str, ...], value: str | None, given: tuple[str, ...], most: int
+) -> type[BaseModel]:
     qualifiers = [q for q in step.relation.qualifiers if q.name not in given] if step.relation is not None else []
     fields: dict[str, Any] = {}
     if subjects:
@@ -45,7 +53,7 @@ def _answer_schema(step: Step, subjects: tuple[str, ...], value: str | None, giv
     if step.mode == "rationality":
         fields["reason"] = (str, Field(max_length=120))
     item = create_model("Item", **fields)
-    limit = MAX_ITEMS if step.mode == "completeness" else 1
+    limit = most if step.mode == "completeness" else 1
     items = Field(max_length=limit)
     return create_model("Findings", __doc__="What the paper says.", items=(list[item], items))
 

@@ -14,6 +14,7 @@ from langchain_core.language_models import BaseChatModel
 from sqlalchemy import Connection
 
 from agentkit import faults
+from agentkit.curation.answers import MAX_ITEMS
 from agentkit.curation.claims import Entity, digest
 from agentkit.curation.documents import Document, Failure
 from agentkit.curation.duo import Duo, Naming, Outcome, curate_item, records_of
@@ -47,6 +48,7 @@ class Options:
             verified claims per 1,000 tokens; 0 never stops early.
         retry_failed: ask again what failed for good before.
         evaluator_vetoes: whether a standing objection makes a claim unsupported.
+        max_items: the longest list that one answer may hold.
     """
 
     max_rounds: int = 2
@@ -59,6 +61,7 @@ class Options:
     patience: int = 4
     retry_failed: bool = False
     evaluator_vetoes: bool = True
+    max_items: int = MAX_ITEMS
 
 
 @dataclass
@@ -280,7 +283,7 @@ class _Paper:
             playbook=tuple(f"{block.target}@{digest(block.text, length=16)}" for block in question.blocks),
             params={
                 "rounds": options.max_rounds, "around": options.around, "vetoes": options.evaluator_vetoes,
-                "naming": run.naming_version, "evaluated": run.evaluator is not None,
+                "naming": run.naming_version, "evaluated": run.evaluator is not None, "items": options.max_items,
             },
         ).digest  # fmt: skip
 
@@ -306,7 +309,7 @@ class _Paper:
         evaluator = None if run.evaluator is None else caller(run.evaluator)
         return Duo(
             explorer=caller(run.explorer), evaluator=evaluator, max_rounds=options.max_rounds, around=options.around,
-            evaluator_vetoes=options.evaluator_vetoes,
+            evaluator_vetoes=options.evaluator_vetoes, max_items=options.max_items,
         )  # fmt: skip
 
     def _store(self, work: Work, question: Question, outcome: Outcome, before: tuple[int, int, float]) -> Work:

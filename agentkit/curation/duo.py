@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from agentkit.curation.answers import Completeness, answer_schema, evaluation_schema
+from agentkit.curation.answers import MAX_ITEMS, Completeness, answer_schema, evaluation_schema
 from agentkit.curation.claims import Claim, Entity, Evidence
 from agentkit.curation.documents import Document
 from agentkit.curation.evidence import find_quote, verify
@@ -43,6 +43,7 @@ class Duo:
         max_rounds: answers the explorer may give.
         around: sentences around a quote that may carry the claim too.
         evaluator_vetoes: whether what the evaluator still objects to at the end counts as unsupported.
+        max_items: the longest list that one answer may hold.
     """
 
     explorer: Caller
@@ -50,6 +51,7 @@ class Duo:
     max_rounds: int = 2
     around: int = 0
     evaluator_vetoes: bool = True
+    max_items: int = MAX_ITEMS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,7 @@ async def curate_item(
     """
     schema = answer_schema(
         question.step, subjects=question.subjects if len(question.subjects) > 1 else (), value=question.value,
-        given=[name for name, _ in question.given],
+        given=[name for name, _ in question.given], most=duo.max_items,
     )  # fmt: skip
     messages = explorer_messages(question)
     reply = await duo.explorer.call(messages, schema=schema, role="explorer", scope=scope)
