@@ -2,7 +2,8 @@
 
 `python -m benchmarks.throughput` starts a local stub server, drives runs through `openai/…` at it, and reports the time
 they would take if nothing but the latency counted, over the time they took. One Python process uses one core: with
-`--processes` the runs are shared out among several, which work on one database.
+`--processes` the runs are shared out among several, which work on one database. The peer in the same run is LiteLLM
+alone: the same prompt and the same tool, in one process, with neither an agent nor a database around it.
 """
 
 from __future__ import annotations
@@ -13,15 +14,22 @@ import subprocess
 import sys
 import tempfile
 import time
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from langchain_core.messages.utils import convert_to_openai_messages
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
 from agentkit.agent import Agent
 from agentkit.models import load_model
+from agentkit.models.litellm import load_litellm
+from agentkit.roles.explorer import Answer, explorer_messages
 from agentkit.settings import Settings
 from agentkit.store import Store
+from agentkit.tasks import Task
 from benchmarks._results import Results, arguments
 
 MODEL = "openai/gpt-4.1-mini"
@@ -37,17 +45,47 @@ def main() -> None:
     args = parser.parse_args()
     results = Results("throughput", settings=vars(args), label=args.label)
     with stub_server(args.latency) as url:
+        calls, seconds, worked = asyncio.run(
+            litellm_alone(url, calls=2 * args.runs, concurrency=args.concurrency, latency=args.latency)
+        )
+        report(results, f"LiteLLM alone, {args.concurrency} at once, {args.latency:g} s", args, calls, seconds, worked)
         spent = measure(
             url, runs=args.runs, concurrency=args.concurrency, processes=args.processes, latency=args.latency
         )
     seconds, calls = max(each[0] for each in spent), sum(each[1] for each in spent)
-    worked = sum(each[2] for each in spent) / calls
-    ideal = calls * args.latency / args.concurrency
     arm = f"{args.concurrency} at once in {args.processes} process(es), {args.latency:g} s"
-    results.add(arm=arm, metric="share of the ideal throughput", value=ideal / seconds, n=args.runs, target="≥ 0.9")
-    results.add(arm=arm, metric="model calls a second", value=calls / seconds, n=calls)
-    results.add(arm=arm, metric="processor time a call", unit="s", value=worked, n=calls)
+    report(results, arm, args, calls, seconds, sum(each[2] for each in spent), target="≥ 0.9")
     results.finish(json_=args.json, folder=args.out)
+
+
+def report(
+    results: Results, arm: str, args: Namespace, calls: int, seconds: float, worked: float, *, target: str = ""
+) -> None:
+    """The rows of one arm: share of the ideal, calls a second, processor time a call."""
+    ideal = calls * args.latency / args.concurrency
+    results.add(arm=arm, metric="share of the ideal throughput", value=ideal / seconds, n=calls, target=target)
+    results.add(arm=arm, metric="model calls a second", value=calls / seconds, n=calls)
+    results.add(arm=arm, metric="processor time a call", unit="s", value=worked / calls, n=calls)
+
+
+async def litellm_alone(url: str, *, calls: int, concurrency: int, latency: float) -> tuple[int, float, float]:
+    """Calls, wall seconds and processor seconds of the same requests without AgentKit."""
+    litellm, gate = load_litellm(), asyncio.Semaphore(concurrency)
+    prompt = convert_to_openai_messages(explorer_messages(Task(id="peer", input="task"), [], planning=False))
+    tools = [convert_to_openai_tool(Answer)]
+
+    async def one(number: int) -> None:
+        if number < concurrency:
+            await asyncio.sleep(latency * number / concurrency)
+        async with gate:
+            await litellm.acompletion(
+                model=MODEL, messages=prompt, tools=tools, tool_choice="required", api_base=url, api_key="none"
+            )
+
+    await one(0)
+    started, worked = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(one(number) for number in range(calls)))
+    return calls, time.perf_counter() - started, time.process_time() - worked
 
 
 def measure(url: str, *, runs: int, concurrency: int, processes: int, latency: float) -> list[tuple[float, int, float]]:
