@@ -109,13 +109,49 @@ def add(state: str, plan: str, memory: Name = "default", namespace: Space = "def
 
 
 @app.command()
-def forget(source: Annotated[str, typer.Option(help="Remove all that came from here.")], memory: Name = "default",
-           embedder: EmbedderName = None, json_: Json = False) -> None:  # fmt: skip
-    """Remove all that came from a source: cases, vectors, what was merged from them, their part in the policy."""
-    from agentkit.memory.trust import forget as work
+def forget(memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
+           source: Annotated[str | None, typer.Option(help="Remove all that came from here, in every namespace.")]
+           = None,
+           days: Annotated[int | None, typer.Option(min=0, help="Remove cases older than so many days.")] = None,
+           below: Annotated[float | None, typer.Option(help="Remove cases with a lower reward.")] = None,
+           keep: Annotated[int | None, typer.Option(min=0, help="Keep so many cases, the most valuable.")] = None,
+           json_: Json = False) -> None:  # fmt: skip
+    """Remove cases: all that came from a source, with their part in the policy; or by age, reward or number."""
+    import datetime as dt
 
-    receipt = work(open_memory(memory, embedder), source).to_json()
+    from agentkit.errors import UserError
+    from agentkit.memory.trust import forget as work
+    from agentkit.memory.upkeep import evict
+
+    rules = (days, below, keep)
+    if (source is None) == all(rule is None for rule in rules):
+        raise UserError("name what to forget: --source, or any of --days, --below and --keep")
+    opened = open_memory(memory, embedder)
+    if source is not None:
+        receipt = work(opened, source).to_json()
+    else:
+        age = None if days is None else dt.timedelta(days=days)
+        receipt = {"cases": evict(opened, namespace=namespace, older_than=age, below=below, keep=keep), "derived": 0}
     emit(receipt, json_=json_, human=lambda r: note(f"removed {r['cases']} cases and {r['derived']} made from them"))
+
+
+@app.command()
+def consolidate(memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
+                likeness: Annotated[float, typer.Option(min=0, max=1, help="Cosine from which cases merge.")] = 0.97,
+                undo: Annotated[str | None, typer.Option(help="Take this prototype apart again.")] = None,
+                json_: Json = False) -> None:  # fmt: skip
+    """Merge near-duplicates into prototypes that name their sources, and retire cases that were solved better since."""
+    from agentkit.memory import upkeep
+
+    opened = open_memory(memory, embedder)
+    if undo is not None:
+        count = upkeep.undo(opened, undo, namespace=namespace)
+        emit({"restored": count}, json_=json_, human=lambda r: note(f"restored {r['restored']} cases"))
+        return
+    retired = upkeep.supersede(opened, namespace=namespace)
+    made = [case.id for case in upkeep.consolidate(opened, namespace=namespace, likeness=likeness)]
+    emit({"prototypes": made, "retired": retired}, json_=json_,
+         human=lambda r: note(f"{len(r['prototypes'])} prototypes, {r['retired']} cases retired"))  # fmt: skip
 
 
 @app.command()
@@ -195,13 +231,15 @@ def verify(memory: Name = "default", embedder: EmbedderName = None, json_: Json 
 def rebuild(memory: Name = "default", json_: Json = False,
             embedder: Annotated[str | None, typer.Option(help="Embed anew with another embedder.")]
             = None) -> None:  # fmt: skip
-    """Make the index files anew from the rows; with --embedder, re-embed beside the old vectors and switch."""
+    """Make the index files anew from the rows; with --embedder, embed anew beside the old vectors and switch."""
     from agentkit.memory.upkeep import reembed
     from agentkit.store import Store
 
-    settings = open_settings()
-    store = Store.open(settings.database_url)
-    opened = reembed(memory, store, _embedder(embedder or settings.embedder), home=settings.home)
+    if embedder is None:
+        opened = open_memory(memory)
+    else:
+        settings = open_settings()
+        opened = reembed(memory, Store.open(settings.database_url), _embedder(embedder), home=settings.home)
     opened.mirror.rebuild()
     opened.save()
     emit({"cases": opened.count(), "embedder": opened.embedder.name}, json_=json_,

@@ -11,6 +11,7 @@ from agentkit.learning.ledger import Change
 from agentkit.memory.case import SUCCESS, Case, Channel
 from agentkit.memory.memory import CaseMemory
 from agentkit.memory.policy_store import PolicyStore
+from agentkit.memory.upkeep import evict
 from agentkit.recall import CallModel, Episode, Learnt
 
 
@@ -22,10 +23,12 @@ class MemoryLearner:
 
     Args:
         quarantine: hold back cases of runs that text from outside could have shaped.
+        limit: the most cases that the namespace keeps; a tenth above it the least valuable are removed.
     """
 
-    def __init__(self, memory: CaseMemory, *, namespace: str = "default", quarantine: bool = True) -> None:
-        self.memory, self.namespace, self.quarantine = memory, namespace, quarantine
+    def __init__(self, memory: CaseMemory, *, namespace: str = "default", quarantine: bool = True,
+                 limit: int | None = None) -> None:  # fmt: skip
+        self.memory, self.namespace, self.quarantine, self.limit = memory, namespace, quarantine, limit
         self.policies = PolicyStore(memory.store, memory.name)
 
     @property
@@ -48,6 +51,8 @@ class MemoryLearner:
             episode.run_id, self.namespace, case.reward, model=episode.model,
             signal=case.channel, note=f"case {case.id}", then=then,
         )  # fmt: skip
+        if self.limit is not None and self.memory.count(namespace=self.namespace) > 1.1 * self.limit:
+            evict(self.memory, namespace=self.namespace, keep=self.limit)
         held = case.status == "quarantined"
         note = "the case waits in quarantine: text from outside is in its run" if held else ""
         details = {"case": case.id, "outcome": case.outcome}

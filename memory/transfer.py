@@ -15,8 +15,12 @@ from agentkit.memory import index_file
 from agentkit.memory.case import Case, case_from_json
 from agentkit.memory.memory import CaseMemory
 from agentkit.memory.policy_store import PolicyStore
+from agentkit.memory.upkeep import embedder_drift
 from agentkit.store.cases import CaseRow, CaseVectorRow
 from agentkit.tasks import read_jsonl
+
+DRIFT = 0.01
+"""Cosine distance between a stored vector and a fresh one from which the embedder is taken to have changed."""
 
 
 def export_cases(memory: CaseMemory, *, namespace: str = "default") -> Iterator[str]:
@@ -58,7 +62,7 @@ def import_cases(memory: CaseMemory, path: str | Path, *, namespace: str | None 
 
 
 def verify(memory: CaseMemory) -> dict[str, Any]:
-    """Check hashes, vectors, cached files, the policy's snapshots and the ledger.
+    """Check vectors, cached files, the embedder, the policy's snapshots and the ledger.
 
     Returns:
         counts, and a list of `problems`, empty where all is well.
@@ -79,6 +83,11 @@ def verify(memory: CaseMemory) -> dict[str, Any]:
         path = memory.mirror.path(view)
         if path is not None and path.exists() and index_file.load(path) is None:
             problems.append(f"{path.name} is corrupted: it is not used; run  agentkit memory rebuild")
+    if (drift := embedder_drift(memory)) > DRIFT:
+        problems.append(
+            f"{memory.embedder.name} gives other vectors than it did (cosine off by up to {drift:.3f}):"
+            f" run  agentkit memory rebuild --embedder {memory.embedder.name}"
+        )
     versions = Ledger(memory.store).verify(memory.target)
     PolicyStore(memory.store, memory.name).current()
     return {"cases": memory.count(), "versions": versions, "problems": problems}

@@ -5,19 +5,23 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, delete, select, update
 
 from agentkit.errors import UserError
 from agentkit.learning.ledger import Change
 from agentkit.memory.case import Case, Filters
 from agentkit.memory.embedding import Embedder, VectorCache
 from agentkit.memory.memory import CaseMemory
+from agentkit.memory.mirror import Mirror
 from agentkit.memory.policy_store import PolicyStore
+from agentkit.memory.rows import VIEWS, CaseRows
+from agentkit.store import Store
 from agentkit.store.base import now
-from agentkit.store.cases import CaseRow, MemoryRow
+from agentkit.store.cases import CaseRow, CaseVectorRow, MemoryRow
 
 
 def consolidate(memory: CaseMemory, *, namespace: str = "default", likeness: float = 0.97) -> list[Case]:
@@ -159,24 +163,32 @@ class _Renamed:
         return self.inner.embed_documents(texts)
 
 
-def reembed(memory_name: str, store: Any, embedder: Embedder, *, home: Any = None) -> CaseMemory:
-    """Embed a memory with another embedder beside the old vectors, then switch to it in one transaction.
+def reembed(memory_name: str, store: Store, embedder: Embedder, *, home: str | Path | None = None) -> CaseMemory:
+    """Embed a memory anew beside the old vectors, then switch to the new ones in one transaction.
 
-    Searches through the old embedder go on until the switch; no search mixes the two.
+    Searches through the old vectors go on until the switch; no search mixes the two. With an embedder of the same
+    name, whose vectors have drifted, the new vectors take the place of the old.
     """
-    from agentkit.memory.mirror import Mirror
-    from agentkit.memory.rows import CaseRows
-
-    rows, vectors = CaseRows(store, memory_name), VectorCache(store, embedder)
-    rows.create(embedder)
-    mirror = Mirror(store, rows, vectors, None)
-    for view in ("state", "masked", "plan"):
+    rows = CaseRows(store, memory_name)
+    drifted = rows.create(embedder).embedder == embedder.name
+    making: Embedder = _Renamed(embedder) if drifted else embedder
+    mirror = Mirror(store, rows, VectorCache(store, making), None)
+    for view in VIEWS:
         mirror.embed_missing(view)
 
     def switch(connection: Connection) -> None:
         rows.tick(connection)
+        if drifted:
+            _replace_vectors(connection, old=embedder.name, new=making.name)
         named = update(MemoryRow).where(MemoryRow.name == memory_name)
         connection.execute(named.values(embedder=embedder.name, dimension=embedder.dimension, epoch=uuid.uuid4().hex))
 
     store.transaction(switch)
     return CaseMemory.open(store, memory_name, embedder=embedder, home=home)
+
+
+def _replace_vectors(connection: Connection, *, old: str, new: str) -> None:
+    fresh = select(CaseVectorRow.hash).where(CaseVectorRow.embedder == new)
+    stale = delete(CaseVectorRow).where(CaseVectorRow.embedder == old, CaseVectorRow.hash.in_(fresh))
+    connection.execute(stale)
+    connection.execute(update(CaseVectorRow).where(CaseVectorRow.embedder == new).values(embedder=old))

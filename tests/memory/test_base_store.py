@@ -29,10 +29,12 @@ from langgraph.store.base import (
 from langgraph.store.base.batch import AsyncBatchedBaseStore
 from sqlalchemy import select, update
 
+from agentkit.memory import Case, CaseMemory, HashEmbedder
 from agentkit.memory.base_store import MemoryStore
+from agentkit.memory.trust import forget
 from agentkit.store import Store
 from agentkit.store.base import now
-from agentkit.store.cases import StoreItemRow
+from agentkit.store.cases import CaseVectorRow, StoreItemRow
 
 
 class Characters:
@@ -407,6 +409,20 @@ def expiry(store: MemoryStore, key: str) -> dt.datetime | None:
     with store.store.read() as connection:
         mine = (StoreItemRow.memory == store.name, StoreItemRow.key == key)
         return connection.execute(select(StoreItemRow.expires_at).where(*mine)).scalar_one()
+
+
+def test_forgetting_cases_leaves_items_and_an_item_takes_its_vectors_with_it(store: Store) -> None:
+    items, memory = MemoryStore(store, embedder=HashEmbedder()), CaseMemory.open(store, embedder=HashEmbedder())
+    items.put(("a",), "k", {"text": "shared words"})
+    memory.add(Case(state='{"text": "shared words"}', plan="p", source="bad"))
+    memory.add(Case(state="kept", plan="p", source="own"))
+    forget(memory, "bad")
+    assert items.search(("a",), query="shared words")[0].score is not None
+    items.put(("a",), "k", {"text": "other words"})
+    items.delete(("a",), "k")
+    with store.read() as connection:
+        left = connection.execute(select(CaseVectorRow.embedder)).scalars().all()
+    assert not any(name.startswith("items:") for name in left)
 
 
 class TestExpiry:

@@ -38,6 +38,18 @@ def test_cases_are_added_found_shown_exported_and_imported_again() -> None:
     assert json.loads(call("ls", "--embedder", "hash-32", "--json")) == []
 
 
+def test_cases_are_merged_taken_apart_and_forgotten_by_value() -> None:
+    for reward in ("1", "1", "0"):
+        call("add", "sum a list", "use sum()", "--reward", reward, *HASH)
+    done = json.loads(call("consolidate", *HASH, "--json"))
+    assert (len(done["prototypes"]), done["retired"]) == (1, 1)
+    assert json.loads(call("consolidate", "--undo", done["prototypes"][0], *HASH, "--json")) == {"restored": 2}
+    assert json.loads(call("forget", "--below", "0.5", *HASH, "--json"))["cases"] == 1
+    assert json.loads(call("forget", "--keep", "1", *HASH, "--json"))["cases"] == 1
+    with pytest.raises(AgentKitError, match="name what to forget"):
+        call("forget", *HASH)
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [

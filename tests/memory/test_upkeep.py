@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from agentkit.errors import UserError
-from agentkit.memory import Case, CaseMemory, HashEmbedder
+from agentkit.memory import Case, CaseMemory, HashEmbedder, MemoryLearner
 from agentkit.memory.picture import draw
+from agentkit.memory.transfer import verify
 from agentkit.memory.upkeep import consolidate, embedder_drift, evict, reembed, supersede, undo
+from agentkit.recall import Episode
 from agentkit.store import Store
+from agentkit.tasks import Feedback, Task
 
 
 def test_merging_names_its_sources_and_undo_restores_them(memory: CaseMemory) -> None:
@@ -58,6 +61,29 @@ def test_drift_of_an_embedder_is_seen(memory: CaseMemory) -> None:
     assert embedder_drift(memory) < 1e-6
     memory.embedder.embed_documents = lambda texts: HashEmbedder().embed_documents([t + " x y z" for t in texts])  # type: ignore[method-assign]
     assert embedder_drift(memory) > 0.1
+
+
+def test_a_drifted_embedder_is_named_and_its_vectors_are_replaced(memory: CaseMemory, tmp_path: Path) -> None:
+    memory.add_many(Case(id=f"c{i}", state=f"topic {i}", plan="p") for i in range(5))
+    assert verify(memory)["problems"] == []
+    changed = HashEmbedder()
+    changed.embed_query = lambda text: HashEmbedder().embed_query(f"{text} v2 v3")  # type: ignore[method-assign]
+    changed.embed_documents = lambda texts: [changed.embed_query(text) for text in texts]  # type: ignore[method-assign]
+    opened = CaseMemory.open(memory.store, embedder=changed, home=tmp_path)
+    assert "gives other vectors than it did" in verify(opened)["problems"][0]
+    again = reembed("default", memory.store, changed, home=tmp_path)
+    assert verify(again)["problems"] == []
+    assert again.search("topic 3", 1)[0].score == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_limit_keeps_the_most_valuable_cases(memory: CaseMemory) -> None:
+    learner = MemoryLearner(memory, limit=10)
+    for number in range(14):
+        feedback = (Feedback(channel="check", score=float(number % 2)),)
+        task = Task(id=f"t{number}", input=f"topic {number}")
+        learner.learn_now(Episode(run_id=f"r{number}", task=task, labels="check", answer="x", feedback=feedback))
+    assert memory.count() <= 11
+    assert sum(case.outcome == "success" for case in memory.list()) == 7
 
 
 def test_a_picture_is_drawn(memory: CaseMemory, tmp_path: Path) -> None:
