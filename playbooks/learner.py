@@ -72,6 +72,12 @@ class _Work:
     operations: int = 0
     votes: int = 0
 
+    @property
+    def unsure(self) -> bool:
+        """Whether the reflector only guesses. Where it has seen the right answer, that is for the gate to find out."""
+        guessed = self.reflection is not None and self.reflection.basis == "guess"
+        return guessed and self.episode.labels != "gold"
+
 
 class PlaybookLearner:
     """A `Learner` over a playbook.
@@ -228,7 +234,7 @@ class PlaybookLearner:
         return self.book.at(self.evidence.pin(digest(["learn", run_id]), self.book.current().version))
 
     def _lessons(self, work: _Work) -> list[Lesson]:
-        if work.reflection is None or work.reflection.basis == "guess":
+        if work.reflection is None or work.unsure:
             return []
         kept, dropped = keepable(work.reflection.lessons)
         work.draft.dropped += dropped
@@ -319,7 +325,7 @@ class PlaybookLearner:
             return "the model's output could not be read"
         if not work.reflected and not work.changes:
             return "the run went well: nothing to reflect on"
-        if work.reflection is not None and work.reflection.basis == "guess":
+        if work.unsure:
             return "the reflector was not sure: no lesson was drawn"
         return "; ".join(work.draft.dropped)[:500]
 

@@ -105,15 +105,19 @@ async def test_weak_evidence_teaches_nothing(book: PlaybookStore, feedback: tupl
     assert roles.prompts == [] and book.version() == 0
 
 
-async def test_an_unsure_reflector_teaches_nothing(book: PlaybookStore) -> None:
+@pytest.mark.parametrize(("labels", "learns"), [("none", False), ("check", False), ("gold", True)])
+async def test_a_reflector_that_guesses_teaches_nothing_unless_it_saw_the_right_answer(
+    book: PlaybookStore, labels: str, learns: bool
+) -> None:
     world = PlantedWorld(1)
 
     async def unsure(role: str, messages: Any, *, schema: Any = None) -> Any:
         reply = await Roles(lambda prompt: ["A guess."])(role, messages)
         return type(reply)(reply.parsed.model_copy(update={"basis": "guess"}))
 
-    learnt = await PlaybookLearner(book).learn(world.episode(world.task(0), None), call=unsure)
-    assert learnt.status == "nothing" and "not sure" in learnt.note and book.version() == 0
+    learnt = await PlaybookLearner(book).learn(world.episode(world.task(0), None, labels=labels), call=unsure)
+    assert (book.version() == 1) is learns
+    assert learns or (learnt.status == "nothing" and "not sure" in learnt.note)
 
 
 async def test_lessons_of_untrusted_runs_wait_in_quarantine_until_the_gate_has_spoken(book: PlaybookStore) -> None:
