@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TYPES := build/types
 TESTS ?= tests
+MODELS ?= smollm2-135m all-minilm-l6-v2 qwen2.5-coder-1.5b
 
 .PHONY: help demo test lint typecheck bench clean
 
@@ -21,7 +22,8 @@ $(READY): pyproject.toml setup.py constraints.txt
 demo: $(READY)  ## pull the default model and solve three real tasks, live
 	$(BIN)/python examples/demo.py
 
-test: $(READY)  ## the whole test suite
+test: $(READY)  ## the whole test suite; tests of models that can't be downloaded are skipped
+	-for name in $(MODELS); do $(BIN)/agentkit models pull $$name; done
 	$(BIN)/python -m pytest $(TESTS)
 
 lint: $(READY)  ## style and formatting
