@@ -36,7 +36,7 @@ class HashEmbedder:
     def embed_query(self, text: str) -> list[float]:
         vector = np.zeros(self.dimension, dtype=np.float32)
         words = _stems(text)
-        for feature, weight in [*((w, 1.0) for w in words), *((f"{a} {b}", 0.5) for a, b in _pairs(words))]:
+        for feature, weight in [*((w, 1.0) for w in words), *((f"{a} {b}", 0.5) for a, b in pairwise(words))]:
             value = int.from_bytes(hashlib.blake2b(feature.encode(), digest_size=8).digest(), "big")
             vector[value % self.dimension] += weight if value >> 63 else -weight
         result: list[float] = vector.tolist()
@@ -55,10 +55,6 @@ _STOP = frozenset(
 def _stems(text: str) -> list[str]:
     words = re.findall(r"[a-z]+|\d+(?:\.\d+)?", text.lower())
     return [re.sub(r"(?:ing|ed|es|s)$", "", word) if len(word) > 4 else word for word in words if word not in _STOP]
-
-
-def _pairs(words: Sequence[str]) -> Iterable[tuple[str, str]]:
-    return pairwise(words)
 
 
 def embedder_name(embedder: Embedder) -> str:
