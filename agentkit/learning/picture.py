@@ -83,6 +83,7 @@ def _gate(axis: Any, report: Mapping[str, Any]) -> None:
     axis.step(x, _all(points, "rejected"), where="post", color=RED, label="rejected")
     axis.set_xlabel("training tasks seen")
     axis.set_ylabel("changes")
+    axis.yaxis.get_major_locator().set_params(integer=True)
     right = axis.twinx()
     right.plot(x, [value / 1000 for value in _all(points, "tokens")], color=GREY, linestyle=":", label="tokens")
     right.set_ylabel("thousand tokens", color=GREY)
