@@ -77,6 +77,7 @@ def main() -> None:
         value = work()
         spent = time.process_time() - cpu
         results.add(arm="sqlite", metric=metric, value=time.monotonic() - began, unit="s", cpu_seconds=spent, **more)
+        results.save(args.out)
         return value
 
     loaded = timed("load", lambda: _load(kb, args))

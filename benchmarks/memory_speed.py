@@ -24,6 +24,7 @@ from sqlalchemy import Column, Float, Integer, LargeBinary, MetaData, Table, Tex
 
 from agentkit.memory import Case, CaseMemory, Filters
 from agentkit.memory.flat import FlatView
+from agentkit.memory.text import text_hash
 from agentkit.models import load_embedder
 from agentkit.store import Store
 from benchmarks._results import Results, arguments
@@ -179,10 +180,10 @@ def _raw_row(case: Case, vector: Vectors) -> dict[str, Any]:
 
 
 def writing(results: Results, folder: Path, n: int) -> None:
-    """One durable write, and a bulk import, against raw SQLAlchemy Core with the same content in one plain table."""
+    """One durable write against a Core insert of the same content into one plain table; a bulk import."""
     memory = CaseMemory.open(Store.open(folder / "write.db"), embedder=Given())
     engine, vectors = _raw_engine(folder / "raw.db"), units(n, clusters=50)
-    one = iter(cases(10_000))
+    one = iter(cases(3000))
 
     def ours(number: int) -> None:
         memory.add(next(ours_cases))
@@ -191,12 +192,13 @@ def writing(results: Results, folder: Path, n: int) -> None:
         with engine.begin() as connection:
             connection.execute(insert(RAW), _raw_row(next(one), vectors[0]))
 
-    ours_cases = iter(cases(10_000))
-    warm = [case.state for case in cases(2000)]
+    ours_cases = iter(cases(3000))
+    warm = [case.state for case in cases(3000)]
     memory.vectors.vectors(warm)  # embedding is not counted
-    found = versus(ours, theirs, repeats=1000, clock=time.perf_counter)
-    results.add(arm="one durable write", metric="time / raw Core insert", **found, target="≤ 2")
-
+    for what, clock in (("processor time", time.process_time), ("time by the clock", time.perf_counter)):
+        found = versus(ours, theirs, repeats=1000, clock=clock)
+        results.add(arm="one durable write", metric=f"{what} / raw Core insert", **found, target="≤ 2")
+    engine.dispose()
     bulk = [Case(id=f"b{i}", state=case.state, plan=case.plan, reward=case.reward) for i, case in enumerate(cases(n))]
     ratios = []
     for number in range(5):
@@ -205,18 +207,24 @@ def writing(results: Results, folder: Path, n: int) -> None:
         start = time.process_time()
         part.add_many(bulk)
         mine = time.process_time() - start
-        rows = [_raw_row(case, vector) for case, vector in zip(bulk, vectors, strict=True)]
-        start = time.process_time()
-        with engine.begin() as connection:
-            connection.exec_driver_sql(
-                f"INSERT INTO raw ({', '.join(rows[0])}) VALUES ({', '.join('?' * len(rows[0]))})",
-                [tuple(row.values()) for row in rows],
-            )
-        ratios.append((time.process_time() - start) / mine)
-    results.add(arm=f"bulk import of {n:,}", metric="rate / raw executemany", value=statistics.median(ratios),
+        ratios.append(_raw_bulk(folder / f"raw{number}.db", bulk, vectors) / mine)
+    results.add(arm=f"bulk import of {n:,}", metric="rate / executemany of the same rows", value=statistics.median(ratios),
                 low=min(ratios), high=max(ratios), n=len(ratios), target="≥ 0.7")  # fmt: skip
     memory.store.close()
-    engine.dispose()
+
+
+def _raw_bulk(path: Path, bulk: Sequence[Case], vectors: Vectors) -> float:
+    """Seconds to insert finished rows of the same tables with two calls of executemany."""
+    memory = CaseMemory.open(Store.open(path), embedder=Given())
+    rows = [memory.rows._values(case, number) for number, case in enumerate(bulk, 1)]
+    blobs = [("given-384", text_hash(case.state), v.tobytes()) for case, v in zip(bulk, vectors, strict=True)]
+    start = time.process_time()
+    with memory.store.write() as connection:
+        connection.exec_driver_sql(memory.rows._insert, rows)
+        connection.exec_driver_sql("INSERT INTO case_vectors (embedder, hash, vector) VALUES (?, ?, ?)", blobs)
+    seconds = time.process_time() - start
+    memory.store.close()
+    return seconds
 
 
 class _Known:

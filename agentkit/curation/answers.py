@@ -45,9 +45,7 @@ def _answer_schema(
     fields: dict[str, Any] = {}
     if subjects:
         fields["subject"] = (Literal[subjects], Field(description="which of the given subjects it is about"))
-    fields["quote"] = (str, ...)
-    if value is None:
-        fields["value"] = _value_field(step.concept)
+    fields |= {name: _value_field(step.concept) if name == "value" else (str, ...) for name in told_first(step, value)}
     for qualifier in qualifiers:
         fields[qualifier.name] = _qualifier_field(qualifier)
     if step.mode == "rationality":
@@ -56,6 +54,14 @@ def _answer_schema(
     limit = most if step.mode == "completeness" else 1
     items = Field(max_length=limit)
     return create_model("Findings", __doc__="What the paper says.", items=(list[item], items))
+
+
+def told_first(step: Step, value: str | None) -> tuple[str, ...]:
+    """The order of quote and value. One answer follows from its quote; in a list the value comes first, or a small
+    model repeats one quote until the list is full."""
+    if value is not None:
+        return ("quote",)
+    return ("value", "quote") if step.mode == "completeness" else ("quote", "value")
 
 
 def _value_field(concept: Concept) -> tuple[Any, Any]:

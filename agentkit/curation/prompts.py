@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
+from agentkit.curation.answers import told_first
 from agentkit.curation.claims import digest
 from agentkit.curation.documents import Document
 from agentkit.curation.ontology import Concept, Ontology, Qualifier, Value
@@ -127,10 +128,12 @@ def _fields(question: Question) -> str:
     """What each field of an item holds, in the order of the answer's schema."""
     step = question.step
     told = ["`subject`, which of them it is about"] if len(question.subjects) > 1 else []
-    told.append("`quote`, one sentence of the paper, copied exactly")
-    if question.value is None:
-        chosen = "that fits" if step.concept.kind == "values" else "as the paper writes it"
-        told.append(f"`value`, the {step.concept.label} {chosen}")
+    chosen = "that fits" if step.concept.kind == "values" else "as the paper writes it"
+    about = {
+        "quote": "`quote`, one sentence of the paper that states it, copied exactly",
+        "value": f"`value`, the {step.concept.label} {chosen}",
+    }
+    told += [about[name] for name in told_first(step, question.value)]
     given = {name for name, _ in question.given}
     told += [f"`{q.name}`" for q in (step.relation.qualifiers if step.relation else ()) if q.name not in given]
     if step.mode == "rationality":

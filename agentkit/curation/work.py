@@ -11,7 +11,7 @@ import os
 import socket
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from sqlalchemy import Connection, func, select, update
@@ -93,10 +93,12 @@ class WorkLog:
         returned as it is.
         """
         row: dict[str, Any] = {"kb": self.kb, "key": work.key, "document": work.document, "element": work.element}
-        row |= {"subject": work.subject, "findings": [], "claims": [], "lease_until": None, "updated_at": now()}
+        row |= {"subject": work.subject, "findings": [], "claims": [], "updated_at": now()}
+        lease = {"state": "leased", "owner": self.owner, "lease_until": now() + LEASE, "live": True}
 
         def take(connection: Connection) -> Work | None:
-            self.store.insert_new(connection, WorkRow, [row])
+            if self.store.insert_new(connection, WorkRow, [row | lease | {"attempts": 1}]):
+                return replace(work, state="leased", attempts=1)
             query = select(WorkRow.__table__).where(WorkRow.kb == self.kb, WorkRow.key == work.key)
             stored = connection.execute(query.with_for_update()).mappings().one()
             over = (*DONE, *(() if again else ("failed_final",)))
@@ -104,8 +106,7 @@ class WorkLog:
                 return _work(dict(stored))
             if stored["state"] == "leased" and self._held(dict(stored)):
                 return None
-            values = {"state": "leased", "owner": self.owner, "lease_until": now() + LEASE, "live": True}
-            connection.execute(self._at(work.key).values(**values, attempts=stored["attempts"] + 1))
+            connection.execute(self._at(work.key).values(**lease, attempts=stored["attempts"] + 1))
             return _work({**stored, "state": "leased", "attempts": stored["attempts"] + 1})
 
         return self.store.transaction(take)

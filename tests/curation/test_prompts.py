@@ -40,7 +40,7 @@ def test_questions_with_different_answers_share_the_prompt_to_the_end_of_the_pap
 
 def test_the_question_comes_last_and_says_what_each_field_holds() -> None:
     asked = prompt("Chemical.induces.Disease", "Lithium", "Aspirin")
-    last = asked.rindex("`subject`, which of them it is about; `quote`, one sentence of the paper, copied exactly")
+    last = asked.rindex("`subject`, which of them it is about; `value`, the Disease as the paper writes it; `quote`")
     assert last > asked.index("Reply with one JSON object") > asked.index("</paper>")
 
 
