@@ -208,8 +208,10 @@ def writing(results: Results, folder: Path, n: int) -> None:
         part.add_many(bulk)
         mine = time.process_time() - start
         ratios.append(_raw_bulk(folder / f"raw{number}.db", bulk, vectors) / mine)
-    results.add(arm=f"bulk import of {n:,}", metric="rate / executemany of the same rows", value=statistics.median(ratios),
-                low=min(ratios), high=max(ratios), n=len(ratios), target="≥ 0.7")  # fmt: skip
+    results.add(
+        arm=f"bulk import of {n:,}", metric="rate / executemany of the same rows", value=statistics.median(ratios),
+        low=min(ratios), high=max(ratios), n=len(ratios), target="≥ 0.7",
+    )  # fmt: skip
     memory.store.close()
 
 

@@ -109,6 +109,9 @@ class CaseMemory:
         vectors = self.vectors.vectors(list(hashes.values()))
 
         def write(connection: Connection) -> list[Case]:
+            if len(cases) == 1 and self.rows.insert_one(connection, cases[0]):
+                self.vectors.store_vectors(connection, list(hashes), vectors)
+                return list(cases)
             known = self._known(connection, cases)
             new = {(c.namespace, c.run_id or c.id): c for c in cases if _key(c) not in known and _id(c) not in known}
             if new:

@@ -22,7 +22,7 @@ from agentkit.memory.text import text_hash
 from agentkit.store import Store
 
 _STATUS = {name: number for number, name in enumerate(STATUSES)}
-_OUTCOMES = {"success": 0, "failure": 1, "unknown": 2}
+_OUTCOMES: dict[str, Any] = {"success": lambda r: r >= SUCCESS, "failure": lambda r: r < SUCCESS, "unknown": np.isnan}
 _GONE = -1
 _COLUMNS: dict[str, Any] = {
     "seq": np.int64, "space": np.int32, "status": np.int8, "reward": np.float32, "trusted": np.bool_,
@@ -66,28 +66,43 @@ class Mirror:
                 return
             if epoch != self.epoch or clock < self.clock or self.gone > 1000 + self.size // 4:
                 self._reset()
-            for row in self.rows.changes(connection, self.clock):
-                self._take(row)
+            rows = self.rows.changes(connection, self.clock)
+            last = int(self.columns["seq"][self.size - 1]) if self.size else -1
+            for row in rows:
+                if row[0] <= last:
+                    self._write(self._position(row[0]), [row])
+            self._append([row for row in rows if row[0] > last])
             self._drop(self.rows.removals(connection, self.clock) if self.clock >= 0 else [])
             self.clock, self.epoch, self.changed = clock, epoch, self.changed + 1
 
-    def _take(self, row: tuple[Any, ...]) -> None:
-        seq, space, status, reward, trusted, created, tags, state = row
-        position = self._position(seq)
-        if position is None:
-            position = self.size
-            if position == len(self.columns["seq"]):
-                self.columns = {name: np.concatenate([old, np.zeros_like(old)]) for name, old in self.columns.items()}
-            self.size += 1
-        values = self.columns
-        values["seq"][position] = seq
-        values["space"][position] = self.spaces.setdefault(space, len(self.spaces))
-        values["status"][position] = _STATUS[status]
-        values["reward"][position] = np.nan if reward is None else reward
-        values["trusted"][position] = trusted
-        values["created"][position] = dt.datetime.fromisoformat(created).timestamp()
-        values["state"][position] = int(state[:16], 16)
-        self._tag(position, json.loads(tags) if isinstance(tags, str) else tags)
+    def _append(self, rows: list[tuple[Any, ...]]) -> None:
+        """Take in cases that are numbered after all others."""
+        room = len(self.columns["seq"])
+        if self.size + len(rows) > room:
+            more = max(room, len(rows))
+            self.columns = {
+                name: np.concatenate([old, np.zeros(more, old.dtype)]) for name, old in self.columns.items()
+            }
+        start, self.size = self.size, self.size + len(rows)
+        self._write(start, rows)
+
+    def _write(self, start: int | None, rows: list[tuple[Any, ...]]) -> None:
+        """Fill the columns of as many positions as there are rows."""
+        if not rows or start is None:
+            return
+        seqs, spaces, statuses, rewards, trusted, created, tags, states = zip(*rows, strict=True)
+        values: dict[str, Any] = {
+            "seq": seqs, "space": [self.spaces.setdefault(space, len(self.spaces)) for space in spaces],
+            "status": [_STATUS[status] for status in statuses], "trusted": trusted,
+            "reward": [np.nan if reward is None else reward for reward in rewards],
+            "created": [dt.datetime.fromisoformat(text).timestamp() for text in created],
+            "state": [int(state[:16], 16) for state in states],
+        }  # fmt: skip
+        for name, column in values.items():
+            self.columns[name][start : start + len(rows)] = column
+        for offset, found in enumerate(tags):
+            if self.tags or found not in ("[]", []):
+                self._tag(start + offset, json.loads(found) if isinstance(found, str) else found)
 
     def _tag(self, position: int, tags: list[str]) -> None:
         if tags or self.tags:
@@ -113,13 +128,12 @@ class Mirror:
         if space is None:
             return np.zeros(self.size, dtype=np.bool_)
         mask: Mask = self.column("space") == space
-        mask &= np.isin(self.column("status"), [_STATUS[name] for name in filters.statuses])
+        mask &= _any_of(self.column("status"), [_STATUS[name] for name in filters.statuses])
         reward, created = self.column("reward"), self.column("created")
         if filters.trusted is not None:
             mask &= self.column("trusted") == filters.trusted
         if filters.outcomes:
-            kinds = np.where(np.isnan(reward), 2, np.where(reward >= SUCCESS, 0, 1))
-            mask &= np.isin(kinds, [_OUTCOMES[name] for name in filters.outcomes])
+            mask &= np.logical_or.reduce([_OUTCOMES[name](reward) for name in filters.outcomes])
         if filters.min_reward is not None:
             mask &= reward >= filters.min_reward
         if filters.since is not None:
@@ -232,6 +246,11 @@ class Mirror:
             if blob is not None and not np.array_equal(np.frombuffer(blob, dtype="<f4"), flat.matrix[position]):
                 bad += 1
         return bad
+
+
+def _any_of(column: NDArray[Any], values: list[int]) -> Mask:
+    found: Mask = column == values[0] if len(values) == 1 else np.isin(column, values)
+    return found
 
 
 __all__ = ["Mirror", "Vectors"]

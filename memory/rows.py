@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, func, literal, select, text, update
+from sqlalchemy import Connection, Row, delete, exists, func, literal, or_, select, text, update
 
 from agentkit.memory.case import Case
 from agentkit.memory.embedding import Embedder
@@ -39,9 +40,9 @@ class CaseRows:
 
     def __init__(self, store: Store, memory: str) -> None:
         self.store, self.memory = store, memory
-        mark = "?" if store.dialect == "sqlite" else "%s"
+        self._mark = mark = "?" if store.dialect == "sqlite" else "%s"
         values = ", ".join([mark] * len(_INSERT))
-        self._insert = f"INSERT INTO cases ({', '.join(_INSERT)}) VALUES ({values})"
+        self._insert = f"INSERT INTO cases ({', '.join(_INSERT)}) VALUES ({values}) ON CONFLICT DO NOTHING"
         self._tick = f"UPDATE case_memories SET clock = clock + {mark} WHERE name = {mark} RETURNING clock"
         self._stamp = f"SELECT clock, epoch, embedder FROM case_memories WHERE name = {mark}"
 
@@ -78,6 +79,11 @@ class CaseRows:
         first = last - len(cases) + 1
         connection.exec_driver_sql(self._insert, [self._values(case, first + i) for i, case in enumerate(cases)])
 
+    def insert_one(self, connection: Connection, case: Case) -> bool:
+        """Append one case; False, and nothing is written, where its id or its run is there already."""
+        done = connection.exec_driver_sql(self._insert, self._values(case, self.tick(connection)))
+        return done.rowcount == 1
+
     def _values(self, case: Case, rev: int) -> tuple[Any, ...]:
         masked = mask(case.state)
         return (
@@ -90,21 +96,26 @@ class CaseRows:
     def existing(self, connection: Connection, namespace: str, *, ids: Iterable[str] = (),
                  run_ids: Iterable[str] = ()) -> list[Case]:  # fmt: skip
         """Cases of a namespace that have one of these ids or runs."""
-        here = (CaseRow.memory == self.memory, CaseRow.namespace == namespace)
         found: dict[str, Case] = {}
-        for column, values in ((CaseRow.id, list(ids)), (CaseRow.run_id, list(run_ids))):
-            for part in _chunks(values):
-                rows = connection.execute(select(*_CASE).where(*here, column.in_(part)))
-                found |= {row.id: to_case(row) for row in rows}
+        for column, values in (("id", list(ids)), ("run_id", list(run_ids))):
+            found |= {case.id: case for case in self._in(connection, namespace, column, values)}
         return list(found.values())
 
     def by_seq(self, connection: Connection, seqs: Sequence[int], namespace: str) -> list[Case]:
         """Cases by number, in the order asked for; one of another namespace or removed since is left out."""
-        found: dict[int, Case] = {}
-        for part in _chunks(list(seqs)):
-            query = select(*_CASE).where(CaseRow.seq.in_(part), CaseRow.memory == self.memory)
-            found |= {row.seq: to_case(row) for row in connection.execute(query.where(CaseRow.namespace == namespace))}
+        found = {case.seq: case for case in self._in(connection, namespace, "seq", list(seqs))}
         return [found[seq] for seq in seqs if seq in found]
+
+    def _in(self, connection: Connection, namespace: str, column: str, values: Sequence[Any]) -> Iterator[Case]:
+        """Cases whose column has one of these values; in plain SQL, since every search ends here."""
+        for part in _chunks(values):
+            marks = ", ".join([self._mark] * len(part))
+            # For numbers, the `|| ''` keeps SQLite from walking the whole namespace by the index on it.
+            plain = " || ''" if column == "seq" else ""
+            here = f"memory{plain} = {self._mark} AND namespace{plain} = {self._mark}"
+            query = f"{_SELECT} WHERE {here} AND {column} IN ({marks})"
+            for row in connection.exec_driver_sql(query, (self.memory, namespace, *part)):
+                yield _from_driver(row)
 
     def ids(self, connection: Connection, seqs: Sequence[int], namespace: str) -> dict[int, str]:
         """Ids by number."""
@@ -151,10 +162,9 @@ class CaseRows:
 
     def _drop_vectors(self, connection: Connection, hashes: Sequence[str]) -> None:
         for part in _chunks(list(hashes)):
-            used: set[str] = set()
-            for view in VIEWS:
-                column = getattr(CaseRow, f"{view}_hash")
-                used |= set(connection.execute(select(column).where(column.in_(part)).distinct()).scalars())
+            columns = [getattr(CaseRow, f"{view}_hash") for view in VIEWS]
+            shared = connection.execute(select(*columns).where(or_(*(column.in_(part) for column in columns))))
+            used = {value for row in shared for value in row}
             used |= set(
                 connection.execute(select(CaseRecallRow.state_hash).where(CaseRecallRow.state_hash.in_(part))).scalars()
             )
@@ -211,6 +221,21 @@ class CaseRows:
 def to_case(row: Any) -> Case:
     values = {name: getattr(row, name) for name in Case.__dataclass_fields__}
     return Case(**{**values, "tags": tuple(values["tags"]), "parents": tuple(values["parents"])})
+
+
+_SELECT = f"SELECT {', '.join(Case.__dataclass_fields__)} FROM cases"
+
+
+def _from_driver(row: Sequence[Any]) -> Case:
+    """A case from a row that no type of SQLAlchemy has touched."""
+    values = dict(zip(Case.__dataclass_fields__, row, strict=True))
+    for name in ("tags", "parents"):
+        found = values[name]
+        values[name] = () if found == "[]" else tuple(json.loads(found) if isinstance(found, str) else found)
+    for name in ("trusted", "pinned"):
+        values[name] = bool(values[name])
+    values["created_at"] = dt.datetime.fromisoformat(values["created_at"])
+    return Case(**values)
 
 
 def _json(values: Sequence[str]) -> str:

@@ -17,8 +17,12 @@ _LEADING = frozenset(
 )
 _WORD = re.compile(r"[a-z0-9]+")
 
+_BULLET = re.compile(r"^\s*(?:\d+[.)]|[-*])\s*")
+
 ENTITY = "entity"
 """What stands for a name or a quotation in a masked text; numbers become `number`."""
+_QUOTE = re.compile("[\"“”«»']")
+_REPEATED = re.compile(rf"\b{ENTITY}(?:\s+{ENTITY})+\b")
 
 
 def text_hash(text: str) -> str:
@@ -32,10 +36,11 @@ def mask(text: str) -> str:
 
     Names are runs of capitalised words; a word that merely opens a sentence stays.
     """
-    text = _QUOTED.sub(f" {ENTITY} ", text)
+    if _QUOTE.search(text):
+        text = _QUOTED.sub(f" {ENTITY} ", text)
     text = _NAME.sub(_mask_name, text)
-    text = _NUMBER.sub(" number ", text)
-    return re.sub(rf"\b{ENTITY}(?:\s+{ENTITY})+\b", ENTITY, " ".join(text.split()))
+    text = " ".join(_NUMBER.sub(" number ", text).split())
+    return _REPEATED.sub(ENTITY, text) if text.count(ENTITY) > 1 else text
 
 
 def _mask_name(match: re.Match[str]) -> str:
@@ -52,6 +57,8 @@ def _mask_name(match: re.Match[str]) -> str:
 @lru_cache(maxsize=8192)
 def plan_steps(plan: str) -> tuple[str, ...]:
     """The steps of a plan: `{"plan": [{"description": …}]}`, a JSON list, numbered lines, or the text as one step."""
+    if not plan.lstrip().startswith(("{", "[")):
+        return _line_steps(plan)
     try:
         data = json.loads(plan)
     except ValueError:
@@ -63,7 +70,7 @@ def plan_steps(plan: str) -> tuple[str, ...]:
 
 
 def _line_steps(plan: str) -> tuple[str, ...]:
-    lines = [re.sub(r"^\s*(?:\d+[.)]|[-*])\s*", "", line).strip() for line in plan.splitlines()]
+    lines = [_BULLET.sub("", line).strip() for line in plan.splitlines()]
     return tuple(line for line in lines if line)
 
 

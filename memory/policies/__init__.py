@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from agentkit.errors import UserError
 from agentkit.memory.policies.base import Policy
 
 
+@cache
 def _names() -> dict[str, Callable[..., Policy]]:
     from agentkit.memory.policies.dense import Dense, MaskedDense
     from agentkit.memory.policies.fused import Fused
