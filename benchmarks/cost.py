@@ -12,9 +12,11 @@ labels in their rollouts; `--gate strict --val-n 40` adds what proof costs.
 from __future__ import annotations
 
 import argparse
+import copy
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from langchain_core.messages import HumanMessage, SystemMessage
@@ -117,28 +119,19 @@ def main() -> None:
     held = _formula.sample(_formula.load(data_path(args.val, "formula", "val.jsonl"), split="val"), None)
     test, val = held[: args.test_n], held[args.test_n : args.test_n + args.val_n]
     with agent_for(args, "cost", ["calculate_answer"]) as agent:
-        done = learn(agent, args, "cost", train, val, test, "playbook")
-        ours = done.evolved.usage
+        done = learn(agent, args, "cost", train, val, [], "playbook")
         learning = _learning_only(agent, done.evolved.batches)
         _row(results, "agentkit", learning, len(train))
         if args.gate != "off":
-            _row(results, "agentkit, gate and validation included", ours, len(train))
+            _row(results, "agentkit, gate and validation included", done.evolved.usage, len(train))
+        ace = Ace(agent, PlaybookStore.open(agent.store, f"ace-{args.seed}"))
+        theirs = run_sync(_ace(results, ace, train, learning, args.out))
+        _compare(results, learning, *theirs, len(train))
         results.save(args.out)
-        lean, logged, ace_scores = run_sync(_ace(agent, args, train, test))
-        _row(results, "ACE, without its logging generation", lean, len(train))
-        _row(results, "ACE, as released", lean + logged, len(train))
-        for theirs, arm in ((lean, "ACE, without its logging generation"), (lean + logged, "ACE, as released")):
-            for name, wanted in (("tokens", "≤ 0.50"), ("seconds", "≤ 0.40")):
-                results.add(arm=f"agentkit / {arm}", metric=f"{name} a learned sample", target=wanted,
-                            value=getattr(learning, name) / max(1e-9, getattr(theirs, name)))  # fmt: skip
-        start, scores = done.arms[0].scores, done.arms[1].scores
-        for name, found in (("before learning", start), ("agentkit", scores), ("ACE", ace_scores)):
-            results.add(arm=name, metric="accuracy", **share(sum(found.values()), len(found)))
-        shared = [id for id in scores if id in ace_scores]
-        results.add(arm="agentkit − ACE", metric="accuracy on the same tasks", target="≥ 0",
-                    **paired([scores[id] for id in shared], [ace_scores[id] for id in shared]))  # fmt: skip
+        if test:
+            _accuracy(results, agent, args, ace, test)
         if args.gepa:
-            _gepa(results, args, train, val, ours)
+            _gepa(results, args, train, val, done.evolved.usage)
     results.finish(json_=args.json, folder=args.out)
 
 
@@ -153,20 +146,45 @@ def _learning_only(agent: Agent, batches: Sequence[dict[str, Any]]) -> Cost:
     return total
 
 
-async def _ace(
-    agent: Agent, args: argparse.Namespace, train: Sequence[Task], test: Sequence[Task]
-) -> tuple[Cost, Cost, dict[str, float]]:
-    """What ACE's samples used without their last generation, what that used, and the scores afterwards."""
-    book = PlaybookStore.open(agent.store, f"ace-{args.seed}")
-    ace, costs, lean, logged = Ace(agent, book), cost_of(agent), Cost(), Cost()
-    for number, task in enumerate(train):
-        *used, last = await ace.sample(task, number)
+async def _ace(results: Results, ace: Ace, train: Sequence[Task], ours: Cost, out: Path | None) -> tuple[Cost, Cost]:
+    """What ACE's samples used without their last generation, and what that used. Figures are saved as they come."""
+    costs, lean, logged = cost_of(ace.agent), Cost(), Cost()
+    for number, task in enumerate(train, 1):
+        *used, last = await ace.sample(task, number - 1)
         lean += sum((costs(run_id) for run_id in used), Cost())
         logged += costs(last)
-        print(f"ACE: {number + 1} of {len(train)} samples", file=sys.stderr, flush=True)
-    trials = trials_for(agent, seed=args.seed)
-    page = PlaybookEvolvable(book, renderer=Renderer(budget=80_000)).at(book.version())
-    return lean, logged, (await run_arm("ace", trials, test, [page])).scores
+        so_far = copy.deepcopy(results)
+        _compare(so_far, ours, lean, logged, number, len(train))
+        so_far.note(f"ACE went through {number} of {len(train)} samples so far")
+        so_far.save(out)
+        print(f"ACE: {number} of {len(train)} samples, {lean}", file=sys.stderr, flush=True)
+    return lean, logged
+
+
+def _compare(
+    results: Results, ours: Cost, lean: Cost, logged: Cost, samples: int, our_samples: int | None = None
+) -> None:
+    for theirs, arm in ((lean, "ACE, without its logging generation"), (lean + logged, "ACE, as released")):
+        _row(results, arm, theirs, samples)
+        for name, wanted in (("tokens", "≤ 0.50"), ("seconds", "≤ 0.40")):
+            ratio = (getattr(ours, name) / (our_samples or samples)) / max(1e-9, getattr(theirs, name) / samples)
+            results.add(
+                arm=f"agentkit / {arm}", metric=f"{name} a learned sample", value=ratio, n=samples, target=wanted
+            )
+
+
+def _accuracy(results: Results, agent: Agent, args: argparse.Namespace, ace: Ace, test: Sequence[Task]) -> None:
+    """Both learned playbooks, and none, on the same tasks."""
+    trials, name = trials_for(agent, seed=args.seed), f"cost-playbook-{args.seed}"
+    books = {"before learning": None, "agentkit": PlaybookStore.open(agent.store, name), "ACE": ace.book}
+    arms = {}
+    for arm, book in books.items():
+        page = [] if book is None else [PlaybookEvolvable(book, renderer=Renderer(budget=80_000)).at(book.version())]
+        arms[arm] = run_sync(run_arm(arm, trials, test, page)).scores
+        results.add(arm=arm, metric="accuracy", **share(sum(arms[arm].values()), len(test)))
+    ids = list(arms["ACE"])
+    results.add(arm="agentkit − ACE", metric="accuracy on the same tasks", target="≥ 0",
+                **paired([arms["agentkit"][id] for id in ids], [arms["ACE"][id] for id in ids]))  # fmt: skip
 
 
 def _row(results: Results, arm: str, used: Cost, samples: int) -> None:

@@ -169,6 +169,10 @@ def _show(report: dict[str, Any], done: Evolvement) -> None:
         rows.append([arm["label"], str(found["n"]), f"{found['value']:.3f}", interval, difference, p, tokens])
     head = ["arm", "n", "accuracy", "95 % interval", "difference", "p", "tokens a task"]
     print_table(head, rows, title=f"{report['id']}: {report['status']}, scored on {report['scored_on']} tasks")
+    for row in report.get("seeds", []) if len(report.get("runs", [])) > 1 else []:
+        found, gain = row["accuracy"], row["difference"]
+        note(f"{row['seeds']} seeds, {row['label']}: {found['value']:.3f}, {gain['value']:+.3f} "
+             f"[{gain['low']:+.3f}, {gain['high']:+.3f}], p = {row['p']:.3g}")  # fmt: skip
     decisions = [change["decision"] for change in report["changes"]]
     counts = ", ".join(f"{decisions.count(name)} {name}" for name in ("accept", "reject", "quarantine", "ask"))
     note(f"changes: {counts}; chosen: {report['chosen']}")

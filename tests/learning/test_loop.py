@@ -14,6 +14,7 @@ import pytest
 
 from agentkit.errors import RunError, UserError
 from agentkit.learning.config import Limits
+from agentkit.learning.ledger import Ledger
 from agentkit.learning.trials import Trials
 from agentkit.recall import Episode
 from agentkit.store import Store
@@ -245,3 +246,17 @@ async def test_label_free_decisions_without_any_judge_quarantine(store: Store) -
 
     evolved = await build(store, rollout=Silent(World()), labels="none")[0].run()
     assert {verdict["decision"] for verdict in evolved.verdicts.values()} == {"quarantine"}
+
+
+async def test_nothing_stays_on_probation_when_the_tasks_end(store: Store) -> None:
+    harmful = {"mix": ((1.0, -0.3),), "mode": "probation", "online": True, "train": 24, "rate": 0.3}
+    evolution, book, _ = build(store, **harmful)
+    await evolution.run()
+    accepted = [change for change in Ledger(store).history(book.target) if change.role == "reflector"]
+    assert {change.status for change in accepted} <= {"withdrawn", "quarantined"} and not book.lessons()
+
+
+async def test_a_change_on_probation_that_won_stays_when_the_tasks_end(store: Store) -> None:
+    evolution, book, _ = build(store, mix=((1.0, 0.4),), mode="probation", online=True, train=24, rate=0.3)
+    await evolution.run()
+    assert book.lessons()
