@@ -120,10 +120,12 @@ class PlaybookStore:
             self._versions.popitem(last=False)
         return book
 
-    def _check_version(self, version: int) -> None:
+    def _check_version(self, version: int) -> int:
+        """The newest version; raises where there is none such as this."""
         newest = self.version()
         if not 0 <= version <= newest:
             raise UserError(f"{self.target} has versions 0 to {newest}, not {version}")
+        return newest
 
     def diff(self, before: int, after: int) -> list[Edit]:
         """What changed between two versions."""
@@ -205,8 +207,7 @@ class PlaybookStore:
 
     def rollback(self, version: int, *, reason: str = "", role: str = "person", key: str | None = None) -> Change:
         """Make the bullets what they were at a version, by a new change; votes and history stay."""
-        self._check_version(version)
-        base = self.version()
+        base = self._check_version(version)
         key = key or f"{self.target}:rollback:{base}:{version}"
         return self.apply(Delta(key=key, base=base, operations=(Restore(version=version),), role=role, note=reason))
 
