@@ -45,7 +45,7 @@ def _answer_schema(
     fields: dict[str, Any] = {}
     if subjects:
         fields["subject"] = (Literal[subjects], Field(description="which of the given subjects it is about"))
-    fields |= {name: _value_field(step.concept) if name == "value" else (str, ...) for name in told_first(step, value)}
+    fields |= {name: _value_field(step.concept) if name == "value" else (str, ...) for name in field_order(step, value)}
     for qualifier in qualifiers:
         fields[qualifier.name] = _qualifier_field(qualifier)
     if step.mode == "rationality":
@@ -56,7 +56,7 @@ def _answer_schema(
     return create_model("Findings", __doc__="What the paper says.", items=(list[item], items))
 
 
-def told_first(step: Step, value: str | None) -> tuple[str, ...]:
+def field_order(step: Step, value: str | None) -> tuple[str, ...]:
     """The order of quote and value. One answer follows from its quote; in a list the value comes first, or a small
     model repeats one quote until the list is full."""
     if value is not None:

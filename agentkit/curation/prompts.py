@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from agentkit.curation.answers import told_first
+from agentkit.curation.answers import field_order
 from agentkit.curation.claims import digest
 from agentkit.curation.documents import Document
 from agentkit.curation.ontology import Concept, Ontology, Qualifier, Value
@@ -133,7 +133,7 @@ def _fields(question: Question) -> str:
         "quote": "`quote`, one sentence of the paper that states it, copied exactly",
         "value": f"`value`, the {step.concept.label} {chosen}",
     }
-    told += [about[name] for name in told_first(step, question.value)]
+    told += [about[name] for name in field_order(step, question.value)]
     given = {name for name, _ in question.given}
     told += [f"`{q.name}`" for q in (step.relation.qualifiers if step.relation else ()) if q.name not in given]
     if step.mode == "rationality":
