@@ -218,7 +218,7 @@ async def measure(args: Any, results: Results) -> None:
             made[f"k = {k}, recalled"] = await run.nearest(held, k)
             if k in CONTROLLED:
                 made[f"k = {k}, random"] = await run.random(held, k)
-            if k == SHOWN:
+            if k == SHOWN and args.learn_n:
                 studied = await run.study(train[args.bank_n : args.bank_n + args.learn_n])
                 results.add(arm="training items", metric="accuracy while the recaller learns", **_share(studied))
                 made["shipped recaller"] = await run.shipped(held)
@@ -243,7 +243,9 @@ def main() -> None:
     parser.add_argument("--val", type=Path, help="Formula's val.jsonl")
     parser.add_argument("--text", choices=["full", "question"], default="full", help="with the formula's text or not")
     parser.add_argument("--bank-n", type=int, default=88, help="training items whose attempts become cases")
-    parser.add_argument("--learn-n", type=int, default=24, help="further training items that the recaller learns from")
+    parser.add_argument(
+        "--learn-n", type=int, default=24, help="training items that the recaller learns from; 0: no such arm"
+    )
     parser.add_argument("--val-n", type=int, default=32)
     parser.add_argument("--ks", type=int, nargs="+", default=[2, 8, 4, 1], choices=KS)
     parser.add_argument("--home", type=Path, default=Path("build/benchmarks/memory_formula"), help="keeps every answer")

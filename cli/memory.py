@@ -156,11 +156,12 @@ def consolidate(memory: Name = "default", namespace: Space = "default", embedder
 
 @app.command()
 def release(ids: list[str], memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
+            reward: Annotated[float | None, typer.Option(min=0, max=1, help="How good they are.")] = None,
             json_: Json = False) -> None:  # fmt: skip
     """Vouch for quarantined cases, so that they may be shown."""
     from agentkit.memory.trust import release as work
 
-    count = work(open_memory(memory, embedder), ids, namespace=namespace)
+    count = work(open_memory(memory, embedder), ids, namespace=namespace, reward=reward)
     emit({"released": count}, json_=json_, human=lambda r: note(f"released {r['released']}"))
 
 

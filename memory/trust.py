@@ -31,12 +31,17 @@ class Receipt:
         return asdict(self)
 
 
-def release(memory: CaseMemory, ids: list[str], *, namespace: str = "default") -> int:
-    """A person vouches for quarantined cases: they may be shown from now on; returns how many."""
+def release(memory: CaseMemory, ids: list[str], *, namespace: str = "default", reward: float | None = None) -> int:
+    """A person vouches for quarantined cases: they may be shown from now on; returns how many.
+
+    Args:
+        reward: how good the person says they are; None leaves what is known.
+    """
+    graded = {} if reward is None else {"reward": reward, "channel": "user"}
 
     def work(connection: Connection) -> int:
         found = [case for case in memory.rows.existing(connection, namespace, ids=ids) if case.status == "quarantined"]
-        memory.rows.update(connection, found, status="active", trusted=True)
+        memory.rows.update(connection, found, status="active", trusted=True, **graded)
         return len(found)
 
     return memory.store.transaction(work)
