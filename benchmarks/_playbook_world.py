@@ -14,7 +14,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentkit.learning.ledger import Change, Verdict
-from agentkit.playbooks import Add, Delta, Playbook, PlaybookLearner, PlaybookRecaller, PlaybookStore, Renderer
+from agentkit.playbooks import (
+    Add,
+    Delta,
+    LearningPolicy,
+    Playbook,
+    PlaybookLearner,
+    PlaybookRecaller,
+    PlaybookStore,
+    Renderer,
+    Withholding,
+)
+from agentkit.playbooks.credit import auroc
 from agentkit.recall import Block, Episode, Learnt
 from agentkit.roles.curator import Curation
 from agentkit.roles.reflector import Judgement, Lesson, Reflection
@@ -87,6 +98,60 @@ class PlantedWorld:
             "blocks": () if block is None else (block,), "model": "planted",
         }  # fmt: skip
         return Episode(**{**fields, **more})
+
+
+class UnevenWorld(PlantedWorld):
+    """Kinds of uneven difficulty, and bullets that only shift the odds, so that outcomes alone mislead.
+
+    As in real learning, helpful lessons are about what is hard (solved in 10 % of the runs without, 50 % with) and
+    harmful ones about what went well (90 % without, 50 % with); neutral ones are about all.
+    """
+
+    def __init__(self, kinds: int = 12, *, seed: int = 0) -> None:
+        super().__init__(kinds, seed=seed)
+        self.truth = {kind: ("helpful", "neutral", "harmful")[n % 3] for n, kind in enumerate(self.kinds)}
+        easy = {"helpful": (0.1,), "neutral": (0.1, 0.5, 0.9), "harmful": (0.9,)}
+        self.odds = {kind: easy[self.truth[kind]][n // 3 % len(easy[self.truth[kind]])]
+                     for n, kind in enumerate(self.kinds)}  # fmt: skip
+
+    def lesson(self, kind: str) -> str:
+        """A bullet whose words don't say what it is worth."""
+        return f"To close {kind} orders, first look up the {kind} page of the register."
+
+    def answer(self, task: Task, text: str) -> str:
+        kind, draw = self.kind(task), random.Random(f"{self.seed}/{task.id}").random()
+        shift = {"helpful": 0.4, "neutral": 0.0, "harmful": -0.4}[self.truth[kind]]
+        odds = self.odds[kind] + (shift if f" {kind} orders" in text else 0.0)
+        return self.rule(kind) if draw < odds else "unknown"
+
+
+def judge_by_outcome(prompt: str) -> list[Judgement]:
+    """What a reflector does that can't see causes: bullets of a success were helpful, those of a failure harmful."""
+    verdict: Any = "helpful" if "check says right" in prompt else "harmful"
+    return [Judgement(id=id, verdict=verdict) for id in re.findall(r"^(\w{8}): ", prompt, re.MULTILINE)]
+
+
+def separation(scores: dict[str, float], truth: dict[str, str]) -> float:
+    """Mean AUROC of telling helpful bullets from the rest, and the rest from harmful ones."""
+    groups = {name: [id for id, found in truth.items() if found == name] for name in ("helpful", "neutral", "harmful")}
+    above = auroc(scores, groups["helpful"], groups["neutral"] + groups["harmful"])
+    return (above + auroc(scores, groups["helpful"] + groups["neutral"], groups["harmful"])) / 2
+
+
+async def credit_and_votes(book: PlaybookStore, world: UnevenWorld, *, runs: int) -> tuple[float, float]:
+    """How well the estimated effects and the votes tell helpful, neutral and harmful bullets apart."""
+    plant(book, [world.lesson(kind) for kind in world.kinds])
+    truth = {next(b.id for b in book.current() if f" {kind} " in b.content): world.truth[kind] for kind in world.kinds}
+    recaller = PlaybookRecaller(book, withholding=Withholding(share=1.0, masks=8, depth=4, seed=world.seed))
+    policy = LearningPolicy(on_success=True, retire_level=1 - 1e-12)
+    learner, roles = PlaybookLearner(book, policy=policy), Roles(lambda prompt: [], judge=judge_by_outcome)
+    for n in range(runs):
+        task = world.task(n)
+        block = recaller.recall_now(task.input, run_id=f"r{n}")
+        await learner.learn(world.episode(task, block, run_id=f"r{n}", cited=()), call=roles)
+    effects = {id: effect.mean for id, effect in learner.evidence.effects().items()}
+    votes = {id: float(up - down) for id, (up, down) in book.votes().items()}
+    return separation(effects, truth), separation(votes, truth)
 
 
 class Roles:

@@ -15,7 +15,6 @@ import tempfile
 from pathlib import Path
 
 from agentkit.playbooks import LearningPolicy, PlaybookLearner, PlaybookRecaller, PlaybookStore, Withholding
-from agentkit.playbooks.credit import auroc
 from agentkit.playbooks.trust import lint
 from agentkit.roles.reflector import Judgement
 from agentkit.store import Store
@@ -23,9 +22,12 @@ from benchmarks._playbook_world import (
     HeldOutGate,
     PlantedWorld,
     Roles,
+    UnevenWorld,
+    credit_and_votes,
     final_score,
     plant,
     run_and_learn,
+    separation,
     truthful,
 )
 from benchmarks._poison import attacks, benign
@@ -66,14 +68,7 @@ async def credit(store: Store, seed: int, runs: int, accuracy: float) -> tuple[f
         await learner.learn(episode, call=roles)
     effects = {id: effect.mean for id, effect in learner.evidence.effects().items()}
     votes = {id: float(up - down) for id, (up, down) in book.votes().items()}
-    groups = {name: [id for id, found in ids.items() if found == name] for name in TRUTHS}
-    return _both(effects, groups), _both(votes, groups)
-
-
-def _both(scores: dict[str, float], groups: dict[str, list[str]]) -> float:
-    """Mean of telling helpful from the rest, and the rest from harmful."""
-    above = auroc(scores, groups["helpful"], groups["neutral"] + groups["harmful"])
-    return (above + auroc(scores, groups["helpful"] + groups["neutral"], groups["harmful"])) / 2
+    return separation(effects, ids), separation(votes, ids)
 
 
 async def harmful(store: Store, seed: int, *, gated: bool, steps: int) -> float:
@@ -109,9 +104,13 @@ async def measure(results: Results, store: Store, seeds: int, runs: int) -> None
     results.add(arm="online", metric="solved after one task of each kind", **mean([row[0] for row in done]),
                 target="≥ 0.95")  # fmt: skip
     results.add(arm="online", metric="model calls a task", **mean([row[1] / 120 for row in done]))
-    for accuracy in (0.4, 0.7):
-        pairs = [await credit(store, seed + int(100 * accuracy), runs, accuracy) for seed in range(seeds)]
-        arm = f"reflector right {accuracy:.0%} of the time, else at random"
+    uneven = [
+        await credit_and_votes(PlaybookStore.open(store, f"uneven{seed}"), UnevenWorld(seed=seed), runs=runs)
+        for seed in range(seeds)
+    ]
+    guided = [await credit(store, seed, runs, 0.4) for seed in range(seeds)]
+    for arm, pairs in (("uneven kinds, a reflector that judges by outcome", uneven),
+                       ("even kinds, a reflector that knows the truth in 40 % of the runs", guided)):  # fmt: skip
         results.add(arm=arm, metric="AUROC of effects", **mean([pair[0] for pair in pairs]), target="≥ 0.95")
         results.add(arm=arm, metric="AUROC of votes", **mean([pair[1] for pair in pairs]))
     for gated in (True, False):
@@ -130,7 +129,7 @@ async def measure(results: Results, store: Store, seeds: int, runs: int) -> None
 def main() -> None:
     parser = arguments("playbook_planted", __doc__ or "")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--runs", type=int, default=1200, help="runs of the credit experiment")
+    parser.add_argument("--runs", type=int, default=900, help="runs of the credit experiment")
     args = parser.parse_args()
     results = Results("playbook_planted", settings=vars(args), label=args.label)
     with tempfile.TemporaryDirectory() as folder:

@@ -6,15 +6,12 @@ import random
 
 import pytest
 
-from agentkit.playbooks import LearningPolicy, PlaybookLearner, PlaybookRecaller, PlaybookStore, Withholding
+from agentkit.playbooks import PlaybookLearner, PlaybookRecaller, PlaybookStore, Withholding
 from agentkit.playbooks.credit import Cell, Effect, auroc, estimate_effects
 from agentkit.playbooks.evidence import Evidence
 from agentkit.recall import Offer
-from agentkit.roles.reflector import Judgement
 from agentkit.store import Store
-from benchmarks._playbook_world import PlantedWorld, Roles, plant
-
-TRUTHS = ("helpful", "neutral", "harmful")
+from benchmarks._playbook_world import PlantedWorld, Roles, UnevenWorld, credit_and_votes, plant
 
 
 def cell(shown: bool, runs: int, total: float, probability: float) -> Cell:
@@ -66,35 +63,9 @@ def test_exposures_count_once_a_run(store: Store) -> None:
     ]  # fmt: skip
 
 
-async def test_effects_separate_planted_bullets_better_than_a_noisy_reflectors_votes(store: Store) -> None:
-    world = PlantedWorld(12, guess=0.25, slip=0.1)
-    book = PlaybookStore.open(store, "credit")
-    kinds = {kind: TRUTHS[n % 3] for n, kind in enumerate(world.kinds)}
-    plant(book, [getattr(world, truth)(kind) for kind, truth in kinds.items()])
-    ids = {kind: next(b.id for b in book.current() if kind in b.content.lower()) for kind in kinds}
-    rng = random.Random(1)
-
-    def judge(prompt: str) -> list[Judgement]:
-        shown = [id for id in ids.values() if id in prompt]
-        return [Judgement(id=id, verdict=rng.choice(["helpful", "harmful", "neutral"])) for id in shown]
-
-    recaller = PlaybookRecaller(book, withholding=Withholding(share=0.5, masks=8, depth=3))
-    learner = PlaybookLearner(book, policy=LearningPolicy(retire_level=0.999999))
-    roles = Roles(lambda prompt: [], judge=judge)
-    for n in range(600):
-        task = world.task(n)
-        block = recaller.recall_now(task.input, run_id=f"r{n}")
-        await learner.learn(world.episode(task, block, run_id=f"r{n}"), call=roles)
-    means = {id: effect.mean for id, effect in learner.evidence.effects().items()}
-    votes = {id: float(up - down) for id, (up, down) in book.votes().items()}
-    groups = {
-        truth: [ids[kind] for kind, t in kinds.items() if t == truth] for truth in ("helpful", "neutral", "harmful")
-    }
-    credit = (auroc(means, groups["helpful"], groups["neutral"] + groups["harmful"])
-              + auroc(means, groups["helpful"] + groups["neutral"], groups["harmful"])) / 2  # fmt: skip
-    voted = (auroc(votes, groups["helpful"], groups["neutral"] + groups["harmful"])
-             + auroc(votes, groups["helpful"] + groups["neutral"], groups["harmful"])) / 2  # fmt: skip
-    assert credit >= 0.95 and credit > voted
+async def test_effects_tell_bullets_apart_where_votes_by_outcome_mislead(store: Store) -> None:
+    credit, votes = await credit_and_votes(PlaybookStore.open(store, "credit"), UnevenWorld(seed=1), runs=400)
+    assert credit >= 0.95 and votes < 0.8
 
 
 async def test_a_bullet_whose_effect_is_surely_negative_is_retired(store: Store) -> None:
