@@ -1,4 +1,4 @@
-"""A picture of a memory: its cases on a map, coloured by reward, and how its policy learnt."""
+"""A picture of a memory: its cases on a map, coloured by reward, and how its judgement learnt."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ import numpy as np
 from agentkit.errors import UserError
 from agentkit.memory.case import Case, Filters
 from agentkit.memory.memory import CaseMemory
-from agentkit.memory.policy_store import PolicyStore
+from agentkit.memory.policy_store import PolicyStore, take_in
+from agentkit.memory.value import FEATURES, Value
 
-_COLOURS = {"success": "#1b7837", "failure": "#b2182b", "unknown": "#999999"}
+_LOOKS = {"success": ("#1b7837", "o"), "failure": ("#b2182b", "X"), "unknown": ("#999999", "s")}
+_WINDOW = 25
+"""Runs that the curve of rewards is averaged over."""
 
 
 def draw(memory: CaseMemory, path: str | Path, *, namespace: str = "default") -> Path:
-    """Write a PNG: left the cases on the first two principal axes of their states, right the runs' mean reward.
+    """Write a PNG: left the cases on the first two principal axes of their states; right, run by run, the rewards and
+    what showing one close case nothing else is known about is believed to add.
 
     Raises:
         UserError: fewer than three cases.
@@ -41,11 +45,11 @@ def _map(axes: Any, cases: list[Case], vectors: Any) -> None:
     centred = vectors - vectors.mean(axis=0)
     _, spread, basis = np.linalg.svd(centred, full_matrices=False)
     points, share = centred @ basis[:2].T, spread[:2] ** 2 / (spread**2).sum()
-    for kind, colour in _COLOURS.items():
+    for kind, (colour, marker) in _LOOKS.items():
         mine = np.array([case.outcome == kind for case in cases])
         if mine.any():
             label = f"{kind} ({mine.sum()})"
-            axes.scatter(*points[mine].T, s=16, c=colour, alpha=0.7, linewidths=0, label=label)
+            axes.scatter(*points[mine].T, s=22, c=colour, marker=marker, alpha=0.7, linewidths=0, label=label)
     axes.set_title(f"{len(cases)} cases by state", loc="left")
     axes.set_xlabel(f"first principal axis ({share[0]:.0%} of variance)")
     axes.set_ylabel(f"second ({share[1]:.0%})")
@@ -53,19 +57,26 @@ def _map(axes: Any, cases: list[Case], vectors: Any) -> None:
 
 
 def _curve(axes: Any, memory: CaseMemory) -> None:
-    log = PolicyStore(memory.store, memory.name).log
+    log, value, belief = PolicyStore(memory.store, memory.name).log, Value(), []
     with memory.store.read() as connection:
         recalls = list(log.learnt(connection))
-    axes.set_title("Reward of runs, by whether cases were shown", loc="left")
-    axes.set_xlabel("run")
-    axes.set_ylabel("mean reward so far")
-    axes.set_ylim(0, 1)
-    for name, wanted, colour in (("with cases", True, "#2166ac"), ("without", False, "#999999")):
-        found = [(i, r.outcome) for i, r in enumerate(recalls) if any(o.shown for o in r.offers) == wanted]
-        if found:
-            x, y = np.array(found, dtype=float).T
-            axes.plot(x, np.cumsum(y) / np.arange(1, len(y) + 1), c=colour, label=f"{name} ({len(y)})")
-    if recalls:
-        axes.legend(frameon=False)
-    else:
+    axes.set_title("What the policy has learnt", loc="left")
+    axes.axhline(0, c="#cccccc", lw=0.8)
+    if not recalls:
         axes.text(0.5, 0.5, "no outcomes yet", ha="center", va="center", transform=axes.transAxes, color="#777777")
+        return
+    rewards = np.array([recall.outcome for recall in recalls], dtype=float)
+    for recall, reward in zip(recalls, rewards, strict=True):
+        take_in(value, recall, float(reward))
+        mean, deviation = value.judge([""], np.ones((1, FEATURES)))
+        belief.append((mean[0], deviation[0]))
+    x, (middle, spread) = np.arange(1, len(recalls) + 1), np.array(belief).T
+    totals = np.concatenate([[0.0], np.cumsum(rewards)])
+    start = np.maximum(x - _WINDOW, 0)
+    axes.plot(x, (totals[x] - totals[start]) / (x - start), c="#888888", label=f"reward, mean of {_WINDOW} runs")
+    axes.plot(x, middle, c="#2166ac", label="believed gain of one close case")
+    axes.fill_between(x, middle - 1.96 * spread, middle + 1.96 * spread, color="#2166ac", alpha=0.18, linewidth=0)
+    axes.set_xlabel("run")
+    axes.set_ylabel("reward")
+    axes.set_ylim(min(-0.4, float((middle - 1.96 * spread).min())), 1.02)
+    axes.legend(frameon=False, loc="upper right")
