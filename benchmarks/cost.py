@@ -206,9 +206,9 @@ def _gepa(results: Results, args: argparse.Namespace, train: Sequence[Task], val
     name = "openai/" + args.model.split("/", 1)[1]
     done = gepa.optimize(
         seed_candidate={"system_prompt": "Solve the task. End with the number alone."},
-        trainset=rows(train), valset=rows(val), task_lm=name, reflection_lm=name, max_metric_calls=max(20, used.calls),
+        trainset=rows(train), valset=rows(val or train), task_lm=name, reflection_lm=name, max_metric_calls=max(20, used.calls),
     )  # fmt: skip
-    results.add(arm="gepa", metric="validation accuracy, substring match", n=len(val),
+    results.add(arm="gepa", metric="validation accuracy, substring match", n=len(val or train),
                 value=float(done.val_aggregate_scores[done.best_idx]))  # fmt: skip
     results.add(arm="gepa", metric="metric calls", value=float(done.total_metric_calls or 0))
 

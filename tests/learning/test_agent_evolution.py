@@ -33,6 +33,8 @@ class Learner:
         self.prompts.append(text)
         if "You improve a playbook" in text:
             return {"lessons": [{"cause": "not doubled", "scope": "sums", "content": self.rule}]}
+        if "You check" in text:
+            return {"reason": "it looks wrong", "verdict": "abstain" if RULE in text else "revise", "confidence": 0.9}
         number = int(text.rsplit("sum of ", 1)[1].split()[0])
         answer = 4 * number if RULE in text else 2 * number
         return {"reasoning": "", "answer": str(answer), "used": []}
@@ -48,9 +50,8 @@ def tasks(first: int, count: int) -> list[Task]:
 def agent_of(home: Path, brain: Any, **options: Any) -> Agent:
     settings = Settings(home=home, concurrency=options.pop("concurrency", 4))
     model = ScriptedModel(brain, name="scripted")
-    return Agent(
-        model, tools=[], settings=settings, max_rounds=1, evaluate=False, store=f"sqlite:///{home}/a.db", **options
-    )
+    options = {"max_rounds": 1, "evaluate": False, **options}
+    return Agent(model, tools=[], settings=settings, store=f"sqlite:///{home}/a.db", **options)
 
 
 CONFIG = EvolveConfig(batch=4, selection=0.4)
@@ -101,11 +102,12 @@ async def test_label_free_prompts_of_an_agent_are_identical_when_targets_are_noi
         held = [task.model_copy(update={"target": str(int(task.target or 0) + shift)}) for task in tasks(100, 12)]
         home = tmp_path / name
         home.mkdir()
-        with agent_of(home, brain, concurrency=1) as agent:
+        with agent_of(home, brain, concurrency=1, evaluate=True) as agent:
             config = EvolveConfig(batch=4, labels="none")
             await evolve_agent(agent, noisy, val=held, playbook="p", config=config)
         seen.append(brain.prompts)
-    assert seen[0] == seen[1] and seen[0]
+    assert seen[0] == seen[1]
+    assert any("You improve a playbook" in prompt and "<answer>" in prompt for prompt in seen[0]), "nothing was learned"
 
 
 async def test_ledgers_of_an_agent_are_identical_whatever_the_concurrency(tmp_path: Path) -> None:
