@@ -49,8 +49,13 @@ def _row(case: Case) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]]) -> None:
-    names = ("id", "outcome", "status", "source", "state")
-    print_table(names, [[str(row[name])[:80] for name in names] for row in rows])
+    names = ("score", "id", "outcome", "status", "source", "state") if rows and "score" in rows[0] else (
+        "id", "outcome", "status", "source", "state")  # fmt: skip
+    print_table(names, [[_cell(row[name]) for name in names] for row in rows])
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)[:80]
 
 
 @app.command()
@@ -159,9 +164,14 @@ def release(ids: list[str], memory: Name = "default", namespace: Space = "defaul
             reward: Annotated[float | None, typer.Option(min=0, max=1, help="How good they are.")] = None,
             json_: Json = False) -> None:  # fmt: skip
     """Vouch for quarantined cases, so that they may be shown."""
+    from agentkit.errors import UserError
     from agentkit.memory.trust import release as work
 
     count = work(open_memory(memory, embedder), ids, namespace=namespace, reward=reward)
+    if not count:
+        raise UserError(
+            f"none of these cases waits in quarantine; see  agentkit memory ls -m {memory} --status quarantined"
+        )
     emit({"released": count}, json_=json_, human=lambda r: note(f"released {r['released']}"))
 
 
