@@ -206,7 +206,8 @@ def _gepa(results: Results, args: argparse.Namespace, train: Sequence[Task], val
     name = "openai/" + args.model.split("/", 1)[1]
     done = gepa.optimize(
         seed_candidate={"system_prompt": "Solve the task. End with the number alone."},
-        trainset=rows(train), valset=rows(val or train), task_lm=name, reflection_lm=name, max_metric_calls=max(20, used.calls),
+        trainset=rows(train), valset=rows(val or train), task_lm=name, reflection_lm=name,
+        max_metric_calls=max(20, used.calls),
     )  # fmt: skip
     results.add(arm="gepa", metric="validation accuracy, substring match", n=len(val or train),
                 value=float(done.val_aggregate_scores[done.best_idx]))  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from agentkit.recall import Block, Recaller
@@ -93,6 +93,3 @@ def full_text(tasks: Sequence[Task]) -> list[Task]:
     return [
         task.model_copy(update={"input": str(task.metadata["context"])}) for task in tasks if "context" in task.metadata
     ]
-
-
-Control = Callable[[Recaller], Recaller]
