@@ -5,8 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agentkit.errors import DataError, UserError
@@ -191,7 +190,3 @@ class Hit:
 
     case: Case
     score: float
-
-
-def with_status(cases: Sequence[Case], status: Status) -> list[Case]:
-    return [replace(case, status=status) for case in cases]

@@ -5,9 +5,26 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from agentkit.memory.case import SUCCESS, Filters
 from agentkit.memory.embedding import Vectors
+from agentkit.memory.memory import CaseMemory
 
 Array = NDArray[np.floating]
+
+
+LEAST = 20
+"""Known outcomes below which nothing is foreseen."""
+
+
+def foresee(memory: CaseMemory, state: str, *, namespace: str = "default") -> float | None:
+    """How likely a task is to end well, from the cases of like states; None while too few outcomes are known."""
+    query = memory.vectors.vector(state)
+    with memory.mirror.lock:
+        bank = memory.bank(Filters(namespace=namespace, outcomes=("success", "failure"), exclude_state=state))
+        if bank.size < LEAST:
+            return None
+        states, rewards = bank.vectors("state", bank.allowed), bank.rewards(bank.allowed)
+        return float(chance(query[None], states, (rewards >= SUCCESS).astype(float))[0])
 
 
 def chance(query: Vectors, states: Vectors, outcomes: Array, *, k: int = 32, bandwidth: float = 0.1,

@@ -65,3 +65,11 @@ def test_vectors_added_after_and_during_the_building_are_found(monkeypatch: pyte
     assert view.ivf.ntotal == N
     for position in (10, 4500, 5500):
         assert view.search(matrix[position], 1)[0].tolist() == [position]
+
+
+def test_a_batch_of_queries_finds_what_each_finds_alone() -> None:
+    matrix, view = units(N, seed=0), FlatView(D)
+    view.add(matrix)
+    queries = units(5, seed=2)
+    positions, _ = view.search_batch(queries, K)
+    assert positions.tolist() == [view.search(query, K)[0].tolist() for query in queries]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from agentkit.memory import Case, CaseMemory, HashEmbedder, MemoryLearner, MemoryRecaller, PolicyStore, RecallSettings
+from agentkit.memory.foresight import foresee
 from agentkit.memory.value import Value
 from agentkit.recall import Episode
 from agentkit.store import Store
@@ -136,3 +137,14 @@ def test_a_case_put_into_quarantine_after_recall_is_not_shown_again(memory: Case
             connection, memory.rows.existing(connection, "default", ids=[stored.id]), status="quarantined"
         )
     assert recaller.recall_now("add", run_id="r") is None
+
+
+def test_a_task_is_foreseen_to_end_as_its_like_did(memory: CaseMemory) -> None:
+    assert foresee(memory, "add numbers") is None
+    for i in range(15):
+        memory.add(Case(state=f"add numbers {i}", plan="p", reward=1.0))
+        memory.add(Case(state=f"write a poem {i}", plan="p", reward=0.0))
+    good, bad = foresee(memory, "add numbers 99"), foresee(memory, "write a poem 99")
+    assert good is not None and bad is not None
+    assert good > 0.7
+    assert bad < 0.3

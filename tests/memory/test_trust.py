@@ -9,7 +9,7 @@ import pytest
 
 from agentkit.errors import UserError
 from agentkit.memory import Case, CaseMemory, Filters, HashEmbedder, MemoryLearner, MemoryRecaller, PolicyStore
-from agentkit.memory.trust import forget, release
+from agentkit.memory.trust import forget, quarantine, release
 from agentkit.memory.upkeep import consolidate
 from agentkit.recall import Episode
 from agentkit.store import Store
@@ -40,6 +40,12 @@ def test_a_released_case_may_be_shown(memory: CaseMemory) -> None:
     MemoryLearner(memory).learn_now(episode("run", "a b c", 1.0, untrusted=True, source="web"))
     assert release(memory, ["run"]) == 1
     assert [hit.case.id for hit in memory.search("a b c", 1)] == ["run"]
+
+
+def test_a_source_can_be_held_back_again(memory: CaseMemory) -> None:
+    memory.add(Case(state="a b c", plan="p", reward=1.0, source="web"))
+    assert quarantine(memory, "web") == 1
+    assert memory.search("a b c", 1) == []
 
 
 def test_random_queries_never_cross_namespaces(memory: CaseMemory) -> None:
