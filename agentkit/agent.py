@@ -26,7 +26,7 @@ from agentkit.learning.ledger import Ledger
 from agentkit.models import Budget, Caller, Limits, Reply, load_embedder, load_model
 from agentkit.models.journal import SqlJournal
 from agentkit.recall import Learner, Recaller
-from agentkit.result import Result, read_result
+from agentkit.result import Ended, Result, read_result, with_steps
 from agentkit.settings import Settings, load_settings
 from agentkit.store import Store
 from agentkit.store.run_log import FINISHED, RunLog, Totals
@@ -291,8 +291,7 @@ class Agent:
                 graph_input = {"run_id": run_id, "messages": []} if fresh else await self._input(run_id, reply)
                 resumed = graph_input is None or isinstance(graph_input, Command)
                 emit(RunStarted(run_id=run_id, task_id=task.id, model=_shown(self._spec["model"]), resumed=resumed))
-                interrupts = await self._invoke(context, graph_input, started)
-        values = await self.state(run_id)
+                values, interrupts = await self._invoke(context, graph_input, started)
         status = "waiting" if interrupts else "abstained" if values.get("outcome") == "abstain" else "done"
         seconds = time.perf_counter() - started
         answer, rounds = values.get("answer"), values.get("round", 0) + 1
@@ -302,9 +301,13 @@ class Agent:
             emit(Asked(run_id=run_id, question=question["question"], details=question))
         else:
             emit(RunEnded(run_id=run_id, status=status, answer=answer, seconds=seconds))
-        return read_result(self.log, self.log.get(run_id), question=question, seconds=seconds)
+        ended = Ended(status=status, answer=answer, rounds=rounds, seconds=seconds, question=question)
+        return with_steps(self.log, run_id, task.id, ended)
 
-    async def _invoke(self, context: RunContext, graph_input: Any, started: float) -> Sequence[Any]:
+    async def _invoke(
+        self, context: RunContext, graph_input: Any, started: float
+    ) -> tuple[Mapping[str, Any], Sequence[Any]]:
+        """Run the graph; gives its last state and what it asks of a person."""
         options = context.options
         limit = 10 + 3 * options.max_rounds * (options.max_steps + 2)
         config: Any = {"configurable": {"thread_id": context.run_id}, "recursion_limit": limit}
@@ -320,7 +323,7 @@ class Agent:
             if isinstance(error, GraphRecursionError):
                 raise RunError(f"run {context.run_id} took more than {limit} steps") from None
             raise
-        return output.interrupts
+        return output.value, output.interrupts
 
     async def _input(self, run_id: str, reply: Mapping[str, Any] | None) -> Any:
         """What to give the graph: the first state, nothing (go on), or a person's reply."""

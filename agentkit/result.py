@@ -43,22 +43,33 @@ class Result:
         return {**asdict(self), "feedback": [item.model_dump() for item in self.feedback], "trace": list(self.trace)}
 
 
-def read_result(
-    log: RunLog, record: RunRecord, *, question: dict[str, Any] | None = None, seconds: float = 0.0
-) -> Result:
+def read_result(log: RunLog, record: RunRecord) -> Result:
     """How a run stands, from the store alone."""
-    calls = log.model_calls(record.id)
+    ended = Ended(status=record.status, answer=record.answer, rounds=record.rounds, seconds=record.seconds)
+    return with_steps(log, record.id, record.task.id, ended)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a run ended, without its steps; the attributes are those of `Result`."""
+
+    status: str
+    answer: str | None
+    rounds: int
+    seconds: float
+    question: dict[str, Any] | None = None
+
+
+def with_steps(log: RunLog, run_id: str, task_id: str, ended: Ended) -> Result:
+    """The whole result: what is known of the end, and the feedback and the steps from the store."""
+    calls = log.model_calls(run_id)
     return Result(
-        run_id=record.id,
-        task_id=record.task.id,
-        status=record.status,
-        answer=record.answer,
-        feedback=tuple(log.feedback(record.id)),
-        question=question,
-        trace=tuple(trace(calls, log.tool_call_rows(record.id))),
+        run_id=run_id,
+        task_id=task_id,
+        feedback=tuple(log.feedback(run_id)),
+        trace=tuple(trace(calls, log.tool_call_rows(run_id))),
         usage=_totals(calls),
-        seconds=seconds or record.seconds,
-        rounds=record.rounds,
+        **vars(ended),
     )
 
 

@@ -94,7 +94,7 @@ def _run(
         work = evolve_agent(
             agent, tasks["train"], val=tasks["val"], test=tasks["test"], probes=tasks["probes"],
             config=replace(config, seed=config.seed + number), learner=learner, controls=controls, folder=folder,
-            on_event=watch, **mine,
+            on_event=watch, playbook=mine["playbook"], memory=mine["memory"],
         )  # fmt: skip
         found.append(run_sync(work))
     return found
