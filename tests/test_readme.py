@@ -48,6 +48,7 @@ def test_the_example_runs_on_a_scripted_model(
 
 
 @pytest.mark.model
+@pytest.mark.timeout(900)  # the 1.5b model, on whatever machine this is
 def test_the_example_runs_on_the_real_model(capsys: pytest.CaptureFixture[str]) -> None:
     from agentkit.models.catalog import find
 
