@@ -46,6 +46,7 @@ TOGETHER = 8
 """Items that share one random draw of cases, so that their prompts begin alike."""
 SHOWN = 2
 """Cases that the shipped recaller may show."""
+SHIPPED = "shipped recaller"
 
 
 SUCCESSES = Filters(outcomes=("success",))
@@ -187,12 +188,12 @@ def report(results: Results, made: dict[str, list[Attempt]]) -> None:
         results.add(arm=arm, metric="tokens an item", value=sum(a.tokens for a in attempts) / len(attempts))
         if arm != "k = 0":
             _compare(results, arm, "gain over k = 0", attempts, bare)
-        control = made.get(arm.replace("recalled", "random")) or made.get(f"k = {SHOWN}, random")
-        if control is not None and "random" not in arm and arm != "k = 0":
+        control = made.get(f"k = {SHOWN}, random" if arm == SHIPPED else arm.replace("recalled", "random"))
+        if control is not None and control is not attempts:
             _compare(results, arm, "gain over random", attempts, control)
-    if "shipped recaller" in made:
-        silent = sum(attempt.shown == 0 for attempt in made["shipped recaller"])
-        results.add(arm="shipped recaller", metric="items shown nothing", **share(silent, len(bare)))
+    if SHIPPED in made:
+        silent = sum(attempt.shown == 0 for attempt in made[SHIPPED])
+        results.add(arm=SHIPPED, metric="items shown nothing", **share(silent, len(bare)))
 
 
 def _compare(results: Results, arm: str, metric: str, after: list[Attempt], before: list[Attempt]) -> None:
@@ -221,7 +222,7 @@ async def measure(args: Any, results: Results) -> None:
             if k == SHOWN and args.learn_n:
                 studied = await run.study(train[args.bank_n : args.bank_n + args.learn_n])
                 results.add(arm="training items", metric="accuracy while the recaller learns", **_share(studied))
-                made["shipped recaller"] = await run.shipped(held)
+                made[SHIPPED] = await run.shipped(held)
         store.close()
     report(results, made)
 
