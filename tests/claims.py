@@ -228,7 +228,7 @@ CLAIMS: dict[str, Claim] = {
     "agentfly.policy": Claim(
         source=AGENTFLY,
         says="The retrieval policy learns from outcomes which cases help, and follows when that changes.",
-        tests=(f"{_VALUE}test_the_policy_finds_the_best_cases",
+        tests=(f"{_VALUE}test_the_policy_comes_close_to_the_best_cases_where_similarity_knows_nothing",
                f"{_VALUE}test_the_policy_recovers_after_the_world_changes",
                f"{_VALUE}test_where_memory_never_helps_it_costs_less_than_two_points"),
     ),

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from operator import itemgetter
+from typing import Any, Literal, get_args
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.base import LangSmithParams
-from langchain_core.utils.function_calling import convert_to_openai_tool
+from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
+from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnablePassthrough
+from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
+from langchain_core.utils.pydantic import is_basemodel_subclass
+
+from agentkit.errors import UserError
+
+StructuredMethod = Literal["function_calling", "json_schema", "json_mode"]
 
 
 class NamedChat(BaseChatModel):
@@ -30,6 +38,44 @@ class NamedChat(BaseChatModel):
     def bind_tools(self, tools: Sequence[Any], *, tool_choice: Any = None, **kwargs: Any) -> Any:
         """Offer tools; `tool_choice` is "auto", "any" (or "required", True), "none", or a tool's name."""
         return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], tool_choice=tool_choice, **kwargs)
+
+    def with_structured_output(
+        self,
+        schema: dict[str, Any] | type,
+        *,
+        method: StructuredMethod = "function_calling",
+        include_raw: bool = False,
+        **kwargs: Any,
+    ) -> Runnable[Any, Any]:
+        """Answers of a schema: an object of a Pydantic class, else a dict.
+
+        Args:
+            method: "function_calling" offers the schema as the one tool; "json_schema" asks for text of that form,
+                "json_mode" for any JSON, whose form the prompt must say.
+            include_raw: give `{"raw": …, "parsed": …, "parsing_error": …}` instead of raising where it does not parse.
+
+        Raises:
+            UserError: an unknown method.
+        """
+        if method == "function_calling":
+            return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
+        if method not in get_args(StructuredMethod):
+            raise UserError(
+                f"unknown method {method!r} of structured output; use {', '.join(get_args(StructuredMethod))}"
+            )
+        form: dict[str, Any] = {"type": "json_object"}
+        if method == "json_schema":
+            wanted = convert_to_json_schema(schema)
+            form = {"type": "json_schema", "json_schema": {"name": wanted.get("title", "answer"), "schema": wanted}}
+        shown = {"kwargs": {"method": method}, "schema": schema}
+        model = self.bind(response_format=form, ls_structured_output_format=shown)
+        typed = isinstance(schema, type) and is_basemodel_subclass(schema)
+        parser: Runnable[Any, Any] = PydanticOutputParser(pydantic_object=schema) if typed else JsonOutputParser()
+        if not include_raw:
+            return model | parser
+        parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
+        failed = RunnablePassthrough.assign(parsed=RunnableLambda(lambda _: None))
+        return RunnableMap(raw=model) | parsed.with_fallbacks([failed], exception_key="parsing_error")
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop or self.stop, **kwargs)

@@ -69,14 +69,19 @@ def reflector_messages(
         parts.append(block("bullets", "\n".join(f"{id}: {content}" for id, content in bullets.items())))
     parts.append(block("work", shorten(_work(episode.steps), _WORK)))
     parts.append(block("answer", shorten(episode.answer or "(none)", _ANSWER)))
-    if episode.labels == "gold" and episode.task.target is not None:
-        told = difference(episode.answer or "", episode.task.target)
-        parts.append(block("right_answer", "\n".join(filter(None, (episode.task.target, told)))))
     parts.append(block("feedback", "\n".join(map(_said, episode.feedback)) or "(none)"))
+    if episode.labels == "gold" and episode.task.target is not None:
+        parts.append(block("right_answer", _right_answer(episode.answer or "", episode.task.target)))
     if previous is not None:
         parts.append(block("earlier_reflection", previous.model_dump_json(exclude={"judgements", "basis"})))
         parts.append("Check the earlier reflection against the record, and correct and sharpen it.")
     return [SystemMessage(INSTRUCTIONS), HumanMessage("\n".join(parts))]
+
+
+def _right_answer(answer: str, target: str) -> str:
+    """The label as a sentence: told apart by tags alone, small models take the given answer for the right one."""
+    told = difference(answer, target)
+    return f"The right answer is {target}" + (f", which is the given one {told}." if told else ".")
 
 
 def difference(answer: str, target: str) -> str:
@@ -89,8 +94,8 @@ def difference(answer: str, target: str) -> str:
         return ""
     (given, slack), (right, about) = found, wanted
     for factor, meaning in _FACTORS.items():
-        if abs(right - factor * given) <= abs(factor) * slack + about:
-            return f"(the right answer is the given one {meaning})"
+        if abs(right - factor * given) <= max(abs(factor) * slack, about):
+            return meaning
     return ""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agentkit import Agent
-from agentkit.memory import CaseMemory, HashEmbedder, MemoryLearner, MemoryRecaller
+from agentkit.memory import CaseMemory, HashEmbedder, MemoryLearner, MemoryRecaller, RecallSettings
 from agentkit.memory.trust import release
 from agentkit.store import Store
 from agentkit.testing import ScriptedModel
@@ -23,6 +23,7 @@ SERVER = [sys.executable, str(EXAMPLES / "deep_research.py"), "--serve", str(EXA
 
 def test_a_researched_plan_waits_for_a_person_and_then_guides_the_next_question(store: Store) -> None:
     memory = CaseMemory.open(store, "research", embedder=HashEmbedder())
+    always = RecallSettings(learn=False)  # nothing is withheld by chance
     prompts: list[str] = []
     script = [
         {"tool": "Plan", "arguments": {"subtasks": ["find when leeks are due back", "give the number"]}},
@@ -39,7 +40,8 @@ def test_a_researched_plan_waits_for_a_person_and_then_guides_the_next_question(
     async def ask(question: str) -> Any:
         async with connect_mcp({"folder": {"command": SERVER}}) as tools:
             agent = Agent(ScriptedModel(reply), tools=tools, planning=True, evaluate=False, max_steps=12, store=store,
-                          recallers=[MemoryRecaller(memory)], learners=[MemoryLearner(memory)])  # fmt: skip
+                          recallers=[MemoryRecaller(memory, settings=always)],
+                          learners=[MemoryLearner(memory)])  # fmt: skip
             result = await agent.arun(question)
             agent.close()
         return result

@@ -33,7 +33,7 @@ def test_it_sees_the_question_the_work_the_answer_the_feedback_and_the_bullets_u
 
 
 def test_the_right_answer_is_shown_only_where_labels_are_gold() -> None:
-    assert "<right_answer>\n42" in prompt()
+    assert "<right_answer>\nThe right answer is 42." in prompt()
     for labels in ("check", "none"):
         assert "42" not in prompt(labels=labels)
 
