@@ -42,6 +42,9 @@ def options(name: str, about: str) -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--concurrency", type=int, default=1)
     parser.add_argument(
+        "--max-tokens", type=int, default=400, help="of one answer: a small model may repeat itself until it is cut off"
+    )
+    parser.add_argument(
         "--home", type=Path, default=Path("build/benchmarks"), help="keeps every call: a repeat is free"
     )
     return parser
@@ -54,7 +57,8 @@ def agent_for(args: argparse.Namespace, name: str, tools: Sequence[str]) -> Agen
     home.mkdir(parents=True, exist_ok=True)
     model: Any = args.model
     if not args.model.startswith("replay/"):
-        model = RecordedModel(home / "calls.jsonl", load_model(args.model), name=args.model)
+        real = load_model(args.model, max_tokens=args.max_tokens)
+        model = RecordedModel(home / "calls.jsonl", real, name=args.model)
     settings = load_settings(home=home, concurrency=args.concurrency)
     return Agent(model, tools=list(tools), evaluate=False, max_rounds=1, settings=settings)
 

@@ -129,7 +129,7 @@ class Results:
     def table(self) -> str:
         """The rows as aligned text, with intervals."""
         head = ("arm", "metric", "value", "95 % interval", "n", "wanted")
-        lines = [head, *(_cells(row) for row in self.rows)]
+        lines = [head, *(cells(row) for row in self.rows)]
         widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
         text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
         text.insert(1, "  ".join("─" * width for width in widths))
@@ -175,7 +175,8 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, int | float | str | bool | list | dict | None) else str(value)
 
 
-def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """A row as text: arm, metric, value, interval, n, target."""
     interval = "" if row["low"] is None else f"{_number(row['low'])} … {_number(row['high'])}"
     value = _number(row["value"]) + (f" {row['unit']}" if row["unit"] else "")
     return (row["arm"], row["metric"], value, interval, "" if row["n"] is None else str(row["n"]), row["target"])

@@ -1,0 +1,62 @@
+"""The last figures of every benchmark beside what was wanted, as Markdown: `python -m benchmarks.figures`.
+
+It reads benchmarks/results/ and writes benchmarks/README.md; nothing in that table is written by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks._results import FOLDER, cells
+
+PAGE = FOLDER.parent / "README.md"
+MOST = 40
+"""Rows of a file above which only those are shown for which something was wanted."""
+HEAD = """\
+# What was measured
+
+Every figure below was written by the command above it, on a machine with two cores and no GPU, which other work shared
+at times: ratios to a peer in the same run bear that, seconds do not. The files in [results/](results/) hold all rows,
+the settings and the commit. `python -m benchmarks.figures` makes this page from them.
+"""
+_LIMIT = re.compile(r"^(≥|≤|<|>)?\s*([+−-]?[\d.,]+)\s*(%)?")
+
+
+def main() -> None:
+    PAGE.write_text("\n".join([HEAD, *pages(FOLDER)]), encoding="utf-8")
+
+
+def pages(folder: Path) -> Iterator[str]:
+    """The section of each results file, in the order of their names."""
+    for path in sorted(folder.glob("*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        yield f"## {found['benchmark']}, {found['label']}\n\n`{found['command']}` · {found['date'][:10]}\n"
+        yield "| arm | metric | value | 95 % interval | n | wanted | met |\n|---|---|---|---|---|---|---|"
+        rows = found["rows"]
+        if len(rows) > MOST:
+            rows = [row for row in rows if row.get("target")] or rows
+        for row in rows:
+            yield "| " + " | ".join([*(text.replace("|", "\\|") for text in cells(row)), verdict(row)]) + " |"
+        yield ""
+        for note in found["notes"]:
+            yield f"{note}\n"
+
+
+def verdict(row: dict[str, Any]) -> str:
+    """Whether a value is what was wanted; empty where nothing, or nothing that can be compared, was wanted."""
+    limit = _LIMIT.match(row.get("target") or "")
+    if limit is None or row["value"] is None:
+        return ""
+    sign, number, percent = limit.groups()
+    bound = float(number.replace("−", "-").replace(",", "")) / (100 if percent else 1)
+    value = row["value"]
+    kept = {"≥": value >= bound, "≤": value <= bound, "<": value < bound, ">": value > bound, None: value == bound}
+    return "yes" if kept[sign] else "**no**"
+
+
+if __name__ == "__main__":
+    main()
