@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import Connection
 
 from agentkit.memory.case import Case, Filters, Hit
 from agentkit.memory.embedding import Vectors
@@ -90,9 +90,9 @@ class Bank:
         with self.store.read() as connection:
             return self.rows.by_seq(connection, self.seqs(positions), self.filters.namespace)
 
-    def hits(self, ranking: Ranking) -> list[Hit]:
+    def hits(self, ranking: Ranking, connection: Connection) -> list[Hit]:
+        """The cases of a ranking with their scores; one removed since is left out."""
         seqs = self.seqs(ranking.positions)
         scores = dict(zip(seqs, ranking.scores, strict=True))
-        with self.store.read() as connection:
-            cases: Sequence[Case] = self.rows.by_seq(connection, seqs, self.filters.namespace)
+        cases = self.rows.by_seq(connection, seqs, self.filters.namespace)
         return [Hit(case=case, score=float(scores[case.seq])) for case in cases]

@@ -16,7 +16,7 @@ Mask = NDArray[np.bool_]
 
 IVF_FROM = 150_000
 """Vectors from which an inverted file is worth its building; below it a flat scan takes some 10 ms."""
-GATHER_BELOW = 0.2
+GATHER_BELOW = 0.03
 """Share of allowed vectors below which copying them out beats a scan with a bitmap."""
 RESCORE = 8
 """Candidates re-scored exactly for each result of an inverted file."""

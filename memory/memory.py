@@ -132,10 +132,10 @@ class CaseMemory:
                     known[_key(case)] = case
         return known
 
-    def bank(self, filters: Filters | None = None) -> Bank:
+    def bank(self, filters: Filters | None = None, *, reading: Connection | None = None) -> Bank:
         """The cases that filters allow, for a policy to choose from; up to date at this instant."""
         filters = filters or Filters()
-        self.mirror.refresh()
+        self.mirror.refresh(reading)
         with self.mirror.lock:
             mask = self.mirror.mask(filters)
             if filters.exclude:
@@ -159,11 +159,10 @@ class CaseMemory:
             raise UserError(f"k must be at least 1, not {k}")
         query, chooser = Query(text, self.vectors), load_policy(policy)
         _ = query.state  # before the lock: embedding is the slow part
-        with self.mirror.lock:
-            bank = self.bank(filters)
+        with self.mirror.lock, self.store.read() as connection:
+            bank = self.bank(filters, reading=connection)
             self._check_k(k, bank, exact_k)
-            ranking = chooser.rank(query, bank, k)
-        return bank.hits(ranking)
+            return bank.hits(chooser.rank(query, bank, k), connection)
 
     def _check_k(self, k: int, bank: Bank, exact_k: bool) -> None:
         if exact_k and k > bank.size:

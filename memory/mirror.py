@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import threading
 from collections import defaultdict
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,13 @@ class Mirror:
     def column(self, name: str) -> NDArray[Any]:
         return self.columns[name][: self.size]
 
-    def refresh(self) -> None:
-        """Follow the rows: one cheap look where nothing has changed."""
-        with self.lock, self.store.read() as connection:
+    def refresh(self, reading: Connection | None = None) -> None:
+        """Follow the rows: one cheap look where nothing has changed.
+
+        Args:
+            reading: a connection to look through; None opens one.
+        """
+        with self.lock, self.store.read() if reading is None else nullcontext(reading) as connection:
             clock, epoch, _ = self.rows.stamp(connection)
             if (clock, epoch) == (self.clock, self.epoch):
                 return
