@@ -6,6 +6,7 @@ import datetime as dt
 import re
 import uuid
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from agentkit.errors import DataError, UserError
@@ -93,6 +94,7 @@ def check_case(case: Case) -> Case:
     return case
 
 
+@lru_cache(maxsize=1024)
 def check_namespace(name: str) -> str:
     """Raises UserError unless the name can be a namespace."""
     if not re.fullmatch(r"[^\s\x00][^\x00]{0,198}", name):

@@ -109,7 +109,7 @@ class CaseMemory:
         vectors = self.vectors.vectors(list(hashes.values()))
 
         def write(connection: Connection) -> list[Case]:
-            if len(cases) == 1 and self.rows.insert_one(connection, cases[0]):
+            if self._all_new(connection, cases):
                 self.vectors.store_vectors(connection, list(hashes), vectors)
                 return list(cases)
             known = self._known(connection, cases)
@@ -120,6 +120,15 @@ class CaseMemory:
             return [known.get(_key(c)) or known.get(_id(c)) or new[(c.namespace, c.run_id or c.id)] for c in cases]
 
         return write
+
+    def _all_new(self, connection: Connection, cases: Sequence[Case]) -> bool:
+        """Append all cases, or none where one of them is there already."""
+        if len(cases) == 1:
+            return self.rows.insert_one(connection, cases[0])
+        savepoint = connection.begin_nested()
+        done = self.rows.insert(connection, cases) == len(cases)
+        savepoint.commit() if done else savepoint.rollback()
+        return done
 
     def _known(self, connection: Connection, cases: Sequence[Case]) -> dict[tuple[str, str, str], Case]:
         known: dict[tuple[str, str, str], Case] = {}

@@ -73,11 +73,12 @@ class CaseRows:
         changed = update(MemoryRow).where(MemoryRow.name == self.memory)
         connection.execute(changed.values(epoch=uuid.uuid4().hex, **values))
 
-    def insert(self, connection: Connection, cases: Sequence[Case]) -> None:
-        """Append cases that are known to be new."""
+    def insert(self, connection: Connection, cases: Sequence[Case]) -> int:
+        """Append cases; those whose id or run is there already are left out. Returns how many were new."""
         last = self.tick(connection, len(cases))
         first = last - len(cases) + 1
-        connection.exec_driver_sql(self._insert, [self._values(case, first + i) for i, case in enumerate(cases)])
+        rows = [self._values(case, first + i) for i, case in enumerate(cases)]
+        return connection.exec_driver_sql(self._insert, rows).rowcount
 
     def insert_one(self, connection: Connection, case: Case) -> bool:
         """Append one case; False, and nothing is written, where its id or its run is there already."""

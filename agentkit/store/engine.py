@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._writing = engine.execution_options(agentkit_write=True)
         self._writer = threading.RLock()  # threads of one process queue here rather than spin on SQLite's file lock
         self._sqlite = engine.dialect.name == "sqlite"
 
@@ -77,13 +79,8 @@ class Store:
 
         On SQLite it holds the write lock from its first instant, so nothing read inside can be stale.
         """
-        with self._writer if self._sqlite else _no_lock:
-            connection = self.engine.connect().execution_options(agentkit_write=True)
-            try:
-                with connection.begin():
-                    yield connection
-            finally:
-                connection.close()
+        with self._writer if self._sqlite else _no_lock, self._writing.begin() as connection:
+            yield connection
 
     def transaction(self, work: Callable[[Connection], T], *, attempts: int = 8) -> T:
         """Run `work` in a write transaction; repeat it where the database asks for that (deadlock, serialisation)."""
@@ -173,8 +170,13 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    writing = connection.get_execution_options().get("agentkit_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    """Begin on the driver's own connection: a statement through SQLAlchemy costs as much as a small insert."""
+    statement = "BEGIN IMMEDIATE" if connection.get_execution_options().get("agentkit_write") else "BEGIN"
+    driver: Any = connection.connection.driver_connection
+    try:
+        driver.execute(statement)
+    except sqlite3.OperationalError as error:
+        raise OperationalError(statement, None, error) from error
 
 
 def _transient(error: OperationalError) -> bool:
