@@ -8,9 +8,10 @@ import operator
 import re
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal, localcontext
-from typing import Any
+from typing import Annotated, Any
 
 from langchain_core.tools import BaseTool
+from pydantic import Field
 
 from agentkit.errors import ToolError
 from agentkit.tools.function import tool
@@ -161,10 +162,16 @@ def _too_long() -> str:
     raise ToolError("the result is too large")
 
 
+_FORM = r"^([0-9.,+*/()%^ $€×·÷−–=-]|" + "|".join([*_FUNCTIONS, *_CONSTANTS]) + "){1,200}$"
+Expression = Annotated[str, Field(pattern=_FORM)]
+"""Numbers, operators and the calculator's names. Where a grammar holds a model to its tools' schemas, it can't write
+`Quick Ratio = (Assets - Inventories) / Liabilities`, nor digits without end; elsewhere such a call is refused."""
+
+
 def calculator() -> BaseTool:
     """The built-in calculator tool."""
 
-    def calculator(expression: str) -> str:
+    def calculator(expression: Expression) -> str:
         """Evaluate an arithmetic expression and return its exact value.
 
         Args:
@@ -178,7 +185,7 @@ def calculator() -> BaseTool:
 def calculate_answer() -> BaseTool:
     """The built-in tool that answers a task with the value of an expression, in one turn."""
 
-    def calculate_answer(expression: str, decimals: int) -> str:
+    def calculate_answer(expression: Expression, decimals: int) -> str:
         """Give the exact value of an arithmetic expression as the final answer.
 
         Args:
