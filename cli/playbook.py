@@ -21,11 +21,14 @@ Version = Annotated[int | None, typer.Option("--version", "-v", min=0, help="At 
 
 
 def open_playbook(name: str | None, *, must_exist: bool = True) -> PlaybookStore:
-    """The playbook named, or that of the settings, or `default`."""
-    from agentkit.playbooks import PlaybookStore
+    """The playbook named, or that of the settings, or the only one there is, or `default`."""
+    from agentkit.playbooks.storage import PlaybookStore, playbook_names
 
-    wanted = name or open_settings().playbook or "default"
-    return PlaybookStore.open(open_store(), wanted, must_exist=must_exist)
+    store, wanted = open_store(), name or open_settings().playbook
+    if wanted is None:
+        names = playbook_names(store)
+        wanted = names[0] if len(names) == 1 else "default"
+    return PlaybookStore.open(store, wanted, must_exist=must_exist)
 
 
 @app.command()

@@ -138,3 +138,11 @@ def test_what_waits_can_be_accepted_or_rejected() -> None:
 def test_the_command_itself_reports_an_error_as_one_line(run_cli: Any) -> None:
     done = run_cli("playbook", "show", "-p", "nothing", code=2)
     assert done.stderr.startswith("error: there is no playbook 'nothing'") and done.stderr.count("\n") == 1
+
+
+def test_the_only_playbook_need_not_be_named() -> None:
+    run("add", "Check the sign.", "--playbook", "main")
+    assert read("show")["name"] == "main"
+    run("add", "Name the unit.", "--playbook", "other")
+    with pytest.raises(UserError, match="known: main, other"):
+        run("show")
