@@ -97,7 +97,8 @@ def found_pairs(kb: KnowledgeBase, papers: Iterable[Document], *, everything: bo
     """By paper, the pairs of MeSH identifiers that are claimed; a claim without identifiers can't be scored right."""
     found: dict[str, set[Pair]] = {document.id: set() for document in papers}
     for claim in kb.claims():
-        if everything or claim.exported:
+        # The store may hold more papers than have been gone through yet.
+        if claim.document in found and (everything or claim.exported):
             found[claim.document].add((claim.subject, claim.object))
     return list(found.values())
 

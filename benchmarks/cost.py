@@ -40,11 +40,13 @@ from benchmarks._results import Results, data_path, paired, share
 
 
 class AceReflection(BaseModel):
-    reasoning: str
-    error_identification: str
-    root_cause_analysis: str
-    correct_approach: str
-    key_insight: str
+    """ACE's fields; limited, since a small model goes on until it is cut off."""
+
+    reasoning: str = Field(max_length=800)
+    error_identification: str = Field(max_length=400)
+    root_cause_analysis: str = Field(max_length=400)
+    correct_approach: str = Field(max_length=400)
+    key_insight: str = Field(max_length=400)
 
 
 class AceOperation(BaseModel):
@@ -53,7 +55,7 @@ class AceOperation(BaseModel):
 
 
 class AceCuration(BaseModel):
-    reasoning: str
+    reasoning: str = Field(max_length=800)
     operations: list[AceOperation] = Field(default_factory=list, max_length=3)
 
 
