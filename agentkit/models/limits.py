@@ -24,17 +24,26 @@ class Limits:
     _slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = field(
         default_factory=WeakKeyDictionary, repr=False
     )
+    _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = field(
+        default_factory=WeakKeyDictionary, repr=False
+    )
     _next_start: float = 0.0
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Wait for a place, then for the next start that the rate allows."""
+        """Wait for a place, then for the next start that the rate allows.
+
+        Callers whose answers come at the same instant go on one by one: each may send its next request before the
+        following one begins to work on its answer. Otherwise they would all wait for the work of all of them.
+        """
         loop = asyncio.get_running_loop()
         semaphore = self._slots.setdefault(loop, asyncio.Semaphore(self.concurrency))
         async with semaphore:
             if self.per_minute is not None:
                 await self._pace(60 / self.per_minute)
             yield
+        async with self._turns.setdefault(loop, asyncio.Lock()):
+            await asyncio.sleep(0)
 
     async def _pace(self, gap: float) -> None:
         now = time.monotonic()
