@@ -26,7 +26,7 @@ from agentkit.learning.ledger import Ledger
 from agentkit.models import Budget, Caller, Limits, Reply, load_embedder, load_model
 from agentkit.models.journal import SqlJournal
 from agentkit.recall import Learner, Recaller
-from agentkit.result import Ended, Result, read_result, with_steps
+from agentkit.result import Result, read_result, with_steps
 from agentkit.settings import Settings, load_settings
 from agentkit.store import Store
 from agentkit.store.run_log import FINISHED, RunLog, Totals
@@ -301,8 +301,16 @@ class Agent:
             emit(Asked(run_id=run_id, question=question["question"], details=question))
         else:
             emit(RunEnded(run_id=run_id, status=status, answer=answer, seconds=seconds))
-        ended = Ended(status=status, answer=answer, rounds=rounds, seconds=seconds, question=question)
-        return with_steps(self.log, run_id, task.id, ended)
+        ended = Result(
+            run_id=run_id,
+            task_id=task.id,
+            status=status,
+            answer=answer,
+            question=question,
+            rounds=rounds,
+            seconds=seconds,
+        )
+        return with_steps(self.log, ended)
 
     async def _invoke(
         self, context: RunContext, graph_input: Any, started: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from agentkit.store.run_log import RunLog, RunRecord, Totals
@@ -45,31 +45,25 @@ class Result:
 
 def read_result(log: RunLog, record: RunRecord) -> Result:
     """How a run stands, from the store alone."""
-    ended = Ended(status=record.status, answer=record.answer, rounds=record.rounds, seconds=record.seconds)
-    return with_steps(log, record.id, record.task.id, ended)
+    ended = Result(
+        run_id=record.id,
+        task_id=record.task.id,
+        status=record.status,
+        answer=record.answer,
+        rounds=record.rounds,
+        seconds=record.seconds,
+    )
+    return with_steps(log, ended)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """How a run ended, without its steps; the attributes are those of `Result`."""
-
-    status: str
-    answer: str | None
-    rounds: int
-    seconds: float
-    question: dict[str, Any] | None = None
-
-
-def with_steps(log: RunLog, run_id: str, task_id: str, ended: Ended) -> Result:
-    """The whole result: what is known of the end, and the feedback and the steps from the store."""
-    calls = log.model_calls(run_id)
-    return Result(
-        run_id=run_id,
-        task_id=task_id,
-        feedback=tuple(log.feedback(run_id)),
-        trace=tuple(trace(calls, log.tool_call_rows(run_id))),
+def with_steps(log: RunLog, ended: Result) -> Result:
+    """A result with its feedback, its steps and what they used, from the store."""
+    calls = log.model_calls(ended.run_id)
+    return replace(
+        ended,
+        feedback=tuple(log.feedback(ended.run_id)),
+        trace=tuple(trace(calls, log.tool_call_rows(ended.run_id))),
         usage=_totals(calls),
-        **vars(ended),
     )
 
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the benchmark's own, from the system's package."""
+"""A PostgreSQL server of one's own, from the system's package: for benchmarks and for the tests."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def server() -> Iterator[str | None]:
-    """The URL of an empty database; None where PostgreSQL is not installed."""
+def server(*, fsync: bool = True) -> Iterator[str | None]:
+    """The URL of an empty database; None where PostgreSQL is not installed.
+
+    Args:
+        fsync: wait for the disk at every commit, as a real server does.
+    """
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib/postgresql").exists() else []
     if not found:
         yield None
@@ -26,7 +30,7 @@ def server() -> Iterator[str | None]:
         data = folder / "data"
         subprocess.run([*run, found[-1] / "initdb", "-D", data, "-U", "agentkit", "-A", "trust"], **quiet)  # type: ignore[call-overload]
         control = [*run, found[-1] / "pg_ctl", "-D", data, "-w"]
-        options = f"-p {port} -k {folder} -c max_connections=200"
+        options = f"-p {port} -k {folder} -c max_connections=200 -c fsync={'on' if fsync else 'off'}"
         subprocess.run([*control, "-o", options, "-l", folder / "log", "start"], **quiet)  # type: ignore[call-overload]
         try:
             yield f"postgresql://agentkit@127.0.0.1:{port}/postgres"

@@ -49,8 +49,8 @@ def _row(case: Case) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]]) -> None:
-    names = ("score", "id", "outcome", "status", "source", "state") if rows and "score" in rows[0] else (
-        "id", "outcome", "status", "source", "state")  # fmt: skip
+    first = ("score",) if rows and "score" in rows[0] else ()
+    names = (*first, "id", "outcome", "status", "source", "state")
     print_table(names, [[_cell(row[name]) for name in names] for row in rows])
 
 

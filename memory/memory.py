@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Self
 
@@ -144,12 +145,11 @@ class CaseMemory:
     def bank(self, filters: Filters | None = None, *, reading: Connection | None = None) -> Bank:
         """The cases that filters allow, for a policy to choose from; up to date at this instant."""
         filters = filters or Filters()
-        self.mirror.refresh(reading)
-        with self.mirror.lock:
+        with self.mirror.lock, self.store.read() if reading is None else nullcontext(reading) as connection:
+            self.mirror.refresh(connection)
             mask = self.mirror.mask(filters)
             if filters.exclude:
-                with self.store.read() as connection:
-                    found = self.rows.existing(connection, filters.namespace, ids=filters.exclude)
+                found = self.rows.existing(connection, filters.namespace, ids=filters.exclude)
                 mask[self.mirror.positions([case.seq for case in found])] = False
             return Bank(self.store, self.rows, self.mirror, filters, mask)
 

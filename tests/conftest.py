@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from agentkit.store import Store
+from benchmarks._postgres import server
 
 REAL_CACHE = os.environ.get("AGENTKIT_CACHE") or str(
     Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "agentkit"
@@ -50,39 +50,13 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A PostgreSQL server started for this session from the system's package."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib/postgresql").exists() else []
-    if not found:
-        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-    pytest.importorskip("psycopg", reason="the postgres extra is not installed")
-    folder, port = tmp_path_factory.mktemp("postgres"), _free_port()
-    run = _as_postgres(folder)
-    subprocess.run([*run, found[-1] / "initdb", "-D", folder / "data", "-U", "agentkit", "-A", "trust"], check=True,
-                   stdout=subprocess.DEVNULL, cwd=folder)  # fmt: skip
-    options = f"-p {port} -k {folder} -c fsync=off -c max_connections=200"
-    control = [*run, found[-1] / "pg_ctl", "-D", folder / "data", "-w"]
-    subprocess.run([*control, "-o", options, "-l", folder / "log", "start"], check=True, stdout=subprocess.DEVNULL,
-                   cwd=folder)  # fmt: skip
-    yield f"postgresql://agentkit@127.0.0.1:{port}/postgres"
-    subprocess.run([*control, "-m", "immediate", "stop"], check=False, stdout=subprocess.DEVNULL, cwd=folder)
-
-
-def _as_postgres(folder: Path) -> list[str]:
-    """PostgreSQL refuses to run as root: hand its folder to the package's own user then."""
-    if os.geteuid() != 0:
-        return []
-    shutil.chown(folder, "postgres", "postgres")
-    for parent in folder.parents:
-        if parent.owner() == "root" and parent != Path("/") and parent.stat().st_mode & 0o055 != 0o055:
-            parent.chmod(parent.stat().st_mode | 0o055)
-    return ["runuser", "-u", "postgres", "--"]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    with server(fsync=False) as url:
+        if url is None:
+            pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+        pytest.importorskip("psycopg", reason="the postgres extra is not installed")
+        yield url
 
 
 @pytest.fixture
@@ -90,7 +64,7 @@ def pg_store(postgres_url: str) -> Iterator[Store]:
     """A store in a fresh PostgreSQL database; skipped where PostgreSQL is absent."""
     import psycopg
 
-    name = f"test_{os.getpid()}_{_free_port()}"
+    name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload, unused-ignore]
     opened = Store.open(postgres_url.rsplit("/", 1)[0] + f"/{name}")
