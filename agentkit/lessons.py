@@ -1,16 +1,16 @@
-"""Lessons of a batch in one call: what reflection and curation do one after the other (ACE, arXiv 2510.04618 §3), at
-once, for all wrong answers of a batch, and only where there is something to learn."""
+"""Lessons of several runs in one call: what reflection and curation do one after the other (ACE, arXiv 2510.04618 §3),
+at once, for the wrong answers of a batch, and only where there is something to learn."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, Field
 
 from agentkit.errors import DataError, UserError
-from agentkit.learning.ledger import Ledger
+from agentkit.learning.ledger import Change, Ledger
 from agentkit.playbooks.operations import Add, Delta, Operation
 from agentkit.playbooks.rendering import Renderer
 from agentkit.playbooks.storage import PlaybookStore
@@ -41,7 +41,7 @@ class Lessons(BaseModel):
 
 
 class BatchLessons:
-    """A `BatchLearner` for a playbook: one call a batch, none where every answer was right.
+    """A `BatchLearner` for a playbook: one call for every few wrong answers, none where every answer was right.
 
     Args:
         book: the playbook it proposes to.
@@ -63,39 +63,53 @@ class BatchLessons:
         return await self.learn_batch([episode], key=episode.run_id, call=call)
 
     async def learn_batch(self, episodes: Sequence[Episode], *, key: str, call: CallModel) -> Learnt:
-        """Propose one delta with the lessons of the batch; once a key, however often called."""
-        ledger = Ledger(self.book.store)
-        known = ledger.find(f"{key}:{self.book.target}")
-        if known is not None:
-            return Learnt(status="waiting", changes=(known.id,))
-        shown = [episode for episode in episodes if self._wrong(episode)][: self.most]
-        if not shown:
+        """Propose one delta for each call; once a key, however often called. Wrong answers of a category are shown
+        together, each with the work that a later attempt at the same task got right."""
+        wrong = [episode for episode in episodes if self._wrong(episode)]
+        if not wrong:
             return Learnt(status="nothing", note="nothing was wrong")
-        reply = await call("reflector", self.messages(shown), schema=Lessons)
-        operations = self._operations(reply.parsed)
-        if not operations:
+        wrong.sort(key=lambda episode: str(episode.task.metadata.get("category", "")))
+        solved = {episode.task.id: episode for episode in episodes if episode.score is not None and episode.score >= 1}
+        known = {bullet.content for bullet in self.book.current().bullets.values()}
+        changes = []
+        for number, begin in enumerate(range(0, len(wrong), self.most)):
+            one = f"{key}:{self.book.target}" + (f":{number}" if number else "")
+            change = await self._propose(wrong[begin : begin + self.most], solved, known, key=one, call=call)
+            if change is not None:
+                changes.append(change.id)
+                known |= {str(operation.get("content", "")) for operation in change.operations}
+        if not changes:
             return Learnt(status="nothing", note="no general lesson was found")
+        return Learnt(status="waiting", changes=tuple(changes))
+
+    async def _propose(
+        self, wrong: Sequence[Episode], solved: Mapping[str, Episode], known: set[str], *, key: str, call: CallModel
+    ) -> Change | None:
+        reply = await call("reflector", self.messages(wrong, solved), schema=Lessons)
+        operations = self._operations(reply.parsed, known)
+        if not operations:
+            return None
         delta = Delta(
-            key=f"{key}:{self.book.target}",
+            key=key,
             base=self.book.version(),
             operations=operations,
             role="reflector",
-            model=shown[0].model,
-            run_id=shown[0].run_id,
-            source=" ".join(sorted({item.source for item in shown if item.untrusted and item.source}))[:400],
-            signal=shown[0].feedback[0].channel if shown[0].feedback else "",
+            model=wrong[0].model,
+            run_id=wrong[0].run_id,
+            source=" ".join(sorted({item.source for item in wrong if item.untrusted and item.source}))[:400],
+            signal=wrong[0].feedback[0].channel if wrong[0].feedback else "",
             note="; ".join(lesson.cause for lesson in reply.parsed.lessons)[:1000],
         )
-        change = ledger.propose(delta.to_change(self.book.target))
-        return Learnt(status="waiting", changes=(change.id,))
+        return Ledger(self.book.store).propose(delta.to_change(self.book.target))
 
-    def messages(self, episodes: Sequence[Episode]) -> list[BaseMessage]:
+    def messages(self, episodes: Sequence[Episode], solved: Mapping[str, Episode] | None = None) -> list[BaseMessage]:
         """Instructions and playbook first, so that prefix caches keep them; what changes comes last."""
         page = self.renderer.render(self.book.current().active).text or "(empty)"
-        wrong = "\n".join(self._episode(episode) for episode in episodes)
+        better = solved or {}
+        wrong = "\n".join(self._episode(episode, better.get(episode.task.id)) for episode in episodes)
         return [SystemMessage(f"{INSTRUCTIONS}\n\n{block('playbook', page)}"), HumanMessage(wrong)]
 
-    def _episode(self, episode: Episode) -> str:
+    def _episode(self, episode: Episode, solved: Episode | None) -> str:
         parts = [block("task", shorten(episode.task.input, self.characters))]
         work = "\n".join(f"{step.actor} {step.name}: {step.text}" for step in episode.steps if step.actor != "explorer")
         if work:
@@ -103,6 +117,8 @@ class BatchLessons:
         parts.append(block("answer", episode.answer or "(none)"))
         if episode.labels == "gold" and episode.task.target is not None:
             parts.append(block("right_answer", episode.task.target))
+        if solved is not None:
+            parts.append(block("right_work", shorten("\n".join(solved.plan), self.characters)))
         said = [item.text for item in episode.feedback if item.text]
         parts.append(block("feedback", " ".join(said) or "The answer was wrong."))
         return "\n".join(parts)
@@ -110,15 +126,15 @@ class BatchLessons:
     def _wrong(self, episode: Episode) -> bool:
         return episode.score is not None and episode.score < self.wrong
 
-    def _operations(self, parsed: Any) -> tuple[Operation, ...]:
-        known = {bullet.content for bullet in self.book.current().bullets.values()}
+    def _operations(self, parsed: Any, known: set[str]) -> tuple[Operation, ...]:
+        taken = set(known)
         operations: list[Operation] = []
         for lesson in parsed.lessons:
             try:
                 added = Add(content=lesson.content, scope=lesson.scope)
             except (DataError, UserError, ValueError):
                 continue  # an empty or overlong line is no lesson
-            if added.content not in known:
+            if added.content not in taken:
                 operations.append(added)
-                known.add(added.content)
+                taken.add(added.content)
         return tuple(operations)

@@ -17,7 +17,7 @@ from agentkit.models import load_model
 from agentkit.settings import load_settings
 from agentkit.tasks import Task
 from agentkit.testing import RecordedModel
-from benchmarks._results import Results, arguments
+from benchmarks._results import Results, arguments, share
 
 PARTS: dict[str, tuple[bool, bool]] = {"playbook": (True, False), "memory": (False, True), "both": (True, True)}
 
@@ -37,6 +37,9 @@ def options(name: str, about: str) -> argparse.ArgumentParser:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--labels", choices=["gold", "check", "none"], default="gold")
+    parser.add_argument(
+        "--hints", type=int, default=0, help="further attempts at wrong training tasks, told the answer"
+    )
     parser.add_argument("--gate", choices=["strict", "off"], default="strict")
     parser.add_argument("--controls", action=argparse.BooleanOptionalAction, default=True, help="run the control arms")
     parser.add_argument("--seed", type=int, default=0)
@@ -70,8 +73,8 @@ def learn(
     playbook, memory = PARTS[what]
     name = f"{arm}-{what}-{args.seed}"
     config = EvolveConfig(
-        name=name, epochs=args.epochs, batch=args.batch, labels=args.labels, seed=args.seed, mode=args.gate,
-        selection=1.0 if args.gate == "off" else 0.3,
+        name=name, epochs=args.epochs, batch=args.batch, labels=args.labels, hints=args.hints, seed=args.seed,
+        mode=args.gate, selection=1.0 if args.gate == "off" else 0.3,
     )  # fmt: skip
     return run_sync(
         evolve_agent(
@@ -101,6 +104,9 @@ def rows(results: Results, done: Evolvement, arm: str, *, target: str = "") -> N
     decisions = [change["decision"] for change in done.report["changes"]]
     for name in ("accept", "reject", "quarantine"):
         results.add(arm=arm, metric=f"changes: {name}", value=decisions.count(name))
+    solved = sum(len(batch["solved with a hint"]) for batch in done.evolved.batches)
+    wrong = sum(score is not None and score < 1 for batch in done.evolved.batches for score in batch["scores"])
+    results.add(arm=arm, metric="wrong training tasks solved with a hint", **share(solved, wrong))
     learned = sum(len(batch["tasks"]) for batch in done.evolved.batches)
     results.add(arm=arm, metric="tokens a learned sample, gate included",
                 value=done.evolved.usage.tokens / max(1, learned))  # fmt: skip

@@ -38,6 +38,7 @@ def evolve(
     online: Annotated[bool, typer.Option("--online", help="Score each batch, then learn from it.")] = False,
     gate: Annotated[str | None, typer.Option(help="strict, probation or off.")] = None,
     labels: Annotated[str, typer.Option(help="gold, check or none: what learning may know.")] = "gold",
+    hints: Annotated[int, typer.Option(min=0, help="Try wrong tasks again so often with the answer as a hint.")] = 0,
     seed: Annotated[int, typer.Option(help="Order of tasks, split of the validation tasks.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="Repeat with this many seeds, each from the same start.")] = 1,
     controls: Annotated[bool, typer.Option(help="Also run the control arms.")] = True,
@@ -67,7 +68,7 @@ def evolve(
         "probes": load_tasks(probes) if probes else [],
     }
     limits = Limits(tokens=max_tokens, cost=max_cost, seconds=max_seconds)
-    checked: dict[str, Any] = {"mode": gate, "labels": labels, "retest": retest}
+    checked: dict[str, Any] = {"mode": gate, "labels": labels, "retest": retest, "hints": hints}
     config = EvolveConfig(name=name, epochs=epochs, batch=batch, online=online, seed=seed, limits=limits, **checked)
     settings = open_settings(model=model)
     with Agent(settings=settings, max_rounds=rounds, evaluate=evaluate or labels == "none") as agent:

@@ -37,6 +37,8 @@ class EvolveConfig:
         online: score each batch before learning from it, and don't choose a version at the end.
         mode: of the gate; None is "strict" offline and "probation" online.
         labels: "gold" shows learners the target, "check" only whether an answer was right, "none" nothing.
+        hints: how often a training task that was answered wrongly is tried again with its right answer as a hint (see
+            `agentkit.learning.hints`); needs gold labels.
         seed: orders the tasks and splits the validation tasks.
         validate_every: batches between validations; 0 validates after each epoch.
         selection: share of the validation tasks kept from the gate for choosing the final version.
@@ -50,6 +52,7 @@ class EvolveConfig:
     online: bool = False
     mode: GateMode | None = None
     labels: Labels = "gold"
+    hints: int = 0
     seed: int = 0
     validate_every: int = 0
     selection: float = 0.3

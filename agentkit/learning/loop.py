@@ -18,6 +18,7 @@ from agentkit.errors import Conflict, RunError, UserError
 from agentkit.learning.config import Candidate, EvolveConfig, Evolved
 from agentkit.learning.evolving import Cost, CostOf, Evolvable, Gate, OpenGate, Rollout
 from agentkit.learning.gate import AskWhen, StrictGate, disjoint_groups
+from agentkit.learning.hints import earned, hinted, without_hint
 from agentkit.learning.holdout import Holdout, split
 from agentkit.learning.ledger import Change, Ledger, Verdict, digest
 from agentkit.learning.probation import ProbationGate, Watch
@@ -205,15 +206,17 @@ class Evolution:
         good = [episode for episode in episodes if isinstance(episode, Episode)]
         if not good and len(tasks) > 1:
             raise RunError(f"all {len(tasks)} runs of a batch broke off; the first: {episodes[0]}")
+        attempts = await together(self._hinted(task, item, item.run_id) for task, item in self._unsolved(tasks, good))
+        solved = [found for _, found in attempts if found is not None]
         ids: list[str] = []
         notes: list[dict[str, Any]] = []
         for learner in self.learners:
-            for key, learnt in await self._teach(learner, good, name):
+            for key, learnt in await self._teach(learner, [*good, *solved], name):
                 ids += [change for change in learnt.changes if change not in ids]
                 notes.append({"learner": learner.name, "key": key, "status": learnt.status, "note": learnt.note})
         proposals = [id for id in ids if self._open(self.ledger.get(id))]
         scores = [await self._truth(task, episode) for task, episode in zip(tasks, episodes, strict=True)]
-        runs_used = [f"{name}-{number}" for number in range(len(tasks))]
+        runs_used = [f"{name}-{number}" for number in range(len(tasks))] + [run for runs, _ in attempts for run in runs]
         usage = sum((self.cost_of(run_id) for run_id in [*runs_used, name]), Cost())
         return {
             "tasks": [task.id for task in tasks],
@@ -222,6 +225,7 @@ class Evolution:
             "categories": [str(task.metadata.get("category", "")) for task in tasks],
             "proposals": proposals,
             "notes": notes,
+            "solved with a hint": [item.task.id for item in solved],
             "usage": usage.to_json(),
             "at": dict(versions),
         }
@@ -233,6 +237,25 @@ class Evolution:
                 return await self.rollout(hide(task, self.config.labels), recallers=recallers, key=key)
             except RunError as error:
                 return error
+
+    def _unsolved(self, tasks: Sequence[Task], episodes: Sequence[Episode]) -> list[tuple[Task, Episode]]:
+        """What was answered wrongly, where hints are allowed."""
+        if not self.config.hints:
+            return []
+        by_id = {task.id: task for task in tasks}
+        wrong = [episode for episode in episodes if episode.score is not None and episode.score < 1]
+        return [(by_id[episode.task.id], episode) for episode in wrong if by_id[episode.task.id].target is not None]
+
+    async def _hinted(self, task: Task, wrong: Episode, run: str) -> tuple[list[str], Episode | None]:
+        """The runs of further attempts that are told the answer, and the first whose work led to it. They are given no
+        learnt context: an outcome that a hint brought about says nothing about a bullet or a case."""
+        runs = []
+        for attempt in range(self.config.hints):
+            runs.append(f"{run}-h{attempt}")
+            tried = await self._episode(hinted(task, wrong, attempt), [], runs[-1])
+            if isinstance(tried, Episode) and tried.score == 1 and earned(tried, task):
+                return runs, without_hint(tried, wrong.task)
+        return runs, None
 
     async def _teach(self, learner: Learner, episodes: Sequence[Episode], name: str) -> list[tuple[str, Learnt]]:
         if isinstance(learner, BatchLearner):
@@ -353,6 +376,8 @@ class Evolution:
         return [tasks[begin : begin + self.config.batch] for begin in range(0, len(tasks), self.config.batch)]
 
     def _check_tasks(self) -> None:
+        if self.config.hints and self.config.labels != "gold":
+            raise UserError(f"hints tell the right answer, which labels {self.config.labels!r} keep from learning")
         if self.config.gate_mode == "strict" and not self.val:
             raise UserError("the strict gate needs held-out tasks: give --val FILE, or choose another gate mode")
         seen = {task.input for task in self.train}

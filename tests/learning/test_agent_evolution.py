@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from langchain_core.messages import BaseMessage
 
 from agentkit.agent import Agent
-from agentkit.evolution import evolve_agent, parts_of, prepare
+from agentkit.errors import UserError
+from agentkit.evolution import Evolvement, evolve_agent, parts_of, prepare
 from agentkit.learning.config import EvolveConfig
 from agentkit.learning.ledger import Ledger
 from agentkit.learning.stream import Probes, Stream
@@ -50,8 +52,8 @@ def tasks(first: int, count: int) -> list[Task]:
 def agent_of(home: Path, brain: Any, **options: Any) -> Agent:
     settings = Settings(home=home, concurrency=options.pop("concurrency", 4))
     model = ScriptedModel(brain, name="scripted")
-    options = {"max_rounds": 1, "evaluate": False, **options}
-    return Agent(model, tools=[], settings=settings, store=f"sqlite:///{home}/a.db", **options)
+    options = {"max_rounds": 1, "evaluate": False, "tools": [], **options}
+    return Agent(model, settings=settings, store=f"sqlite:///{home}/a.db", **options)
 
 
 CONFIG = EvolveConfig(batch=4, selection=0.4)
@@ -83,6 +85,98 @@ async def test_one_call_a_batch_reflects_and_none_where_all_was_right(tmp_path: 
     with agent_of(tmp_path, brain) as agent:
         await evolve_agent(agent, tasks(10, 16), val=tasks(100, 20), playbook="p", config=CONFIG)
     assert sum("You improve a playbook" in prompt for prompt in brain.prompts) == 1
+
+
+PARENTHESES = "Put the difference in parentheses."
+
+
+class Ratios:
+    """A model that forgets the parentheses of (a - b) / c unless a bullet reminds it or it is told the answer; it finds
+    the bullet only where it is shown work that came out right."""
+
+    def __init__(self, *, cheat: bool = False) -> None:
+        self.cheat, self.prompts = cheat, list[str]()
+
+    def __call__(self, messages: list[BaseMessage], names: list[str]) -> Any:
+        text = "\n".join(str(message.content) for message in messages)
+        self.prompts.append(text)
+        if "You improve a playbook" in text:
+            found = [{"cause": "no parentheses", "scope": "ratios", "content": PARENTHESES}]
+            return {"lessons": found if "<right_work>" in text else []}
+        a, b, c = re.findall(r"ratio of (\d+), (\d+), (\d+)", text)[-1]
+        told = re.search(r"right answer[^:]*: (?:it is )?([\d.]+\d)", text)
+        expression = f"({a} - {b}) / {c}" if told or PARENTHESES in text else f"{a} - {b} / {c}"
+        if told and self.cheat:
+            expression = told[1]
+        return {"tool": "calculate_answer", "arguments": {"expression": expression, "decimals": 2}}
+
+
+def ratios(first: int, count: int) -> list[Task]:
+    numbers = ((100 + number, 50, 4) for number in range(first, first + count))
+    return [
+        Task(id=str(a), input=f"ratio of {a}, {b}, {c}?", target=f"{(a - b) / c:.2f}", checker="numeric")
+        for a, b, c in numbers
+    ]
+
+
+async def evolve_ratios(home: Path, brain: Ratios, hints: int, **options: Any) -> Evolvement:
+    config = EvolveConfig(batch=4, selection=0.4, hints=hints)
+    with agent_of(home, brain, tools=["calculate_answer"], **options) as agent:
+        return await evolve_agent(
+            agent, ratios(3, 8), val=ratios(21, 30), test=ratios(61, 8), playbook="p", config=config, controls=False
+        )
+
+
+async def test_what_was_never_solved_is_learned_from_attempts_with_a_hint(tmp_path: Path) -> None:
+    brain = Ratios()
+    done = await evolve_ratios(tmp_path, brain, hints=1)
+    after = next(arm for arm in done.report["arms"] if arm["name"] == "learned")
+    assert after["accuracy"]["value"] == 1 and done.report["arms"][0]["accuracy"]["value"] == 0
+    assert len(done.evolved.batches[0]["solved with a hint"]) == 4
+    hinted = [prompt for prompt in brain.prompts if "right answer" in prompt and "You improve" not in prompt]
+    assert len(hinted) == 4 and not any(PARENTHESES in prompt for prompt in hinted)
+
+
+@pytest.mark.parametrize(("cheat", "hints"), [(True, 2), (False, 0)])
+async def test_a_copied_answer_teaches_nothing_and_neither_does_failure_alone(
+    tmp_path: Path, cheat: bool, hints: int
+) -> None:
+    brain = Ratios(cheat=cheat)
+    done = await evolve_ratios(tmp_path, brain, hints=hints)
+    assert done.report["changes"] == [] and not done.evolved.batches[0]["solved with a hint"]
+    hinted = [prompt for prompt in brain.prompts if "right answer" in prompt and "You improve" not in prompt]
+    assert len(hinted) == 8 * hints
+
+
+async def test_hinted_evolutions_are_identical_whatever_the_concurrency(tmp_path: Path) -> None:
+    done = [await evolve_ratios(tmp_path / str(n), Ratios(), hints=2, concurrency=n) for n in (1, 8)]
+    first, second = (
+        [[batch["solved with a hint"], batch["proposals"], batch["versions"]] for batch in item.evolved.batches]
+        for item in done
+    )
+    assert first == second
+
+
+def test_hints_and_hidden_labels_exclude_each_other(tmp_path: Path) -> None:
+    with (
+        agent_of(tmp_path, Ratios(), tools=["calculate_answer"]) as agent,
+        pytest.raises(UserError, match="hints tell"),
+    ):
+        evolvables, learners = parts_of(agent, playbook="p")
+        config = EvolveConfig(hints=1, labels="check")
+        prepare(agent, ratios(3, 2), val=ratios(21, 4), evolvables=evolvables, learners=learners, config=config)
+
+
+async def test_many_wrong_answers_are_looked_at_a_few_in_a_call_and_by_category(tmp_path: Path) -> None:
+    brain = Learner()
+    mixed = [task.model_copy(update={"metadata": {"category": "ab"[n % 2]}}) for n, task in enumerate(tasks(10, 8))]
+    with agent_of(tmp_path, brain) as agent:
+        config = EvolveConfig(batch=8, selection=0.4)
+        await evolve_agent(agent, mixed, val=tasks(100, 20), playbook="p", config=config, controls=False)
+    asked = [prompt for prompt in brain.prompts if "You improve a playbook" in prompt]
+    shown = [[int(found) for found in re.findall(r"sum of (\d+) and", prompt)] for prompt in asked]
+    assert sorted(map(len, shown)) == [2, 6]
+    assert {number % 2 for number in shown[0][:4]} == {0} and {number % 2 for number in shown[0][4:] + shown[1]} == {1}
 
 
 @pytest.mark.parametrize("labels", ["check", "none"])

@@ -81,6 +81,23 @@ async def test_numeric_takes_tolerances() -> None:
     assert await score(relative, "-100", "100") == 0
 
 
+@pytest.mark.parametrize(
+    ("answer", "target", "text"),
+    [
+        ("1410.00", "1410000000000.0", "1410 is wrong: the right number is 1,000,000,000 times as large"),
+        ("5.9", "0.059", "5.9 is wrong: the right number is 100 times as small"),
+        ("-7", "7", "-7 is wrong: the sign is wrong"),
+        ("-7", "70", "-7 is wrong: the right number is 10 times as large, and the sign is wrong"),
+        ("0.06", "0.0594", "0.06 is wrong"),
+        ("3", "0", "3 is wrong"),
+        ("0", "3", "0 is wrong"),
+        ("8", "7", "8 is wrong"),
+    ],
+)
+async def test_numeric_says_where_only_the_unit_or_the_sign_is_wrong(answer: str, target: str, text: str) -> None:
+    assert (await get_checker("numeric").check(answer, task(target))).text == text
+
+
 async def test_numeric_can_demand_a_single_number() -> None:
     assert await score({"name": "numeric", "last": False}, "5 or 7", "7") == 0
     assert await score({"name": "numeric", "last": False}, "about 7", "7") == 1

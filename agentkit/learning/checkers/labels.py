@@ -84,11 +84,27 @@ class Numeric:
             return _label(0.0, "the answer holds no number")
         if len(found) > 1 and not self.settings.last:
             return _label(0.0, f"the answer holds {len(found)} numbers; give one")
-        right = self._close(found[-1], expected[0])
-        return _label(float(right), f"{found[-1]:.15g} is {'right' if right else 'wrong'}")
+        if self._close(found[-1], expected[0]):
+            return _label(1.0, f"{found[-1]:.15g} is right")
+        return _label(0.0, f"{found[-1]:.15g} is wrong{_slip(found[-1], expected[0])}")
 
     def _close(self, found: float, expected: float) -> bool:
         return found == expected or abs(found - expected) <= max(self.settings.abs, self.settings.rel * abs(expected))
+
+
+def _slip(found: float, expected: float) -> str:
+    """What went wrong where the digits are right: a unit, a percentage, a sign."""
+    if not found or not expected:
+        return ""
+    power = round(math.log10(abs(expected / found)))
+    if not math.isclose(abs(found) * 10.0**power, abs(expected), rel_tol=0.002):
+        return ""
+    turned = (found < 0) != (expected < 0)
+    sign = "the sign is wrong" if turned else ""
+    size = f"the right number is {10 ** abs(power):,} times as {'large' if power > 0 else 'small'}" if power else ""
+    return "".join(
+        f": {fault}" if number == 0 else f", and {fault}" for number, fault in enumerate(filter(None, (size, sign)))
+    )
 
 
 _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:(?<=\d)\.\d*|\.\d+|(?<=\d))(?:[eE][-+]?\d+)?")

@@ -1,0 +1,65 @@
+"""Second attempts with the right answer as a hint, so that something can be learned from what was never solved.
+
+An agent that learns from its own successes alone learns nothing about the tasks it always fails. STaR calls the remedy
+rationalization (Zelikman et al., arXiv 2203.14465, §3.2): the model is told the answer and must find the way to it. The
+way counts only if it arrives by work: an attempt that writes the answer down is thrown away. Whether such ways help on
+other tasks is for the gate to find out.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+
+from agentkit.recall import Episode
+from agentkit.tasks import Task
+
+_EXACTLY = (
+    "(The right answer to this one is known: it is {target}.{said} Write down the work whose result is exactly "
+    "{target}.)"
+)
+_MIND = (
+    "Hint: the right answer is {target}.{said} Find the way of working that leads to the right answer: mind units, "
+    "signs, parentheses and what each number stands for. Do not write the right answer into your work."
+)
+_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:[eE][+-]?\d+)?")
+
+
+def hinted(task: Task, wrong: Episode, attempt: int) -> Task:
+    """The task with its right answer below it.
+
+    The wrong work is not shown, since small models copy it; what the checker says of its result is. The wording changes
+    from one attempt to the next, so that a model that samples nothing doesn't do the same again.
+
+    Args:
+        attempt: from 0.
+    """
+    said = " ".join(f"{item.text[0].upper()}{item.text[1:]}." for item in wrong.feedback if item.text)
+    hint = (_EXACTLY, _MIND)[attempt % 2].format(target=task.target, said=f" {said}" if said else "")
+    return task.model_copy(update={"input": f"{task.input}\n\n{hint}"})
+
+
+def without_hint(episode: Episode, task: Task) -> Episode:
+    """The episode of a hinted attempt, as if the task had been given without the hint."""
+    return replace(episode, task=task)
+
+
+def earned(episode: Episode, task: Task) -> bool:
+    """Whether the work of an attempt led to the answer: there are tool calls or sub-tasks, and the answer stands in
+    none of them unless the task itself names it."""
+    work, target = "\n".join(episode.plan), task.target or ""
+    if not work or not target:
+        return False
+    wanted = _numbers(target)
+    if wanted and _NUMBER.sub("", target).strip(" .$€%-+") == "":
+        return not _holds(work, wanted[0]) or _holds(task.input, wanted[0])
+    return target.casefold() not in work.casefold() or target.casefold() in task.input.casefold()
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(found.replace(",", "")) for found in _NUMBER.findall(text)]
+
+
+def _holds(text: str, number: float) -> bool:
+    return any(math.isclose(found, number, rel_tol=1e-9) for found in _numbers(text))
