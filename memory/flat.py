@@ -18,6 +18,8 @@ IVF_FROM = 150_000
 """Vectors from which an inverted file is worth its building; below it a flat scan takes some 10 ms."""
 GATHER_BELOW = 0.03
 """Share of allowed vectors below which copying them out beats a scan with a bitmap."""
+KEEP = 1 << 28
+"""Bytes of vectors that are copied out for a filter that comes again: a scan of them reads nothing else."""
 RESCORE = 8
 """Candidates re-scored exactly for each result of an inverted file."""
 
@@ -40,6 +42,7 @@ class FlatView:
         faiss.cvar.distance_compute_blas_threshold = 8 * dimension
         self.index = faiss.IndexFlatIP(dimension)
         self.ivf: Any = None
+        self._last: tuple[Mask, tuple[Positions, FlatView] | None] | None = None
         self._building: threading.Thread | None = None
 
     def __len__(self) -> int:
@@ -79,7 +82,24 @@ class FlatView:
             return self._scan(query, k) if self.ivf is None else self._inverted(query, k)
         if allowed < GATHER_BELOW * len(self):
             return self._gathered(query, k, mask)
-        return self._scan(query, k, self._bitmap(mask))
+        part = self._again(mask, allowed)
+        if part is None:
+            return self._scan(query, k, self._bitmap(mask))
+        positions, scores = part[1]._scan(query, k)
+        return part[0][positions], scores
+
+    def _again(self, mask: Mask, allowed: int) -> tuple[Positions, FlatView] | None:
+        """The positions and vectors that a mask allows, copied out when it comes a second time in a row: searches of
+        one tenant, or of the successes alone, have the same one until a case is added or changed."""
+        last = self._last  # one value, so that a search in another thread can't part a mask from its vectors
+        if last is None or not np.array_equal(mask, last[0]):
+            self._last = mask.copy(), None
+            return None
+        if last[1] is None and 4 * self.dimension * allowed <= KEEP:
+            positions, view = np.flatnonzero(mask), FlatView(self.dimension)
+            view.add(self.matrix[positions])
+            self._last = last = last[0], (positions, view)
+        return last[1]
 
     def search_batch(self, queries: Vectors, k: int) -> tuple[NDArray[np.int64], Vectors]:
         """The k nearest of each query, shape (m, k), unfiltered and exact."""

@@ -37,6 +37,39 @@ def test_a_filtered_search_finds_exactly_the_best_that_the_filter_allows(share: 
         assert mask[positions].all()
 
 
+def test_filters_that_come_again_that_change_and_that_grow_find_the_best_of_their_own() -> None:
+    matrix, view, rng = units(N, seed=0), FlatView(D), np.random.default_rng(3)
+    view.add(matrix[: N // 2])
+    masks = [rng.random(N) < 0.5 for _ in range(2)]
+    for step, query in enumerate(units(40, seed=2)):
+        if step == 20:
+            view.add(matrix[N // 2 :])
+        if step % 10 == 9:  # one case more is allowed, as when a case is put to use
+            masks[0][rng.integers(N // 2)] = True
+        mask = masks[step // 5 % 2][: len(view)].copy()
+        positions, _ = view.search(query, K, mask)
+        assert positions.tolist() == exact(matrix[: len(view)], query, mask)
+
+
+def test_filters_of_two_threads_are_never_mixed_up() -> None:
+    matrix, view = units(N, seed=0), FlatView(D)
+    view.add(matrix)
+    halves = [np.arange(N) % 2 == side for side in (0, 1)]
+    wrong = list[int]()
+
+    def work(side: int) -> None:
+        for query in units(300, seed=side):
+            positions, _ = view.search(query, K, halves[side])
+            wrong.extend(int(found) for found in positions if found % 2 != side)
+
+    threads = [threading.Thread(target=work, args=(side,)) for side in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
 def test_an_inverted_file_finds_nearly_all_and_scores_them_exactly() -> None:
     matrix, view = units(N, seed=0), FlatView(D)
     view.add(matrix)
