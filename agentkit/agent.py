@@ -145,6 +145,7 @@ class Agent:
         labels: Labels = "none",
         learn: bool = True,
         seed: int = 0,
+        temperature: float | None = None,
         recallers: Sequence[Recaller] | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> Result:
@@ -156,6 +157,7 @@ class Agent:
             batch: groups runs of one evaluation.
             labels: how much of the task's target feedback may carry.
             learn: hand the finished run to the learners.
+            seed, temperature: for models that take them; a temperature of None is each model's own.
             recallers: context for this run alone, instead of the agent's own.
             on_event: sees every event as it happens.
 
@@ -167,7 +169,8 @@ class Agent:
         if not asked.input.strip():
             raise DataError("the task is empty")
         run_id = run_id or uuid.uuid4().hex[:12]
-        options = RunOptions(**{**asdict(self.options), "labels": labels, "learn": learn, "seed": seed})
+        mine = {"labels": labels, "learn": learn, "seed": seed, "temperature": temperature}
+        options = RunOptions(**{**asdict(self.options), **mine})
         recorded = {"agent": self._spec, "run": asdict(options)}
         fresh = self.log.start(run_id, asked, model=_shown(self._spec["model"]), options=recorded, batch=batch)
         return await self._drive(run_id, asked, options, fresh=fresh, recallers=recallers, on_event=on_event)

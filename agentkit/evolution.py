@@ -20,7 +20,7 @@ from agentkit.learning.loop import Evolution
 from agentkit.learning.report import build_report, write_report
 from agentkit.learning.trials import Trials
 from agentkit.models.requests import json_schema
-from agentkit.recall import CallModel, Episode, Learner, OnEvent, Recaller
+from agentkit.recall import Block, CallModel, Episode, Learner, OnEvent, Recaller
 from agentkit.tasks import Feedback, Labels, Task
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from agentkit.graph.state import RunState
     from agentkit.memory import RecallSettings
 
+
+SAMPLED = 0.8
+"""Temperature of runs that are to differ from the measured one."""
 
 LearnerName = Literal["batch", "each"]
 
@@ -44,11 +47,12 @@ class AgentRollout:
     labels: Labels = "none"
     seed: int = 0
 
-    async def __call__(self, task: Task, *, recallers: Sequence[Recaller], key: str) -> Episode:
+    async def __call__(self, task: Task, *, recallers: Sequence[Recaller], key: str, sample: int = 0) -> Episode:
         labels: Labels = "none" if task.target is None else self.labels
         await self.agent.arun(
-            task, run_id=key, labels=labels, learn=False, recallers=recallers, seed=self.seed, batch="evolve"
-        )
+            task, run_id=key, labels=labels, learn=False, recallers=recallers, seed=self.seed + sample,
+            temperature=SAMPLED if sample else None, batch="evolve",
+        )  # fmt: skip
         return await episode_of(self.agent, key, labels)
 
 
@@ -112,13 +116,17 @@ def cost_of(agent: Agent) -> Callable[[str], Cost]:
     return cost
 
 
+_PER_RUN = ("labels", "learn", "seed", "temperature")
+
+
 def fingerprint(agent: Agent) -> str:
     """Names everything about an agent, save what it has learnt, that can change its answers: models, tools, options
     and prompts."""
     said = agent.describe()
     spec = {name: value for name, value in said["agent"].items() if name not in ("playbook", "memory", "root")}
-    options = {name: str(value) for name, value in said["run"].items() if name not in ("labels", "learn", "seed")}
-    prompt = agent.program.explorer_messages(Task(id="", input=""), [], planning=agent.options.planning)
+    options = {name: str(value) for name, value in said["run"].items() if name not in _PER_RUN}
+    blocks = [Block(kind=kind, target="", version=0, text=kind) for kind in ("playbook", "cases")]
+    prompt = agent.program.explorer_messages(Task(id="", input=""), blocks, planning=agent.options.planning)
     asks = [[message.text for message in prompt], json_schema(agent.program.answer_schema)]
     return digest([spec, options, asks])[:24]
 

@@ -98,7 +98,7 @@ class WorldRollout:
     prompts: list[str] = field(default_factory=list)
     keep_prompts: bool = False
 
-    async def __call__(self, task: Task, *, recallers: Sequence[Recaller], key: str) -> Episode:
+    async def __call__(self, task: Task, *, recallers: Sequence[Recaller], key: str, sample: int = 0) -> Episode:
         blocks = [block for item in recallers if (block := await item.recall(task, run_id=key)) is not None]
         text = "\n".join(block.text for block in blocks)
         self.calls += 1

@@ -34,7 +34,9 @@ async def ask(
     """
     caller = context.caller(role)
     context.emit(ModelStarted(run_id=context.run_id, role=role, turn=turn))
-    reply = await caller.call(messages, tools=tools, schema=schema, role=role, scope=scope, seed=context.options.seed)
+    options = context.options
+    reply = await caller.call(messages, tools=tools, schema=schema, role=role, scope=scope, seed=options.seed,
+                              temperature=options.temperature)  # fmt: skip
     usage = reply.usage
     context.emit(
         ModelEnded(

@@ -32,6 +32,7 @@ class RunOptions:
         approve: names of tools that a person must approve; `answer` stands for the final answer.
         learn: hand the finished run to the learners.
         seed: for models that take one, and for randomised recall.
+        temperature: of every model of the run; None leaves each its own.
         tool_timeout: seconds one tool call may take.
     """
 
@@ -43,6 +44,7 @@ class RunOptions:
     approve: tuple[str, ...] = ()
     learn: bool = True
     seed: int = 0
+    temperature: float | None = None
     tool_timeout: float = 60.0
 
 

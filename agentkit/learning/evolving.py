@@ -14,7 +14,7 @@ from agentkit.tasks import Feedback, Task
 class Rollout(Protocol):
     """Runs one task with fixed context and learns nothing."""
 
-    async def __call__(self, task: Task, *, recallers: Sequence[Recaller], key: str) -> Episode:
+    async def __call__(self, task: Task, *, recallers: Sequence[Recaller], key: str, sample: int = 0) -> Episode:
         """One run of the state machine.
 
         Args:
@@ -22,6 +22,8 @@ class Rollout(Protocol):
             recallers: the context, already fixed for this run.
             key: at most 64 characters; the run's id. Called again with the same key, a finished run is returned from
                 the store and an interrupted one goes on.
+            sample: 0 is the run as it is measured; other numbers are other answers to the same prompt, where the model
+                can give any.
         """
         ...
 

@@ -15,28 +15,18 @@ from dataclasses import replace
 from agentkit.recall import Episode
 from agentkit.tasks import Task
 
-_EXACTLY = (
-    "(The right answer to this one is known: it is {target}.{said} Write down the work whose result is exactly "
-    "{target}.)"
-)
-_MIND = (
-    "Hint: the right answer is {target}.{said} Find the way of working that leads to the right answer: mind units, "
-    "signs, parentheses and what each number stands for. Do not write the right answer into your work."
-)
+_KNOWN = "(For this question the right answer is known: it is {target}.{said} {asked})"
+_EXPRESSION = "Write the expression whose value is exactly {target}."
+_STEPS = "Find the steps whose result is exactly that, and take nothing from the answer itself."
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
-def hinted(task: Task, wrong: Episode, attempt: int) -> Task:
-    """The task with its right answer below it.
-
-    The wrong work is not shown, since small models copy it; what the checker says of its result is. The wording changes
-    from one attempt to the next, so that a model that samples nothing doesn't do the same again.
-
-    Args:
-        attempt: from 0.
-    """
+def hinted(task: Task, wrong: Episode) -> Task:
+    """The task with its right answer below it. The wrong work is not shown, since small models copy it; what the
+    checker says of its result is."""
     said = " ".join(f"{item.text[0].upper()}{item.text[1:]}." for item in wrong.feedback if item.text)
-    hint = (_EXACTLY, _MIND)[attempt % 2].format(target=task.target, said=f" {said}" if said else "")
+    asked = (_EXPRESSION if _number(task.target) is not None else _STEPS).format(target=task.target)
+    hint = _KNOWN.format(target=task.target, said=f" {said}" if said else "", asked=asked)
     return task.model_copy(update={"input": f"{task.input}\n\n{hint}"})
 
 
@@ -51,10 +41,16 @@ def earned(episode: Episode, task: Task) -> bool:
     work, target = "\n".join(episode.plan), task.target or ""
     if not work or not target:
         return False
-    wanted = _numbers(target)
-    if wanted and _NUMBER.sub("", target).strip(" .$€%-+") == "":
-        return not _holds(work, wanted[0]) or _holds(task.input, wanted[0])
+    number = _number(target)
+    if number is not None:
+        return not _holds(work, number) or _holds(task.input, number)
     return target.casefold() not in work.casefold() or target.casefold() in task.input.casefold()
+
+
+def _number(target: str | None) -> float | None:
+    """The number that a target is; None where it is anything else."""
+    found = _numbers(target or "")
+    return found[0] if len(found) == 1 and not _NUMBER.sub("", target or "").strip(" .$€%-+") else None
 
 
 def _numbers(text: str) -> list[float]:

@@ -230,11 +230,13 @@ class Evolution:
             "at": dict(versions),
         }
 
-    async def _episode(self, task: Task, recallers: Sequence[Recaller], key: str) -> Episode | RunError:
+    async def _episode(
+        self, task: Task, recallers: Sequence[Recaller], key: str, sample: int = 0
+    ) -> Episode | RunError:
         """A run, or the error that broke it off: one bad task must not end a night's work."""
         async with self.trials.running:
             try:
-                return await self.rollout(hide(task, self.config.labels), recallers=recallers, key=key)
+                return await self.rollout(hide(task, self.config.labels), recallers=recallers, key=key, sample=sample)
             except RunError as error:
                 return error
 
@@ -252,7 +254,7 @@ class Evolution:
         runs = []
         for attempt in range(self.config.hints):
             runs.append(f"{run}-h{attempt}")
-            tried = await self._episode(hinted(task, wrong, attempt), [], runs[-1])
+            tried = await self._episode(hinted(task, wrong), [], runs[-1], sample=attempt)
             if isinstance(tried, Episode) and tried.score == 1 and earned(tried, task):
                 return runs, without_hint(tried, wrong.task)
         return runs, None

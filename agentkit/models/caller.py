@@ -112,6 +112,7 @@ class Caller:
         role: str = "",
         scope: str = "",
         seed: int | None = None,
+        temperature: float | None = None,
         on_token: Callable[[str], None] | None = None,
     ) -> Reply:
         """Ask the model.
@@ -123,6 +124,7 @@ class Caller:
             role: who is asked, for the records.
             scope: where in a run; repeated there after a crash, the same request gets the recorded answer.
             seed: for models that take one.
+            temperature: None is the model's own.
             on_token: gets the text as it is written; a recorded answer comes in one piece.
 
         Raises:
@@ -130,7 +132,9 @@ class Caller:
             InvalidOutput: no valid structured answer after the allowed tries.
             ModelError: the model and its fallbacks failed.
         """
-        params = {"stop": list(stop) if stop else None, "seed": seed}
+        params: dict[str, Any] = {"stop": list(stop) if stop else None, "seed": seed}
+        if temperature is not None:
+            params["temperature"] = temperature
         ask = _Ask(messages=tuple(messages), tools=tools, schema=schema, params=params, role=role, scope=scope,
                    on_token=on_token)  # fmt: skip
         used, problem = Usage(), ""

@@ -43,10 +43,14 @@ class Plan(BaseModel):
 
 
 def explorer_messages(task: Task, blocks: Sequence[Block], *, planning: bool) -> list[BaseMessage]:
-    """The explorer's prompt: instructions, then playbook, then cases, then the task; what changes least comes first."""
+    """The explorer's prompt, what changes least first, so that prefix caches keep it: instructions and playbook, which
+    hold for every task; then the cases, which are chosen for this one, and the task. Chat templates put the tools at
+    the end of the system message: whatever changes there would have them read anew."""
     system = INSTRUCTIONS + ("\n" + PLANNING if planning else "")
-    context = [f"<{item.kind}>\n{item.text}\n</{item.kind}>" for item in blocks if item.text]
-    return [SystemMessage("\n\n".join([system, *context])), HumanMessage(block("task", task.input))]
+    told = {item.kind: f"<{item.kind}>\n{item.text}\n</{item.kind}>" for item in blocks if item.text}
+    lasting = [system, *(text for kind, text in told.items() if kind != "cases")]
+    chosen = [text for kind, text in told.items() if kind == "cases"]
+    return [SystemMessage("\n\n".join(lasting)), HumanMessage("\n\n".join([*chosen, block("task", task.input)]))]
 
 
 def executor_messages(task: Task, subtask: str, findings: Sequence[tuple[str, str]]) -> list[BaseMessage]:

@@ -28,7 +28,7 @@ class Solver:
     with_cases: str
     seen: list[str]
 
-    async def __call__(self, task: Task, *, recallers: Sequence[Recaller], key: str) -> Episode:
+    async def __call__(self, task: Task, *, recallers: Sequence[Recaller], key: str, sample: int = 0) -> Episode:
         blocks = [block for item in recallers if (block := await item.recall(task, run_id=key)) is not None]
         self.seen.append("\n".join(block.text for block in blocks))
         alone = "yes" if int(task.id[1:]) % 2 else "no"

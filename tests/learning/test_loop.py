@@ -69,7 +69,7 @@ class Scrambled:
     def __init__(self, inner: WorldRollout) -> None:
         self.inner, self.now, self.most = inner, 0, 0
 
-    async def __call__(self, task: Task, *, recallers: Any, key: str) -> Episode:
+    async def __call__(self, task: Task, *, recallers: Any, key: str, sample: int = 0) -> Episode:
         self.now += 1
         self.most = max(self.most, self.now)
         for _ in range(random.Random(key).randrange(5)):

@@ -1,0 +1,21 @@
+"""What changes least stands first in the explorer's prompt, so that prefix caches keep it."""
+
+from __future__ import annotations
+
+from agentkit.recall import Block
+from agentkit.roles.explorer import explorer_messages
+from agentkit.tasks import Task
+
+
+def test_the_system_message_is_the_same_for_every_task_whatever_cases_it_is_given() -> None:
+    playbook = Block(kind="playbook", target="playbook:p", version=1, text="[b1] Mind the units.")
+    prompts = [
+        explorer_messages(
+            Task(id=name, input=f"task {name}"),
+            [playbook, Block(kind="cases", target="policy:m", version=1, text=f"case {name}")],
+            planning=False,
+        )
+        for name in ("one", "two")
+    ]
+    assert prompts[0][0].text == prompts[1][0].text and "Mind the units." in prompts[0][0].text
+    assert prompts[0][1].text == "<cases>\ncase one\n</cases>\n\n<task>\ntask one\n</task>"
