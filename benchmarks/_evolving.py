@@ -104,6 +104,8 @@ def rows(results: Results, done: Evolvement, arm: str, *, target: str = "") -> N
     decisions = [change["decision"] for change in done.report["changes"]]
     for name in ("accept", "reject", "quarantine"):
         results.add(arm=arm, metric=f"changes: {name}", value=decisions.count(name))
+    for text in sorted({f"{change['decision']}: {change['reason']}" for change in done.report["changes"]}):
+        results.note(f"{arm}: {text}")
     solved = sum(len(batch["solved with a hint"]) for batch in done.evolved.batches)
     wrong = sum(score is not None and score < 1 for batch in done.evolved.batches for score in batch["scores"])
     results.add(arm=arm, metric="wrong training tasks solved with a hint", **share(solved, wrong))
@@ -118,7 +120,6 @@ def arm_rows(results: Results, item: Mapping[str, Any], arm: str, *, target: str
     name = f"{arm}: {item['label']}"
     results.add(arm=name, metric="accuracy", **found)
     results.add(arm=name, metric="tokens a task", value=item["per_task"]["tokens"])
-    results.add(arm=name, metric="model seconds a task", value=item["per_task"]["seconds"])
     if compared is not None:
         results.add(
             arm=name, metric="difference to the start", **compared["difference"], wins=compared["wins"],
