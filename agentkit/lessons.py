@@ -77,7 +77,6 @@ class BatchLessons:
             change = await self._propose(wrong[begin : begin + self.most], solved, known, key=one, call=call)
             if change is not None:
                 changes.append(change.id)
-                known |= {str(operation.get("content", "")) for operation in change.operations}
         if not changes:
             return Learnt(status="nothing", note="no general lesson was found")
         return Learnt(status="waiting", changes=tuple(changes))
@@ -127,14 +126,14 @@ class BatchLessons:
         return episode.score is not None and episode.score < self.wrong
 
     def _operations(self, parsed: Any, known: set[str]) -> tuple[Operation, ...]:
-        taken = set(known)
+        """The lessons that are not known yet, which are known from then on."""
         operations: list[Operation] = []
         for lesson in parsed.lessons:
             try:
                 added = Add(content=lesson.content, scope=lesson.scope)
             except (DataError, UserError, ValueError):
                 continue  # an empty or overlong line is no lesson
-            if added.content not in taken:
+            if added.content not in known:
                 operations.append(added)
-                taken.add(added.content)
+                known.add(added.content)
         return tuple(operations)

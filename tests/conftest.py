@@ -52,10 +52,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A PostgreSQL server started for this session from the system's package."""
+    pytest.importorskip("psycopg", reason="the postgres extra is not installed")
     with server(fsync=False) as url:
         if url is None:
             pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-        pytest.importorskip("psycopg", reason="the postgres extra is not installed")
         yield url
 
 

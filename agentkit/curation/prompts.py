@@ -16,7 +16,7 @@ from agentkit.curation.documents import Document
 from agentkit.curation.ontology import Concept, Ontology, Qualifier, Value
 from agentkit.curation.plan import Estimate, Plan, Step, estimate_tokens
 from agentkit.recall import Block
-from agentkit.roles.blocks import block, escape
+from agentkit.roles.blocks import block, escape, learnt
 
 EXPLORER = """\
 You extract facts from a paper for a knowledge base. Report what the paper itself states, nothing else: no background
@@ -66,7 +66,7 @@ def explorer_messages(question: Question) -> list[BaseMessage]:
 def question_text(question: Question) -> str:
     """The part after the paper: what is known, what was learnt, what is asked."""
     parts = [_neighbourhood(question.step, question.ontology), _known(question.context)]
-    parts += [f"<{item.kind}>\n{item.text}\n</{item.kind}>" for item in question.blocks if item.text]
+    parts += [learnt(item) for item in question.blocks if item.text]
     parts.append(f"{_ask(question)}\n{_fields(question)}")
     return "\n\n".join(part for part in parts if part)
 

@@ -19,6 +19,8 @@ _KNOWN = "(For this question the right answer is known: it is {target}.{said} {a
 _EXPRESSION = "Write the expression whose value is exactly {target}."
 _STEPS = "Find the steps whose result is exactly that, and take nothing from the answer itself."
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:[eE][+-]?\d+)?")
+"""Digits wherever they stand, as in `USD5`: an answer hidden in a word is one too. `checkers.labels.numbers` reads what
+an answer means to say, and leaves such digits and keeps signs."""
 
 
 def hinted(task: Task, wrong: Episode) -> Task:

@@ -206,7 +206,7 @@ class Evolution:
         good = [episode for episode in episodes if isinstance(episode, Episode)]
         if not good and len(tasks) > 1:
             raise RunError(f"all {len(tasks)} runs of a batch broke off; the first: {episodes[0]}")
-        attempts = await together(self._hinted(task, item, item.run_id) for task, item in self._unsolved(tasks, good))
+        attempts = await together(self._hinted(episode) for episode in self._unsolved(good))
         solved = [found for _, found in attempts if found is not None]
         ids: list[str] = []
         notes: list[dict[str, Any]] = []
@@ -240,23 +240,22 @@ class Evolution:
             except RunError as error:
                 return error
 
-    def _unsolved(self, tasks: Sequence[Task], episodes: Sequence[Episode]) -> list[tuple[Task, Episode]]:
+    def _unsolved(self, episodes: Sequence[Episode]) -> list[Episode]:
         """What was answered wrongly, where hints are allowed."""
         if not self.config.hints:
             return []
-        by_id = {task.id: task for task in tasks}
         wrong = [episode for episode in episodes if episode.score is not None and episode.score < 1]
-        return [(by_id[episode.task.id], episode) for episode in wrong if by_id[episode.task.id].target is not None]
+        return [episode for episode in wrong if episode.task.target is not None]
 
-    async def _hinted(self, task: Task, wrong: Episode, run: str) -> tuple[list[str], Episode | None]:
+    async def _hinted(self, wrong: Episode) -> tuple[list[str], Episode | None]:
         """The runs of further attempts that are told the answer, and the first whose work led to it. They are given no
         learnt context: an outcome that a hint brought about says nothing about a bullet or a case."""
-        runs = []
+        runs, task = [], wrong.task
         for attempt in range(self.config.hints):
-            runs.append(f"{run}-h{attempt}")
+            runs.append(f"{wrong.run_id}-h{attempt}")
             tried = await self._episode(hinted(task, wrong), [], runs[-1], sample=attempt)
             if isinstance(tried, Episode) and tried.score == 1 and earned(tried, task):
-                return runs, without_hint(tried, wrong.task)
+                return runs, without_hint(tried, task)
         return runs, None
 
     async def _teach(self, learner: Learner, episodes: Sequence[Episode], name: str) -> list[tuple[str, Learnt]]:

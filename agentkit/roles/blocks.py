@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import re
 
+from agentkit.recall import Block
+
 _TAG = re.compile(r"<(?=/?[A-Za-z_])")
 
 
 def block(name: str, text: str) -> str:
     """`text` as data between `<name>` and `</name>`; anything in it that looks like a tag is defused."""
     return f"<{name}>\n{escape(text)}\n</{name}>"
+
+
+def learnt(item: Block) -> str:
+    """A block of a playbook or a case memory as a prompt holds it; its text is escaped already."""
+    return f"<{item.kind}>\n{item.text}\n</{item.kind}>"
 
 
 def escape(text: str) -> str:

@@ -8,7 +8,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, Field
 
 from agentkit.recall import Block
-from agentkit.roles.blocks import block
+from agentkit.roles.blocks import block, learnt
 from agentkit.tasks import Task
 
 INSTRUCTIONS = """\
@@ -47,9 +47,8 @@ def explorer_messages(task: Task, blocks: Sequence[Block], *, planning: bool) ->
     hold for every task; then the cases, which are chosen for this one, and the task. Chat templates put the tools at
     the end of the system message: whatever changes there would have them read anew."""
     system = INSTRUCTIONS + ("\n" + PLANNING if planning else "")
-    told = {item.kind: f"<{item.kind}>\n{item.text}\n</{item.kind}>" for item in blocks if item.text}
-    lasting = [system, *(text for kind, text in told.items() if kind != "cases")]
-    chosen = [text for kind, text in told.items() if kind == "cases"]
+    lasting = [system, *(learnt(item) for item in blocks if item.text and item.kind != "cases")]
+    chosen = [learnt(item) for item in blocks if item.text and item.kind == "cases"]
     return [SystemMessage("\n\n".join(lasting)), HumanMessage("\n\n".join([*chosen, block("task", task.input)]))]
 
 

@@ -19,3 +19,9 @@ def test_the_system_message_is_the_same_for_every_task_whatever_cases_it_is_give
     ]
     assert prompts[0][0].text == prompts[1][0].text and "Mind the units." in prompts[0][0].text
     assert prompts[0][1].text == "<cases>\ncase one\n</cases>\n\n<task>\ntask one\n</task>"
+
+
+def test_two_blocks_of_one_kind_are_both_shown() -> None:
+    books = [Block(kind="playbook", target=f"playbook:{name}", version=1, text=name) for name in ("first", "second")]
+    system = explorer_messages(Task(id="t", input="task"), books, planning=False)[0].text
+    assert "<playbook>\nfirst\n</playbook>\n\n<playbook>\nsecond\n</playbook>" in system

@@ -99,12 +99,12 @@ def _slip(found: float, expected: float) -> str:
     power = round(math.log10(abs(expected / found)))
     if not math.isclose(abs(found) * 10.0**power, abs(expected), rel_tol=0.002):
         return ""
-    turned = (found < 0) != (expected < 0)
-    sign = "the sign is wrong" if turned else ""
-    size = f"the right number is {10 ** abs(power):,} times as {'large' if power > 0 else 'small'}" if power else ""
-    return "".join(
-        f": {fault}" if number == 0 else f", and {fault}" for number, fault in enumerate(filter(None, (size, sign)))
-    )
+    faults = []
+    if power:
+        faults.append(f"the right number is {10 ** abs(power):,} times as {'large' if power > 0 else 'small'}")
+    if (found < 0) != (expected < 0):
+        faults.append("the sign is wrong")
+    return f": {', and '.join(faults)}" if faults else ""
 
 
 _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:(?<=\d)\.\d*|\.\d+|(?<=\d))(?:[eE][-+]?\d+)?")
