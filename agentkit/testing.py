@@ -161,6 +161,13 @@ class RecordedModel(_Offline):
     def full_name(self) -> str:
         return self.name or f"replay/{self.path.name}"
 
+    @property
+    def constrained(self) -> bool:
+        """As the recorded model: whether its answers are decoded under their schema."""
+        if self.model is not None:
+            return bool(getattr(self.model, "constrained", False))
+        return any(row.get("constrained") for row in self._recorded.values())
+
     def _answer(self, messages: list[BaseMessage], **kwargs: Any) -> AIMessage:
         tools = kwargs.get("tools") or []
         params = {key: kwargs.get(key) for key in ("stop", "seed", "tool_choice")}
@@ -184,7 +191,9 @@ class RecordedModel(_Offline):
         given = {name: value for name, value in kwargs.items() if value is not None}
         message = self.model.invoke(messages, **given)
         usage = message.usage_metadata or UsageMetadata(input_tokens=0, output_tokens=0, total_tokens=0)
-        row = {"key": key, "response": response_of(message), "usage": dict(usage)}
+        row: dict[str, Any] = {"key": key, "response": response_of(message), "usage": dict(usage)}
+        if self.constrained:
+            row["constrained"] = True
         with self._lock:
             _append_line(self.path, row)
             self._recorded[key] = row

@@ -53,15 +53,15 @@ def options(name: str, about: str) -> argparse.ArgumentParser:
     return parser
 
 
-def agent_for(args: argparse.Namespace, name: str, tools: Sequence[str]) -> Agent:
+def agent_for(args: argparse.Namespace, name: str, tools: Sequence[str], *, recorded: bool = True) -> Agent:
     """An agent in a store of its own, whose model calls are recorded there: what is the same in another evolution, such
-    as the training runs before anything was learned, is not paid for twice."""
+    as the training runs before anything was learned, is not paid for twice. Where seconds are measured it must be."""
     home = (args.home / name / args.model.replace("/", "_")).resolve()
     home.mkdir(parents=True, exist_ok=True)
     model: Any = args.model
     if not args.model.startswith("replay/"):
         real = load_model(args.model, max_tokens=args.max_tokens)
-        model = RecordedModel(home / "calls.jsonl", real, name=args.model)
+        model = RecordedModel(home / "calls.jsonl", real, name=args.model) if recorded else real
     settings = load_settings(home=home, concurrency=args.concurrency)
     return Agent(model, tools=list(tools), evaluate=False, max_rounds=1, settings=settings)
 

@@ -24,6 +24,7 @@ from pydantic import BaseModel, Field
 
 from agentkit.agent import Agent
 from agentkit.aio import run_sync
+from agentkit.errors import RunError
 from agentkit.evolution import AgentRollout, call_for, check_for, cost_of, trials_for
 from agentkit.evolvables import PlaybookEvolvable
 from agentkit.learning.arms import run_arm
@@ -71,26 +72,40 @@ class Ace:
         """One training sample; returns the ids of everything that called the model."""
         evolvable = PlaybookEvolvable(self.book, renderer=Renderer(budget=80_000))
         name, check = f"ace-{self.book.name}-{number}", check_for(self.agent)
-        page = evolvable.at(self.book.version())
-        rollout = AgentRollout(self.agent, "none")
+        page = evolvable.at(self._version(number))
         used = [f"{name}-g0", f"{name}-r"]
-        episode = await rollout(task.model_copy(update={"target": None}), recallers=[page], key=used[0])
+        answer = await self._generate(task, [page], used[0])
         call, reflection = call_for(self.agent, "ace")(used[1]), ""
         for turn in range(self.rounds):
-            right = await _right(check, task, episode.answer)
+            right = await _right(check, task, answer)
             if right and turn:
                 break
-            reflection = await self._reflect(call, task, episode.answer, right)
+            reflection = await self._reflect(call, task, answer, right)
             if right:
                 break
             used.append(f"{name}-g{turn + 1}")
             again: list[Recaller] = [page, Fixed(name="reflection", block=_note(reflection))]
-            episode = await rollout(task.model_copy(update={"target": None}), recallers=again, key=used[-1])
-        await self._curate(call, task, reflection, f"{name}-c")
+            answer = await self._generate(task, again, used[-1])
+        await self._curate(call, task, reflection, number)
         used.append(f"{name}-after")
-        after = evolvable.at(self.book.version())
-        await rollout(task.model_copy(update={"target": None}), recallers=[after], key=used[-1])
+        after = evolvable.at(self._version(number + 1))
+        await self._generate(task, [after], used[-1])
         return used
+
+    def _key(self, number: int) -> str:
+        return f"ace-{self.book.name}-{number}-c:{self.book.target}"
+
+    def _version(self, number: int) -> int:
+        """The playbook's version before a sample, so that a run that was cut off asks the same again."""
+        return sum(self.book.ledger.find(self._key(earlier)) is not None for earlier in range(number))
+
+    async def _generate(self, task: Task, recallers: list[Recaller], key: str) -> str | None:
+        """An answer without the label; a run that broke off has none."""
+        rollout = AgentRollout(self.agent, "none")
+        try:
+            return (await rollout(task.model_copy(update={"target": None}), recallers=recallers, key=key)).answer
+        except RunError:
+            return None
 
     async def _reflect(self, call: Any, task: Task, answer: str | None, right: bool) -> str:
         outcome = "matches" if right else "does not match"
@@ -100,15 +115,16 @@ class Ace:
         reply = await call("reflector", [SystemMessage(system), HumanMessage("\n".join(parts))], schema=AceReflection)
         return str(reply.parsed.model_dump_json())
 
-    async def _curate(self, call: Any, task: Task, reflection: str, key: str) -> None:
-        page = Renderer(budget=80_000).render(self.book.current().active).text
+    async def _curate(self, call: Any, task: Task, reflection: str, number: int) -> None:
+        base = self._version(number)
+        page = Renderer(budget=80_000).render(self.book.at(base).active).text
         system = "Say what the playbook lacks. Add few, actionable bullets; an empty list is allowed. Repeat nothing."
         text = "\n".join([block("playbook", page), block("reflection", reflection), block("question", task.input)])
         reply = await call("curator", [SystemMessage(system), HumanMessage(text)], schema=AceCuration)
         added = tuple(Add(content=item.content, section=item.section) for item in reply.parsed.operations
                       if item.content.strip())  # fmt: skip
         if added:
-            self.book.apply(Delta(key=f"{key}:{self.book.target}", base=self.book.version(), operations=added))
+            self.book.apply(Delta(key=self._key(number), base=base, operations=added))
 
 
 def main() -> None:
@@ -120,13 +136,13 @@ def main() -> None:
     train = _formula.sample(_formula.load(data_path(args.train, "formula", "train.jsonl"), split="train"), args.train_n)
     held = _formula.sample(_formula.load(data_path(args.val, "formula", "val.jsonl"), split="val"), None)
     test, val = held[: args.test_n], held[args.test_n : args.test_n + args.val_n]
-    with agent_for(args, "cost", ["calculate_answer"]) as agent:
-        done = learn(agent, args, "cost", train, val, [], "playbook")
+    with agent_for(args, "cost", ["calculate_answer"], recorded=False) as agent:
+        done = learn(agent, args, _name(args), train, val, [], "playbook")
         learning = _learning_only(agent, done.evolved.batches)
         _row(results, "agentkit", learning, len(train))
         if args.gate != "off":
             _row(results, "agentkit, gate and validation included", done.evolved.usage, len(train))
-        ace = Ace(agent, PlaybookStore.open(agent.store, f"ace-{args.seed}"))
+        ace = Ace(agent, PlaybookStore.open(agent.store, f"ace-{args.train_n}-{args.seed}"))
         theirs = run_sync(_ace(results, ace, train, learning, args.out))
         _compare(results, learning, *theirs, len(train))
         results.save(args.out)
@@ -135,6 +151,11 @@ def main() -> None:
         if args.gepa:
             _gepa(results, args, train, val, done.evolved.usage)
     results.finish(json_=args.json, folder=args.out)
+
+
+def _name(args: argparse.Namespace) -> str:
+    """Of the evolution: other samples make another playbook."""
+    return f"cost-{args.train_n}"
 
 
 def _learning_only(agent: Agent, batches: Sequence[dict[str, Any]]) -> Cost:
@@ -177,7 +198,7 @@ def _compare(
 
 def _accuracy(results: Results, agent: Agent, args: argparse.Namespace, ace: Ace, test: Sequence[Task]) -> None:
     """Both learned playbooks, and none, on the same tasks."""
-    trials, name = trials_for(agent, seed=args.seed), f"cost-playbook-{args.seed}"
+    trials, name = trials_for(agent, seed=args.seed), f"{_name(args)}-playbook-{args.seed}"
     books = {"before learning": None, "agentkit": PlaybookStore.open(agent.store, name), "ACE": ace.book}
     arms = {}
     for arm, book in books.items():

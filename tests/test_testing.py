@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
 from agentkit.errors import DataError
-from agentkit.models import load_model
+from agentkit.models import Caller, load_model
 from agentkit.testing import RecordedModel, ScriptedModel, count_lines, no_network
 
 
@@ -54,6 +55,16 @@ def test_a_recording_replays_by_request_and_turn_with_its_usage(tmp_path: Path) 
     assert [message.text for message in heard] == ["other", "first", "second"]
     assert heard[1].usage_metadata == said[0].usage_metadata
     assert real.calls == 3
+
+
+def test_a_recording_knows_whether_its_answers_were_held_to_their_schema(tmp_path: Path) -> None:
+    class Held(ScriptedModel):
+        constrained: ClassVar[bool] = True
+
+    for real, held in ((Held(["x"]), True), (ScriptedModel(["x"]), False)):
+        file = tmp_path / f"{held}.jsonl"
+        RecordedModel(file, real).invoke("a")
+        assert Caller(RecordedModel(file)).constrained is Caller(real).constrained is held
 
 
 def test_a_recording_is_safe_to_use_from_many_threads(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, create_model
 
 from agentkit.curation.ontology import Concept, Qualifier
 from agentkit.curation.plan import Mode, Step
+from agentkit.models.union import IN_PROMPT
 
 MAX_ITEMS = 20
 """The longest list that one answer may hold unless told otherwise: a small model that repeats itself fills it."""
@@ -21,6 +22,7 @@ def answer_schema(
     subjects: Sequence[str] = (),
     value: str | None = None,
     given: Sequence[str] = (),
+    quotes: Sequence[str] = (),
     most: int = MAX_ITEMS,
 ) -> type[BaseModel]:
     """`{"items": [{subject?, quote, value, qualifiers…, reason?}]}`.
@@ -32,20 +34,22 @@ def answer_schema(
         subjects: the names to choose the subject from, for a question about all of them together.
         value: the object where it is given and only its qualifiers are asked for.
         given: qualifiers that are known already.
+        quotes: the sentences to quote from, for a model whose answers can't break their schema; none: any text.
         most: items of a list.
     """
-    return _answer_schema(step, tuple(dict.fromkeys(subjects)), value, tuple(given), most)
+    return _answer_schema(step, tuple(dict.fromkeys(subjects)), value, tuple(given), tuple(quotes), most)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def _answer_schema(
-    step: Step, subjects: tuple[str, ...], value: str | None, given: tuple[str, ...], most: int
+    step: Step, subjects: tuple[str, ...], value: str | None, given: tuple[str, ...], quotes: tuple[str, ...], most: int
 ) -> type[BaseModel]:
     qualifiers = [q for q in step.relation.qualifiers if q.name not in given] if step.relation is not None else []
     fields: dict[str, Any] = {}
     if subjects:
         fields["subject"] = (Literal[subjects], Field(description="which of the given subjects it is about"))
-    fields |= {name: _value_field(step.concept) if name == "value" else (str, ...) for name in field_order(step, value)}
+    for name in field_order(step, value):
+        fields[name] = _value_field(step.concept) if name == "value" else _quote_field(quotes)
     for qualifier in qualifiers:
         fields[qualifier.name] = _qualifier_field(qualifier)
     if step.mode == "rationality":
@@ -62,6 +66,10 @@ def field_order(step: Step, value: str | None) -> tuple[str, ...]:
     if value is not None:
         return ("quote",)
     return ("value", "quote") if step.mode == "completeness" else ("quote", "value")
+
+
+def _quote_field(quotes: tuple[str, ...]) -> tuple[Any, Any]:
+    return (Literal[quotes], Field(json_schema_extra={IN_PROMPT: True})) if quotes else (str, ...)
 
 
 def _value_field(concept: Concept) -> tuple[Any, Any]:

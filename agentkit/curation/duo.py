@@ -22,6 +22,7 @@ from agentkit.curation.prompts import (
     explorer_messages,
     revision_messages,
 )
+from agentkit.curation.reading import sentences
 from agentkit.curation.records import Record
 from agentkit.models.caller import Caller
 
@@ -111,6 +112,7 @@ async def curate_item(
     schema = answer_schema(
         question.step, subjects=question.subjects if len(question.subjects) > 1 else (), value=question.value,
         given=[name for name, _ in question.given], most=duo.max_items,
+        quotes=_quotes(question, subjects, naming) if duo.explorer.constrained else (),
     )  # fmt: skip
     messages = explorer_messages(question)
     reply = await duo.explorer.call(messages, schema=schema, role="explorer", scope=scope)
@@ -131,6 +133,13 @@ async def curate_item(
             return Outcome(items=tuple(items), rounds=round_ + 1, stable=True)  # it defends its answer
         items = revised
     raise AssertionError("unreachable")
+
+
+def _quotes(question: Question, subjects: Sequence[Entity], naming: Naming) -> tuple[str, ...]:
+    """The sentences that can carry a claim about the subjects, for a model that can be held to them."""
+    document = question.document
+    names = [name for item in subjects for name in naming.names(item.label, item.cls, document)]
+    return sentences(document, question.paper, names)
 
 
 def _read(parsed: Any, question: Question, subjects: Sequence[Entity], duo: Duo, naming: Naming) -> list[Item]:

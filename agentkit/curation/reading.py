@@ -13,11 +13,18 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from agentkit.curation.documents import Document
+from agentkit.curation.language.names import occurrences, synonyms_in
+from agentkit.curation.language.sentences import boundaries
+from agentkit.curation.language.spelling import folded
 
 PAPER_LIMIT = 48_000
 """Characters up to which a paper is read whole; about 12,000 tokens."""
 
 _PASSAGE = 2_400
+_LONGEST = 800
+"""Characters of a sentence that may be quoted whole."""
+_SHORTEST = 3
+"""Words of one."""
 _WORD = re.compile(r"[^\W_]+")
 _CUT = "\n[…]\n"
 
@@ -55,6 +62,26 @@ def passages(document: Document, size: int = _PASSAGE) -> list[tuple[int, int]]:
             spans.append((at, stop))
             at = stop
     return spans
+
+
+def sentences(document: Document, paper: str, names: Sequence[str] = ()) -> tuple[str, ...]:
+    """The sentences of a document that stand in `paper`, what is read of it: what an answer may quote.
+
+    Each is there once, in order, on one line, and is found again by `evidence.find_quote`.
+
+    Args:
+        names: what the quote must name; where no sentence does, all of them are given.
+    """
+    marks = boundaries(document.text)
+    spans = [document.text[start:end].strip() for start, end in pairwise(marks)]
+    found = [" ".join(span.split()) for span in spans if span in paper and _quotable(span)]
+    wanted = synonyms_in(names, document.text)
+    return tuple(dict.fromkeys([text for text in found if occurrences(wanted, folded(text))] or found))
+
+
+def _quotable(sentence: str) -> bool:
+    """Whether it says something and is short enough to be copied: a heading doesn't, a table without stops isn't."""
+    return len(sentence) <= _LONGEST and len(_WORD.findall(sentence)) >= _SHORTEST
 
 
 def _joined(text: str, spans: Sequence[tuple[int, int]]) -> str:

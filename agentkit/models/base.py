@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.base import LangSmithParams
@@ -28,6 +28,9 @@ class NamedChat(BaseChatModel):
         seed: for sampling.
         stop: texts that end an answer and are not part of it.
     """
+
+    constrained: ClassVar[bool] = False
+    """Whether answers are decoded under their schema, so that none can break it."""
 
     full_name: str
     temperature: float | None = 0.0

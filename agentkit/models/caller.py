@@ -102,6 +102,11 @@ class Caller:
     def name(self) -> str:
         return model_name(self.models[0])
 
+    @property
+    def constrained(self) -> bool:
+        """Whether every model decodes its answers under their schema."""
+        return all(getattr(model, "constrained", False) for model in self.models)
+
     async def call(
         self,
         messages: Sequence[BaseMessage],

@@ -37,6 +37,8 @@ class LlamaCppChat(NamedChat):
         n_gpu_layers: layers on the GPU; all of them where there is one.
     """
 
+    constrained = True
+
     path: Path
     n_ctx: int = 16_384
     max_tokens: int | None = 1_024

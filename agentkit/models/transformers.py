@@ -35,6 +35,8 @@ class TransformersChat(NamedChat):
         window: seconds the first call of a batch waits for others.
     """
 
+    constrained = True
+
     repo: str
     gguf_file: str | None = None
     device: str | None = None

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.utils.json_schema import dereference_refs
+
+IN_PROMPT = "x-in-prompt"
+"""Marks an enum of a schema whose values stand in the prompt already, such as the sentences of a paper: it binds the
+answer, and the tool's description leaves it out."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,18 @@ def _turn(message: BaseMessage) -> tuple[str, str]:
 
 
 def _call_schema(function: dict[str, Any]) -> dict[str, Any]:
-    return _object({"name": {"const": function["name"]}, "arguments": _inlined(function.get("parameters"))})
+    arguments = _without(_inlined(function.get("parameters")), {IN_PROMPT})
+    return _object({"name": {"const": function["name"]}, "arguments": arguments})
+
+
+def _without(schema: Any, keywords: Set[str]) -> Any:
+    """A schema in which no enum that is marked as being in the prompt has these keywords."""
+    if isinstance(schema, list):
+        return [_without(item, keywords) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    dropped = keywords if schema.get(IN_PROMPT) is True else ()
+    return {key: _without(value, keywords) for key, value in schema.items() if key not in dropped}
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:
@@ -152,7 +167,8 @@ def _inlined(parameters: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _signature(function: dict[str, Any]) -> str:
-    parameters = json.dumps(_inlined(function.get("parameters")).get("properties", {}), ensure_ascii=False)
+    properties = _inlined(function.get("parameters")).get("properties", {})
+    parameters = json.dumps(_without(properties, {IN_PROMPT, "enum", "const"}), ensure_ascii=False)
     return f"{function['name']}: {function.get('description', '')}\n  arguments: {parameters}"
 
 

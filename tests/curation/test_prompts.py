@@ -22,12 +22,12 @@ ONTOLOGY = read_short(
 PAPER = "Lithium caused tremor in 12 patients. " * 20
 
 
-def prompt(element: str, *subjects: str) -> str:
+def prompt(element: str, *subjects: str, quotes: tuple[str, ...] = ()) -> str:
     """What a local model reads for a question, answer format included."""
     step = make_plan(ONTOLOGY).by_element[element]
     document = Document(id="d", title="", text=PAPER)
     question = Question(step=step, ontology=ONTOLOGY, document=document, paper=PAPER, subjects=subjects)
-    schema = answer_schema(step, subjects=subjects if len(subjects) > 1 else ())
+    schema = answer_schema(step, subjects=subjects if len(subjects) > 1 else (), quotes=quotes)
     union = union_of({"tools": [answer_tool(schema)], "tool_choice": "answer"})
     return "\n".join(message["content"] for message in to_chat(explorer_messages(question), union))
 
@@ -40,7 +40,9 @@ def test_questions_with_different_answers_share_the_prompt_to_the_end_of_the_pap
 
 def test_the_question_comes_last_and_says_what_each_field_holds() -> None:
     asked = prompt("Chemical.induces.Disease", "Lithium", "Aspirin")
-    last = asked.rindex("`subject`, which of them it is about; `value`, the Disease as the paper writes it; `quote`")
+    last = asked.rindex(
+        "`subject`, which of them it is about; `value`, the Disease by its shortest name in the paper; `quote`"
+    )
     assert last > asked.index("Reply with one JSON object") > asked.index("</paper>")
 
 
@@ -51,3 +53,13 @@ def test_a_reason_is_asked_for_where_the_evaluator_judges_reasons() -> None:
         for name in ("Chemical.dose.dose", "Chemical")
     ]
     assert fields == [{"quote", "value", "reason"}, {"quote", "value"}]
+
+
+def test_sentences_to_quote_bind_the_answer_and_add_nothing_to_the_prompt() -> None:
+    quotes = ("Lithium caused tremor in 12 patients.", "Aspirin did not.")
+    assert prompt("Chemical", quotes=quotes) == prompt("Chemical", quotes=())
+    schema = answer_schema(make_plan(ONTOLOGY).by_element["Chemical"], quotes=quotes)
+    union = union_of({"tools": [answer_tool(schema)], "tool_choice": "answer"})
+    assert union is not None
+    item = union.schema["properties"]["arguments"]["properties"]["items"]["items"]
+    assert item["properties"]["quote"] == {"enum": list(quotes), "title": "Quote", "type": "string"}

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agentkit.curation.claims import Entity
+from agentkit.curation.documents import Document
+from agentkit.curation.duo import Duo, curate_item
+from agentkit.curation.evidence import find_quote
+from agentkit.curation.grounding import Grounders
+from agentkit.curation.plan import make_plan
+from agentkit.curation.prompts import Question
+from agentkit.curation.reading import reading, sentences
+from agentkit.curation.schema_files import read_short
+from agentkit.models import Caller, load_model
+from tests.models.conformance import TINY, need
+
+TEXT = """RESULTS
+
+Lithium (LI) caused tremor
+in 12 patients. It was mild. No harm came of Aspirin (p < 0.05). LI was stopped.
+"""
+DOCUMENT = Document(id="d", title="", text=TEXT)
+ALL = (
+    "Lithium (LI) caused tremor in 12 patients.",
+    "It was mild.",
+    "No harm came of Aspirin (p < 0.05).",
+    "LI was stopped.",
+)
+
+
+def test_what_may_be_quoted_is_each_sentence_once_on_one_line_without_headings() -> None:
+    assert sentences(Document(id="d", title="", text=TEXT + TEXT), TEXT + TEXT) == ALL
+    assert all(find_quote(DOCUMENT, text) is not None for text in ALL)
+
+
+def test_only_sentences_that_name_the_subject_are_offered_where_there_are_any() -> None:
+    assert sentences(DOCUMENT, TEXT, ["lithium"]) == (ALL[0], ALL[3])
+    assert sentences(DOCUMENT, TEXT, ["caffeine"]) == ALL
+
+
+def test_only_what_was_read_may_be_quoted() -> None:
+    document = Document(id="d", title="", text="\n\n".join(f"Drug {n} was given to {n} patients." for n in range(400)))
+    read = reading(document, "drug 399", limit=4_000)
+    offered = sentences(document, read)
+    assert "Drug 399 was given to 399 patients." in offered and "Drug 200 was given to 200 patients." not in offered
+
+
+@pytest.mark.model
+async def test_a_local_model_cannot_misquote_whatever_it_is_worth() -> None:
+    need(TINY)
+    model: Any = load_model(f"local/{TINY}", n_ctx=4096, n_threads=1, max_tokens=200)
+    ontology = read_short({"name": "safety", "concepts": {"Chemical": {"relations": {"induces": {"to": "string"}}}}})
+    step = make_plan(ontology).by_element["Chemical.induces.induces"]
+    asked = Question(step=step, ontology=ontology, document=DOCUMENT, paper=TEXT, subjects=("lithium",))
+    subject = Entity.named("lithium", "Chemical", groundable=True)
+    outcome = await curate_item(asked, [subject], Duo(explorer=Caller(model), max_rounds=1), Grounders(), scope="x")
+    assert all(item.evidence is not None and item.quote in (ALL[0], ALL[3]) for item in outcome.items)
