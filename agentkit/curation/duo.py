@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from pydantic import BaseModel
+
 from agentkit.curation.answers import MAX_ITEMS, Completeness, answer_schema, evaluation_schema
 from agentkit.curation.claims import Claim, Entity, Evidence
 from agentkit.curation.documents import Document
@@ -22,7 +24,7 @@ from agentkit.curation.prompts import (
     explorer_messages,
     revision_messages,
 )
-from agentkit.curation.reading import sentences
+from agentkit.curation.reading import naming_any, sentences
 from agentkit.curation.records import Record
 from agentkit.models.caller import Caller
 
@@ -109,12 +111,9 @@ async def curate_item(
         subjects: the entities of `question.subjects`, in the same order.
         scope: where the calls belong; a call made there before is taken from the journal.
     """
-    schema = answer_schema(
-        question.step, subjects=question.subjects if len(question.subjects) > 1 else (), value=question.value,
-        given=[name for name, _ in question.given], most=duo.max_items,
-        quotes=_quotes(question, subjects, naming) if duo.explorer.constrained else (),
-    )  # fmt: skip
+    quotes = _quotes(question, subjects, naming) if duo.explorer.constrained else ()
     messages = explorer_messages(question)
+    schema = _schema(question, duo, quotes)
     reply = await duo.explorer.call(messages, schema=schema, role="explorer", scope=scope)
     items = _read(reply.parsed, question, subjects, duo, naming)
     covered: list[str] = []
@@ -125,6 +124,8 @@ async def curate_item(
             return Outcome(items=tuple(items), rounds=round_, stable=not objections)
         answer = reply.parsed.model_dump_json()
         messages = explorer_messages(question) + revision_messages(answer, objections, question.step.mode)
+        named = [name for item in items for name in item.names.get(item.value.id, ())]
+        schema = _schema(question, duo, naming_any(quotes, [*named, *missing], question.document))
         reply = await duo.explorer.call(messages, schema=schema, role="explorer", scope=scope)
         revised = _read(reply.parsed, question, subjects, duo, naming)
         if question.step.mode == "completeness":
@@ -135,11 +136,19 @@ async def curate_item(
     raise AssertionError("unreachable")
 
 
+def _schema(question: Question, duo: Duo, quotes: Sequence[str]) -> type[BaseModel]:
+    return answer_schema(
+        question.step, subjects=question.subjects if len(question.subjects) > 1 else (), value=question.value,
+        given=[name for name, _ in question.given], most=duo.max_items, quotes=quotes,
+    )  # fmt: skip
+
+
 def _quotes(question: Question, subjects: Sequence[Entity], naming: Naming) -> tuple[str, ...]:
-    """The sentences that can carry a claim about the subjects, for a model that can be held to them."""
-    document = question.document
-    names = [name for item in subjects for name in naming.names(item.label, item.cls, document)]
-    return sentences(document, question.paper, names)
+    """The sentences that can carry a claim about the subjects, for a model that can be held to them. A question that
+    gives the value too is in the asker's words, which the paper need not use."""
+    document, found = question.document, subjects if question.value is None else ()
+    names = [name for item in found for name in naming.names(item.label, item.cls, document)]
+    return naming_any(sentences(document, question.paper), names, document)
 
 
 def _read(parsed: Any, question: Question, subjects: Sequence[Entity], duo: Duo, naming: Naming) -> list[Item]:

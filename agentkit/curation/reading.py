@@ -64,19 +64,19 @@ def passages(document: Document, size: int = _PASSAGE) -> list[tuple[int, int]]:
     return spans
 
 
-def sentences(document: Document, paper: str, names: Sequence[str] = ()) -> tuple[str, ...]:
+def sentences(document: Document, paper: str) -> tuple[str, ...]:
     """The sentences of a document that stand in `paper`, what is read of it: what an answer may quote.
 
     Each is there once, in order, on one line, and is found again by `evidence.find_quote`.
-
-    Args:
-        names: what the quote must name; where no sentence does, all of them are given.
     """
-    marks = boundaries(document.text)
-    spans = [document.text[start:end].strip() for start, end in pairwise(marks)]
-    found = [" ".join(span.split()) for span in spans if span in paper and _quotable(span)]
+    spans = (document.text[start:end].strip() for start, end in pairwise(boundaries(document.text)))
+    return tuple(dict.fromkeys(" ".join(span.split()) for span in spans if span in paper and _quotable(span)))
+
+
+def naming_any(sentences: Sequence[str], names: Sequence[str], document: Document) -> tuple[str, ...]:
+    """The sentences that name one of these things, as the document calls them; all of them where none does."""
     wanted = synonyms_in(names, document.text)
-    return tuple(dict.fromkeys([text for text in found if occurrences(wanted, folded(text))] or found))
+    return tuple(text for text in sentences if occurrences(wanted, folded(text))) or tuple(sentences)
 
 
 def _quotable(sentence: str) -> bool:

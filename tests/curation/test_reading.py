@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from pydantic import PrivateAttr
 
 from agentkit.curation.claims import Entity
 from agentkit.curation.documents import Document
@@ -11,9 +12,10 @@ from agentkit.curation.evidence import find_quote
 from agentkit.curation.grounding import Grounders
 from agentkit.curation.plan import make_plan
 from agentkit.curation.prompts import Question
-from agentkit.curation.reading import reading, sentences
+from agentkit.curation.reading import naming_any, reading, sentences
 from agentkit.curation.schema_files import read_short
 from agentkit.models import Caller, load_model
+from agentkit.testing import ScriptedModel
 from tests.models.conformance import TINY, need
 
 TEXT = """RESULTS
@@ -36,8 +38,8 @@ def test_what_may_be_quoted_is_each_sentence_once_on_one_line_without_headings()
 
 
 def test_only_sentences_that_name_the_subject_are_offered_where_there_are_any() -> None:
-    assert sentences(DOCUMENT, TEXT, ["lithium"]) == (ALL[0], ALL[3])
-    assert sentences(DOCUMENT, TEXT, ["caffeine"]) == ALL
+    assert naming_any(ALL, ["lithium"], DOCUMENT) == (ALL[0], ALL[3])
+    assert naming_any(ALL, ["caffeine"], DOCUMENT) == ALL
 
 
 def test_only_what_was_read_may_be_quoted() -> None:
@@ -45,6 +47,34 @@ def test_only_what_was_read_may_be_quoted() -> None:
     read = reading(document, "drug 399", limit=4_000)
     offered = sentences(document, read)
     assert "Drug 399 was given to 399 patients." in offered and "Drug 200 was given to 200 patients." not in offered
+
+
+class Held(ScriptedModel):
+    """Answers by script, and keeps the sentences that each answer could quote."""
+
+    constrained: ClassVar[bool] = True
+    _offered: list[list[str]] = PrivateAttr(default_factory=list)
+
+    def _answer(self, messages: Any, **kwargs: Any) -> Any:
+        field = kwargs["tools"][0]["function"]["parameters"]["$defs"]["Item"]["properties"]["quote"]
+        self._offered.append(field.get("enum") or [field["const"]])
+        return super()._answer(messages, **kwargs)
+
+
+async def test_a_claim_whose_quote_does_not_name_its_object_is_asked_for_again_among_those_that_do() -> None:
+    document = Document(id="d", title="", text="Asystole after lidocaine\n\nLidocaine was given. It was fatal once.\n")
+    ontology = read_short({"name": "safety", "concepts": {
+        "Chemical": {"relations": {"induces": {"to": "Disease", "many": True}}}, "Disease": {}}})  # fmt: skip
+    asked = Question(
+        step=make_plan(ontology).by_element["Chemical.induces.Disease"], ontology=ontology, document=document,
+        paper=document.text, subjects=("lidocaine",),
+    )  # fmt: skip
+    title, given = "Asystole after lidocaine", "Lidocaine was given."
+    model = Held([{"items": [{"value": "asystole", "quote": quote}]} for quote in (given, title)])
+    subject = Entity.named("lidocaine", "Chemical", groundable=True)
+    outcome = await curate_item(asked, [subject], Duo(explorer=Caller(model)), Grounders(), scope="x")
+    assert model._offered == [[title, given], [title]]
+    assert [item.problem for item in outcome.items] == [""]
 
 
 @pytest.mark.model
@@ -56,4 +86,4 @@ async def test_a_local_model_cannot_misquote_whatever_it_is_worth() -> None:
     asked = Question(step=step, ontology=ontology, document=DOCUMENT, paper=TEXT, subjects=("lithium",))
     subject = Entity.named("lithium", "Chemical", groundable=True)
     outcome = await curate_item(asked, [subject], Duo(explorer=Caller(model), max_rounds=1), Grounders(), scope="x")
-    assert all(item.evidence is not None and item.quote in (ALL[0], ALL[3]) for item in outcome.items)
+    assert outcome.items and all(item.evidence and item.quote in (ALL[0], ALL[3]) for item in outcome.items)
