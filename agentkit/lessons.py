@@ -10,6 +10,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, Field
 
 from agentkit.errors import DataError, UserError
+from agentkit.learning.checkers.labels import numbers
 from agentkit.learning.ledger import Change, Ledger
 from agentkit.playbooks.operations import Add, Delta, Operation
 from agentkit.playbooks.rendering import Renderer
@@ -85,7 +86,7 @@ class BatchLessons:
         self, wrong: Sequence[Episode], solved: Mapping[str, Episode], known: set[str], *, key: str, call: CallModel
     ) -> Change | None:
         reply = await call("reflector", self.messages(wrong, solved), schema=Lessons)
-        operations = self._operations(reply.parsed, known)
+        operations = self._operations(reply.parsed, wrong, known)
         if not operations:
             return None
         delta = Delta(
@@ -125,10 +126,13 @@ class BatchLessons:
     def _wrong(self, episode: Episode) -> bool:
         return episode.score is not None and episode.score < self.wrong
 
-    def _operations(self, parsed: Any, known: set[str]) -> tuple[Operation, ...]:
-        """The lessons that are not known yet, which are known from then on."""
+    def _operations(self, parsed: Any, wrong: Sequence[Episode], known: set[str]) -> tuple[Operation, ...]:
+        """The lessons that are general and not known yet; they are known from then on."""
         operations: list[Operation] = []
+        figures = _figures([episode.task.input for episode in wrong])
         for lesson in parsed.lessons:
+            if any(len(own.intersection(numbers(lesson.content))) > 1 for own in figures):
+                continue  # it tells one task again
             try:
                 added = Add(content=lesson.content, scope=lesson.scope)
             except (DataError, UserError, ValueError):
@@ -137,3 +141,10 @@ class BatchLessons:
                 operations.append(added)
                 known.add(added.content)
         return tuple(operations)
+
+
+def _figures(texts: Sequence[str]) -> list[set[float]]:
+    """The numbers of each text that not all of them share."""
+    found = [set(numbers(text)) for text in texts]
+    shared = set.intersection(*found) if len(found) > 1 else set()
+    return [own - shared for own in found]

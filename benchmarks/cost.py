@@ -138,7 +138,7 @@ def main() -> None:
     test, val = held[: args.test_n], held[args.test_n : args.test_n + args.val_n]
     with agent_for(args, "cost", ["calculate_answer"], recorded=False) as agent:
         done = learn(agent, args, _name(args), train, val, [], "playbook")
-        learning = _learning_only(agent, done.evolved.batches)
+        learning = _learning_only(agent, done.evolved.batches, args.hints)
         _row(results, "agentkit", learning, len(train))
         if args.gate != "off":
             _row(results, "agentkit, gate and validation included", done.evolved.usage, len(train))
@@ -154,17 +154,19 @@ def main() -> None:
 
 
 def _name(args: argparse.Namespace) -> str:
-    """Of the evolution: other samples make another playbook."""
-    return f"cost-{args.train_n}"
+    """Of the evolution: other samples and settings make another playbook."""
+    return f"cost-{args.train_n}-{args.hints}"
 
 
-def _learning_only(agent: Agent, batches: Sequence[dict[str, Any]]) -> Cost:
-    """Rollouts and lessons of the training samples, as the ACE arm counts them, without the gate and validation."""
+def _learning_only(agent: Agent, batches: Sequence[dict[str, Any]], hints: int) -> Cost:
+    """Rollouts, hinted attempts and lessons of the training samples, as the ACE arm counts them, without the gate and
+    validation."""
     costs, first = cost_of(agent), batches[0]["notes"][0]["key"].rsplit("-e", 1)[0] if batches[0]["notes"] else ""
     total = Cost()
     for record in batches:
         name = f"{first}-e{record['epoch']}-b{record['batch']}"
-        for run_id in [*(f"{name}-{number}" for number in range(len(record["tasks"]))), name]:
+        tried = [f"{name}-{number}" for number in range(len(record["tasks"]))]
+        for run_id in [name, *tried, *(f"{run}-h{attempt}" for run in tried for attempt in range(hints))]:
             total += costs(run_id)
     return total
 
