@@ -10,10 +10,11 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, Field
 
 from agentkit.errors import DataError, UserError
-from agentkit.learning.checkers.labels import numbers
+from agentkit.learning.general import retells
 from agentkit.learning.ledger import Change, Ledger
 from agentkit.playbooks.operations import Add, Delta, Operation
 from agentkit.playbooks.rendering import Renderer
+from agentkit.playbooks.signals import visible
 from agentkit.playbooks.storage import PlaybookStore
 from agentkit.recall import CallModel, Episode, Learnt
 from agentkit.roles.blocks import block, shorten
@@ -129,10 +130,10 @@ class BatchLessons:
     def _operations(self, parsed: Any, wrong: Sequence[Episode], known: set[str]) -> tuple[Operation, ...]:
         """The lessons that are general and not known yet; they are known from then on."""
         operations: list[Operation] = []
-        figures = _figures([episode.task.input for episode in wrong])
+        tasks = [visible(episode).task for episode in wrong]
         for lesson in parsed.lessons:
-            if any(len(own.intersection(numbers(lesson.content))) > 1 for own in figures):
-                continue  # it tells one task again
+            if retells(lesson.content, tasks):
+                continue
             try:
                 added = Add(content=lesson.content, scope=lesson.scope)
             except (DataError, UserError, ValueError):
@@ -141,10 +142,3 @@ class BatchLessons:
                 operations.append(added)
                 known.add(added.content)
         return tuple(operations)
-
-
-def _figures(texts: Sequence[str]) -> list[set[float]]:
-    """The numbers of each text that not all of them share."""
-    found = [set(numbers(text)) for text in texts]
-    shared = set.intersection(*found) if len(found) > 1 else set()
-    return [own - shared for own in found]

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from agentkit.errors import UserError
+from agentkit.learning.general import retells
 from agentkit.playbooks.bullets import Bullet, clean, label
 from agentkit.playbooks.operations import Add, Merge, Operation, Retire, Split, Update
 from agentkit.playbooks.playbook import Playbook
@@ -16,6 +17,7 @@ from agentkit.playbooks.similarity import Duplicates, Near
 from agentkit.playbooks.trust import Finding, lint
 from agentkit.roles.curator import CuratorOperation, Incoming
 from agentkit.roles.reflector import Lesson
+from agentkit.tasks import Task
 
 
 @dataclass
@@ -46,13 +48,16 @@ class Draft:
             self.operations.append(operation)
 
 
-def keepable(lessons: Iterable[Lesson]) -> tuple[list[Lesson], list[str]]:
-    """Lessons that may be stored at all, and why the others may not: secrets are never written down."""
+def keepable(lessons: Iterable[Lesson], task: Task) -> tuple[list[Lesson], list[str]]:
+    """Lessons of a task that may be stored at all, and why the others may not: secrets are never written down, and what
+    only tells the task again is no lesson."""
     kept, dropped = [], []
     for lesson in lessons:
         secrets = [f.detail for text in (lesson.content, lesson.scope) for f in lint(text) if f.kind == "secret"]
         if secrets:
             dropped.append("a lesson that holds " + ", ".join(secrets))
+        elif retells(lesson.content, [task]):
+            dropped.append("a lesson that tells its task again")
         elif lesson.content.strip():
             kept.append(lesson)
     return kept, dropped

@@ -236,7 +236,7 @@ class PlaybookLearner:
     def _lessons(self, work: _Work) -> list[Lesson]:
         if work.reflection is None or work.unsure:
             return []
-        kept, dropped = keepable(work.reflection.lessons)
+        kept, dropped = keepable(work.reflection.lessons, work.episode.task)
         work.draft.dropped += dropped
         return kept
 

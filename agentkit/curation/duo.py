@@ -16,6 +16,7 @@ from agentkit.curation.answers import MAX_ITEMS, Completeness, answer_schema, ev
 from agentkit.curation.claims import Claim, Entity, Evidence
 from agentkit.curation.documents import Document
 from agentkit.curation.evidence import find_quote, verify
+from agentkit.curation.language.names import forms
 from agentkit.curation.language.sentences import window
 from agentkit.curation.prompts import (
     Question,
@@ -27,6 +28,9 @@ from agentkit.curation.prompts import (
 from agentkit.curation.reading import naming_any, sentences
 from agentkit.curation.records import Record
 from agentkit.models.caller import Caller
+
+_NAME = 3
+"""Words of a name; what is longer is a description."""
 
 
 class Naming(Protocol):
@@ -144,9 +148,11 @@ def _schema(question: Question, duo: Duo, quotes: Sequence[str]) -> type[BaseMod
 
 
 def _quotes(question: Question, subjects: Sequence[Entity], naming: Naming) -> tuple[str, ...]:
-    """The sentences that can carry a claim about the subjects, for a model that can be held to them. A question that
-    gives the value too is in the asker's words, which the paper need not use."""
-    document, found = question.document, subjects if question.value is None else ()
+    """The sentences that can carry a claim about the subjects, for a model that can be held to them: those that name
+    one, unless one is called by a description, which a paper seldom says twice, or the asker gave both ends."""
+    document = question.document
+    described = any(min(len(form.split()) for form in forms(item.label)) > _NAME for item in subjects)
+    found = () if described or question.value is not None else subjects
     names = [name for item in found for name in naming.names(item.label, item.cls, document)]
     return naming_any(sentences(document, question.paper), names, document)
 

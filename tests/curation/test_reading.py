@@ -77,6 +77,22 @@ async def test_a_claim_whose_quote_does_not_name_its_object_is_asked_for_again_a
     assert [item.problem for item in outcome.items] == [""]
 
 
+@pytest.mark.parametrize(
+    ("subject", "offered"),
+    [("lidocaine", 2), ("lidocaine 2% gel for dental use", 3)],
+)
+async def test_a_subject_called_by_a_description_may_be_quoted_from_any_sentence(subject: str, offered: int) -> None:
+    text = f"{subject} was tried\n\nLidocaine was given. It was fatal once.\n"
+    document = Document(id="d", title="", text=text)
+    ontology = read_short({"name": "safety", "concepts": {"Chemical": {"relations": {"induces": {"to": "string"}}}}})
+    step = make_plan(ontology).by_element["Chemical.induces.induces"]
+    asked = Question(step=step, ontology=ontology, document=document, paper=text, subjects=(subject,))
+    model = Held([{"items": []}])
+    entity = Entity.named(subject, "Chemical", groundable=True)
+    await curate_item(asked, [entity], Duo(explorer=Caller(model), max_rounds=1), Grounders(), scope="x")
+    assert len(model._offered[0]) == offered
+
+
 @pytest.mark.model
 async def test_a_local_model_cannot_misquote_whatever_it_is_worth() -> None:
     need(TINY)

@@ -1,0 +1,26 @@
+"""Whether a lesson is a rule or one task told again, whose figures and answer help with no other task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agentkit.learning.checkers.labels import numbers
+from agentkit.tasks import Task
+
+_TELLING = 12
+"""Characters from which a right answer in words is its own task's; shorter ones, such as labels, stand in rules too."""
+
+
+def retells(lesson: str, tasks: Sequence[Task]) -> bool:
+    """Whether a lesson holds a line of a task's right answer, or two numbers of one task that not all of them share."""
+    text, figures = _plain(lesson), set(numbers(lesson))
+    found = [set(numbers(f"{task.input}\n{task.target or ''}")) for task in tasks]
+    shared = set.intersection(*found) if len(found) > 1 else set()
+    lines = {_plain(line) for task in tasks for line in (task.target or "").splitlines()}
+    return any(len(line) >= _TELLING and line in text for line in lines) or any(
+        len(figures & (own - shared)) > 1 for own in found
+    )
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
