@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from agentkit.learning.checkers.labels import numbers
 from agentkit.tasks import Task
 
-_TELLING = 12
-"""Characters from which a right answer in words is its own task's; shorter ones, such as labels, stand in rules too."""
+_TELLING = 4
+"""Words from which a right answer is its own task's; shorter ones, such as labels, stand in rules too."""
 
 
 def retells(lesson: str, tasks: Sequence[Task]) -> bool:
@@ -17,7 +17,7 @@ def retells(lesson: str, tasks: Sequence[Task]) -> bool:
     found = [set(numbers(f"{task.input}\n{task.target or ''}")) for task in tasks]
     shared = set.intersection(*found) if len(found) > 1 else set()
     lines = {_plain(line) for task in tasks for line in (task.target or "").splitlines()}
-    return any(len(line) >= _TELLING and line in text for line in lines) or any(
+    return any(len(line.split()) >= _TELLING and line in text for line in lines) or any(
         len(figures & (own - shared)) > 1 for own in found
     )
 

@@ -27,6 +27,7 @@ DRUG = Task(id="c", input="Find every claim.", target="lithium — induces → t
         ("The right answer is Lithium —  induces → tremor.", [DRUG], True),
         ("Lithium may induce a disease that the title names.", [DRUG], False),
         ("Answer `reject` where no rule fits.", [Task(id="d", input="Decide.", target="reject")], False),
+        ("A stated rate is InterestRateStated.", [Task(id="e", input="Tag it.", target="InterestRateStated")], False),
         ("Growth from 60,000 is high.", [], False),
     ],
 )
