@@ -149,6 +149,7 @@ class RecordedModel(_Offline):
     model: BaseChatModel | None = None
     log: str | None = None
     _recorded: dict[str, dict[str, Any]] = PrivateAttr(default_factory=dict)
+    _held: bool = PrivateAttr(default=False)
     _seen: Counter[str] = PrivateAttr(default_factory=Counter)
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
 
@@ -156,6 +157,7 @@ class RecordedModel(_Offline):
         super().__init__(path=Path(path), model=model, **kwargs)
         if self.path.exists() or model is None:
             self._recorded = {row["key"]: row for _, row in read_jsonl(self.path)}
+            self._held = any(row.get("constrained") for row in self._recorded.values())
 
     @property
     def full_name(self) -> str:
@@ -166,7 +168,7 @@ class RecordedModel(_Offline):
         """As the recorded model: whether its answers are decoded under their schema."""
         if self.model is not None:
             return bool(getattr(self.model, "constrained", False))
-        return any(row.get("constrained") for row in self._recorded.values())
+        return self._held
 
     def _answer(self, messages: list[BaseMessage], **kwargs: Any) -> AIMessage:
         tools = kwargs.get("tools") or []

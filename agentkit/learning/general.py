@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agentkit.learning.checkers.labels import numbers
+from agentkit.learning.checkers.labels import normalise, numbers
 from agentkit.tasks import Task
 
 _TELLING = 4
@@ -13,14 +13,10 @@ _TELLING = 4
 
 def retells(lesson: str, tasks: Sequence[Task]) -> bool:
     """Whether a lesson holds a line of a task's right answer, or two numbers of one task that not all of them share."""
-    text, figures = _plain(lesson), set(numbers(lesson))
+    text, figures = normalise(lesson), set(numbers(lesson))
     found = [set(numbers(f"{task.input}\n{task.target or ''}")) for task in tasks]
     shared = set.intersection(*found) if len(found) > 1 else set()
-    lines = {_plain(line) for task in tasks for line in (task.target or "").splitlines()}
+    lines = {normalise(line) for task in tasks for line in (task.target or "").splitlines()}
     return any(len(line.split()) >= _TELLING and line in text for line in lines) or any(
         len(figures & (own - shared)) > 1 for own in found
     )
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())
