@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -97,8 +98,13 @@ def both(
     return start, run_sync(run_arm("both", trials, test, shown))
 
 
-def rows(results: Results, done: Evolvement, arm: str, *, target: str = "") -> None:
-    """The rows of one evolution: accuracy of every arm, its paired difference to the start, and what it cost."""
+def rows(results: Results, done: Evolvement, arm: str, *, folder: Path, target: str = "") -> None:
+    """The rows of one evolution: accuracy of every arm, its paired difference to the start, and what it cost; its
+    picture is kept in `folder`, beside the figures."""
+    picture = folder / f"{results.name}-{results.label}-{arm.replace(', ', '-')}.png"
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(done.paths["png"], picture)
+    results.note(f"{arm}: the curve is in {picture.name}")
     for item in done.report["arms"]:
         arm_rows(results, item, arm, target=target if item["name"] == "learned" else "")
     decisions = [change["decision"] for change in done.report["changes"]]

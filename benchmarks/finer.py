@@ -27,7 +27,7 @@ def main() -> None:
     test, val = held[: args.test_n], held[args.test_n : args.test_n + args.val_n]
     with agent_for(args, "finer", []) as agent:
         for what in args.learn:
-            rows(results, learn(agent, args, "finer", train, val, test, what), what)
+            rows(results, learn(agent, args, "finer", train, val, test, what), what, folder=args.out)
     results.finish(json_=args.json, folder=args.out)
 
 

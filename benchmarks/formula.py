@@ -48,7 +48,8 @@ def main() -> None:
                     _both(results, *both(agent, args, arm, test, learned), arm)
                 else:
                     learned[what] = learn(agent, args, arm, train, val, test, what)
-                    rows(results, learned[what], f"{arm}, {what}", target="≥ +0.15" if arm == "full" else "")
+                    target = "≥ +0.15" if arm == "full" else ""
+                    rows(results, learned[what], f"{arm}, {what}", folder=args.out, target=target)
             results.save(args.out)
     results.note("random controls must stay near zero for a gain to count as learned")
     results.finish(json_=args.json, folder=args.out)

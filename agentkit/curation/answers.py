@@ -23,6 +23,7 @@ def answer_schema(
     value: str | None = None,
     given: Sequence[str] = (),
     quotes: Sequence[str] = (),
+    values: Sequence[str] = (),
     most: int = MAX_ITEMS,
 ) -> type[BaseModel]:
     """`{"items": [{subject?, quote, value, qualifiers…, reason?}]}`.
@@ -34,22 +35,30 @@ def answer_schema(
         subjects: the names to choose the subject from, for a question about all of them together.
         value: the object where it is given and only its qualifiers are asked for.
         given: qualifiers that are known already.
-        quotes: the sentences to quote from, for a model whose answers can't break their schema; none: any text.
+        quotes, values: the sentences to quote from and the names to choose from, for a model whose answers can't break
+            their schema; none: any text.
         most: items of a list.
     """
-    return _answer_schema(step, tuple(dict.fromkeys(subjects)), value, tuple(given), tuple(quotes), most)
+    names = tuple(dict.fromkeys(values))
+    return _answer_schema(step, tuple(dict.fromkeys(subjects)), value, tuple(given), tuple(quotes), names, most)
 
 
 @lru_cache(maxsize=128)
 def _answer_schema(
-    step: Step, subjects: tuple[str, ...], value: str | None, given: tuple[str, ...], quotes: tuple[str, ...], most: int
+    step: Step,
+    subjects: tuple[str, ...],
+    value: str | None,
+    given: tuple[str, ...],
+    quotes: tuple[str, ...],
+    values: tuple[str, ...],
+    most: int,
 ) -> type[BaseModel]:
     qualifiers = [q for q in step.relation.qualifiers if q.name not in given] if step.relation is not None else []
     fields: dict[str, Any] = {}
     if subjects:
         fields["subject"] = (Literal[subjects], Field(description="which of the given subjects it is about"))
     for name in field_order(step, value):
-        fields[name] = _value_field(step.concept) if name == "value" else _quote_field(quotes)
+        fields[name] = _value_field(step.concept, values) if name == "value" else _quote_field(quotes)
     for qualifier in qualifiers:
         fields[qualifier.name] = _qualifier_field(qualifier)
     if step.mode == "rationality":
@@ -72,7 +81,9 @@ def _quote_field(quotes: tuple[str, ...]) -> tuple[Any, Any]:
     return (Literal[quotes], Field(json_schema_extra={IN_PROMPT: True})) if quotes else (str, ...)
 
 
-def _value_field(concept: Concept) -> tuple[Any, Any]:
+def _value_field(concept: Concept, values: tuple[str, ...]) -> tuple[Any, Any]:
+    if values:
+        return Literal[values], Field(json_schema_extra={IN_PROMPT: True})
     if concept.kind == "values":
         return Literal[tuple(value.name for value in concept.values)], ...
     kind: Any = {"integer": int, "float": float, "double": float, "decimal": float, "number": float, "boolean": bool}

@@ -16,7 +16,6 @@ from agentkit.curation.answers import MAX_ITEMS, Completeness, answer_schema, ev
 from agentkit.curation.claims import Claim, Entity, Evidence
 from agentkit.curation.documents import Document
 from agentkit.curation.evidence import find_quote, verify
-from agentkit.curation.language.names import forms
 from agentkit.curation.language.sentences import window
 from agentkit.curation.prompts import (
     Question,
@@ -25,12 +24,9 @@ from agentkit.curation.prompts import (
     explorer_messages,
     revision_messages,
 )
-from agentkit.curation.reading import naming_any, sentences
+from agentkit.curation.reading import is_description, naming_any, sentences, shorter_names
 from agentkit.curation.records import Record
 from agentkit.models.caller import Caller
-
-_NAME = 3
-"""Words of a name; what is longer is a description."""
 
 
 class Naming(Protocol):
@@ -69,6 +65,7 @@ class Item:
         subject, value: entities; the subject is None for a root.
         evidence: where the quote stands; None where it doesn't.
         problem: why the quote does not carry the item; empty where it does.
+        shorter: names that the paper uses, for a thing that relations start from and that was called by a description.
         holds, sure: the evaluator's verdict, None before it gave one.
     """
 
@@ -80,6 +77,7 @@ class Item:
     evidence: Evidence | None = None
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     problem: str = ""
+    shorter: tuple[str, ...] = ()
     holds: bool | None = None
     sure: float | None = None
     objection: str = ""
@@ -128,8 +126,7 @@ async def curate_item(
             return Outcome(items=tuple(items), rounds=round_, stable=not objections)
         answer = reply.parsed.model_dump_json()
         messages = explorer_messages(question) + revision_messages(answer, objections, question.step.mode)
-        named = [name for item in items for name in item.names.get(item.value.id, ())]
-        schema = _schema(question, duo, naming_any(quotes, [*named, *missing], question.document))
+        schema = _narrowed(question, duo, quotes, items, missing)
         reply = await duo.explorer.call(messages, schema=schema, role="explorer", scope=scope)
         revised = _read(reply.parsed, question, subjects, duo, naming)
         if question.step.mode == "completeness":
@@ -140,18 +137,31 @@ async def curate_item(
     raise AssertionError("unreachable")
 
 
-def _schema(question: Question, duo: Duo, quotes: Sequence[str]) -> type[BaseModel]:
+def _schema(question: Question, duo: Duo, quotes: Sequence[str], values: Sequence[str] = ()) -> type[BaseModel]:
     return answer_schema(
         question.step, subjects=question.subjects if len(question.subjects) > 1 else (), value=question.value,
-        given=[name for name, _ in question.given], most=duo.max_items, quotes=quotes,
+        given=[name for name, _ in question.given], most=duo.max_items, quotes=quotes, values=values,
     )  # fmt: skip
+
+
+def _narrowed(
+    question: Question, duo: Duo, quotes: Sequence[str], items: Sequence[Item], missing: Sequence[str]
+) -> type[BaseModel]:
+    """The schema of a second answer. A model that can be held to it quotes only sentences that name what it listed or
+    misses, and where it called a thing by a description, it chooses among the names that were good or offered."""
+    if not duo.explorer.constrained:
+        return _schema(question, duo, ())
+    values = [*missing, *(name for item in items for name in item.shorter or (item.value.label,))]
+    called = [name for item in items for name in item.names.get(item.value.id, ())]
+    chosen = values if any(item.shorter for item in items) else ()
+    return _schema(question, duo, naming_any(quotes, [*called, *values], question.document), chosen)
 
 
 def _quotes(question: Question, subjects: Sequence[Entity], naming: Naming) -> tuple[str, ...]:
     """The sentences that can carry a claim about the subjects, for a model that can be held to them: those that name
     one, unless one is called by a description, which a paper seldom says twice, or the asker gave both ends."""
     document = question.document
-    described = any(min(len(form.split()) for form in forms(item.label)) > _NAME for item in subjects)
+    described = any(is_description(item.label, document) for item in subjects)
     found = () if described or question.value is not None else subjects
     names = [name for item in found for name in naming.names(item.label, item.cls, document)]
     return naming_any(sentences(document, question.paper), names, document)
@@ -198,7 +208,8 @@ def _checked(item: Item, name: str, question: Question, duo: Duo, naming: Naming
         return replace(item, names=names, problem=f"the quote is not in the paper: {item.quote[:120]!r}")
     item = replace(item, evidence=evidence, names=names)
     if item.subject is None:
-        return item
+        described = question.step.concept.kind == "entity" and is_description(name, question.document)
+        return replace(item, shorter=shorter_names(name, question.document)) if described else item
     verdict = verify(_claim(item, question), question.document, names, around=duo.around)
     return replace(item, problem="" if verdict.supported else verdict.reason)
 
@@ -269,16 +280,18 @@ def _objections(items: Sequence[Item], missing: Sequence[str]) -> list[str]:
     lines = []
     for item in items:
         problem = item.problem or item.objection
+        if item.shorter and not problem:
+            problem = f"a description; the paper's own names: {', '.join(item.shorter)}"
         if problem:
             lines.append(f"{item.value.label}: {problem}")
     return lines + [f"missing: {name}" for name in missing]
 
 
 def _union(old: Sequence[Item], new: Sequence[Item]) -> list[Item]:
-    """The new list, with the old items that were right and are not in it again."""
-    said = {item.identity for item in new}
-    kept = [i for i in old if not i.problem and i.holds is not False and i.identity not in said]
-    return [*kept, *new]
+    """The new list, with the old items that were right and are not in it again, nor by one of their shorter names."""
+    said, named = {item.identity for item in new}, {item.value.label for item in new}
+    right = [i for i in old if not i.problem and i.holds is not False]
+    return [*(i for i in right if i.identity not in said and named.isdisjoint(i.shorter)), *new]
 
 
 def records_of(outcome: Outcome, question: Question, duo: Duo, *, run_id: str, model: str) -> list[Record]:

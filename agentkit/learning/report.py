@@ -56,16 +56,24 @@ def join_seeds(reports: Sequence[dict[str, Any]], arms: Sequence[Sequence[Arm]])
 
 
 def learning_curve(evolved: Evolved, *, window: int = 40) -> list[dict[str, Any]]:
-    """Accuracy on the last `window` training tasks, each scored before it was learned from."""
+    """Accuracy on the last `window` training tasks, each scored before it was learned from: a point a task, and one
+    where a batch ends, with the changes decided and the tokens used by then."""
     scores: list[float] = []
-    points, accepted, rejected = [], 0, 0
+    counts = {"accepted": 0, "rejected": 0, "tokens": 0}
+    points: list[dict[str, Any]] = [{"tasks": 0, **counts}]
     for record in evolved.batches:
-        scores += [score for score in record["scores"] if score is not None]
+        for score in record["scores"]:
+            if score is not None:
+                scores.append(score)
+                points.append({"tasks": len(scores), **counts, **proportion(scores[-window:]).to_json()})
         decisions = [verdict["decision"] for verdict in record["verdicts"].values()]
-        accepted += decisions.count("accept")
-        rejected += decisions.count("reject")
-        point = {"tasks": len(scores), "accepted": accepted, "rejected": rejected, "tokens": record["usage"]["tokens"]}
-        points.append({**point, **({} if not scores else proportion(scores[-window:]).to_json())})
+        counts = {
+            "accepted": counts["accepted"] + decisions.count("accept"),
+            "rejected": counts["rejected"] + decisions.count("reject"),
+            "tokens": record["usage"]["tokens"],
+        }
+        known = proportion(scores[-window:]).to_json() if scores else {}
+        points.append({"tasks": len(scores), **counts, **known})
     return points
 
 

@@ -12,7 +12,7 @@ from agentkit.curation.evidence import find_quote
 from agentkit.curation.grounding import Grounders
 from agentkit.curation.plan import make_plan
 from agentkit.curation.prompts import Question
-from agentkit.curation.reading import naming_any, reading, sentences
+from agentkit.curation.reading import is_description, naming_any, reading, sentences, shorter_names
 from agentkit.curation.schema_files import read_short
 from agentkit.models import Caller, load_model
 from agentkit.testing import ScriptedModel
@@ -50,14 +50,16 @@ def test_only_what_was_read_may_be_quoted() -> None:
 
 
 class Held(ScriptedModel):
-    """Answers by script, and keeps the sentences that each answer could quote."""
+    """Answers by script, and keeps the sentences that each answer could quote and the names that it could choose."""
 
     constrained: ClassVar[bool] = True
     _offered: list[list[str]] = PrivateAttr(default_factory=list)
+    _chosen: list[list[str] | None] = PrivateAttr(default_factory=list)
 
     def _answer(self, messages: Any, **kwargs: Any) -> Any:
-        field = kwargs["tools"][0]["function"]["parameters"]["$defs"]["Item"]["properties"]["quote"]
-        self._offered.append(field.get("enum") or [field["const"]])
+        fields = kwargs["tools"][0]["function"]["parameters"]["$defs"]["Item"]["properties"]
+        self._offered.append(fields["quote"].get("enum") or [fields["quote"]["const"]])
+        self._chosen.append(fields.get("value", {}).get("enum"))
         return super()._answer(messages, **kwargs)
 
 
@@ -103,3 +105,40 @@ async def test_a_local_model_cannot_misquote_whatever_it_is_worth() -> None:
     subject = Entity.named("lithium", "Chemical", groundable=True)
     outcome = await curate_item(asked, [subject], Duo(explorer=Caller(model), max_rounds=1), Grounders(), scope="x")
     assert outcome.items and all(item.evidence and item.quote in (ALL[0], ALL[3]) for item in outcome.items)
+
+
+TRIAL = """Butoconazole nitrate 2% vaginal cream was compared with fluconazole tablets.
+
+Butoconazole relieved itching. Butoconazole was safe. Butoconazole cream was used once. Women used the cream at night.
+"""
+
+
+def test_a_description_is_what_a_paper_hardly_says_and_its_parts_that_it_says_often_are_names() -> None:
+    document = Document(id="t", title="", text=TRIAL)
+    long = "butoconazole nitrate 2% vaginal cream"
+    assert is_description(long, document) and shorter_names(long, document) == ("butoconazole", "cream")
+    assert not is_description("fluconazole tablets", document)
+    said_often = Document(id="o", title="", text=f"{long} helped.\n\nUse {long}.\n\nTo {long} we owe it.\n")
+    assert not is_description(long, said_often)
+    defined = Document(id="a", title="", text=f"We tried {long} (BNC). It helped.\n")
+    assert not is_description(long, defined)
+
+
+@pytest.mark.parametrize(
+    ("second", "found"),
+    [(["butoconazole"], ["butoconazole"]), ([], ["butoconazole nitrate 2% vaginal cream"])],
+)
+async def test_a_root_called_by_a_description_is_asked_for_by_the_names_the_paper_uses(
+    second: list[str], found: list[str]
+) -> None:
+    document = Document(id="t", title="", text=TRIAL)
+    ontology = read_short({"name": "safety", "concepts": {"Drug": {"relations": {"causes": {"to": "string"}}}}})
+    step = make_plan(ontology).by_element["Drug"]
+    asked = Question(step=step, ontology=ontology, document=document, paper=TRIAL)
+    quote = "Butoconazole nitrate 2% vaginal cream was compared with fluconazole tablets."
+    answers = [["butoconazole nitrate 2% vaginal cream"], second]
+    model = Held([{"items": [{"value": name, "quote": quote} for name in names]} for names in answers])
+    outcome = await curate_item(asked, [], Duo(explorer=Caller(model)), Grounders(), scope="x")
+    assert [item.value.label for item in outcome.items] == found
+    assert model._chosen == [None, ["butoconazole", "cream"]]
+    assert len(model._offered[0]) == 5 and len(model._offered[1]) == 5
