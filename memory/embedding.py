@@ -90,7 +90,8 @@ class VectorCache:
         if missing:
             known |= dict(zip(missing, self._embed(list(missing.values())), strict=True))
         self._remember(known)
-        return np.stack([known[key] for key in hashes])
+        rows = [known[key] for key in hashes]
+        return rows[0][np.newaxis] if len(rows) == 1 else np.stack(rows)
 
     def store_vectors(self, connection: Connection, hashes: Sequence[str], vectors: Vectors) -> None:
         """Write vectors in the caller's transaction; those already there stay."""

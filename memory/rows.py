@@ -91,7 +91,7 @@ class CaseRows:
             rev, self.memory, case.namespace, case.id, case.run_id, case.state, case.plan, case.reward, case.channel,
             case.source, case.trusted, case.status, case.pinned, _json(case.tags), _json(case.parents), case.weight,
             masked, text_hash(case.state), text_hash(masked), text_hash(view_text(case, "plan")),
-            case.created_at.isoformat(timespec="microseconds"),
+            _time(case.created_at),
         )  # fmt: skip
 
     def existing(self, connection: Connection, namespace: str, *, ids: Iterable[str] = (),
@@ -237,6 +237,11 @@ def _from_driver(row: Sequence[Any]) -> Case:
         values[name] = bool(values[name])
     values["created_at"] = dt.datetime.fromisoformat(values["created_at"])
     return Case(**values)
+
+
+def _time(at: dt.datetime) -> str:
+    """ISO 8601 with microseconds, so that text sorts as time; the plain call takes half as long as the one told so."""
+    return at.isoformat() if at.microsecond else at.isoformat(timespec="microseconds")
 
 
 def _json(values: Sequence[str]) -> str:

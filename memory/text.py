@@ -38,7 +38,8 @@ def mask(text: str) -> str:
     """
     if _QUOTE.search(text):
         text = _QUOTED.sub(f" {ENTITY} ", text)
-    text = _NAME.sub(_mask_name, text)
+    if not text.islower():
+        text = _NAME.sub(_mask_name, text)
     text = " ".join(_NUMBER.sub(" number ", text).split())
     return _REPEATED.sub(ENTITY, text) if text.count(ENTITY) > 1 else text
 
@@ -70,8 +71,9 @@ def plan_steps(plan: str) -> tuple[str, ...]:
 
 
 def _line_steps(plan: str) -> tuple[str, ...]:
-    lines = [_BULLET.sub("", line).strip() for line in plan.splitlines()]
-    return tuple(line for line in lines if line)
+    lines = plan.splitlines()
+    steps = [line[found.end() :].strip() if (found := _BULLET.match(line)) else line.strip() for line in lines]
+    return tuple(step for step in steps if step)
 
 
 def skeleton(plan: str) -> str:

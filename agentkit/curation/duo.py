@@ -24,7 +24,7 @@ from agentkit.curation.prompts import (
     explorer_messages,
     revision_messages,
 )
-from agentkit.curation.reading import is_description, naming_any, sentences, shorter_names
+from agentkit.curation.reading import is_description, naming_any, saying_direction, sentences, shorter_names
 from agentkit.curation.records import Record
 from agentkit.models.caller import Caller
 
@@ -158,13 +158,15 @@ def _narrowed(
 
 
 def _quotes(question: Question, subjects: Sequence[Entity], naming: Naming) -> tuple[str, ...]:
-    """The sentences that can carry a claim about the subjects, for a model that can be held to them: those that name
-    one, unless one is called by a description, which a paper seldom says twice, or the asker gave both ends."""
-    document = question.document
+    """The sentences that can carry a claim about the subjects, for a model that can be held to them: those that say a
+    direction, where the claim has one, and name a subject, unless one is called by a description, which a paper seldom
+    says twice, or the asker gave both ends."""
+    document, relation = question.document, question.step.relation
     described = any(is_description(item.label, document) for item in subjects)
-    found = () if described or question.value is not None else subjects
-    names = [name for item in found for name in naming.names(item.label, item.cls, document)]
-    return naming_any(sentences(document, question.paper), names, document)
+    named = () if described or question.value is not None else subjects
+    names = [name for item in named for name in naming.names(item.label, item.cls, document)]
+    offered = naming_any(sentences(document, question.paper), names, document)
+    return saying_direction(offered) if relation is not None and relation.directed else offered
 
 
 def _read(parsed: Any, question: Question, subjects: Sequence[Entity], duo: Duo, naming: Naming) -> list[Item]:

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from agentkit.curation.claims import digest
+from agentkit.curation.language.direction import direction_named
 from agentkit.errors import DataError
 
 _PLAIN = "string text integer float double decimal number boolean date datetime time uri uriorcurie curie ncname"
@@ -94,6 +95,11 @@ class Relation:
     def element(self) -> str:
         """The relation's name among all elements: `Chemical.induces.Disease`."""
         return f"{self.head}.{self.name}.{self.tail.rpartition('.')[2]}"
+
+    @property
+    def directed(self) -> bool:
+        """Whether its claims say that something rises, falls or does not differ, which their quotes then must say."""
+        return direction_named(self.name) is not None or any(q.name == "direction" for q in self.qualifiers)
 
 
 @dataclass(frozen=True, kw_only=True)

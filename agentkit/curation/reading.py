@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from agentkit.curation.documents import Document
+from agentkit.curation.language.direction import directions
 from agentkit.curation.language.names import forms, occurrences, synonyms_in
 from agentkit.curation.language.sentences import boundaries
 from agentkit.curation.language.spelling import folded
@@ -88,6 +89,11 @@ def naming_any(sentences: Sequence[str], names: Sequence[str], document: Documen
     """The sentences that name one of these things, as the document calls them; all of them where none does."""
     wanted = synonyms_in(names, document.text)
     return tuple(text for text in sentences if occurrences(wanted, folded(text))) or tuple(sentences)
+
+
+def saying_direction(sentences: Sequence[str]) -> tuple[str, ...]:
+    """The sentences that say that something rose, fell or did not differ; all of them where none does."""
+    return tuple(text for text in sentences if directions(folded(text))) or tuple(sentences)
 
 
 def is_description(name: str, document: Document) -> bool:

@@ -142,3 +142,24 @@ async def test_a_root_called_by_a_description_is_asked_for_by_the_names_the_pape
     assert [item.value.label for item in outcome.items] == found
     assert model._chosen == [None, ["butoconazole", "cream"]]
     assert len(model._offered[0]) == 5 and len(model._offered[1]) == 5
+
+
+@pytest.mark.parametrize(
+    ("relation", "offered"),
+    [
+        ({"name": "affects", "to": "string"}, 3),
+        ({"name": "affects", "to": "string", "qualifiers": {"direction": {"values": ["increased", "decreased"]}}}, 2),
+        ({"name": "reduces", "to": "string"}, 2),
+    ],
+)
+async def test_what_rises_or_falls_is_quoted_from_sentences_that_say_so(relation: dict[str, Any], offered: int) -> None:
+    text = "Lithium in mania: a trial\n\nLithium reduced tremor. Lithium made no difference to sleep.\n"
+    document = Document(id="d", title="", text=text)
+    name = relation.pop("name")
+    ontology = read_short({"name": "safety", "concepts": {"Drug": {"relations": {name: relation}}}})
+    step = make_plan(ontology).by_element[f"Drug.{name}.{name}"]
+    asked = Question(step=step, ontology=ontology, document=document, paper=text, subjects=("lithium",))
+    model = Held([{"items": []}])
+    entity = Entity.named("lithium", "Drug", groundable=True)
+    await curate_item(asked, [entity], Duo(explorer=Caller(model), max_rounds=1), Grounders(), scope="x")
+    assert len(model._offered[0]) == offered
