@@ -376,8 +376,9 @@ class Agent:
             tools=tools,
             checker=self._checker_for(task, callers),
             recallers=self._recallers if recallers is None else recallers,
-            learners=self._learners,
+            learners=self._learners if options.learn else (),
             emit=emit,
+            fresh=fresh,
         )
 
     async def _mcp_tools(self, stack: AsyncExitStack) -> list[BaseTool]:

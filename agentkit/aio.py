@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -25,7 +27,14 @@ def background_loop() -> asyncio.AbstractEventLoop:
         if _loop is None or _loop.is_closed():
             _loop = asyncio.new_event_loop()
             threading.Thread(target=_loop.run_forever, name="agentkit-loop", daemon=True).start()
+            atexit.register(_close, _loop)
         return _loop
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """At the end of the process: end what is open on the loop, such as connections."""
+    with suppress(TimeoutError, RuntimeError):
+        asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop).result(timeout=2)
 
 
 def submit(work: Coroutine[Any, Any, T]) -> Future[T]:

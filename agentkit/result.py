@@ -58,12 +58,12 @@ def read_result(log: RunLog, record: RunRecord) -> Result:
 
 def with_steps(log: RunLog, ended: Result) -> Result:
     """A result with its feedback, its steps and what they used, from the store."""
-    calls = log.model_calls(ended.run_id)
+    steps = log.steps(ended.run_id)
     return replace(
         ended,
-        feedback=tuple(log.feedback(ended.run_id)),
-        trace=tuple(trace(calls, log.tool_call_rows(ended.run_id))),
-        usage=_totals(calls),
+        feedback=tuple(steps.feedback),
+        trace=tuple(trace(steps.model_calls, steps.tool_calls)),
+        usage=_totals(steps.model_calls),
     )
 
 

@@ -27,23 +27,43 @@ _LIMIT = re.compile(r"^(≥|≤|<|>)?\s*([+−-]?[\d.,]+)\s*(%)?")
 
 
 def main() -> None:
-    PAGE.write_text("\n".join([HEAD, *pages(FOLDER)]), encoding="utf-8")
+    PAGE.write_text(page(FOLDER), encoding="utf-8")
 
 
-def pages(folder: Path) -> Iterator[str]:
-    """The section of each results file, in the order of their names."""
-    for path in sorted(folder.glob("*.json")):
-        found = json.loads(path.read_text(encoding="utf-8"))
+def page(folder: Path) -> str:
+    """What was missed, then a section for each results file, in the order of their names."""
+    files = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    return "\n".join([HEAD, *missed(files), *sections(files)])
+
+
+def missed(files: list[dict[str, Any]]) -> Iterator[str]:
+    """How many of the figures with a target reach it, and a table of those that don't."""
+    judged = [(found, row, said) for found in files for row in found["rows"] if (said := verdict(row))]
+    short = [(found, row) for found, row, said in judged if said != "yes"]
+    yield f"Of {len(judged)} figures with a wanted value, {len(judged) - len(short)} are as wanted. Missed:\n"
+    yield "| benchmark | arm | metric | value | 95 % interval | n | wanted |\n|---|---|---|---|---|---|---|"
+    for found, row in short:
+        yield "| " + " | ".join([f"{found['benchmark']}, {found['label']}", *_cells(row)]) + " |"
+    yield ""
+
+
+def sections(files: list[dict[str, Any]]) -> Iterator[str]:
+    """The rows of each results file."""
+    for found in files:
         yield f"## {found['benchmark']}, {found['label']}\n\n`{found['command']}` · {found['date'][:10]}\n"
         yield "| arm | metric | value | 95 % interval | n | wanted | met |\n|---|---|---|---|---|---|---|"
         rows = found["rows"]
         if len(rows) > MOST:
             rows = [row for row in rows if row.get("target")] or rows
         for row in rows:
-            yield "| " + " | ".join([*(text.replace("|", "\\|") for text in cells(row)), verdict(row)]) + " |"
+            yield "| " + " | ".join([*_cells(row), verdict(row)]) + " |"
         yield ""
         for note in found["notes"]:
             yield f"{note}\n"
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    return [text.replace("|", "\\|") for text in cells(row)]
 
 
 def verdict(row: dict[str, Any]) -> str:

@@ -110,7 +110,7 @@ def _details(log: RunLog, run_id: str) -> dict[str, Any]:
     from agentkit.result import trace
 
     record = log.get(run_id)
-    calls, tools = log.model_calls(record.id), log.tool_call_rows(record.id)
+    steps = log.steps(record.id)
     return {
         **_row(record),
         "options": record.options,
@@ -118,8 +118,8 @@ def _details(log: RunLog, run_id: str) -> dict[str, Any]:
             {"kind": block.kind, "target": block.target, "version": block.version}
             for block in log.blocks(record.id) or ()
         ],
-        "trace": trace(calls, tools),
-        "feedback": [item.model_dump() for item in log.feedback(record.id)],
+        "trace": trace(steps.model_calls, steps.tool_calls),
+        "feedback": [item.model_dump() for item in steps.feedback],
         "usage": vars(log.totals([record.id])),
     }
 

@@ -1,4 +1,7 @@
-"""The state machine: recall → explore ⇄ tools → evaluate → (revise) → learn."""
+"""The state machine: recall → explore ⇄ tools → evaluate → (revise) → learn.
+
+The functions on its edges are coroutines because LangGraph calls any other in a thread.
+"""
 
 from __future__ import annotations
 
@@ -45,13 +48,15 @@ def build_graph(checkpoints: Saver | None = None) -> CompiledStateGraph[RunState
     graph.add_conditional_edges("explore", after_explore, ["explore", "approve", "tools", "evaluate"])
     graph.add_conditional_edges("approve", after_approve, ["explore", "tools"])
     graph.add_conditional_edges("tools", after_tools, ["explore", "evaluate"])
-    graph.add_conditional_edges("evaluate", after_evaluate, ["explore", "confirm", "learn"])
-    graph.add_conditional_edges("confirm", after_evaluate, ["explore", "confirm", "learn"])
+    graph.add_conditional_edges("evaluate", after_evaluate, ["explore", "confirm", "learn", END])
+    graph.add_conditional_edges("confirm", after_evaluate, ["explore", "confirm", "learn", END])
     graph.add_edge("learn", END)
     return graph.compile(checkpointer=checkpoints, name="agentkit")
 
 
-def after_explore(state: RunState, runtime: Runtime[RunContext]) -> Literal["explore", "approve", "tools", "evaluate"]:
+async def after_explore(
+    state: RunState, runtime: Runtime[RunContext]
+) -> Literal["explore", "approve", "tools", "evaluate"]:
     """An answer is evaluated, tool calls are carried out, and a plan or a finished sub-task is explored further."""
     if state.get("answer") is not None:
         return "evaluate"
@@ -62,15 +67,17 @@ def after_explore(state: RunState, runtime: Runtime[RunContext]) -> Literal["exp
     return "approve" if any(call["name"] in watched for call in calls) else "tools"
 
 
-def after_approve(state: RunState) -> Literal["explore", "tools"]:
+async def after_approve(state: RunState) -> Literal["explore", "tools"]:
     return "tools" if View(state).pending_calls else "explore"
 
 
-def after_tools(state: RunState) -> Literal["explore", "evaluate"]:
+async def after_tools(state: RunState) -> Literal["explore", "evaluate"]:
     """A tool may have given the answer; else the explorer reads what the tools found."""
     return "explore" if state.get("answer") is None else "evaluate"
 
 
-def after_evaluate(state: RunState) -> Literal["explore", "confirm", "learn"]:
-    outcome = state["outcome"]
-    return "explore" if outcome == "revise" else "confirm" if outcome == "ask" else "learn"
+async def after_evaluate(state: RunState, runtime: Runtime[RunContext]) -> str:
+    """Back to work, to a person, or to what learns from the run, where anything does."""
+    if state["outcome"] in ("revise", "ask"):
+        return "explore" if state["outcome"] == "revise" else "confirm"
+    return "learn" if runtime.context.learners else END

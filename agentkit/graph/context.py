@@ -50,7 +50,7 @@ class RunOptions:
 
 @dataclass(kw_only=True)
 class RunContext:
-    """Everything a node needs besides the state."""
+    """Everything a node needs besides the state. A `fresh` run has just been started: nothing of it is stored yet."""
 
     run_id: str
     task: Task
@@ -64,6 +64,7 @@ class RunContext:
     learners: Sequence[Learner] = ()
     emit: Callable[[Event], None] = lambda event: None
     blocks: list[Block] | None = None
+    fresh: bool = False
 
     def caller(self, role: str) -> Caller:
         return self.callers.get(role) or self.callers["explorer"]

@@ -41,6 +41,6 @@ def load_model(name: str | BaseChatModel, **options: Any) -> BaseChatModel:
         from agentkit.testing import RecordedModel
 
         return RecordedModel(rest, **options)
-    from agentkit.models.litellm import open_litellm
+    from agentkit.models.litellm import open_hosted
 
-    return open_litellm(name, **options)
+    return open_hosted(name, **options)

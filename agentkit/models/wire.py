@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import email.utils
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 
 
-def usage_metadata(usage: dict[str, Any]) -> UsageMetadata:
+def usage_metadata(usage: Mapping[str, Any]) -> UsageMetadata:
     """Token counts of a response, the cached ones among them."""
     cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
     prompt, written = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
@@ -21,11 +22,15 @@ def usage_metadata(usage: dict[str, Any]) -> UsageMetadata:
     )
 
 
-def retry_after(error: Exception) -> float | None:
-    """Seconds that a provider asked us to wait, in either form of the header (RFC 9110, 10.2.3)."""
+def headers_of(error: Exception) -> Mapping[str, str]:
+    """The headers of the response that an exception of LiteLLM, httpx or an SDK on it came with."""
     response = getattr(error, "response", None)
-    headers = getattr(error, "litellm_response_headers", None) or getattr(response, "headers", None)
-    value = headers.get("retry-after") if headers else None
+    return getattr(error, "litellm_response_headers", None) or getattr(response, "headers", None) or {}
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a provider asked us to wait, in either form of the header (RFC 9110, 10.2.3)."""
+    value = headers.get("retry-after")
     if value is None:
         return None
     try:

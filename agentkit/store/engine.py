@@ -36,6 +36,7 @@ class Store:
         self._writing = engine.execution_options(agentkit_write=True)
         self._writer = threading.RLock()  # threads of one process queue here rather than spin on SQLite's file lock
         self._sqlite = engine.dialect.name == "sqlite"
+        self._new: dict[Table | type[Any], Insert] = {}
 
     @classmethod
     def open(cls, url: str | Path, *, upgrade: bool = True) -> Self:
@@ -103,7 +104,10 @@ class Store:
         """Insert the rows whose keys are not there yet; returns how many were new."""
         if not rows:
             return 0
-        statement: Insert = self.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+        statement = self._new.get(table)
+        if statement is None:
+            plain: Insert = self.insert(table).on_conflict_do_nothing()
+            statement = self._new[table] = plain.execution_options(preserve_rowcount=True)
         return sum(connection.execute(statement, row).rowcount for row in rows)
 
     def vacuum(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, select, update
 
 from agentkit.errors import UserError
 from agentkit.recall import Block
@@ -61,7 +61,34 @@ class ToolCall:
     seconds: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """What was done in a run: its model calls in order, its tool calls with their times, and all feedback on it."""
+
+    model_calls: list[dict[str, Any]]
+    tool_calls: list[dict[str, Any]]
+    feedback: list[Feedback]
+
+
 _RUN_COLUMNS = [getattr(RunRow, name) for name in RunRecord.__dataclass_fields__]
+
+
+def _of_run(row: type[Any], names: Iterable[str], *order: Any) -> Select[Any]:
+    """Rows that belong to the run given as `run`. Every run asks for these: built once, they cost half as much."""
+    return select(*(getattr(row, name) for name in names)).where(row.run_id == bindparam("run")).order_by(*order)
+
+
+_BLOCKS = _of_run(RecallRow, ["blocks"])
+_TOOL_CALLS = _of_run(ToolCallRow, ToolCall.__dataclass_fields__, ToolCallRow.created_at, ToolCallRow.key)
+_TIMED = _of_run(ToolCallRow, ["tool", "arguments", "result", "ok", "seconds", "created_at"])
+_FEEDBACK = _of_run(FeedbackRow, ["channel", "score", "text"], FeedbackRow.id)
+_MODEL_CALLS = _of_run(ModelCallRow, ModelCallRow.__table__.columns.keys(), ModelCallRow.created_at, ModelCallRow.key)
+_ENDED = ("status", "answer", "error", "rounds", "updated_at")
+_FINISH = (
+    update(RunRow)
+    .where(RunRow.id == bindparam("run"))
+    .values(seconds=RunRow.seconds + bindparam("more"), **{name: bindparam(f"new_{name}") for name in _ENDED})
+)
 
 
 class RunLog:
@@ -81,10 +108,10 @@ class RunLog:
     def finish(self, run_id: str, status: str, *, answer: str | None = None, error: str | None = None,
                rounds: int = 0, seconds: float = 0.0) -> None:  # fmt: skip
         """Record how a run ended, or that it waits; `seconds` adds to those of earlier attempts."""
-        values = {"status": status, "answer": answer, "error": error, "rounds": rounds, "updated_at": now()}
+        values = dict(zip(_ENDED, (status, answer, error, rounds, now()), strict=True))
         with self.store.write() as connection:
-            statement = update(RunRow).where(RunRow.id == run_id)
-            connection.execute(statement.values(seconds=RunRow.seconds + seconds, **values))
+            new = {f"new_{name}": value for name, value in values.items()}
+            connection.execute(_FINISH, {"run": run_id, "more": seconds, **new})
 
     def get(self, run_id: str) -> RunRecord:
         """A run by its id or a unique beginning of it.
@@ -120,7 +147,7 @@ class RunLog:
     def blocks(self, run_id: str) -> list[Block] | None:
         """The context fixed for a run; None where it has not been fixed yet."""
         with self.store.read() as connection:
-            row = connection.execute(select(RecallRow.blocks).where(RecallRow.run_id == run_id)).scalar_one_or_none()
+            row = connection.execute(_BLOCKS, {"run": run_id}).scalar_one_or_none()
         return None if row is None else [Block.from_json(block) for block in row]
 
     def save_tool_call(self, run_id: str, call: ToolCall) -> None:
@@ -130,17 +157,8 @@ class RunLog:
 
     def tool_calls(self, run_id: str) -> list[ToolCall]:
         """The completed tool calls of a run, in order."""
-        columns = [getattr(ToolCallRow, name) for name in ToolCall.__dataclass_fields__]
-        query = select(*columns).where(ToolCallRow.run_id == run_id).order_by(ToolCallRow.created_at, ToolCallRow.key)
         with self.store.read() as connection:
-            return [ToolCall(**row) for row in connection.execute(query).mappings()]
-
-    def tool_call_rows(self, run_id: str) -> list[dict[str, Any]]:
-        """The completed tool calls of a run with the time of each."""
-        names = ("tool", "arguments", "result", "ok", "seconds", "created_at")
-        query = select(*(getattr(ToolCallRow, name) for name in names)).where(ToolCallRow.run_id == run_id)
-        with self.store.read() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
+            return [ToolCall(**row) for row in _rows(connection, _TOOL_CALLS, run_id)]
 
     def save_feedback(self, run_id: str, feedback: Feedback, *, round: int = 0) -> None:
         """Add feedback; one a run, channel and round."""
@@ -150,17 +168,15 @@ class RunLog:
 
     def feedback(self, run_id: str) -> list[Feedback]:
         """All feedback on a run, oldest first."""
-        query = select(FeedbackRow.channel, FeedbackRow.score, FeedbackRow.text).order_by(FeedbackRow.id)
         with self.store.read() as connection:
-            rows = connection.execute(query.where(FeedbackRow.run_id == run_id)).mappings()
-            return [Feedback.model_validate(dict(row)) for row in rows]
+            return [Feedback.model_validate(row) for row in _rows(connection, _FEEDBACK, run_id)]
 
-    def model_calls(self, run_id: str) -> list[dict[str, Any]]:
-        """The completed model calls of a run, in order."""
-        query = select(ModelCallRow.__table__).where(ModelCallRow.run_id == run_id)
+    def steps(self, run_id: str) -> Steps:
+        """What was done in a run, as it is now."""
         with self.store.read() as connection:
-            ordered = query.order_by(ModelCallRow.created_at, ModelCallRow.key)
-            return [dict(row) for row in connection.execute(ordered).mappings()]
+            feedback = [Feedback.model_validate(row) for row in _rows(connection, _FEEDBACK, run_id)]
+            calls, tools = (_rows(connection, query, run_id) for query in (_MODEL_CALLS, _TIMED))
+        return Steps(model_calls=calls, tool_calls=tools, feedback=feedback)
 
     def totals(self, run_ids: Iterable[str]) -> Totals:
         """What the model calls of these runs used together."""
@@ -186,6 +202,10 @@ class RunLog:
             for start in range(0, len(ids), 500):
                 connection.execute(delete(RunRow).where(RunRow.id.in_(ids[start : start + 500])))
         return ids
+
+
+def _rows(connection: Connection, query: Select[Any], run_id: str) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(query, {"run": run_id}).mappings()]
 
 
 def _record(row: dict[str, Any]) -> RunRecord:

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from langchain_core.language_models import BaseChatModel
 
-from agentkit.models.litellm import LiteLLMChat
+from agentkit.models.openai import OpenAIChat
 from tests.models.conformance import SMALL, WANTED, Integration, Unit, need
 
 
 class TestUnit(Unit):
     @property
     def chat_model_class(self) -> type[BaseChatModel]:
-        return LiteLLMChat
+        return OpenAIChat
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
@@ -42,7 +42,7 @@ class TestIntegration(Integration):
 
     @property
     def chat_model_class(self) -> type[BaseChatModel]:
-        return LiteLLMChat
+        return OpenAIChat
 
     @property
     def chat_model_params(self) -> dict[str, Any]:

@@ -50,10 +50,8 @@ async def _check(context: RunContext, state: RunState) -> tuple[Outcome, Feedbac
             return ("accept" if feedback.score >= 1 else "revise"), feedback
     if not context.options.evaluate:
         return "accept", None
-    steps = [
-        Step(actor="tool", name=call.tool, text=call.result, ok=call.ok)
-        for call in context.log.tool_calls(context.run_id)
-    ]
+    called = context.log.tool_calls(context.run_id) if context.tools else []
+    steps = [Step(actor="tool", name=call.tool, text=call.result, ok=call.ok) for call in called]
     round = state["round"]
     messages = context.program.evaluator_messages(context.task, answer, steps, round)
     schema = context.program.evaluation_schema

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 async def learn(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any]:
     """Give the episode to each learner; their writes are keyed by the run, so that a repeat changes nothing."""
     context = runtime.context
-    if not context.options.learn or not context.learners:
-        return {}
     episode = build_episode(context, state)
     for learner in context.learners:
         learnt = await learner.learn(episode, call=learner_call(context, learner.name))

@@ -14,8 +14,10 @@ from agentkit.graph.state import RunState
 async def recall(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any]:
     """Fix the run's context; run again after a crash, it finds what was fixed the first time."""
     context = runtime.context
-    blocks = context.log.blocks(context.run_id)
-    if blocks is None:
+    blocks = None if context.fresh else context.log.blocks(context.run_id)
+    if blocks is None and not context.recallers:
+        blocks = []
+    elif blocks is None:
         found = [await recaller.recall(context.task, run_id=context.run_id) for recaller in context.recallers]
         blocks = [block for block in found if block is not None]
         context.log.save_blocks(context.run_id, blocks)

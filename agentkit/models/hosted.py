@@ -1,0 +1,139 @@
+"""What hosted models share: OpenAI's chat format, in which LiteLLM answers for every provider."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.utils import convert_to_openai_messages
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from agentkit.aio import run_sync
+from agentkit.models.base import NamedChat
+from agentkit.models.wire import usage_metadata
+
+_SETTINGS = ("temperature", "max_tokens", "seed", "top_p", "logprobs", "top_logprobs", "response_format")
+_GIVEN = ("tools", "tool_choice")
+
+
+class HostedChat(NamedChat):
+    """A model behind HTTP. Parameters that the provider does not know are left out.
+
+    Args:
+        api_base: another address than the provider's, such as a server of your own.
+        api_key: None takes the provider's environment variable.
+        request_timeout: seconds until a request is given up.
+    """
+
+    api_base: str | None = None
+    api_key: str | None = None
+    request_timeout: float = 600.0
+
+    @abstractmethod
+    async def _complete(self, request: dict[str, Any]) -> Mapping[str, Any]:
+        """The provider's answer to a request, both in OpenAI's format, and what it cost in dollars as `cost`.
+
+        Raises:
+            ModelError: whatever went wrong.
+        """
+
+    @abstractmethod
+    def _events(self, request: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
+        """The events of a streamed answer; the one with its usage holds its `cost`."""
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"model": self.full_name, "api_base": self.api_base}
+
+    def bind_tools(self, tools: Sequence[Any], *, tool_choice: Any = None, **kwargs: Any) -> Any:
+        """Offer tools; `tool_choice` is "auto", "any" (or "required", True), "none", or a tool's name."""
+        formatted = [convert_to_openai_tool(tool) for tool in tools]
+        return super().bind_tools(formatted, tool_choice=_choice(tool_choice, formatted), **kwargs)
+
+    def _generate(self, messages: list[BaseMessage], stop: list[str] | None = None,
+                  run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any) -> ChatResult:  # fmt: skip
+        return run_sync(self._agenerate(messages, stop, None, **kwargs))
+
+    async def _agenerate(self, messages: list[BaseMessage], stop: list[str] | None = None,
+                         run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
+                         ) -> ChatResult:  # fmt: skip
+        response = await self._complete(self._request(messages, stop, kwargs))
+        choice = response["choices"][0]
+        message = _message(choice["message"])
+        message.usage_metadata = usage_metadata(response.get("usage") or {})
+        message.response_metadata = {
+            "model_name": self.full_name,
+            "finish_reason": choice.get("finish_reason"),
+            "cost": response["cost"],
+        }
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _stream(self, messages: list[BaseMessage], stop: list[str] | None = None,
+                run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any
+                ) -> Iterator[ChatGenerationChunk]:  # fmt: skip
+        source = self._astream(messages, stop, None, **kwargs)
+
+        async def step() -> ChatGenerationChunk | None:
+            return await anext(source, None)
+
+        while (chunk := run_sync(step())) is not None:
+            if run_manager and chunk.text:
+                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+
+    async def _astream(self, messages: list[BaseMessage], stop: list[str] | None = None,
+                       run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
+                       ) -> AsyncIterator[ChatGenerationChunk]:  # fmt: skip
+        options = {"stream": True, "stream_options": {"include_usage": True}}
+        async for event in self._events(self._request(messages, stop, kwargs) | options):
+            chunk = _chunk(event, self.full_name)
+            if run_manager and chunk.text:
+                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+
+    def _request(self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+                 ) -> dict[str, Any]:  # fmt: skip
+        given = {name: kwargs.get(name, getattr(self, name, None)) for name in _SETTINGS}
+        given |= {name: kwargs[name] for name in _GIVEN if name in kwargs} | {"stop": stop or self.stop or None}
+        given = {name: value for name, value in given.items() if value is not None}
+        return {"messages": convert_to_openai_messages(list(messages)), **given}
+
+
+def _choice(choice: Any, tools: list[dict[str, Any]]) -> Any:
+    if choice in ("any", True):
+        return "required"
+    names = {tool["function"]["name"] for tool in tools}
+    return {"type": "function", "function": {"name": choice}} if choice in names else choice
+
+
+def _message(message: Mapping[str, Any]) -> AIMessage:
+    calls, invalid = [], []
+    for call in message.get("tool_calls") or []:
+        name, text = call["function"]["name"], call["function"].get("arguments")
+        try:
+            calls.append({"name": name, "args": json.loads(text or "{}"), "id": call.get("id")})
+        except json.JSONDecodeError as error:
+            invalid.append({"name": name, "args": text, "id": call.get("id"), "error": str(error)})
+    return AIMessage(message.get("content") or "", tool_calls=calls, invalid_tool_calls=invalid)
+
+
+def _chunk(event: Mapping[str, Any], name: str) -> ChatGenerationChunk:
+    choice = event["choices"][0] if event.get("choices") else {}
+    delta = choice.get("delta") or {}
+    calls = [
+        {"name": call["function"].get("name"), "args": call["function"].get("arguments"), "id": call.get("id"),
+         "index": call["index"]}
+        for call in delta.get("tool_calls") or []
+    ]  # fmt: skip
+    message = AIMessageChunk(content=delta.get("content") or "", tool_call_chunks=calls)
+    if event.get("usage"):
+        message.usage_metadata = usage_metadata(event["usage"])
+        message.response_metadata = {"cost": event["cost"]}
+    if choice.get("finish_reason"):
+        message.response_metadata |= {"model_name": name, "finish_reason": choice["finish_reason"]}
+    return ChatGenerationChunk(message=message)
