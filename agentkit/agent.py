@@ -21,6 +21,7 @@ from agentkit.graph.checkpoints import open_checkpoints
 from agentkit.graph.context import RunContext, RunOptions
 from agentkit.graph.events import Asked, Event, RunEnded, RunStarted
 from agentkit.graph.program import Program, Solve
+from agentkit.graph.state import first_state
 from agentkit.learning.checkers import get_checker
 from agentkit.learning.ledger import Ledger
 from agentkit.models import Budget, Caller, Limits, Reply, load_embedder, load_model
@@ -291,14 +292,14 @@ class Agent:
         with telemetry.span("invoke_agent", "agentkit", agent__name="agentkit", conversation__id=run_id):
             async with AsyncExitStack() as stack:
                 context = await self._context(stack, run_id, task, options, recallers, emit, fresh)
-                graph_input = {"run_id": run_id, "messages": []} if fresh else await self._input(run_id, reply)
+                graph_input = first_state(run_id) if fresh else await self._input(run_id, reply)
                 resumed = graph_input is None or isinstance(graph_input, Command)
                 emit(RunStarted(run_id=run_id, task_id=task.id, model=_shown(self._spec["model"]), resumed=resumed))
                 values, interrupts = await self._invoke(context, graph_input, started)
         status = "waiting" if interrupts else "abstained" if values.get("outcome") == "abstain" else "done"
         seconds = time.perf_counter() - started
         answer, rounds = values.get("answer"), values.get("round", 0) + 1
-        self.log.finish(run_id, status, answer=answer, rounds=rounds, seconds=seconds)
+        steps = self.log.finish(run_id, status, answer=answer, rounds=rounds, seconds=seconds)
         question = dict(interrupts[0].value) if interrupts else None
         if question is not None:
             emit(Asked(run_id=run_id, question=question["question"], details=question))
@@ -313,7 +314,7 @@ class Agent:
             rounds=rounds,
             seconds=seconds,
         )
-        return with_steps(self.log, ended)
+        return with_steps(ended, steps)
 
     async def _invoke(
         self, context: RunContext, graph_input: Any, started: float
@@ -341,7 +342,7 @@ class Agent:
         config: Any = {"configurable": {"thread_id": run_id}}
         snapshot = await self._graph.aget_state(config)
         if not snapshot.values:
-            return {"run_id": run_id, "messages": []}
+            return first_state(run_id)
         if any(task.interrupts for task in snapshot.tasks):
             if reply is None:
                 raise UserError(f"run {run_id} waits for a person: agentkit resume {run_id} --accept  or  --reject")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from agentkit.store.run_log import RunLog, RunRecord, Totals
+from agentkit.store.run_log import RunLog, RunRecord, Steps, Totals
 from agentkit.tasks import Feedback
 
 
@@ -53,12 +53,11 @@ def read_result(log: RunLog, record: RunRecord) -> Result:
         rounds=record.rounds,
         seconds=record.seconds,
     )
-    return with_steps(log, ended)
+    return with_steps(ended, log.steps(record.id))
 
 
-def with_steps(log: RunLog, ended: Result) -> Result:
-    """A result with its feedback, its steps and what they used, from the store."""
-    steps = log.steps(ended.run_id)
+def with_steps(ended: Result, steps: Steps) -> Result:
+    """A result with its feedback, its steps and what they used."""
     return replace(
         ended,
         feedback=tuple(steps.feedback),

@@ -38,7 +38,7 @@ MODEL = "openai/gpt-4.1-mini"
 
 def main() -> None:
     parser = arguments("throughput", "concurrent runs beside the ideal")
-    parser.add_argument("--runs", type=int, default=512, help="in all")
+    parser.add_argument("--runs", type=int, default=2048, help="in all; the first begin one after the other")
     parser.add_argument("--concurrency", type=int, default=64, help="in all")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--latency", type=float, default=0.5, help="seconds of the stub server")

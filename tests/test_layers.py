@@ -23,8 +23,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 """From the ground up; a part may import its own layer and those below. `agentkit/__init__.py` imports lazily."""
 
 APART = {
-    "memory": ("playbooks", "curation", "models.litellm", "models.llamacpp", "models.transformers"),
-    "playbooks": ("memory", "curation", "models.litellm", "models.llamacpp", "models.transformers"),
+    "memory": ("playbooks", "curation", "models.litellm", "models.openai", "models.llamacpp", "models.transformers"),
+    "playbooks": ("memory", "curation", "models.litellm", "models.openai", "models.llamacpp", "models.transformers"),
     "curation": ("memory", "playbooks"),
 }
 """Neighbours in one layer that do not know each other, nor any particular kind of model."""

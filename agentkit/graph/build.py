@@ -43,7 +43,7 @@ def build_graph(checkpoints: Saver | None = None) -> CompiledStateGraph[RunState
     }
     for name, node in nodes.items():
         graph.add_node(name, node)
-    graph.add_edge(START, "recall")
+    graph.add_conditional_edges(START, at_start, ["recall", "explore"])
     graph.add_edge("recall", "explore")
     graph.add_conditional_edges("explore", after_explore, ["explore", "approve", "tools", "evaluate"])
     graph.add_conditional_edges("approve", after_approve, ["explore", "tools"])
@@ -52,6 +52,10 @@ def build_graph(checkpoints: Saver | None = None) -> CompiledStateGraph[RunState
     graph.add_conditional_edges("confirm", after_evaluate, ["explore", "confirm", "learn", END])
     graph.add_edge("learn", END)
     return graph.compile(checkpointer=checkpoints, name="agentkit")
+
+
+async def at_start(state: RunState, runtime: Runtime[RunContext]) -> Literal["recall", "explore"]:
+    return "recall" if runtime.context.recallers or not runtime.context.fresh else "explore"
 
 
 async def after_explore(

@@ -65,7 +65,8 @@ class SqliteCheckpoints(SqliteSaver):
 
     async def aput_writes(self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str,
                           task_path: str = "") -> None:  # fmt: skip
-        self.put_writes(config, writes, task_id, task_path)
+        if kept := _kept(writes):
+            self.put_writes(config, kept, task_id, task_path)
 
     async def alist(self, config: RunnableConfig | None, *, filter: dict[str, Any] | None = None,
                     before: RunnableConfig | None = None, limit: int | None = None
@@ -75,6 +76,15 @@ class SqliteCheckpoints(SqliteSaver):
 
     async def adelete_thread(self, thread_id: str) -> None:
         self.delete_thread(thread_id)
+
+
+def _kept(writes: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """The writes of a node that must be kept apart: what it asks of a person, replies, errors.
+
+    Its other writes are in the checkpoint that follows at once, for one node runs at a time. Where a kill falls between
+    the two, the node runs again, and finds its completed calls in the journals.
+    """
+    return [write for write in writes if write[0].startswith("__")]
 
 
 def _open_postgres(store: Store) -> Saver:
@@ -94,8 +104,10 @@ def _open_postgres(store: Store) -> Saver:
         async def aput(self, *args: Any, **kwargs: Any) -> RunnableConfig:
             return await asyncio.to_thread(self.put, *args, **kwargs)
 
-        async def aput_writes(self, *args: Any, **kwargs: Any) -> None:
-            await asyncio.to_thread(self.put_writes, *args, **kwargs)
+        async def aput_writes(self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str,
+                              task_path: str = "") -> None:  # fmt: skip
+            if kept := _kept(writes):
+                await asyncio.to_thread(self.put_writes, config, kept, task_id, task_path)
 
         async def alist(self, config: RunnableConfig | None, **kwargs: Any) -> AsyncIterator[CheckpointTuple]:
             for item in await asyncio.to_thread(lambda: list(self.list(config, **kwargs))):

@@ -45,6 +45,11 @@ class RunState(TypedDict, total=False):
     sources: list[str]
 
 
+def first_state(run_id: str) -> RunState:
+    """The state in which a run begins."""
+    return {"run_id": run_id, "messages": [], "turn": 0, "round": 0, "since": 0}
+
+
 @dataclass(frozen=True)
 class View:
     """Questions that nodes ask of a state."""

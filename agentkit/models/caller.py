@@ -204,7 +204,8 @@ class Caller:
         with telemetry.span("chat", name, request__model=name) as span:
             started = time.perf_counter()
             try:
-                message = await asyncio.wait_for(_answer(bound, ask), self.timeout)
+                async with asyncio.timeout(self.timeout):
+                    message = await _answer(bound, ask)
             except TimeoutError:
                 waited = time.perf_counter() - started
                 raise ModelError(f"{name} did not answer in {waited:.3g} s", retryable=True) from None

@@ -1,7 +1,6 @@
 """OpenAI, and every server that speaks its protocol (llama.cpp, vLLM, Ollama), with nothing in between.
 
-LiteLLM and the SDK below it take 10 ms of processor time a call, the bare request 0.4 ms: docs/decisions/0010. What
-LiteLLM knows of models, the parameters they take and their prices, is asked of it here too.
+Why not through LiteLLM, and what is asked of it all the same: docs/decisions/0010-openai-without-a-layer.md.
 """
 
 from __future__ import annotations
@@ -74,7 +73,9 @@ class OpenAIChat(HostedChat):
             raise ModelError(f"{self.full_name}: no answer in {self.request_timeout:g} s", retryable=True) from error
         except (aiohttp.ClientError, ValueError) as error:  # a ValueError: a line that is too long
             again = not isinstance(error, aiohttp.InvalidURL)
-            raise ModelError(f"{self.full_name}: {_one_line(error)}", retryable=again) from error
+            raise ModelError(
+                f"{self.full_name}: {_one_line(error) or type(error).__name__}", retryable=again
+            ) from error
 
     def _read(self, data: bytes) -> dict[str, Any]:
         try:
@@ -153,5 +154,5 @@ def _told(text: str) -> tuple[str, str | None]:
         return _one_line(text), None
 
 
-def _one_line(error: object) -> str:
-    return str(error).strip().split("\n")[0][:300] or type(error).__name__
+def _one_line(text: object) -> str:
+    return str(text).strip().split("\n")[0][:300]

@@ -106,12 +106,17 @@ class RunLog:
             return self.store.insert_new(connection, RunRow, [values]) == 1
 
     def finish(self, run_id: str, status: str, *, answer: str | None = None, error: str | None = None,
-               rounds: int = 0, seconds: float = 0.0) -> None:  # fmt: skip
-        """Record how a run ended, or that it waits; `seconds` adds to those of earlier attempts."""
+               rounds: int = 0, seconds: float = 0.0) -> Steps:  # fmt: skip
+        """Record how a run ended, or that it waits; `seconds` adds to those of earlier attempts.
+
+        Returns:
+            what was done in it.
+        """
         values = dict(zip(_ENDED, (status, answer, error, rounds, now()), strict=True))
         with self.store.write() as connection:
             new = {f"new_{name}": value for name, value in values.items()}
             connection.execute(_FINISH, {"run": run_id, "more": seconds, **new})
+            return _steps(connection, run_id)
 
     def get(self, run_id: str) -> RunRecord:
         """A run by its id or a unique beginning of it.
@@ -174,9 +179,7 @@ class RunLog:
     def steps(self, run_id: str) -> Steps:
         """What was done in a run, as it is now."""
         with self.store.read() as connection:
-            feedback = [Feedback.model_validate(row) for row in _rows(connection, _FEEDBACK, run_id)]
-            calls, tools = (_rows(connection, query, run_id) for query in (_MODEL_CALLS, _TIMED))
-        return Steps(model_calls=calls, tool_calls=tools, feedback=feedback)
+            return _steps(connection, run_id)
 
     def totals(self, run_ids: Iterable[str]) -> Totals:
         """What the model calls of these runs used together."""
@@ -202,6 +205,12 @@ class RunLog:
             for start in range(0, len(ids), 500):
                 connection.execute(delete(RunRow).where(RunRow.id.in_(ids[start : start + 500])))
         return ids
+
+
+def _steps(connection: Connection, run_id: str) -> Steps:
+    feedback = [Feedback.model_validate(row) for row in _rows(connection, _FEEDBACK, run_id)]
+    calls, tools = (_rows(connection, query, run_id) for query in (_MODEL_CALLS, _TIMED))
+    return Steps(model_calls=calls, tool_calls=tools, feedback=feedback)
 
 
 def _rows(connection: Connection, query: Select[Any], run_id: str) -> list[dict[str, Any]]:

@@ -1,8 +1,11 @@
-"""Hosted models through LiteLLM, against a server that speaks their protocol."""
+"""Hosted models, over the bare protocol and through LiteLLM, against a server that speaks it."""
 
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -25,8 +28,10 @@ class City(BaseModel):
     people: int
 
 
-def model(base: str) -> Any:
-    return load_model("openai/gpt-test", api_base=base)
+@pytest.fixture(params=["openai", "hosted_vllm"])
+def model(request: pytest.FixtureRequest) -> Callable[[str], Any]:
+    """Makes a model of a server's address: over the bare protocol, and through LiteLLM."""
+    return lambda base: load_model(f"{request.param}/gpt-test", api_base=base)
 
 
 def add(a: int, b: int) -> int:
@@ -54,13 +59,13 @@ def test_a_model_that_is_given_is_returned_as_it_is() -> None:
     assert load_model(given) is given
 
 
-async def test_usage_counts_cached_tokens() -> None:
+async def test_usage_counts_cached_tokens(model: Any) -> None:
     with serving(answer("hello", cached=7)) as (base, _):
         reply = await Caller(model(base), retry=QUICK).call(ASK)
     assert (reply.text, reply.usage.input_tokens, reply.usage.cached_tokens) == ("hello", 10, 7)
 
 
-async def test_tools_reach_the_server_and_calls_come_back() -> None:
+async def test_tools_reach_the_server_and_calls_come_back(model: Any) -> None:
     with serving(answer(tool=("add", '{"a": 1, "b": 2}'))) as (base, stub):
         message = await model(base).bind_tools([add], tool_choice="any").ainvoke(ASK)
     assert message.tool_calls[0]["args"] == {"a": 1, "b": 2}
@@ -68,13 +73,13 @@ async def test_tools_reach_the_server_and_calls_come_back() -> None:
     assert stub.requests[0]["tool_choice"] == "required"
 
 
-def test_the_synchronous_twin_works_more_than_once_and_inside_no_loop() -> None:
+def test_the_synchronous_twin_works_more_than_once_and_inside_no_loop(model: Any) -> None:
     with serving(answer("a"), answer("b")) as (base, _):
         chat = model(base)
         assert [chat.invoke(ASK).text, chat.invoke(ASK).text] == ["a", "b"]
 
 
-async def test_a_stream_gives_pieces_usage_and_the_whole() -> None:
+async def test_a_stream_gives_pieces_usage_and_the_whole(model: Any) -> None:
     def chunk(delta: dict[str, Any], **more: Any) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "finish_reason": more.pop("finish", None)}
         return {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice], **more}
@@ -88,14 +93,14 @@ async def test_a_stream_gives_pieces_usage_and_the_whole() -> None:
     assert (pieces, reply.text, reply.usage.output_tokens) == (["he", "llo"], "hello", 2)
 
 
-async def test_calls_made_together_are_in_flight_together() -> None:
+async def test_calls_made_together_are_in_flight_together(model: Any) -> None:
     with serving(answer("ok"), together=8) as (base, stub):
         caller = Caller(model(base), limits=Limits(concurrency=8))
         replies = await asyncio.gather(*[caller.call(ASK, scope=str(number)) for number in range(8)])
     assert [reply.text for reply in replies] == ["ok"] * 8 and len(stub.requests) == 8
 
 
-async def test_the_benchmarks_server_gives_each_of_many_calls_at_once_a_valid_answer() -> None:
+async def test_the_benchmarks_server_gives_each_of_many_calls_at_once_a_valid_answer(model: Any) -> None:
     server = StubServer(latency=0)
     caller = Caller(model(await server.start()), limits=Limits(concurrency=8))
     texts, structured = [caller.call(ASK, scope=str(place)) for place in range(4)], caller.call(ASK, schema=City)
@@ -114,7 +119,7 @@ def test_the_benchmarks_server_ends_with_an_error_of_its_client() -> None:
         httpx.get(base)
 
 
-async def test_a_rate_limit_is_waited_out_as_the_server_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_rate_limit_is_waited_out_as_the_server_asks(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
     monkeypatch.setattr(Retry, "pause", lambda self, attempt, error: pauses.append(error.retry_after) or 0.0)
     with serving(failure(429, retry_after="7"), answer("at last")) as (base, stub):
@@ -127,32 +132,32 @@ def test_retry_after_goes_before_backoff() -> None:
     assert 0 <= Retry(base=1, cap=4).pause(9, ModelError("x")) <= 4
 
 
-async def test_one_retry_layer_makes_exactly_the_allowed_tries() -> None:
+async def test_one_retry_layer_makes_exactly_the_allowed_tries(model: Any) -> None:
     with serving(failure(503)) as (base, stub), pytest.raises(ModelError) as caught:
         await Caller(model(base), retry=QUICK).call(ASK)
     assert (len(stub.requests), caught.value.status, caught.value.retryable) == (3, 503, True)
 
 
-async def test_a_refused_request_is_not_repeated() -> None:
+async def test_a_refused_request_is_not_repeated(model: Any) -> None:
     with serving(failure(401, "bad key")) as (base, stub), pytest.raises(ModelError):
         await Caller(model(base), retry=QUICK).call(ASK)
     assert len(stub.requests) == 1
 
 
-async def test_the_fallback_answers_when_the_first_model_is_down() -> None:
+async def test_the_fallback_answers_when_the_first_model_is_down(model: Any) -> None:
     with serving(failure(500)) as (first, down), serving(answer("from the second")) as (second, _):
         reply = await Caller([model(first), model(second)], retry=QUICK).call(ASK)
     assert (reply.text, len(down.requests)) == ("from the second", 3)
 
 
-async def test_a_context_overflow_says_so_and_is_not_repeated() -> None:
+async def test_a_context_overflow_says_so_and_is_not_repeated(model: Any) -> None:
     text = "This model's maximum context length is 10 tokens. However, your messages resulted in 99 tokens."
     with serving(failure(400, text, "context_length_exceeded")) as (base, stub), pytest.raises(ContextOverflow):
         await Caller(model(base), retry=QUICK).call(ASK)
     assert len(stub.requests) == 1
 
 
-async def test_invalid_json_is_sent_back_with_what_is_wrong_and_given_up_after_three() -> None:
+async def test_invalid_json_is_sent_back_with_what_is_wrong_and_given_up_after_three(model: Any) -> None:
     with serving(answer(tool=("answer", '{"name": "Bern"}'))) as (base, stub), pytest.raises(InvalidOutput) as caught:
         await Caller(model(base), retry=QUICK).call(ASK, schema=City)
     assert len(stub.requests) == 3
@@ -160,20 +165,20 @@ async def test_invalid_json_is_sent_back_with_what_is_wrong_and_given_up_after_t
     assert "City" in str(caught.value) and "\n" not in str(caught.value)
 
 
-async def test_arguments_that_are_not_json_are_sent_back_too() -> None:
+async def test_arguments_that_are_not_json_are_sent_back_too(model: Any) -> None:
     good = answer(tool=("answer", '{"name": "Bern", "people": 3}'))
     with serving(answer(tool=("answer", '{"name": "Be')), good) as (base, stub):
         reply = await Caller(model(base), retry=QUICK).call(ASK, schema=City)
     assert (reply.parsed, len(stub.requests)) == (City(name="Bern", people=3), 2)
 
 
-async def test_a_server_that_is_not_there_is_a_retryable_error_of_one_line() -> None:
+async def test_a_server_that_is_not_there_is_a_retryable_error_of_one_line(model: Any) -> None:
     with pytest.raises(ModelError) as caught:
         await Caller(model("http://127.0.0.1:9/v1"), retry=Retry(attempts=1)).call(ASK)
     assert caught.value.retryable and "\n" not in str(caught.value)
 
 
-async def test_a_spent_budget_stops_the_call_before_it_is_made() -> None:
+async def test_a_spent_budget_stops_the_call_before_it_is_made(model: Any) -> None:
     from agentkit.errors import BudgetExceeded
 
     with serving(answer()) as (base, stub):
@@ -196,3 +201,71 @@ def test_a_hosted_embedder_batches_and_normalises() -> None:
         embedder = load_embedder("openai/e", dimension=2, batch_size=2, api_base=base, api_key="none")
         vectors = embedder.embed_documents(["a", "b", "c", "d"])
     assert len(stub.requests) == 2 and vectors[0] == pytest.approx([0.6, 0.8])
+
+
+async def test_a_model_gets_only_the_parameters_it_takes_by_their_names() -> None:
+    with serving(answer("ok")) as (base, stub):
+        chat = load_model("openai/gpt-5-mini", api_base=base, max_tokens=7, temperature=0.0, seed=3)
+        await chat.ainvoke(ASK)
+        await load_model("openai/my-own", api_base=base, max_tokens=7, temperature=0.0).ainvoke(ASK)
+    reasoning, own = stub.requests
+    assert reasoning["max_completion_tokens"] == 7 and not {"max_tokens", "temperature"} & reasoning.keys()
+    assert (reasoning["model"], own["model"]) == ("gpt-5-mini", "my-own")
+    assert (own["max_tokens"], own["temperature"]) == (7, 0.0)
+
+
+async def test_an_answer_has_its_price_with_cached_tokens_at_theirs() -> None:
+    with serving(answer("ok"), answer("ok", cached=10)) as (base, _):
+        chat = load_model("openai/gpt-4.1-mini", api_base=base)
+        full, cached = [(await chat.ainvoke(ASK)).response_metadata["cost"] for _ in range(2)]
+    assert full == pytest.approx(10 * 4e-7 + 5 * 16e-7) and cached == pytest.approx(10 * 1e-7 + 5 * 16e-7)
+
+
+@pytest.mark.parametrize("body", ["<html>busy</html>", {"error": {"message": "overloaded", "code": None}}, []])
+async def test_an_answer_that_is_none_is_asked_for_again(body: Any) -> None:
+    with serving((200, {}, body), answer("at last")) as (base, stub):
+        reply = await Caller(load_model("openai/x", api_base=base), retry=QUICK).call(ASK)
+    assert (reply.text, len(stub.requests)) == ("at last", 2)
+
+
+async def test_an_error_in_the_middle_of_a_stream_is_not_taken_for_its_end() -> None:
+    first = {"choices": [{"index": 0, "delta": {"content": "half"}}]}
+    events = [first, {"error": {"message": "the server gave up"}}]
+    with serving((200, {}, events)) as (base, _), pytest.raises(ModelError, match="the server gave up"):
+        await Caller(load_model("openai/x", api_base=base), retry=Retry(attempts=1)).call(ASK, on_token=print)
+
+
+async def test_no_answer_in_time_is_a_retryable_error() -> None:
+    left = asyncio.Event()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        left.set()
+
+    silent = await asyncio.start_server(listen, "127.0.0.1", 0)
+    base = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/v1"
+    chat = load_model("openai/x", api_base=base, request_timeout=0.05)
+    with pytest.raises(ModelError, match=r"no answer in 0\.05 s") as caught:
+        await Caller(chat, retry=Retry(attempts=1)).call(ASK)
+    await left.wait()
+    silent.close()
+    assert caught.value.retryable
+
+
+PROGRAM = """
+import asyncio, sys
+from agentkit.models import load_model
+chat = load_model("openai/x", api_base=sys.argv[1])
+for _ in range(2):
+    print(asyncio.run(chat.ainvoke("hi")).text)
+print(chat.invoke("hi").text)
+"""
+
+
+def test_connections_end_with_their_loop_and_with_the_process() -> None:
+    with serving(answer("ok")) as (base, _):
+        done = subprocess.run([sys.executable, "-X", "dev", "-c", PROGRAM, base], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("ok\nok\nok\n", 0)
+    assert "nclosed" not in done.stderr and "Traceback" not in done.stderr, done.stderr

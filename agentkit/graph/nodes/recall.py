@@ -15,9 +15,7 @@ async def recall(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any
     """Fix the run's context; run again after a crash, it finds what was fixed the first time."""
     context = runtime.context
     blocks = None if context.fresh else context.log.blocks(context.run_id)
-    if blocks is None and not context.recallers:
-        blocks = []
-    elif blocks is None:
+    if blocks is None:
         found = [await recaller.recall(context.task, run_id=context.run_id) for recaller in context.recallers]
         blocks = [block for block in found if block is not None]
         context.log.save_blocks(context.run_id, blocks)
@@ -28,4 +26,4 @@ async def recall(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any
             run_id=context.run_id, kind=block.kind, target=block.target, version=block.version, shown=shown
         )
         context.emit(event)
-    return {"turn": 0, "round": 0, "since": 0}
+    return {}
