@@ -18,7 +18,7 @@ from agentkit.curation.language.direction import (
     masked,
     negated,
 )
-from agentkit.curation.language.names import occurrences, synonyms_in
+from agentkit.curation.language.names import forms, occurrences, synonyms_in
 from agentkit.curation.language.numbers import missing_number
 from agentkit.curation.language.sentences import window
 from agentkit.curation.language.spelling import Spelled, folded, spelled
@@ -144,7 +144,8 @@ def verify(
 
     Every quote must stand at its stored offsets. Then, for one of them, its window must hold both entities, by
     whole-word names, and a denial exactly if the claim is a denial; the sentences that it touches must hold every
-    number of the qualifiers with its sign and unit, and the claim's direction and no other.
+    number of the qualifiers with its sign and unit, and the claim's direction and no other. Nothing is compared with
+    itself.
 
     Args:
         names: by entity id, its label and synonyms; short and long forms that the document defines are added. An id
@@ -183,6 +184,11 @@ def _misplaced(evidence: Evidence, document: Document) -> str:
     return ""
 
 
+def _same(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Whether two lists of names have one in common, however it is written."""
+    return bool({form for name in first for form in forms(name)} & {form for name in second for form in forms(name)})
+
+
 class _Check:
     """One claim's names, looked up once for all of its quotes."""
 
@@ -205,6 +211,8 @@ class _Check:
         number = missing_number(self._values(), own)
         if number:
             return f"the number {number} is not in the quote or its sentence"
+        if _same(self.comparator, self.subject):
+            return f"{self.subject[0]!r} is compared with itself"
         if self.comparator and not occurrences(self.comparator, folded(self.text)):
             return f"the comparator {self.comparator[0]!r} is nowhere in the document"
         if self._direction():

@@ -168,6 +168,7 @@ FALSE: dict[str, tuple[tuple[str, str, str], dict[str, Qualifier], str]] = {
         {"direction": "decreased", "comparator": "aspirin"},
         "the comparator 'aspirin' is nowhere",
     ),
+    "compared with itself": (FELL, {"direction": "decreased", "comparator": "Clonidine"}, "compared with itself"),
 }
 
 
