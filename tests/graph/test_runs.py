@@ -192,3 +192,12 @@ def test_a_waiting_run_is_not_resumed_without_a_reply(build: Any) -> None:
     agent.run("x", run_id="r1")
     with pytest.raises(UserError, match="waits for a person"):
         agent.resume("r1")
+
+
+def test_beside_checkpoints_only_what_a_person_is_asked_is_written(build: Any, store: Store) -> None:
+    build([SUM, ANSWER, ACCEPT]).run("What is 1234*5678?", run_id="alone")
+    asked = build([SUM, ANSWER, ACCEPT], approve=("answer",)).run("What is 1234*5678?", run_id="asked")
+    with store.read() as connection:
+        rows = connection.exec_driver_sql("SELECT thread_id, channel FROM writes").all()
+    assert asked.status == "waiting"
+    assert {tuple(row) for row in rows} == {("asked", "__interrupt__")}
