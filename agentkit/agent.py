@@ -365,6 +365,7 @@ class Agent:
         fresh: bool,
     ) -> RunContext:
         spent = Totals() if fresh else self.log.totals([run_id])
+        recallers = self._recallers if recallers is None else recallers
         callers = self.callers(run_id, fresh=fresh, spent=spent)
         tools = {tool.name: tool for tool in [*self._tools, *await self._mcp_tools(stack)]}
         return RunContext(
@@ -376,7 +377,8 @@ class Agent:
             program=self.program,
             tools=tools,
             checker=self._checker_for(task, callers),
-            recallers=self._recallers if recallers is None else recallers,
+            recallers=recallers,
+            blocks=[] if fresh and not recallers else None,
             learners=self._learners if options.learn else (),
             emit=emit,
             fresh=fresh,

@@ -84,8 +84,7 @@ class OpenAIChat(HostedChat):
             raise ModelError(f"{self.full_name}: the answer is not JSON: {error}", retryable=True) from error
         if not isinstance(found, dict) or "choices" not in found:  # an error, as the body or in a stream
             raise self._refused(500, data.decode(errors="replace"), {})
-        usage = found.get("usage")
-        return {**found, "cost": price(self.full_name, load_litellm().Usage(**usage)) if usage else 0.0}
+        return {**found, "cost": price(self.full_name, found.get("usage"))}
 
     def _refused(self, status: int, text: str, headers: Mapping[str, str]) -> ModelError:
         message, code = _told(text)

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from agentkit.errors import ContextOverflow, InvalidOutput, MissingKey, ModelError, ModelNotFound
 from agentkit.models import Budget, Caller, Limits, Retry, load_embedder, load_model
+from agentkit.models.litellm import load_litellm, price
 from benchmarks.stub_server import StubServer
 from benchmarks.throughput import stub_server
 from tests.models.stub import answer, failure, serving
@@ -219,6 +220,17 @@ async def test_an_answer_has_its_price_with_cached_tokens_at_theirs() -> None:
         chat = load_model("openai/gpt-4.1-mini", api_base=base)
         full, cached = [(await chat.ainvoke(ASK)).response_metadata["cost"] for _ in range(2)]
     assert full == pytest.approx(10 * 4e-7 + 5 * 16e-7) and cached == pytest.approx(10 * 1e-7 + 5 * 16e-7)
+
+
+@pytest.mark.parametrize("name", ["openai/gpt-4.1-mini", "openai/gpt-5.4", "anthropic/claude-sonnet-4-5"])
+@pytest.mark.parametrize("read", [1_000, 300_000])
+def test_prices_are_those_of_litellm(name: str, read: int) -> None:
+    litellm = load_litellm()
+    usage = {"prompt_tokens": read, "completion_tokens": 50, "total_tokens": read + 50,
+             "prompt_tokens_details": {"cached_tokens": read // 2}}  # fmt: skip
+    wanted = sum(litellm.cost_per_token(model=name, usage_object=litellm.Usage(**usage)))
+    assert wanted > 0 and price(name, usage) == pytest.approx(wanted)
+    assert price("openai/nobody-knows", usage) == 0
 
 
 @pytest.mark.parametrize("body", ["<html>busy</html>", {"error": {"message": "overloaded", "code": None}}, []])
