@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from functools import lru_cache
 
 _QUOTED = re.compile(r"[\"“”«»][^\"“”«»]{1,80}[\"“”«»]|(?<![A-Za-z])'[^']{2,80}'(?![A-Za-z])")
 _NUMBER = re.compile(r"[$€£]?\d[\d,]*(?:\.\d+)?%?")
@@ -30,12 +29,13 @@ def text_hash(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-@lru_cache(maxsize=8192)
 def mask(text: str) -> str:
     """The text with names, quotations and numbers masked: what is left is its structure.
 
     Names are runs of capitalised words; a word that merely opens a sentence stays.
     """
+    if text.isalpha() and text.islower():
+        return text
     if _QUOTE.search(text):
         text = _QUOTED.sub(f" {ENTITY} ", text)
     if not text.islower():
@@ -55,7 +55,6 @@ def _mask_name(match: re.Match[str]) -> str:
     return f"{kept} {ENTITY}" if rest else kept
 
 
-@lru_cache(maxsize=8192)
 def plan_steps(plan: str) -> tuple[str, ...]:
     """The steps of a plan: `{"plan": [{"description": …}]}`, a JSON list, numbered lines, or the text as one step."""
     if not plan.lstrip().startswith(("{", "[")):
