@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from agentkit.curation.answers import MAX_ITEMS, Completeness, answer_schema, evaluation_schema
 from agentkit.curation.claims import Claim, Entity, Evidence
+from agentkit.curation.descriptions import is_description, shorter_names
 from agentkit.curation.documents import Document
 from agentkit.curation.evidence import find_quote, verify
 from agentkit.curation.language.sentences import window
@@ -24,7 +25,7 @@ from agentkit.curation.prompts import (
     explorer_messages,
     revision_messages,
 )
-from agentkit.curation.reading import is_description, naming_any, saying_direction, sentences, shorter_names
+from agentkit.curation.reading import naming_any, saying_direction, sentences
 from agentkit.curation.records import Record
 from agentkit.models.caller import Caller
 

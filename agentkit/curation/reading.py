@@ -14,8 +14,8 @@ from itertools import pairwise
 
 from agentkit.curation.documents import Document
 from agentkit.curation.language.direction import directions
-from agentkit.curation.language.names import forms, occurrences, synonyms_in
-from agentkit.curation.language.sentences import boundaries
+from agentkit.curation.language.names import occurrences, synonyms_in
+from agentkit.curation.language.sentences import sentences_of
 from agentkit.curation.language.spelling import folded
 
 PAPER_LIMIT = 48_000
@@ -26,17 +26,6 @@ _LONGEST = 800
 """Characters of a sentence that may be quoted whole."""
 _SHORTEST = 3
 """Words of one."""
-_NAME = 3
-"""Words of a name; what is longer is a description."""
-_OFTEN = 3
-"""Sentences that call a thing by a name that is in use."""
-_OFFERED = 6
-"""Shorter names that an answer is offered."""
-_FUNCTION = re.compile(
-    "a|after|alone|an|and|as|at|before|both|by|combined|compared|for|from|in|into|of|on|or|per|plus|than|the|their|to|"
-    "using|versus|via|vs|was|were|with|without"
-)
-"""Words that no name begins or ends with."""
 _WORD = re.compile(r"[^\W_]+")
 _CUT = "\n[…]\n"
 
@@ -81,7 +70,7 @@ def sentences(document: Document, paper: str) -> tuple[str, ...]:
 
     Each is there once, in order, on one line, and is found again by `evidence.find_quote`.
     """
-    spans = (text.strip() for text in _all(document))
+    spans = (text.strip() for text in sentences_of(document.text))
     return tuple(dict.fromkeys(" ".join(span.split()) for span in spans if span in paper and _quotable(span)))
 
 
@@ -94,47 +83,6 @@ def naming_any(sentences: Sequence[str], names: Sequence[str], document: Documen
 def saying_direction(sentences: Sequence[str]) -> tuple[str, ...]:
     """The sentences that say that something rose, fell or did not differ; all of them where none does."""
     return tuple(text for text in sentences if directions(folded(text))) or tuple(sentences)
-
-
-def is_description(name: str, document: Document) -> bool:
-    """Whether a thing is called by words that the paper hardly repeats, so that few sentences could speak of it.
-
-    Up to three words are a name; so is what the paper abbreviates, or says in three sentences.
-    """
-    wanted = synonyms_in([name], document.text)
-    if min(len(form.split()) for known in wanted for form in forms(known)) <= _NAME:
-        return False
-    return _said(wanted, [folded(text) for text in _all(document)]) < _OFTEN
-
-
-def shorter_names(name: str, document: Document) -> tuple[str, ...]:
-    """The parts of a description that the paper says in three sentences or more, of up to three words, most said first.
-
-    A part is left out where a longer one is said as often.
-    """
-    words, plain = name.split(), [folded(text) for text in _all(document)]
-    found: dict[str, int] = {}
-    for size in range(_NAME, 0, -1):
-        for at in range(len(words) - size + 1):
-            part = " ".join(words[at : at + size]).strip(" ,;:()[]-–—'\"")
-            said = _said([part], plain) if _can_name(part) else 0
-            if said >= _OFTEN and not any(folded(part) in folded(longer) and said == n for longer, n in found.items()):
-                found.setdefault(part, said)
-    return tuple(sorted(found, key=lambda part: -found[part])[:_OFFERED])
-
-
-def _can_name(part: str) -> bool:
-    words = part.casefold().split()
-    ends = [word for word in (*words[:1], *words[-1:]) if _FUNCTION.fullmatch(word)]
-    return not ends and sum(c.isalpha() for c in part) > 2
-
-
-def _said(names: Sequence[str], plain: Sequence[str]) -> int:
-    return sum(bool(occurrences(names, text)) for text in plain)
-
-
-def _all(document: Document) -> list[str]:
-    return [document.text[start:end] for start, end in pairwise(boundaries(document.text))]
 
 
 def _quotable(sentence: str) -> bool:

@@ -82,6 +82,5 @@ async def after_tools(state: RunState) -> Literal["explore", "evaluate"]:
 
 async def after_evaluate(state: RunState, runtime: Runtime[RunContext]) -> str:
     """Back to work, to a person, or to what learns from the run, where anything does."""
-    if state["outcome"] in ("revise", "ask"):
-        return "explore" if state["outcome"] == "revise" else "confirm"
-    return "learn" if runtime.context.learners else END
+    following = {"revise": "explore", "ask": "confirm"}
+    return following.get(state["outcome"] or "", "learn" if runtime.context.learners else END)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import re
 from functools import lru_cache
+from itertools import pairwise
 
 _STOP = re.compile(r"[.!?][\"'”’)\]]*(?:\[[\d,–-]+\])?\s+(?=[\"'“‘(\[]*[A-Z0-9Α-Ω])|\s*\n\s*\n\s*")
 _SHORT = re.compile(
@@ -24,6 +25,11 @@ def boundaries(text: str) -> tuple[int, ...]:
         if blank or match[0][0] != "." or not _SHORT.search(before):
             found.append(match.end())
     return (*dict.fromkeys(found), len(text)) if found[-1] != len(text) else tuple(found)
+
+
+def sentences_of(text: str) -> list[str]:
+    """The sentences of a text, with the white space after each."""
+    return [text[start:end] for start, end in pairwise(boundaries(text))]
 
 
 def window(text: str, start: int, end: int, around: int = 0) -> tuple[int, int]:

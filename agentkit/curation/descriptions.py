@@ -1,0 +1,69 @@
+"""Descriptions and names: what a paper says once and what it calls a thing.
+
+A claim is only as good as the sentences that name its ends. A trial says "butoconazole nitrate 2% Site Release vaginal
+cream" where it introduces its drug and "butoconazole" in its results.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from agentkit.curation.documents import Document
+from agentkit.curation.language.names import forms, occurrences, synonyms_in
+from agentkit.curation.language.sentences import sentences_of
+from agentkit.curation.language.spelling import folded
+
+_WORDS = 3
+"""Words of a name; what is longer may be a description."""
+_OFTEN = 3
+"""Sentences that call a thing by a name that is in use."""
+_OFFERED = 6
+"""Shorter names that an answer is offered."""
+_FUNCTION = re.compile(
+    "a|after|alone|an|and|as|at|before|both|by|combined|compared|for|from|in|into|of|on|or|per|plus|than|the|their|to|"
+    "using|versus|via|vs|was|were|with|without"
+)
+"""Words that no name begins or ends with."""
+
+
+def is_description(name: str, document: Document) -> bool:
+    """Whether a thing is called by words that the paper hardly repeats, so that few sentences could speak of it.
+
+    Up to three words are a name; so is what the paper abbreviates, or says in three sentences.
+    """
+    wanted = synonyms_in([name], document.text)
+    if min(len(form.split()) for known in wanted for form in forms(known)) <= _WORDS:
+        return False
+    return _said(wanted, _folded(document)) < _OFTEN
+
+
+def shorter_names(name: str, document: Document) -> tuple[str, ...]:
+    """The parts of a description that the paper says in three sentences or more, of up to three words, most said first.
+
+    A part is left out where a longer one is said as often.
+    """
+    words, plain = name.split(), _folded(document)
+    found: dict[str, int] = {}
+    for size in range(_WORDS, 0, -1):
+        for at in range(len(words) - size + 1):
+            part = " ".join(words[at : at + size]).strip(" ,;:()[]-–—'\"")
+            said = _said([part], plain) if _can_name(part) else 0
+            if said >= _OFTEN and not any(folded(part) in folded(longer) and said == n for longer, n in found.items()):
+                found.setdefault(part, said)
+    return tuple(sorted(found, key=lambda part: -found[part])[:_OFFERED])
+
+
+def _can_name(part: str) -> bool:
+    words = part.casefold().split()
+    ends = [word for word in (*words[:1], *words[-1:]) if _FUNCTION.fullmatch(word)]
+    return not ends and sum(c.isalpha() for c in part) > 2
+
+
+def _said(names: Sequence[str], plain: Sequence[str]) -> int:
+    """In how many of these sentences one of the names stands."""
+    return sum(bool(occurrences(names, text)) for text in plain)
+
+
+def _folded(document: Document) -> list[str]:
+    return [folded(text) for text in sentences_of(document.text)]
