@@ -63,7 +63,7 @@ def find_quotes(document: Document, quote: str) -> Iterator[Evidence]:
     seen = set()
     for start, end in _spans(text, wanted):
         span = text.starts[start], text.ends[end - 1]
-        if span not in seen and not _cuts_number(text.text, start, end):
+        if span not in seen and not _cuts_number(text.text, start, end) and not _cuts_character(text, start, end):
             seen.add(span)
             yield evidence_at(document, *span)
 
@@ -135,6 +135,12 @@ def _cuts_number(text: str, start: int, end: int) -> bool:
     before = re.search(r"\d[.,·]?$", text[max(0, start - 2) : start])
     after = re.match(r"[.,·]?\d", text[end : end + 2])
     return bool((before and text[start].isdigit()) or (after and text[end - 1].isdigit()))
+
+
+def _cuts_character(text: Spelled, start: int, end: int) -> bool:
+    """Whether the span begins or ends inside what one character is spelled as: `4` is not a quote of `¼`."""
+    starts = text.starts
+    return (start > 0 and starts[start - 1] == starts[start]) or (end < len(starts) and starts[end - 1] == starts[end])
 
 
 def verify(

@@ -99,6 +99,11 @@ def test_a_real_hyphen_is_not_optional() -> None:
     assert find_quote(paper("co-operate twice, hypo-\ntension"), "cooperate") is None
 
 
+def test_a_quote_does_not_cut_a_character_that_is_spelled_out() -> None:
+    assert find_quote(paper("a dose of 4¼ mg"), "4") is None and find_quote(paper("wait…"), "wait.") is None
+    assert all(find_quote(paper("4¼ mg was ﬁne…"), quote) for quote in ("4¼ mg", "41⁄4 mg", "fine", "was fine..."))
+
+
 def test_every_occurrence_is_known_and_the_nearest_can_be_chosen() -> None:
     document = paper("It fell. It rose. It fell.")
     assert [e.start for e in find_quotes(document, "It fell.")] == [0, 18]
