@@ -91,7 +91,7 @@ class VectorCache:
             known |= dict(zip(missing, self._embed(list(missing.values())), strict=True))
         self._remember(known)
         rows = [known[key] for key in hashes]
-        return rows[0][np.newaxis] if len(rows) == 1 else np.stack(rows)
+        return rows[0][np.newaxis].copy() if len(rows) == 1 else np.stack(rows)
 
     def store_vectors(self, connection: Connection, hashes: Sequence[str], vectors: Vectors) -> None:
         """Write vectors in the caller's transaction; those already there stay."""

@@ -78,12 +78,17 @@ def field_order(step: Step, value: str | None) -> tuple[str, ...]:
 
 
 def _quote_field(quotes: tuple[str, ...]) -> tuple[Any, Any]:
-    return (Literal[quotes], Field(json_schema_extra={IN_PROMPT: True})) if quotes else (str, ...)
+    return _one_of(quotes) if quotes else (str, ...)
+
+
+def _one_of(texts: tuple[str, ...]) -> tuple[Any, Any]:
+    """A choice among texts that stand in the prompt."""
+    return Literal[texts], Field(json_schema_extra={IN_PROMPT: True})
 
 
 def _value_field(concept: Concept, values: tuple[str, ...]) -> tuple[Any, Any]:
     if values:
-        return Literal[values], Field(json_schema_extra={IN_PROMPT: True})
+        return _one_of(values)
     if concept.kind == "values":
         return Literal[tuple(value.name for value in concept.values)], ...
     kind: Any = {"integer": int, "float": float, "double": float, "decimal": float, "number": float, "boolean": bool}

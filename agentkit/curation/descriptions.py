@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from agentkit.curation.documents import Document
-from agentkit.curation.language.names import forms, occurrences, synonyms_in
+from agentkit.curation.language.names import forms_of, occurrences, synonyms_in
 from agentkit.curation.language.sentences import sentences_of
 from agentkit.curation.language.spelling import folded
 
@@ -33,9 +34,9 @@ def is_description(name: str, document: Document) -> bool:
     Up to three words are a name; so is what the paper abbreviates, or says in three sentences.
     """
     wanted = synonyms_in([name], document.text)
-    if min(len(form.split()) for known in wanted for form in forms(known)) <= _WORDS:
+    if min(len(form.split()) for form in forms_of(wanted)) <= _WORDS:
         return False
-    return _said(wanted, _folded(document)) < _OFTEN
+    return _said(wanted, _folded(document.text)) < _OFTEN
 
 
 def shorter_names(name: str, document: Document) -> tuple[str, ...]:
@@ -43,7 +44,7 @@ def shorter_names(name: str, document: Document) -> tuple[str, ...]:
 
     A part is left out where a longer one is said as often.
     """
-    words, plain = name.split(), _folded(document)
+    words, plain = name.split(), _folded(document.text)
     found: dict[str, int] = {}
     for size in range(_WORDS, 0, -1):
         for at in range(len(words) - size + 1):
@@ -56,8 +57,9 @@ def shorter_names(name: str, document: Document) -> tuple[str, ...]:
 
 def _can_name(part: str) -> bool:
     words = part.casefold().split()
-    ends = [word for word in (*words[:1], *words[-1:]) if _FUNCTION.fullmatch(word)]
-    return not ends and sum(c.isalpha() for c in part) > 2
+    return (
+        not any(_FUNCTION.fullmatch(word) for word in (*words[:1], *words[-1:])) and sum(c.isalpha() for c in part) > 2
+    )
 
 
 def _said(names: Sequence[str], plain: Sequence[str]) -> int:
@@ -65,5 +67,6 @@ def _said(names: Sequence[str], plain: Sequence[str]) -> int:
     return sum(bool(occurrences(names, text)) for text in plain)
 
 
-def _folded(document: Document) -> list[str]:
-    return [folded(text) for text in sentences_of(document.text)]
+@lru_cache(maxsize=64)
+def _folded(text: str) -> tuple[str, ...]:
+    return tuple(folded(sentence) for sentence in sentences_of(text))

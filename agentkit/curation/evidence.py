@@ -18,7 +18,7 @@ from agentkit.curation.language.direction import (
     masked,
     negated,
 )
-from agentkit.curation.language.names import forms, occurrences, synonyms_in
+from agentkit.curation.language.names import forms_of, occurrences, synonyms_in
 from agentkit.curation.language.numbers import missing_number
 from agentkit.curation.language.sentences import window
 from agentkit.curation.language.spelling import Spelled, folded, spelled
@@ -190,11 +190,6 @@ def _misplaced(evidence: Evidence, document: Document) -> str:
     return ""
 
 
-def _same(first: Sequence[str], second: Sequence[str]) -> bool:
-    """Whether two lists of names have one in common, however it is written."""
-    return bool({form for name in first for form in forms(name)} & {form for name in second for form in forms(name)})
-
-
 class _Check:
     """One claim's names, looked up once for all of its quotes."""
 
@@ -217,7 +212,7 @@ class _Check:
         number = missing_number(self._values(), own)
         if number:
             return f"the number {number} is not in the quote or its sentence"
-        if _same(self.comparator, self.subject):
+        if self.comparator and forms_of(self.comparator) & forms_of(self.subject):
             return f"{self.subject[0]!r} is compared with itself"
         if self.comparator and not occurrences(self.comparator, folded(self.text)):
             return f"the comparator {self.comparator[0]!r} is nowhere in the document"

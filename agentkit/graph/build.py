@@ -55,7 +55,7 @@ def build_graph(checkpoints: Saver | None = None) -> CompiledStateGraph[RunState
 
 
 async def at_start(state: RunState, runtime: Runtime[RunContext]) -> Literal["recall", "explore"]:
-    return "recall" if runtime.context.recallers or not runtime.context.fresh else "explore"
+    return "recall" if runtime.context.blocks is None else "explore"
 
 
 async def after_explore(

@@ -76,7 +76,7 @@ def _categories(axis: Any, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _gate(axis: Any, report: Mapping[str, Any]) -> None:
-    points = [*{point["tokens"]: point for point in reversed(report["curve"])}.values()][::-1]  # the batches' ends
+    points = [point for point in report["curve"] if "batch" in point]
     axis.set_title("Changes and tokens", loc="left")
     x = _all(points, "tasks")
     axis.step(x, _all(points, "accepted"), where="post", color=GREEN, label="accepted")

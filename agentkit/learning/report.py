@@ -57,11 +57,11 @@ def join_seeds(reports: Sequence[dict[str, Any]], arms: Sequence[Sequence[Arm]])
 
 def learning_curve(evolved: Evolved, *, window: int = 40) -> list[dict[str, Any]]:
     """Accuracy on the last `window` training tasks, each scored before it was learned from: a point a task, and one
-    where a batch ends, with the changes decided and the tokens used by then."""
+    where a batch ends (its `batch` is how many have), with the changes decided and the tokens used by then."""
     scores: list[float] = []
     counts = {"accepted": 0, "rejected": 0, "tokens": 0}
-    points: list[dict[str, Any]] = [{"tasks": 0, **counts}]
-    for record in evolved.batches:
+    points: list[dict[str, Any]] = [{"tasks": 0, **counts, "batch": 0}]
+    for number, record in enumerate(evolved.batches, 1):
         for score in record["scores"]:
             if score is not None:
                 scores.append(score)
@@ -72,8 +72,7 @@ def learning_curve(evolved: Evolved, *, window: int = 40) -> list[dict[str, Any]
             "rejected": counts["rejected"] + decisions.count("reject"),
             "tokens": record["usage"]["tokens"],
         }
-        known = proportion(scores[-window:]).to_json() if scores else {}
-        points.append({"tasks": len(scores), **counts, **known})
+        points.append({**points[-1], **counts, "batch": number})
     return points
 
 

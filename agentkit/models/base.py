@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, ClassVar, Literal, get_args
 
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
+from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 from langchain_core.utils.pydantic import is_basemodel_subclass
@@ -16,6 +18,18 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from agentkit.errors import UserError
 
 StructuredMethod = Literal["function_calling", "json_schema", "json_mode"]
+
+
+def tell(run_manager: CallbackManagerForLLMRun | None, chunk: ChatGenerationChunk) -> None:
+    """Announce a piece of text to whoever asked `_stream` to."""
+    if run_manager and chunk.text:
+        run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+
+
+async def atell(run_manager: AsyncCallbackManagerForLLMRun | None, chunk: ChatGenerationChunk) -> None:
+    """The asynchronous twin of `tell`."""
+    if run_manager and chunk.text:
+        await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
 
 
 class NamedChat(BaseChatModel):

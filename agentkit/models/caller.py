@@ -26,7 +26,7 @@ from agentkit.models.budget import Meter, Usage
 from agentkit.models.journal import Journal, MemoryJournal, StoredCall, response_of
 from agentkit.models.limits import Limits
 from agentkit.models.requests import json_schema, request_hash
-from agentkit.models.wire import headers_of, retry_after
+from agentkit.models.wire import headers_of, may_pass, one_line, retry_after
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,9 +262,10 @@ def _known(error: Exception, name: str) -> Exception:
     lost = isinstance(error, ConnectionError | httpx.TransportError)
     if isinstance(error, AgentKitError) or not (lost or isinstance(status, int)):
         return error
-    again = lost or status in (408, 409, 429) or (status or 0) >= 500
-    line = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-    return ModelError(f"{name}: {line}", retryable=again, status=status, retry_after=retry_after(headers_of(error)))
+    line = one_line(error) or type(error).__name__
+    return ModelError(
+        f"{name}: {line}", retryable=lost or may_pass(status), status=status, retry_after=retry_after(headers_of(error))
+    )
 
 
 ANSWER_TOOL = "answer"

@@ -8,17 +8,18 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.utils import convert_to_openai_messages
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from agentkit.aio import run_sync
-from agentkit.models.base import NamedChat
-from agentkit.models.wire import usage_metadata
+from agentkit.models.base import NamedChat, atell, tell
+from agentkit.models.wire import to_chunk, usage_metadata
 
-_SETTINGS = ("temperature", "max_tokens", "seed", "top_p", "logprobs", "top_logprobs", "response_format")
-_GIVEN = ("tools", "tool_choice")
+SETTINGS = ("temperature", "max_tokens", "seed", "top_p", "logprobs", "top_logprobs")
+"""Parameters of a request that are plain values."""
+_GIVEN = ("tools", "tool_choice", "response_format")
 
 
 class HostedChat(NamedChat):
@@ -82,8 +83,7 @@ class HostedChat(NamedChat):
             return await anext(source, None)
 
         while (chunk := run_sync(step())) is not None:
-            if run_manager and chunk.text:
-                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            tell(run_manager, chunk)
             yield chunk
 
     async def _astream(self, messages: list[BaseMessage], stop: list[str] | None = None,
@@ -91,14 +91,13 @@ class HostedChat(NamedChat):
                        ) -> AsyncIterator[ChatGenerationChunk]:  # fmt: skip
         options = {"stream": True, "stream_options": {"include_usage": True}}
         async for event in self._events(self._request(messages, stop, kwargs) | options):
-            chunk = _chunk(event, self.full_name)
-            if run_manager and chunk.text:
-                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            chunk = to_chunk(event, self.full_name)
+            await atell(run_manager, chunk)
             yield chunk
 
     def _request(self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
                  ) -> dict[str, Any]:  # fmt: skip
-        given = {name: kwargs.get(name, getattr(self, name, None)) for name in _SETTINGS}
+        given = {name: kwargs.get(name, getattr(self, name, None)) for name in SETTINGS}
         given |= {name: kwargs[name] for name in _GIVEN if name in kwargs} | {"stop": stop or self.stop or None}
         given = {name: value for name, value in given.items() if value is not None}
         return {"messages": convert_to_openai_messages(list(messages)), **given}
@@ -120,20 +119,3 @@ def _message(message: Mapping[str, Any]) -> AIMessage:
         except json.JSONDecodeError as error:
             invalid.append({"name": name, "args": text, "id": call.get("id"), "error": str(error)})
     return AIMessage(message.get("content") or "", tool_calls=calls, invalid_tool_calls=invalid)
-
-
-def _chunk(event: Mapping[str, Any], name: str) -> ChatGenerationChunk:
-    choice = event["choices"][0] if event.get("choices") else {}
-    delta = choice.get("delta") or {}
-    calls = [
-        {"name": call["function"].get("name"), "args": call["function"].get("arguments"), "id": call.get("id"),
-         "index": call["index"]}
-        for call in delta.get("tool_calls") or []
-    ]  # fmt: skip
-    message = AIMessageChunk(content=delta.get("content") or "", tool_call_chunks=calls)
-    if event.get("usage"):
-        message.usage_metadata = usage_metadata(event["usage"])
-        message.response_metadata = {"cost": event["cost"]}
-    if choice.get("finish_reason"):
-        message.response_metadata |= {"model_name": name, "finish_reason": choice["finish_reason"]}
-    return ChatGenerationChunk(message=message)

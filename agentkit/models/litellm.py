@@ -10,9 +10,9 @@ from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any, cast
 
-from agentkit.errors import ContextOverflow, MissingKey, ModelError, ModelNotFound
+from agentkit.errors import ModelError
 from agentkit.models.hosted import HostedChat
-from agentkit.models.wire import headers_of, retry_after
+from agentkit.models.wire import headers_of, may_pass, one_line, overflow, retry_after
 
 
 class LiteLLMChat(HostedChat):
@@ -70,34 +70,6 @@ def load_litellm() -> ModuleType:
     return cast("ModuleType", litellm)
 
 
-def open_hosted(name: str, **options: Any) -> HostedChat:
-    """Check that LiteLLM knows the provider and has its key, before any request.
-
-    Raises:
-        ModelNotFound: no such provider.
-        MissingKey: names the environment variables that are not set.
-    """
-    litellm = load_litellm()
-    try:
-        _model, provider, _key, _base = litellm.get_llm_provider(name, api_base=options.get("api_base"))
-    except Exception as error:
-        raise ModelNotFound(
-            f"unknown model {name!r}: no such provider; use provider/model, local/NAME or hf/REPO"
-        ) from error
-    if options.get("api_base"):  # a server of one's own need not have keys, but clients insist on one
-        key_name = f"{provider.upper()}_API_KEY"
-        options = {"api_key": os.environ.get(key_name) or "none", **options}
-    elif not options.get("api_key"):
-        needed = litellm.validate_environment(name)
-        if missing := needed.get("missing_keys"):
-            raise MissingKey(f"{name} needs {' and '.join(missing)} in the environment (provider {provider})")
-    if name.startswith("openai/"):
-        from agentkit.models.openai import OpenAIChat
-
-        return OpenAIChat(full_name=name, **options)
-    return LiteLLMChat(full_name=name, **options)
-
-
 def price(name: str, usage: Mapping[str, Any] | None) -> float:
     """Dollars for an answer with this usage, in OpenAI's form; 0 for a model without a known price."""
     rates = _rates(name) if usage else None
@@ -130,17 +102,13 @@ def _rates(name: str) -> tuple[float, ...] | None:
 def as_model_error(error: Exception, name: str) -> ModelError:
     """What a LiteLLM exception means for us: whether to try again, when, and the line to show."""
     litellm = load_litellm()
-    line = f"{name}: {_first_line(error)}"
+    line = f"{name}: {one_line(getattr(error, 'message', None) or error) or type(error).__name__}"
     if isinstance(error, ModelError):
         return error
     if isinstance(error, litellm.ContextWindowExceededError) or "context size" in str(error):
-        return ContextOverflow(f"{line}; shorten the prompt or take a model with a larger context", status=400)
+        return overflow(line, 400)
     status = getattr(error, "status_code", None)
     retryable = (litellm.RateLimitError, litellm.Timeout, litellm.APIConnectionError, litellm.InternalServerError,
                  litellm.ServiceUnavailableError, litellm.BadGatewayError)  # fmt: skip
-    again = isinstance(error, retryable) or status in (408, 409, 429) or (status or 0) >= 500
+    again = isinstance(error, retryable) or may_pass(status)
     return ModelError(line, retryable=again, status=status, retry_after=retry_after(headers_of(error)))
-
-
-def _first_line(error: Exception) -> str:
-    return str(getattr(error, "message", None) or error).strip().split("\n")[0][:300] or type(error).__name__

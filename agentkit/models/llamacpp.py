@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from agentkit.errors import ContextOverflow, MissingExtra, ModelError, ModelFileError
-from agentkit.models.base import NamedChat
+from agentkit.models.base import NamedChat, atell, tell
 from agentkit.models.union import Union, as_chunk, read_union, to_chat, union_of
-from agentkit.models.wire import usage_metadata
+from agentkit.models.wire import to_chunk, usage_metadata
 
 
 class LlamaCppChat(NamedChat):
@@ -87,9 +87,8 @@ class LlamaCppChat(NamedChat):
             yield ChatGenerationChunk(message=as_chunk(message))
             return
         for event in self._server().stream(self._body(messages, stop, None, kwargs)):
-            chunk = _chunk(event, self.full_name)
-            if run_manager and chunk.text:
-                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            chunk = to_chunk(event, self.full_name)
+            tell(run_manager, chunk)
             yield chunk
 
     async def _astream(self, messages: list[BaseMessage], stop: list[str] | None = None,
@@ -97,8 +96,7 @@ class LlamaCppChat(NamedChat):
                        ) -> AsyncIterator[ChatGenerationChunk]:  # fmt: skip
         source = self._stream(messages, stop, **kwargs)
         while (chunk := await asyncio.to_thread(next, source, None)) is not None:
-            if run_manager and chunk.text:
-                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            await atell(run_manager, chunk)
             yield chunk
 
     def _body(self, messages: Sequence[BaseMessage], stop: list[str] | None, union: Union | None,
@@ -218,17 +216,6 @@ def _checked(response: Any) -> Any:
         counts = f"{error.get('n_prompt_tokens')} tokens do not fit the context of {error.get('n_ctx')}"
         raise ContextOverflow(f"the prompt is too long: {counts}; shorten it or load the model with a larger n_ctx")
     raise ModelError(f"llama.cpp: {error.get('message')}")
-
-
-def _chunk(event: dict[str, Any], name: str) -> ChatGenerationChunk:
-    choice = (event.get("choices") or [{}])[0]
-    text = (choice.get("delta") or {}).get("content") or ""
-    message = AIMessageChunk(content=text)
-    if event.get("usage"):
-        message = AIMessageChunk(content="", usage_metadata=usage_metadata(event["usage"]))
-    if choice.get("finish_reason"):
-        message.response_metadata = {"model_name": name, "finish_reason": choice["finish_reason"]}
-    return ChatGenerationChunk(message=message)
 
 
 def _default_threads() -> int:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel
 
-from agentkit.errors import ModelNotFound
+from agentkit.errors import MissingKey, ModelNotFound
+
+if TYPE_CHECKING:
+    from agentkit.models.hosted import HostedChat
 
 
 def load_model(name: str | BaseChatModel, **options: Any) -> BaseChatModel:
@@ -41,6 +45,34 @@ def load_model(name: str | BaseChatModel, **options: Any) -> BaseChatModel:
         from agentkit.testing import RecordedModel
 
         return RecordedModel(rest, **options)
-    from agentkit.models.litellm import open_hosted
+    return _open_hosted(name, **options)
 
-    return open_hosted(name, **options)
+
+def _open_hosted(name: str, **options: Any) -> HostedChat:
+    """Check that LiteLLM knows the provider and has its key, before any request.
+
+    Raises:
+        ModelNotFound: no such provider.
+        MissingKey: names the environment variables that are not set.
+    """
+    from agentkit.models.litellm import LiteLLMChat, load_litellm
+
+    litellm = load_litellm()
+    try:
+        _model, provider, _key, _base = litellm.get_llm_provider(name, api_base=options.get("api_base"))
+    except Exception as error:
+        raise ModelNotFound(
+            f"unknown model {name!r}: no such provider; use provider/model, local/NAME or hf/REPO"
+        ) from error
+    if options.get("api_base"):  # a server of one's own need not have keys, but clients insist on one
+        key_name = f"{provider.upper()}_API_KEY"
+        options = {"api_key": os.environ.get(key_name) or "none", **options}
+    elif not options.get("api_key"):
+        needed = litellm.validate_environment(name)
+        if missing := needed.get("missing_keys"):
+            raise MissingKey(f"{name} needs {' and '.join(missing)} in the environment (provider {provider})")
+    if name.startswith("openai/"):
+        from agentkit.models.openai import OpenAIChat
+
+        return OpenAIChat(full_name=name, **options)
+    return LiteLLMChat(full_name=name, **options)

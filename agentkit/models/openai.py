@@ -18,15 +18,14 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import httpx
 
-from agentkit.errors import ContextOverflow, ModelError
-from agentkit.models.hosted import HostedChat
+from agentkit.errors import ModelError
+from agentkit.models.hosted import SETTINGS, HostedChat
 from agentkit.models.litellm import load_litellm, price
-from agentkit.models.wire import retry_after
+from agentkit.models.wire import may_pass, one_line, overflow, retry_after
 
 _HOME = "https://api.openai.com/v1"
 _LINE = 2**22
 """Bytes of the longest line of a stream."""
-_SETTINGS = ("temperature", "max_tokens", "seed", "top_p", "logprobs", "top_logprobs")
 
 _sessions: dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[aiohttp.ClientSession]]] = {}
 
@@ -73,9 +72,7 @@ class OpenAIChat(HostedChat):
             raise ModelError(f"{self.full_name}: no answer in {self.request_timeout:g} s", retryable=True) from error
         except (aiohttp.ClientError, ValueError) as error:  # a ValueError: a line that is too long
             again = not isinstance(error, aiohttp.InvalidURL)
-            raise ModelError(
-                f"{self.full_name}: {_one_line(error) or type(error).__name__}", retryable=again
-            ) from error
+            raise ModelError(f"{self.full_name}: {one_line(error) or type(error).__name__}", retryable=again) from error
 
     def _read(self, data: bytes) -> dict[str, Any]:
         try:
@@ -90,14 +87,13 @@ class OpenAIChat(HostedChat):
         message, code = _told(text)
         line = f"{self.full_name}: {message or f'HTTP status {status}'}"
         if code == "context_length_exceeded" or "context size" in message or "maximum context length" in message:
-            return ContextOverflow(f"{line}; shorten the prompt or take a model with a larger context", status=status)
-        again = status in (408, 409, 429) or status >= 500
-        return ModelError(line, retryable=again, status=status, retry_after=retry_after(headers))
+            return overflow(line, status)
+        return ModelError(line, retryable=may_pass(status), status=status, retry_after=retry_after(headers))
 
 
 def _body(model: str, request: Mapping[str, Any]) -> dict[str, Any]:
     """The request with the parameters that this model takes, by the names that it knows them by."""
-    settings = {name: request[name] for name in _SETTINGS if name in request}
+    settings = {name: request[name] for name in SETTINGS if name in request}
     others = {name: value for name, value in request.items() if name not in settings and name in _taken(model)}
     return {"model": model, **others, **_settled(model, tuple(settings.items()))}
 
@@ -148,10 +144,6 @@ def _told(text: str) -> tuple[str, str | None]:
     """The message and the code of an error's body, whatever it is."""
     try:
         error = json.loads(text)["error"]
-        return _one_line(error["message"]), error.get("code")
+        return one_line(error["message"]), error.get("code")
     except (ValueError, TypeError, KeyError):
-        return _one_line(text), None
-
-
-def _one_line(text: object) -> str:
-    return str(text).strip().split("\n")[0][:300]
+        return one_line(text), None

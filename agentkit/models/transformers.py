@@ -16,7 +16,7 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from agentkit.errors import ModelFileError
-from agentkit.models.base import NamedChat
+from agentkit.models.base import NamedChat, atell
 from agentkit.models.batching import Answer, Batcher, Request, batcher_for
 from agentkit.models.catalog import catalog, require
 from agentkit.models.union import as_chunk, read_union, to_chat, union_of
@@ -99,8 +99,7 @@ class TransformersChat(NamedChat):
                        ) -> AsyncIterator[ChatGenerationChunk]:  # fmt: skip
         source = self._stream(messages, stop, **kwargs)
         while (chunk := await asyncio.to_thread(next, source, None)) is not None:
-            if run_manager and chunk.text:
-                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            await atell(run_manager, chunk)
             yield chunk
 
     def _request(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Request:

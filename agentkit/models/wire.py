@@ -1,4 +1,4 @@
-"""OpenAI's wire format and HTTP's Retry-After, as far as several models share them."""
+"""OpenAI's wire format and what HTTP says of a failure, as far as several models share them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
+from langchain_core.outputs import ChatGenerationChunk
+
+from agentkit.errors import ContextOverflow
 
 
 def usage_metadata(usage: Mapping[str, Any]) -> UsageMetadata:
@@ -20,6 +24,39 @@ def usage_metadata(usage: Mapping[str, Any]) -> UsageMetadata:
         total_tokens=prompt + written,
         input_token_details=InputTokenDetails(cache_read=cached),
     )
+
+
+def to_chunk(event: Mapping[str, Any], name: str) -> ChatGenerationChunk:
+    """One event of a streamed answer of the model `name`; an event with its usage may hold its `cost` in dollars."""
+    choice = event["choices"][0] if event.get("choices") else {}
+    delta = choice.get("delta") or {}
+    calls = [
+        {"name": call["function"].get("name"), "args": call["function"].get("arguments"), "id": call.get("id"),
+         "index": call["index"]}
+        for call in delta.get("tool_calls") or []
+    ]  # fmt: skip
+    message = AIMessageChunk(content=delta.get("content") or "", tool_call_chunks=calls)
+    if event.get("usage"):
+        message.usage_metadata = usage_metadata(event["usage"])
+        message.response_metadata = {"cost": event["cost"]} if "cost" in event else {}
+    if choice.get("finish_reason"):
+        message.response_metadata |= {"model_name": name, "finish_reason": choice["finish_reason"]}
+    return ChatGenerationChunk(message=message)
+
+
+def one_line(text: object) -> str:
+    """The first line of what an error says; empty where it says nothing."""
+    return str(text).strip().partition("\n")[0][:300]
+
+
+def may_pass(status: int | None) -> bool:
+    """Whether what was refused with this HTTP status may be accepted the next time."""
+    return status in (408, 409, 429) or (status or 0) >= 500
+
+
+def overflow(line: str, status: int) -> ContextOverflow:
+    """The error for a prompt that a provider found too long, which it says in `line`."""
+    return ContextOverflow(f"{line}; shorten the prompt or take a model with a larger context", status=status)
 
 
 def headers_of(error: Exception) -> Mapping[str, str]:

@@ -112,10 +112,10 @@ class RunLog:
         Returns:
             what was done in it.
         """
-        values = dict(zip(_ENDED, (status, answer, error, rounds, now()), strict=True))
+        ended = zip(_ENDED, (status, answer, error, rounds, now()), strict=True)
+        values = {"run": run_id, "more": seconds} | {f"new_{name}": value for name, value in ended}
         with self.store.write() as connection:
-            new = {f"new_{name}": value for name, value in values.items()}
-            connection.execute(_FINISH, {"run": run_id, "more": seconds, **new})
+            connection.execute(_FINISH, values)
             return _steps(connection, run_id)
 
     def get(self, run_id: str) -> RunRecord:

@@ -45,6 +45,14 @@ async def test_every_verdict_is_in_the_report_with_its_evidence(store: Store) ->
     assert all("pairs" in row["evidence"] and row["run_id"] for row in report["changes"])
 
 
+async def test_the_curve_marks_where_batches_end_even_where_nothing_was_spent(store: Store) -> None:
+    report = await report_of(store, train=40, val=200)
+    ends = [point for point in report["curve"] if "batch" in point]
+    assert [point["batch"] for point in ends] == list(range(len(ends))) and len(ends) > 2
+    decided = [row["decision"] for row in report["changes"]]
+    assert ends[-1]["accepted"] == decided.count("accept") > 0 and ends[-1]["rejected"] == decided.count("reject") > 0
+
+
 async def test_the_page_stands_alone_and_escapes_what_models_wrote(store: Store, tmp_path: Path) -> None:
     report = await report_of(store)
     report["changes"][0]["operations"] = [{"op": "add", "content": "<script>alert(1)</script>"}]

@@ -12,6 +12,11 @@ _PARENTHESIS = re.compile(r"^(.+?)\s*[(\[]([^()\[\]]+)[)\]]\s*(.*)$")
 _DEFINED = re.compile(r"\(([A-Za-z][A-Za-z0-9/+-]{1,9}?)s?\)")
 
 
+def forms_of(names: Iterable[str]) -> set[str]:
+    """All the ways to write any of these names."""
+    return {form for name in names for form in forms(name)}
+
+
 @lru_cache(maxsize=65536)
 def forms(name: str) -> tuple[str, ...]:
     """The folded ways to write a name: as it is, singular and plural, and the parts of `growth hormone (GH)`."""
@@ -42,7 +47,7 @@ def grammatical_numbers(name: str) -> Iterator[str]:
 def occurrences(names: Iterable[str], text: str) -> list[tuple[int, int]]:
     """Where any of the names stands in a folded text, as whole words; sorted."""
     found = set()
-    for form in {f for name in names for f in forms(name)}:
+    for form in forms_of(names):
         at = text.find(form)
         while at >= 0:
             end = at + len(form)
@@ -95,7 +100,7 @@ def _long_form(short: str, before: str) -> str:
 def synonyms_in(names: Iterable[str], text: str) -> tuple[str, ...]:
     """The names and what the text defines as their short or long form."""
     known = list(dict.fromkeys(names))
-    wanted = {form for name in known for form in forms(name)}
+    wanted = forms_of(known)
     for short, long in abbreviations(text).items():
         if wanted & set(forms(long)):
             known.append(short)
