@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -119,7 +119,8 @@ class Agent:
         self.program = program or Solve()
         self._recallers, self._learners = list(recallers), list(learners)
         self._attach_learning()
-        self._graph = build_graph(open_checkpoints(self.store))
+        checkpoints = open_checkpoints(self.store)
+        self._graph, self._graph_without_recall = build_graph(checkpoints), build_graph(checkpoints, first="explore")
 
     @classmethod
     def for_run(cls, run_id: str, *, settings: Settings | None = None) -> tuple[Self, str]:
@@ -170,9 +171,8 @@ class Agent:
         if not asked.input.strip():
             raise DataError("the task is empty")
         run_id = run_id or uuid.uuid4().hex[:12]
-        mine = {"labels": labels, "learn": learn, "seed": seed, "temperature": temperature}
-        options = RunOptions(**{**asdict(self.options), **mine})
-        recorded = {"agent": self._spec, "run": asdict(options)}
+        options = replace(self.options, labels=labels, learn=learn, seed=seed, temperature=temperature)
+        recorded = {"agent": self._spec, "run": vars(options)}
         fresh = self.log.start(run_id, asked, model=_shown(self._spec["model"]), options=recorded, batch=batch)
         return await self._drive(run_id, asked, options, fresh=fresh, recallers=recallers, on_event=on_event)
 
@@ -228,7 +228,7 @@ class Agent:
     def describe(self) -> dict[str, Any]:
         """What makes this agent's answers its own, as JSON values: models, tools, options, what it has learnt from."""
         versions = {name: self._ledger.version(name) for name in self._ledger.targets()}
-        return {"agent": self._spec, "run": asdict(self.options), "versions": versions}
+        return {"agent": self._spec, "run": vars(self.options), "versions": versions}
 
     def checker_for(self, task: Task, default: str | dict[str, Any] | None = None) -> Checker | None:
         """The checker of a task: its own, else the agent's, else a default; None where there is none.
@@ -323,8 +323,9 @@ class Agent:
         options = context.options
         limit = 10 + 3 * options.max_rounds * (options.max_steps + 2)
         config: Any = {"configurable": {"thread_id": context.run_id}, "recursion_limit": limit}
+        graph = self._graph if context.blocks is None else self._graph_without_recall
         try:
-            output = await self._graph.ainvoke(
+            output = await graph.ainvoke(
                 graph_input, config, context=context, durability=self.settings.durability, version="v2"
             )
         except (AgentKitError, GraphRecursionError) as error:

@@ -1,19 +1,25 @@
 """OpenTelemetry spans after the GenAI semantic conventions, through the API package alone.
 
-Without an SDK the spans cost nothing. Message content is recorded only where
+Without an SDK there are none. What models and tools are told and say is recorded only where
 `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`. Names follow semantic conventions 1.41 (development status).
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.trace import Span, Status, StatusCode
 
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
 _tracer = trace.get_tracer("agentkit", schema_url="https://opentelemetry.io/schemas/1.41.0")
+_ROLES = {"human": "user", "ai": "assistant"}
 
 
 @contextmanager
@@ -22,6 +28,9 @@ def span(operation: str, name: str, **attributes: str | int | float | None) -> I
 
     Operations of the conventions: `chat`, `execute_tool`, `invoke_agent`, `invoke_workflow`, `plan`, `embeddings`.
     """
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):  # no SDK; even an empty span takes its time
+        yield trace.INVALID_SPAN
+        return
     with _tracer.start_as_current_span(f"{operation} {name}", record_exception=False) as current:
         current.set_attribute("gen_ai.operation.name", operation)
         set_attributes(current, **attributes)
@@ -40,6 +49,37 @@ def set_attributes(current: Span, **attributes: str | int | float | None) -> Non
             current.set_attribute("gen_ai." + key.replace("__", "."), value)
 
 
-def capture_content() -> bool:
-    """Whether prompts and answers may go into spans; off by default."""
-    return os.environ.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "").lower() == "true"
+def set_messages(current: Span, *, asked: Sequence[BaseMessage], answer: BaseMessage) -> None:
+    """Add what a model was told and what it said, where that may be recorded."""
+    if _records_content(current):
+        ended = answer.response_metadata.get("finish_reason") or "stop"
+        set_attributes(current, input__messages=_as_json([_parts(message) for message in asked]))
+        set_attributes(current, output__messages=_as_json([_parts(answer) | {"finish_reason": ended}]))
+
+
+def set_tool_call(current: Span, *, arguments: Any, result: str) -> None:
+    """Add what a tool was given and what it gave, where that may be recorded."""
+    if _records_content(current):
+        set_attributes(current, tool__call__arguments=_as_json(arguments), tool__call__result=result)
+
+
+def _records_content(current: Span) -> bool:
+    wanted = os.environ.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "").lower() == "true"
+    return wanted and current.is_recording()
+
+
+def _parts(message: BaseMessage) -> dict[str, Any]:
+    """A message as the conventions' JSON schema of messages has it."""
+    said = [{"type": "text", "content": message.text}] if message.text else []
+    if message.type == "tool":
+        call: Any = message
+        said = [{"type": "tool_call_response", "id": call.tool_call_id, "response": message.text}]
+    made = [
+        {"type": "tool_call", "id": call["id"], "name": call["name"], "arguments": call["args"]}
+        for call in getattr(message, "tool_calls", ())
+    ]
+    return {"role": _ROLES.get(message.type, message.type), "parts": [*said, *made]}
+
+
+def _as_json(content: Any) -> str:
+    return json.dumps(content, ensure_ascii=False, default=str)

@@ -239,8 +239,8 @@ class _Known:
         self.inner, self.known, self.place = inner, vectors, 0
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
-        self.place += len(texts)
-        return self.known[(np.arange(self.place - len(texts), self.place)) % len(self.known)]
+        start, self.place = self.place, self.place + len(texts)
+        return self.known[start : self.place]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)

@@ -51,6 +51,8 @@ class SqliteCheckpoints(SqliteSaver):
 
     def put(self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata,
             new_versions: ChannelVersions) -> RunnableConfig:  # fmt: skip
+        if _first(metadata):
+            return _named(config, checkpoint)
         faults.point("before:checkpoint")
         done = super().put(config, checkpoint, metadata, new_versions)
         faults.point("after:checkpoint")
@@ -78,6 +80,16 @@ class SqliteCheckpoints(SqliteSaver):
         self.delete_thread(thread_id)
 
 
+def _first(metadata: CheckpointMetadata) -> bool:
+    """Whether no node has run yet: such a checkpoint holds what a run begins with, which is made anew on resuming."""
+    return metadata["step"] < 1
+
+
+def _named(config: RunnableConfig, checkpoint: Checkpoint) -> RunnableConfig:
+    """What `put` returns of a checkpoint."""
+    return {"configurable": {**config["configurable"], "checkpoint_id": checkpoint["id"]}}
+
+
 def _kept(writes: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
     """The writes of a node that must be kept apart: what it asks of a person, replies, errors.
 
@@ -101,8 +113,11 @@ def _open_postgres(store: Store) -> Saver:
         async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
             return await asyncio.to_thread(self.get_tuple, config)
 
-        async def aput(self, *args: Any, **kwargs: Any) -> RunnableConfig:
-            return await asyncio.to_thread(self.put, *args, **kwargs)
+        async def aput(self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata,
+                       new_versions: ChannelVersions) -> RunnableConfig:  # fmt: skip
+            if _first(metadata):
+                return _named(config, checkpoint)
+            return await asyncio.to_thread(self.put, config, checkpoint, metadata, new_versions)
 
         async def aput_writes(self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str,
                               task_path: str = "") -> None:  # fmt: skip

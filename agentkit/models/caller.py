@@ -215,6 +215,7 @@ class Caller:
             telemetry.set_attributes(
                 span, usage__input_tokens=usage.input_tokens, usage__output_tokens=usage.output_tokens
             )
+            telemetry.set_messages(span, asked=ask.messages, answer=message)
             return message, usage
 
 

@@ -36,6 +36,7 @@ class Store:
         self._writing = engine.execution_options(agentkit_write=True)
         self._writer = threading.RLock()  # threads of one process queue here rather than spin on SQLite's file lock
         self._sqlite = engine.dialect.name == "sqlite"
+        self._writes_on: Connection | None = None
         self._new: dict[Table | type[Any], Insert] = {}
 
     @classmethod
@@ -80,8 +81,15 @@ class Store:
 
         On SQLite it holds the write lock from its first instant, so nothing read inside can be stale.
         """
-        with self._writer if self._sqlite else _no_lock, self._writing.begin() as connection:
-            yield connection
+        if not self._sqlite:
+            with self._writing.begin() as connection:
+                yield connection
+            return
+        with self._writer:
+            if self._writes_on is None:  # kept: to take it from the pool each time costs more than a small insert
+                self._writes_on = self._writing.connect()
+            with self._writes_on.begin():
+                yield self._writes_on
 
     def transaction(self, work: Callable[[Connection], T], *, attempts: int = 8) -> T:
         """Run `work` in a write transaction; repeat it where the database asks for that (deadlock, serialisation)."""
@@ -120,15 +128,11 @@ class Store:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
+        with self._writer:
+            if self._writes_on is not None:
+                self._writes_on.close()
+                self._writes_on = None
         self.engine.dispose()
-
-
-class _NoLock:
-    def __enter__(self) -> None: ...
-    def __exit__(self, *exc: object) -> None: ...
-
-
-_no_lock = _NoLock()
 
 
 def _engine(url: str) -> Engine:

@@ -15,7 +15,7 @@ from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import ValidationError
 
 from agentkit.errors import ToolError
-from agentkit.telemetry import span
+from agentkit.telemetry import set_tool_call, span
 
 OUTPUT_LIMIT = 16_000
 """Characters of a tool's output that reach the model."""
@@ -65,6 +65,7 @@ async def run_tool(
             ok = False
         if not ok:
             current.set_attribute("error.type", "tool_error")
+        set_tool_call(current, arguments=arguments, result=text)
     return ToolResult(text=text, ok=ok, seconds=time.monotonic() - start)
 
 

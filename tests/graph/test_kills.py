@@ -84,7 +84,7 @@ def points() -> list[str]:
     names = ["before:model.call", "after:model.call"]
     calls = [f"{name}#{nth}" for name in names for nth in range(1, CALLS + 1)]
     tools = [f"{when}:tool.call#{nth}" for when in ("before", "after") for nth in (1, 2)]
-    saves = [f"{when}:checkpoint#{nth}" for when in ("before", "after") for nth in (1, 2, 3, 5, 8, 11)]
+    saves = [f"{when}:checkpoint#{nth}" for when in ("before", "after") for nth in (1, 2, 3, 5, 8, 9)]
     return [*calls, *tools, *saves, "before:ledger.commit", "after:ledger.commit"]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from langgraph.runtime import Runtime
+from langgraph.types import Command
 
 from agentkit.graph.asking import ask
 from agentkit.graph.context import RunContext
@@ -13,8 +14,11 @@ from agentkit.graph.state import Outcome, RunState
 from agentkit.recall import Step
 from agentkit.tasks import Feedback
 
+AfterEvaluate = Literal["explore", "confirm", "learn", "__end__"]
+"""Where a decision leads; `__end__` is LangGraph's END."""
 
-async def evaluate(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any]:
+
+async def evaluate(state: RunState, runtime: Runtime[RunContext]) -> Command[AfterEvaluate]:
     """Decide about the current answer: accept, revise, abstain, or ask a person."""
     context, round = runtime.context, state["round"]
     outcome, feedback = await _check(context, state)
@@ -26,7 +30,14 @@ async def evaluate(state: RunState, runtime: Runtime[RunContext]) -> dict[str, A
         outcome = "ask"
     shown = feedback or Feedback(channel="check", score=None, text="not checked")
     context.emit(Evaluated(run_id=context.run_id, outcome=outcome, feedback=shown, round=round))
-    return revision(context, state, _objection(shown)) if outcome == "revise" else {"outcome": outcome}
+    update = revision(context, state, _objection(shown)) if outcome == "revise" else {"outcome": outcome}
+    return decided(context, update)
+
+
+def decided(context: RunContext, update: dict[str, Any]) -> Command[AfterEvaluate]:
+    """The update with where its outcome leads: back to work, to a person, or to what learns from the run, if any."""
+    ways: dict[str, AfterEvaluate] = {"revise": "explore", "ask": "confirm"}
+    return Command(update=update, goto=ways.get(update["outcome"], "learn" if context.learners else "__end__"))
 
 
 def revision(context: RunContext, state: RunState, objection: str) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langgraph.runtime import Runtime
+from langgraph.types import Command
 from pydantic import ValidationError
 
 from agentkit.graph.asking import ask
@@ -19,23 +20,30 @@ PLAN = Plan.__name__
 """The call that is not a tool: splitting the task."""
 
 
-async def explore(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any]:
-    """Ask the explorer once; the reply is an answer, a plan, or calls of tools."""
+async def explore(
+    state: RunState, runtime: Runtime[RunContext]
+) -> Command[Literal["explore", "approve", "tools", "evaluate"]]:
+    """Ask the explorer once; the reply is an answer, a plan, or calls of tools.
+
+    An answer is evaluated, calls are carried out, and a plan or a finished sub-task is explored further.
+    """
     context, view = runtime.context, View(state)
     reply = await _turn(context, view)
     update: dict[str, Any] = {"turn": state["turn"] + 1}
     calls = reply.message.tool_calls
     if plan := next((call for call in calls if call["name"] == PLAN), None):
-        return update | _planned(context, view, plan)
+        return Command(update=update | _planned(context, view, plan), goto="explore")
     tools = [call for call in calls if call["name"] in context.tools]
     if tools and reply.parsed is None:
         message = AIMessage(reply.message.text, tool_calls=tools)
-        return update | _append(view, [message])
+        watched = any(call["name"] in context.options.approve for call in tools)
+        return Command(update=update | _append(view, [message]), goto="approve" if watched else "tools")
     text, used = _final(context, reply)
     if view.executing:
-        return update | _subtask_done(context, view, text)
+        return Command(update=update | _subtask_done(context, view, text), goto="explore")
     context.emit(Answered(run_id=context.run_id, answer=text, round=state["round"]))
-    return update | {"messages": [AIMessage(text)], "answer": text, "used": used}
+    update |= {"messages": [AIMessage(text)], "answer": text, "used": used}
+    return Command(update=update, goto="evaluate")
 
 
 async def _turn(context: RunContext, view: View) -> Any:

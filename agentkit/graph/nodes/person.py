@@ -5,15 +5,15 @@ A node runs again from its first line when the run is resumed, so nothing with a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 from langchain_core.messages import ToolMessage
 from langgraph.runtime import Runtime
-from langgraph.types import interrupt
+from langgraph.types import Command, interrupt
 from pydantic import BaseModel
 
 from agentkit.graph.context import RunContext
-from agentkit.graph.nodes.evaluate import revision
+from agentkit.graph.nodes.evaluate import AfterEvaluate, decided, revision
 from agentkit.graph.state import RunState, View
 from agentkit.tasks import Feedback
 
@@ -26,26 +26,27 @@ class Reply(BaseModel):
     answer: str | None = None
 
 
-async def approve(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any]:
+async def approve(state: RunState, runtime: Runtime[RunContext]) -> Command[Literal["explore", "tools"]]:
     """Ask whether the pending tool calls may go ahead; refused ones are answered to the explorer as refused."""
     view = View(state)
     calls = [{"tool": call["name"], "arguments": call["args"]} for call in view.pending_calls]
     reply = Reply.model_validate(interrupt({"question": "May these tools be called?", "calls": calls}))
     if reply.accept:
-        return {}
+        return Command(goto="tools")
     text = "error: a person refused this call" + (f": {reply.text}" if reply.text else "")
     refused = [ToolMessage(text, tool_call_id=call["id"], status="error") for call in view.pending_calls]
-    return {"work": [*view.conversation, *refused]} if view.executing else {"messages": refused}
+    update = {"work": [*view.conversation, *refused]} if view.executing else {"messages": refused}
+    return Command(update=update, goto="explore")
 
 
-async def confirm(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any]:
+async def confirm(state: RunState, runtime: Runtime[RunContext]) -> Command[AfterEvaluate]:
     """Ask whether the answer is right; the reply is feedback of the strongest kind."""
     context = runtime.context
     reply = Reply.model_validate(interrupt({"question": "Is this answer right?", "answer": state["answer"]}))
     feedback = Feedback(channel="user", score=float(reply.accept), text=reply.text)
     context.log.save_feedback(context.run_id, feedback, round=state["round"])
     if reply.answer is not None:
-        return {"outcome": "accept", "answer": reply.answer}
+        return decided(context, {"outcome": "accept", "answer": reply.answer})
     if not reply.accept and state["round"] + 1 < context.options.max_rounds:
-        return revision(context, state, reply.text or "A person says the answer is wrong.")
-    return {"outcome": "accept" if reply.accept else "abstain"}
+        return decided(context, revision(context, state, reply.text or "A person says the answer is wrong."))
+    return decided(context, {"outcome": "accept" if reply.accept else "abstain"})

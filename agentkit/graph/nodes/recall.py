@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 from langgraph.runtime import Runtime
+from langgraph.types import Command
 
 from agentkit.graph.context import RunContext
 from agentkit.graph.events import Recalled
 from agentkit.graph.state import RunState
 
 
-async def recall(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any]:
+async def recall(state: RunState, runtime: Runtime[RunContext]) -> Command[Literal["explore"]]:
     """Fix the run's context; run again after a crash, it finds what was fixed the first time."""
     context = runtime.context
     blocks = None if context.fresh else context.log.blocks(context.run_id)
@@ -26,4 +27,4 @@ async def recall(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any
             run_id=context.run_id, kind=block.kind, target=block.target, version=block.version, shown=shown
         )
         context.emit(event)
-    return {}
+    return Command(goto="explore")

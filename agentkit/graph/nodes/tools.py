@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langgraph.runtime import Runtime
+from langgraph.types import Command
 
 from agentkit import faults
 from agentkit.graph.context import RunContext
@@ -17,10 +18,11 @@ from agentkit.store.run_log import ToolCall
 from agentkit.tools import run_tool
 
 
-async def tools(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any]:
+async def tools(state: RunState, runtime: Runtime[RunContext]) -> Command[Literal["explore", "evaluate"]]:
     """Run the pending calls side by side; a call completed before a crash is taken from the log.
 
-    The result of a tool that is marked `return_direct`, as LangChain has it, is the answer itself: that saves a turn.
+    The explorer reads what they found. The result of a tool that is marked `return_direct`, as LangChain has it, is the
+    answer itself: that saves a turn.
     """
     context, view = runtime.context, View(state)
     calls = view.pending_calls
@@ -34,12 +36,13 @@ async def tools(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any]
     ]
     sources = sorted({*state.get("sources", []), *(f"tool:{result.tool}" for result in results)})
     if view.executing:
-        return {"work": [*view.conversation, *messages], "sources": sources}
+        return Command(update={"work": [*view.conversation, *messages], "sources": sources}, goto="explore")
     if len(results) == 1 and results[0].ok and context.tools[results[0].tool].return_direct:
         text = results[0].result
         context.emit(Answered(run_id=context.run_id, answer=text, round=state["round"]))
-        return {"messages": [*messages, AIMessage(text)], "sources": sources, "answer": text, "used": []}
-    return {"messages": messages, "sources": sources}
+        answered = {"messages": [*messages, AIMessage(text)], "sources": sources, "answer": text, "used": []}
+        return Command(update=answered, goto="evaluate")
+    return Command(update={"messages": messages, "sources": sources}, goto="explore")
 
 
 async def _call(context: RunContext, key: str, call: dict[str, Any], done: ToolCall | None) -> ToolCall:
