@@ -13,7 +13,7 @@ from langchain_tests.unit_tests import ChatModelUnitTests
 from agentkit.errors import ModelFileError
 from agentkit.models.catalog import model_file
 
-SMALL, TINY = "qwen2.5-coder-0.5b", "smollm2-135m"
+SMALL, TINY = "qwen2.5-coder-1.5b", "smollm2-135m"
 
 
 def need(name: str) -> Path:
