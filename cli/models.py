@@ -118,13 +118,10 @@ def serve(
     api_key: Annotated[str, typer.Option(envvar="AGENTKIT_SERVE_KEY", help="Ask clients for this key.")] = "",
 ) -> None:
     """Open llama.cpp's OpenAI-compatible server on loopback, until Ctrl-C or SIGTERM."""
-    from agentkit.models.catalog import model_file
-    from agentkit.models.llamacpp import Options, Server
+    from agentkit.models.llamacpp import Server, serving
 
     _port_is_free(port)
-    options = Options(
-        model_file(_bare(name)), n_ctx, None, 999, port=port, api_key=api_key, n_parallel=parallel, alias=_bare(name)
-    )
+    options = serving(_bare(name), n_ctx=n_ctx, n_parallel=parallel, port=port, api_key=api_key)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

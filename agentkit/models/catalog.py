@@ -40,6 +40,7 @@ class Entry:
         kind: "chat" or "embedding".
         hub: its repository on the hub; empty where there is none.
         wheels: requirements whose wheels carry the files, for networks that reach a package index but no hub.
+        template: the file beside this one with the chat template to serve it with; empty for the one in its own file.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Entry:
     hub: str
     wheels: tuple[str, ...]
     files: tuple[ModelFile, ...]
+    template: str = ""
 
     @property
     def size(self) -> int:
@@ -99,6 +101,12 @@ def model_file(name: str) -> Path:
     entry = find(name)
     require(entry)
     return entry.folder / entry.files[0].name
+
+
+def chat_template(name: str) -> str:
+    """The chat template to serve a local model with, as Jinja; empty for the one in its file."""
+    entry = None if name.endswith(".gguf") else find(name)
+    return Path(__file__).with_name(entry.template).read_text(encoding="utf-8") if entry and entry.template else ""
 
 
 def require(entry: Entry) -> None:
@@ -154,7 +162,8 @@ def _catalog() -> dict[str, Entry]:
 def _entry(name: str, row: dict[str, Any]) -> Entry:
     files = tuple(ModelFile(**file) for file in row["files"])
     fields = {key: row[key] for key in ("kind", "description", "licence", "hub")}
-    return Entry(name=name, wheels=_requirements(row["wheels"]), files=files, **fields)
+    template = row.get("template", "")
+    return Entry(name=name, wheels=_requirements(row["wheels"]), files=files, template=template, **fields)
 
 
 def _requirements(wheels: dict[str, Any]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import os
 import queue
 import secrets
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +22,8 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from agentkit.errors import ContextOverflow, MissingExtra, ModelError, ModelFileError
-from agentkit.models.base import NamedChat, atell, tell
+from agentkit.models.base import NamedChat, tell
+from agentkit.models.catalog import chat_template, model_file
 from agentkit.models.union import Union, as_chunk, read_union, to_chat, union_of
 from agentkit.models.wire import to_chunk, usage_metadata
 
@@ -91,14 +92,6 @@ class LlamaCppChat(NamedChat):
             tell(run_manager, chunk)
             yield chunk
 
-    async def _astream(self, messages: list[BaseMessage], stop: list[str] | None = None,
-                       run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
-                       ) -> AsyncIterator[ChatGenerationChunk]:  # fmt: skip
-        source = self._stream(messages, stop, **kwargs)
-        while (chunk := await asyncio.to_thread(next, source, None)) is not None:
-            await atell(run_manager, chunk)
-            yield chunk
-
     def _body(self, messages: Sequence[BaseMessage], stop: list[str] | None, union: Union | None,
               kwargs: dict[str, Any]) -> dict[str, Any]:  # fmt: skip
         names = ("temperature", "max_tokens", "seed", "top_p", "top_k", "logprobs", "top_logprobs")
@@ -130,6 +123,7 @@ class Options:
     api_key: str | None = None
     n_parallel: int = 1
     alias: str = ""
+    chat_template: str = ""
 
 
 class Server:
@@ -153,6 +147,8 @@ class Server:
         params.port = options.port
         if options.alias:
             params.model_alias = {options.alias}
+        if options.chat_template:
+            params.chat_template = options.chat_template
         # llama.cpp opens its HTTP server on loopback in any case: a key keeps it to this process unless it is served.
         params.api_keys = [options.api_key or secrets.token_hex(16)] if options.api_key != "" else []
         try:
@@ -198,6 +194,20 @@ class Server:
 
 _servers: dict[Options, Server] = {}
 _loading = threading.Lock()
+
+
+def serving(name: str, *, n_ctx: int = 16_384, n_parallel: int = 1, port: int = 0, api_key: str = "") -> Options:
+    """How to serve a model to other programs, which call tools in the way that its chat template shows.
+
+    Args:
+        name: of the catalog, or the path of a .gguf file.
+        n_ctx: context in tokens, shared by the slots.
+        n_parallel: slots: requests answered at once.
+        port: on loopback; 0 takes a free one.
+        api_key: what clients must send; empty lets everyone in.
+    """
+    return Options(model_file(name), n_ctx, None, 999, port=port, api_key=api_key, n_parallel=n_parallel, alias=name,
+                   chat_template=chat_template(name))  # fmt: skip
 
 
 def server_for(options: Options) -> Server:

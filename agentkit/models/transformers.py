@@ -7,7 +7,7 @@ the union of the tools' schemas and a plain text, so a model needs no tool templ
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from agentkit.errors import ModelFileError
-from agentkit.models.base import NamedChat, atell
+from agentkit.models.base import NamedChat, tell
 from agentkit.models.batching import Answer, Batcher, Request, batcher_for
 from agentkit.models.catalog import catalog, require
 from agentkit.models.union import as_chunk, read_union, to_chat, union_of
@@ -87,20 +87,11 @@ class TransformersChat(NamedChat):
         try:
             while (text := request.pieces.get()) is not None:
                 chunk = ChatGenerationChunk(message=AIMessageChunk(content=text))
-                if run_manager:
-                    run_manager.on_llm_new_token(text, chunk=chunk)
+                tell(run_manager, chunk)
                 yield chunk
         finally:
             request.cancelled = True
         yield _last_chunk(future.result(), self.full_name)
-
-    async def _astream(self, messages: list[BaseMessage], stop: list[str] | None = None,
-                       run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
-                       ) -> AsyncIterator[ChatGenerationChunk]:  # fmt: skip
-        source = self._stream(messages, stop, **kwargs)
-        while (chunk := await asyncio.to_thread(next, source, None)) is not None:
-            await atell(run_manager, chunk)
-            yield chunk
 
     def _request(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Request:
         def option(name: str) -> Any:
