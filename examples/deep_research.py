@@ -22,21 +22,16 @@ MEMORY = "research"
 
 
 def serve(folder: Path) -> None:
-    """Offer the folder's search and its files to any MCP client, over stdio."""
+    """Offer the folder's search, which gives whole passages, to any MCP client, over stdio."""
     from mcp.server.mcpserver import MCPServer
 
-    from agentkit.tools.files import read_file_tool
     from agentkit.tools.folder_search import search_tool
 
-    server, search, read_file = MCPServer("folder"), search_tool(folder), read_file_tool(folder)
+    server, search = MCPServer("folder"), search_tool(folder)
 
     @server.tool(name="search", description=search.description)
     def _(query: str) -> str:
         return str(search.invoke({"query": query}))
-
-    @server.tool(name="read_file", description=read_file.description)
-    def _(path: str) -> str:
-        return str(read_file.invoke({"path": path}))
 
     server.run()
 
