@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
     from agentkit.evolution import Evolvement
+    from agentkit.graph.build import Graph
     from agentkit.learning.checkers import Checker
 
 
@@ -119,8 +121,7 @@ class Agent:
         self.program = program or Solve()
         self._recallers, self._learners = list(recallers), list(learners)
         self._attach_learning()
-        checkpoints = open_checkpoints(self.store)
-        self._graph, self._graph_without_recall = build_graph(checkpoints), build_graph(checkpoints, first="explore")
+        self._checkpoints = open_checkpoints(self.store)
 
     @classmethod
     def for_run(cls, run_id: str, *, settings: Settings | None = None) -> tuple[Self, str]:
@@ -228,7 +229,7 @@ class Agent:
     def describe(self) -> dict[str, Any]:
         """What makes this agent's answers its own, as JSON values: models, tools, options, what it has learnt from."""
         versions = {name: self._ledger.version(name) for name in self._ledger.targets()}
-        return {"agent": self._spec, "run": vars(self.options), "versions": versions}
+        return {"agent": self._spec, "run": dict(vars(self.options)), "versions": versions}
 
     def checker_for(self, task: Task, default: str | dict[str, Any] | None = None) -> Checker | None:
         """The checker of a task: its own, else the agent's, else a default; None where there is none.
@@ -259,7 +260,7 @@ class Agent:
 
     def close(self) -> None:
         """Close the database, if this agent opened it."""
-        saver: Any = self._graph.checkpointer
+        saver: Any = self._checkpoints
         saver.conn.close()
         if self._owns_store:
             self.store.close()
@@ -269,6 +270,14 @@ class Agent:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    @cached_property
+    def _graph(self) -> Graph:
+        return build_graph(self._checkpoints)
+
+    @cached_property
+    def _graph_without_recall(self) -> Graph:
+        return build_graph(self._checkpoints, first="explore")
 
     async def _drive(
         self,

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from agentkit.graph.checkpoints import Saver
 
+    Graph = CompiledStateGraph[RunState, RunContext, RunState, RunState]
 
-def build_graph(
-    checkpoints: Saver | None = None, *, first: Literal["recall", "explore"] = "recall"
-) -> CompiledStateGraph[RunState, RunContext, RunState, RunState]:
+
+def build_graph(checkpoints: Saver | None = None, *, first: Literal["recall", "explore"] = "recall") -> Graph:
     """Compile the one graph that serves solving, evolving and curating.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -76,6 +77,10 @@ class View:
     @property
     def conversation(self) -> list[AnyMessage]:
         return self.state.get("work", []) if self.executing else self.state.get("messages", [])
+
+    def added(self, messages: Sequence[AnyMessage]) -> dict[str, Any]:
+        """The update that adds messages to the conversation."""
+        return {"work": [*self.conversation, *messages]} if self.executing else {"messages": list(messages)}
 
     @property
     def pending_calls(self) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ async def explore(
     if tools and reply.parsed is None:
         message = AIMessage(reply.message.text, tool_calls=tools)
         watched = any(call["name"] in context.options.approve for call in tools)
-        return Command(update=update | _append(view, [message]), goto="approve" if watched else "tools")
+        return Command(update=update | view.added([message]), goto="approve" if watched else "tools")
     text, used = _final(context, reply)
     if view.executing:
         return Command(update=update | _subtask_done(context, view, text), goto="explore")
@@ -74,12 +74,6 @@ def _final(context: RunContext, reply: ModelReply) -> tuple[str, list[str]]:
     if reply.parsed is not None:
         return context.program.read_answer(reply.parsed)
     return reply.text.strip(), []
-
-
-def _append(view: View, messages: list[BaseMessage]) -> dict[str, Any]:
-    if view.executing:
-        return {"work": [*view.conversation, *messages]}
-    return {"messages": messages}
 
 
 def _planned(context: RunContext, view: View, call: Any) -> dict[str, Any]:

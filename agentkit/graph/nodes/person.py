@@ -35,8 +35,7 @@ async def approve(state: RunState, runtime: Runtime[RunContext]) -> Command[Lite
         return Command(goto="tools")
     text = "error: a person refused this call" + (f": {reply.text}" if reply.text else "")
     refused = [ToolMessage(text, tool_call_id=call["id"], status="error") for call in view.pending_calls]
-    update = {"work": [*view.conversation, *refused]} if view.executing else {"messages": refused}
-    return Command(update=update, goto="explore")
+    return Command(update=view.added(refused), goto="explore")
 
 
 async def confirm(state: RunState, runtime: Runtime[RunContext]) -> Command[AfterEvaluate]:

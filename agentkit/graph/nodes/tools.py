@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Literal
 
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, ToolMessage
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
@@ -30,19 +30,18 @@ async def tools(state: RunState, runtime: Runtime[RunContext]) -> Command[Litera
     keys = [f"{context.run_id}/{state['turn']}/{position}" for position in range(len(calls))]
     jobs = [_call(context, key, call, done.get(key)) for key, call in zip(keys, calls, strict=True)]
     results = await asyncio.gather(*jobs)
-    messages: list[BaseMessage] = [
+    messages = [
         ToolMessage(block("result", result.result), tool_call_id=call["id"], status="success" if result.ok else "error")
         for call, result in zip(calls, results, strict=True)
     ]
     sources = sorted({*state.get("sources", []), *(f"tool:{result.tool}" for result in results)})
-    if view.executing:
-        return Command(update={"work": [*view.conversation, *messages], "sources": sources}, goto="explore")
-    if len(results) == 1 and results[0].ok and context.tools[results[0].tool].return_direct:
+    direct = len(results) == 1 and results[0].ok and context.tools[results[0].tool].return_direct
+    if direct and not view.executing:
         text = results[0].result
         context.emit(Answered(run_id=context.run_id, answer=text, round=state["round"]))
-        answered = {"messages": [*messages, AIMessage(text)], "sources": sources, "answer": text, "used": []}
+        answered = view.added([*messages, AIMessage(text)]) | {"sources": sources, "answer": text, "used": []}
         return Command(update=answered, goto="evaluate")
-    return Command(update={"messages": messages, "sources": sources}, goto="explore")
+    return Command(update=view.added(messages) | {"sources": sources}, goto="explore")
 
 
 async def _call(context: RunContext, key: str, call: dict[str, Any], done: ToolCall | None) -> ToolCall:
