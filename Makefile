@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TYPES := build/types
 TESTS ?= tests
-MODELS ?= smollm2-135m all-minilm-l6-v2 qwen2.5-coder-1.5b
+MODELS ?= smollm2-135m bge-small-en-v1.5 qwen2.5-coder-1.5b
 
 .PHONY: help demo test lint typecheck bench clean
 

@@ -25,7 +25,7 @@ from agentkit.graph.program import Program, Solve
 from agentkit.graph.state import first_state
 from agentkit.learning.checkers import get_checker
 from agentkit.learning.ledger import Ledger
-from agentkit.models import Budget, Caller, Limits, Reply, load_embedder, load_model
+from agentkit.models import Budget, Caller, Limits, Reply, load_model
 from agentkit.models.journal import SqlJournal
 from agentkit.recall import Learner, Recaller
 from agentkit.result import Result, read_result, with_steps
@@ -432,10 +432,9 @@ class Agent:
             self._recallers.append(PlaybookRecaller(book, withholding=Withholding()))
             self._learners.append(PlaybookLearner(book))
         if name := self._spec["memory"]:
-            from agentkit.memory import CaseMemory, MemoryLearner, MemoryRecaller
+            from agentkit.memory import MemoryLearner, MemoryRecaller, open_cases
 
-            embedder = load_embedder(self.settings.embedder)
-            memory = CaseMemory.open(self.store, name, embedder=embedder, home=self.settings.home)
+            memory = open_cases(self.store, name, settings=self.settings)
             self._recallers.append(MemoryRecaller(memory))
             self._learners.append(MemoryLearner(memory))
 

@@ -55,7 +55,7 @@ class MissingKey(UserError): ...
 
 
 class MissingExtra(UserError):
-    """Says which extra to install: `MissingExtra("local", "torch")`."""
+    """Says which extra to install: `MissingExtra("hf", "torch")`."""
 
     def __init__(self, extra: str, package: str) -> None:
         super().__init__(f"{package} is not installed: run  pip install 'agentkit-evolve[{extra}]'")

@@ -248,11 +248,9 @@ def parts_of(
             learners.append(PlaybookLearner(book, gate=DeferringGate()))
     if memory:
         from agentkit.evolving_memory import GatedCases, MemoryEvolvable
-        from agentkit.memory import CaseMemory, MemoryRecaller
-        from agentkit.models import load_embedder
+        from agentkit.memory import MemoryRecaller, open_cases
 
-        embedder = load_embedder(agent.settings.embedder)
-        cases = CaseMemory.open(agent.store, memory, embedder=embedder, home=agent.settings.home)
+        cases = open_cases(agent.store, memory, settings=agent.settings)
         evolvables.append(MemoryEvolvable(cases, settings=recall, live=MemoryRecaller(cases, settings=recall)))
         learners.append(GatedCases(cases))
     return evolvables, learners

@@ -33,7 +33,8 @@ class Settings(BaseSettings):
     Attributes:
         model: the explorer's model, and the one every role takes unless it names its own.
         evaluator_model: the evaluator's; None takes `model`.
-        embedder: what turns text into vectors for memory and de-duplication.
+        embedder: what turns text into vectors for memory and de-duplication; left alone, a memory that was made with
+            another one keeps it.
         home: where the database, indexes and reports live.
         database: a SQLAlchemy URL; None is SQLite under `home`.
         max_rounds: how many answers the explorer may give before the run ends.
@@ -49,7 +50,7 @@ class Settings(BaseSettings):
 
     model: str = "local/qwen2.5-coder-1.5b"
     evaluator_model: str | None = None
-    embedder: str = "local/all-minilm-l6-v2"
+    embedder: str = "local/bge-small-en-v1.5"
     home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("agentkit", appauthor=False)))
     database: str | None = None
     max_rounds: int = Field(default=3, ge=1)

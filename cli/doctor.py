@@ -16,7 +16,7 @@ from agentkit.cli.output import JSON_HELP, emit, open_settings, print_table
 
 app = typer.Typer()
 
-EXTRAS = {"local": ["xllamacpp", "torch", "transformers", "sentence_transformers"], "postgres": ["psycopg"],
+EXTRAS = {"local": ["xllamacpp"], "hf": ["torch", "transformers", "sentence_transformers"], "postgres": ["psycopg"],
           "curate": ["lxml", "pypdf", "rdflib", "linkml_runtime"], "mcp": ["mcp"]}  # fmt: skip
 
 

@@ -18,7 +18,7 @@ TEMPLATE = """\
 # The evaluator's model, where it is not to be the same one.
 #evaluator_model = "openai/gpt-5-mini"
 # What turns text into vectors for memory, playbooks and grounding.
-#embedder = "local/all-minilm-l6-v2"
+#embedder = "local/bge-small-en-v1.5"
 
 # Where the database, indexes and reports live. A relative path starts at this file's folder.
 #home = ".agentkit"

@@ -20,28 +20,13 @@ Space = Annotated[str, typer.Option("--namespace", "-n", help="Whose cases.")]
 EmbedderName = Annotated[str | None, typer.Option("--embedder", help="Embedder of the memory; hash needs no model.")]
 
 
-def _embedder(name: str) -> Any:
-    if name.partition("-")[0] == "hash":
-        from agentkit.errors import UserError
-        from agentkit.memory import HashEmbedder
-
-        size = name.partition("-")[2] or "256"
-        if not size.isdigit() or int(size) < 1:
-            raise UserError(f"{name!r} is no embedder: write hash-256")
-        return HashEmbedder(int(size))
-    from agentkit.models import load_embedder
-
-    return load_embedder(name)
-
-
 def open_memory(name: str, embedder: str | None = None) -> CaseMemory:
     """The memory of the current settings."""
-    from agentkit.memory import CaseMemory
+    from agentkit.memory import open_cases
     from agentkit.store import Store
 
     settings = open_settings()
-    store = Store.open(settings.database_url)
-    return CaseMemory.open(store, name, embedder=_embedder(embedder or settings.embedder), home=settings.home)
+    return open_cases(Store.open(settings.database_url), name, settings=settings, embedder=embedder)
 
 
 def _row(case: Case) -> dict[str, Any]:
@@ -243,6 +228,7 @@ def rebuild(memory: Name = "default", json_: Json = False,
             embedder: Annotated[str | None, typer.Option(help="Embed anew with another embedder.")]
             = None) -> None:  # fmt: skip
     """Make the index files anew from the rows; with --embedder, embed anew beside the old vectors and switch."""
+    from agentkit.memory.opening import named_embedder
     from agentkit.memory.upkeep import reembed
     from agentkit.store import Store
 
@@ -250,7 +236,7 @@ def rebuild(memory: Name = "default", json_: Json = False,
         opened = open_memory(memory)
     else:
         settings = open_settings()
-        opened = reembed(memory, Store.open(settings.database_url), _embedder(embedder), home=settings.home)
+        opened = reembed(memory, Store.open(settings.database_url), named_embedder(embedder), home=settings.home)
     opened.mirror.rebuild()
     opened.save()
     emit({"cases": opened.count(), "embedder": opened.embedder.name}, json_=json_,

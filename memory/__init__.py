@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from agentkit.memory.embedding import Embedder, HashEmbedder
     from agentkit.memory.learner import MemoryLearner
     from agentkit.memory.memory import CaseMemory
+    from agentkit.memory.opening import open_cases
     from agentkit.memory.policies import Policy, load_policy, policy_names
     from agentkit.memory.policy_store import PolicyStore
     from agentkit.memory.recaller import MemoryRecaller, RecallSettings
@@ -18,12 +19,12 @@ _HOME = {
     "Case": "case", "Filters": "case", "Hit": "case", "Embedder": "embedding", "HashEmbedder": "embedding",
     "MemoryLearner": "learner", "CaseMemory": "memory", "Policy": "policies", "load_policy": "policies",
     "policy_names": "policies", "PolicyStore": "policy_store", "MemoryRecaller": "recaller",
-    "RecallSettings": "recaller",
+    "RecallSettings": "recaller", "open_cases": "opening",
 }  # fmt: skip
 
 __all__ = [
     "Case", "CaseMemory", "Embedder", "Filters", "HashEmbedder", "Hit", "MemoryLearner", "MemoryRecaller", "Policy",
-    "PolicyStore", "RecallSettings", "load_policy", "policy_names",
+    "PolicyStore", "RecallSettings", "load_policy", "open_cases", "policy_names",
 ]  # fmt: skip
 
 

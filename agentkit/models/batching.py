@@ -203,7 +203,7 @@ def _load(repo: str, gguf_file: str | None, device: str | None, dtype: str | Non
         import torch
         import transformers
     except ModuleNotFoundError as error:
-        raise MissingExtra("local", error.name or "transformers") from None
+        raise MissingExtra("hf", error.name or "transformers") from None
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     kind = getattr(torch, dtype or ("bfloat16" if device.startswith("cuda") else "float32"))
     transformers.utils.logging.disable_progress_bar()
@@ -217,7 +217,7 @@ def _load(repo: str, gguf_file: str | None, device: str | None, dtype: str | Non
         tokenizer = transformers.AutoTokenizer.from_pretrained(repo, padding_side="left", **options)
         model = transformers.AutoModelForCausalLM.from_pretrained(repo, dtype=kind, **options)
     except ImportError as error:
-        raise MissingExtra("local", error.name or "gguf") from None
+        raise MissingExtra("hf", error.name or "gguf") from None
     except (OSError, ValueError) as error:
         line = str(error).strip().splitlines()[0]
         if options["local_files_only"]:

@@ -96,7 +96,7 @@ def train(states: Vectors, cases: Vectors, rewards: NDArray[np.floating], outcom
     try:
         import torch
     except ModuleNotFoundError:
-        raise MissingExtra("local", "torch") from None
+        raise MissingExtra("hf", "torch") from None
     x, y = torch.from_numpy(inputs(states, cases, rewards)), torch.from_numpy(outcomes.astype(np.float32))
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):

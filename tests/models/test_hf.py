@@ -14,8 +14,8 @@ from agentkit.errors import ContextOverflow, ModelError, ModelFileError
 from agentkit.models import Caller, load_model
 from tests.models.tiny import make_tiny
 
-pytest.importorskip("torch", reason="the local extra is not installed")
-pytest.importorskip("llguidance", reason="the local extra is not installed")
+pytest.importorskip("torch", reason="the hf extra is not installed")
+pytest.importorskip("llguidance", reason="the hf extra is not installed")
 
 
 class Verdict(BaseModel):

@@ -1,0 +1,63 @@
+"""Opening a memory by its name: with the embedder it was made with, or the settings' where it is new."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from agentkit.errors import ModelFileError, UserError
+from agentkit.memory.embedding import Embedder, HashEmbedder
+from agentkit.memory.memory import CaseMemory
+from agentkit.models import load_embedder
+from agentkit.settings import Settings, load_settings
+from agentkit.store import Store
+from agentkit.store.cases import MemoryRow
+
+
+def open_cases(
+    store: Store, name: str = "default", *, settings: Settings | None = None, embedder: str | None = None
+) -> CaseMemory:
+    """A memory by name.
+
+    Args:
+        settings: whose embedder a new memory takes, and whose home its indexes are kept in; None reads them.
+        embedder: the name of the one it must have; None, and a setting that was left alone, keep a memory's own.
+
+    Raises:
+        UserError: an embedder that is asked for is not the memory's own, or there is none of that name.
+        ModelFileError: the memory's own embedder is not downloaded; says what to do.
+    """
+    settings = settings or load_settings()
+    chosen = embedder or (settings.embedder if "embedder" in settings.model_fields_set else None)
+    if chosen is not None:
+        return CaseMemory.open(store, name, embedder=named_embedder(chosen), home=settings.home)
+    own = _made_with(store, name)
+    try:
+        found = named_embedder(own or settings.embedder)
+    except ModelFileError as error:
+        if own is None or own == settings.embedder:
+            raise
+        mend = f"or move it:  agentkit memory rebuild -m {name} --embedder {settings.embedder}"
+        raise ModelFileError(f"memory {name!r} was embedded by {own}: {error}, {mend}") from None
+    return CaseMemory.open(store, name, embedder=found, home=settings.home)
+
+
+def named_embedder(name: str) -> Embedder:
+    """An embedder by its name; `hash-256` needs no model.
+
+    Raises:
+        UserError: no such embedder.
+        ModelFileError: a local one that is not downloaded.
+    """
+    kind, _, size = name.partition("-")
+    if kind != "hash":
+        return load_embedder(name)
+    if not (size or "256").isdigit() or int(size or "256") < 1:
+        raise UserError(f"{name!r} is no embedder: write hash-256")
+    return HashEmbedder(int(size or "256"))
+
+
+def _made_with(store: Store, name: str) -> str | None:
+    """The embedder of a memory that is there already, without the version of its files."""
+    with store.read() as connection:
+        stamp = connection.execute(select(MemoryRow.embedder).where(MemoryRow.name == name)).scalar_one_or_none()
+    return None if stamp is None else str(stamp).partition("@")[0]
