@@ -404,7 +404,7 @@ class Agent:
     def _checker_for(
         self, task: Task, callers: Mapping[str, Caller], default: str | dict[str, Any] | None = None
     ) -> Checker | None:
-        spec = task.checker or self.checker or default
+        spec = task.own_checker or self.checker or default
         if spec is None:
             return None
         judge = callers.get("evaluator") or callers["explorer"]

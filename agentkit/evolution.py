@@ -88,7 +88,7 @@ def check_for(agent: Agent) -> Check:
     """Scores answers with each task's own checker, else the agent's, else by comparing with the target."""
 
     async def check(task: Task, answer: str | None) -> Feedback | None:
-        spec = task.checker or agent.checker
+        spec = task.own_checker or agent.checker
         if spec is None and task.target is None:
             return None
         checker = get_checker(spec or "exact", call=call_for(agent, "judge")(f"judge-{digest(task.id)[:12]}"))

@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agentkit.errors import SettingsError
+from agentkit.trusted_files import config_dir, read_checked
 
 FILE_NAME = "agentkit.toml"
 
@@ -78,8 +79,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = settings_file()
-        toml = () if file is None else (TomlConfigSettingsSource(settings_cls, file),)
+        toml = [InitSettingsSource(settings_cls, init_kwargs=_read(file)) for file in settings_files()]
         return (init_settings, env_settings, *toml)
 
 
@@ -93,6 +93,40 @@ def settings_file() -> Path | None:
     return next((folder / FILE_NAME for folder in (here, *here.parents) if (folder / FILE_NAME).is_file()), None)
 
 
+def settings_files() -> list[Path]:
+    """The settings files that hold here, the stronger first: the folder's, and the user's own."""
+    own = config_dir() / FILE_NAME
+    return list(dict.fromkeys(file for file in (settings_file(), own) if file is not None and file.is_file()))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """What a settings file says.
+
+    Raises:
+        SettingsError: it is no TOML, another user could have written it, or it starts programs and is not trusted.
+    """
+    text, trusted = read_checked(file)
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file}: {error}") from None
+    if not trusted and (found := _programs(data)):
+        raise SettingsError(f"{file}: {found} runs code; once you have read the file:  agentkit trust {file}")
+    return data
+
+
+def _programs(data: dict[str, Any]) -> str | None:
+    """The first setting that would run code: the command of a tool server, or a function named by its module."""
+    servers, tools = data.get("mcp"), data.get("tools")
+    if isinstance(servers, dict):
+        for name, server in servers.items():
+            if isinstance(server, dict) and server.get("command"):
+                return f"[mcp.{name}] command"
+    if isinstance(tools, list):
+        return next((f"the tool {tool!r}" for tool in tools if ":" in str(tool)), None)
+    return None
+
+
 def load_settings(**flags: Any) -> Settings:
     """Read the settings; a flag that is None counts as not given. A relative `home` is taken from the file's folder.
 
@@ -100,27 +134,31 @@ def load_settings(**flags: Any) -> Settings:
         SettingsError: an unknown name or a value of the wrong kind, with where it stands.
     """
     given = {name: value for name, value in flags.items() if value is not None}
-    file = settings_file()
     try:
         settings = Settings(**given)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{file}: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"setting {name!r} from {_source(name, given, file)}: {first['msg']}") from None
+        raise SettingsError(f"setting {name!r} from {_source(name, given)}: {first['msg']}") from None
+    file = _saying("home")
     if file is not None and not settings.home.is_absolute():
         settings = settings.model_copy(update={"home": file.parent / settings.home})
     return settings
 
 
-def _source(name: str, flags: dict[str, Any], file: Path | None) -> str:
+def _saying(name: str) -> Path | None:
+    """The strongest settings file that says something of a name, else the strongest of all."""
+    files = settings_files()
+    return next((file for file in files if name in _read(file)), files[0] if files else None)
+
+
+def _source(name: str, flags: dict[str, Any]) -> str:
     top = name.split(".")[0]
     if top in flags:
         return "a flag"
     if f"AGENTKIT_{top.upper()}" in {key.split("__")[0].upper() for key in os.environ}:
         return f"AGENTKIT_{top.upper()}"
-    return str(file) if file else "the defaults"
+    return str(_saying(top) or "the defaults")
 
 
 def cache_dir() -> Path:

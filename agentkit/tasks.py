@@ -25,7 +25,8 @@ class Task(BaseModel):
         id: unique within its file; stored with every run of the task.
         input: the question or instruction, as the model sees it.
         target: the right answer. No model ever sees it while solving.
-        checker: the name of a checker (`"numeric"`) or an object with its settings (`{"name": "numeric", …}`).
+        checker: the name of a checker (`"numeric"`) or an object with its settings (`{"name": "numeric", …}`). A task
+            is data, so that it can't name a function: those are given to the agent.
         metadata: anything else; `category` groups reports, `context` is full text for control arms.
     """
 
@@ -36,6 +37,21 @@ class Task(BaseModel):
     target: str | None = None
     checker: str | dict[str, Any] | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def own_checker(self) -> str | dict[str, Any] | None:
+        """The checker that the task asks for.
+
+        Raises:
+            DataError: it asks for a function, which would let data choose what code runs.
+        """
+        name = self.checker.get("name") if isinstance(self.checker, dict) else self.checker
+        if name == "function":
+            raise DataError(f"task {self.id!r}: {_NO_FUNCTION}")
+        return self.checker
+
+
+_NO_FUNCTION = "a task can't name a function as its checker: give it to the agent (Agent(checker=…) or --checker)"
 
 
 class Feedback(BaseModel):
@@ -112,6 +128,10 @@ def _task_from_row(row: Mapping[str, Any], path: str | Path, number: int) -> Tas
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise DataError(f"{where}: {first['msg']}", path=path, line=number) from None
+    try:
+        task.own_checker  # noqa: B018 - asked for its error alone
+    except DataError as error:
+        raise DataError(f"checker: {error}", path=path, line=number) from None
     if not task.input.strip():
         raise DataError("input: the task is empty", path=path, line=number)
     return task

@@ -25,7 +25,8 @@ TEMPLATE = """\
 # The database, where it is not to be SQLite in `home`.
 #database = "postgresql://user@host/agentkit"
 
-# Built-in tools (calculator, python, search, read_file, http_get) or functions as "module:function".
+# Built-in tools (calculator, python, search, read_file, http_get) or functions as "module:function"; these run code, so
+# that the file must be trusted once it names one:  agentkit trust agentkit.toml
 #tools = ["calculator"]
 # A playbook and a case memory to use and to learn into, by name.
 #playbook = "main"
@@ -50,7 +51,7 @@ TEMPLATE = """\
 #cost = 1.0
 #seconds = 1800.0
 
-# Tool servers (Model Context Protocol), one table each.
+# Tool servers (Model Context Protocol), one table each. A command runs only from a file that is trusted (see above).
 #[mcp.files]
 #command = "npx"
 #args = ["-y", "@modelcontextprotocol/server-filesystem", "."]

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "memory": ("memory:app", "Look at case memories and edit them."),
     "kb": ("kb:app", "Look at knowledge bases, review and export them."),
     "models": ("models:app", "List, pull, test and serve local models."),
+    "trust": ("trust:app", "Let a settings file start programs, after you have read it."),
     "db": ("db:app", "Show the database's version and bring it up to date."),
     "doctor": ("doctor:app", "Check what this machine has and lacks."),
 }

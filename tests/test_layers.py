@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "settings", "tasks", "recall", "telemetry", "faults", "aio"),
+    ("errors", "settings", "trusted_files", "tasks", "recall", "telemetry", "faults", "aio"),
     ("store",),
     ("models", "tools", "testing"),
     ("roles",),

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import sys
+import types
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agentkit.agent import Agent
 from agentkit.errors import DataError, InvalidOutput, SandboxUnavailable, UserError
+from agentkit.evolution import check_for
 from agentkit.learning.checkers import CHECKERS, final_answer, get_checker
 from agentkit.learning.checkers.judge import Judgement
-from agentkit.tasks import Feedback, Task
+from agentkit.store import Store
+from agentkit.tasks import Feedback, Task, load_tasks
+from agentkit.testing import ScriptedModel
 from agentkit.tools import Sandbox
 
 
@@ -281,3 +289,30 @@ def test_a_wrong_specification_says_what_there_is(spec: Any, words: str) -> None
 def test_a_checker_passes_through() -> None:
     checker = get_checker("exact")
     assert get_checker(checker) is checker
+
+
+@pytest.mark.parametrize("checker", ["function", {"name": "function", "path": "cProfile:run"}])
+def test_a_row_of_a_file_can_not_choose_what_code_runs(tmp_path: Path, checker: Any) -> None:
+    file = tmp_path / "tasks.jsonl"
+    file.write_text(json.dumps({"id": "a", "input": "2+2", "checker": checker}), encoding="utf-8")
+    with pytest.raises(DataError, match=r"tasks.jsonl.*1.*can't name a function.*--checker"):
+        load_tasks(file)
+
+
+async def test_a_task_that_names_a_function_is_refused_wherever_it_came_from(store: Store) -> None:
+    called: list[str] = []
+    sys.modules["planted"] = types.SimpleNamespace(check=lambda answer, task: called.append(answer))  # type: ignore[assignment]
+    row = {"id": "a", "input": "2+2", "checker": {"name": "function", "path": "planted:check"}}
+    planted = Task.model_validate(row)
+    with Agent(ScriptedModel([{"reasoning": "", "answer": "4"}]), store=store, tools=[], evaluate=False) as agent:
+        with pytest.raises(DataError, match="can't name a function"):
+            await agent.arun(planted)
+        with pytest.raises(DataError, match="can't name a function"):
+            await check_for(agent)(planted, "4")
+    assert called == []
+
+
+async def test_a_function_given_to_the_agent_checks_its_tasks(store: Store) -> None:
+    with Agent(ScriptedModel([{"reasoning": "", "answer": "4"}]), store=store, tools=[],
+               checker={"name": "function", "path": "operator:is_not"}) as agent:  # fmt: skip
+        assert (await agent.arun("2+2")).accepted
