@@ -19,7 +19,7 @@ if not (_here / "memory").exists():  # a source checkout: the sub-packages are s
 if TYPE_CHECKING:
     from agentkit.agent import Agent
     from agentkit.errors import AgentKitError
-    from agentkit.learning.ledger import Change, Ledger, Verdict
+    from agentkit.ledger import Change, Ledger, Verdict
     from agentkit.models import Budget, load_embedder, load_model
     from agentkit.result import Result
     from agentkit.settings import Settings, load_settings
@@ -31,14 +31,14 @@ _HOMES = {
     "Agent": "agent",
     "AgentKitError": "errors",
     "Budget": "models",
-    "Change": "learning.ledger",
+    "Change": "ledger",
     "Feedback": "tasks",
-    "Ledger": "learning.ledger",
+    "Ledger": "ledger",
     "Result": "result",
     "Settings": "settings",
     "Store": "store",
     "Task": "tasks",
-    "Verdict": "learning.ledger",
+    "Verdict": "ledger",
     "load_embedder": "models",
     "load_model": "models",
     "load_settings": "settings",

@@ -16,6 +16,7 @@ from langgraph.types import Command
 
 from agentkit import telemetry
 from agentkit.aio import run_sync
+from agentkit.checkers import get_checker
 from agentkit.errors import AgentKitError, DataError, RunError, UserError
 from agentkit.graph.build import build_graph
 from agentkit.graph.checkpoints import open_checkpoints
@@ -23,16 +24,15 @@ from agentkit.graph.context import RunContext, RunOptions
 from agentkit.graph.events import Asked, Event, RunEnded, RunStarted
 from agentkit.graph.program import Program, Solve
 from agentkit.graph.state import first_state
-from agentkit.learning.checkers import get_checker
-from agentkit.learning.ledger import Ledger
+from agentkit.graph.streaming import events_of, pull
+from agentkit.ledger import Ledger
 from agentkit.models import Budget, Caller, Limits, Reply, load_model
 from agentkit.models.journal import SqlJournal
-from agentkit.recall import Learner, Recaller
+from agentkit.protocols import Learner, Recaller
 from agentkit.result import Result, read_result, with_steps
 from agentkit.settings import Settings, load_settings
 from agentkit.store import Store
 from agentkit.store.run_log import FINISHED, RunLog, Totals
-from agentkit.streaming import events_of, pull
 from agentkit.tasks import Labels, Task
 from agentkit.tools import load_tools
 
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
     from langchain_core.tools import BaseTool
 
+    from agentkit.checkers import Checker
     from agentkit.evolution import Evolvement
     from agentkit.graph.build import Graph
-    from agentkit.learning.checkers import Checker
 
 
 class Agent:

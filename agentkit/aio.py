@@ -1,4 +1,4 @@
-"""One event loop for the whole process, so that synchronous callers share its connections.
+"""One event loop for the whole process, so that synchronous callers share its connections; work done at once.
 
 `asyncio.run` per call would close a loop under the feet of clients that keep connections, which is the origin of
 "Event loop is closed".
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -57,3 +57,19 @@ def run_sync(work: Coroutine[Any, Any, T]) -> T:
     except KeyboardInterrupt:
         future.cancel()
         raise
+
+
+async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Work done at once: the results in the order given. An error cancels the rest and is raised as itself, not as a
+    group of one."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+    except BaseExceptionGroup as errors:
+        raise _first(errors) from None
+    return [task.result() for task in tasks]
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = errors.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agentkit.errors import AgentKitError, DataError, UserError
-from agentkit.learning.ledger import digest
-from agentkit.learning.statistics import proportion
+from agentkit.ledger import digest
+from agentkit.statistics.estimates import proportion
 from agentkit.tasks import Task
 
 if TYPE_CHECKING:
     from agentkit.agent import Agent
-    from agentkit.learning.checkers import Checker
+    from agentkit.checkers import Checker
     from agentkit.result import Result
 
 

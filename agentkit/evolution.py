@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from agentkit.checkers import get_checker
 from agentkit.errors import UserError
 from agentkit.graph.context import RunContext
 from agentkit.graph.episode import build_episode
 from agentkit.graph.nodes.learn import learner_call
 from agentkit.learning.arms import Arm, run_arms
-from agentkit.learning.checkers import get_checker
 from agentkit.learning.config import EvolveConfig, Evolved
 from agentkit.learning.evolving import Check, Cost, DeferringGate, Evolvable
-from agentkit.learning.ledger import digest
 from agentkit.learning.loop import Evolution
 from agentkit.learning.report import build_report, write_report
 from agentkit.learning.trials import Trials
+from agentkit.ledger import digest
 from agentkit.models.requests import json_schema
-from agentkit.recall import Block, CallModel, Episode, Learner, OnEvent, Recaller
+from agentkit.protocols import Block, CallModel, Episode, Learner, OnEvent, Recaller
 from agentkit.tasks import Feedback, Labels, Task
 
 if TYPE_CHECKING:
@@ -234,8 +234,8 @@ def parts_of(
     evolvables: list[Evolvable] = []
     learners: list[Learner] = []
     if playbook:
-        from agentkit.evolvables import PlaybookEvolvable
-        from agentkit.lessons import BatchLessons
+        from agentkit.playbooks.batch_learner import BatchLessons
+        from agentkit.playbooks.evolvable import PlaybookEvolvable
         from agentkit.playbooks.storage import PlaybookStore
 
         book = PlaybookStore.open(agent.store, playbook)
@@ -247,8 +247,8 @@ def parts_of(
 
             learners.append(PlaybookLearner(book, gate=DeferringGate()))
     if memory:
-        from agentkit.evolving_memory import GatedCases, MemoryEvolvable
         from agentkit.memory import MemoryRecaller, open_cases
+        from agentkit.memory.evolvable import GatedCases, MemoryEvolvable
 
         cases = open_cases(agent.store, memory, settings=agent.settings)
         evolvables.append(MemoryEvolvable(cases, settings=recall, live=MemoryRecaller(cases, settings=recall)))

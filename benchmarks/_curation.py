@@ -17,7 +17,7 @@ from agentkit.curation.knowledge_base import KnowledgeBase
 from agentkit.curation.ontology import Ontology
 from agentkit.curation.plan import make_plan
 from agentkit.models import Retry
-from agentkit.recall import Recaller
+from agentkit.protocols import Recaller
 from agentkit.store import Store
 
 Pair = tuple[str, str]

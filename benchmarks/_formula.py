@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from agentkit.learning.ledger import digest
+from agentkit.ledger import digest
 from agentkit.tasks import Task, read_jsonl
 
 _PARTS = re.compile(

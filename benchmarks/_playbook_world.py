@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agentkit.learning.ledger import Change, Verdict
+from agentkit.ledger import Change, Verdict
 from agentkit.playbooks import (
     Add,
     Delta,
@@ -26,7 +26,7 @@ from agentkit.playbooks import (
     Withholding,
 )
 from agentkit.playbooks.credit import auroc
-from agentkit.recall import Block, Episode, Learnt
+from agentkit.protocols import Block, Episode, Learnt
 from agentkit.roles.curator import Curation
 from agentkit.roles.reflector import Judgement, Lesson, Reflection
 from agentkit.tasks import Feedback, Task

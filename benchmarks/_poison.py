@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from agentkit.recall import Episode, Step
+from agentkit.protocols import Episode, Step
 from agentkit.tasks import Feedback, Task
 
 

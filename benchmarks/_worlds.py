@@ -14,8 +14,8 @@ from typing import Any
 
 from agentkit.errors import Conflict
 from agentkit.learning.evolving import Cost
-from agentkit.learning.ledger import Change, Ledger, Verdict
-from agentkit.recall import Block, CallModel, Episode, Learnt, Recaller
+from agentkit.ledger import Change, Ledger, Verdict
+from agentkit.protocols import Block, CallModel, Episode, Learnt, Recaller
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task
 

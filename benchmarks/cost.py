@@ -26,13 +26,13 @@ from agentkit.agent import Agent
 from agentkit.aio import run_sync
 from agentkit.errors import RunError
 from agentkit.evolution import AgentRollout, call_for, check_for, cost_of, trials_for
-from agentkit.evolvables import PlaybookEvolvable
 from agentkit.learning.arms import run_arm
 from agentkit.learning.evolving import Cost, Fixed
+from agentkit.playbooks.evolvable import PlaybookEvolvable
 from agentkit.playbooks.operations import Add, Delta
 from agentkit.playbooks.rendering import Renderer
 from agentkit.playbooks.storage import PlaybookStore
-from agentkit.recall import Block, Recaller
+from agentkit.protocols import Block, Recaller
 from agentkit.roles.blocks import block
 from agentkit.tasks import Task
 from benchmarks import _formula

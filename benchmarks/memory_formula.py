@@ -23,13 +23,13 @@ from typing import Any
 from langchain_core.messages import HumanMessage, SystemMessage
 from pydantic import BaseModel, Field
 
+from agentkit.checkers import get_checker
 from agentkit.errors import AgentKitError
-from agentkit.learning.checkers import get_checker
-from agentkit.learning.statistics import mcnemar_exact
 from agentkit.memory import Case, CaseMemory, Filters, MemoryRecaller, RecallSettings
 from agentkit.memory.rendering import render
 from agentkit.models import Caller, load_embedder, load_model
 from agentkit.roles.blocks import block as delimited
+from agentkit.statistics.estimates import mcnemar_exact
 from agentkit.store import Store
 from agentkit.tasks import Task
 from agentkit.tools.calculator import calculate

@@ -21,7 +21,7 @@ from agentkit.memory import Case, CaseMemory, HashEmbedder, MemoryLearner, Memor
 from agentkit.memory.embedding import unit
 from agentkit.memory.policies.parametric import ParametricQ
 from agentkit.memory.transfer import verify
-from agentkit.recall import Episode
+from agentkit.protocols import Episode
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task
 from benchmarks._results import Results, arguments

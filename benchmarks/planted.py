@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from agentkit.learning.config import EvolveConfig
-from agentkit.learning.eprocess import PairedTest
 from agentkit.learning.gate import GatePolicy, StrictGate
 from agentkit.learning.holdout import Holdout
-from agentkit.learning.ledger import Change, Ledger
 from agentkit.learning.loop import Evolution
 from agentkit.learning.probation import ProbationPolicy
 from agentkit.learning.trials import Trials
+from agentkit.ledger import Change, Ledger
+from agentkit.statistics.eprocess import PairedTest
 from agentkit.store import Store
 from benchmarks._results import Results, arguments, mean, share
 from benchmarks._worlds import Lesson, Reflector, RuleBook, World, WorldRollout, check, cost_of, no_calls

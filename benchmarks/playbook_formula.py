@@ -22,11 +22,11 @@ from typing import Any
 from langchain_core.messages import HumanMessage, SystemMessage
 from pydantic import BaseModel, Field
 
+from agentkit.checkers import get_checker
 from agentkit.errors import AgentKitError
-from agentkit.learning.checkers import get_checker
 from agentkit.models import Caller, Reply, Usage, load_model
 from agentkit.playbooks import LearningPolicy, PlaybookLearner, PlaybookRecaller, PlaybookStore
-from agentkit.recall import Block, Episode, Step
+from agentkit.protocols import Block, Episode, Step
 from agentkit.roles.blocks import block as delimited
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task

@@ -10,7 +10,7 @@ import typer
 from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table
 
 if TYPE_CHECKING:
-    from agentkit.learning.ledger import Change, Status
+    from agentkit.ledger import Change, Status
     from agentkit.playbooks import PlaybookStore
 
 app = typer.Typer(no_args_is_help=True, help="Playbooks: show, compare, blame, roll back, import, export, edit.")
@@ -97,7 +97,7 @@ def log(
 ) -> None:
     """Its changes, newest first, with who made them and from which run; also what waits or is in quarantine."""
     from agentkit.errors import UserError
-    from agentkit.learning.ledger import Status
+    from agentkit.ledger import Status
 
     store = open_playbook(playbook)
     known = get_args(Status)
@@ -262,7 +262,7 @@ def decide(
     json_: Json = False,
 ) -> None:
     """Accept or reject a change that waits or is in quarantine; see  agentkit playbook log --status quarantined."""
-    from agentkit.learning.ledger import Verdict
+    from agentkit.ledger import Verdict
 
     store = open_playbook(playbook)
     found = store.ledger.get(change)

@@ -7,12 +7,12 @@ from typing import get_args
 
 from sqlalchemy import Connection
 
-from agentkit.learning.ledger import Change
+from agentkit.ledger import Change
 from agentkit.memory.case import SUCCESS, Case, Channel
 from agentkit.memory.memory import CaseMemory
 from agentkit.memory.policy_store import PolicyStore
 from agentkit.memory.upkeep import evict
-from agentkit.recall import CallModel, Episode, Learnt
+from agentkit.protocols import CallModel, Episode, Learnt
 
 
 class MemoryLearner:

@@ -11,7 +11,7 @@ import numpy as np
 from sqlalchemy import Connection, delete, select
 
 from agentkit.errors import IntegrityError, UserError
-from agentkit.learning.ledger import Change, Ledger
+from agentkit.ledger import Change, Ledger
 from agentkit.memory.exposures import ExposureLog, Recall
 from agentkit.memory.value import FEATURES, Evidence, Value, ValueSettings
 from agentkit.store import Store

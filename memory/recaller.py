@@ -18,7 +18,7 @@ from agentkit.memory.query import Query
 from agentkit.memory.rendering import render
 from agentkit.memory.text import text_hash
 from agentkit.memory.value import Value
-from agentkit.recall import Block, Offer
+from agentkit.protocols import Block, Offer
 from agentkit.tasks import Task
 
 SPARE = 3

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection
 
-from agentkit.learning.ledger import Change
+from agentkit.ledger import Change
 from agentkit.memory.case import Filters
 from agentkit.memory.exposures import outcomes_by_case
 from agentkit.memory.memory import CaseMemory

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from agentkit.errors import DataError
-from agentkit.learning.ledger import Ledger
+from agentkit.ledger import Ledger
 from agentkit.memory import index_file
 from agentkit.memory.case import Case, case_from_json
 from agentkit.memory.memory import CaseMemory

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, select, text, update
 
 from agentkit.errors import UserError
-from agentkit.learning.ledger import Change
+from agentkit.ledger import Change
 from agentkit.memory.case import Case
 from agentkit.memory.embedding import ITEMS
 from agentkit.memory.memory import CaseMemory

@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import Connection, delete, select, update
 
 from agentkit.errors import UserError
-from agentkit.learning.ledger import Change
+from agentkit.ledger import Change
 from agentkit.memory.case import Case, Filters
 from agentkit.memory.embedding import Embedder, VectorCache
 from agentkit.memory.memory import CaseMemory

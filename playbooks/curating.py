@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from agentkit.errors import UserError
-from agentkit.learning.general import retells
 from agentkit.playbooks.bullets import Bullet, clean, label
+from agentkit.playbooks.leakage import retells
 from agentkit.playbooks.operations import Add, Merge, Operation, Retire, Split, Update
 from agentkit.playbooks.playbook import Playbook
 from agentkit.playbooks.similarity import Duplicates, Near

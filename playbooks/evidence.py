@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from agentkit.playbooks.credit import Cell, Effect, estimate_effects
-from agentkit.recall import Learnt, Offer
+from agentkit.protocols import Learnt, Offer
 from agentkit.store import Store
 from agentkit.store.base import now
 from agentkit.store.playbooks import ExposureRow, LearningStepRow, LessonRow, PlaybookRecallRow

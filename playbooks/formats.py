@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agentkit.errors import DataError, UserError
-from agentkit.learning.ledger import digest
+from agentkit.ledger import digest
 from agentkit.playbooks.bullets import SECTION, Bullet, bullet_id, clean, label
 from agentkit.playbooks.operations import Add, Delta, Operation, Vote
 from agentkit.playbooks.playbook import Playbook

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from agentkit.learning.ledger import Change
+from agentkit.ledger import Change
 from agentkit.playbooks.applying import apply_operations
 from agentkit.playbooks.bullets import Bullet
 from agentkit.playbooks.operations import Operation, read_operations

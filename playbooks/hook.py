@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from agentkit.playbooks.learner import PlaybookLearner
 from agentkit.playbooks.recaller import PlaybookRecaller
 from agentkit.playbooks.storage import PlaybookStore
-from agentkit.recall import Block, Episode, Learnt
+from agentkit.protocols import Block, Episode, Learnt
 from agentkit.store import Store
 from agentkit.tasks import Channel, Feedback, Task
 

@@ -14,8 +14,7 @@ from typing import Any, Literal
 
 from agentkit import faults
 from agentkit.errors import Conflict, InvalidOutput
-from agentkit.learning.evolving import Gate
-from agentkit.learning.ledger import Change, Verdict, digest
+from agentkit.ledger import Change, Gate, Verdict, digest
 from agentkit.playbooks.alarms import alarms
 from agentkit.playbooks.curating import Draft, add_directly, keepable, sort_lessons, translate
 from agentkit.playbooks.evidence import Evidence, Step
@@ -25,7 +24,7 @@ from agentkit.playbooks.rendering import Renderer
 from agentkit.playbooks.signals import Signal, visible, weigh
 from agentkit.playbooks.similarity import Duplicates, Embedder, HashEmbedder, Index
 from agentkit.playbooks.storage import PlaybookStore
-from agentkit.recall import CallModel, Episode, Learnt, Status
+from agentkit.protocols import CallModel, Episode, Learnt, Status
 from agentkit.roles.curator import Curation, curator_messages
 from agentkit.roles.reflector import Lesson, Reflection, reflector_messages
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from agentkit.errors import DataError
-from agentkit.learning.ledger import Change
+from agentkit.ledger import Change
 from agentkit.playbooks.bullets import GENERAL, SECTION, bullet_id, clean, label
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from agentkit.errors import UserError
-from agentkit.learning.ledger import digest
+from agentkit.ledger import digest
 from agentkit.playbooks.applying import Outcome, updated
 from agentkit.playbooks.bullets import Bullet
 from agentkit.playbooks.tokens import estimate

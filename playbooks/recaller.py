@@ -16,7 +16,7 @@ from agentkit.playbooks.selection import Economy, select
 from agentkit.playbooks.similarity import Embedder, HashEmbedder, Index, Vectors
 from agentkit.playbooks.storage import PlaybookStore
 from agentkit.playbooks.withholding import Withholding
-from agentkit.recall import Block, Offer
+from agentkit.protocols import Block, Offer
 from agentkit.tasks import Task
 
 ABOUT = 32

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from agentkit.recall import Episode
+from agentkit.protocols import Episode
 from agentkit.tasks import Channel
 
 

@@ -12,7 +12,7 @@ from typing import Self
 from sqlalchemy import select
 
 from agentkit.errors import Conflict, IntegrityError, UserError
-from agentkit.learning.ledger import Change, Ledger, Verdict
+from agentkit.ledger import Change, Ledger, Verdict
 from agentkit.playbooks import tables
 from agentkit.playbooks.applying import Outcome, apply_operations
 from agentkit.playbooks.bullets import Bullet

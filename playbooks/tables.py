@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import CTE, Connection, Integer, Select, and_, func, insert, literal, select
 
 from agentkit.errors import Conflict
-from agentkit.learning.ledger import Change
+from agentkit.ledger import Change
 from agentkit.playbooks.applying import Outcome, apply_operations
 from agentkit.playbooks.bullets import Bullet
 from agentkit.playbooks.operations import Restore, read_operations, touched

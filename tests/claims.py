@@ -32,7 +32,7 @@ class Claim:
 
 _RUNS = "tests/graph/test_runs.py::"
 _KILLS = "tests/graph/test_kills.py::"
-_LEDGER = "tests/learning/test_ledger.py::"
+_LEDGER = "tests/test_ledger.py::"
 _LOOP = "tests/learning/test_loop.py::"
 _GATE = "tests/learning/test_gate.py::"
 _STORE = "tests/store/test_store.py::"
@@ -115,7 +115,7 @@ CLAIMS: dict[str, Claim] = {
         source=PROMISE,
         says="Text from outside reaches a prompt only in a block that it can't close.",
         tests=(f"{_RECALL}test_text_in_a_case_can_not_close_its_block",
-               "tests/learning/test_checkers.py::test_a_judge_sees_question_reference_and_answer_as_data"),
+               "tests/test_checkers.py::test_a_judge_sees_question_reference_and_answer_as_data"),
     ),
     "trust.quarantine": Claim(
         source=PROMISE,

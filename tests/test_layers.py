@@ -11,13 +11,14 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "settings", "trusted_files", "tasks", "recall", "telemetry", "faults", "aio"),
+    ("errors", "settings", "trusted_files", "tasks", "protocols", "telemetry", "faults", "aio", "statistics"),
     ("store",),
+    ("ledger",),
     ("models", "tools", "testing"),
-    ("roles",),
+    ("roles", "checkers"),
     ("learning", "curation", "memory", "playbooks"),
     ("graph",),
-    ("agent", "result", "streaming", "evaluation", "evolution", "evolvables", "evolving_memory", "lessons"),
+    ("agent", "result", "evaluation", "evolution"),
     ("cli", "__main__"),
 )
 """From the ground up; a part may import its own layer and those below. `agentkit/__init__.py` imports lazily."""

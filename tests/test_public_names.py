@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-PACKAGES = ("agentkit", "agentkit.models", "agentkit.tools", "agentkit.learning.checkers", "agentkit.memory",
+PACKAGES = ("agentkit", "agentkit.models", "agentkit.tools", "agentkit.checkers", "agentkit.memory",
             "agentkit.playbooks")  # fmt: skip
 
 

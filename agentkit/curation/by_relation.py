@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agentkit.recall import Block, CallModel, Episode, Learner, Learnt, Recaller
+from agentkit.protocols import Block, CallModel, Episode, Learner, Learnt, Recaller
 from agentkit.tasks import Task
 
 

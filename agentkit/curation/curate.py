@@ -30,7 +30,7 @@ from agentkit.models.budget import Budget, Meter, Usage
 from agentkit.models.caller import Caller, Retry, model_name
 from agentkit.models.journal import SqlJournal
 from agentkit.models.limits import Limits
-from agentkit.recall import Block, OnEvent, Recaller
+from agentkit.protocols import Block, OnEvent, Recaller
 from agentkit.tasks import Task
 
 

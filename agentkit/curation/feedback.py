@@ -13,7 +13,7 @@ from agentkit.curation.claims import digest
 from agentkit.curation.knowledge_base import KnowledgeBase
 from agentkit.curation.ontology import Ontology
 from agentkit.curation.records import Record
-from agentkit.recall import CallModel, Episode, Learner, Learnt, Step
+from agentkit.protocols import CallModel, Episode, Learner, Learnt, Step
 from agentkit.tasks import Channel, Feedback, Labels, Task
 
 

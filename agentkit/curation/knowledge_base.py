@@ -17,7 +17,7 @@ from agentkit.curation.claims import Claim, Entity
 from agentkit.curation.documents import Document
 from agentkit.curation.records import BY_PERSON, Record, entity_row, merged
 from agentkit.errors import UserError
-from agentkit.learning.ledger import Change, Ledger
+from agentkit.ledger import Change, Ledger
 from agentkit.store import Store
 from agentkit.store.curation import OPEN, DocumentRow, KbClaimRow, KbDocumentRow, KbEntityRow, KbReviewRow
 

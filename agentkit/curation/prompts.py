@@ -15,7 +15,7 @@ from agentkit.curation.claims import digest
 from agentkit.curation.documents import Document
 from agentkit.curation.ontology import Concept, Ontology, Qualifier, Value
 from agentkit.curation.plan import Estimate, Plan, Step, estimate_tokens
-from agentkit.recall import Block
+from agentkit.protocols import Block
 from agentkit.roles.blocks import block, escape, learnt
 
 EXPLORER = """\

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agentkit.graph.events import Event
-from agentkit.recall import Block, Learner, Recaller
+from agentkit.protocols import Block, Learner, Recaller
 from agentkit.tasks import Labels, Task
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
+    from agentkit.checkers import Checker
     from agentkit.graph.program import Program
-    from agentkit.learning.checkers import Checker
     from agentkit.models import Caller
     from agentkit.store.run_log import RunLog
 

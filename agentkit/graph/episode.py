@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from agentkit.graph.context import RunContext
 from agentkit.graph.state import RunState
-from agentkit.recall import Episode, Step
+from agentkit.protocols import Episode, Step
 from agentkit.tasks import Feedback, Labels, Task
 
 _STRENGTH = ("label", "user", "check", "judge")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agentkit.recall import Learnt
+from agentkit.protocols import Learnt
 from agentkit.tasks import Feedback
 
 

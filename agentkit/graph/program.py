@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agentkit.graph.state import Outcome
-from agentkit.recall import Block, Step
+from agentkit.protocols import Block, Step
 from agentkit.roles.evaluator import Evaluation, evaluator_messages
 from agentkit.roles.explorer import Answer, explorer_messages, revision_message
 from agentkit.tasks import Feedback, Task

@@ -9,9 +9,9 @@ from typing import Any
 
 from agentkit.learning.controls import OthersCases, RandomBullets, full_text
 from agentkit.learning.evolving import Cost, Evolvable
-from agentkit.learning.statistics import Estimate, PairedComparison, bootstrap_mean, mcnemar_exact, paired, proportion
 from agentkit.learning.trials import Trial, Trials
-from agentkit.recall import Recaller
+from agentkit.protocols import Recaller
+from agentkit.statistics.estimates import Estimate, PairedComparison, bootstrap_mean, mcnemar_exact, paired, proportion
 from agentkit.tasks import Task
 
 LABELS = {

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from agentkit.recall import Block, Recaller
+from agentkit.protocols import Block, Recaller
 from agentkit.tasks import Task
 
 _ADVICE = (

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-from agentkit.learning.ledger import Change, Verdict
-from agentkit.recall import Block, Episode, Recaller
+from agentkit.ledger import Change, Verdict
+from agentkit.protocols import Block, Episode, Recaller
 from agentkit.tasks import Feedback, Task
 
 
@@ -124,22 +124,6 @@ class Fixed:
 
     async def recall(self, task: Task, *, run_id: str) -> Block | None:
         return self.block
-
-
-class Gate(Protocol):
-    """Decides which proposed changes take effect."""
-
-    async def decide(self, changes: Sequence[Change], *, key: str) -> dict[str, Verdict]:
-        """A verdict for each change.
-
-        Args:
-            changes: proposals against the current versions, of one target or several.
-            key: names this decision; asked again with the same key, the gate repeats its verdicts and tests nothing.
-
-        Returns:
-            verdicts by change id.
-        """
-        ...
 
 
 class OpenGate:

@@ -14,13 +14,13 @@ from typing import Any, Literal
 from sqlalchemy import select
 
 from agentkit.errors import Conflict
-from agentkit.learning.eprocess import PairedTest
 from agentkit.learning.evolving import Cost, Evolvable
 from agentkit.learning.holdout import Holdout, levels_so_far
-from agentkit.learning.ledger import Change, Verdict, digest
-from agentkit.learning.statistics import mcnemar_exact
 from agentkit.learning.trials import Prepared, Trial, Trials
-from agentkit.recall import Recaller
+from agentkit.ledger import Change, Verdict, digest
+from agentkit.protocols import Recaller
+from agentkit.statistics.eprocess import PairedTest
+from agentkit.statistics.estimates import mcnemar_exact
 from agentkit.store.evolution import GateTestRow
 from agentkit.tasks import Task
 

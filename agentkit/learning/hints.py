@@ -12,7 +12,7 @@ import math
 import re
 from dataclasses import replace
 
-from agentkit.recall import Episode
+from agentkit.protocols import Episode
 from agentkit.tasks import Task
 
 _KNOWN = "(For this question the right answer is known: it is {target}.{said} {asked})"

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, func, select
 
-from agentkit.learning.ledger import digest
+from agentkit.ledger import digest
 from agentkit.store import Store
 from agentkit.store.evolution import GateTestRow
 from agentkit.tasks import Task

@@ -14,18 +14,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol, runtime_checkable
 
+from agentkit.aio import together
 from agentkit.errors import Conflict, RunError, UserError
 from agentkit.learning.config import Candidate, EvolveConfig, Evolved
-from agentkit.learning.evolving import Cost, CostOf, Evolvable, Gate, OpenGate, Rollout
+from agentkit.learning.evolving import Cost, CostOf, Evolvable, OpenGate, Rollout
 from agentkit.learning.gate import AskWhen, StrictGate, disjoint_groups
 from agentkit.learning.hints import earned, hinted, without_hint
 from agentkit.learning.holdout import Holdout, split
-from agentkit.learning.ledger import Change, Ledger, Verdict, digest
 from agentkit.learning.probation import ProbationGate, Watch
 from agentkit.learning.progress import Progress
-from agentkit.learning.together import together
 from agentkit.learning.trials import Trials, hide
-from agentkit.recall import CallModel, Episode, Learner, Learnt, OnEvent, Recaller
+from agentkit.ledger import Change, Gate, Ledger, Verdict, digest
+from agentkit.protocols import CallModel, Episode, Learner, Learnt, OnEvent, Recaller
 from agentkit.store import Store
 from agentkit.tasks import Task
 

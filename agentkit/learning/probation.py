@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import select
 
 from agentkit.errors import Conflict
-from agentkit.learning.eprocess import PairedTest
 from agentkit.learning.evolving import Evolvable
-from agentkit.learning.ledger import Change, Ledger, Verdict, digest
 from agentkit.learning.trials import Trials
+from agentkit.ledger import Change, Ledger, Verdict, digest
+from agentkit.statistics.eprocess import PairedTest
 from agentkit.store.evolution import GateTestRow
 from agentkit.tasks import Task
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from agentkit.learning.arms import Arm, by_category, pooled
 from agentkit.learning.config import Evolved
-from agentkit.learning.ledger import Ledger
-from agentkit.learning.statistics import proportion
+from agentkit.ledger import Ledger
+from agentkit.statistics.estimates import proportion
 from agentkit.store import Store
 
 

@@ -15,8 +15,8 @@ from agentkit.learning.arms import Arm, run_arm
 from agentkit.learning.config import Evolved
 from agentkit.learning.evolving import Cost, Evolvable
 from agentkit.learning.loop import Evolution
-from agentkit.learning.statistics import bootstrap_mean, paired, proportion, slope
 from agentkit.learning.trials import Trial, Trials
+from agentkit.statistics.estimates import bootstrap_mean, paired, proportion, slope
 from agentkit.tasks import Task
 
 REFUSAL = re.compile(

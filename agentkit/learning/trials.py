@@ -15,11 +15,11 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from agentkit import faults
+from agentkit.aio import together
 from agentkit.errors import RunError
 from agentkit.learning.evolving import Check, Cost, CostOf, Fixed, Rollout
-from agentkit.learning.ledger import digest
-from agentkit.learning.together import together
-from agentkit.recall import Block, Episode, Recaller
+from agentkit.ledger import digest
+from agentkit.protocols import Block, Episode, Recaller
 from agentkit.store import Store
 from agentkit.store.evolution import TrialRow
 from agentkit.tasks import Labels, Task

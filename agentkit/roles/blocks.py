@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from agentkit.recall import Block
+from agentkit.protocols import Block
 
 _TAG = re.compile(r"<(?=/?[A-Za-z_])")
 

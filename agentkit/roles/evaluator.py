@@ -8,7 +8,7 @@ from typing import Literal
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, Field
 
-from agentkit.recall import Step
+from agentkit.protocols import Step
 from agentkit.roles.blocks import block, shorten
 from agentkit.tasks import Task
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, Field
 
-from agentkit.recall import Block
+from agentkit.protocols import Block
 from agentkit.roles.blocks import block, learnt
 from agentkit.tasks import Task
 

@@ -9,7 +9,7 @@ from typing import Literal
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, Field
 
-from agentkit.recall import Episode, Step
+from agentkit.protocols import Episode, Step
 from agentkit.roles.blocks import block, shorten
 from agentkit.tasks import Feedback
 

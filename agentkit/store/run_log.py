@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, delete, func, select, update
 
 from agentkit.errors import UserError
-from agentkit.recall import Block
+from agentkit.protocols import Block
 from agentkit.store.base import now
 from agentkit.store.engine import Store
 from agentkit.store.runs import FeedbackRow, ModelCallRow, RecallRow, RunRow, ToolCallRow

@@ -21,7 +21,7 @@ from agentkit.curation.work import WorkLog
 from agentkit.errors import DataError, ModelError
 from agentkit.models.budget import Budget
 from agentkit.models.caller import Retry
-from agentkit.recall import Block, Episode, Learnt
+from agentkit.protocols import Block, Episode, Learnt
 from agentkit.store import Store
 from agentkit.testing import ScriptedModel
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentkit.recall import Block
+from agentkit.protocols import Block
 from agentkit.roles.explorer import explorer_messages
 from agentkit.tasks import Task
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from agentkit.learning.ledger import Ledger
+from agentkit.ledger import Ledger
 from agentkit.store import Store
 from agentkit.store.run_log import RunLog
 from agentkit.store.runs import FeedbackRow, ModelCallRow, ToolCallRow
@@ -19,8 +19,8 @@ from agentkit.testing import count_lines
 RUN = """
 from langchain_core.messages import HumanMessage
 from agentkit.agent import Agent
-from agentkit.learning.ledger import Change, Ledger
-from agentkit.recall import Learnt
+from agentkit.ledger import Change, Ledger
+from agentkit.protocols import Learnt
 from agentkit.store import Store
 from agentkit.testing import RecordedModel
 

@@ -19,7 +19,7 @@ from agentkit.evolution import parts_of, prepare
 from agentkit.graph.program import Solve
 from agentkit.learning.config import EvolveConfig
 from agentkit.learning.gate import GatePolicy
-from agentkit.recall import Block
+from agentkit.protocols import Block
 from agentkit.settings import Settings
 from agentkit.tasks import Task
 from agentkit.testing import RecordedModel

@@ -14,8 +14,8 @@ from agentkit.agent import Agent
 from agentkit.errors import UserError
 from agentkit.evolution import Evolvement, evolve_agent, parts_of, prepare
 from agentkit.learning.config import EvolveConfig
-from agentkit.learning.ledger import Ledger
 from agentkit.learning.stream import Probes, Stream
+from agentkit.ledger import Ledger
 from agentkit.playbooks.storage import PlaybookStore
 from agentkit.settings import Settings
 from agentkit.tasks import Task

@@ -10,8 +10,8 @@ import pytest
 from agentkit.errors import Conflict
 from agentkit.learning.gate import GatePolicy, StrictGate, disjoint_groups
 from agentkit.learning.holdout import Holdout, split
-from agentkit.learning.ledger import Change
 from agentkit.learning.trials import Trials
+from agentkit.ledger import Change
 from agentkit.store import Store
 from agentkit.tasks import Task
 from benchmarks._worlds import RuleBook, World, WorldRollout, check, cost_of

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agentkit.learning.hints import earned, hinted, without_hint
-from agentkit.recall import Episode
+from agentkit.protocols import Episode
 from agentkit.tasks import Feedback, Task
 
 

@@ -14,9 +14,9 @@ import pytest
 
 from agentkit.errors import RunError, UserError
 from agentkit.learning.config import Limits
-from agentkit.learning.ledger import Ledger
 from agentkit.learning.trials import Trials
-from agentkit.recall import Episode
+from agentkit.ledger import Ledger
+from agentkit.protocols import Episode
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task
 from benchmarks._worlds import World, WorldRollout, check

@@ -13,7 +13,7 @@ from agentkit.learning.arms import Arm, by_category, pooled, run_arms
 from agentkit.learning.controls import OthersCases, RandomBullets, full_text, scrambled
 from agentkit.learning.evolving import Cost, Fixed
 from agentkit.learning.report import build_report, join_seeds, write_report
-from agentkit.recall import Block
+from agentkit.protocols import Block
 from agentkit.store import Store
 from agentkit.tasks import Task
 from tests.learning.worlds import build

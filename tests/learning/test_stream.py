@@ -8,7 +8,7 @@ import pytest
 
 from agentkit.learning.stream import Probes, Stream, adaptation, refused
 from agentkit.learning.trials import round_answers
-from agentkit.recall import Episode, Step
+from agentkit.protocols import Episode, Step
 from agentkit.store import Store
 from agentkit.tasks import Task
 from benchmarks._worlds import World, WorldRollout

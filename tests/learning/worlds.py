@@ -8,9 +8,9 @@ import sys
 from typing import Any
 
 from agentkit.learning.config import EvolveConfig, Evolved
-from agentkit.learning.ledger import Ledger
 from agentkit.learning.loop import Evolution
 from agentkit.learning.trials import Trials
+from agentkit.ledger import Ledger
 from agentkit.store import Store
 from agentkit.tasks import Labels
 from benchmarks._worlds import Reflector, RuleBook, World, WorldRollout, check, cost_of, no_calls

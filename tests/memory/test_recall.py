@@ -10,7 +10,7 @@ import pytest
 from agentkit.memory import Case, CaseMemory, HashEmbedder, MemoryLearner, MemoryRecaller, PolicyStore, RecallSettings
 from agentkit.memory.foresight import foresee
 from agentkit.memory.value import Value
-from agentkit.recall import Episode
+from agentkit.protocols import Episode
 from agentkit.store import Store
 from agentkit.tasks import Channel, Feedback, Task
 

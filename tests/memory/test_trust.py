@@ -11,7 +11,7 @@ from agentkit.errors import UserError
 from agentkit.memory import Case, CaseMemory, Filters, HashEmbedder, MemoryLearner, MemoryRecaller, PolicyStore
 from agentkit.memory.trust import forget, quarantine, release
 from agentkit.memory.upkeep import consolidate
-from agentkit.recall import Episode
+from agentkit.protocols import Episode
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task
 

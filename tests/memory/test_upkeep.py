@@ -12,7 +12,7 @@ from agentkit.memory import Case, CaseMemory, HashEmbedder, MemoryLearner
 from agentkit.memory.picture import draw
 from agentkit.memory.transfer import verify
 from agentkit.memory.upkeep import consolidate, embedder_drift, evict, reembed, supersede, undo
-from agentkit.recall import Episode
+from agentkit.protocols import Episode
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task
 

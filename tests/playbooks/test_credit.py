@@ -9,7 +9,7 @@ import pytest
 from agentkit.playbooks import PlaybookLearner, PlaybookRecaller, PlaybookStore, Withholding
 from agentkit.playbooks.credit import Cell, Effect, auroc, estimate_effects
 from agentkit.playbooks.evidence import Evidence
-from agentkit.recall import Offer
+from agentkit.protocols import Offer
 from agentkit.store import Store
 from benchmarks._playbook_world import PlantedWorld, Roles, UnevenWorld, credit_and_votes, plant
 

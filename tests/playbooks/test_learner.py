@@ -9,9 +9,9 @@ import pytest
 
 from agentkit.errors import InvalidOutput
 from agentkit.learning.evolving import OpenGate
-from agentkit.learning.ledger import Change, Verdict
+from agentkit.ledger import Change, Verdict
 from agentkit.playbooks import LearningPolicy, PlaybookLearner, PlaybookRecaller, PlaybookStore
-from agentkit.recall import Block
+from agentkit.protocols import Block
 from agentkit.roles.curator import Curation, CuratorOperation
 from agentkit.roles.reflector import Judgement
 from agentkit.store import Store

@@ -119,7 +119,7 @@ def test_bad_input_gets_one_line(tmp_path: Path) -> None:
 
 def test_what_waits_can_be_accepted_or_rejected() -> None:
     from agentkit.cli.playbook import open_playbook
-    from agentkit.learning.ledger import Verdict
+    from agentkit.ledger import Verdict
     from agentkit.playbooks import Add, Delta
 
     store = open_playbook(None, must_exist=False)

@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import update
 
 from agentkit.errors import Conflict, IntegrityError, UserError
-from agentkit.learning.ledger import Verdict
+from agentkit.ledger import Verdict
 from agentkit.playbooks import Add, Bullet, CollapseGuard, Delta, Merge, PlaybookStore, Retire, Split, Update, Vote
 from agentkit.playbooks.applying import Outcome
 from agentkit.playbooks.evidence import Evidence
 from agentkit.playbooks.operations import Operation, Restore
-from agentkit.recall import Offer
+from agentkit.protocols import Offer
 from agentkit.store import Store
 from agentkit.store.playbooks import BulletRow
 

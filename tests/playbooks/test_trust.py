@@ -13,7 +13,7 @@ from agentkit.playbooks import Add, Bullet, LearningPolicy, PlaybookLearner, Pla
 from agentkit.playbooks.bullets import clean
 from agentkit.playbooks.rendering import Renderer, line
 from agentkit.playbooks.trust import escape_content, lint
-from agentkit.recall import Episode
+from agentkit.protocols import Episode
 from agentkit.roles.curator import Curation, CuratorOperation
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task

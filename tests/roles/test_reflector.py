@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agentkit.recall import Episode, Step
+from agentkit.protocols import Episode, Step
 from agentkit.roles.reflector import INSTRUCTIONS, Reflection, difference, reflector_messages
 from agentkit.tasks import Feedback, Task
 

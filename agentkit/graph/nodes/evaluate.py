@@ -11,7 +11,7 @@ from agentkit.graph.asking import ask
 from agentkit.graph.context import RunContext
 from agentkit.graph.events import Evaluated
 from agentkit.graph.state import Outcome, RunState
-from agentkit.recall import Step
+from agentkit.protocols import Step
 from agentkit.tasks import Feedback
 
 AfterEvaluate = Literal["explore", "confirm", "learn", "__end__"]

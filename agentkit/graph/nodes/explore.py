@@ -13,7 +13,7 @@ from agentkit.graph.asking import ask
 from agentkit.graph.context import RunContext
 from agentkit.graph.events import Answered, Planned, SubtaskDone
 from agentkit.graph.state import RunState, View
-from agentkit.recall import ModelReply
+from agentkit.protocols import ModelReply
 from agentkit.roles.explorer import Plan, executor_messages
 
 PLAN = Plan.__name__

@@ -12,7 +12,7 @@ from agentkit.graph.context import RunContext
 from agentkit.graph.episode import build_episode
 from agentkit.graph.events import LearningDone
 from agentkit.graph.state import RunState
-from agentkit.recall import CallModel
+from agentkit.protocols import CallModel
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage
 
-from agentkit.learning.ledger import Ledger
-from agentkit.lessons import BatchLessons, Lessons
+from agentkit.ledger import Ledger
 from agentkit.models.budget import Usage
 from agentkit.models.caller import Reply
+from agentkit.playbooks.batch_learner import BatchLessons, Lessons
 from agentkit.playbooks.storage import PlaybookStore
-from agentkit.recall import Episode
+from agentkit.protocols import Episode
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task
 

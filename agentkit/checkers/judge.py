@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, Field
 
+from agentkit.checkers.base import CheckerSettings, target_of
 from agentkit.errors import ModelError
-from agentkit.learning.checkers.base import CheckerSettings, target_of
-from agentkit.recall import CallModel
+from agentkit.protocols import CallModel
 from agentkit.roles.blocks import block
 from agentkit.tasks import Channel, Feedback, Task
 

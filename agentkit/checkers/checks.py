@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from agentkit.checkers.base import CheckerSettings
 from agentkit.errors import AgentKitError
-from agentkit.learning.checkers.base import CheckerSettings
 from agentkit.tasks import Channel, Feedback, Task
 from agentkit.tools.sandbox import Sandbox, SandboxLimits, SandboxResult
 

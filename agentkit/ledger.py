@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from sqlalchemy import Connection, Row, func, select, update
 
@@ -105,6 +105,22 @@ class Event:
 
 Effect = Callable[[Connection, Change], None]
 """Writes what a change does. Runs in the transaction that gives the change its version; may raise Conflict."""
+
+
+class Gate(Protocol):
+    """Decides which proposed changes take effect."""
+
+    async def decide(self, changes: Sequence[Change], *, key: str) -> dict[str, Verdict]:
+        """A verdict for each change.
+
+        Args:
+            changes: proposals against the current versions, of one target or several.
+            key: names this decision; asked again with the same key, the gate repeats its verdicts and tests nothing.
+
+        Returns:
+            verdicts by change id.
+        """
+        ...
 
 
 def digest(value: Any) -> str:

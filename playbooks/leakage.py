@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agentkit.learning.checkers.labels import normalise, numbers
+from agentkit.checkers.labels import normalise, numbers
 from agentkit.tasks import Task
 
 _TELLING = 4

@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from agentkit.errors import Conflict
-from agentkit.learning.ledger import Change, Ledger, Verdict
+from agentkit.ledger import Change, Ledger, Verdict
 from agentkit.memory import CaseMemory, Filters, MemoryLearner, PolicyStore, RecallSettings
 from agentkit.memory.rendering import render
-from agentkit.recall import Block, CallModel, Episode, Learnt, Offer, Recaller
+from agentkit.protocols import Block, CallModel, Episode, Learnt, Offer, Recaller
 from agentkit.tasks import Task
 
 RELEASE = "release"

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from agentkit.evolving_memory import GatedCases, MemoryEvolvable
 from agentkit.learning.config import EvolveConfig, Evolved
-from agentkit.learning.ledger import Ledger
 from agentkit.learning.loop import Evolution
 from agentkit.learning.trials import Trials
+from agentkit.ledger import Ledger
 from agentkit.memory import CaseMemory, HashEmbedder
-from agentkit.recall import Episode, Recaller
+from agentkit.memory.evolvable import GatedCases, MemoryEvolvable
+from agentkit.protocols import Episode, Recaller
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task
 from benchmarks._worlds import check, cost_of, no_calls

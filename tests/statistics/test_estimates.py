@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agentkit.learning import statistics as stats
+from agentkit.statistics import estimates as stats
 
 
 def test_the_wilson_interval_has_its_known_values() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agentkit.learning.ledger import Change, Verdict
+from agentkit.ledger import Change, Verdict
 from agentkit.playbooks.operations import read_operations, touched
 from agentkit.playbooks.playbook import Playbook
 from agentkit.playbooks.rendering import Renderer
 from agentkit.playbooks.storage import PlaybookStore
-from agentkit.recall import Block, Offer, Recaller
+from agentkit.protocols import Block, Offer, Recaller
 from agentkit.tasks import Task
 
 

@@ -10,8 +10,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from agentkit.checkers.base import CheckerSettings, final_answer, target_of
 from agentkit.errors import DataError
-from agentkit.learning.checkers.base import CheckerSettings, final_answer, target_of
 from agentkit.tasks import Channel, Feedback, Task
 
 

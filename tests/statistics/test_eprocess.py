@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentkit.learning.eprocess import Betting, PairedTest, mean_interval
+from agentkit.statistics.eprocess import Betting, PairedTest, mean_interval
 
 
 def outcome_of(wins: float, losses: float, seed: int, pairs: int = 200) -> PairedTest:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from agentkit.errors import DataError
-from agentkit.learning.checkers.base import Checker
-from agentkit.learning.checkers.checks import (
+from agentkit.checkers.base import Checker
+from agentkit.checkers.checks import (
     CheckFunction,
     Function,
     FunctionSettings,
@@ -16,8 +15,8 @@ from agentkit.learning.checkers.checks import (
     Tests,
     TestSettings,
 )
-from agentkit.learning.checkers.judge import Judge, JudgeSettings
-from agentkit.learning.checkers.labels import (
+from agentkit.checkers.judge import Judge, JudgeSettings
+from agentkit.checkers.labels import (
     Choice,
     ChoiceSettings,
     Exact,
@@ -27,7 +26,8 @@ from agentkit.learning.checkers.labels import (
     Numeric,
     NumericSettings,
 )
-from agentkit.recall import CallModel
+from agentkit.errors import DataError
+from agentkit.protocols import CallModel
 from agentkit.tools.loading import import_path
 from agentkit.tools.sandbox import Sandbox
 

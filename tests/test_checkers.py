@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from agentkit.agent import Agent
+from agentkit.checkers import CHECKERS, final_answer, get_checker
+from agentkit.checkers.judge import Judgement
 from agentkit.errors import DataError, InvalidOutput, SandboxUnavailable, UserError
 from agentkit.evolution import check_for
-from agentkit.learning.checkers import CHECKERS, final_answer, get_checker
-from agentkit.learning.checkers.judge import Judgement
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task, load_tasks
 from agentkit.testing import ScriptedModel

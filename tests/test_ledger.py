@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, update
 
 from agentkit.errors import Conflict, IntegrityError, UserError
-from agentkit.learning.ledger import Change, Ledger, Verdict
+from agentkit.ledger import Change, Ledger, Verdict
 from agentkit.store import Store
 from agentkit.store.changes import ChangeRow
 
@@ -107,7 +107,7 @@ def test_a_process_killed_around_a_commit_leaves_it_whole_or_absent(
 ) -> None:
     code = f"""
 from agentkit.store import Store
-from agentkit.learning.ledger import Change, Ledger
+from agentkit.ledger import Change, Ledger
 ledger = Ledger(Store.open({store.engine.url.render_as_string()!r}))
 operations = ({{"op": "add"}},)
 ledger.commit(Change(key="k", kind="playbook", target={TARGET!r}, base=0, operations=operations, role="curator"),

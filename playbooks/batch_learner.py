@@ -10,13 +10,13 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, Field
 
 from agentkit.errors import DataError, UserError
-from agentkit.learning.general import retells
-from agentkit.learning.ledger import Change, Ledger
+from agentkit.ledger import Change, Ledger
+from agentkit.playbooks.leakage import retells
 from agentkit.playbooks.operations import Add, Delta, Operation
 from agentkit.playbooks.rendering import Renderer
 from agentkit.playbooks.signals import visible
 from agentkit.playbooks.storage import PlaybookStore
-from agentkit.recall import CallModel, Episode, Learnt
+from agentkit.protocols import CallModel, Episode, Learnt
 from agentkit.roles.blocks import block, shorten
 
 INSTRUCTIONS = """\

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from agentkit.learning.general import retells
+from agentkit.playbooks.leakage import retells
 from agentkit.tasks import Task
 
 GROWTH = Task(
