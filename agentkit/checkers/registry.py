@@ -26,12 +26,13 @@ from agentkit.checkers.labels import (
     Numeric,
     NumericSettings,
 )
+from agentkit.checkers.sql import Sql, SqlSettings
 from agentkit.errors import DataError
 from agentkit.protocols import CallModel
 from agentkit.tools.loading import import_path
 from agentkit.tools.sandbox import Sandbox
 
-CHECKERS = ("exact", "numeric", "choice", "regex", "function", "tests", "judge", "finer")
+CHECKERS = ("exact", "numeric", "choice", "regex", "function", "tests", "judge", "finer", "sql")
 
 Spec = str | dict[str, Any] | CheckFunction | Checker
 
@@ -83,4 +84,5 @@ _BUILDERS: dict[str, Callable[[dict[str, Any]], Checker]] = {
     "finer": lambda given: Finer(settings=FinerSettings.read("finer", given)),
     "regex": lambda given: Regex(settings=RegexSettings.read("regex", given)),
     "function": _function,
+    "sql": lambda given: Sql(settings=SqlSettings.read("sql", given)),
 }

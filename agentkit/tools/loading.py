@@ -14,7 +14,7 @@ from agentkit.errors import UserError
 from agentkit.tools.function import tool
 from agentkit.tools.sandbox import Sandbox
 
-BUILT_IN = ("calculator", "calculate_answer", "python", "read_file", "search", "http_get")
+BUILT_IN = ("calculator", "calculate_answer", "python", "read_file", "search", "http_get", "sql", "schema")
 
 
 def load_tools(
@@ -23,6 +23,7 @@ def load_tools(
     root: str | Path | None = None,
     allow_hosts: Sequence[str] = (),
     sandbox: Sandbox | None = None,
+    database: str | Path | None = None,
 ) -> list[BaseTool]:
     """Make tools ready for an agent.
 
@@ -31,6 +32,7 @@ def load_tools(
         root: the folder that `read_file` and `search` may read.
         allow_hosts: the hosts that `http_get` may fetch.
         sandbox: where the `python` tool runs code.
+        database: the URL or SQLite file that `sql` and `schema` read.
 
     Raises:
         UserError: an unknown name, two tools of one name, or a built-in tool that lacks what it needs.
@@ -38,7 +40,7 @@ def load_tools(
     """
     loaded: dict[str, BaseTool] = {}
     for wanted in tools:
-        made = _load(wanted, root, allow_hosts, sandbox)
+        made = _load(wanted, root, allow_hosts, sandbox, database)
         if made.name in loaded:
             raise UserError(f"two tools are named {made.name!r}")
         loaded[made.name] = made
@@ -50,6 +52,7 @@ def _load(
     root: str | Path | None,
     allow_hosts: Sequence[str],
     sandbox: Sandbox | None,
+    database: str | Path | None,
 ) -> BaseTool:
     if isinstance(wanted, BaseTool):
         return wanted
@@ -58,6 +61,8 @@ def _load(
     if ":" in wanted:
         found = import_path(wanted, what="tool")
         return found if isinstance(found, BaseTool) else tool(found)
+    if wanted in ("sql", "schema"):
+        return _of_database(wanted, database)
     return _built_in(wanted, root, allow_hosts, sandbox)
 
 
@@ -90,6 +95,14 @@ def _built_in(
 
             return http_get_tool(allow_hosts)
     raise UserError(f"unknown tool {name!r}: there are {', '.join(BUILT_IN)}, or name a function as 'module:function'")
+
+
+def _of_database(name: str, database: str | Path | None) -> BaseTool:
+    from agentkit.tools.sql import schema_tool, sql_tool
+
+    if database is None:
+        raise UserError(f"the tool {name!r} needs a database: set database to its URL or to a SQLite file")
+    return sql_tool(database) if name == "sql" else schema_tool(database)
 
 
 def _needed(root: str | Path | None, name: str) -> str | Path:
