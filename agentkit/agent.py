@@ -35,6 +35,7 @@ from agentkit.store import Store
 from agentkit.store.run_log import FINISHED, RunLog, Totals
 from agentkit.tasks import Labels, Task
 from agentkit.tools import load_tools
+from agentkit.tools.database import without_password
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -53,6 +54,7 @@ class Agent:
         evaluator_model: the evaluator's; None takes `model`.
         tools: names of built-in tools, Python functions, or LangChain tools.
         root: the folder that `read_file` and `search` may see.
+        database: the SQLite file or the URL that `sql` and `schema` read; its password is not kept with the run.
         checker: what checks answers of tasks that name no checker of their own (a name or `{"name": …}`).
         planning: offer the explorer a plan of sub-tasks.
         evaluate: let the evaluator agent check what no real checker can.
@@ -78,6 +80,7 @@ class Agent:
         evaluator_model: Any = None,
         tools: Sequence[Any] | None = None,
         root: str | Path | None = None,
+        database: str | Path | None = None,
         checker: str | dict[str, Any] | None = None,
         planning: bool = False,
         evaluate: bool = True,
@@ -102,13 +105,14 @@ class Agent:
             "evaluator_model": _name(evaluator_model or self.settings.evaluator_model),
             "tools": [_name(tool) for tool in (self.settings.tools if tools is None else tools)],
             "root": None if root is None else str(root),
+            "database": None if database is None else without_password(database),
             "checker": checker,
             "playbook": playbook or self.settings.playbook,
             "memory": memory or self.settings.memory,
         }
         self._limits = Limits(concurrency=self.settings.concurrency)
         self._models = self._load_models(model, evaluator_model)
-        self._tools = load_tools(self.settings.tools if tools is None else tools, root=root)
+        self._tools = load_tools(self.settings.tools if tools is None else tools, root=root, database=database)
         self.checker = checker
         self._budget = budget or Budget(**self.settings.budget.model_dump())
         self.options = RunOptions(

@@ -9,6 +9,7 @@ import typer
 
 from agentkit.cli.output import JSON_HELP, emit, note, print_table
 from agentkit.cli.run import (
+    Database,
     EvaluatorModel,
     MaxRounds,
     Memory,
@@ -37,6 +38,7 @@ def evaluate(
     evaluator_model: EvaluatorModel = None,
     tools: Tools = None,
     root: Root = None,
+    database: Database = None,
     checker: Annotated[str | None, typer.Option(help="The checker of tasks that name none.")] = None,
     playbook: Playbook = None,
     memory: Memory = None,
@@ -56,8 +58,8 @@ def evaluate(
 
     loaded = load_tasks(file, limit=limit)
     with build_agent(
-        model=model, evaluator_model=evaluator_model, tools=tools, root=root, playbook=playbook, memory=memory,
-        planning=plan, evaluate=not no_evaluator, max_rounds=max_rounds,
+        model=model, evaluator_model=evaluator_model, tools=tools, root=root, database=database, playbook=playbook,
+        memory=memory, planning=plan, evaluate=not no_evaluator, max_rounds=max_rounds,
     ) as agent:  # fmt: skip
         default = parse_checker(checker)
         checkers_for(agent, loaded, default)  # says what is wrong before there is a progress bar

@@ -20,8 +20,11 @@ run_app, chat_app, resume_app = typer.Typer(), typer.Typer(), typer.Typer()
 
 Model = Annotated[str | None, typer.Option("--model", "-m", help="The model: local/NAME, hf/REPO, provider/model.")]
 EvaluatorModel = Annotated[str | None, typer.Option(help="The evaluator's model; the same one where not given.")]
-Tools = Annotated[str | None, typer.Option(help="Tools, with commas: calculator,python,search,read_file,http_get.")]
+Tools = Annotated[
+    str | None, typer.Option(help="Tools, by commas: calculator,python,search,read_file,http_get,sql,schema.")
+]
 Root = Annotated[Path | None, typer.Option(help="The folder that search and read_file may see.")]
+Database = Annotated[str | None, typer.Option(help="What the tools sql and schema read: a SQLite file or a URL.")]
 Checker = Annotated[str | None, typer.Option(help="A checker for the answer, by name or as JSON.")]
 Playbook = Annotated[str | None, typer.Option(help="The playbook to use and to learn into.")]
 Memory = Annotated[str | None, typer.Option(help="The case memory to use and to learn into.")]
@@ -41,6 +44,7 @@ def run(
     evaluator_model: EvaluatorModel = None,
     tools: Tools = None,
     root: Root = None,
+    database: Database = None,
     checker: Checker = None,
     playbook: Playbook = None,
     memory: Memory = None,
@@ -54,20 +58,22 @@ def run(
 ) -> None:
     """Solve one task. Stopped with Ctrl-C, it can be resumed."""
     with build_agent(
-        model=model, evaluator_model=evaluator_model, tools=tools, root=root, checker=checker, playbook=playbook,
-        memory=memory, planning=plan, evaluate=not no_evaluator, approve=approve or (), max_rounds=max_rounds,
+        model=model, evaluator_model=evaluator_model, tools=tools, root=root, database=database, checker=checker,
+        playbook=playbook, memory=memory, planning=plan, evaluate=not no_evaluator, approve=approve or (),
+        max_rounds=max_rounds,
     ) as agent:  # fmt: skip
         finish(agent, agent.stream(task, learn=not no_learn, seed=seed), json_=json_)
 
 
 @chat_app.command("chat")
 def chat(
-    model: Model = None, tools: Tools = None, root: Root = None, playbook: Playbook = None, memory: Memory = None,
+    model: Model = None, tools: Tools = None, root: Root = None, database: Database = None,
+    playbook: Playbook = None, memory: Memory = None,
     no_evaluator: NoEvaluator = False,
 ) -> None:  # fmt: skip
     """Talk to an agent. Each message is a run of its own, with the conversation so far as its context."""
     said: list[tuple[str, str]] = []
-    with build_agent(model=model, tools=tools, root=root, playbook=playbook, memory=memory,
+    with build_agent(model=model, tools=tools, root=root, database=database, playbook=playbook, memory=memory,
                      evaluate=not no_evaluator) as agent:  # fmt: skip
         note("An empty line or Ctrl-D ends the conversation.")
         while message := _ask("you › "):

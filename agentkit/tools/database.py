@@ -179,6 +179,19 @@ def _fetched(cursor: Any, columns: Sequence[str], limit: int) -> Rows:
     return Rows(columns=tuple(columns), rows=found[:limit], more=len(found) > limit)
 
 
+def without_password(url: str | Path) -> str:
+    """A database's address without its password, which the driver finds in the environment or in `~/.pgpass`.
+
+    Raises:
+        UserError: no such address.
+    """
+    return (
+        str(url)
+        if "://" not in str(url)
+        else _parsed(url)._replace(password=None).render_as_string(hide_password=False)
+    )
+
+
 def _parsed(url: str | Path) -> URL:
     text = str(url)
     try:

@@ -9,7 +9,7 @@ import pytest
 
 from agentkit.errors import ToolError, UserError
 from agentkit.tools import load_tools, run_tool
-from agentkit.tools.database import open_database
+from agentkit.tools.database import open_database, without_password
 
 
 @pytest.fixture
@@ -144,3 +144,8 @@ def test_postgresql_is_read_and_nothing_else(postgres_url: str) -> None:
     with pytest.raises(ToolError, match="longer than"):
         database.query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n")
     assert database.query("SELECT name FROM items ORDER BY id").rows == [("chair",), ("desk",)]
+
+
+def test_a_password_is_not_kept_with_a_run() -> None:
+    assert without_password("postgresql://ann:secret@host/shop") == "postgresql://ann@host/shop"
+    assert without_password("shop.sqlite") == "shop.sqlite"
