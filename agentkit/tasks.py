@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from agentkit.errors import DataError
+from agentkit.text import clean_data, parse_json, read_text
 
 Channel = Literal["label", "check", "judge", "user"]
 """Where feedback comes from: a gold label, a check that needs no label, a judging model, a person."""
@@ -37,6 +37,11 @@ class Task(BaseModel):
     target: str | None = None
     checker: str | dict[str, Any] | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("id", "input", "target", "checker", "metadata")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        return clean_data(value)
 
     @property
     def own_checker(self) -> str | dict[str, Any] | None:
@@ -74,21 +79,12 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield `(line number, object)` for each non-empty line.
 
     Raises:
-        DataError: no such file, or a line that is not a JSON object (says file and line).
+        DataError: a file that can't be read, or a line that is not a JSON object (says file and line).
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").split("\n")
-    except FileNotFoundError:
-        raise DataError("no such file", path=path) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"can't be read: {error}", path=path) from None
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip():
             continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"not valid JSON ({error.msg} at column {error.colno})", path=path, line=number) from None
+        row = parse_json(line, path=path, line=number)
         if not isinstance(row, dict):
             raise DataError("expected a JSON object", path=path, line=number)
         yield number, row

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import platformdirs
 
-from agentkit.errors import SettingsError
+from agentkit.errors import DataError, SettingsError
+from agentkit.text import decode
 
 
 def config_dir() -> Path:
@@ -32,8 +33,8 @@ def read_checked(path: Path) -> tuple[str, bool]:
     """
     try:
         data = path.read_bytes()
-        text = data.decode()
-    except (OSError, UnicodeDecodeError) as error:
+        text = decode(data)
+    except (OSError, DataError) as error:
         raise SettingsError(f"{path} can't be read: {error}") from None
     if _known().get(str(path.resolve())) == _digest(data):
         return text, True

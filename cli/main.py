@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib import import_module
 from typing import Any
@@ -89,8 +90,16 @@ def root(
     """Agents that get better with use, and show the proof."""
 
 
+def _adapt_streams() -> None:
+    """Let a character that the terminal's encoding lacks become a `?`, and bytes that are no text U+FFFD."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def main() -> None:
     """The entry point: any of our errors is one line on standard error and exit code 2."""
+    _adapt_streams()
     try:
         app(prog_name="agentkit")
     except AgentKitError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,15 @@ JSON_HELP = "Print JSON."
 def emit(data: Any, *, json_: bool, human: Callable[[Any], None]) -> None:
     """Print data as JSON, or for people."""
     if json_:
-        typer.echo(json.dumps(data, ensure_ascii=False, default=str))
+        typer.echo(as_json(data))
     else:
         human(data)
+
+
+def as_json(data: Any) -> str:
+    """One line of JSON that the terminal's encoding can hold: escaped where it is no Unicode."""
+    wide = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
+    return json.dumps(data, ensure_ascii=not wide, default=str)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str | None = None) -> None:

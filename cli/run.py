@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agentkit.cli.output import JSON_HELP, note, open_settings
+from agentkit.cli.output import JSON_HELP, as_json, note, open_settings
 
 if TYPE_CHECKING:
     from agentkit.agent import Agent
@@ -129,7 +129,7 @@ def finish(agent: Agent, events: Iterator[Event], *, json_: bool, run_id: str | 
     """Show a run to its end and print what came of it."""
     result = follow(agent, events, run_id=run_id)
     if json_:
-        typer.echo(json.dumps(result.to_json(), ensure_ascii=False, default=str))
+        typer.echo(as_json(result.to_json()))
         return
     typer.echo(result.answer if result.answer is not None else "(no answer)")
     usage = result.usage

@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import re
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
 from agentkit.errors import DataError, UserError
 from agentkit.store.base import now
+from agentkit.text import clean_data
 
 Status = Literal["active", "quarantined", "merged", "superseded"]
 Channel = Literal["label", "check", "judge", "user", ""]
@@ -73,11 +74,12 @@ class Case:
         }
 
 
+_TEXTS = ("id", "state", "plan", "source", "run_id", "tags", "parents")
 _FIELDS = [name for name in Case.__dataclass_fields__ if name != "seq"]
 
 
 def check_case(case: Case) -> Case:
-    """The case itself, if it can be stored.
+    """The case itself, cleaned of what can't be stored.
 
     Raises:
         DataError: an empty state, a reward outside [0, 1], an unknown channel or status.
@@ -91,7 +93,9 @@ def check_case(case: Case) -> Case:
     if case.status not in STATUSES:
         raise DataError(f"{case.status!r} is no status ({', '.join(STATUSES)})")
     check_namespace(case.namespace)
-    return case
+    texts = {name: getattr(case, name) for name in _TEXTS}
+    cleaned = clean_data(texts)
+    return case if cleaned == texts else replace(case, **cleaned)
 
 
 @lru_cache(maxsize=1024)

@@ -15,6 +15,8 @@ from agentkit.playbooks.bullets import SECTION, Bullet, bullet_id, clean, label
 from agentkit.playbooks.operations import Add, Delta, Operation, Vote
 from agentkit.playbooks.playbook import Playbook
 from agentkit.playbooks.trust import lint
+from agentkit.text import parse_json
+from agentkit.text import read_text as file_text
 
 Votes = Mapping[str, tuple[int, int]]
 JSON_FORMAT = "agentkit-playbook/1"
@@ -116,13 +118,7 @@ def read_file(path: str | Path) -> Imported:
     Raises:
         DataError: it can't be read; says the line.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise DataError("no such file", path=path) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"can't be read: {error}", path=path) from None
-    found = read_text(text, path=path)
+    found = read_text(file_text(path), path=path)
     if not found.bullets:
         raise DataError("holds no bullets (Markdown list items, ACE lines or JSON)", path=path)
     return found
@@ -139,10 +135,7 @@ def read_text(text: str, *, path: object = None) -> Imported:
 
 def _from_json(text: str, path: object) -> Imported:
     found = Imported()
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"not valid JSON ({error.msg})", path=path, line=error.lineno) from None
+    data = parse_json(text, path=path)
     if data.get("format") != JSON_FORMAT or not isinstance(data.get("bullets"), list):
         raise DataError(f"is not a playbook: expected format {JSON_FORMAT!r}", path=path)
     for number, row in enumerate(data["bullets"], 1):

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "settings", "trusted_files", "tasks", "protocols", "telemetry", "faults", "aio", "statistics"),
+    ("errors", "settings", "trusted_files", "tasks", "protocols", "telemetry", "faults", "aio", "text", "statistics"),
     ("store",),
     ("ledger",),
     ("models", "tools", "testing"),

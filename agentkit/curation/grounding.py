@@ -15,6 +15,7 @@ from agentkit.curation.documents.document import Document
 from agentkit.curation.language.names import abbreviations, grammatical_numbers
 from agentkit.curation.language.spelling import folded
 from agentkit.errors import DataError, MissingExtra
+from agentkit.text import read_text
 
 _CURIE = re.compile(r"[A-Za-z][\w.-]*:\S+$")
 _PARENTHESIS = re.compile(r"^(.+?)\s*[(\[]([^()\[\]]+)[)\]]\s*(.*)$")
@@ -114,10 +115,7 @@ class Lexicon:
         Raises DataError, with the line, for a missing file, an identifier that is no CURIE, or an empty name.
         """
         path = Path(path)
-        try:
-            text = path.read_text("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError("the lexicon can't be read as UTF-8 text", path=path) from error
+        text = read_text(path)
         delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
         rows = csv.reader(text.splitlines(), delimiter=delimiter, strict=False)
         return cls(_entries(rows, path), name=path.stem)

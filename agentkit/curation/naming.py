@@ -8,6 +8,7 @@ from agentkit.curation.claims import digest
 from agentkit.curation.grounding import Grounder, Grounders, Lexicon
 from agentkit.curation.grounding_tables import TableGrounder, tables_path
 from agentkit.curation.ontology import Ontology
+from agentkit.text import read_text
 
 
 def open_naming(ontology: Ontology, *, lexicon: Path | None = None, tables: bool = True) -> tuple[Grounders, str]:
@@ -20,7 +21,7 @@ def open_naming(ontology: Ontology, *, lexicon: Path | None = None, tables: bool
     versions: list[object] = []
     if lexicon is not None:
         grounders.append(Lexicon.read(lexicon))
-        versions.append(digest(lexicon.read_text(encoding="utf-8-sig")))
+        versions.append(digest(read_text(lexicon)))
     table = TableGrounder.installed() if tables else None
     if table is not None:
         grounders.append(table)

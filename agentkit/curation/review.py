@@ -13,6 +13,7 @@ from agentkit.curation.export.content import writing
 from agentkit.curation.knowledge_base import Decision, KnowledgeBase
 from agentkit.curation.records import Record
 from agentkit.errors import DataError
+from agentkit.text import read_text
 
 Order = Literal["disagreement", "random"]
 COLUMNS = (
@@ -131,11 +132,7 @@ def read_review(kb: KnowledgeBase, path: Path, *, reviewer: str) -> Imported:
 
 
 def _decisions(path: Path) -> Iterator[tuple[int, str, Decision | None, str]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"can't be read: {error}", path=path) from None
-    reader = csv.DictReader(text.splitlines())
+    reader = csv.DictReader(read_text(path).splitlines())
     if not {"claim", "decision"} <= set(reader.fieldnames or ()):
         raise DataError("no review file: it needs the columns claim and decision", path=path, line=1)
     for row in reader:

@@ -10,6 +10,7 @@ import yaml
 
 from agentkit.curation.ontology import TYPES, Concept, Ontology, Qualifier, Relation, Value, make_ontology
 from agentkit.errors import DataError
+from agentkit.text import read_text
 
 _TOP = {"name", "version", "description", "prefixes", "roots", "concepts"}
 _CONCEPT = {"description", "ids", "values", "relations", "uri"}
@@ -37,12 +38,7 @@ def load_ontology(path: Path | str) -> Ontology:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML mapping in which no key occurs twice. Raises DataError with the line."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise DataError("no such file", path=path) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"can't be read: {error}", path=path) from None
+    text = read_text(path)
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         twice = next(_duplicates(node), None) if node is not None else None

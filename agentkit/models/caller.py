@@ -27,6 +27,7 @@ from agentkit.models.journal import Journal, MemoryJournal, StoredCall, response
 from agentkit.models.limits import Limits
 from agentkit.models.requests import json_schema, request_hash
 from agentkit.models.wire import headers_of, may_pass, one_line, retry_after
+from agentkit.text import clean, clean_data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +206,7 @@ class Caller:
             started = time.perf_counter()
             try:
                 async with asyncio.timeout(self.timeout):
-                    message = await _answer(bound, ask)
+                    message = _storable(await _answer(bound, ask))
             except TimeoutError:
                 waited = time.perf_counter() - started
                 raise ModelError(f"{name} did not answer in {waited:.3g} s", retryable=True) from None
@@ -247,8 +248,15 @@ async def _answer(bound: Any, ask: _Ask) -> AIMessage:
     async for chunk in bound.astream(list(ask.messages), **given):
         whole = chunk if whole is None else whole + chunk
         if chunk.text:
-            ask.on_token(chunk.text)
+            ask.on_token(clean(chunk.text))
     return cast("AIMessage", message_chunk_to_message(whole))
+
+
+def _storable(message: AIMessage) -> AIMessage:
+    """The message with its text and the arguments of its calls cleaned (`agentkit.text`)."""
+    parts = {name: getattr(message, name) for name in ("content", "tool_calls", "invalid_tool_calls")}
+    cleaned = clean_data(parts)
+    return message if cleaned == parts else message.model_copy(update=cleaned)
 
 
 def _told(message: AIMessage, ask: _Ask) -> AIMessage:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from agentkit.errors import ToolError
 from agentkit.telemetry import set_tool_call, span
+from agentkit.text import clean
 
 OUTPUT_LIMIT = 16_000
 """Characters of a tool's output that reach the model."""
@@ -58,10 +59,10 @@ async def run_tool(
         try:
             async with clock:
                 output = await _invoke(tool, dict(arguments))
-            text, ok = shorten(_as_text(output), limit), True
+            text, ok = shorten(clean(_as_text(output)), limit), True
         except Exception as error:  # noqa: BLE001 - a tool is foreign code and may raise anything
             late = f"{tool.name} was stopped after {timeout:g} s without an answer"
-            text = shorten(f"error: {late if clock.expired() else _one_line(tool.name, error)}", limit)
+            text = shorten(clean(f"error: {late if clock.expired() else _one_line(tool.name, error)}"), limit)
             ok = False
         if not ok:
             current.set_attribute("error.type", "tool_error")

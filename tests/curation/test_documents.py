@@ -153,7 +153,7 @@ BAD = {
     "a.xml other": ("<html/>", "unknown root <html>"),
     "a.xml nothing": ("<article></article>", "no title and no text"),
     "a.txt empty": ("", "empty"),
-    "a.txt latin": ("Gödel".encode("latin-1"), "not UTF-8 text (byte 1)"),
+    "a.txt koi8": ("Гёдель".encode("koi8-r"), "not UTF-8 text (byte 0)"),
     "a.txt binary": (b"a\0b", "binary"),
     "a.json malformed": ('{"documents": [', "malformed JSON"),
     "a.json other": ('{"a": 1}', "no BioC"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from agentkit.curation.documents.builder import clean
 from agentkit.curation.documents.document import Document, Mention, Metadata, Relation, Section, Segment, section_label
+from agentkit.text import clean
 
 _WIDEST_GAP = 1000
 """Passages further apart than this are put side by side: an offset of a billion must not make a text of a billion."""

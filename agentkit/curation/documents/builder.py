@@ -6,13 +6,7 @@ import re
 from dataclasses import replace
 
 from agentkit.curation.documents.document import Section, Segment, section_label
-
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-
-
-def clean(text: str) -> str:
-    """The same text, same length, without what no database can hold: NUL and lone surrogates."""
-    return _UNSTORABLE.sub("\ufffd", text)
+from agentkit.text import clean
 
 
 def squeeze(text: str) -> str:

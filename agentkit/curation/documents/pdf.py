@@ -9,10 +9,11 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from agentkit.curation.documents.builder import Builder, clean, headed_sections
+from agentkit.curation.documents.builder import Builder, headed_sections
 from agentkit.curation.documents.document import Document, Metadata, content_id
 from agentkit.curation.documents.source import Source
 from agentkit.errors import DataError, MissingExtra
+from agentkit.text import clean
 
 PARSER = "pdf/1"
 

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from agentkit.curation.documents.builder import Builder, clean
+from agentkit.curation.documents.builder import Builder
 from agentkit.curation.documents.document import Document, Failure, Metadata, content_id, section_label
 from agentkit.curation.documents.source import Source
 from agentkit.curation.documents.xml import find, flat_text, inside, local, lxml_etree, records
+from agentkit.text import clean
 
 PARSER = "pubmed/1"
 

@@ -7,10 +7,11 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from agentkit.curation.documents.builder import Builder, clean
+from agentkit.curation.documents.builder import Builder
 from agentkit.curation.documents.document import Document, Metadata, content_id
 from agentkit.curation.documents.source import Source
 from agentkit.errors import DataError
+from agentkit.text import clean
 
 PARSER = "references/1"
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from agentkit.errors import DataError
+from agentkit.text import decode
 
 MAX_BYTES = 512 * 1024 * 1024
 """The most one file may hold after decompression, where it has to be read whole."""
@@ -74,17 +75,8 @@ class Source:
         return data
 
     def decode(self) -> str:
-        """The file as text: UTF-8, or UTF-16 with a byte-order mark; raises DataError for anything else."""
-        data = self.read()
-        encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-        try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError as error:
-            hint = "convert it, for example: iconv -f windows-1252 -t utf-8"
-            raise DataError(f"not UTF-8 text (byte {error.start}): {hint}", path=self.name) from error
-        if "\0" in text:
-            raise DataError("binary data, no text", path=self.name)
-        return text
+        """The file as text (see `agentkit.text.decode`); raises DataError for binary data."""
+        return decode(self.read(), path=self.name)
 
 
 def _reason(error: Exception) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from agentkit.curation.documents.builder import clean, headed_sections
+from agentkit.curation.documents.builder import headed_sections
 from agentkit.curation.documents.document import Document, Metadata, Section, Segment, content_id, section_label
 from agentkit.curation.documents.source import Source
+from agentkit.text import clean
 
 PARSER = "text/1"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from agentkit.curation.claims import Claim, Entity
 from agentkit.curation.export.content import Content, Paper, writing
 from agentkit.errors import DataError
+from agentkit.text import parse_json, read_text
 
 _TYPES: dict[str, type[Entity] | type[Claim] | type[Paper]] = {"entity": Entity, "claim": Claim, "paper": Paper}
 
@@ -26,25 +26,19 @@ def write(content: Content, path: Path) -> list[Path]:
 
 def read(path: Path) -> Iterator[Entity | Claim | Paper]:
     """What `write` wrote, in its order. Raises DataError with the line for anything else."""
-    try:
-        with path.open(encoding="utf-8") as stream:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    yield _row(line, path, number)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"can't be read as UTF-8 text: {error}", path=path) from error
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        if line.strip():
+            yield _row(line, path, number)
 
 
 def _row(line: str, path: Path, number: int) -> Entity | Claim | Paper:
     try:
-        row: Any = json.loads(line)
+        row = parse_json(line, path=path, line=number)
         made: Entity | Claim | Paper = _TYPES[row["type"]].from_json(row)
-    except json.JSONDecodeError as error:
-        raise DataError(f"no JSON: {error.msg}", path=path, line=number) from error
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError("no line with a type of entity, claim or paper", path=path, line=number) from error
     except DataError as error:
-        raise DataError(str(error), path=path, line=number) from error
+        raise error if error.line else DataError(str(error), path=path, line=number) from error
     if isinstance(made, Claim) and made.id != made.make_id():
         raise DataError(f"claim {made.id} was altered: its id no longer fits its content", path=path, line=number)
     return made

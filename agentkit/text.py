@@ -1,0 +1,133 @@
+"""Text from outside: every door (files, settings, standard input, models, tools) reads it through here.
+
+What no database, encoder or terminal can hold (NUL, lone halves of surrogate pairs) becomes U+FFFD; a byte-order mark
+is no text; bytes are UTF-8, UTF-16 or UTF-32, else Windows-1252 where nothing speaks against it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import stat
+from pathlib import Path
+from typing import Any, TypeVar
+
+from agentkit.errors import DataError
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_MARKS = (
+    (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"),
+)  # fmt: skip
+_MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\x80-\xff]{3}")
+"""UTF-8 sequences, and runs of bytes that no word of a western European language has in Windows-1252."""
+_HINT = "save it as UTF-8, for example: iconv -f windows-1252 -t utf-8"
+
+
+def clean(text: str) -> str:
+    """The text without what can't be stored: halves of surrogate pairs are joined, lone ones and NUL become U+FFFD.
+
+    >>> clean("a" + chr(0) + "b") == "a" + chr(0xFFFD) + "b"
+    True
+    """
+    if text.isascii():
+        return text.replace("\x00", "\ufffd") if "\x00" in text else text
+    if _UNSTORABLE.search(text) is None:
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "\ufffd")
+
+
+def clean_data(data: T) -> T:
+    """JSON data with every text in it cleaned, keys too."""
+    found: Any = data
+    if isinstance(data, str):
+        found = clean(data)
+    elif isinstance(data, dict):
+        found = {clean_data(key): clean_data(value) for key, value in data.items()}
+    elif isinstance(data, list | tuple):
+        found = type(data)(map(clean_data, data))
+    cleaned: T = found
+    return cleaned
+
+
+def decode(data: bytes, *, path: object = None) -> str:
+    """Bytes as text: UTF-8, UTF-16 or UTF-32 by its mark, else Windows-1252 (which is logged); marks are left out.
+
+    Windows-1252 is taken only where no byte speaks against it: in a file with UTF-8 sequences, or with longer runs of
+    bytes above 127 than western European words have, a guess would alter what it says.
+
+    Raises:
+        DataError: neither, or binary data.
+    """
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "") or _unmarked_utf16(data) or "utf-8"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        text = _windows(data, path) if encoding == "utf-8" else ""
+        if not text:
+            raise DataError(f"not {encoding.upper()} text (byte {error.start}): {_HINT}", path=path) from None
+    if "\x00" in text:
+        raise DataError("binary data, no text", path=path)
+    return clean(re.sub("^\ufeff", "", text, flags=re.MULTILINE) if "\ufeff" in text else text)
+
+
+def _unmarked_utf16(data: bytes) -> str:
+    """UTF-16 without its mark has a zero in nearly every second byte of a western text."""
+    head = data[:400]
+    zeros = [head[start::2].count(0) / max(1, len(head) // 2) for start in (0, 1)]
+    if min(zeros) > 0.1 or max(zeros) < 0.6:
+        return ""
+    return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+
+
+def _windows(data: bytes, path: object) -> str:
+    if _MULTIBYTE.search(data) or b"\x00" in data:
+        return ""
+    try:
+        text = data.decode("cp1252")
+    except UnicodeDecodeError:
+        return ""
+    _log.warning("%s: read as Windows-1252, since it is no UTF-8", "text" if path is None else path)
+    return text
+
+
+def read_text(path: str | Path) -> str:
+    """A regular file as text, decoded and cleaned.
+
+    Raises:
+        DataError: no such file, no file (a folder, a pipe, a device), no right to read it, or no text.
+    """
+    path = Path(path)
+    try:
+        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+            raise DataError("not a regular file", path=path)
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError("no such file", path=path) from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"can't be read: {getattr(error, 'strerror', None) or error}", path=path) from None
+    return decode(data, path=path)
+
+
+def parse_json(text: str, *, path: object = None, line: int | None = None) -> Any:
+    """JSON as cleaned data.
+
+    Args:
+        line: where the text stands in its file; without it the line of the mistake is found.
+
+    Raises:
+        DataError: not valid JSON, nested too deeply, or a number too long to be one.
+    """
+    try:
+        return clean_data(json.loads(text))
+    except json.JSONDecodeError as error:
+        where = error.lineno if line is None else line
+        raise DataError(f"not valid JSON ({error.msg} at column {error.colno})", path=path, line=where) from None
+    except RecursionError:
+        raise DataError("not valid JSON (nested too deeply)", path=path, line=line) from None
+    except ValueError as error:
+        raise DataError(f"not valid JSON ({error})", path=path, line=line) from None
