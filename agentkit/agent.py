@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
     from agentkit.checkers import Checker
-    from agentkit.evolution import Evolvement
+    from agentkit.evolution.harness import Evolvement
     from agentkit.graph.build import Graph
 
 
@@ -222,7 +222,7 @@ class Agent:
 
     async def aevolve(self, train: Sequence[Task], **options: Any) -> Evolvement:
         """The asynchronous twin of `evolve`."""
-        from agentkit.evolution import evolve_agent
+        from agentkit.evolution.harness import evolve_agent
 
         return await evolve_agent(self, train, **options)
 

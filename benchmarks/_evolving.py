@@ -10,9 +10,9 @@ from typing import Any
 
 from agentkit.agent import Agent
 from agentkit.aio import run_sync
-from agentkit.evolution import Evolvement, evolve_agent, parts_of, trials_for
-from agentkit.learning.arms import Arm, run_arm
-from agentkit.learning.config import EvolveConfig
+from agentkit.evolution.arms import Arm, run_arm
+from agentkit.evolution.config import EvolveConfig
+from agentkit.evolution.harness import Evolvement, evolve_agent, parts_of, trials_for
 from agentkit.memory import RecallSettings
 from agentkit.models import load_model
 from agentkit.settings import load_settings

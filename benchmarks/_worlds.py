@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agentkit.errors import Conflict
-from agentkit.learning.evolving import Cost
+from agentkit.evolution.protocols import Cost
 from agentkit.ledger import Change, Ledger, Verdict
 from agentkit.protocols import Block, CallModel, Episode, Learnt, Recaller
 from agentkit.store import Store

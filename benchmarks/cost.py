@@ -25,9 +25,9 @@ from pydantic import BaseModel, Field
 from agentkit.agent import Agent
 from agentkit.aio import run_sync
 from agentkit.errors import RunError
-from agentkit.evolution import AgentRollout, call_for, check_for, cost_of, trials_for
-from agentkit.learning.arms import run_arm
-from agentkit.learning.evolving import Cost, Fixed
+from agentkit.evolution.arms import run_arm
+from agentkit.evolution.harness import AgentRollout, call_for, check_for, cost_of, trials_for
+from agentkit.evolution.protocols import Cost, Fixed
 from agentkit.playbooks.evolvable import PlaybookEvolvable
 from agentkit.playbooks.operations import Add, Delta
 from agentkit.playbooks.rendering import Renderer

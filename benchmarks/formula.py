@@ -14,8 +14,8 @@ from pathlib import Path
 from agentkit.agent import Agent
 from agentkit.aio import run_sync
 from agentkit.checkers import get_checker
-from agentkit.evolution import trials_for
-from agentkit.learning.arms import Arm
+from agentkit.evolution.arms import Arm
+from agentkit.evolution.harness import trials_for
 from agentkit.tasks import Task
 from benchmarks import _formula
 from benchmarks._evolving import agent_for, arm_rows, both, learn, options, rows

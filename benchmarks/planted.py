@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agentkit.learning.config import EvolveConfig
-from agentkit.learning.gate import GatePolicy, StrictGate
-from agentkit.learning.holdout import Holdout
-from agentkit.learning.loop import Evolution
-from agentkit.learning.probation import ProbationPolicy
-from agentkit.learning.trials import Trials
+from agentkit.evolution.config import EvolveConfig
+from agentkit.evolution.gate import GatePolicy, StrictGate
+from agentkit.evolution.holdout import Holdout
+from agentkit.evolution.loop import Evolution
+from agentkit.evolution.probation import ProbationPolicy
+from agentkit.evolution.trials import Trials
 from agentkit.ledger import Change, Ledger
 from agentkit.statistics.eprocess import PairedTest
 from agentkit.store import Store

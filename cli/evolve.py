@@ -13,8 +13,8 @@ from agentkit.errors import UserError
 
 if TYPE_CHECKING:
     from agentkit.agent import Agent
-    from agentkit.evolution import Evolvement
-    from agentkit.learning.config import EvolveConfig
+    from agentkit.evolution.config import EvolveConfig
+    from agentkit.evolution.harness import Evolvement
     from agentkit.tasks import Task
 
 app = typer.Typer(help="Learn from tasks, with every change tested on held-out ones.")
@@ -55,7 +55,7 @@ def evolve(
 ) -> None:
     """Learn from tasks. The same command again goes on with an interrupted evolution, or repeats a finished result."""
     from agentkit.agent import Agent
-    from agentkit.learning.config import EvolveConfig, Limits
+    from agentkit.evolution.config import EvolveConfig, Limits
     from agentkit.tasks import load_tasks
 
     _one_of("--labels", labels, ("gold", "check", "none"))
@@ -85,7 +85,7 @@ def _run(
     from dataclasses import replace
 
     from agentkit.aio import run_sync
-    from agentkit.evolution import evolve_agent
+    from agentkit.evolution.harness import evolve_agent
 
     copies = [_copies(agent, parts, config.seed + number) if number else parts for number in range(seeds)]
     found = []
@@ -117,7 +117,7 @@ def _copies(agent: Agent, parts: dict[str, str | None], seed: int) -> dict[str, 
 
 
 def _joined(reports: list[Evolvement]) -> dict[str, Any]:
-    from agentkit.learning.report import join_seeds, write_report
+    from agentkit.evolution.report.build import join_seeds, write_report
 
     if len(reports) == 1 or not reports[0].arms:
         return {"files": {kind: str(path) for kind, path in reports[0].paths.items()}}

@@ -33,9 +33,9 @@ def stream(
     """Learn along a stream of tasks; measure adaptation, forgetting, transfer, tokens, refusals and the evaluator."""
     from agentkit.agent import Agent
     from agentkit.aio import run_sync
-    from agentkit.evolution import parts_of, prepare
-    from agentkit.learning.config import EvolveConfig
-    from agentkit.learning.stream import Probes, Stream
+    from agentkit.evolution.config import EvolveConfig
+    from agentkit.evolution.harness import parts_of, prepare
+    from agentkit.evolution.stream import Probes, Stream
     from agentkit.tasks import load_tasks
 
     if gate not in ("probation", "off") or labels not in ("gold", "check", "none"):

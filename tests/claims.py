@@ -33,8 +33,8 @@ class Claim:
 _RUNS = "tests/graph/test_runs.py::"
 _KILLS = "tests/graph/test_kills.py::"
 _LEDGER = "tests/test_ledger.py::"
-_LOOP = "tests/learning/test_loop.py::"
-_GATE = "tests/learning/test_gate.py::"
+_LOOP = "tests/evolution/test_loop.py::"
+_GATE = "tests/evolution/test_gate.py::"
 _STORE = "tests/store/test_store.py::"
 _CALLER = "tests/models/test_caller.py::"
 _HOSTED = "tests/models/test_hosted.py::"
@@ -109,7 +109,7 @@ CLAIMS: dict[str, Claim] = {
         source=PROMISE,
         says="The same configuration and seed give identical ledgers, whatever the concurrency.",
         tests=(f"{_LOOP}test_ledgers_are_identical_whatever_the_concurrency",
-               "tests/learning/test_agent_evolution.py::test_ledgers_of_an_agent_are_identical_whatever_the_concurrency"),
+               "tests/evolution/test_agent_evolution.py::test_ledgers_of_an_agent_are_identical_whatever_the_concurrency"),
     ),
     "trust.block": Claim(
         source=PROMISE,

@@ -15,7 +15,7 @@ from agentkit.agent import Agent
 from agentkit.checkers import CHECKERS, final_answer, get_checker
 from agentkit.checkers.judge import Judgement
 from agentkit.errors import DataError, InvalidOutput, SandboxUnavailable, UserError
-from agentkit.evolution import check_for
+from agentkit.evolution.harness import check_for
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task, load_tasks
 from agentkit.testing import ScriptedModel

@@ -42,7 +42,7 @@ def load_model(name: str | BaseChatModel, **options: Any) -> BaseChatModel:
 
         return open_transformers(rest, **options)
     if kind == "replay":
-        from agentkit.testing import RecordedModel
+        from agentkit.models.recorded import RecordedModel
 
         return RecordedModel(rest, **options)
     return _open_hosted(name, **options)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from agentkit.learning.config import EvolveConfig, Evolved
-from agentkit.learning.loop import Evolution
-from agentkit.learning.trials import Trials
+from agentkit.evolution.config import EvolveConfig, Evolved
+from agentkit.evolution.loop import Evolution
+from agentkit.evolution.trials import Trials
 from agentkit.ledger import Ledger
 from agentkit.memory import CaseMemory, HashEmbedder
 from agentkit.memory.evolvable import GatedCases, MemoryEvolvable

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agentkit.errors import InvalidOutput
-from agentkit.learning.evolving import OpenGate
+from agentkit.evolution.protocols import OpenGate
 from agentkit.ledger import Change, Verdict
 from agentkit.playbooks import LearningPolicy, PlaybookLearner, PlaybookRecaller, PlaybookStore
 from agentkit.protocols import Block

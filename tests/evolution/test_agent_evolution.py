@@ -12,9 +12,9 @@ from langchain_core.messages import BaseMessage
 
 from agentkit.agent import Agent
 from agentkit.errors import UserError
-from agentkit.evolution import Evolvement, evolve_agent, parts_of, prepare
-from agentkit.learning.config import EvolveConfig
-from agentkit.learning.stream import Probes, Stream
+from agentkit.evolution.config import EvolveConfig
+from agentkit.evolution.harness import Evolvement, evolve_agent, parts_of, prepare
+from agentkit.evolution.stream import Probes, Stream
 from agentkit.ledger import Ledger
 from agentkit.playbooks.storage import PlaybookStore
 from agentkit.settings import Settings

@@ -7,9 +7,9 @@ import json
 import sys
 from typing import Any
 
-from agentkit.learning.config import EvolveConfig, Evolved
-from agentkit.learning.loop import Evolution
-from agentkit.learning.trials import Trials
+from agentkit.evolution.config import EvolveConfig, Evolved
+from agentkit.evolution.loop import Evolution
+from agentkit.evolution.trials import Trials
 from agentkit.ledger import Ledger
 from agentkit.store import Store
 from agentkit.tasks import Labels

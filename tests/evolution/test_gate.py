@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from agentkit.errors import Conflict
-from agentkit.learning.gate import GatePolicy, StrictGate, disjoint_groups
-from agentkit.learning.holdout import Holdout, split
-from agentkit.learning.trials import Trials
+from agentkit.evolution.gate import GatePolicy, StrictGate, disjoint_groups
+from agentkit.evolution.holdout import Holdout, split
+from agentkit.evolution.trials import Trials
 from agentkit.ledger import Change
 from agentkit.store import Store
 from agentkit.tasks import Task

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from agentkit.learning.stream import Probes, Stream, adaptation, refused
-from agentkit.learning.trials import round_answers
+from agentkit.evolution.stream import Probes, Stream, adaptation, refused
+from agentkit.evolution.trials import round_answers
 from agentkit.protocols import Episode, Step
 from agentkit.store import Store
 from agentkit.tasks import Task
 from benchmarks._worlds import World, WorldRollout
-from tests.learning.worlds import build
+from tests.evolution.worlds import build
 
 
 async def streamed(store: Store, *, rollout: Any = None, **options: Any) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentkit.learning.arms import Arm, run_arm
-from agentkit.learning.config import Evolved
-from agentkit.learning.evolving import Cost, Evolvable
-from agentkit.learning.loop import Evolution
-from agentkit.learning.trials import Trial, Trials
+from agentkit.evolution.arms import Arm, run_arm
+from agentkit.evolution.config import Evolved
+from agentkit.evolution.loop import Evolution
+from agentkit.evolution.protocols import Cost, Evolvable
+from agentkit.evolution.trials import Trial, Trials
 from agentkit.statistics.estimates import bootstrap_mean, paired, proportion, slope
 from agentkit.tasks import Task
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agentkit.learning.arms import Arm, by_category, pooled
-from agentkit.learning.config import Evolved
+from agentkit.evolution.arms import Arm, by_category, pooled
+from agentkit.evolution.config import Evolved
 from agentkit.ledger import Ledger
 from agentkit.statistics.estimates import proportion
 from agentkit.store import Store
@@ -132,8 +132,8 @@ def alarms(evolved: Evolved) -> list[str]:
 
 def write_report(report: Mapping[str, Any], folder: Path) -> dict[str, Path]:
     """Write `report.json`, `report.png` and `report.html`; returns their paths."""
-    from agentkit.learning.page import page
-    from agentkit.learning.picture import draw
+    from agentkit.evolution.report.page import page
+    from agentkit.evolution.report.picture import draw
 
     folder.mkdir(parents=True, exist_ok=True)
     paths = {kind: folder / f"report.{kind}" for kind in ("json", "png", "html")}

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from agentkit.learning.arms import Arm, by_category, pooled, run_arms
-from agentkit.learning.controls import OthersCases, RandomBullets, full_text, scrambled
-from agentkit.learning.evolving import Cost, Fixed
-from agentkit.learning.report import build_report, join_seeds, write_report
+from agentkit.evolution.arms import Arm, by_category, pooled, run_arms
+from agentkit.evolution.controls import OthersCases, RandomBullets, full_text, scrambled
+from agentkit.evolution.protocols import Cost, Fixed
+from agentkit.evolution.report.build import build_report, join_seeds, write_report
 from agentkit.protocols import Block
 from agentkit.store import Store
 from agentkit.tasks import Task
-from tests.learning.worlds import build
+from tests.evolution.worlds import build
 
 
 async def report_of(store: Store, **options: Any) -> dict[str, Any]:

@@ -16,14 +16,14 @@ from typing import Any, Protocol, runtime_checkable
 
 from agentkit.aio import together
 from agentkit.errors import Conflict, RunError, UserError
-from agentkit.learning.config import Candidate, EvolveConfig, Evolved
-from agentkit.learning.evolving import Cost, CostOf, Evolvable, OpenGate, Rollout
-from agentkit.learning.gate import AskWhen, StrictGate, disjoint_groups
-from agentkit.learning.hints import earned, hinted, without_hint
-from agentkit.learning.holdout import Holdout, split
-from agentkit.learning.probation import ProbationGate, Watch
-from agentkit.learning.progress import Progress
-from agentkit.learning.trials import Trials, hide
+from agentkit.evolution.config import Candidate, EvolveConfig, Evolved
+from agentkit.evolution.gate import AskWhen, StrictGate, disjoint_groups
+from agentkit.evolution.hints import earned, hinted, without_hint
+from agentkit.evolution.holdout import Holdout, split
+from agentkit.evolution.probation import ProbationGate, Watch
+from agentkit.evolution.progress import Progress
+from agentkit.evolution.protocols import Cost, CostOf, Evolvable, OpenGate, Rollout
+from agentkit.evolution.trials import Trials, hide
 from agentkit.ledger import Change, Gate, Ledger, Verdict, digest
 from agentkit.protocols import CallModel, Episode, Learner, Learnt, OnEvent, Recaller
 from agentkit.store import Store

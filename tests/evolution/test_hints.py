@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from agentkit.learning.hints import earned, hinted, without_hint
+from agentkit.evolution.hints import earned, hinted, without_hint
 from agentkit.protocols import Episode
 from agentkit.tasks import Feedback, Task
 

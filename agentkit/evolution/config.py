@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from agentkit.learning.evolving import Cost
-from agentkit.learning.gate import GateMode, GatePolicy
-from agentkit.learning.probation import ProbationPolicy
+from agentkit.evolution.gate import GateMode, GatePolicy
+from agentkit.evolution.probation import ProbationPolicy
+from agentkit.evolution.protocols import Cost
 from agentkit.tasks import Labels
 
 
@@ -38,7 +38,7 @@ class EvolveConfig:
         mode: of the gate; None is "strict" offline and "probation" online.
         labels: "gold" shows learners the target, "check" only whether an answer was right, "none" nothing.
         hints: how often a training task that was answered wrongly is tried again with its right answer as a hint (see
-            `agentkit.learning.hints`); needs gold labels.
+            `agentkit.evolution.hints`); needs gold labels.
         seed: orders the tasks and splits the validation tasks.
         validate_every: batches between validations; 0 validates after each epoch.
         selection: share of the validation tasks kept from the gate for choosing the final version.

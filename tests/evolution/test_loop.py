@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from agentkit.errors import RunError, UserError
-from agentkit.learning.config import Limits
-from agentkit.learning.trials import Trials
+from agentkit.evolution.config import Limits
+from agentkit.evolution.trials import Trials
 from agentkit.ledger import Ledger
 from agentkit.protocols import Episode
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task
 from benchmarks._worlds import World, WorldRollout, check
-from tests.learning.worlds import build, final_state
+from tests.evolution.worlds import build, final_state
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,7 +88,7 @@ async def test_rollouts_of_a_batch_overlap_up_to_the_limit(store: Store) -> None
 
 def run_killed(database: Path, options: str, fault: str | None) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **({"AGENTKIT_FAULT": fault} if fault else {})}
-    command = [sys.executable, "-m", "tests.learning.worlds", str(database), options]
+    command = [sys.executable, "-m", "tests.evolution.worlds", str(database), options]
     return subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8", check=False)
 
 

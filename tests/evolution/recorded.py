@@ -1,6 +1,6 @@
 """An evolution of an agent on a recorded real model, for tests in this process and in ones that are killed.
 
-`python -m tests.learning.recorded --record local/qwen2.5-coder-0.5b` asks the model for what the recording lacks.
+`python -m tests.evolution.recorded --record local/qwen2.5-coder-0.5b` asks the model for what the recording lacks.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from agentkit.agent import Agent
-from agentkit.evolution import parts_of, prepare
+from agentkit.evolution.config import EvolveConfig
+from agentkit.evolution.gate import GatePolicy
+from agentkit.evolution.harness import parts_of, prepare
 from agentkit.graph.program import Solve
-from agentkit.learning.config import EvolveConfig
-from agentkit.learning.gate import GatePolicy
 from agentkit.protocols import Block
 from agentkit.settings import Settings
 from agentkit.tasks import Task
 from agentkit.testing import RecordedModel
-from tests.learning.worlds import final_state
+from tests.evolution.worlds import final_state
 
 RECORDING = Path(__file__).parent.parent / "fixtures" / "evolve.jsonl"
 

@@ -14,9 +14,9 @@ from typing import Any, Literal
 from sqlalchemy import select
 
 from agentkit.errors import Conflict
-from agentkit.learning.evolving import Cost, Evolvable
-from agentkit.learning.holdout import Holdout, levels_so_far
-from agentkit.learning.trials import Prepared, Trial, Trials
+from agentkit.evolution.holdout import Holdout, levels_so_far
+from agentkit.evolution.protocols import Cost, Evolvable
+from agentkit.evolution.trials import Prepared, Trial, Trials
 from agentkit.ledger import Change, Verdict, digest
 from agentkit.protocols import Recaller
 from agentkit.statistics.eprocess import PairedTest

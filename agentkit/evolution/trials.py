@@ -17,7 +17,7 @@ from sqlalchemy import Row, select
 from agentkit import faults
 from agentkit.aio import together
 from agentkit.errors import RunError
-from agentkit.learning.evolving import Check, Cost, CostOf, Fixed, Rollout
+from agentkit.evolution.protocols import Check, Cost, CostOf, Fixed, Rollout
 from agentkit.ledger import digest
 from agentkit.protocols import Block, Episode, Recaller
 from agentkit.store import Store

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agentkit.learning.controls import OthersCases, RandomBullets, full_text
-from agentkit.learning.evolving import Cost, Evolvable
-from agentkit.learning.trials import Trial, Trials
+from agentkit.evolution.controls import OthersCases, RandomBullets, full_text
+from agentkit.evolution.protocols import Cost, Evolvable
+from agentkit.evolution.trials import Trial, Trials
 from agentkit.protocols import Recaller
 from agentkit.statistics.estimates import Estimate, PairedComparison, bootstrap_mean, mcnemar_exact, paired, proportion
 from agentkit.tasks import Task

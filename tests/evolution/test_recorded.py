@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.learning.recorded import RECORDING, evolve
+from tests.evolution.recorded import RECORDING, evolve
 
 KILLS = (
     "after:model.call", "before:tool.call", "after:tool.call#2", "before:evolve.step", "after:evolve.step",
@@ -22,7 +22,7 @@ KILLS = (
 def run(home: Path, fault: str | None) -> subprocess.CompletedProcess[str]:
     home.mkdir(exist_ok=True)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"} | ({"AGENTKIT_FAULT": fault} if fault else {})
-    command = [sys.executable, "-m", "tests.learning.recorded", str(home), "4"]
+    command = [sys.executable, "-m", "tests.evolution.recorded", str(home), "4"]
     folder = Path(__file__).parent.parent.parent
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 

@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import select
 
 from agentkit.errors import Conflict
-from agentkit.learning.evolving import Evolvable
-from agentkit.learning.trials import Trials
+from agentkit.evolution.protocols import Evolvable
+from agentkit.evolution.trials import Trials
 from agentkit.ledger import Change, Ledger, Verdict, digest
 from agentkit.statistics.eprocess import PairedTest
 from agentkit.store.evolution import GateTestRow

@@ -1,4 +1,4 @@
-"""`Agent.evolve`: an agent, its playbook and its memory in the loops of `agentkit.learning`."""
+"""`Agent.evolve`: an agent, its playbook and its memory in the loops of this package."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from agentkit.checkers import get_checker
 from agentkit.errors import UserError
+from agentkit.evolution.arms import Arm, run_arms
+from agentkit.evolution.config import EvolveConfig, Evolved
+from agentkit.evolution.loop import Evolution
+from agentkit.evolution.protocols import Check, Cost, DeferringGate, Evolvable
+from agentkit.evolution.report.build import build_report, write_report
+from agentkit.evolution.trials import Trials
 from agentkit.graph.context import RunContext
 from agentkit.graph.episode import build_episode
 from agentkit.graph.nodes.learn import learner_call
-from agentkit.learning.arms import Arm, run_arms
-from agentkit.learning.config import EvolveConfig, Evolved
-from agentkit.learning.evolving import Check, Cost, DeferringGate, Evolvable
-from agentkit.learning.loop import Evolution
-from agentkit.learning.report import build_report, write_report
-from agentkit.learning.trials import Trials
 from agentkit.ledger import digest
 from agentkit.models.requests import json_schema
 from agentkit.protocols import Block, CallModel, Episode, Learner, OnEvent, Recaller

@@ -1,0 +1,23 @@
+"""Evolution: an agent learns from tasks, every change is tested before it takes effect, and a report shows the gain."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agentkit.evolution.config import EvolveConfig
+    from agentkit.evolution.harness import evolve_agent
+    from agentkit.evolution.loop import Evolution
+    from agentkit.evolution.protocols import Evolvable
+
+_HOMES = {"Evolution": "loop", "Evolvable": "protocols", "EvolveConfig": "config", "evolve_agent": "harness"}
+
+__all__ = ["Evolution", "Evolvable", "EvolveConfig", "evolve_agent"]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when first used, so that `import agentkit.evolution` costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'agentkit.evolution' has no attribute {name!r}")
+    return getattr(import_module(f"agentkit.evolution.{_HOMES[name]}"), name)

@@ -1,0 +1,1 @@
+"""The report of an evolution: JSON, one picture and one HTML page that needs nothing else."""
