@@ -12,10 +12,10 @@ import numpy as np
 
 from agentkit.curation.curate import Curation, Options, Report
 from agentkit.curation.documents import Document, Failure, read_documents
-from agentkit.curation.duo import Naming
-from agentkit.curation.knowledge_base import KnowledgeBase
-from agentkit.curation.ontology import Ontology
-from agentkit.curation.plan import make_plan
+from agentkit.curation.extraction.duo import Naming
+from agentkit.curation.extraction.plan import make_plan
+from agentkit.curation.kb.knowledge_base import KnowledgeBase
+from agentkit.curation.ontology.schema import Ontology
 from agentkit.models import Retry
 from agentkit.protocols import Recaller
 from agentkit.store import Store

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from agentkit.curation.by_relation import LearnByRelation, RecallByRelation
 from agentkit.playbooks import PlaybookLearner, PlaybookRecaller, PlaybookStore
+from agentkit.playbooks.by_category import LearnByRelation, RecallByRelation
 from agentkit.store import Store
 
 

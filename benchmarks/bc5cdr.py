@@ -21,11 +21,11 @@ from typing import Any
 
 from agentkit.curation.curate import Options
 from agentkit.curation.documents import Document
-from agentkit.curation.grounding import Grounder, Grounders, Lexicon
-from agentkit.curation.grounding_tables import TableGrounder
-from agentkit.curation.knowledge_base import KnowledgeBase
-from agentkit.curation.schema_files import read_short
-from agentkit.curation.verification import verify_kb
+from agentkit.curation.grounding.grounders import Grounder, Grounders, Lexicon
+from agentkit.curation.grounding.tables import TableGrounder
+from agentkit.curation.kb.knowledge_base import KnowledgeBase
+from agentkit.curation.kb.verification import verify_kb
+from agentkit.curation.ontology.files import read_short
 from agentkit.models.journal import SqlJournal
 from agentkit.store import Store
 from benchmarks._curation import Pair, curated, documents, scored, without_gold
@@ -203,7 +203,7 @@ class Arms:
 
     def _learnt(self, duo: dict[str, Any]) -> list[Any]:
         """Curate training papers, and let the playbook learn from their gold labels."""
-        from agentkit.curation.feedback import compared, learn
+        from agentkit.curation.kb.episodes import compared, learn
         from agentkit.models import Caller
         from benchmarks._learning import open_playbook
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from agentkit.curation.curate import Curation, Options
 from agentkit.curation.documents import read_folder
-from agentkit.curation.grounding import Grounders
-from agentkit.curation.knowledge_base import KnowledgeBase
-from agentkit.curation.plan import make_plan
-from agentkit.curation.schema_files import read_short
+from agentkit.curation.extraction.plan import make_plan
+from agentkit.curation.grounding.grounders import Grounders
+from agentkit.curation.kb.knowledge_base import KnowledgeBase
+from agentkit.curation.ontology.files import read_short
 from agentkit.models import Limits
 from agentkit.store import Store
 from agentkit.testing import ScriptedModel

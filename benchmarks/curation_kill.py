@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 from agentkit.curation.export import export
-from agentkit.curation.exporting import content_of
-from agentkit.curation.knowledge_base import KnowledgeBase
-from agentkit.curation.verification import verify_kb
+from agentkit.curation.kb.exchange import content_of
+from agentkit.curation.kb.knowledge_base import KnowledgeBase
+from agentkit.curation.kb.verification import verify_kb
 from agentkit.store import Store
 from benchmarks._results import Results, arguments, share
 from tests.curation.papers import write_papers

@@ -24,15 +24,15 @@ from typing import Any
 
 from agentkit.curation.claims import Entity
 from agentkit.curation.documents import Document, read_documents
-from agentkit.curation.duo import Duo, Outcome, curate_item, records_of
-from agentkit.curation.grounding import Grounders
-from agentkit.curation.knowledge_base import Author, KnowledgeBase, Write
-from agentkit.curation.plan import make_plan
-from agentkit.curation.prompts import Question, question_text
-from agentkit.curation.reading import reading
-from agentkit.curation.records import Record
-from agentkit.curation.schema_files import read_short
-from agentkit.curation.verification import verify_kb
+from agentkit.curation.extraction.duo import Duo, Outcome, curate_item, records_of
+from agentkit.curation.extraction.passages import reading
+from agentkit.curation.extraction.plan import make_plan
+from agentkit.curation.extraction.prompts import Question, question_text
+from agentkit.curation.grounding.grounders import Grounders
+from agentkit.curation.kb.knowledge_base import Author, KnowledgeBase, Write
+from agentkit.curation.kb.records import Record
+from agentkit.curation.kb.verification import verify_kb
+from agentkit.curation.ontology.files import read_short
 from agentkit.errors import ModelError
 from agentkit.models import Caller, Retry, SqlJournal, load_model
 from agentkit.store import Store

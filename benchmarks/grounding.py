@@ -13,8 +13,8 @@ from collections import Counter
 from pathlib import Path
 
 from agentkit.curation.documents import Document, read_documents
-from agentkit.curation.grounding import Grounder, Grounders, Lexicon
-from agentkit.curation.grounding_tables import TableGrounder, compile_tables, fetch_tables, tables_path
+from agentkit.curation.grounding.grounders import Grounder, Grounders, Lexicon
+from agentkit.curation.grounding.tables import TableGrounder, compile_tables, fetch_tables, tables_path
 from benchmarks._results import Results, arguments, data_path, share
 
 CLASSES = ("Chemical", "Disease")

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from agentkit.curation.claims import Claim, Entity
-from agentkit.curation.contradictions import contradictions
 from agentkit.curation.documents import Document
 from agentkit.curation.evidence import evidence_at
 from agentkit.curation.export import FORMATS, Content, export, sparql
-from agentkit.curation.exporting import content_of
-from agentkit.curation.knowledge_base import Author, KnowledgeBase, Write
-from agentkit.curation.records import Record
-from agentkit.curation.verification import verify_kb
+from agentkit.curation.kb.contradictions import contradictions
+from agentkit.curation.kb.exchange import content_of
+from agentkit.curation.kb.knowledge_base import Author, KnowledgeBase, Write
+from agentkit.curation.kb.records import Record
+from agentkit.curation.kb.verification import verify_kb
 from agentkit.store import Store
 from benchmarks._results import Results, arguments
 

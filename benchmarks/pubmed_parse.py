@@ -19,10 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agentkit.curation.documents import Document, read_documents
-from agentkit.curation.ontology import Ontology
-from agentkit.curation.plan import make_plan
-from agentkit.curation.prompts import estimate
-from agentkit.curation.schema_files import load_ontology, read_short
+from agentkit.curation.extraction.plan import make_plan
+from agentkit.curation.extraction.prompts import estimate
+from agentkit.curation.ontology.files import load_ontology, read_short
+from agentkit.curation.ontology.schema import Ontology
 from benchmarks._results import Results, arguments, share
 
 SCHEMA = {

@@ -12,7 +12,7 @@ from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store
 if TYPE_CHECKING:
     from agentkit.curation.curate import Curation, Report
     from agentkit.curation.documents import Document, Failure
-    from agentkit.curation.plan import Plan
+    from agentkit.curation.extraction.plan import Plan
 
 app = typer.Typer()
 
@@ -40,8 +40,8 @@ def curate(
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
 ) -> None:
     """Build a knowledge base in which every claim carries an exact quote. Run it again to go on where it stopped."""
-    from agentkit.curation.plan import make_plan
-    from agentkit.curation.schema_files import load_ontology
+    from agentkit.curation.extraction.plan import make_plan
+    from agentkit.curation.ontology.files import load_ontology
 
     made = make_plan(load_ontology(ontology), hops=hops)
     if plan:
@@ -89,8 +89,8 @@ def _run(
 ) -> Report:
     from agentkit.aio import run_sync
     from agentkit.curation.curate import Curation
-    from agentkit.curation.knowledge_base import KnowledgeBase
-    from agentkit.curation.naming import open_naming
+    from agentkit.curation.grounding.linker import open_naming
+    from agentkit.curation.kb.knowledge_base import KnowledgeBase
     from agentkit.models import Limits, load_model
 
     settings = open_settings(model=model)
@@ -146,7 +146,7 @@ class _Progress:
 
 def _print_plan(plan: Plan, documents: list[Document | Failure], *, json_: bool) -> None:
     from agentkit.curation.documents import Failure
-    from agentkit.curation.prompts import plan_to_json
+    from agentkit.curation.extraction.prompts import plan_to_json
 
     papers = {d.source or d.id[:12]: d.text for d in documents if not isinstance(d, Failure)}
     emit(plan_to_json(plan, papers), json_=json_, human=_show_plan)

@@ -15,8 +15,8 @@ from agentkit.cli.output import JSON_HELP, emit, note, open_store, print_table
 
 if TYPE_CHECKING:
     from agentkit.curation.export import Content
-    from agentkit.curation.knowledge_base import KnowledgeBase
-    from agentkit.curation.review import Waiting
+    from agentkit.curation.kb.knowledge_base import KnowledgeBase
+    from agentkit.curation.kb.review import Waiting
 
 app = typer.Typer(no_args_is_help=True)
 JSON = typer.Option(False, "--json", help=JSON_HELP)
@@ -25,7 +25,7 @@ NAME = typer.Argument("default", help="The knowledge base.")
 
 @contextmanager
 def _open(name: str, *, new: bool = False) -> Iterator[KnowledgeBase]:
-    from agentkit.curation.knowledge_base import KnowledgeBase, open_kb
+    from agentkit.curation.kb.knowledge_base import KnowledgeBase, open_kb
 
     store = open_store()
     try:
@@ -37,8 +37,8 @@ def _open(name: str, *, new: bool = False) -> Iterator[KnowledgeBase]:
 @app.command()
 def stats(name: str = NAME, json_: bool = JSON) -> None:
     """Counts of claims, entities, work and contradictions."""
-    from agentkit.curation.contradictions import contradictions
-    from agentkit.curation.work import WorkLog
+    from agentkit.curation.kb.contradictions import contradictions
+    from agentkit.curation.kb.work import WorkLog
     from agentkit.store.curation import KbClaimRow, KbEntityRow
 
     with _open(name) as kb:
@@ -120,7 +120,7 @@ def _print_claims(rows: list[dict[str, Any]]) -> None:
 def show(claim: str = typer.Argument(..., help="A claim's id, or its beginning."), name: str = NAME,
          json_: bool = JSON) -> None:  # fmt: skip
     """One claim with its quotes in their text, its history and what caused it."""
-    from agentkit.curation.history import history
+    from agentkit.curation.kb.history import history
 
     with _open(name) as kb:
         record = kb.find(claim)
@@ -170,7 +170,7 @@ def _print_diff(data: dict[str, Any]) -> None:
 @app.command()
 def verify(name: str = NAME, around: int = typer.Option(0, min=0), json_: bool = JSON) -> None:
     """Check every exported claim against its paper, and every row against the ledger; exit code 1 where one fails."""
-    from agentkit.curation.verification import verify_kb
+    from agentkit.curation.kb.verification import verify_kb
 
     with _open(name) as kb:
         found = verify_kb(kb, around=around)
@@ -197,7 +197,7 @@ def review(
     json_: bool = JSON,
 ) -> None:
     """Decide on claims, the most disputed first: a accepts, r rejects, s skips, n adds a note, q ends."""
-    from agentkit.curation.review import queue
+    from agentkit.curation.kb.review import queue
 
     with _open(name) as kb:
         waiting = queue(kb, limit=limit)
@@ -277,7 +277,7 @@ def export(
 ) -> None:
     """Write the knowledge base in a format that others read."""
     from agentkit.curation.export import export as write
-    from agentkit.curation.review import write_review
+    from agentkit.curation.kb.review import write_review
 
     with _open(name) as kb:
         if review_:
@@ -293,8 +293,8 @@ def export(
 
 
 def _content(kb: KnowledgeBase, *, everything: bool = False, ontology: Path | None = None) -> Content:
-    from agentkit.curation.exporting import content_of
-    from agentkit.curation.schema_files import load_ontology
+    from agentkit.curation.kb.exchange import content_of
+    from agentkit.curation.ontology.files import load_ontology
 
     return content_of(kb, everything=everything, ontology=None if ontology is None else load_ontology(ontology))
 
@@ -307,8 +307,8 @@ def import_(
     json_: bool = JSON,
 ) -> None:
     """Take in the decisions of a review CSV, or the claims of a JSONL export."""
-    from agentkit.curation.exporting import import_jsonl
-    from agentkit.curation.review import read_review
+    from agentkit.curation.kb.exchange import import_jsonl
+    from agentkit.curation.kb.review import read_review
 
     if path.suffix.lower() == ".jsonl":
         with _open(name, new=True) as kb:
@@ -340,7 +340,7 @@ def tables(
     json_: bool = JSON,
 ) -> None:
     """Names of MeSH, ChEBI, GO, MONDO, DOID, HP, EFO and HGNC for grounding: whether they are here, or get them."""
-    from agentkit.curation.grounding_tables import compile_tables, fetch_tables, tables_path
+    from agentkit.curation.grounding.tables import compile_tables, fetch_tables, tables_path
 
     path = tables_path()
     if source is not None:

@@ -7,8 +7,16 @@ from typing import Any
 
 import pytest
 
-PACKAGES = ("agentkit", "agentkit.models", "agentkit.tools", "agentkit.checkers", "agentkit.memory",
-            "agentkit.playbooks")  # fmt: skip
+PACKAGES = (
+    "agentkit",
+    "agentkit.checkers",
+    "agentkit.curation",
+    "agentkit.evolution",
+    "agentkit.memory",
+    "agentkit.models",
+    "agentkit.playbooks",
+    "agentkit.tools",
+)
 
 
 @pytest.fixture(params=PACKAGES)

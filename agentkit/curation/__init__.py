@@ -7,12 +7,12 @@ if TYPE_CHECKING:
     from agentkit.curation.claims import Claim, Entity, Evidence
     from agentkit.curation.curate import Curation, Options, Report
     from agentkit.curation.documents import Document, read_document, read_folder
-    from agentkit.curation.knowledge_base import KnowledgeBase, open_kb
-    from agentkit.curation.naming import open_naming
-    from agentkit.curation.ontology import Ontology, make_ontology
-    from agentkit.curation.plan import Plan, make_plan
-    from agentkit.curation.schema_files import load_ontology
-    from agentkit.curation.verification import verify_kb
+    from agentkit.curation.extraction.plan import Plan, make_plan
+    from agentkit.curation.grounding.linker import open_naming
+    from agentkit.curation.kb.knowledge_base import KnowledgeBase, open_kb
+    from agentkit.curation.kb.verification import verify_kb
+    from agentkit.curation.ontology.files import load_ontology
+    from agentkit.curation.ontology.schema import Ontology, make_ontology
 
 _HOMES = {
     "Claim": "claims",
@@ -20,19 +20,19 @@ _HOMES = {
     "Document": "documents",
     "Entity": "claims",
     "Evidence": "claims",
-    "KnowledgeBase": "knowledge_base",
-    "Ontology": "ontology",
+    "KnowledgeBase": "kb.knowledge_base",
+    "Ontology": "ontology.schema",
     "Options": "curate",
-    "Plan": "plan",
+    "Plan": "extraction.plan",
     "Report": "curate",
-    "load_ontology": "schema_files",
-    "make_ontology": "ontology",
-    "make_plan": "plan",
-    "open_kb": "knowledge_base",
-    "open_naming": "naming",
+    "load_ontology": "ontology.files",
+    "make_ontology": "ontology.schema",
+    "make_plan": "extraction.plan",
+    "open_kb": "kb.knowledge_base",
+    "open_naming": "grounding.linker",
     "read_document": "documents",
     "read_folder": "documents",
-    "verify_kb": "verification",
+    "verify_kb": "kb.verification",
 }
 
 __all__ = [

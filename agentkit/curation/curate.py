@@ -14,17 +14,17 @@ from langchain_core.language_models import BaseChatModel
 from sqlalchemy import Connection
 
 from agentkit import faults
-from agentkit.curation.answers import MAX_ITEMS
 from agentkit.curation.claims import Entity, digest
 from agentkit.curation.documents import Document, Failure
-from agentkit.curation.duo import Duo, Naming, Outcome, curate_item, records_of
-from agentkit.curation.findings import Finding, Findings, findings_of
-from agentkit.curation.knowledge_base import Author, KnowledgeBase, Write
-from agentkit.curation.plan import Plan, Step
-from agentkit.curation.prompts import PROMPT_VERSION, Question, explorer_messages, question_text, render
-from agentkit.curation.reading import PAPER_LIMIT, reading
-from agentkit.curation.records import merged
-from agentkit.curation.work import State, Work, WorkKey, WorkLog
+from agentkit.curation.extraction.answers import MAX_ITEMS
+from agentkit.curation.extraction.duo import Duo, Naming, Outcome, curate_item, records_of
+from agentkit.curation.extraction.findings import Finding, Findings, findings_of
+from agentkit.curation.extraction.passages import PAPER_LIMIT, reading
+from agentkit.curation.extraction.plan import Plan, Step
+from agentkit.curation.extraction.prompts import PROMPT_VERSION, Question, explorer_messages, question_text, render
+from agentkit.curation.kb.knowledge_base import Author, KnowledgeBase, Write
+from agentkit.curation.kb.records import merged
+from agentkit.curation.kb.work import State, Work, WorkKey, WorkLog
 from agentkit.errors import AgentKitError, BudgetExceeded, ModelError
 from agentkit.models.budget import Budget, Meter, Usage
 from agentkit.models.caller import Caller, Retry, model_name

@@ -1,0 +1,1 @@
+"""Estimates with their intervals, and tests that may be looked at at any time."""

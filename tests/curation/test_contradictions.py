@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from agentkit.curation.claims import Claim, Qualifier, Status
-from agentkit.curation.contradictions import contradictions
+from agentkit.curation.kb.contradictions import contradictions
 
 
 def claim(document: str, direction: str, status: Status = "supported", **more: Qualifier) -> Claim:

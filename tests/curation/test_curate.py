@@ -9,15 +9,15 @@ import pytest
 from agentkit.curation.curate import Curation, Options, Report
 from agentkit.curation.documents import read_folder
 from agentkit.curation.export import export
-from agentkit.curation.exporting import content_of, import_jsonl
-from agentkit.curation.feedback import compared, learn, reviewed
-from agentkit.curation.grounding import Grounders
-from agentkit.curation.knowledge_base import KnowledgeBase
-from agentkit.curation.plan import make_plan
-from agentkit.curation.review import queue, read_review, write_review
-from agentkit.curation.schema_files import load_ontology
-from agentkit.curation.verification import verify_kb
-from agentkit.curation.work import WorkLog
+from agentkit.curation.extraction.plan import make_plan
+from agentkit.curation.grounding.grounders import Grounders
+from agentkit.curation.kb.episodes import compared, learn, reviewed
+from agentkit.curation.kb.exchange import content_of, import_jsonl
+from agentkit.curation.kb.knowledge_base import KnowledgeBase
+from agentkit.curation.kb.review import queue, read_review, write_review
+from agentkit.curation.kb.verification import verify_kb
+from agentkit.curation.kb.work import WorkLog
+from agentkit.curation.ontology.files import load_ontology
 from agentkit.errors import DataError, ModelError
 from agentkit.models.budget import Budget
 from agentkit.models.caller import Retry
@@ -279,7 +279,7 @@ def test_gold_labels_teach_what_was_missed_too(store: Store, folder: Path) -> No
 
 
 async def test_each_relation_has_a_playbook_of_its_own(store: Store, folder: Path) -> None:
-    from agentkit.curation.by_relation import LearnByRelation, RecallByRelation
+    from agentkit.playbooks.by_category import LearnByRelation, RecallByRelation
 
     books: dict[str, Book] = {}
 

@@ -330,7 +330,7 @@ def test_a_missing_reader_names_the_extra_to_install(
 
 def test_reading_a_text_file_loads_no_optional_package() -> None:
     code = (
-        "import sys, agentkit.curation.documents, agentkit.curation.evidence, agentkit.curation.grounding_tables, "
+        "import sys, agentkit.curation.documents, agentkit.curation.evidence, agentkit.curation.grounding.tables, "
         "agentkit.curation.export; sys.exit(bool({'lxml', 'pypdf', 'rdflib', 'rapidfuzz'} & set(sys.modules)))"
     )
     root = Path(__file__).parents[2]

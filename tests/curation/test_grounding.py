@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from agentkit.curation.documents import Document, Mention, read_documents
-from agentkit.curation.grounding import Grounders, Lexicon, compact_key, name_key
-from agentkit.curation.grounding_tables import TableGrounder, compile_tables, tables_path
+from agentkit.curation.grounding.grounders import Grounders, Lexicon, compact_key, name_key
+from agentkit.curation.grounding.tables import TableGrounder, compile_tables, tables_path
 from agentkit.errors import DataError, ModelFileError
 
 LEXICON = Lexicon(

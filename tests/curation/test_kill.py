@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from agentkit.curation.export import export
-from agentkit.curation.exporting import content_of
-from agentkit.curation.knowledge_base import KnowledgeBase
-from agentkit.curation.verification import verify_kb
+from agentkit.curation.kb.exchange import content_of
+from agentkit.curation.kb.knowledge_base import KnowledgeBase
+from agentkit.curation.kb.verification import verify_kb
 from agentkit.store import Store
 
 from .papers import write_papers

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agentkit.curation.ontology import changed_elements
-from agentkit.curation.plan import make_plan, traversal
-from agentkit.curation.schema_files import load_ontology
+from agentkit.curation.extraction.plan import make_plan, traversal
+from agentkit.curation.ontology.files import load_ontology
+from agentkit.curation.ontology.schema import changed_elements
 from agentkit.errors import DataError
 
 LINKML = """\

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from agentkit.curation.answers import answer_schema
 from agentkit.curation.documents import Document
-from agentkit.curation.plan import make_plan
-from agentkit.curation.prompts import Question, explorer_messages
-from agentkit.curation.schema_files import read_short
+from agentkit.curation.extraction.answers import answer_schema
+from agentkit.curation.extraction.plan import make_plan
+from agentkit.curation.extraction.prompts import Question, explorer_messages
+from agentkit.curation.ontology.files import read_short
 from agentkit.models.caller import answer_tool
 from agentkit.models.union import to_chat, union_of
 

@@ -11,7 +11,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from agentkit.curation.ontology import TYPES, Concept, Ontology, Qualifier, Relation, Value, make_ontology
+from agentkit.curation.ontology.schema import TYPES, Concept, Ontology, Qualifier, Relation, Value, make_ontology
 from agentkit.errors import DataError, MissingExtra
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from agentkit.curation.claims import digest
-from agentkit.curation.grounding import Grounder, Grounders, Lexicon
-from agentkit.curation.grounding_tables import TableGrounder, tables_path
-from agentkit.curation.ontology import Ontology
+from agentkit.curation.grounding.grounders import Grounder, Grounders, Lexicon
+from agentkit.curation.grounding.tables import TableGrounder, tables_path
+from agentkit.curation.ontology.schema import Ontology
 from agentkit.text import read_text
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from agentkit.curation.knowledge_base import KnowledgeBase
+from agentkit.curation.kb.knowledge_base import KnowledgeBase
 from agentkit.store.curation import OPEN, KbClaimRow
 
 

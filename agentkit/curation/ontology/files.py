@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from agentkit.curation.ontology import TYPES, Concept, Ontology, Qualifier, Relation, Value, make_ontology
+from agentkit.curation.ontology.schema import TYPES, Concept, Ontology, Qualifier, Relation, Value, make_ontology
 from agentkit.errors import DataError
 from agentkit.text import read_text
 
@@ -28,7 +28,7 @@ def load_ontology(path: Path | str) -> Ontology:
     path = Path(path)
     data = read_yaml(path)
     if "classes" in data:
-        from agentkit.curation.linkml import read_linkml
+        from agentkit.curation.ontology.linkml import read_linkml
 
         return read_linkml(path)
     if "concepts" not in data:

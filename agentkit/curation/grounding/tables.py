@@ -22,7 +22,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from agentkit.curation.grounding import Candidate, compact_key, name_key, similar
+from agentkit.curation.grounding.grounders import Candidate, compact_key, name_key, similar
 from agentkit.errors import DataError, ModelFileError
 from agentkit.settings import cache_dir
 

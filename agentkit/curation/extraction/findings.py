@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agentkit.curation.claims import Entity
-from agentkit.curation.duo import Item
-from agentkit.curation.plan import Step
+from agentkit.curation.extraction.duo import Item
+from agentkit.curation.extraction.plan import Step
 
 FORKS = 20
 """The most subjects one step asks about in one paper."""

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from agentkit.curation.ontology import Concept, Ontology, Relation
+from agentkit.curation.ontology.schema import Concept, Ontology, Relation
 
 Mode = Literal["rationality", "completeness"]
 """How the evaluator works: on the reasons of one answer, or on what a list leaves out."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from agentkit.curation.documents import Document
 from agentkit.curation.evidence import verify
-from agentkit.curation.knowledge_base import KnowledgeBase
-from agentkit.curation.records import Record
+from agentkit.curation.kb.knowledge_base import KnowledgeBase
+from agentkit.curation.kb.records import Record
 from agentkit.store.curation import KbClaimRow
 
 

@@ -12,21 +12,21 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
-from agentkit.curation.answers import MAX_ITEMS, Completeness, answer_schema, evaluation_schema
 from agentkit.curation.claims import Claim, Entity, Evidence
-from agentkit.curation.descriptions import is_description, shorter_names
 from agentkit.curation.documents import Document
 from agentkit.curation.evidence import find_quote, verify
-from agentkit.curation.language.sentences import window
-from agentkit.curation.prompts import (
+from agentkit.curation.extraction.answers import MAX_ITEMS, Completeness, answer_schema, evaluation_schema
+from agentkit.curation.extraction.descriptions import is_description, shorter_names
+from agentkit.curation.extraction.passages import naming_any, saying_direction, sentences
+from agentkit.curation.extraction.prompts import (
     Question,
     Shown,
     evaluator_messages,
     explorer_messages,
     revision_messages,
 )
-from agentkit.curation.reading import naming_any, saying_direction, sentences
-from agentkit.curation.records import Record
+from agentkit.curation.kb.records import Record
+from agentkit.curation.language.sentences import window
 from agentkit.models.caller import Caller
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from agentkit.curation.answers import field_order
 from agentkit.curation.claims import digest
 from agentkit.curation.documents import Document
-from agentkit.curation.ontology import Concept, Ontology, Qualifier, Value
-from agentkit.curation.plan import Estimate, Plan, Step, estimate_tokens
+from agentkit.curation.extraction.answers import field_order
+from agentkit.curation.extraction.plan import Estimate, Plan, Step, estimate_tokens
+from agentkit.curation.ontology.schema import Concept, Ontology, Qualifier, Value
 from agentkit.protocols import Block
 from agentkit.roles.blocks import block, escape, learnt
 

@@ -6,15 +6,15 @@ import pytest
 from pydantic import PrivateAttr
 
 from agentkit.curation.claims import Entity
-from agentkit.curation.descriptions import is_description, shorter_names
 from agentkit.curation.documents import Document
-from agentkit.curation.duo import Duo, curate_item
 from agentkit.curation.evidence import find_quote
-from agentkit.curation.grounding import Grounders
-from agentkit.curation.plan import make_plan
-from agentkit.curation.prompts import Question
-from agentkit.curation.reading import naming_any, reading, sentences
-from agentkit.curation.schema_files import read_short
+from agentkit.curation.extraction.descriptions import is_description, shorter_names
+from agentkit.curation.extraction.duo import Duo, curate_item
+from agentkit.curation.extraction.passages import naming_any, reading, sentences
+from agentkit.curation.extraction.plan import make_plan
+from agentkit.curation.extraction.prompts import Question
+from agentkit.curation.grounding.grounders import Grounders
+from agentkit.curation.ontology.files import read_short
 from agentkit.models import Caller, load_model
 from agentkit.testing import ScriptedModel
 from tests.models.conformance import TINY, need

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select, u
 
 from agentkit.curation.claims import Claim, Entity
 from agentkit.curation.documents import Document
-from agentkit.curation.records import BY_PERSON, Record, entity_row, merged
+from agentkit.curation.kb.records import BY_PERSON, Record, entity_row, merged
 from agentkit.errors import UserError
 from agentkit.ledger import Change, Ledger
 from agentkit.store import Store

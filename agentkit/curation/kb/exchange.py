@@ -7,9 +7,9 @@ from typing import get_args
 
 from agentkit.curation.claims import EXPORTED, Claim, Entity, Status, digest
 from agentkit.curation.export import Content, Paper, read_jsonl
-from agentkit.curation.knowledge_base import Author, KnowledgeBase, Write
-from agentkit.curation.ontology import Ontology
-from agentkit.curation.records import Record
+from agentkit.curation.kb.knowledge_base import Author, KnowledgeBase, Write
+from agentkit.curation.kb.records import Record
+from agentkit.curation.ontology.schema import Ontology
 
 BATCH = 5_000
 """Claims in one ledger change of an import."""

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, create_model
 
-from agentkit.curation.ontology import Concept, Qualifier
-from agentkit.curation.plan import Mode, Step
+from agentkit.curation.extraction.plan import Mode, Step
+from agentkit.curation.ontology.schema import Concept, Qualifier
 from agentkit.models.union import IN_PROMPT
 
 MAX_ITEMS = 20

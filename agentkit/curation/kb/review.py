@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from agentkit.curation.contradictions import contradictions
 from agentkit.curation.export.content import writing
-from agentkit.curation.knowledge_base import Decision, KnowledgeBase
-from agentkit.curation.records import Record
+from agentkit.curation.kb.contradictions import contradictions
+from agentkit.curation.kb.knowledge_base import Decision, KnowledgeBase
+from agentkit.curation.kb.records import Record
 from agentkit.errors import DataError
 from agentkit.text import read_text
 

@@ -1,0 +1,1 @@
+"""The schema of concepts and relations, and the files it is read from."""
