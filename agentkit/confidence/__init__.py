@@ -1,0 +1,22 @@
+"""How likely an answer is right: signals of the model's own doubt, calibrated on recorded outcomes."""
+
+from agentkit.confidence.calibration import Calibration, Confidence, cross_fitted, fit
+from agentkit.confidence.features import Features, features_of, features_of_calls
+from agentkit.confidence.risk import RiskCoverage, auroc, risk_coverage, threshold_for
+from agentkit.confidence.store import CalibrationStore, StoredCalibration
+
+__all__ = [
+    "Calibration",
+    "CalibrationStore",
+    "Confidence",
+    "Features",
+    "RiskCoverage",
+    "StoredCalibration",
+    "auroc",
+    "cross_fitted",
+    "features_of",
+    "features_of_calls",
+    "fit",
+    "risk_coverage",
+    "threshold_for",
+]

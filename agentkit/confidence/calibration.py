@@ -1,0 +1,145 @@
+"""From signals to a probability: logistic regression on recorded outcomes (Platt 1999), with a strong prior.
+
+A few dozen outcomes are enough for seven standardised signals, because their weights are held near a start at which
+only the answer's log-probability counts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from agentkit.confidence.features import Features
+from agentkit.errors import DataError
+
+LEAST_OUTCOMES = 40
+"""Outcomes that a calibration needs."""
+LEAST_OF_A_KIND = 5
+"""Right ones, and wrong ones, that must be among them."""
+_RIDGE = 1.0
+_FOLDS = 5
+
+
+class Confidence(Protocol):
+    """Tells how likely an answer is right."""
+
+    def probability(self, features: Features) -> float:
+        """Between 0 and 1."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """A fitted model of confidence.
+
+    Attributes:
+        model: the name of the language model whose answers it was fitted on.
+        weights: of the standardised signals, by name.
+        intercept: log-odds of an answer whose signals are all average.
+        means, scales: what the signals are standardised by.
+        outcomes: answers it was fitted on.
+        right: how many of them were right.
+    """
+
+    model: str
+    weights: Mapping[str, float]
+    intercept: float
+    means: Mapping[str, float]
+    scales: Mapping[str, float]
+    outcomes: int
+    right: int
+
+    def probability(self, features: Features) -> float:
+        values = zip(Features.names(), features.vector(), strict=True)
+        z = sum(self.weights[name] * (value - self.means[name]) / self.scales[name] for name, value in values)
+        return 1 / (1 + math.exp(-max(-30.0, min(30.0, self.intercept + z))))
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return cls(**data)
+
+
+def fit(features: Sequence[Features], scores: Sequence[float], *, model: str) -> Calibration:
+    """Fit a calibration.
+
+    Args:
+        features: of each answer.
+        scores: 1 where it was right, 0 where it was wrong; shares between count as that much of both.
+        model: whose answers they are.
+
+    Raises:
+        DataError: too few outcomes, or too few of a kind; says how many are needed.
+    """
+    check_enough(scores)
+    data, target = np.array([item.vector() for item in features]), np.array(scores, dtype=float)
+    means, scales = data.mean(axis=0), data.std(axis=0)
+    scales = np.where(scales < 1e-9, 1.0, scales)
+    weights = _logistic((data - means) / scales, target)
+    names = Features.names()
+    return Calibration(
+        model=model,
+        weights=_named(names, weights[1:]),
+        intercept=round(float(weights[0]), 6),
+        means=_named(names, means),
+        scales=_named(names, scales),
+        outcomes=len(scores),
+        right=round(sum(scores)),
+    )
+
+
+def cross_fitted(features: Sequence[Features], scores: Sequence[float]) -> list[float]:
+    """The confidence in each answer by a calibration that did not see it: five folds, every fifth answer a fold.
+
+    Raises:
+        DataError: as `fit`.
+    """
+    check_enough(scores)
+    data, target = np.array([item.vector() for item in features]), np.array(scores, dtype=float)
+    place = np.arange(len(scores)) % _FOLDS
+    found = np.zeros(len(scores))
+    for fold in range(_FOLDS):
+        own, rest = place == fold, place != fold
+        means, scales = data[rest].mean(axis=0), data[rest].std(axis=0)
+        scales = np.where(scales < 1e-9, 1.0, scales)
+        weights = _logistic((data[rest] - means) / scales, target[rest])
+        found[own] = weights[0] + (data[own] - means) / scales @ weights[1:]
+    return [float(value) for value in 1 / (1 + np.exp(-np.clip(found, -30, 30)))]
+
+
+def check_enough(scores: Sequence[float]) -> None:
+    """Raises DataError where outcomes are too few to calibrate on."""
+    right, wrong = sum(score >= 0.5 for score in scores), sum(score < 0.5 for score in scores)
+    if len(scores) < LEAST_OUTCOMES or min(right, wrong) < LEAST_OF_A_KIND:
+        raise DataError(
+            f"too few outcomes to calibrate on: {right} right and {wrong} wrong; "
+            f"{LEAST_OUTCOMES} are needed, at least {LEAST_OF_A_KIND} of each kind"
+        )
+
+
+def _logistic(data: np.ndarray[Any, Any], target: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Weights, the intercept first, by Newton's method; all but the intercept are drawn towards the start."""
+    start = np.zeros(data.shape[1] + 1)
+    start[1] = 1.0  # `total` is the first of the signals
+    ridge = np.full(len(start), _RIDGE)
+    ridge[0] = 1e-3
+    design, weights = np.column_stack([np.ones(len(data)), data]), start.copy()
+    for _ in range(50):
+        share = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
+        slope = design.T @ (target - share) - ridge * (weights - start)
+        curve = design.T @ (design * (share * (1 - share))[:, None]) + np.diag(ridge)
+        step = np.linalg.solve(curve, slope)
+        weights = weights + step
+        if np.abs(step).max() < 1e-8:
+            break
+    return weights
+
+
+def _named(names: Sequence[str], values: np.ndarray[Any, Any]) -> dict[str, float]:
+    return {name: round(float(value), 6) for name, value in zip(names, values, strict=True)}

@@ -1,0 +1,208 @@
+"""How sure a model was of what it wrote: the log-probabilities of its tokens, summed up for each field of its answer.
+
+Models report the probabilities *before* sampling, without the grammar (llama.cpp, OpenAI). A token that the
+grammar forced therefore shows how little the model wanted to say it, which is a signal of its own (Park et al.,
+"Grammar-Aligned Decoding", arXiv 2405.21047).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple, Self
+
+WHOLE = ""
+"""The field that stands for an answer which is plain text."""
+ALTERNATIVES = 20
+"""Alternatives a token that are asked for: the most that hosted models give."""
+_KEPT_CHOICES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldLogprobs:
+    """One field of an answer.
+
+    Attributes:
+        tokens: how many it took.
+        total: the sum of their log-probabilities, in nats.
+        lowest: the least of them.
+        entropy: the mean entropy over the reported alternatives, in nats.
+        forced: tokens that were not the model's first choice. At temperature 0 it is the grammar that forced them.
+    """
+
+    tokens: int
+    total: float
+    lowest: float
+    entropy: float
+    forced: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logprobs:
+    """What is kept of a call's log-probabilities.
+
+    Attributes:
+        fields: by the field's name; `WHOLE` for a plain text. Of an answer within an answer the path, `person.name`.
+        choices: how likely each of the choices of a closed answer was, the likeliest first; empty for open answers.
+    """
+
+    fields: Mapping[str, FieldLogprobs]
+    choices: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values; numbers are rounded to a ten-thousandth."""
+        rounded = {
+            name: {key: round(value, 4) for key, value in asdict(item).items()} for name, item in self.fields.items()
+        }
+        return {"fields": rounded, "choices": {name: round(share, 4) for name, share in self.choices.items()}}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        fields = {name: FieldLogprobs(**item) for name, item in data["fields"].items()}
+        return cls(fields=fields, choices=dict(data["choices"]))
+
+    def answer(self, name: str = "answer") -> FieldLogprobs | None:
+        """The field that decides whether an answer is right: the named one, the whole text, or the last."""
+        fields = self.fields
+        return fields.get(name) or fields.get(WHOLE) or (list(fields.values())[-1] if fields else None)
+
+
+class _Token(NamedTuple):
+    start: int
+    end: int
+    logprob: float
+    alternatives: tuple[tuple[bytes, float], ...]
+
+
+def summarize(text: str, reported: Sequence[Mapping[str, Any]], choices: Sequence[str] = ()) -> Logprobs | None:
+    """Sum up the log-probabilities of an answer.
+
+    Args:
+        text: what the model wrote, JSON or not.
+        reported: its tokens as OpenAI's API reports them: `token`, `logprob`, `top_logprobs`, and `bytes` where a token
+            is no whole character.
+        choices: what a closed answer could be, in the form in which it stands in the text.
+
+    Returns:
+        None where the tokens are not those of the text.
+    """
+    tokens, written = _tokens(reported)
+    if not tokens or written.strip() != text.encode().strip():
+        return None
+    spans = list(_spans(written.decode(errors="replace")))
+    fields = {
+        name: _field(own)
+        for name, start, end in spans
+        if (own := [token for token in tokens if token.start < end and token.end > start])
+    }
+    decisive = next((span for span in spans if span[0] == "answer"), spans[-1])
+    return Logprobs(fields=fields, choices=_shares(written, tokens, [choice.encode() for choice in choices], decisive))
+
+
+def _tokens(reported: Sequence[Mapping[str, Any]]) -> tuple[list[_Token], bytes]:
+    tokens, written = [], b""
+    for item in reported:
+        piece = _bytes(item)
+        alternatives = tuple((_bytes(other), float(other["logprob"])) for other in item.get("top_logprobs") or ())
+        tokens.append(_Token(len(written), len(written) + len(piece), float(item["logprob"]), alternatives))
+        written += piece
+    return tokens, written
+
+
+def _bytes(item: Mapping[str, Any]) -> bytes:
+    known = item.get("bytes")
+    return bytes(known) if known else str(item.get("token") or "").encode()
+
+
+def _field(tokens: Sequence[_Token]) -> FieldLogprobs:
+    forced = sum(any(share > token.logprob + 1e-6 for _, share in token.alternatives) for token in tokens)
+    return FieldLogprobs(
+        tokens=len(tokens),
+        total=sum(token.logprob for token in tokens),
+        lowest=min(token.logprob for token in tokens),
+        entropy=sum(_entropy(token) for token in tokens) / len(tokens),
+        forced=forced,
+    )
+
+
+def _entropy(token: _Token) -> float:
+    """Of the reported alternatives; what is left of the probability counts as one more."""
+    shares = [math.exp(logprob) for _, logprob in token.alternatives]
+    rest = 1 - sum(shares)
+    return -sum(share * math.log(share) for share in [*shares, rest] if share > 1e-12)
+
+
+_SPACE = re.compile(r"\s*")
+
+
+def _spans(text: str) -> Iterator[tuple[str, int, int]]:
+    """Where each field of a JSON object stands, in bytes; a string with its closing quote, which ends it.
+
+    What is no JSON object is one field, with the token that ends it.
+    """
+    try:
+        found = list(_members(text, _SPACE.match(text).end(), ""))  # type: ignore[union-attr]
+    except (ValueError, IndexError):
+        found = []
+    if not found:
+        yield WHOLE, 0, len(text.encode()) + 1
+    for name, start, end in found:
+        yield name, len(text[:start].encode()), len(text[:end].encode())
+
+
+def _members(text: str, at: int, path: str) -> Iterator[tuple[str, int, int]]:
+    """The leaves of the object that begins at a place, each with its path."""
+    decoder = json.JSONDecoder()
+    if text[at] != "{":
+        raise ValueError("no object")
+    at += 1
+    while text[at := _SPACE.match(text, at).end()] != "}":  # type: ignore[union-attr]
+        name, at = decoder.raw_decode(text, at)
+        at = _SPACE.match(text, text.index(":", at) + 1).end()  # type: ignore[union-attr]
+        value, end = decoder.raw_decode(text, at)
+        here = f"{path}.{name}" if path else str(name)
+        if isinstance(value, dict) and value:
+            yield from _members(text, at, here)
+        else:
+            yield here, at + (text[at] == '"'), end
+        at = _SPACE.match(text, end).end()  # type: ignore[union-attr]
+        at += text[at] == ","
+
+
+def _shares(
+    written: bytes, tokens: Sequence[_Token], choices: Sequence[bytes], span: tuple[str, int, int]
+) -> dict[str, float]:
+    """How likely each choice was, as far as the reported alternatives tell.
+
+    A choice that departs from the written one at some token gets that token's alternatives which lead to it; where one
+    alternative leads to several choices they share it evenly.
+    """
+    _, place, end = span
+    value = written[place:end].strip().strip(b'"')
+    chosen = next((choice for choice in choices if choice == value), None)
+    if chosen is None:
+        return {}
+    shares = dict.fromkeys(choices, 0.0)
+    before = 0.0
+    for token in tokens:
+        if token.end <= place or token.start >= place + len(chosen) + 1:
+            continue
+        prefix = written[place : max(place, token.start)]
+        for piece, logprob in token.alternatives:
+            way = prefix + piece[max(0, place - token.start) :]
+            rivals = [c for c in choices if c != chosen and _leads(way, c, chosen)]
+            for rival in rivals:
+                shares[rival] += math.exp(before + logprob) / len(rivals)
+        before += token.logprob
+    shares[chosen] = math.exp(before)
+    whole = sum(shares.values()) or 1.0
+    ranked = sorted(shares.items(), key=lambda item: -item[1])[:_KEPT_CHOICES]
+    return {choice.decode(): share / whole for choice, share in ranked if share > 0}
+
+
+def _leads(way: bytes, choice: bytes, chosen: bytes) -> bool:
+    """Whether a beginning leads to a choice and away from the chosen one."""
+    return bool(way) and choice.startswith(way) and not chosen.startswith(way)
