@@ -29,6 +29,7 @@ class Request:
     Attributes:
         chat: role and content of each turn.
         schema: a JSON schema that the answer must follow; None for free text.
+        logprobs: how many of the likeliest tokens to tell at each place, with their log-probabilities; 0 tells nothing.
         pieces: the answer's text as it grows, ended by None.
         cancelled: set by the caller that no longer wants the answer.
     """
@@ -39,6 +40,7 @@ class Request:
     max_tokens: int
     seed: int
     stop: tuple[str, ...]
+    logprobs: int = 0
     cancelled: bool = False
     pieces: queue.SimpleQueue[str | None] = field(default_factory=queue.SimpleQueue)
     future: Future[Answer] = field(default_factory=Future)
@@ -46,12 +48,13 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a model wrote; `finish` is "stop" or "length"."""
+    """What a model wrote; `finish` is "stop" or "length". Log-probabilities come in OpenAI's form, where asked for."""
 
     text: str
     finish: str
     prompt_tokens: int
     completion_tokens: int
+    logprobs: tuple[dict[str, Any], ...] = ()
 
 
 class Batcher:
@@ -179,7 +182,11 @@ class Batcher:
             if not row.request.future.cancelled():
                 row.request.future.set_result(
                     Answer(
-                        text=text, finish=row.finish, prompt_tokens=len(row.prompt), completion_tokens=len(row.tokens)
+                        text=text,
+                        finish=row.finish,
+                        prompt_tokens=len(row.prompt),
+                        completion_tokens=len(row.tokens),
+                        logprobs=tuple(row.logprobs),
                     )
                 )
             row.request.pieces.put(None)

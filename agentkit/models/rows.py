@@ -27,12 +27,21 @@ class Row:
         self.text, self.finish = "", ""
         self._settled = self._sent = 0
         self.noise: Any = None
+        self.logprobs: list[dict[str, Any]] = []
+        self._before: Any = None
+
+    def watch(self, scores: Any) -> None:
+        """Take the model's own scores of the next token, before grammar and temperature, where they are to be told."""
+        if self.request.logprobs:
+            self._before = scores.float().log_softmax(-1)
 
     def add(self, token: int) -> bool:
         """Take the next token; returns whether the row is done."""
         if self.finish:
             return True
         self.tokens.append(token)
+        if self._before is not None:
+            self.logprobs.append(self._told(token))
         if token in self._ends:
             self.finish = "stop"
             return True
@@ -45,6 +54,17 @@ class Row:
             self.finish = "length"
         self._send()
         return bool(self.finish)
+
+    def _told(self, token: int) -> dict[str, Any]:
+        """A token's log-probability and those of its likeliest rivals, in OpenAI's form."""
+        best = self._before.topk(min(self.request.logprobs, self._before.shape[-1]))
+        rivals = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        told = self._piece(token, float(self._before[token]))
+        return told | {"top_logprobs": [self._piece(other, value) for other, value in rivals]}
+
+    def _piece(self, token: int, logprob: float) -> dict[str, Any]:
+        text = "" if token in self._ends else self._tokenizer.decode([token], skip_special_tokens=True)
+        return {"token": text, "logprob": logprob}
 
     def finished_text(self) -> str:
         """The whole answer; the rest of it is sent to whoever streams."""
@@ -91,6 +111,7 @@ def row_logits(rows: Sequence[Row]) -> Any:
             for place, row in enumerate(rows):
                 if row.finish:
                     continue
+                row.watch(scores[place])
                 if row.matcher is not None:
                     scores[place] = scores[place].masked_fill(~self._allowed(row, scores), float("-inf"))
                 if row.request.temperature > 0:

@@ -106,12 +106,15 @@ class TransformersChat(NamedChat):
             max_tokens=int(option("max_tokens") or 1_024),
             seed=int(option("seed") or 0),
             stop=tuple(stop or self.stop or ()),
+            logprobs=int(kwargs.get("top_logprobs") or 1) if kwargs.get("logprobs") else 0,
         )
 
     def _result(self, answer: Answer, kwargs: dict[str, Any]) -> ChatResult:
         message = read_union(answer.text, union_of(kwargs), finish=answer.finish)
         message.usage_metadata = usage_metadata(_usage(answer))
         message.response_metadata = {"model_name": self.full_name, "finish_reason": answer.finish}
+        if answer.logprobs:
+            message.response_metadata["logprobs"] = {"content": list(answer.logprobs)}
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     def _batcher(self) -> Batcher:

@@ -180,3 +180,23 @@ def test_a_structured_answer_can_be_streamed(model: Any) -> None:
     for chunk in model.bind_tools([wash], tool_choice="any").stream("Go."):
         whole = chunk if whole is None else whole + chunk
     assert whole is not None and whole.tool_calls[0]["name"] == "wash"
+
+
+def test_log_probabilities_are_the_model_s_own_and_fit_the_text(model: Any) -> None:
+    from agentkit.models.logprobs import summarize
+
+    answer = model.bind(logprobs=True, top_logprobs=5, temperature=0.0, max_tokens=12).invoke("Say something.")
+    told = answer.response_metadata["logprobs"]["content"]
+    assert len(told) == 12
+    assert all(item["top_logprobs"][0]["logprob"] == pytest.approx(item["logprob"]) for item in told)  # greedy
+    assert all(len(item["top_logprobs"]) == 5 for item in told)
+    found = summarize("".join(item["token"] for item in told), told)
+    assert found is not None
+    assert found.fields[""].forced == 0
+    assert "logprobs" not in model.invoke("Say something.").response_metadata
+
+
+def test_a_token_that_a_schema_forced_is_less_likely_than_what_the_model_wanted(model: Any) -> None:
+    bound = model.bind_tools([paint], tool_choice="paint").bind(logprobs=True, top_logprobs=3, temperature=0.0)
+    told = bound.invoke("Paint it.").response_metadata["logprobs"]["content"]
+    assert any(item["top_logprobs"][0]["logprob"] > item["logprob"] for item in told)
