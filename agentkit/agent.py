@@ -18,6 +18,7 @@ from agentkit import telemetry
 from agentkit.aio import run_sync
 from agentkit.checkers import get_checker
 from agentkit.errors import AgentKitError, DataError, RunError, UserError
+from agentkit.feedback import FeedbackDesk, Taught
 from agentkit.graph.build import build_graph
 from agentkit.graph.checkpoints import open_checkpoints
 from agentkit.graph.context import RunContext, RunOptions
@@ -28,6 +29,7 @@ from agentkit.graph.streaming import events_of, pull
 from agentkit.ledger import Ledger
 from agentkit.models import Budget, Caller, Limits, Reply, load_model
 from agentkit.models.journal import SqlJournal
+from agentkit.opinions import Opinion
 from agentkit.protocols import Learner, Recaller
 from agentkit.result import Result, read_result, with_steps
 from agentkit.settings import Settings, load_settings
@@ -261,6 +263,26 @@ class Agent:
     def result(self, run_id: str) -> Result:
         """How a run stands, from the store alone."""
         return read_result(self.log, self.log.get(run_id))
+
+    def feedback(
+        self, run_id: str, *, score: float | None = None, answer: str | None = None, text: str = "", by: str = "user"
+    ) -> Taught:
+        """Say how a finished run went, whenever that becomes known; it teaches once what the run can teach.
+
+        Args:
+            run_id: the run's id, or a unique beginning of it.
+            score: 0 (wrong) to 1 (right).
+            answer: the right answer, where the run's own was wrong.
+            text: why, in your own words.
+            by: who says so; the newest word of each person counts, and `label` outweighs everybody.
+
+        Raises:
+            UserError: no such run, or one that has not finished.
+            DataError: nothing is said, or something contradictory.
+        """
+        opinion = Opinion(run_id=run_id, by=by, score=score, answer=answer, text=text)
+        desk = FeedbackDesk(self.store, self.settings, memory=self._spec["memory"], playbook=self._spec["playbook"])
+        return desk.take(opinion)
 
     def close(self) -> None:
         """Close the database, if this agent opened it."""

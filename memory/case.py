@@ -18,6 +18,8 @@ Channel = Literal["label", "check", "judge", "user", ""]
 
 STATUSES: tuple[Status, ...] = ("active", "quarantined", "merged", "superseded")
 CHANNELS: tuple[Channel, ...] = ("label", "check", "judge", "user", "")
+ANSWER, WRONG = "Answer: ", "Wrong answer: "
+"""What the last line of a plan begins with."""
 SUCCESS = 0.5
 """A reward of at least this much counts as a success."""
 
@@ -27,9 +29,14 @@ class Case:
     """(state, action, reward) of AgentFly's case bank (arXiv 2508.16153 §3), with where it came from.
 
     Attributes:
-        state: the task, as text.
+        state: the task's input, as text.
         plan: the action: sub-tasks, tool calls and the answer, as text.
-        reward: 0 to 1; None where nothing is known, which is never the same as a failure.
+        answer: what the run answered; None where it gave none, or the case came without one.
+        correction: the right answer, where the run's own was wrong and somebody said so.
+        corrected_by: who did; a person's name, or `label`.
+        instructions: a hash of the instructions that the task was solved under; empty where it had none.
+        reward: 0 to 1, of what the case teaches: 1 where it was corrected. None where nothing is known, which is never
+            the same as a failure.
         channel: who gave the reward; empty where nobody did.
         namespace: the tenant it belongs to; no other sees it.
         source: where its text came from, for `forget --source`.
@@ -44,6 +51,10 @@ class Case:
 
     state: str
     plan: str
+    answer: str | None = None
+    correction: str | None = None
+    corrected_by: str = ""
+    instructions: str = ""
     reward: float | None = None
     channel: Channel = ""
     namespace: str = "default"
@@ -62,6 +73,24 @@ class Case:
     @property
     def outcome(self) -> Literal["success", "failure", "unknown"]:
         return "unknown" if self.reward is None else "success" if self.reward >= SUCCESS else "failure"
+
+    @property
+    def earned(self) -> float | None:
+        """The reward of the run's own answer."""
+        return self.reward if self.correction is None else 0.0
+
+    @property
+    def right_answer(self) -> str | None:
+        """The answer that is known to be right: the correction, or the run's own where it succeeded."""
+        return self.correction if self.correction is not None else self.answer if self.outcome == "success" else None
+
+    @property
+    def way(self) -> str:
+        """The plan without the answer that ends it."""
+        for verdict in (ANSWER, WRONG):
+            if self.answer is not None and self.plan.endswith(end := f"{verdict}{self.answer}"):
+                return self.plan[: -len(end)].rstrip("\n")
+        return self.plan
 
     def to_json(self) -> dict[str, Any]:
         """As a line of an export; `seq` stays behind, since another store numbers anew."""
@@ -92,6 +121,8 @@ def check_case(case: Case) -> Case:
         raise DataError(f"{case.channel!r} is no feedback channel (label, check, judge, user)")
     if case.status not in STATUSES:
         raise DataError(f"{case.status!r} is no status ({', '.join(STATUSES)})")
+    if case.correction is not None and case.outcome != "success":
+        raise DataError("a corrected case teaches the right answer: its reward is that of a success")
     check_namespace(case.namespace)
     texts = {name: getattr(case, name) for name in _TEXTS}
     cleaned = clean_data(texts)
@@ -137,6 +168,7 @@ def case_from_json(data: dict[str, Any], *, namespace: str | None = None) -> Cas
 _TYPES: dict[str, Any] = {
     "id": str, "channel": str, "namespace": str, "source": str, "status": str, "trusted": bool, "pinned": bool,
     "weight": int, "reward": (int, float, type(None)), "run_id": (str, type(None)), "tags": list, "parents": list,
+    "answer": (str, type(None)), "correction": (str, type(None)), "corrected_by": str, "instructions": str,
 }  # fmt: skip
 _NAMES = {
     str: "text", bool: "true or false", int: "a whole number", list: "a list",

@@ -48,7 +48,7 @@ class GatedCases:
     def _propose(self, episodes: Sequence[Episode], key: str) -> Change:
         cases = [self.learner.to_case(episode) for episode in episodes]
         self.memory.add_many(replace(case, status="quarantined") for case in cases)
-        runs = [{"run": case.run_id, "case": case.id, "reward": case.reward, "trusted": case.trusted} for case in cases]
+        runs = [{"run": case.run_id, "case": case.id, "reward": case.earned, "trusted": case.trusted} for case in cases]
         operation = {"op": RELEASE, "namespace": self.namespace, "runs": runs}
         first = episodes[0]
         change = Change(

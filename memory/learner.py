@@ -8,11 +8,12 @@ from typing import get_args
 from sqlalchemy import Connection
 
 from agentkit.ledger import Change
-from agentkit.memory.case import SUCCESS, Case, Channel
+from agentkit.memory.case import ANSWER, SUCCESS, WRONG, Case, Channel
 from agentkit.memory.memory import CaseMemory
 from agentkit.memory.policy_store import PolicyStore
 from agentkit.memory.upkeep import evict
 from agentkit.protocols import CallModel, Episode, Learnt
+from agentkit.tasks import Feedback
 
 
 class MemoryLearner:
@@ -48,7 +49,7 @@ class MemoryLearner:
             write(connection)
 
         change = self.policies.learn(
-            episode.run_id, self.namespace, case.reward, model=episode.model,
+            episode.run_id, self.namespace, case.earned, model=episode.model,
             signal=case.channel, note=f"case {case.id}", then=then,
         )  # fmt: skip
         if self.limit is not None and self.memory.count(namespace=self.namespace) > 1.1 * self.limit:
@@ -62,20 +63,29 @@ class MemoryLearner:
         """(s, a, r) of the run's last step (AgentFly §3.1): its task, what was done, how it went."""
         known = next((item for item in episode.feedback if item.score is not None), None)
         channel: Channel = known.channel if known is not None and known.channel in get_args(Channel) else ""
-        trusted = not episode.untrusted
+        trusted, right = not episode.untrusted, known is not None and (known.score or 0) >= SUCCESS
+        correction = _correction(episode, known, right)
         return Case(
             id=episode.run_id[:64], run_id=episode.run_id, namespace=self.namespace, state=episode.task.input,
-            plan=_plan(episode, known is not None and (known.score or 0) >= SUCCESS),
-            reward=None if known is None else known.score, channel=channel, source=episode.source,
-            trusted=trusted, status="active" if trusted or not self.quarantine else "quarantined",
+            plan=_plan(episode, right), answer=episode.answer, correction=correction,
+            corrected_by="" if correction is None else "label",
+            reward=1.0 if correction is not None else None if known is None else known.score, channel=channel,
+            source=episode.source, trusted=trusted,
+            status="active" if trusted or not self.quarantine else "quarantined",
             tags=tuple(str(episode.task.metadata[name]) for name in ("category",) if name in episode.task.metadata),
         )  # fmt: skip
+
+
+def _correction(episode: Episode, known: Feedback | None, right: bool) -> str | None:
+    """The target of a task that was answered wrong, where learning may see it."""
+    told = known is not None and known.channel == "label" and not right
+    return episode.task.target if told and episode.labels == "gold" else None
 
 
 def _plan(episode: Episode, right: bool) -> str:
     """The plan with its answer; a failure's answer is said to be wrong."""
     lines = [f"{number}. {step}" for number, step in enumerate(episode.plan, 1)]
     if episode.answer is not None:
-        verdict = "Answer" if right or episode.score is None else "Wrong answer"
-        lines.append(f"{verdict}: {episode.answer}")
+        verdict = ANSWER if right or episode.score is None else WRONG
+        lines.append(f"{verdict}{episode.answer}")
     return "\n".join(lines) or "No answer was found."

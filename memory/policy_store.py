@@ -85,6 +85,16 @@ class PolicyStore:
         self._save(connection, value, version, [offer.case_id for offer in recall.offers if offer.shown])
         self.log.record(connection, run_id, namespace, outcome, version)
 
+    def retake_outcome(self, connection: Connection, run_id: str, namespace: str, outcome: float, version: int) -> None:
+        """As `take_outcome`, where the outcome of a run may have been taken otherwise before: then the policy becomes
+        what it would be, had this one been taken."""
+        recall = self.log._find(connection, run_id, namespace)
+        if recall is None or recall.learnt is None:
+            self.take_outcome(connection, run_id, namespace, outcome, version)
+        elif recall.outcome != outcome:
+            self.log.record(connection, run_id, namespace, outcome, recall.learnt)
+            self.rewrite(connection, version)
+
     def _save(self, connection: Connection, value: Value, version: int, ids: Iterable[str]) -> None:
         rows = {_HEAD: value.head()}
         rows |= {_EFFECT + id: json.dumps(value.effects[id]).encode() for id in ids if id in value.effects}

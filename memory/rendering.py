@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from agentkit.memory.case import Case
+from agentkit.memory.case import ANSWER, WRONG, Case
 from agentkit.memory.text import plan_steps
 
 _TAG = re.compile(r"<(?=/?[A-Za-z_])")
@@ -32,7 +32,12 @@ def _list(cases: Sequence[Case]) -> str:
 
 
 def _plan(case: Case) -> str:
-    steps = plan_steps(case.plan)
+    """How it was done, and the answer: the one known to be right, or the run's own, said to be wrong where it was."""
+    steps = plan_steps(case.way)
+    if case.correction is not None:
+        steps = (f"{ANSWER}{case.correction}",)  # the way led to the wrong answer
+    elif case.answer is not None and case.way != case.plan:
+        steps = (*steps, f"{WRONG if case.outcome == 'failure' else ANSWER}{case.answer}")
     if len(steps) < 2:
         return f"How: {_clip(' '.join(steps), PLAN_LIMIT)}"
     lines = "\n".join(f"  {number}. {' '.join(step.split())}" for number, step in enumerate(steps, 1))

@@ -21,7 +21,8 @@ VIEWS = ("state", "masked", "plan")
 """The texts of a case that can be embedded: the state, the state with entities masked, the plan's skeleton."""
 
 _INSERT = (
-    "rev", "memory", "namespace", "id", "run_id", "state", "plan", "reward", "channel", "source", "trusted", "status",
+    "rev", "memory", "namespace", "id", "run_id", "state", "plan", "answer", "correction", "corrected_by",
+    "instructions", "reward", "channel", "source", "trusted", "status",
     "pinned", "tags", "parents", "weight", "masked", "state_hash", "masked_hash", "plan_hash", "created_at",
 )  # fmt: skip
 _CASE = [getattr(CaseRow, name) for name in Case.__dataclass_fields__]
@@ -88,7 +89,8 @@ class CaseRows:
     def _values(self, case: Case, rev: int) -> tuple[Any, ...]:
         masked = mask(case.state)
         return (
-            rev, self.memory, case.namespace, case.id, case.run_id, case.state, case.plan, case.reward, case.channel,
+            rev, self.memory, case.namespace, case.id, case.run_id, case.state, case.plan, case.answer,
+            case.correction, case.corrected_by, case.instructions, case.reward, case.channel,
             case.source, case.trusted, case.status, case.pinned, _json(case.tags), _json(case.parents), case.weight,
             masked, text_hash(case.state), text_hash(masked), text_hash(view_text(case, "plan")),
             _time(case.created_at),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from agentkit.playbooks.credit import Cell, Effect, estimate_effects
 from agentkit.protocols import Learnt, Offer
@@ -55,6 +55,11 @@ class Evidence:
         if rows:
             statement = self.store.insert(ExposureRow).on_conflict_do_nothing()
             self.store.transaction(lambda connection: connection.execute(statement, rows))
+
+    def regrade(self, connection: Connection, run_id: str, score: float) -> None:
+        """Correct how a run ended, inside the caller's transaction."""
+        mine = (ExposureRow.target == self.target, ExposureRow.run_id == run_id[:64])
+        connection.execute(update(ExposureRow).where(*mine).values(score=score))
 
     def cells(self) -> list[Cell]:
         row = ExposureRow

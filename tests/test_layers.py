@@ -13,13 +13,13 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "settings", "trusted_files", "tasks", "protocols", "telemetry", "faults", "aio", "text", "statistics"),
     ("store",),
-    ("ledger",),
+    ("ledger", "opinions"),
     ("models", "tools"),
     ("testing",),
     ("roles", "checkers"),
     ("curation", "memory", "playbooks"),
     ("graph",),
-    ("agent", "result", "evaluation", "evolution"),
+    ("agent", "result", "evaluation", "evolution", "feedback"),
     ("cli", "__main__"),
 )
 """From the ground up; a part may import its own layer and those below. `agentkit/__init__.py` imports lazily."""

@@ -47,7 +47,15 @@ class CaseRow(Base):
     run_id: Mapped[str | None] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(Text)
     plan: Mapped[str] = mapped_column(Text)
+    answer: Mapped[str | None] = mapped_column(Text)
+    """What the run answered, right or wrong."""
+    correction: Mapped[str | None] = mapped_column(Text)
+    """The right answer, where the run's own was wrong and somebody said so."""
+    corrected_by: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    instructions: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    """A hash of the instructions that the task was solved under."""
     reward: Mapped[float | None] = mapped_column(Double)
+    """Of what the case teaches: 1 where it was corrected."""
     channel: Mapped[str] = mapped_column(String(16))
     source: Mapped[str] = mapped_column(String(400))
     trusted: Mapped[bool] = mapped_column(Boolean)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import Double, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from agentkit.store.base import Base, now
@@ -88,5 +88,23 @@ class FeedbackRow(Base):
     channel: Mapped[str] = mapped_column(String(16))
     round: Mapped[int] = mapped_column(default=0)
     score: Mapped[float | None]
+    text: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[dt.datetime] = mapped_column(default=now)
+
+
+class OpinionRow(Base):
+    """What somebody said about a finished run; the same thing said twice by the same person is one row."""
+
+    __tablename__ = "opinions"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    key: Mapped[str] = mapped_column(String(64), unique=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    by: Mapped[str] = mapped_column(String(200))
+    channel: Mapped[str] = mapped_column(String(16))
+    """user · label"""
+    score: Mapped[float | None] = mapped_column(Double)
+    answer: Mapped[str | None] = mapped_column(Text)
+    """The right answer, as they see it."""
     text: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[dt.datetime] = mapped_column(default=now)

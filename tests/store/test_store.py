@@ -6,14 +6,15 @@ import threading
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import func, select
+from sqlalchemy import create_engine, func, select
 
 from agentkit.errors import StoreError
 from agentkit.store import Store
 from agentkit.store.changes import TargetRow
-from agentkit.store.migrate import versions
+from agentkit.store.migrate import _config, versions
 from agentkit.store.schema import metadata
 
 
@@ -82,3 +83,27 @@ def test_a_database_that_cannot_be_opened_says_so_in_one_line(url: str) -> None:
     with pytest.raises(StoreError) as caught:
         Store.open(url)
     assert "\n" not in str(caught.value)
+
+
+def test_cases_of_an_old_database_know_their_answers(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    old = Store(create_engine(f"sqlite:///{path}"))
+    with old.write() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0005")
+        connection.exec_driver_sql("INSERT INTO case_memories VALUES ('m', 'e', 2, 'hash-4', 4, '{}', '2026-01-01')")
+        fixed = "'[]', '[]', 1, '', '', '', '', '2026-01-01T00:00:00.000000+00:00'"
+        names = (
+            "(seq, rev, memory, namespace, id, run_id, state, plan, reward, channel, source, trusted, status, pinned,"
+        )
+        names += " tags, parents, weight, masked, state_hash, masked_hash, plan_hash, created_at)"
+        for seq, plan in ((1, "1. look\nWrong answer: two\nlines"), (2, "Answer: yes"), (3, "no answer was found")):
+            values = (
+                f"({seq}, {seq}, 'm', 'default', 'c{seq}', 'r{seq}', 's', ?, 0.0, 'label', '', 1, 'active', 0, {fixed})"
+            )
+            connection.exec_driver_sql(f"INSERT INTO cases {names} VALUES {values}", (plan,))
+    old.close()
+    with Store.open(path).read() as connection:
+        rows = connection.exec_driver_sql("SELECT answer, correction, corrected_by FROM cases ORDER BY seq").all()
+    assert [tuple(row) for row in rows] == [("two\nlines", None, ""), ("yes", None, ""), (None, None, "")]

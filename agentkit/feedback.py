@@ -1,0 +1,187 @@
+"""Feedback on a finished run: written down, settled with what others said of it, and taught once to what learns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from sqlalchemy import Connection
+
+from agentkit.errors import DataError, UserError
+from agentkit.ledger import Change, Ledger
+from agentkit.opinions import Opinion, Settled, check_opinion, named, opinions_of, save_opinion, settle
+from agentkit.settings import Settings
+from agentkit.store import Store
+from agentkit.store.run_log import FINISHED, RunLog, RunRecord
+from agentkit.tasks import read_jsonl
+
+if TYPE_CHECKING:
+    from agentkit.memory import Case
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taught:
+    """What feedback came to.
+
+    Attributes:
+        settled: what all opinions on the run come to; None where nobody said whether it was right.
+        changes: the ledger's changes by target.
+    """
+
+    run_id: str
+    settled: Settled | None
+    changes: dict[str, str]
+
+
+class FeedbackRow(BaseModel):
+    """One line of a file of feedback."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    run: str
+    score: float | None = None
+    answer: str | None = None
+    text: str = ""
+    by: str = "user"
+
+
+class FeedbackDesk:
+    """Takes feedback on runs of a store.
+
+    Args:
+        memory, playbook: the names of those to teach; None teaches those that the run itself was given.
+    """
+
+    def __init__(
+        self, store: Store, settings: Settings, *, memory: str | None = None, playbook: str | None = None
+    ) -> None:
+        self.store, self.settings, self.memory, self.playbook = store, settings, memory, playbook
+        self.log = RunLog(store)
+
+    def take(self, opinion: Opinion) -> Taught:
+        """Teach one opinion; given again it changes nothing.
+
+        Each of what learns is taught in a transaction of its own that also holds the opinion: after a kill, the same
+        feedback given again teaches what is left.
+
+        Raises:
+            UserError: no such run, or one that has not finished.
+            DataError: an empty or contradictory opinion.
+        """
+        record = self.check(opinion)
+        opinion = named(replace(opinion, run_id=record.id), self.opinions(record.id))
+        spec = dict(record.options.get("agent", {}))
+        changes: list[Change] = []
+        if name := self.memory or spec.get("memory"):
+            changes.append(self._teach_memory(name, record, opinion))
+        if name := self.playbook or spec.get("playbook"):
+            changes.append(self._teach_playbook(name, record, opinion))
+        if not changes:
+            self.store.transaction(lambda connection: save_opinion(self.store, connection, opinion))
+        return Taught(
+            run_id=record.id,
+            settled=self.settled(record.id),
+            changes={change.target: change.id for change in changes},
+        )
+
+    def settled(self, run_id: str) -> Settled | None:
+        """What the opinions on a run come to now."""
+        record = self.log.get(run_id)
+        with self.store.read() as connection:
+            return settle(opinions_of(connection, record.id), record.answer)
+
+    def opinions(self, run_id: str) -> list[Opinion]:
+        """All that was said about a run, oldest first."""
+        record = self.log.get(run_id)
+        with self.store.read() as connection:
+            return opinions_of(connection, record.id)
+
+    def check(self, opinion: Opinion) -> RunRecord:
+        """The run that an opinion is about.
+
+        Raises:
+            UserError: no such run, or one that has not finished.
+            DataError: an empty or contradictory opinion.
+        """
+        check_opinion(opinion)
+        record = self.log.get(opinion.run_id)
+        if record.status not in FINISHED:
+            raise UserError(f"run {record.id} has not finished ({record.status}): there is no answer to judge yet")
+        return record
+
+    def _judge(self, connection: Connection, record: RunRecord, opinion: Opinion) -> Settled | None:
+        save_opinion(self.store, connection, opinion)
+        return settle(opinions_of(connection, record.id), record.answer)
+
+    def _teach_memory(self, name: str, record: RunRecord, opinion: Opinion) -> Change:
+        from agentkit.memory import open_cases
+        from agentkit.memory.corrections import teach
+
+        memory = open_cases(self.store, name, settings=self.settings)
+        return teach(
+            memory, _case(self.log, record), lambda connection: self._judge(connection, record, opinion),
+            key=opinion.key, by=opinion.by, note=opinion.text,
+        )  # fmt: skip
+
+    def _teach_playbook(self, name: str, record: RunRecord, opinion: Opinion) -> Change:
+        """The credit of the bullets that the run was shown or denied follows what is now known of it."""
+        from agentkit.playbooks.evidence import Evidence
+
+        book = f"playbook:{name}"
+        evidence, target = Evidence(self.store, book), f"credit:{name}"
+
+        def effect(connection: Connection, change: Change) -> None:
+            settled = self._judge(connection, record, opinion)
+            if settled is not None:
+                evidence.regrade(connection, record.id, settled.score)
+
+        operation = {"op": "feedback", "run": record.id, "opinion": opinion.key}
+        ledger = Ledger(self.store)
+        change = Change(
+            key=f"{opinion.key}:{target}", kind="credit", target=target, base=ledger.version(target),
+            operations=(operation,), role=opinion.by[:40], run_id=record.id, signal=opinion.channel,
+        )  # fmt: skip
+        return ledger.commit(change, effect)
+
+
+def read_feedback(path: str | Path) -> list[Opinion]:
+    """Opinions of a JSONL file of `{"run", "score", "answer", "text", "by"}` rows, all or none.
+
+    Raises:
+        DataError: a line that is no feedback, with file and line.
+    """
+    return list(_opinions(path))
+
+
+def _opinions(path: str | Path) -> Iterator[Opinion]:
+    for number, line in read_jsonl(path):
+        try:
+            row = FeedbackRow.model_validate(line)
+            given: dict[str, Any] = row.model_dump(exclude={"run"})
+            yield check_opinion(Opinion(run_id=row.run, **given))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise DataError(f"{where}: {first['msg']}", path=path, line=number) from None
+        except DataError as error:
+            raise DataError(str(error), path=path, line=number) from None
+
+
+def _case(log: RunLog, record: RunRecord) -> Case:
+    """A run as a case, for a memory that did not learn it when it ended."""
+    from agentkit.graph.episode import trusted
+    from agentkit.memory import Case
+    from agentkit.memory.case import ANSWER
+
+    calls = log.tool_calls(record.id)
+    sources = sorted({f"tool:{call.tool}" for call in calls})
+    steps = [f"{number}. {call.tool}({call.arguments})" for number, call in enumerate(calls, 1)]
+    own = trusted(sources)
+    return Case(
+        id=record.id[:64], run_id=record.id, state=record.task.input, answer=record.answer,
+        plan="\n".join([*steps, f"{ANSWER}{record.answer}"]), source=" ".join(sources),
+        trusted=own, status="active" if own else "quarantined",
+    )  # fmt: skip

@@ -1,0 +1,166 @@
+"""What people say about finished runs, and what comes of it where they disagree.
+
+The rules: a label outweighs people. Of one person the newest word counts, and the same word twice is one. Of several
+people the majority decides whether the answer was right, and where there is none, the newest word. Where it was wrong,
+the right answer is the one most of them gave, the newest of equals. Nothing that was said is ever removed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Connection, select
+
+from agentkit.errors import DataError
+from agentkit.ledger import digest
+from agentkit.store import Store
+from agentkit.store.base import now
+from agentkit.store.runs import OpinionRow
+from agentkit.tasks import Channel
+
+LABEL = "label"
+"""The one who speaks for a gold label."""
+_COLUMNS = ("key", "run_id", "by", "score", "answer", "text", "created_at")
+RIGHT = 0.5
+"""From this score on an answer counts as right."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opinion:
+    """One person's word on a run.
+
+    Attributes:
+        run_id: the run, by its full id.
+        by: who says so; `label` stands for a gold label.
+        score: 0 (wrong) to 1 (right); None leaves that open, or to `answer`.
+        answer: the right answer, as they see it.
+        text: why, in their own words.
+        key: names it in the store; see `named`.
+    """
+
+    run_id: str
+    by: str = "user"
+    score: float | None = None
+    answer: str | None = None
+    text: str = ""
+    created_at: dt.datetime = field(default_factory=now)
+    key: str = ""
+
+    @property
+    def said(self) -> tuple[float | None, str | None, str]:
+        """What is said, without when."""
+        return self.score, self.answer, self.text
+
+    @property
+    def channel(self) -> Channel:
+        return "label" if self.by == LABEL else "user"
+
+    def verdict(self, given: str | None) -> float | None:
+        """The score of the run's own answer in this opinion."""
+        if self.score is not None or self.answer is None:
+            return self.score
+        return float(same_answer(self.answer, given))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """What all opinions on a run come to.
+
+    Attributes:
+        score: of the run's own answer.
+        correction: the right answer, where the run's own was wrong and somebody gave it.
+        by: whose word decided, the newest of them.
+    """
+
+    score: float
+    correction: str | None
+    by: str
+    channel: Channel
+
+
+def check_opinion(opinion: Opinion) -> Opinion:
+    """The opinion itself, if it says something and does not contradict itself.
+
+    Raises:
+        DataError: it is empty, its score is outside [0, 1], or it corrects an answer that it calls right.
+    """
+    if opinion.score is None and opinion.answer is None and not opinion.text.strip():
+        raise DataError("feedback needs a score, a right answer or a text")
+    if opinion.score is not None and not 0 <= opinion.score <= 1:
+        raise DataError(f"a score lies between 0 (wrong) and 1 (right), not {opinion.score:g}")
+    if opinion.answer is not None and (not opinion.answer.strip() or (opinion.score or 0.0) >= RIGHT):
+        raise DataError(
+            "the right answer is empty" if not opinion.answer.strip() else "an answer that is right needs no other one"
+        )
+    if not opinion.by.strip() or len(opinion.by) > 200:
+        raise DataError("feedback needs the name of who gives it, of at most 200 characters")
+    return opinion
+
+
+def named(opinion: Opinion, earlier: Sequence[Opinion]) -> Opinion:
+    """The opinion with its key: that of the person's newest word where it says the same, else a new one.
+
+    Args:
+        earlier: all opinions on the run, oldest first.
+    """
+    own = [known for known in earlier if known.by == opinion.by]
+    if own and own[-1].said == opinion.said:
+        return own[-1]
+    return replace(opinion, key=digest([opinion.run_id, opinion.by, *opinion.said, len(own)]))
+
+
+def save_opinion(store: Store, connection: Connection, opinion: Opinion) -> None:
+    """Write an opinion down, inside the caller's transaction; one that is there already stays as it is."""
+    row = {"channel": opinion.channel} | {name: getattr(opinion, name) for name in _COLUMNS}
+    store.insert_new(connection, OpinionRow, [row])
+
+
+def opinions_of(connection: Connection, run_id: str) -> list[Opinion]:
+    """All opinions on a run, oldest first."""
+    query = select(*(getattr(OpinionRow, name) for name in _COLUMNS)).where(OpinionRow.run_id == run_id)
+    rows = connection.execute(query.order_by(OpinionRow.created_at, OpinionRow.id)).mappings()
+    return [Opinion(**row) for row in rows]
+
+
+def settle(opinions: Sequence[Opinion], given: str | None) -> Settled | None:
+    """What the opinions come to, by the rules above; None where nobody says whether the answer was right.
+
+    Args:
+        opinions: oldest first.
+        given: the run's own answer.
+    """
+    spoken = [opinion for opinion in opinions if opinion.verdict(given) is not None]
+    heard = [opinion for opinion in spoken if opinion.channel == "label"] or spoken
+    newest = list({opinion.by: opinion for opinion in sorted(heard, key=lambda opinion: opinion.created_at)}.values())
+    if not newest:
+        return None
+    newest.sort(key=lambda opinion: opinion.created_at)
+    right = [(opinion.verdict(given) or 0.0) >= RIGHT for opinion in newest]
+    agreed = right[-1] if 2 * sum(right) == len(right) else 2 * sum(right) > len(right)
+    winners = [opinion for opinion, says in zip(newest, right, strict=True) if says == agreed]
+    score = sum(opinion.verdict(given) or 0.0 for opinion in winners) / len(winners)
+    correction, by = (None, winners[-1].by) if agreed else _correction(winners)
+    return Settled(score=score, correction=correction, by=by, channel=winners[-1].channel)
+
+
+def _correction(winners: Sequence[Opinion]) -> tuple[str | None, str]:
+    """The answer given most often, the newest of equals, and who gave it last."""
+    told = [opinion for opinion in winners if opinion.answer is not None]
+    if not told:
+        return None, winners[-1].by
+    counts = Counter(_form(opinion.answer) for opinion in told)
+    most = max(counts.values())
+    chosen = [opinion for opinion in told if counts[_form(opinion.answer)] == most][-1]
+    return chosen.answer, chosen.by
+
+
+def same_answer(left: str | None, right: str | None) -> bool:
+    """Whether two answers differ in nothing but spaces."""
+    return left is not None and right is not None and _form(left) == _form(right)
+
+
+def _form(answer: str | None) -> str:
+    return " ".join((answer or "").split())

@@ -1,0 +1,66 @@
+"""`agentkit feedback`: say how past runs went."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from agentkit.cli.output import JSON_HELP, emit, open_settings, print_table
+
+app = typer.Typer()
+
+
+@app.command("feedback")
+def feedback(
+    run: Annotated[str | None, typer.Argument(help="The run, or a unique beginning of its id.")] = None,
+    up: Annotated[bool, typer.Option("--up", help="Its answer was right.")] = False,
+    down: Annotated[bool, typer.Option("--down", help="Its answer was wrong.")] = False,
+    score: Annotated[float | None, typer.Option(min=0, max=1, help="How right it was, from 0 to 1.")] = None,
+    answer: Annotated[str | None, typer.Option(help="The right answer.")] = None,
+    text: Annotated[str, typer.Option(help="Why, in your own words.")] = "",
+    by: Annotated[str, typer.Option(help="Who says so; `label` outweighs everybody.")] = "user",
+    file: Annotated[
+        Path | None, typer.Option(help='Much feedback at once: rows of {"run", "score", "answer", "text", "by"}.')
+    ] = None,
+    memory: Annotated[str | None, typer.Option(help="The case memory to teach; the run's own where not given.")] = None,
+    playbook: Annotated[str | None, typer.Option(help="The playbook to credit; the run's own where not given.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Say how a finished run went, however late; with nothing said, show what was said of it."""
+    from agentkit.errors import UserError
+    from agentkit.feedback import FeedbackDesk, read_feedback
+    from agentkit.opinions import Opinion
+    from agentkit.store import Store
+
+    if (run is None) == (file is None):
+        raise UserError("name a run, or a file of feedback with --file")
+    if up + down + (score is not None) > 1:
+        raise UserError("say one of --up, --down and --score")
+    settings = open_settings()
+    desk = FeedbackDesk(Store.open(settings.database_url), settings, memory=memory, playbook=playbook)
+    if file is not None:
+        opinions = read_feedback(file)
+        for opinion in opinions:
+            desk.check(opinion)
+        emit([_row(asdict(desk.take(opinion))) for opinion in opinions], json_=json_, human=_table)
+        return
+    assert run is not None
+    given = score if score is not None else 1.0 if up else 0.0 if down else None
+    if given is None and answer is None and not text:
+        said = [asdict(opinion) | {"created_at": str(opinion.created_at)} for opinion in desk.opinions(run)]
+        emit(said, json_=json_, human=_table)
+        return
+    taught = desk.take(Opinion(run_id=run, by=by, score=given, answer=answer, text=text))
+    emit(_row(asdict(taught)), json_=json_, human=lambda row: _table([row]))
+
+
+def _row(taught: dict[str, Any]) -> dict[str, Any]:
+    return {"run_id": taught["run_id"], **(taught["settled"] or {}), "changes": taught["changes"]}
+
+
+def _table(rows: list[dict[str, Any]]) -> None:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    print_table(names, [[str(row.get(name, "")) for name in names] for row in rows])
