@@ -131,11 +131,14 @@ CLAIMS: dict[str, Claim] = {
     ),
     "trust.sandbox": Claim(
         source=PROMISE,
-        says="Model-written code runs in a namespace sandbox or not at all.",
+        says="Model-written code runs isolated, in name spaces or in an interpreter of its own, or not at all.",
         tests=(f"{_BOX}test_there_is_no_network_not_even_to_this_machine",
                f"{_BOX}test_neither_the_home_folder_nor_the_repository_can_be_read",
-               f"{_BOX}test_without_bubblewrap_code_is_refused_with_what_to_install",
-               f"{_BOX}test_where_namespaces_are_not_permitted_code_is_refused_and_nothing_runs"),
+               f"{_BOX}test_a_packaged_binary_that_is_not_the_one_we_know_is_not_run",
+               f"{_BOX}test_where_namespaces_are_not_permitted_bubblewrap_refuses_and_nothing_runs",
+               f"{_BOX}test_where_nothing_isolates_code_is_refused_with_what_to_install",
+               "tests/tools/test_monty.py::"
+               "test_there_are_no_files_no_environment_no_network_and_no_processes"),
     ),
     "trust.tools": Claim(
         source=PROMISE,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -14,7 +13,9 @@ from pydantic import Field, field_validator
 from agentkit.checkers.base import CheckerSettings
 from agentkit.errors import AgentKitError
 from agentkit.tasks import Channel, Feedback, Task
-from agentkit.tools.sandbox import Sandbox, SandboxLimits, SandboxResult
+from agentkit.tools.isolation import SandboxLimits, SandboxResult
+from agentkit.tools.python import stop_reason
+from agentkit.tools.sandbox import Sandbox
 
 Verdict = bool | float | Feedback
 CheckFunction = Callable[[str, Task], Verdict | Awaitable[Verdict]]
@@ -105,6 +106,9 @@ class Tests:
     The last code block of the answer is taken, or all of it. The tests count as passed only where they ran to their
     end: code that ends the program early fails. This guards against accidents and lazy answers; code written to cheat
     shares a process with the tests and could.
+
+    Where the sandbox knows a subset of Python only, an answer or a test that needs more gets no score, and the text
+    says what is missing: it is not called wrong.
     """
 
     settings: TestSettings
@@ -116,26 +120,16 @@ class Tests:
 
     async def check(self, answer: str, task: Task) -> Feedback:
         """Raises SandboxUnavailable where code can't be isolated: it is not run."""
-        passed = secrets.token_hex(16)
         box = self.sandbox or Sandbox(limits=SandboxLimits(seconds=self.settings.seconds))
-        files = {"answer.py": code_of(answer), "tests.py": self.settings.code}
-        result = await box.arun(_HARNESS, files=files, stdin=passed)
-        if result.ok and result.stderr.rstrip().endswith(passed):
+        result = await box.arun_in_turn({"answer.py": code_of(answer), "tests.py": self.settings.code})
+        if result.ok:
             return _check(1.0, "all tests passed")
+        if result.unsupported:
+            return _check(
+                None, f"not tested: the sandbox of this machine has no {result.unsupported}; install bubblewrap"
+            )
         return _check(0.0, _failure(result, box.limits.seconds))
 
-
-_HARNESS = """\
-import sys
-def main():
-    passed = sys.stdin.readline()
-    scope = {"__name__": "answer"}
-    for name in ("answer.py", "tests.py"):
-        with open(name, encoding="utf-8") as file:
-            exec(compile(file.read(), name, "exec"), scope)
-    sys.stderr.write("\\n" + passed)
-main()
-"""
 
 _BLOCK = re.compile(r"```[ \t]*(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
 
@@ -148,8 +142,9 @@ def code_of(answer: str) -> str:
 
 def _failure(result: SandboxResult, seconds: float) -> str:
     """Which assertion failed, in one or two lines."""
-    if result.timed_out:
-        return f"the code ran longer than {seconds:g} s"
+    stopped = stop_reason(result, seconds)
+    if stopped:
+        return f"the code was stopped: {stopped}"
     lines = [line for line in result.stderr.splitlines() if line.strip(" ^~")]
     if result.exit_code == 0 or not lines:
         return f"the program ended before the tests did (exit code {result.exit_code})"

@@ -6,10 +6,11 @@ Every tool is a `langchain_core` `BaseTool`. What a tool returns is data, never 
 from langchain_core.tools import BaseTool
 
 from agentkit.tools.function import tool
+from agentkit.tools.isolation import SandboxLimits, SandboxResult
 from agentkit.tools.loading import BUILT_IN, load_tools
 from agentkit.tools.mcp import connect_mcp
 from agentkit.tools.running import ToolResult, run_tool
-from agentkit.tools.sandbox import Sandbox, SandboxLimits, SandboxResult
+from agentkit.tools.sandbox import Sandbox
 
 __all__ = [
     "BUILT_IN",

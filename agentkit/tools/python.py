@@ -6,27 +6,30 @@ from langchain_core.tools import BaseTool
 
 from agentkit.errors import ToolError
 from agentkit.tools.function import tool
-from agentkit.tools.sandbox import Sandbox, SandboxResult
+from agentkit.tools.isolation import SandboxResult
+from agentkit.tools.sandbox import Sandbox
+
+_PURPOSE = "Run a Python program in an isolated sandbox without network or files. Returns what it prints."
 
 
 def python_tool(sandbox: Sandbox | None = None) -> BaseTool:
-    """The built-in `python` tool.
+    """The built-in `python` tool. Its description says so where the sandbox runs a subset of Python only.
 
     Raises:
         SandboxUnavailable: code can't be isolated on this machine; said here, before a run starts.
     """
     box = sandbox or Sandbox()
-    box.check()
+    subset = box.check().subset
 
     async def python(code: str) -> str:
-        """Run a Python program in an isolated sandbox without network or files. Returns what it prints.
+        """Run a program.
 
         Args:
             code: a complete program; use print() for every result you need.
         """
         return report(await box.arun(code), box.limits.seconds)
 
-    return tool(python)
+    return tool(python, description=f"{_PURPOSE} It knows {subset}." if subset else _PURPOSE)
 
 
 def report(result: SandboxResult, seconds: float) -> str:
@@ -38,10 +41,20 @@ def report(result: SandboxResult, seconds: float) -> str:
     cut = "\n[… more output was left out …]" if result.truncated else ""
     if result.ok:
         return (result.stdout + cut).strip() or "(the program printed nothing: use print())"
-    if result.timed_out:
-        raise ToolError(f"the program was stopped after {seconds:g} s")
+    stopped = stop_reason(result, seconds)
+    if stopped:
+        raise ToolError(f"the program was stopped: {stopped}")
     error = result.stderr.strip().splitlines()
     reason = error[-1] if error else f"exit code {result.exit_code}"
+    if result.unsupported:
+        reason = f"this sandbox has no {result.unsupported}; write it without"
     where = next((line.strip() for line in reversed(error) if 'File "/work/main.py"' in line), "")
     printed = f"; it had printed: {result.stdout.strip()[-500:]}" if result.stdout.strip() else ""
     raise ToolError(f"the program failed: {reason}{' at ' + where if where else ''}{printed}")
+
+
+def stop_reason(result: SandboxResult, seconds: float) -> str:
+    """Which limit a program was stopped at; empty where it ended by itself."""
+    if result.timed_out:
+        return f"it ran longer than {seconds:g} s"
+    return f"it used more than {result.exceeded}" if result.exceeded else ""

@@ -1,8 +1,10 @@
-"""A seccomp filter for sandboxed code: threads yes, new processes no.
+"""A seccomp filter for sandboxed code: threads yes, new processes no; sockets of the internet and of Unix, no others.
 
 The process limit of the kernel does not bind a sandbox that root starts, so a fork bomb is stopped here: `fork`,
 `vfork` and `clone` without CLONE_THREAD fail with EPERM; `clone3`, whose flags a filter can't read, says ENOSYS, upon
-which the C library falls back to `clone`. The filter also refuses calls that only widen the kernel's attack surface.
+which the C library falls back to `clone`. Memory that no limit of a process counts is refused (System V shared memory,
+queues and semaphores, memory files), and so are sockets of families that network name spaces do not cover, such as
+AF_VSOCK, and calls that only widen the kernel's attack surface.
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ _CALLS = {
     "x86_64": {
         "clone": 56, "clone3": 435, "fork": 57, "vfork": 58, "ptrace": 101, "mount": 165, "unshare": 272, "setns": 308,
         "keyctl": 250, "add_key": 248, "bpf": 321, "userfaultfd": 323, "perf_event_open": 298, "io_uring_setup": 425,
-        "memfd_create": 319,
+        "memfd_create": 319, "memfd_secret": 447, "shmget": 29, "msgget": 68, "semget": 64, "mq_open": 240,
+        "socket": 41, "socketpair": 53,
     },
     "aarch64": {
         "clone": 220, "clone3": 435, "ptrace": 117, "mount": 40, "unshare": 97, "setns": 268, "keyctl": 219,
         "add_key": 217, "bpf": 280, "userfaultfd": 282, "perf_event_open": 241, "io_uring_setup": 425,
-        "memfd_create": 279,
+        "memfd_create": 279, "memfd_secret": 447, "shmget": 194, "msgget": 186, "semget": 190, "mq_open": 180,
+        "socket": 198, "socketpair": 199,
     },
 }  # fmt: skip
 
@@ -29,16 +33,19 @@ _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _NUMBER_AT, _ARCH_AT, _FIRST_ARGUMENT_AT = 0, 4, 16
 _CLONE_THREAD = 0x00010000
 _X32_BIT = 0x40000000
-_EPERM, _ENOSYS = 1, 38
+_EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
+_FAMILIES = (1, 2, 10)
+"""AF_UNIX, AF_INET, AF_INET6. In a network name space of its own they reach nothing outside."""
 
 
-def no_new_processes() -> bytes | None:
+def sandbox_filter() -> bytes | None:
     """The filter as a BPF program for `bwrap --seccomp`, or None on a processor it is not written for."""
     machine = platform.machine()
     if machine not in _CALLS:
         return None
     calls = dict(_CALLS[machine])
     clone, clone3 = calls.pop("clone"), calls.pop("clone3")
+    sockets = [calls.pop("socket"), calls.pop("socketpair")]
     program = [
         _step(_LOAD, _ARCH_AT),
         _step(_EQUAL, _AUDIT_ARCH[machine], yes=1),
@@ -50,6 +57,11 @@ def no_new_processes() -> bytes | None:
     program += [_step(_EQUAL, clone3, no=1), _step(_RETURN, _ERRNO | _ENOSYS)]
     for number in calls.values():
         program += [_step(_EQUAL, number, no=1), _step(_RETURN, _ERRNO | _EPERM)]
+    for number in sockets:
+        program += [_step(_EQUAL, number, no=len(_FAMILIES) + 3), _step(_LOAD, _FIRST_ARGUMENT_AT)]
+        for place, family in enumerate(_FAMILIES):
+            program.append(_step(_EQUAL, family, yes=len(_FAMILIES) - place))
+        program += [_step(_RETURN, _ERRNO | _EAFNOSUPPORT), _step(_RETURN, _ALLOW)]
     program += [
         _step(_EQUAL, clone, no=3),
         _step(_LOAD, _FIRST_ARGUMENT_AT),
