@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from langchain_core.tools import BaseTool
 
-from agentkit.errors import ToolError, UserError
+from agentkit.errors import DataError, ToolError, UserError
+from agentkit.text import decode
 from agentkit.tools.function import tool
 
 MAX_BYTES = 10_000_000
 MAX_LINES = 400
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def folder(root: str | Path, *, used_by: str) -> Path:
@@ -43,17 +48,61 @@ def inside(root: Path, path: str) -> Path:
     return resolved
 
 
-def read_text(file: Path, name: str, *, limit: int = MAX_BYTES) -> str:
-    """The text of a regular file; a pipe or a device, which could block, is refused before it is opened."""
-    info = file.stat()
+@contextlib.contextmanager
+def opened(root: Path, path: str) -> Iterator[int]:
+    """A descriptor of the regular file or folder that `path` under `root` names.
+
+    Every part of the resolved path is opened below the one before it and not followed where it is a link: whoever swaps
+    a file or a folder for a link in between gets an error. A pipe or a device is refused before it is opened.
+
+    Raises:
+        ToolError: it leads out of the folder, does not exist, can't be read, or is neither file nor folder.
+    """
+    parts = inside(root, path).relative_to(root).parts
+    try:
+        at = os.open(root, _FOLDER)
+        try:
+            for place, part in enumerate(parts, 1):
+                at = _below(at, part, path, last=place == len(parts))
+            yield at
+        finally:
+            os.close(at)
+    except OSError as error:
+        raise ToolError(f"{path!r} can't be read: {error.strerror or error}") from None
+
+
+def _below(folder: int, part: str, path: str, *, last: bool) -> int:
+    """Open one part of a path and close the folder it lies in."""
+    kind = os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode
+    if last and not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        raise ToolError(f"{path!r} is not a regular file")
+    inner = os.open(part, _FILE if last else _FOLDER, dir_fd=folder)
+    os.close(folder)
+    return inner
+
+
+def read_text(root: Path, path: str, *, limit: int = MAX_BYTES) -> str:
+    """The text of a regular file under `root`.
+
+    Raises:
+        ToolError: as `opened`; or it is larger than `limit` bytes, or no text.
+    """
+    with opened(root, path) as descriptor:
+        return _text(descriptor, path, limit)
+
+
+def _text(descriptor: int, path: str, limit: int) -> str:
+    info = os.fstat(descriptor)
     if not stat.S_ISREG(info.st_mode):
-        raise ToolError(f"{name!r} is not a regular file")
+        raise ToolError(f"{path!r} is not a regular file")
     if info.st_size > limit:
-        raise ToolError(f"{name!r} has {info.st_size:,} bytes; the limit is {limit:,}")
-    data = file.read_bytes()
-    if b"\0" in data[:4096]:
-        raise ToolError(f"{name!r} is not a text file")
-    return data.decode("utf-8", errors="replace")
+        raise ToolError(f"{path!r} has {info.st_size:,} bytes; the limit is {limit:,}")
+    with open(descriptor, "rb", closefd=False) as file:
+        data = file.read(limit)
+    try:
+        return decode(data, path=path)
+    except DataError as error:
+        raise ToolError(f"{error}; only text files can be read") from None
 
 
 def read_file_tool(root: str | Path) -> BaseTool:
@@ -68,16 +117,17 @@ def read_file_tool(root: str | Path) -> BaseTool:
             first_line: the line to start at, from 1.
             lines: how many lines to return.
         """
-        found = inside(base, path)
-        if found.is_dir():
-            return _listing(found, path)
-        return _lines(read_text(found, path), first_line, min(lines, MAX_LINES))
+        with opened(base, path) as descriptor:
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                return _listing(descriptor, path)
+            return _lines(_text(descriptor, path, MAX_BYTES), first_line, min(lines, MAX_LINES))
 
     return tool(read_file)
 
 
-def _listing(found: Path, path: str) -> str:
-    names = sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in found.iterdir())
+def _listing(descriptor: int, path: str) -> str:
+    with os.scandir(descriptor) as entries:
+        names = sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries)
     return "\n".join(names) or f"{path!r} is empty"
 
 

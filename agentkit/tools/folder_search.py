@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from agentkit.tools.function import tool
 SUFFIXES = (".txt", ".md", ".rst")
 MAX_FILE_BYTES = 5_000_000
 PASSAGE_CHARACTERS = 700
+NAMED = 5
+"""How many of the files that could not be searched are named in a reply."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +63,14 @@ class FolderIndex:
     """A full-text index of a folder in memory, brought up to date when a file changes.
 
     Ranking is SQLite's `bm25` over stemmed words, headings counting twice. Links that lead out of the folder are
-    not followed.
+    not followed. A file that can't be read costs that file, and is named in `left_out`.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock = threading.Lock()
-        self._stamp: frozenset[tuple[str, int, int]] | None = None
+        self._stamp: dict[Path, tuple[int, ...]] | None = None
+        self._left_out: dict[str, str] = {}
         self._db = sqlite3.connect(":memory:", check_same_thread=False)
         self._db.execute(
             "CREATE VIRTUAL TABLE passages USING fts5(file UNINDEXED, line UNINDEXED, heading, text,"
@@ -88,27 +92,52 @@ class FolderIndex:
             ).fetchall()
         return [Passage(file=file, line=line, heading=heading, text=text) for file, line, heading, text in rows]
 
-    def _files(self) -> list[Path]:
-        found = (path for suffix in SUFFIXES for path in self._root.rglob(f"*{suffix}"))
-        return sorted(path for path in found if path.is_file() and path.resolve().is_relative_to(self._root))
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """The files and folders that could not be searched, each with the reason."""
+        return self._left_out
+
+    def _files(self) -> Iterator[Path]:
+        """Every file of a suffix of ours in the folder, and what `os.walk` could not read as left out."""
+
+        def note(error: OSError) -> None:
+            self._left_out[self._name(Path(os.fsdecode(error.filename)))] = error.strerror or str(error)
+
+        for folder_path, folders, names in os.walk(self._root, onerror=note):
+            folders.sort()
+            yield from (Path(folder_path, name) for name in sorted(names) if name.endswith(SUFFIXES))
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+    def _stamps(self) -> Iterator[tuple[Path, tuple[int, ...]]]:
+        for path in self._files():
+            if not path.resolve().is_relative_to(self._root):
+                continue  # a link out of the folder is none of its files
+            try:
+                info = path.stat()
+            except OSError as error:
+                self._left_out[self._name(path)] = error.strerror or str(error)
+                continue
+            yield path, (info.st_mtime_ns, info.st_ctime_ns, info.st_size)
 
     def _refresh(self) -> None:
-        files = [(path, path.stat()) for path in self._files()]
-        stamp = frozenset((str(path), info.st_mtime_ns, info.st_size) for path, info in files)
-        if stamp == self._stamp:
+        before, self._left_out = self._left_out, {}
+        files = dict(self._stamps())
+        if files == self._stamp:
+            self._left_out = {**before, **self._left_out}
             return
         with self._db:
             self._db.execute("DELETE FROM passages")
-            for path, info in files:
-                if info.st_size <= MAX_FILE_BYTES:
-                    self._add(path)
-        self._stamp = stamp
+            for path in files:
+                self._add(self._name(path))
+        self._stamp = files
 
-    def _add(self, path: Path) -> None:
-        name = path.relative_to(self._root).as_posix()
+    def _add(self, name: str) -> None:
         try:
-            text = read_text(path, name)
-        except ToolError:  # a binary file with a text suffix
+            text = read_text(self._root, name, limit=MAX_FILE_BYTES)
+        except ToolError as error:
+            self._left_out[name] = str(error).removeprefix(f"{name!r} ").removeprefix(f"{name}: ")
             return
         rows = [(piece.file, piece.line, piece.heading, piece.text) for piece in passages(text, name)]
         self._db.executemany("INSERT INTO passages VALUES (?, ?, ?, ?)", rows)
@@ -126,9 +155,8 @@ def search_tool(root: str | Path) -> BaseTool:
             limit: how many passages to return, at most 10.
         """
         found = index.search(query, max(1, min(limit, 10)))
-        if not found:
-            return f"no passage contains any word of {query!r}"
-        return "\n\n".join(_show(passage) for passage in found)
+        shown = [_show(passage) for passage in found] or [f"no passage contains any word of {query!r}"]
+        return "\n\n".join([*shown, *_not_searched(index.left_out)])
 
     return tool(search)
 
@@ -136,3 +164,11 @@ def search_tool(root: str | Path) -> BaseTool:
 def _show(passage: Passage) -> str:
     heading = f" ({passage.heading})" if passage.heading else ""
     return f"[{passage.file}:{passage.line}]{heading}\n{passage.text}"
+
+
+def _not_searched(left_out: Mapping[str, str]) -> list[str]:
+    if not left_out:
+        return []
+    named = ", ".join(f"{name} ({reason})" for name, reason in list(left_out.items())[:NAMED])
+    more = f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
+    return [f"[not searched: {len(left_out)}: {named}{more}]"]

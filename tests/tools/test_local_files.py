@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,6 +56,47 @@ async def test_links_out_of_the_folder_are_refused(read_file: BaseTool, search: 
     for path in ("link.txt", "door/secret.txt"):
         assert "outside the folder" in (await run_tool(read_file, {"path": path})).text
     assert "no passage" in (await run_tool(search, {"query": "secret"})).text
+
+
+@pytest.mark.parametrize("swapped", ["sub/fish.txt", "sub"])
+async def test_a_path_that_becomes_a_link_after_it_was_checked_leads_nowhere(
+    read_file: BaseTool, search: BaseTool, root: Path, monkeypatch: pytest.MonkeyPatch, swapped: str
+) -> None:
+    (root.parent / "elsewhere").mkdir()
+    (root.parent / "elsewhere" / "fish.txt").write_text("the secret", encoding="utf-8")
+    target = root.parent / "elsewhere" / swapped.removeprefix("sub").removeprefix("/")
+    resolve = os.path.realpath
+
+    def resolve_and_swap(path: Path) -> str:
+        found = resolve(path)
+        if Path(path) == root / "sub" / "fish.txt" and not (root / swapped).is_symlink():
+            (root / swapped).rename(root / "moved")
+            (root / swapped).symlink_to(target)
+        return found
+
+    monkeypatch.setattr(os.path, "realpath", resolve_and_swap)
+    result = await run_tool(read_file, {"path": "sub/fish.txt"})
+    assert not result.ok and "secret" not in result.text
+
+
+async def test_one_file_that_can_not_be_read_costs_that_file_and_is_named(
+    search: BaseTool, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "private.md").write_text("Salmon are private.", encoding="utf-8")
+    (root / "binary.txt").write_bytes(b"\0\1\2")
+    (root / "huge.txt").write_text("x" * 5_000_001, encoding="utf-8")
+    real = os.open
+
+    def denied(path: Any, flags: int, *args: Any, **options: Any) -> int:
+        if path == "private.md":
+            raise PermissionError(13, "Permission denied")
+        return real(path, flags, *args, **options)
+
+    monkeypatch.setattr("agentkit.tools.files.os.open", denied)
+    for _ in range(2):  # the second from the index
+        text = (await run_tool(search, {"query": "salmon"})).text
+        assert "sub/fish.txt:1" in text and "not searched: 3: binary.txt" in text
+        assert "private.md (can't be read: Permission denied)" in text and "huge.txt (has 5,000,001 bytes" in text
 
 
 async def test_what_is_not_a_text_file_is_refused_without_blocking(read_file: BaseTool, root: Path) -> None:
