@@ -34,7 +34,7 @@ from agentkit.protocols import Learner, Recaller
 from agentkit.result import Result, read_result, with_steps
 from agentkit.settings import Settings, load_settings
 from agentkit.store import Store
-from agentkit.store.run_log import FINISHED, RunLog, Totals
+from agentkit.store.run_log import FINISHED, RunLog, RunRecord, Totals
 from agentkit.tasks import Labels, Task
 from agentkit.tools import load_tools
 from agentkit.tools.database import without_password
@@ -262,7 +262,17 @@ class Agent:
 
     def result(self, run_id: str) -> Result:
         """How a run stands, from the store alone."""
-        return read_result(self.log, self.log.get(run_id))
+        record = self.log.get(run_id)
+        return replace(read_result(self.log, record), sources=self._sources(record))
+
+    def _sources(self, record: RunRecord) -> tuple[str, ...]:
+        """Where text from outside that a run read came from. Without its checkpoints, every tool may have read some."""
+        config: Any = {"configurable": {"thread_id": record.id}}
+        if saved := self._checkpoints.get_tuple(config):
+            return tuple(saved.checkpoint["channel_values"].get("sources", ()))
+        found = {*record.task.outside, *(f"tool:{call.tool}" for call in self.log.tool_calls(record.id))}
+        found |= {source for block in self.log.blocks(record.id) or () for source in block.outside}
+        return tuple(sorted(found))
 
     def feedback(
         self, run_id: str, *, score: float | None = None, answer: str | None = None, text: str = "", by: str = "user"
@@ -319,7 +329,7 @@ class Agent:
         if not fresh:
             record = self.log.get(run_id)
             if record.status in FINISHED:
-                return read_result(self.log, record)
+                return self.result(run_id)
             if record.task != task:
                 raise UserError(f"run {run_id!r} is already there for another task")
         emit = on_event or (lambda event: None)
@@ -327,7 +337,7 @@ class Agent:
         with telemetry.span("invoke_agent", "agentkit", agent__name="agentkit", conversation__id=run_id):
             async with AsyncExitStack() as stack:
                 context = await self._context(stack, run_id, task, options, recallers, emit, fresh)
-                graph_input = first_state(run_id) if fresh else await self._input(run_id, reply)
+                graph_input = first_state(run_id, task) if fresh else await self._input(run_id, task, reply)
                 resumed = graph_input is None or isinstance(graph_input, Command)
                 emit(RunStarted(run_id=run_id, task_id=task.id, model=_shown(self._spec["model"]), resumed=resumed))
                 values, interrupts = await self._invoke(context, graph_input, started)
@@ -348,6 +358,7 @@ class Agent:
             question=question,
             rounds=rounds,
             seconds=seconds,
+            sources=tuple(values.get("sources", ())),
         )
         return with_steps(ended, steps)
 
@@ -373,13 +384,13 @@ class Agent:
             raise
         return output.value, output.interrupts
 
-    async def _input(self, run_id: str, reply: Mapping[str, Any] | None) -> Any:
+    async def _input(self, run_id: str, task: Task, reply: Mapping[str, Any] | None) -> Any:
         """What to give the graph: the first state, nothing (go on), or a person's reply."""
         config: Any = {"configurable": {"thread_id": run_id}}
         snapshot = await self._graph.aget_state(config)
         if not snapshot.values:
-            return first_state(run_id)
-        if any(task.interrupts for task in snapshot.tasks):
+            return first_state(run_id, task)
+        if any(item.interrupts for item in snapshot.tasks):
             if reply is None:
                 raise UserError(f"run {run_id} waits for a person: agentkit resume {run_id} --accept  or  --reject")
             return Command(resume=dict(reply))

@@ -46,6 +46,8 @@ class Block:
         version: that target's version.
         text: what the model reads, already escaped; it can't close its own block.
         offers: what was considered, shown or withheld.
+        untrusted: whether text from outside may stand in it, as in documents that were looked up. A recaller has to say
+            so where it gives only what has passed a gate or a person.
     """
 
     kind: str
@@ -53,6 +55,12 @@ class Block:
     version: int
     text: str
     offers: tuple[Offer, ...] = ()
+    untrusted: bool = True
+
+    @property
+    def outside(self) -> list[str]:
+        """Where text from outside in the block came from; empty where there is none."""
+        return ["-".join(f"{self.kind}:{self.target}".split())] if self.untrusted else []
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

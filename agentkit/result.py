@@ -22,6 +22,8 @@ class Result:
         trace: what happened, step by step, as JSON values.
         usage: what all model calls of the run used, those before an interruption included.
         seconds: wall time of this call.
+        sources: where text from outside came from that the run read; a task that is made from the answer is not trusted
+            where there are any: `Task(…, untrusted=result.untrusted)`.
     """
 
     run_id: str
@@ -34,6 +36,12 @@ class Result:
     usage: Totals = field(default_factory=Totals)
     seconds: float = 0.0
     rounds: int = 0
+    sources: tuple[str, ...] = ()
+
+    @property
+    def untrusted(self) -> bool:
+        """Whether text from outside could have shaped the answer."""
+        return bool(self.sources)
 
     @property
     def accepted(self) -> bool:

@@ -27,6 +27,14 @@ class Task(BaseModel):
         target: the right answer. No model ever sees it while solving.
         checker: the name of a checker (`"numeric"`) or an object with its settings (`{"name": "numeric", …}`). A task
             is data, so that it can't name a function: those are given to the agent.
+        untrusted: whether text that somebody else wrote stands in the input (a page, a mail, a paper). What is learnt
+            from such a run waits in quarantine.
+        source: one word that says where such text came from, such as an address, for `forget --source`; naming one
+            makes the task untrusted.
+        untrusted: whether text that somebody else wrote stands in the input (a page, a mail, a paper). What is learnt
+            from such a run waits in quarantine.
+        source: words that say where such text came from, such as an address, for `forget --source`; naming one makes
+            the task untrusted.
         metadata: anything else; `category` groups reports, `context` is full text for control arms.
     """
 
@@ -36,12 +44,19 @@ class Task(BaseModel):
     input: str
     target: str | None = None
     checker: str | dict[str, Any] | None = None
+    untrusted: bool = False
+    source: str = ""
     metadata: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("id", "input", "target", "checker", "metadata")
     @classmethod
     def _storable(cls, value: Any) -> Any:
         return clean_data(value)
+
+    @property
+    def outside(self) -> list[str]:
+        """Where text from outside in the input came from; empty where there is none."""
+        return self.source.split() or (["task"] if self.untrusted else [])
 
     @property
     def own_checker(self) -> str | dict[str, Any] | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agentkit.agent import Agent
     from agentkit.graph.events import Event
     from agentkit.result import Result
+    from agentkit.tasks import Task
 
 run_app, chat_app, resume_app = typer.Typer(), typer.Typer(), typer.Typer()
 
@@ -33,6 +34,7 @@ NoEvaluator = Annotated[bool, typer.Option("--no-evaluator", help="Take the firs
 NoLearn = Annotated[bool, typer.Option("--no-learn", help="Recall, but learn nothing from this run.")]
 Approve = Annotated[list[str] | None, typer.Option(help="A tool that a person must approve; `answer` for the answer.")]
 MaxRounds = Annotated[int | None, typer.Option(min=1, help="Answers the explorer may give.")]
+Source = Annotated[str, typer.Option(help="Where text of others in the task came from; the run is then untrusted.")]
 Seed = Annotated[int, typer.Option(help="For models that take one, and for randomised recall.")]
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 
@@ -53,16 +55,20 @@ def run(
     no_learn: NoLearn = False,
     approve: Approve = None,
     max_rounds: MaxRounds = None,
+    source: Source = "",
     seed: Seed = 0,
     json_: Json = False,
 ) -> None:
     """Solve one task. Stopped with Ctrl-C, it can be resumed."""
+    from agentkit.tasks import Task
+
     with build_agent(
         model=model, evaluator_model=evaluator_model, tools=tools, root=root, database=database, checker=checker,
         playbook=playbook, memory=memory, planning=plan, evaluate=not no_evaluator, approve=approve or (),
         max_rounds=max_rounds,
     ) as agent:  # fmt: skip
-        finish(agent, agent.stream(task, learn=not no_learn, seed=seed), json_=json_)
+        asked = Task(id="task", input=task, source=source)
+        finish(agent, agent.stream(asked, learn=not no_learn, seed=seed), json_=json_)
 
 
 @chat_app.command("chat")
@@ -73,11 +79,13 @@ def chat(
 ) -> None:  # fmt: skip
     """Talk to an agent. Each message is a run of its own, with the conversation so far as its context."""
     said: list[tuple[str, str]] = []
+    sources: set[str] = set()
     with build_agent(model=model, tools=tools, root=root, database=database, playbook=playbook, memory=memory,
                      evaluate=not no_evaluator) as agent:  # fmt: skip
         note("An empty line or Ctrl-D ends the conversation.")
         while message := _ask("you › "):
-            result = follow(agent, agent.stream(with_history(said, message)))
+            result = follow(agent, agent.stream(next_message(said, message, sources)))
+            sources |= set(result.sources)
             answer = result.answer or "(no answer)"
             typer.echo(answer)
             said.append((message, answer))
@@ -162,6 +170,13 @@ def follow(agent: Agent, events: Iterator[Event], *, run_id: str | None = None) 
 
 def _reply(accept: bool | None, text: str, answer: str | None) -> dict[str, Any]:
     return {"accept": True if accept is None else accept, "text": text, "answer": answer}
+
+
+def next_message(said: list[tuple[str, str]], message: str, sources: set[str]) -> Task:
+    """The task of the next message: it is no more trusted than what the conversation has read so far."""
+    from agentkit.tasks import Task
+
+    return Task(id="task", input=with_history(said, message), source=" ".join(sorted(sources)))
 
 
 def with_history(said: list[tuple[str, str]], message: str) -> str:

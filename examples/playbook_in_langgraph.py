@@ -46,7 +46,7 @@ async def main(folder: Path) -> list[str]:
         answer = app.invoke({"messages": [HumanMessage(question)]})["messages"][-1].text
         answers.append(answer)
         good = 1.0 if "Tuesday" in answer else 0.0
-        await hook.learn(question, answer, score=good, model=model, text="says no day")  # new
+        await hook.learn(question, answer, score=good, model=model, text="says no day", untrusted=False)  # new
     hook.book.store.close()
     return answers
 

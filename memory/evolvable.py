@@ -93,7 +93,9 @@ class Cases:
             return None
         offers = tuple(Offer(id=hit.case.id, score=hit.score, position=place) for place, hit in enumerate(hits))
         text = render([hit.case for hit in hits])
-        return Block(kind="cases", target=self.memory.target, version=self.version, text=text, offers=offers)
+        untrusted = any(not hit.case.trusted for hit in hits)
+        return Block(kind="cases", target=self.memory.target, version=self.version, text=text, offers=offers,
+                     untrusted=untrusted)  # fmt: skip
 
     def _filters(self, state: str, outcome: str) -> Filters:
         settings = self.settings

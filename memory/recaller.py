@@ -135,8 +135,9 @@ class MemoryRecaller:
                   position=places.get(o.case_id)) for o in recall.offers
         )  # fmt: skip
         return Block(
-            kind="cases", target=self.policies.target, version=recall.version, text=render(cases), offers=offers
-        )
+            kind="cases", target=self.policies.target, version=recall.version, text=render(cases), offers=offers,
+            untrusted=any(not case.trusted for case in cases),
+        )  # fmt: skip
 
     def _showable(self, case: Case) -> bool:
         """Checked again on the row itself: it may have been put into quarantine since it was chosen."""

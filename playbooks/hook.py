@@ -84,6 +84,8 @@ class PlaybookHook:
         channel: Channel = "user",
         cited: Sequence[str] = (),
         run_id: str | None = None,
+        untrusted: bool = True,
+        source: str = "",
     ) -> Learnt:
         """Learn from one answer; with a `run_id`, exactly once for it.
 
@@ -92,6 +94,10 @@ class PlaybookHook:
             model: reflects and curates.
             text: what was wrong, as data.
             cited: ids of the bullets the answer was made with.
+            untrusted: whether text that somebody else wrote (pages, documents, results of tools) may have stood in the
+                prompt. Nothing but the caller can know, so that it counts as so unless told otherwise, and the lesson
+                waits in quarantine.
+            source: where such text came from, for `retire --source`.
         """
         from agentkit.models import Caller
 
@@ -107,6 +113,8 @@ class PlaybookHook:
             blocks=() if block is None else (block,),
             cited=tuple(cited),
             model=caller.name,
+            untrusted=untrusted or bool(source),
+            source=source or ("hook" if untrusted else ""),
         )
 
         async def call(role: str, messages: Sequence[BaseMessage], *, schema: Any = None) -> Any:

@@ -20,7 +20,7 @@ def build_episode(context: RunContext, state: RunState) -> Episode:
     labels = context.options.labels
     latest = {item.channel: item for item in allowed(context.log.feedback(context.run_id), labels)}
     steps = _steps(state.get("messages", []))
-    calls = [step for step in steps if step.actor == "tool"]
+    sources = state.get("sources", [])
     return Episode(
         run_id=context.run_id,
         task=visible(context.task, gold=labels == "gold"),
@@ -33,8 +33,8 @@ def build_episode(context: RunContext, state: RunState) -> Episode:
         blocks=tuple(context.fixed_blocks()),
         cited=tuple(state.get("used", [])),
         model=context.caller("explorer").name,
-        untrusted=bool(calls) and not trusted(state.get("sources", [])),
-        source=" ".join(state.get("sources", [])),
+        untrusted=bool(sources),
+        source=" ".join(sources),
     )
 
 
@@ -49,15 +49,6 @@ def allowed(feedback: list[Feedback], labels: Labels) -> list[Feedback]:
         return feedback
     bare = [item.model_copy(update={"text": ""}) if item.channel == "label" else item for item in feedback]
     return bare if labels == "check" else [item for item in bare if item.channel != "label"]
-
-
-_OWN_TOOLS = {"tool:calculator", "tool:calculate_answer", "tool:python"}
-"""Tools whose output is made from the model's own input alone."""
-
-
-def trusted(sources: list[str]) -> bool:
-    """Whether nothing from outside could have entered the trajectory."""
-    return set(sources) <= _OWN_TOOLS
 
 
 def _steps(messages: list[Any]) -> list[Step]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypedDict
 
 from langchain_core.messages import AIMessage, AnyMessage
+
+from agentkit.tasks import Task
 
 Outcome = Literal["accept", "revise", "abstain", "ask"]
 
@@ -28,7 +30,8 @@ class RunState(TypedDict, total=False):
         used: ids of bullets and cases the explorer said it used.
         outcome: what the evaluator decided.
         objection: why the answer is to be revised.
-        sources: where untrusted text in the trajectory came from.
+        sources: where text from outside came from that stands in the task, in what was recalled or in the trajectory;
+            a run without any is trusted.
     """
 
     run_id: str
@@ -46,9 +49,14 @@ class RunState(TypedDict, total=False):
     sources: list[str]
 
 
-def first_state(run_id: str) -> RunState:
+def first_state(run_id: str, task: Task) -> RunState:
     """The state in which a run begins."""
-    return {"run_id": run_id, "messages": [], "turn": 0, "round": 0, "since": 0}
+    return {"run_id": run_id, "messages": [], "turn": 0, "round": 0, "since": 0, "sources": task.outside}
+
+
+def with_sources(state: RunState, found: Iterable[str]) -> list[str]:
+    """The run's sources of text from outside with further ones."""
+    return sorted({*state.get("sources", []), *found})
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Every tool is a `langchain_core` `BaseTool`. What a tool returns is data, never 
 
 from langchain_core.tools import BaseTool
 
-from agentkit.tools.function import tool
+from agentkit.tools.function import reads_outside, tool
 from agentkit.tools.isolation import SandboxLimits, SandboxResult
 from agentkit.tools.loading import BUILT_IN, load_tools
 from agentkit.tools.mcp import connect_mcp
@@ -21,6 +21,7 @@ __all__ = [
     "ToolResult",
     "connect_mcp",
     "load_tools",
+    "reads_outside",
     "run_tool",
     "tool",
 ]

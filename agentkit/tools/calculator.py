@@ -179,7 +179,7 @@ def calculator() -> BaseTool:
         """
         return calculate(expression)
 
-    return tool(calculator)
+    return tool(calculator, reads_outside=False)
 
 
 def calculate_answer() -> BaseTool:
@@ -194,7 +194,7 @@ def calculate_answer() -> BaseTool:
         """
         return rounded(calculate(expression), decimals)
 
-    made = tool(calculate_answer)
+    made = tool(calculate_answer, reads_outside=False)
     made.return_direct = True
     return made
 

@@ -25,23 +25,39 @@ class Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+_READS_OUTSIDE = "agentkit:reads_outside"
+
+
 @overload
-def tool(function: Callable[..., Any], *, name: str | None = ..., description: str | None = ...) -> BaseTool: ...
-@overload
-def tool(*, name: str | None = ..., description: str | None = ...) -> Callable[[Callable[..., Any]], BaseTool]: ...
 def tool(
-    function: Callable[..., Any] | None = None, *, name: str | None = None, description: str | None = None
+    function: Callable[..., Any], *, name: str | None = ..., description: str | None = ..., reads_outside: bool = ...
+) -> BaseTool: ...
+@overload
+def tool(
+    *, name: str | None = ..., description: str | None = ..., reads_outside: bool = ...
+) -> Callable[[Callable[..., Any]], BaseTool]: ...
+def tool(
+    function: Callable[..., Any] | None = None,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    reads_outside: bool = True,
 ) -> BaseTool | Callable[[Callable[..., Any]], BaseTool]:
     """Make a tool of a function, sync or async; use as `@tool`, `@tool(name="…")` or `tool(function)`.
 
     Every parameter needs a type hint. Its description is taken from the `Args:` section of a Google-style docstring or
     from `Annotated[int, "…"]`. The JSON schema takes no other arguments.
 
+    Args:
+        reads_outside: whether what it returns may hold text that somebody else wrote (a file, a page, a table). What is
+            learnt from a run that read such text waits in quarantine. Say False only of a function whose result is made
+            from its arguments alone.
+
     Raises:
         UserError: no type hint, no description, or a parameter that a schema can't express (`*args`, `**kwargs`).
     """
     if function is None:
-        return lambda wrapped: tool(wrapped, name=name, description=description)
+        return lambda wrapped: tool(wrapped, name=name, description=description, reads_outside=reads_outside)
     title = name or str(getattr(function, "__name__", type(function).__name__))
     summary, arguments = parse_docstring(inspect.getdoc(function) or "")
     text = description or summary
@@ -54,7 +70,14 @@ def tool(
         args_schema=_argument_model(function, title, arguments),
         func=None if is_async else function,
         coroutine=function if is_async else None,
+        metadata=None if reads_outside else {_READS_OUTSIDE: False},
     )
+
+
+def reads_outside(made: BaseTool | None) -> bool:
+    """Whether a tool's results may hold text from outside: of every tool that is not marked otherwise, whatever its
+    name; of one that is no longer there too."""
+    return made is None or (made.metadata or {}).get(_READS_OUTSIDE, True) is not False
 
 
 def _argument_model(function: Callable[..., Any], title: str, descriptions: dict[str, str]) -> type[BaseModel]:

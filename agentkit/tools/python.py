@@ -29,7 +29,8 @@ def python_tool(sandbox: Sandbox | None = None) -> BaseTool:
         """
         return report(await box.arun(code), box.limits.seconds)
 
-    return tool(python, description=f"{_PURPOSE} It knows {subset}." if subset else _PURPOSE)
+    text = f"{_PURPOSE} It knows {subset}." if subset else _PURPOSE
+    return tool(python, description=text, reads_outside=bool(box.readable or box.python_path))
 
 
 def report(result: SandboxResult, seconds: float) -> str:

@@ -52,7 +52,9 @@ async def test_it_grows_from_feedback_once_a_run(store: Store) -> None:
                   "lessons": [{"content": "Name the day on which a parcel arrives."}], "judgements": []}  # fmt: skip
     model = ScriptedModel([reflection])
     for _ in range(2):
-        learnt = await made.learn("Where is it?", "Soon.", score=0.0, text="no date", model=model, run_id="r1")
+        learnt = await made.learn(
+            "Where is it?", "Soon.", score=0.0, text="no date", model=model, run_id="r1", untrusted=False
+        )
     assert learnt.status == "applied" and model.calls == 1
     assert "Name the day" in made.add("Where is my parcel?")[0].text
 

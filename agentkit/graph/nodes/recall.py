@@ -9,7 +9,7 @@ from langgraph.types import Command
 
 from agentkit.graph.context import RunContext
 from agentkit.graph.events import Recalled
-from agentkit.graph.state import RunState
+from agentkit.graph.state import RunState, with_sources
 
 
 async def recall(state: RunState, runtime: Runtime[RunContext]) -> Command[Literal["explore"]]:
@@ -27,4 +27,5 @@ async def recall(state: RunState, runtime: Runtime[RunContext]) -> Command[Liter
             run_id=context.run_id, kind=block.kind, target=block.target, version=block.version, shown=shown
         )
         context.emit(event)
-    return Command(goto="explore")
+    sources = with_sources(state, (source for block in blocks for source in block.outside))
+    return Command(update={"sources": sources}, goto="explore")

@@ -12,10 +12,10 @@ from langgraph.types import Command
 from agentkit import faults
 from agentkit.graph.context import RunContext
 from agentkit.graph.events import Answered, ToolEnded, ToolStarted
-from agentkit.graph.state import RunState, View
+from agentkit.graph.state import RunState, View, with_sources
 from agentkit.roles.blocks import block
 from agentkit.store.run_log import ToolCall
-from agentkit.tools import run_tool
+from agentkit.tools import reads_outside, run_tool
 
 
 async def tools(state: RunState, runtime: Runtime[RunContext]) -> Command[Literal["explore", "evaluate"]]:
@@ -34,7 +34,8 @@ async def tools(state: RunState, runtime: Runtime[RunContext]) -> Command[Litera
         ToolMessage(block("result", result.result), tool_call_id=call["id"], status="success" if result.ok else "error")
         for call, result in zip(calls, results, strict=True)
     ]
-    sources = sorted({*state.get("sources", []), *(f"tool:{result.tool}" for result in results)})
+    read = (result.tool for result in results if reads_outside(context.tools.get(result.tool)))
+    sources = with_sources(state, (f"tool:{name}" for name in read))
     direct = len(results) == 1 and results[0].ok and context.tools[results[0].tool].return_direct
     if direct and not view.executing:
         text = results[0].result
