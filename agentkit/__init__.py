@@ -19,6 +19,7 @@ if not (_here / "memory").exists():  # a source checkout: the sub-packages are s
 if TYPE_CHECKING:
     from agentkit.agent import Agent
     from agentkit.errors import AgentKitError
+    from agentkit.evolution import aevolve, evolve
     from agentkit.ledger import Change, Ledger, Verdict
     from agentkit.models import Budget, load_embedder, load_model
     from agentkit.result import Result
@@ -39,6 +40,8 @@ _HOMES = {
     "Store": "store",
     "Task": "tasks",
     "Verdict": "ledger",
+    "aevolve": "evolution",
+    "evolve": "evolution",
     "load_embedder": "models",
     "load_model": "models",
     "load_settings": "settings",
@@ -58,6 +61,8 @@ __all__ = [
     "Store",
     "Task",
     "Verdict",
+    "aevolve",
+    "evolve",
     "load_embedder",
     "load_model",
     "load_settings",

@@ -1,4 +1,4 @@
-"""Agent: build one, run it, stream it, resume it, evolve it."""
+"""Agent: build one, run it, stream it, resume it. `agentkit.evolve` lets it learn from tasks."""
 
 from __future__ import annotations
 
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
     from agentkit.checkers import Checker
-    from agentkit.evolution.harness import Evolvement
     from agentkit.graph.build import Graph
 
 
@@ -217,16 +216,6 @@ class Agent:
     def astream(self, task: str | Task, **options: Any) -> AsyncGenerator[Event]:
         """The asynchronous twin of `stream`."""
         return events_of(lambda emit: self.arun(task, on_event=emit, **options))
-
-    def evolve(self, train: Sequence[Task], **options: Any) -> Evolvement:
-        """Learn from tasks, with every change tested on held-out ones; see `agentkit.evolution.evolve_agent`."""
-        return run_sync(self.aevolve(train, **options))
-
-    async def aevolve(self, train: Sequence[Task], **options: Any) -> Evolvement:
-        """The asynchronous twin of `evolve`."""
-        from agentkit.evolution.harness import evolve_agent
-
-        return await evolve_agent(self, train, **options)
 
     @property
     def model_name(self) -> str:

@@ -12,7 +12,8 @@ from agentkit.agent import Agent
 from agentkit.aio import run_sync
 from agentkit.evolution.arms import Arm, run_arm
 from agentkit.evolution.config import EvolveConfig
-from agentkit.evolution.harness import Evolvement, evolve_agent, parts_of, trials_for
+from agentkit.evolution.harness import trials_for
+from agentkit.evolution.run import Evolvement, aevolve, parts_of
 from agentkit.memory import RecallSettings
 from agentkit.models import load_model
 from agentkit.settings import load_settings
@@ -78,7 +79,7 @@ def learn(
         mode=args.gate, selection=1.0 if args.gate == "off" else 0.3,
     )  # fmt: skip
     return run_sync(
-        evolve_agent(
+        aevolve(
             agent, train, val=val, test=test, playbook=name if playbook else None, memory=name if memory else None,
             recall=RECALL, config=config, controls=args.controls, on_event=_tell,
         )

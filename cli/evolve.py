@@ -14,7 +14,7 @@ from agentkit.errors import UserError
 if TYPE_CHECKING:
     from agentkit.agent import Agent
     from agentkit.evolution.config import EvolveConfig
-    from agentkit.evolution.harness import Evolvement
+    from agentkit.evolution.run import Evolvement
     from agentkit.tasks import Task
 
 app = typer.Typer(help="Learn from tasks, with every change tested on held-out ones.")
@@ -85,14 +85,14 @@ def _run(
     from dataclasses import replace
 
     from agentkit.aio import run_sync
-    from agentkit.evolution.harness import evolve_agent
+    from agentkit.evolution.run import aevolve
 
     copies = [_copies(agent, parts, config.seed + number) if number else parts for number in range(seeds)]
     found = []
     for number, mine in enumerate(copies):
         watch = (lambda event, data: None) if quiet else _progress(seeds, number)
         folder = None if out is None else out if number == 0 else out / f"seed-{config.seed + number}"
-        work = evolve_agent(
+        work = aevolve(
             agent, tasks["train"], val=tasks["val"], test=tasks["test"], probes=tasks["probes"],
             config=replace(config, seed=config.seed + number), learner=learner, controls=controls, folder=folder,
             on_event=watch, playbook=mine["playbook"], memory=mine["memory"],

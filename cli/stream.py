@@ -34,7 +34,7 @@ def stream(
     from agentkit.agent import Agent
     from agentkit.aio import run_sync
     from agentkit.evolution.config import EvolveConfig
-    from agentkit.evolution.harness import parts_of, prepare
+    from agentkit.evolution.run import parts_of, prepare
     from agentkit.evolution.stream import Probes, Stream
     from agentkit.tasks import load_tasks
 

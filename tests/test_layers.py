@@ -1,9 +1,13 @@
-"""Imports point one way: from what is used to what it stands on, never back."""
+"""Imports point one way: from what is used to what it stands on, never back, never in a circle.
+
+Every import counts: those inside functions and those for types alone too.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,25 +15,25 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "settings", "trusted_files", "tasks", "protocols", "telemetry", "faults", "aio", "text", "statistics"),
-    ("store",),
-    ("ledger", "opinions"),
-    ("models", "tools"),
-    ("testing",),
-    ("roles", "checkers"),
-    ("curation", "memory", "playbooks"),
-    ("graph",),
-    ("agent", "result", "evaluation", "evolution", "feedback"),
-    ("cli", "__main__"),
+    ("errors", "faults", "aio", "statistics", "telemetry"),
+    ("text",),
+    ("tasks", "trusted_files", "tools"),
+    ("protocols", "settings"),
+    ("roles", "store"),
+    ("checkers", "ledger"),
+    ("models", "opinions"),
+    ("confidence", "curation", "graph", "memory", "playbooks", "result", "testing"),
+    ("feedback",),
+    ("agent",),
+    ("evaluation", "evolution"),
+    ("cli",),
+    ("__main__",),
 )
-"""From the ground up; a part may import its own layer and those below. `agentkit/__init__.py` imports lazily."""
+"""From the ground up; a part may import those below it, and none beside it. `agentkit/__init__.py` imports lazily."""
 
-APART = {
-    "memory": ("playbooks", "curation", "models.litellm", "models.openai", "models.llamacpp", "models.transformers"),
-    "playbooks": ("memory", "curation", "models.litellm", "models.openai", "models.llamacpp", "models.transformers"),
-    "curation": ("memory", "playbooks"),
-}
-"""Neighbours in one layer that do not know each other, nor any particular kind of model."""
+KINDS_OF_MODELS = ("models.litellm", "models.openai", "models.llamacpp", "models.transformers")
+APART = {part: KINDS_OF_MODELS for part in ("memory", "playbooks", "curation", "graph", "evolution")}
+"""What knows models, but no particular kind of model."""
 
 HEIGHT = {part: height for height, parts in enumerate(LAYERS) for part in parts}
 
@@ -45,9 +49,8 @@ def modules() -> Iterator[tuple[str, Path]]:
 
 
 def imports(path: Path) -> Iterator[tuple[str, int]]:
-    """What a module imports of agentkit while it runs, and on which line; imports for types alone are left out."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in _running(tree):
+    """What a module imports of agentkit, wherever in it, and on which line."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -59,15 +62,32 @@ def imports(path: Path) -> Iterator[tuple[str, int]]:
                 yield name.removeprefix("agentkit."), node.lineno
 
 
-def _running(node: ast.AST) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
-            continue
-        yield child
-        yield from _running(child)
-
-
 MODULES = dict(modules())
+
+
+def module_of(target: str) -> str | None:
+    """The module that an imported name lies in."""
+    while target and target not in MODULES:
+        target = target.rpartition(".")[0]
+    return target or None
+
+
+def drawn(depth: int) -> dict[str, set[str]]:
+    """The import graph between parts (depth 1), rooms (2), or single modules (any larger depth)."""
+    graph: dict[str, set[str]] = {}
+    for name, path in MODULES.items():
+        own = ".".join(name.split(".")[:depth])
+        found = {".".join(module.split(".")[:depth]) for target, _ in imports(path) if (module := module_of(target))}
+        graph.setdefault(own, set()).update(found - {own})
+    return graph
+
+
+def circle(graph: Mapping[str, Set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
 
 
 def test_every_part_has_its_layer() -> None:
@@ -75,19 +95,28 @@ def test_every_part_has_its_layer() -> None:
 
 
 @pytest.mark.parametrize("part", HEIGHT)
-def test_no_arrow_points_back(part: str) -> None:
+def test_no_arrow_points_back_or_sideways(part: str) -> None:
     wrong = [
         f"{path.relative_to(ROOT)}:{line} imports {target}"
         for name, path in MODULES.items()
         if name.split(".")[0] == part
         for target, line in imports(path)
-        if target.split(".")[0] in HEIGHT and HEIGHT[target.split(".")[0]] > HEIGHT[part]
+        if (other := target.split(".")[0]) != part and HEIGHT.get(other, -1) >= HEIGHT[part]
     ]
     assert wrong == []
 
 
+@pytest.mark.parametrize("depth", [1, 2, 9], ids=["parts", "rooms", "modules"])
+def test_imports_make_no_circle(depth: int) -> None:
+    assert circle(drawn(depth)) == []
+
+
+def test_a_circle_would_be_seen() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}})
+
+
 @pytest.mark.parametrize("part", APART)
-def test_neighbours_that_should_not_know_each_other_do_not(part: str) -> None:
+def test_no_part_knows_a_particular_kind_of_model(part: str) -> None:
     wrong = [
         f"{path.relative_to(ROOT)}:{line} imports {target}"
         for name, path in MODULES.items()

@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agentkit.evolution.config import EvolveConfig
-    from agentkit.evolution.harness import evolve_agent
     from agentkit.evolution.loop import Evolution
     from agentkit.evolution.protocols import Evolvable
+    from agentkit.evolution.run import Evolvement, aevolve, evolve, evolve_agent
 
-_HOMES = {"Evolution": "loop", "Evolvable": "protocols", "EvolveConfig": "config", "evolve_agent": "harness"}
+_HOMES = {
+    "Evolution": "loop",
+    "Evolvable": "protocols",
+    "EvolveConfig": "config",
+    "Evolvement": "run",
+    "aevolve": "run",
+    "evolve": "run",
+    "evolve_agent": "run",
+}
 
-__all__ = ["Evolution", "Evolvable", "EvolveConfig", "evolve_agent"]
+__all__ = ["Evolution", "Evolvable", "EvolveConfig", "Evolvement", "aevolve", "evolve", "evolve_agent"]
 
 
 def __getattr__(name: str) -> Any:

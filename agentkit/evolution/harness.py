@@ -4,35 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 from agentkit.checkers import get_checker
-from agentkit.errors import UserError
-from agentkit.evolution.arms import Arm, run_arms
-from agentkit.evolution.config import EvolveConfig, Evolved
-from agentkit.evolution.loop import Evolution
-from agentkit.evolution.protocols import Check, Cost, DeferringGate, Evolvable
-from agentkit.evolution.report.build import build_report, write_report
+from agentkit.evolution.protocols import Check, Cost
 from agentkit.evolution.trials import Trials
 from agentkit.graph.context import RunContext
 from agentkit.graph.episode import build_episode
 from agentkit.graph.nodes.learn import learner_call
 from agentkit.ledger import digest
 from agentkit.models.requests import json_schema
-from agentkit.protocols import Block, CallModel, Episode, Learner, OnEvent, Recaller
+from agentkit.protocols import Block, CallModel, Episode, Recaller
 from agentkit.tasks import Feedback, Labels, Task
 
 if TYPE_CHECKING:
     from agentkit.agent import Agent
     from agentkit.graph.state import RunState
-    from agentkit.memory import RecallSettings
 
 
 SAMPLED = 0.8
 """Temperature of runs that are to differ from the measured one."""
-
-LearnerName = Literal["batch", "each"]
 
 
 @dataclass(frozen=True)
@@ -143,179 +134,3 @@ def trials_for(agent: Agent, *, labels: Labels = "gold", seed: int = 0) -> Trial
         concurrency=agent.settings.concurrency,
         cost_of=cost_of(agent),
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evolvement:
-    """What `evolve` returns: the numbers, the report, and where it was written."""
-
-    evolved: Evolved
-    arms: tuple[Arm, ...]
-    report: dict[str, Any]
-    paths: dict[str, Path]
-
-
-def prepare(
-    agent: Agent,
-    train: Sequence[Task],
-    *,
-    val: Sequence[Task] = (),
-    probes: Sequence[Task] = (),
-    evolvables: Sequence[Evolvable],
-    learners: Sequence[Learner],
-    config: EvolveConfig,
-    on_event: OnEvent = lambda name, data: None,
-) -> Evolution:
-    """The evolution of an agent, ready to run.
-
-    Raises:
-        UserError: there is nothing to evolve, or the tasks don't fit the mode.
-    """
-    if not evolvables:
-        raise UserError("there is nothing to evolve: name a playbook or a memory (--playbook P, --memory M)")
-    return Evolution(
-        rollout=AgentRollout(agent, config.labels, config.seed),
-        evolvables=evolvables,
-        learners=learners,
-        trials=trials_for(agent, labels=config.labels, seed=config.seed),
-        call_for=call_for(agent),
-        train=train,
-        val=val,
-        probes=probes,
-        config=config,
-        on_event=on_event,
-        cost_of=cost_of(agent),
-    )
-
-
-async def evolve(
-    evolution: Evolution,
-    *,
-    test: Sequence[Task] = (),
-    controls: bool = True,
-    about: dict[str, Any] | None = None,
-    folder: Path | None = None,
-) -> Evolvement:
-    """Run an evolution, score start, choice and controls, and write the report.
-
-    Args:
-        test: tasks to score on; without them the validation tasks kept for choosing are taken, and the report says so.
-        folder: where the report goes; None writes none.
-    """
-    evolved = await evolution.run()
-    tasks = list(test) or list(evolution.selection)
-    arms: list[Arm] = []
-    if tasks:
-        arms = await run_arms(
-            evolution.trials, tasks, evolution.evolvables, start=evolved.start, chosen=evolved.chosen,
-            controls=controls, seed=evolution.config.seed,
-        )  # fmt: skip
-    scored = "test" if test else "validation"
-    report = build_report(evolved, arms, store=evolution.store, about=about or {}, scored_on=scored)
-    paths = write_report(report, folder) if folder is not None else {}
-    return Evolvement(evolved=evolved, arms=tuple(arms), report=report, paths=paths)
-
-
-def parts_of(
-    agent: Agent,
-    *,
-    playbook: str | None = None,
-    memory: str | None = None,
-    learner: LearnerName = "batch",
-    recall: RecallSettings | None = None,
-) -> tuple[list[Evolvable], list[Learner]]:
-    """The evolvables and learners for a playbook and a memory of the agent's store, by name; each may be left out.
-
-    Args:
-        learner: "batch" asks once for the lessons of all wrong answers of a batch; "each" reflects on every run and
-            curates apart, as ACE does.
-        recall: how cases are chosen.
-    """
-    evolvables: list[Evolvable] = []
-    learners: list[Learner] = []
-    if playbook:
-        from agentkit.playbooks.batch_learner import BatchLessons
-        from agentkit.playbooks.evolvable import PlaybookEvolvable
-        from agentkit.playbooks.storage import PlaybookStore
-
-        book = PlaybookStore.open(agent.store, playbook)
-        evolvables.append(PlaybookEvolvable(book))
-        if learner == "batch":
-            learners.append(BatchLessons(book))
-        else:
-            from agentkit.playbooks.learner import PlaybookLearner
-
-            learners.append(PlaybookLearner(book, gate=DeferringGate()))
-    if memory:
-        from agentkit.memory import MemoryRecaller, open_cases
-        from agentkit.memory.evolvable import GatedCases, MemoryEvolvable
-
-        cases = open_cases(agent.store, memory, settings=agent.settings)
-        evolvables.append(MemoryEvolvable(cases, settings=recall, live=MemoryRecaller(cases, settings=recall)))
-        learners.append(GatedCases(cases))
-    return evolvables, learners
-
-
-async def evolve_agent(
-    agent: Agent,
-    train: Sequence[Task],
-    *,
-    val: Sequence[Task] = (),
-    test: Sequence[Task] = (),
-    probes: Sequence[Task] = (),
-    playbook: str | None = None,
-    memory: str | None = None,
-    learner: LearnerName = "batch",
-    recall: RecallSettings | None = None,
-    config: EvolveConfig | None = None,
-    controls: bool = True,
-    folder: Path | None = None,
-    on_event: OnEvent = lambda name, data: None,
-) -> Evolvement:
-    """Let an agent learn from tasks, prove what was gained, and write the report.
-
-    Args:
-        train: tasks to learn from, `val` to test changes and choose a version on, `test` to score at the end.
-        probes: frozen tasks that no change may make worse.
-        playbook, memory: names of what evolves; one of them at least.
-        learner, recall: how lessons are found and cases chosen; see `parts_of`.
-        config: epochs, batch, labels, seed, gate, limits.
-        controls: also run the control arms.
-        folder: where the report goes; None takes `evolutions/ID` under the settings' home.
-
-    Raises:
-        UserError: there is nothing to evolve, or the tasks don't fit the mode.
-        RunError: it broke off; called again with the same arguments it goes on.
-    """
-    evolvables, learners = parts_of(agent, playbook=playbook, memory=memory, learner=learner, recall=recall)
-    evolution = prepare(
-        agent, train, val=val, probes=probes, evolvables=evolvables, learners=learners,
-        config=config or EvolveConfig(), on_event=on_event,
-    )  # fmt: skip
-    settings = evolution.config
-    about = {
-        "model": agent.model_name,
-        "training tasks": len(train),
-        "validation tasks": len(val),
-        "test tasks": len(test),
-        "playbook": playbook,
-        "memory": memory,
-        "labels": settings.labels,
-        "gate": settings.gate_mode,
-        "seed": settings.seed,
-    }
-    folder = folder or agent.settings.home / "evolutions" / evolution.id
-    return await evolve(evolution, test=test, controls=controls, about=about, folder=folder)
-
-
-__all__ = [
-    "AgentRollout",
-    "Evolvement",
-    "check_for",
-    "cost_of",
-    "evolve",
-    "evolve_agent",
-    "parts_of",
-    "prepare",
-    "trials_for",
-]

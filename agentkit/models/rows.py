@@ -2,12 +2,48 @@
 
 from __future__ import annotations
 
+import queue
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agentkit.models.batching import Request
+
+@dataclass(kw_only=True, eq=False)
+class Request:
+    """One call.
+
+    Attributes:
+        chat: role and content of each turn.
+        schema: a JSON schema that the answer must follow; None for free text.
+        logprobs: how many of the likeliest tokens to tell at each place, with their log-probabilities; 0 tells nothing.
+        pieces: the answer's text as it grows, ended by None.
+        cancelled: set by the caller that no longer wants the answer.
+    """
+
+    chat: list[dict[str, str]]
+    schema: dict[str, Any] | None
+    temperature: float
+    max_tokens: int
+    seed: int
+    stop: tuple[str, ...]
+    logprobs: int = 0
+    cancelled: bool = False
+    pieces: queue.SimpleQueue[str | None] = field(default_factory=queue.SimpleQueue)
+    future: Future[Answer] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a model wrote; `finish` is "stop" or "length". Log-probabilities come in OpenAI's form, where asked for."""
+
+    text: str
+    finish: str
+    prompt_tokens: int
+    completion_tokens: int
+    logprobs: tuple[dict[str, Any], ...] = ()
 
 
 class Row:

@@ -17,8 +17,9 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from agentkit.errors import ModelFileError
 from agentkit.models.base import NamedChat, tell
-from agentkit.models.batching import Answer, Batcher, Request, batcher_for
+from agentkit.models.batching import Batcher, batcher_for
 from agentkit.models.catalog import catalog, require
+from agentkit.models.rows import Answer, Request
 from agentkit.models.union import as_chunk, read_union, to_chat, union_of
 from agentkit.models.wire import usage_metadata
 

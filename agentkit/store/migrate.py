@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Protocol
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
 
 from agentkit.errors import StoreError
-from agentkit.store.engine import Store
 
 _FOLDER = Path(__file__).parent / "migrations"
 
 
-def versions(store: Store) -> tuple[str | None, str]:
+class Database(Protocol):
+    """What is migrated: a `Store`, as far as migrations know it."""
+
+    @property
+    def name(self) -> str: ...
+
+    def read(self) -> AbstractContextManager[Connection]: ...
+
+    def write(self) -> AbstractContextManager[Connection]: ...
+
+
+def versions(store: Database) -> tuple[str | None, str]:
     """The database's version (None when it is empty) and this program's newest."""
     with store.read() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
@@ -24,7 +37,7 @@ def versions(store: Store) -> tuple[str | None, str]:
     return current, head
 
 
-def ensure_current(store: Store, *, upgrade: bool = True) -> None:
+def ensure_current(store: Database, *, upgrade: bool = True) -> None:
     """Bring the tables up to date; several processes may do so at once.
 
     Raises:

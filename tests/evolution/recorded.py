@@ -17,7 +17,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from agentkit.agent import Agent
 from agentkit.evolution.config import EvolveConfig
 from agentkit.evolution.gate import GatePolicy
-from agentkit.evolution.harness import parts_of, prepare
+from agentkit.evolution.run import parts_of, prepare
 from agentkit.graph.program import Solve
 from agentkit.protocols import Block
 from agentkit.settings import Settings

@@ -13,7 +13,7 @@ from langchain_core.messages import BaseMessage
 from agentkit.agent import Agent
 from agentkit.errors import UserError
 from agentkit.evolution.config import EvolveConfig
-from agentkit.evolution.harness import Evolvement, evolve_agent, parts_of, prepare
+from agentkit.evolution.run import Evolvement, aevolve, parts_of, prepare
 from agentkit.evolution.stream import Probes, Stream
 from agentkit.ledger import Ledger
 from agentkit.playbooks.storage import PlaybookStore
@@ -61,9 +61,7 @@ CONFIG = EvolveConfig(batch=4, selection=0.4)
 
 async def test_a_playbook_learns_the_rule_and_the_report_shows_it(tmp_path: Path) -> None:
     with agent_of(tmp_path, Learner()) as agent:
-        done = await evolve_agent(
-            agent, tasks(10, 8), val=tasks(100, 20), test=tasks(200, 12), playbook="p", config=CONFIG
-        )
+        done = await aevolve(agent, tasks(10, 8), val=tasks(100, 20), test=tasks(200, 12), playbook="p", config=CONFIG)
         book = PlaybookStore(agent.store, "p").current()
     assert [bullet.content for bullet in book] == [RULE]
     before, after = done.report["arms"][0], done.report["arms"][1]
@@ -75,7 +73,7 @@ async def test_a_playbook_learns_the_rule_and_the_report_shows_it(tmp_path: Path
 
 async def test_a_useless_lesson_never_enters_the_playbook(tmp_path: Path) -> None:
     with agent_of(tmp_path, Learner("Be careful.")) as agent:
-        done = await evolve_agent(agent, tasks(10, 8), val=tasks(100, 20), playbook="p", config=CONFIG)
+        done = await aevolve(agent, tasks(10, 8), val=tasks(100, 20), playbook="p", config=CONFIG)
         assert len(PlaybookStore(agent.store, "p").current()) == 0
     assert {change["decision"] for change in done.report["changes"]} <= {"reject", "quarantine"}
 
@@ -83,7 +81,7 @@ async def test_a_useless_lesson_never_enters_the_playbook(tmp_path: Path) -> Non
 async def test_one_call_a_batch_reflects_and_none_where_all_was_right(tmp_path: Path) -> None:
     brain = Learner()
     with agent_of(tmp_path, brain) as agent:
-        await evolve_agent(agent, tasks(10, 16), val=tasks(100, 20), playbook="p", config=CONFIG)
+        await aevolve(agent, tasks(10, 16), val=tasks(100, 20), playbook="p", config=CONFIG)
     assert sum("You improve a playbook" in prompt for prompt in brain.prompts) == 1
 
 
@@ -122,7 +120,7 @@ def ratios(first: int, count: int) -> list[Task]:
 async def evolve_ratios(home: Path, brain: Ratios, hints: int, **options: Any) -> Evolvement:
     config = EvolveConfig(batch=4, selection=0.4, hints=hints)
     with agent_of(home, brain, tools=["calculate_answer"], **options) as agent:
-        return await evolve_agent(
+        return await aevolve(
             agent, ratios(3, 8), val=ratios(21, 30), test=ratios(61, 8), playbook="p", config=config, controls=False
         )
 
@@ -172,7 +170,7 @@ async def test_many_wrong_answers_are_looked_at_a_few_in_a_call_and_by_category(
     mixed = [task.model_copy(update={"metadata": {"category": "ab"[n % 2]}}) for n, task in enumerate(tasks(10, 8))]
     with agent_of(tmp_path, brain) as agent:
         config = EvolveConfig(batch=8, selection=0.4)
-        await evolve_agent(agent, mixed, val=tasks(100, 20), playbook="p", config=config, controls=False)
+        await aevolve(agent, mixed, val=tasks(100, 20), playbook="p", config=config, controls=False)
     asked = [prompt for prompt in brain.prompts if "You improve a playbook" in prompt]
     shown = [[int(found) for found in re.findall(r"sum of (\d+) and", prompt)] for prompt in asked]
     assert sorted(map(len, shown)) == [2, 6]
@@ -184,7 +182,7 @@ async def test_learners_see_no_more_of_a_target_than_the_labels_allow(tmp_path: 
     brain = Learner()
     config = EvolveConfig(batch=4, labels=labels, selection=0.4)
     with agent_of(tmp_path, brain) as agent:
-        await evolve_agent(agent, tasks(1001, 8), val=tasks(2001, 12), playbook="p", config=config, controls=False)
+        await aevolve(agent, tasks(1001, 8), val=tasks(2001, 12), playbook="p", config=config, controls=False)
     assert not any(str(4 * n) in prompt for prompt in brain.prompts for n in range(1001, 1009) if RULE not in prompt)
 
 
@@ -198,7 +196,7 @@ async def test_label_free_prompts_of_an_agent_are_identical_when_targets_are_noi
         home.mkdir()
         with agent_of(home, brain, concurrency=1, evaluate=True) as agent:
             config = EvolveConfig(batch=4, labels="none")
-            await evolve_agent(agent, noisy, val=held, playbook="p", config=config)
+            await aevolve(agent, noisy, val=held, playbook="p", config=config)
         seen.append(brain.prompts)
     assert seen[0] == seen[1]
     assert any("You improve a playbook" in prompt and "<answer>" in prompt for prompt in seen[0]), "nothing was learned"
@@ -210,7 +208,7 @@ async def test_ledgers_of_an_agent_are_identical_whatever_the_concurrency(tmp_pa
         home = tmp_path / str(concurrency)
         home.mkdir()
         with agent_of(home, Learner(), concurrency=concurrency) as agent:
-            await evolve_agent(agent, tasks(10, 8), val=tasks(100, 20), playbook="p", config=CONFIG)
+            await aevolve(agent, tasks(10, 8), val=tasks(100, 20), playbook="p", config=CONFIG)
             ledger = Ledger(agent.store)
             ledgers.append([(change.id, change.hash, change.status) for change in ledger.history()])
     assert ledgers[0] == ledgers[1] and ledgers[0]
@@ -249,7 +247,7 @@ class Reflecting(Learner):
 
 async def test_lessons_of_single_runs_go_through_the_same_gate(tmp_path: Path) -> None:
     with agent_of(tmp_path, Reflecting()) as agent:
-        done = await evolve_agent(
+        done = await aevolve(
             agent, tasks(10, 8), val=tasks(100, 20), playbook="p", learner="each", config=CONFIG, controls=False
         )
     assert [arm.estimate.value for arm in done.arms] == [0, 1]
