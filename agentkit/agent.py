@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from langgraph.types import Command
 from agentkit import telemetry
 from agentkit.aio import run_sync
 from agentkit.checkers import get_checker
-from agentkit.errors import AgentKitError, DataError, RunError, UserError
+from agentkit.errors import DataError, RunError, StoreError, UserError
 from agentkit.feedback import FeedbackDesk, Taught
 from agentkit.graph.build import build_graph
 from agentkit.graph.checkpoints import open_checkpoints
@@ -36,7 +36,7 @@ from agentkit.settings import Settings, load_settings
 from agentkit.store import Store
 from agentkit.store.run_log import FINISHED, RunLog, RunRecord, Totals
 from agentkit.tasks import Labels, Task
-from agentkit.tools import load_tools
+from agentkit.tools import approved, load_tools
 from agentkit.tools.database import without_password
 
 if TYPE_CHECKING:
@@ -101,10 +101,11 @@ class Agent:
         self.store = store if isinstance(store, Store) else Store.open(store or self.settings.database_url)
         self._owns_store = not isinstance(store, Store)
         self.log, self._ledger = RunLog(self.store), Ledger(self.store)
+        chosen = list(self.settings.tools if tools is None else tools)
         self._spec = {
             "model": _name(model or self.settings.model),
             "evaluator_model": _name(evaluator_model or self.settings.evaluator_model),
-            "tools": [_name(tool) for tool in (self.settings.tools if tools is None else tools)],
+            "tools": [_name(tool) for tool in chosen],
             "root": None if root is None else str(root),
             "database": None if database is None else without_password(database),
             "checker": checker,
@@ -113,7 +114,7 @@ class Agent:
         }
         self._limits = Limits(concurrency=self.settings.concurrency)
         self._models = self._load_models(model, evaluator_model)
-        self._tools = load_tools(self.settings.tools if tools is None else tools, root=root, database=database)
+        self._tools = load_tools(chosen, root=root, database=database)
         self.checker = checker
         self._budget = budget or Budget(**self.settings.budget.model_dump())
         self.options = RunOptions(
@@ -121,19 +122,29 @@ class Agent:
             max_steps=max_steps or self.settings.max_steps,
             planning=planning,
             evaluate=evaluate,
-            approve=tuple(approve),
+            approve=approved(approve, chosen, self._tools, servers=self.settings.mcp),
         )
         self.program = program or Solve()
+        self._in_code = [*_objects("model", [model, evaluator_model]), *_objects("tool", chosen),
+                         *_objects("recaller", recallers), *_objects("learner", learners),
+                         *_objects("program", [program])]  # fmt: skip
         self._recallers, self._learners = list(recallers), list(learners)
         self._attach_learning()
         self._checkpoints = open_checkpoints(self.store)
 
     @classmethod
     def for_run(cls, run_id: str, *, settings: Settings | None = None) -> tuple[Self, str]:
-        """The agent that can go on with a stored run, built as the run recorded it, and the run's full id."""
+        """The agent that can go on with a stored run, built as the run recorded it, and the run's full id.
+
+        Raises:
+            UserError: no such run, or it was made in code with parts that only that code has.
+        """
         settings = settings or load_settings()
         store = Store.open(settings.database_url)
         record = RunLog(store).get(run_id)
+        if parts := ", ".join(record.options.get("in_code", ())):
+            call = f"Agent(…).resume({record.id!r})"
+            raise UserError(f"run {record.id} was made in code, with its own {parts}: go on with it there, by {call}")
         spec, options = dict(record.options["agent"]), record.options["run"]
         chosen = {name: options[name] for name in ("planning", "evaluate", "max_rounds", "max_steps", "approve")}
         agent = cls(spec.pop("model"), store=store, settings=settings, **spec, **chosen)
@@ -176,9 +187,13 @@ class Agent:
         asked = task if isinstance(task, Task) else Task(id="task", input=task)
         if not asked.input.strip():
             raise DataError("the task is empty")
+        checker = self.checker_for(asked)
+        hidden = batch is not None  # an evolution keeps targets from its runs, and checks their answers itself
+        if checker is not None and checker.needs_target and asked.target is None and not hidden:
+            raise DataError(f"task {asked.id!r}: its checker compares with a target, and it has none")
         run_id = run_id or uuid.uuid4().hex[:12]
         options = replace(self.options, labels=labels, learn=learn, seed=seed, temperature=temperature)
-        recorded = {"agent": self._spec, "run": vars(options)}
+        recorded = {"agent": self._spec, "run": vars(options), "in_code": self._in_code}
         fresh = self.log.start(run_id, asked, model=_shown(self._spec["model"]), options=recorded, batch=batch)
         return await self._drive(run_id, asked, options, fresh=fresh, recallers=recallers, on_event=on_event)
 
@@ -323,13 +338,22 @@ class Agent:
                 raise UserError(f"run {run_id!r} is already there for another task")
         emit = on_event or (lambda event: None)
         started = time.perf_counter()
-        with telemetry.span("invoke_agent", "agentkit", agent__name="agentkit", conversation__id=run_id):
+        with (
+            telemetry.span("invoke_agent", "agentkit", agent__name="agentkit", conversation__id=run_id),
+            self.log.heartbeat.of(run_id),
+        ):
             async with AsyncExitStack() as stack:
-                context = await self._context(stack, run_id, task, options, recallers, emit, fresh)
-                graph_input = first_state(run_id, task) if fresh else await self._input(run_id, task, reply)
-                resumed = graph_input is None or isinstance(graph_input, Command)
-                emit(RunStarted(run_id=run_id, task_id=task.id, model=_shown(self._spec["model"]), resumed=resumed))
-                values, interrupts = await self._invoke(context, graph_input, started)
+                try:
+                    context = await self._context(stack, run_id, task, options, recallers, emit, fresh)
+                    graph_input = first_state(run_id, task) if fresh else await self._input(run_id, task, reply)
+                    if not fresh:
+                        self.log.take_up(run_id)
+                    resumed = graph_input is None or isinstance(graph_input, Command)
+                    emit(RunStarted(run_id=run_id, task_id=task.id, model=_shown(self._spec["model"]), resumed=resumed))
+                    values, interrupts = await self._invoke(context, graph_input)
+                except BaseException as error:
+                    await self._broke_off(run_id, error, started)
+                    raise
         status = "waiting" if interrupts else "abstained" if values.get("outcome") == "abstain" else "done"
         seconds = time.perf_counter() - started
         answer, rounds = values.get("answer"), values.get("round", 0) + 1
@@ -351,9 +375,7 @@ class Agent:
         )
         return with_steps(ended, steps)
 
-    async def _invoke(
-        self, context: RunContext, graph_input: Any, started: float
-    ) -> tuple[Mapping[str, Any], Sequence[Any]]:
+    async def _invoke(self, context: RunContext, graph_input: Any) -> tuple[Mapping[str, Any], Sequence[Any]]:
         """Run the graph; gives its last state and what it asks of a person."""
         options = context.options
         limit = 10 + 3 * options.max_rounds * (options.max_steps + 2)
@@ -363,15 +385,23 @@ class Agent:
             output = await graph.ainvoke(
                 graph_input, config, context=context, durability=self.settings.durability, version="v2"
             )
-        except (AgentKitError, GraphRecursionError) as error:
-            values = await self.state(context.run_id)
-            line = str(error).split("\n")[0]
-            seconds = time.perf_counter() - started
-            self.log.finish(context.run_id, "failed", answer=values.get("answer"), error=line, seconds=seconds)
-            if isinstance(error, GraphRecursionError):
-                raise RunError(f"run {context.run_id} took more than {limit} steps") from None
-            raise
+        except GraphRecursionError:
+            raise RunError(f"run {context.run_id} took more than {limit} steps") from None
         return output.value, output.interrupts
+
+    async def _broke_off(self, run_id: str, error: BaseException, started: float) -> None:
+        """Record that a run failed, or was interrupted where it was cancelled from outside.
+
+        One that waits for a person, or has failed before and could not be taken up, stays so.
+        """
+        stopped = not isinstance(error, Exception)
+        status, line = ("interrupted", None) if stopped else ("failed", str(error).split("\n")[0] or repr(error))
+        seconds = time.perf_counter() - started
+        with suppress(StoreError):  # what is wrong with the database is what comes out already
+            if self.log.get(run_id).status not in ("running", "interrupted"):
+                return
+            answer = None if stopped else (await self.state(run_id)).get("answer")
+            self.log.finish(run_id, status, answer=answer, error=line, seconds=seconds)
 
     async def _input(self, run_id: str, task: Task, reply: Mapping[str, Any] | None) -> Any:
         """What to give the graph: the first state, nothing (go on), or a person's reply."""
@@ -471,6 +501,12 @@ def _name(model: Any) -> Any:
     if isinstance(model, list | tuple):
         return [_name(item) for item in model]
     return str(getattr(model, "name", None) or getattr(model, "__name__", None) or type(model).__name__)
+
+
+def _objects(what: str, parts: Sequence[Any]) -> list[str]:
+    """What of an agent is no name, so that only the code that made it can make it again."""
+    flat = [item for part in parts for item in (part if isinstance(part, list | tuple) else [part])]
+    return [f"{what} {_name(item)}" for item in flat if item is not None and not isinstance(item, str)]
 
 
 def _shown(name: Any) -> str:

@@ -12,9 +12,12 @@ import threading
 from collections.abc import Coroutine, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+
+GRACE = 1.0
+"""Seconds that cancelled work is given to end before an interrupt goes on its way."""
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -43,7 +46,10 @@ def submit(work: Coroutine[Any, Any, T]) -> Future[T]:
 
 
 def run_sync(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end from synchronous code; an interrupt (Ctrl-C) cancels it first.
+    """Run a coroutine to its end from synchronous code.
+
+    An exception that reaches the waiting thread from outside, such as Ctrl-C, cancels the work and waits up to `GRACE`
+    seconds until it has put its affairs in order.
 
     Raises:
         RuntimeError: called on the process's own loop, where it would wait for itself.
@@ -51,12 +57,30 @@ def run_sync(work: Coroutine[Any, Any, T]) -> T:
     if threading.current_thread().name == "agentkit-loop":
         work.close()
         raise RuntimeError("a synchronous call inside the event loop: await the asynchronous twin instead")
-    future = submit(work)
+    running = Running(work)
     try:
-        return future.result()
-    except KeyboardInterrupt:
-        future.cancel()
-        raise
+        return running.future.result()
+    finally:
+        running.stop()
+
+
+class Running(Generic[T]):
+    """A coroutine at work on the process's loop."""
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self._ended = threading.Event()
+        self.future = submit(self._watched(work))
+
+    async def _watched(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            return await work
+        finally:
+            self._ended.set()
+
+    def stop(self) -> None:
+        """Cancel it if it is still at work, and wait up to `GRACE` seconds until it has ended."""
+        if not self.future.done() and self.future.cancel():
+            self._ended.wait(GRACE)
 
 
 async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agentkit.cli import stopping
 from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def _run(
         naming_version=version, options=options, limits=Limits(concurrency=settings.concurrency),
     )  # fmt: skip
     try:
+        stopping.go_on_with_this_command()
         with _Progress(run, len(documents), quiet=quiet):
             return run_sync(run.run(documents))
     finally:

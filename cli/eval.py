@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agentkit.cli.output import JSON_HELP, emit, note, print_table
+from agentkit.cli import stopping
+from agentkit.cli.output import JSON_HELP, emit, print_table
 from agentkit.cli.run import (
     Database,
     EvaluatorModel,
@@ -66,11 +67,8 @@ def evaluate(
         with _Bar(len(loaded)) as bar:
             work = evaluate_tasks(agent, loaded, checker=default, batch=name, concurrency=concurrency, seed=seed,
                                   on_result=bar.add)  # fmt: skip
-            try:
-                report = run_sync(work)
-            except KeyboardInterrupt:
-                note("Stopped. The same command goes on where it stopped.")
-                raise
+            stopping.go_on_with_this_command()
+            report = run_sync(work)
     emit(report.to_json(), json_=json_, human=_show)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agentkit.cli import stopping
 from agentkit.cli.output import emit, note, open_settings, print_table
 from agentkit.errors import UserError
 
@@ -73,6 +74,7 @@ def evolve(
     settings = open_settings(model=model)
     with Agent(settings=settings, max_rounds=rounds, evaluate=evaluate or labels == "none") as agent:
         parts = {"playbook": playbook or settings.playbook, "memory": memory or settings.memory}
+        stopping.go_on_with_this_command()
         reports = _run(agent, tasks, parts, config, seeds, controls=controls, out=out, quiet=json_, learner=learner)
     emit(reports[0].report | _joined(reports), json_=json_, human=lambda report: _show(report, reports[0]))
 

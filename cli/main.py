@@ -11,6 +11,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from agentkit.cli import stopping
+from agentkit.cli.output import note
 from agentkit.errors import AgentKitError
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -99,13 +101,16 @@ def _adapt_streams() -> None:
 
 
 def main() -> None:
-    """The entry point: any of our errors is one line on standard error and exit code 2."""
+    """The entry point: any of our errors is one line on standard error and exit code 2; signals see `stopping`."""
     _adapt_streams()
-    try:
-        app(prog_name="agentkit")
-    except AgentKitError as error:
-        typer.echo("error: " + " ".join(str(error).split("\n")), err=True)
-        sys.exit(2)
+    with stopping.listening():
+        try:
+            app(prog_name="agentkit")
+        except AgentKitError as error:
+            note("error: " + " ".join(str(error).split("\n")))
+            sys.exit(2)
+        except stopping.Stopped as stopped:
+            stopping.end(stopped.number)
 
 
 if __name__ == "__main__":

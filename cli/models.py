@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from agentkit.cli import stopping
 
 if TYPE_CHECKING:
     from agentkit.models.catalog import Entry
@@ -54,6 +55,7 @@ def pull(name: Name) -> None:
         require(entry)
         typer.echo(f"{entry.name} is in {entry.folder}")
         return
+    stopping.go_on_with_this_command()
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task(entry.name, total=entry.size)
@@ -117,19 +119,15 @@ def serve(
     parallel: Annotated[int, typer.Option(min=1, help="Requests answered at once.")] = 1,
     api_key: Annotated[str, typer.Option(envvar="AGENTKIT_SERVE_KEY", help="Ask clients for this key.")] = "",
 ) -> None:
-    """Open llama.cpp's OpenAI-compatible server on loopback, until Ctrl-C or SIGTERM."""
+    """Open llama.cpp's OpenAI-compatible server on loopback, until Ctrl-C, SIGTERM or the end of the terminal."""
     from agentkit.models.llamacpp import Server, serving
 
     _port_is_free(port)
     options = serving(_bare(name), n_ctx=n_ctx, n_parallel=parallel, port=port, api_key=api_key)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     server = Server(options)
     typer.echo(f"serving {_bare(name)} at {server.address}/v1  (Ctrl-C stops it)")
-    while not stop.wait(0.5):  # a wait without end would not let Python see the signal on every system
-        pass
-    typer.echo("stopped")
+    while True:  # in pieces, for a wait without end would not let Python see a signal on every system
+        time.sleep(0.5)
 
 
 def _port_is_free(port: int) -> None:

@@ -14,8 +14,15 @@ HEADER = """\
 # The command line
 
 Every command and option, written from the program itself by `python -m agentkit.cli.reference docs/cli.md`.
-Read commands take `--json`. Exit codes: 0, 1 where a check found something, 2 where the input or the set-up is at
-fault (one line on standard error says what, where and the mend), 130 after Ctrl-C.
+Read commands take `--json`. Exit codes:
+
+| code | meaning |
+|---|---|
+| 0 | done |
+| 1 | a check found something (`doctor`, `kb verify`) |
+| 2 | the input or the set-up is at fault, or a run failed: one line on standard error says what, where and the mend |
+| 3 | `curate` stopped because its budget is used up; the same command with a larger one goes on |
+| 130, 143, 129 | stopped by Ctrl-C, by SIGTERM, or because the terminal was closed; what goes on is printed |
 """
 
 

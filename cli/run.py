@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agentkit.cli import stopping
 from agentkit.cli.output import JSON_HELP, as_json, note, open_settings
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ Memory = Annotated[str | None, typer.Option(help="The case memory to use and to 
 Plan = Annotated[bool, typer.Option("--plan", help="Let the explorer split the task into sub-tasks.")]
 NoEvaluator = Annotated[bool, typer.Option("--no-evaluator", help="Take the first answer unchecked.")]
 NoLearn = Annotated[bool, typer.Option("--no-learn", help="Recall, but learn nothing from this run.")]
-Approve = Annotated[list[str] | None, typer.Option(help="A tool that a person must approve; `answer` for the answer.")]
+Approve = Annotated[
+    list[str] | None, typer.Option(help="Tools that a person must approve, with commas; `answer` for the answer.")
+]
 MaxRounds = Annotated[int | None, typer.Option(min=1, help="Answers the explorer may give.")]
 Source = Annotated[str, typer.Option(help="Where text of others in the task came from; the run is then untrusted.")]
 Seed = Annotated[int, typer.Option(help="For models that take one, and for randomised recall.")]
@@ -64,7 +67,7 @@ def run(
 
     with build_agent(
         model=model, evaluator_model=evaluator_model, tools=tools, root=root, database=database, checker=checker,
-        playbook=playbook, memory=memory, planning=plan, evaluate=not no_evaluator, approve=approve or (),
+        playbook=playbook, memory=memory, planning=plan, evaluate=not no_evaluator, approve=split(approve),
         max_rounds=max_rounds,
     ) as agent:  # fmt: skip
         asked = Task(id="task", input=task, source=source)
@@ -112,8 +115,13 @@ def build_agent(*, tools: str | None = None, checker: str | None = None, **optio
     """An agent from the settings and a command's options."""
     from agentkit.agent import Agent
 
-    names = None if tools is None else [name.strip() for name in tools.split(",") if name.strip()]
+    names = None if tools is None else split([tools])
     return Agent(settings=open_settings(), tools=names, checker=parse_checker(checker), **options)
+
+
+def split(lists: list[str] | None) -> list[str]:
+    """The names in lists with commas."""
+    return [name.strip() for text in lists or () for name in text.split(",") if name.strip()]
 
 
 def parse_checker(text: str | None) -> str | dict[str, Any] | None:
@@ -148,7 +156,7 @@ def finish(agent: Agent, events: Iterator[Event], *, json_: bool, run_id: str | 
 
 
 def follow(agent: Agent, events: Iterator[Event], *, run_id: str | None = None) -> Result:
-    """Show a run's events; an interruption says how to go on."""
+    """Show a run's events; stopped from now on, the run can be gone on with."""
     from agentkit.cli.live import Progress
     from agentkit.errors import AgentKitError
 
@@ -156,10 +164,9 @@ def follow(agent: Agent, events: Iterator[Event], *, run_id: str | None = None) 
         with Progress() as progress:
             for event in events:
                 run_id = event.run_id
+                stopping.go_on_with(f"agentkit resume {run_id}")
                 progress.show(event)
-    except KeyboardInterrupt:
-        note(f"\nStopped. Go on with:  agentkit resume {run_id}")
-        raise
+        stopping.go_on_with(None)
     except AgentKitError:
         if run_id is not None:
             note(f"The run is kept. Go on with:  agentkit resume {run_id}")

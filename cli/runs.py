@@ -21,7 +21,9 @@ Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 
 @app.command("ls")
 def list_runs(
-    status: Annotated[str | None, typer.Option(help="done, abstained, waiting, running or failed.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="done, abstained, waiting, running, interrupted or failed.")
+    ] = None,
     batch: Annotated[str | None, typer.Option(help="The name of an evaluation.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
     json_: Json = False,

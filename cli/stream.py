@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from agentkit.cli import stopping
 from agentkit.cli.output import emit, note, open_settings, print_table
 from agentkit.errors import UserError
 
@@ -57,6 +58,7 @@ def stream(
             agent, ordered, evolvables=evolvables, learners=learners, config=config, on_event=show,
             probes=[*frozen.retention, *frozen.ood],
         )  # fmt: skip
+        stopping.go_on_with_this_command()
         report = run_sync(Stream(evolution, frozen, block=block).run())
     emit(report, json_=json_, human=_show)
 

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "faults", "aio", "statistics", "telemetry"),
+    ("errors", "faults", "interrupts", "aio", "statistics", "telemetry"),
     ("text",),
     ("tasks", "trusted_files", "tools"),
     ("protocols", "settings"),

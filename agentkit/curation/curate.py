@@ -297,6 +297,9 @@ class _Paper:
             return self._broke(work, "over_budget", error, before)
         except ModelError as error:
             return self._broke(work, "failed_retryable" if error.retryable else "failed_final", error, before)
+        except asyncio.CancelledError:
+            run.work.fail(work.key, "pending", "", **self._used(before))  # whoever goes on need not wait for the lease
+            raise
         return self._store(work, question, outcome, before)
 
     def _duo(self) -> Duo:

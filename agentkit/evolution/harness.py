@@ -58,7 +58,7 @@ def call_for(agent: Agent, learner: str = "evolve") -> Callable[[str], CallModel
 
     def calls(run_id: str) -> CallModel:
         task = Task(id="learn", input="learn")
-        agent.log.start(run_id, task, model=agent.model_name, options={}, batch="evolve")
+        agent.log.start(run_id, task, model=agent.model_name, options={}, batch="evolve", status="done")
         return learner_call(_context(agent, run_id, task), learner)
 
     return calls

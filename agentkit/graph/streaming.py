@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from queue import SimpleQueue
 from typing import Any
 
-from agentkit.aio import run_sync
+from agentkit.aio import Running
 from agentkit.graph.events import Event
 
 
 def pull(source: AsyncGenerator[Event]) -> Iterator[Event]:
-    """An asynchronous stream read from synchronous code."""
+    """An asynchronous stream read from synchronous code; closed early, it ends the stream."""
+    found: SimpleQueue[Event | None] = SimpleQueue()
 
-    async def step() -> Event | None:
-        return await anext(source, None)
+    async def drive() -> None:
+        try:
+            async with aclosing(source):
+                async for event in source:
+                    found.put(event)
+        finally:
+            found.put(None)
 
+    running = Running(drive())
     try:
-        while (event := run_sync(step())) is not None:
+        while (event := found.get()) is not None:
             yield event
+        running.future.result()
     finally:
-        run_sync(source.aclose())
+        running.stop()
 
 
 async def events_of(start: Callable[[Callable[[Event], None]], Any]) -> AsyncGenerator[Event]:
@@ -33,4 +43,6 @@ async def events_of(start: Callable[[Callable[[Event], None]], Any]) -> AsyncGen
             yield event
         await run
     finally:
-        run.cancel()
+        if not run.done():
+            run.cancel()
+            await asyncio.wait([run])  # it records that it was interrupted

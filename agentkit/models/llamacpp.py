@@ -21,6 +21,7 @@ from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackMana
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
+from agentkit import interrupts
 from agentkit.errors import ContextOverflow, MissingExtra, ModelError, ModelFileError
 from agentkit.models.base import NamedChat, tell
 from agentkit.models.catalog import chat_template, model_file
@@ -152,7 +153,8 @@ class Server:
         # llama.cpp opens its HTTP server on loopback in any case: a key keeps it to this process unless it is served.
         params.api_keys = [options.api_key or secrets.token_hex(16)] if options.api_key != "" else []
         try:
-            self._server = xllamacpp.Server(params)
+            with interrupts.deaf():
+                self._server = xllamacpp.Server(params)
         except RuntimeError as error:
             raise ModelFileError(f"{options.path} can't be loaded: {error}") from None
 

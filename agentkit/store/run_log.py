@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, delete, func, select, update
@@ -13,6 +14,8 @@ from agentkit.errors import UserError
 from agentkit.protocols import Block
 from agentkit.store.base import now
 from agentkit.store.engine import Store
+from agentkit.store.heartbeat import Heartbeat, is_lost
+from agentkit.store.owner import this_process
 from agentkit.store.runs import FeedbackRow, ModelCallRow, RecallRow, RunRow, ToolCallRow
 from agentkit.tasks import Feedback, Task
 
@@ -22,7 +25,7 @@ FINISHED = ("done", "abstained")
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """A run as the store knows it."""
+    """A run as the store knows it; one whose process died is `interrupted`."""
 
     id: str
     task: Task
@@ -70,7 +73,7 @@ class Steps:
     feedback: list[Feedback]
 
 
-_RUN_COLUMNS = [getattr(RunRow, name) for name in RunRecord.__dataclass_fields__]
+_RUN_COLUMNS = [getattr(RunRow, name) for name in (*RunRecord.__dataclass_fields__, "owner", "updated_at")]
 
 
 def _of_run(row: type[Any], names: Iterable[str], *order: Any) -> Select[Any]:
@@ -95,15 +98,22 @@ class RunLog:
     """Reads and writes the rows of runs. Every write is idempotent by key."""
 
     def __init__(self, store: Store) -> None:
-        self.store = store
+        self.store, self.heartbeat = store, Heartbeat(store)
 
-    def start(self, run_id: str, task: Task, *, model: str, options: dict[str, Any], batch: str | None = None) -> bool:
+    def start(self, run_id: str, task: Task, *, model: str, options: dict[str, Any], batch: str | None = None,
+              status: str = "running") -> bool:  # fmt: skip
         """Write a run down; again with the same id does nothing. Returns whether it is new."""
-        row = {"id": run_id, "task": task.model_dump(), "status": "running", "model": model, "options": options}
-        stamp = now()
+        row = {"id": run_id, "task": task.model_dump(), "status": status, "model": model, "options": options}
+        row["owner"], stamp = this_process(), now()
         with self.store.write() as connection:
             values = {**row, "batch": batch, "created_at": stamp, "updated_at": stamp}
             return self.store.insert_new(connection, RunRow, [values]) == 1
+
+    def take_up(self, run_id: str) -> None:
+        """Record that this process goes on with a run."""
+        values = {"status": "running", "owner": this_process(), "error": None, "updated_at": now()}
+        with self.store.write() as connection:
+            connection.execute(update(RunRow).where(RunRow.id == run_id).values(**values))
 
     def finish(self, run_id: str, status: str, *, answer: str | None = None, error: str | None = None,
                rounds: int = 0, seconds: float = 0.0) -> Steps:  # fmt: skip
@@ -137,11 +147,15 @@ class RunLog:
         """Runs, newest first."""
         query = select(*_RUN_COLUMNS).order_by(RunRow.created_at.desc(), RunRow.id)
         if status is not None:
-            query = query.where(RunRow.status == status)
+            stored = ("running", "interrupted") if status == "interrupted" else (status,)
+            query = query.where(RunRow.status.in_(stored))
         if batch is not None:
             query = query.where(RunRow.batch == batch)
+        if status not in ("running", "interrupted"):
+            query = query.limit(limit)
         with self.store.read() as connection:
-            return [_record(dict(row)) for row in connection.execute(query.limit(limit)).mappings()]
+            found = (_record(dict(row)) for row in connection.execute(query).mappings())
+            return list(islice((run for run in found if status in (None, run.status)), limit))
 
     def save_blocks(self, run_id: str, blocks: Sequence[Block]) -> None:
         """Fix the context of a run; the first call wins."""
@@ -218,4 +232,6 @@ def _rows(connection: Connection, query: Select[Any], run_id: str) -> list[dict[
 
 
 def _record(row: dict[str, Any]) -> RunRecord:
-    return RunRecord(**{**row, "task": Task.model_validate(row["task"])})
+    owner, seen = row.pop("owner"), row.pop("updated_at")
+    lost = row["status"] == "running" and is_lost(owner, seen)
+    return RunRecord(**{**row, "task": Task.model_validate(row["task"]), **({"status": "interrupted"} if lost else {})})

@@ -7,7 +7,7 @@ from langchain_core.tools import BaseTool
 
 from agentkit.tools.function import reads_outside, tool
 from agentkit.tools.isolation import SandboxLimits, SandboxResult
-from agentkit.tools.loading import BUILT_IN, load_tools
+from agentkit.tools.loading import BUILT_IN, approved, load_tools
 from agentkit.tools.mcp import connect_mcp
 from agentkit.tools.running import ToolResult, run_tool
 from agentkit.tools.sandbox import Sandbox
@@ -19,6 +19,7 @@ __all__ = [
     "SandboxLimits",
     "SandboxResult",
     "ToolResult",
+    "approved",
     "connect_mcp",
     "load_tools",
     "reads_outside",

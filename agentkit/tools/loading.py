@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,30 @@ def load_tools(
             raise UserError(f"two tools are named {made.name!r}")
         loaded[made.name] = made
     return list(loaded.values())
+
+
+def approved(
+    names: Iterable[str], wanted: Sequence[Any], loaded: Sequence[BaseTool], *, servers: Collection[str] = ()
+) -> tuple[str, ...]:
+    """The tools that a person must approve, by the names under which they are called.
+
+    Args:
+        names: each a tool's name, what the tool was loaded by (`module:function`), or "answer".
+        wanted, loaded: what `load_tools` was given and gave.
+        servers: MCP servers, whose tools are named `server_tool` and are not known before a run connects to them.
+
+    Raises:
+        UserError: a name that no tool has, which would let the tool that was meant run unasked.
+    """
+    known = {spec: made.name for spec, made in zip(wanted, loaded, strict=True) if isinstance(spec, str)}
+    known |= {made.name: made.name for made in loaded} | {"answer": "answer"}
+    heads = tuple(re.sub(r"[^\w-]", "_", f"{server}_", flags=re.ASCII) for server in servers)
+    found = []
+    for name in names:
+        if name not in known and not (heads and name.startswith(heads)):
+            raise UserError(f"approve {name!r}: no tool has that name; there are {', '.join(sorted(known))}")
+        found.append(known.get(name, name))
+    return tuple(dict.fromkeys(found))
 
 
 def _load(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,21 +54,54 @@ def test_a_failed_run_is_kept_and_says_how_to_go_on(agentkit: Callable[..., Any]
     assert "error: " in done.err
 
 
-def test_ctrl_c_says_how_to_go_on(agentkit: Callable[..., Any], model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("names", ["Calculator", "calculater", "python", "answer,search"])
+def test_a_name_that_no_tool_has_can_not_be_approved(names: str, agentkit: Callable[..., Any], model: str) -> None:
+    done = agentkit("run", QUESTION, "--model", model, "--approve", names)
+    assert done.code == 2
+    assert "no tool has that name; there are answer, calculator" in done.err
+    assert json.loads(agentkit("runs", "ls", "--json").out) == []
+
+
+def test_approve_takes_commas_spaces_and_the_name_that_tools_was_given(
+    agentkit: Callable[..., Any], recording: Callable[..., str]
+) -> None:
+    (Path.cwd() / "mine.py").write_text("from agentkit.tools.calculator import calculator\nsums = calculator()\n")
+    model = recording(QUESTION, [SUM, ANSWER, ACCEPT])
+    for given in ("answer, calculator ", "mine:sums"):
+        done = agentkit("run", QUESTION, "--model", model, "--tools", "mine:sums", "--approve", given, "--json")
+        assert json.loads(done.out)["status"] == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [("--checker", "nope", "unknown checker"), ("--checker", "numeric", "compares with a target")],
+)
+def test_bad_arguments_are_found_before_a_run_is_recorded(
+    option: str, value: str, said: str, agentkit: Callable[..., Any], model: str
+) -> None:
+    done = agentkit("run", QUESTION, "--model", model, option, value)
+    assert done.code == 2
+    assert said in done.err
+    assert json.loads(agentkit("runs", "ls", "--json").out) == []
+
+
+def test_a_run_made_in_code_says_that_it_must_be_gone_on_with_there(agentkit: Callable[..., Any]) -> None:
     from agentkit import Agent
+    from agentkit.testing import ScriptedModel
 
-    stream = Agent.stream
+    def note(text: str) -> str:
+        """Write down.
 
-    def interrupted(self: Agent, *args: Any, **options: Any) -> Iterator[Any]:
-        yield next(iter(stream(self, *args, **options)))
-        raise KeyboardInterrupt
+        Args:
+            text: what.
+        """
+        return text
 
-    monkeypatch.setattr(Agent, "stream", interrupted)
-    done = agentkit("run", QUESTION, "--model", model)
-    assert done.code == 130
-    run_id = done.err.split("agentkit resume ")[1].split()[0]
-    monkeypatch.undo()
-    assert len(run_id) == 12
+    with Agent(ScriptedModel([SUM, ANSWER, ACCEPT]), tools=["calculator", note], approve=["calculator"]) as agent:
+        run_id = agent.run(QUESTION).run_id
+    done = agentkit("resume", run_id, "--accept")
+    assert done.code == 2
+    assert "was made in code, with its own model ScriptedModel, tool note" in done.err
 
 
 def test_chat_gives_each_message_the_conversation_so_far(

@@ -7,8 +7,6 @@ one; effects happen once, because claims are written in the transaction that mar
 from __future__ import annotations
 
 import datetime as dt
-import os
-import socket
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +18,7 @@ from agentkit.curation.claims import digest
 from agentkit.store import Store
 from agentkit.store.base import now
 from agentkit.store.curation import WorkRow
+from agentkit.store.owner import is_gone, this_process
 
 State = Literal["pending", "leased", "done", "done_empty", "failed_retryable", "failed_final", "over_budget"]
 DONE = ("done", "done_empty")
@@ -78,7 +77,7 @@ class WorkLog:
 
     def __init__(self, store: Store, kb: str, *, owner: str = "") -> None:
         self.store, self.kb = store, kb
-        self.owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self.owner = owner or f"{this_process()}:{uuid.uuid4().hex[:8]}"
 
     def get(self, key: str) -> Work | None:
         query = select(WorkRow.__table__).where(WorkRow.kb == self.kb, WorkRow.key == key)
@@ -115,8 +114,7 @@ class WorkLog:
         """Whether a living process other than this one holds the lease."""
         if row["owner"] == self.owner or row["lease_until"] is None or row["lease_until"] < now():
             return False
-        host, pid, _ = [*row["owner"].split(":"), "", ""][:3]
-        return host != socket.gethostname() or _alive(pid)
+        return not is_gone(row["owner"])
 
     def finish(self, connection: Connection, key: str, state: State, **values: Any) -> None:
         """Mark work done (or failed) inside the transaction that writes what it found."""
@@ -168,13 +166,3 @@ class WorkLog:
 
 def _work(row: Mapping[str, Any]) -> Work:
     return Work(**{name: row[name] for name in Work.__dataclass_fields__})
-
-
-def _alive(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -1,0 +1,76 @@
+"""Signs of life of runs, so that one whose process died is not shown as running for ever."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from sqlalchemy import update
+
+from agentkit.errors import StoreError
+from agentkit.store.base import now
+from agentkit.store.engine import Store
+from agentkit.store.owner import is_gone
+from agentkit.store.runs import RunRow
+
+BEAT = 20.0
+"""Seconds between two signs of life."""
+
+SILENCE = dt.timedelta(minutes=3)
+"""After so long without one, a run on another machine counts as interrupted."""
+
+
+def is_lost(owner: str | None, seen: dt.datetime) -> bool:
+    """Whether nobody works any more on a run that is recorded as running.
+
+    On the machine that asks, the process itself is looked for; of other machines only the silence is known.
+    """
+    gone = is_gone(owner) if owner else None
+    return now() - seen > SILENCE if gone is None else gone
+
+
+class Heartbeat:
+    """Says every `BEAT` seconds, from a thread of its own, which runs this process is working on."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._runs: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def of(self, run_id: str) -> Iterator[None]:
+        """Signs of life for a run while the block lasts."""
+        with self._lock:
+            self._runs[run_id] += 1
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._work, name="agentkit-heartbeat", daemon=True)
+                self._thread.start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._runs[run_id] -= 1
+                self._runs += Counter()  # drops the zeros
+
+    def beat(self) -> None:
+        """Write the signs of life down now."""
+        with self._lock:
+            ids = sorted(self._runs)
+        with suppress(StoreError), self.store.write() as connection:  # what is wrong, the run itself will say
+            for start in range(0, len(ids), 500):
+                mine = RunRow.id.in_(ids[start : start + 500])
+                connection.execute(update(RunRow).where(mine).values(updated_at=now()))
+
+    def _work(self) -> None:
+        while True:
+            time.sleep(BEAT)
+            with self._lock:
+                if not self._runs:
+                    self._thread = None
+                    return
+            self.beat()
