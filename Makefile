@@ -19,8 +19,8 @@ $(READY): pyproject.toml setup.py constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]' --group dev
 	touch $@
 
-demo: $(READY)  ## pull the default model and solve three real tasks, live
-	$(BIN)/python examples/demo.py
+demo: $(READY)  ## pull the default model and solve three real tasks, live; SEED=7 repeats those of a seed
+	$(BIN)/python examples/demo.py $(if $(SEED),--seed $(SEED))
 
 test: $(READY)  ## the whole test suite; tests of models that can't be downloaded are skipped
 	-for name in $(MODELS); do $(BIN)/agentkit models pull $$name; done

@@ -3,7 +3,7 @@
     from agentkit import Agent
 
     with Agent("local/qwen2.5-coder-1.5b", tools=["calculator"]) as agent:
-        print(agent.run("What is 1234*5678? Use the calculator.").answer)
+        print(agent.run("What is 391 * 27? Use the calculator.").answer)
 
 The names below are imported when they are first used, so that `import agentkit` costs nothing.
 """

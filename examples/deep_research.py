@@ -1,6 +1,6 @@
 """A deep-research agent over a local folder, as in AgentFly: plan, sub-tasks, tools over MCP, cases of earlier runs.
 
-    python examples/deep_research.py "After how many months are borrowed leek seeds due back?"
+    python examples/deep_research.py QUESTION
     python examples/deep_research.py --right RUN        # a person confirms a run: its case may be shown from now on
 
 A question is split into sub-tasks; each is carried out with the tools of an MCP server, which this same file is when

@@ -1,86 +1,48 @@
 """`make demo`: an explorer and an evaluator solve three real tasks on a local model, live.
 
-Nothing here is prepared: the model is asked, tools and tests run, and the table shows what came of it. The answers
-are compared with the right ones afterwards; no model sees those.
+Nothing here is prepared: the tasks are drawn anew each time (`--seed` repeats a draw), the model is asked, tools and
+tests run, and the table shows what came of it. The answers are compared with the right ones afterwards; no model sees
+those.
 """
 
 from __future__ import annotations
 
+import argparse
+import secrets
 import sys
+import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any
 
+from demo_tasks import Scene, draw
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from agentkit import Agent, AgentKitError, Task
 from agentkit.cli.live import Progress as Live
+from agentkit.errors import SandboxUnavailable
 from agentkit.graph.events import Evaluated
+from agentkit.tools import Sandbox
 
 MODEL = "qwen2.5-coder-1.5b"
 LIBRARY = Path(__file__).parent / "library"
 console = Console(stderr=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scene:
-    """A task to show, with what its agent has at hand."""
+@dataclass(frozen=True)
+class Row:
+    """What became of a scene: a row of the summary, whatever happened."""
 
-    name: str
-    title: str
-    task: Task
-    options: dict[str, Any]
-
-
-TESTS = """\
-assert mean([1, 2, 6]) == 3
-assert mean([5]) == 5
-try:
-    got = mean([])
-except ZeroDivisionError:
-    raise AssertionError("mean([]) raises ZeroDivisionError; it must return None") from None
-assert got is None, f"mean([]) returns {got!r}; it must return None"
-"""
-
-SCENES = (
-    Scene(
-        name="arithmetic",
-        title="Arithmetic with a tool",
-        task=Task(
-            id="arithmetic",
-            input="A crate holds 1234 boxes and each box holds 5678 screws. How many screws are in the crate?",
-            target="7006652",
-            checker="numeric",
-        ),
-        options={"tools": ["calculator"]},
-    ),
-    Scene(
-        name="folder",
-        title="A question over a folder of text",
-        task=Task(
-            id="folder",
-            input="After how many months are borrowed leek seeds due back at the Harrow Lane Seed Library? Search the "
-            "folder; answer with the number.",
-            target="26",
-            checker="numeric",
-        ),
-        options={"tools": ["search", "read_file"], "root": LIBRARY},
-    ),
-    Scene(
-        name="repair",
-        title="A first answer that is rejected and repaired",
-        task=Task(
-            id="repair",
-            input="Write a Python function `mean(numbers)` that returns the average of a list of numbers. Answer with "
-            "the code alone.",
-            checker={"name": "tests", "code": TESTS},
-        ),
-        options={"tools": [], "max_rounds": 4},
-    ),
-)
+    task: str
+    verdict: str
+    answer: str = "–"
+    rejected: str = "–"
+    tokens: str = "–"
+    took: str = "–"
+    run: str = "–"
 
 
 def pull() -> None:
@@ -97,13 +59,12 @@ def pull() -> None:
         fetch(entry, progress=lambda what, done, total: bars.update(bar, description=what, completed=done, total=total))
 
 
-def play(scene: Scene) -> tuple[str, ...]:
-    """Solve one task live; returns its row of the table."""
+def play(scene: Scene) -> Row:
+    """Solve one task live."""
     console.rule(f"[bold]{scene.title}")
-    console.print(scene.task.input, highlight=False)
-    rejected, started = 0, time.perf_counter()
+    console.print(scene.task.input, highlight=False, markup=False)
+    rejected, run_id, started = 0, "–", time.perf_counter()
     with Agent(f"local/{MODEL}", **scene.options) as agent:
-        run_id = ""
         try:
             with Live(console) as live:
                 for event in agent.stream(scene.task):
@@ -111,15 +72,27 @@ def play(scene: Scene) -> tuple[str, ...]:
                     rejected += isinstance(event, Evaluated) and event.outcome in ("revise", "abstain")
                     live.show(event)
         except AgentKitError as error:
-            console.print(f"[red]{error}[/red]")
-            return (scene.name, "failed", "–", "–", f"{time.perf_counter() - started:.0f} s", run_id)
+            console.print(f"failed: {error}", style="red", markup=False)
+            return Row(scene.name, "failed", took=f"{time.perf_counter() - started:.0f} s", run=run_id)
         result = agent.result(run_id)
         right = is_right(agent, scene.task, result.answer)
     answer = " ".join((result.answer or "–").split())
-    shown = answer if len(answer) <= 24 else answer[:23] + "…"
     tokens = result.usage.input_tokens + result.usage.output_tokens
-    row = (scene.name, "right" if right else "WRONG", shown, f"{rejected}", f"{tokens:,}", f"{result.seconds:.0f} s")
-    return (*row, run_id)
+    return Row(
+        scene.name, "right" if right else "WRONG", answer if len(answer) <= 24 else answer[:23] + "…",
+        f"{rejected}", f"{tokens:,}", f"{result.seconds:.0f} s", run_id,
+    )  # fmt: skip
+
+
+def left_out(scene: Scene) -> str:
+    """Why this machine can't play a scene, in one line; empty where it can."""
+    if not isinstance(scene.task.checker, dict):
+        return ""
+    try:
+        Sandbox().check()
+    except SandboxUnavailable as error:
+        return str(error)
+    return ""
 
 
 def is_right(agent: Agent, task: Task, answer: str | None) -> bool:
@@ -130,26 +103,45 @@ def is_right(agent: Agent, task: Task, answer: str | None) -> bool:
     return checker is not None and answer is not None and run_sync(checker.check(answer, task)).score == 1
 
 
-def main() -> int:
-    """Play the scenes; returns 0 where every answer is right."""
-    try:
-        pull()
-        rows = [play(scene) for scene in SCENES]
-    except AgentKitError as error:
-        console.print(f"[red]error:[/red] {error}")
-        return 2
+def summary(rows: Sequence[Row]) -> Table:
+    """The rows as a table."""
     table = Table("task", "answer is", "answer", "rejected", "tokens", "took", "run", title="Summary")
     for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+        table.add_row(*astuple(row))
+    return table
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Play the scenes; returns 0 where every answer is right."""
+    options = argparse.ArgumentParser(prog="demo", description="Three tasks, solved live on a local model.")
+    options.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="repeat the tasks of a seed")
+    seed = options.parse_args(argv).seed
+    console.print(f"Tasks of seed {seed}; the same ones again: make demo SEED={seed}", highlight=False)
+    rows, skipped = [], []
+    with tempfile.TemporaryDirectory(prefix="agentkit-demo-") as folder:
+        try:
+            pull()
+            for scene in draw(seed, Path(folder)):
+                reason = left_out(scene)
+                skipped += [f"left out: {scene.name}: {reason}"] if reason else []
+                rows += [] if reason else [play(scene)]
+        except AgentKitError as error:
+            console.print(f"error: {error}", style="red", markup=False)
+            return 2
+    Console().print(summary(rows))
+    print(*skipped, sep="\n", end="\n" if skipped else "")
+    _try_next(rows[-1].run)
+    return 0 if all(row.verdict == "right" for row in rows) else 1
+
+
+def _try_next(run_id: str) -> None:
     command = Path(sys.executable).parent / "agentkit"
     print("Try next:")
-    print(f"  {command} runs show {rows[-1][-1]}")
-    print(f'  {command} run "What is 17 % of 2340? Use the calculator."')
+    print(f"  {command} runs show {run_id}")
+    print(f'  {command} run "hi"')
     print(f"  {command} chat --tools search,read_file --root {LIBRARY}")
     print(f"  {command} eval examples/tasks.jsonl")
     print(f"  {command} doctor")
-    return 0 if all(row[1] == "right" for row in rows) else 1
 
 
 if __name__ == "__main__":

@@ -172,10 +172,10 @@ def calculator() -> BaseTool:
     """The built-in calculator tool."""
 
     def calculator(expression: Expression) -> str:
-        """Evaluate an arithmetic expression and return its exact value.
+        """Evaluate an arithmetic expression of the task's numbers and return its exact value.
 
         Args:
-            expression: such as 1234*5678, (17.5 - 3) / 2, sqrt(2)**3 or 15% * 200.
+            expression: numbers with + - * / ** % ( ), sqrt() log() round() and the like; no words and no units.
         """
         return calculate(expression)
 
@@ -189,7 +189,7 @@ def calculate_answer() -> BaseTool:
         """Give the exact value of an arithmetic expression as the final answer.
 
         Args:
-            expression: such as 1234*5678, (17.5 - 3) / 2, sqrt(2)**3 or 15% * 200.
+            expression: numbers with + - * / ** % ( ), sqrt() log() round() and the like; no words and no units.
             decimals: digits after the point, as many as the task asks for.
         """
         return rounded(calculate(expression), decimals)

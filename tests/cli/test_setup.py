@@ -43,22 +43,72 @@ def test_the_lines_of_the_template_are_every_setting_with_its_default() -> None:
     }
 
 
-def test_doctor_reports_every_part_and_no_secret(agentkit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which the README's commands work: its model is a recorded one."""
+    Path("answers.jsonl").touch()
+    monkeypatch.setenv("AGENTKIT_MODEL", "replay/answers.jsonl")
+
+
+def found(done: Any) -> dict[str, Any]:
+    return {row["what"]: row for row in json.loads(done.out)}
+
+
+def test_doctor_reports_every_part_and_no_secret(
+    agentkit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, ready: None
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     done = agentkit("doctor", "--json")
-    found = {row["what"]: row for row in json.loads(done.out)}
-    assert {"python", "database", "API keys", "sandbox (bubblewrap)"} <= set(found)
-    assert found["API keys"]["detail"] == "OPENAI_API_KEY"
+    assert (done.code, done.err) == (0, "")
+    assert {"python", "database", "API keys", "sandbox", "model replay/answers.jsonl"} <= set(found(done))
+    assert found(done)["API keys"]["detail"] == "OPENAI_API_KEY"
     assert "sk-secret" not in done.out + done.err
 
 
-def test_doctor_fails_where_the_database_can_not_be_opened(
-    agentkit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AGENTKIT_DATABASE", "mysql://localhost/x")
+@pytest.mark.parametrize(
+    ("name", "value", "what", "mend"),
+    [
+        ("AGENTKIT_DATABASE", "mysql://localhost/x", "database", ""),
+        ("AGENTKIT_MODEL", "local/qwen2.5-coder-1.5b", "model local/qwen2.5-coder-1.5b", "agentkit models pull qwen"),
+        ("AGENTKIT_MODEL", "openai/gpt-5-mini", "model openai/gpt-5-mini", "OPENAI_API_KEY in the environment"),
+        ("AGENTKIT_EVALUATOR_MODEL", "nobody/x", "model nobody/x", "no such provider"),
+        ("AGENTKIT_MAX_ROUNDS", "none", "settings", "max_rounds"),
+    ],
+)
+def test_doctor_says_which_commands_would_fail_and_the_mend(
+    agentkit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, ready: None, tmp_path: Path,
+    name: str, value: str, what: str, mend: str,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("AGENTKIT_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setenv(name, value)
     done = agentkit("doctor", "--json")
-    assert done.code == 1
-    assert not next(row for row in json.loads(done.out) if row["what"] == "database")["ok"]
+    assert done.code == 1 and not found(done)[what]["ok"] and mend in found(done)[what]["detail"]
+    assert done.err.startswith("agentkit run, chat, eval, evolve") and f"would fail: {what}: " in done.err
+
+
+def test_doctor_says_that_an_extra_that_the_model_needs_is_missing(
+    agentkit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = tmp_path / "some.gguf"
+    model.touch()
+    monkeypatch.setenv("AGENTKIT_MODEL", f"local/{model}")
+    monkeypatch.setattr("agentkit.cli.doctor.EXTRAS", {"local": ["no_such_module"], "mcp": ["nor_this"]})
+    done = agentkit("doctor", "--json")
+    assert done.code == 1 and not found(done)["extra mcp"]["ok"]
+    assert done.err == (
+        "agentkit run, chat, eval, evolve would fail: extra local: "
+        "lacks no_such_module: pip install 'agentkit-evolve[local]'\n"
+    )
+
+
+@pytest.mark.parametrize(("tools", "code"), [('["calculator"]', 0), ('["python"]', 1)])
+def test_doctor_fails_without_a_sandbox_only_where_the_python_tool_is_set(
+    agentkit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, ready: None, tools: str, code: int
+) -> None:
+    monkeypatch.setattr("agentkit.tools.sandbox.candidates", lambda: iter(()))
+    monkeypatch.setenv("AGENTKIT_TOOLS", tools)
+    done = agentkit("doctor", "--json")
+    assert done.code == code and not found(done)["sandbox"]["ok"]
 
 
 def test_db_upgrade_brings_an_empty_database_to_the_newest_version(agentkit: Callable[..., Any]) -> None:

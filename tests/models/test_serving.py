@@ -54,10 +54,10 @@ def test_a_served_coder_calls_a_tool_and_reads_its_result(choice: str) -> None:
     need(SMALL)
     address = server_for(serving(SMALL, n_ctx=2048)).address
     model = load_model(f"openai/{SMALL}", api_base=f"{address}/v1", api_key="none", max_tokens=100)
-    question = HumanMessage("What is 1234 times 5678? Use the tool.")
+    question = HumanMessage("What is 318 times 64? Use the tool.")
     reply = model.bind_tools([multiply], tool_choice=choice).invoke([question])
     assert isinstance(reply, AIMessage)
     (call,) = reply.tool_calls
-    assert (call["name"], call["args"]) == ("multiply", {"a": 1234, "b": 5678})
-    result = ToolMessage("7006652", tool_call_id=str(call["id"]))
-    assert "7006652" in model.invoke([question, reply, result]).text.replace(",", "")
+    assert (call["name"], call["args"]) == ("multiply", {"a": 318, "b": 64})
+    result = ToolMessage("20352", tool_call_id=str(call["id"]))
+    assert "20352" in model.invoke([question, reply, result]).text.replace(",", "")

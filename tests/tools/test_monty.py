@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from agentkit.checkers import get_checker
 from agentkit.errors import SandboxUnavailable
-from agentkit.learning.checkers import get_checker
 from agentkit.tasks import Task
 from agentkit.tools import Sandbox, SandboxLimits, load_tools, run_tool
 from agentkit.tools.monty import MODULES, unsupported
