@@ -171,17 +171,15 @@ def _opinions(path: str | Path) -> Iterator[Opinion]:
 
 
 def _case(log: RunLog, record: RunRecord) -> Case:
-    """A run as a case, for a memory that did not learn it when it ended."""
-    from agentkit.graph.episode import trusted
+    """A run as a case, for a memory that did not learn it when it ended; any tool may have read text from outside."""
     from agentkit.memory import Case
     from agentkit.memory.case import ANSWER
 
     calls = log.tool_calls(record.id)
-    sources = sorted({f"tool:{call.tool}" for call in calls})
+    sources = sorted({*record.task.outside, *(f"tool:{call.tool}" for call in calls)})
     steps = [f"{number}. {call.tool}({call.arguments})" for number, call in enumerate(calls, 1)]
-    own = trusted(sources)
     return Case(
         id=record.id[:64], run_id=record.id, state=record.task.input, answer=record.answer,
         plan="\n".join([*steps, f"{ANSWER}{record.answer}"]), source=" ".join(sources),
-        trusted=own, status="active" if own else "quarantined",
+        trusted=not sources, status="quarantined" if sources else "active",
     )  # fmt: skip
