@@ -68,6 +68,8 @@ def decode(data: bytes, *, path: object = None) -> str:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         text = _windows(data, path) if encoding == "utf-8" else ""
+        if not text and b"\x00" in data:
+            raise DataError("binary data, no text", path=path) from None
         if not text:
             raise DataError(f"not {encoding.upper()} text (byte {error.start}): {_HINT}", path=path) from None
     if "\x00" in text:

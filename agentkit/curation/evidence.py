@@ -132,8 +132,8 @@ def _same_but_soft(text: Spelled, start: int, end: int, quote: Spelled) -> bool:
 
 def _cuts_number(text: str, start: int, end: int) -> bool:
     """Whether the span begins or ends inside a number: `5 mg` is not a quote of `15 mg`, nor `0.5` of `0.55`."""
-    before = re.search(r"\d[.,·]?$", text[max(0, start - 2) : start])
-    after = re.match(r"[.,·]?\d", text[end : end + 2])
+    before = re.search(r"\d[.,·]?$|\d\^-?$", text[max(0, start - 3) : start])
+    after = re.match(r"(?:[.,·]|\^-?)?\d", text[end : end + 3])
     return bool((before and text[start].isdigit()) or (after and text[end - 1].isdigit()))
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agentkit.curation.documents.annotated import Passages, curies_of, relation_of
 from agentkit.curation.documents.document import Document, Failure, Metadata, Relation, content_id
+from agentkit.curation.documents.identifiers import doi_of, pmcid_of, pmid_of, year_of
 from agentkit.curation.documents.source import Source
-from agentkit.curation.documents.xml import find, local, lxml_etree, records
+from agentkit.curation.documents.xml import find, lxml_etree, records
+from agentkit.curation.documents.xml_names import local
 from agentkit.errors import DataError
+from agentkit.text import parse_json
 
-PARSER = "bioc/1"
+PARSER = "bioc/2"
 
 
 def read_xml(source: Source) -> Iterator[Document | Failure]:
@@ -27,8 +31,8 @@ def read_json(source: Source) -> Iterator[Document | Failure]:
     """Each document of a collection, a list of collections, or JSON lines. Raises DataError for malformed JSON."""
     number = 0
     for collection in _collections(source):
-        found = collection.get("documents", [collection] if "passages" in collection else None)
-        if not isinstance(found, list):
+        found = _records(collection)
+        if found is None:
             raise DataError("no BioC: neither `documents` nor `passages`", path=source.name)
         for record in found:
             number += 1
@@ -36,25 +40,39 @@ def read_json(source: Source) -> Iterator[Document | Failure]:
             yield _document(record, content_id(data), source, number)
 
 
+def _records(collection: Mapping[str, Any]) -> list[Any] | None:
+    """The documents of a collection, also where a service wraps them: `{"PubTator3": [document, …]}`."""
+    if "passages" in collection:
+        return [collection]
+    if isinstance(collection.get("documents"), list):
+        documents: list[Any] = collection["documents"]
+        return documents
+    for inner in collection.values():
+        listed = [item for item in (inner if isinstance(inner, list) else [inner]) if isinstance(item, dict)]
+        found = [_records(item) for item in listed if "passages" in item or "documents" in item]
+        if found:
+            return [record for part in found for record in part or ()]
+    return None
+
+
 def _collections(source: Source) -> Iterator[dict[str, Any]]:
     text = source.decode()
     try:
-        loaded = json.loads(text)
-    except json.JSONDecodeError as whole:
+        loaded = parse_json(text, path=source.name)
+    except DataError as whole:
         loaded = _json_lines(text, source, whole)
-    except RecursionError as error:
-        raise DataError("JSON nested too deeply", path=source.name) from error
     for collection in loaded if isinstance(loaded, list) else [loaded]:
         if not isinstance(collection, dict):
             raise DataError("no BioC: expected JSON objects", path=source.name)
         yield collection
 
 
-def _json_lines(text: str, source: Source, whole: json.JSONDecodeError) -> list[Any]:
+def _json_lines(text: str, source: Source, whole: DataError) -> list[Any]:
     try:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    except json.JSONDecodeError:
-        raise DataError(f"malformed JSON: {whole.msg}", path=source.name, line=whole.lineno) from whole
+        return [parse_json(line, path=source.name) for line in text.split("\n") if line.strip()]
+    except DataError:
+        reason = str(whole).rpartition("not valid JSON ")[2].strip("()")
+        raise DataError(f"malformed JSON: {reason}", path=source.name, line=whole.line) from None
 
 
 def _document(record: Mapping[str, Any], id_: str, source: Source, number: int) -> Document | Failure:
@@ -66,15 +84,18 @@ def _document(record: Mapping[str, Any], id_: str, source: Source, number: int) 
 
 
 def _passages(record: Mapping[str, Any], id_: str, source: Source, where: str) -> Document | Failure:
-    built, relations = Passages(where=where), [*record.get("relations", ())]
+    built, relations = Passages(where=where), [*(record.get("relations") or ())]
     for passage in record["passages"]:
-        infons = passage.get("infons", {})
-        kind = infons.get("section_type") or infons.get("section") or infons.get("type") or "text"
+        infons = passage.get("infons") or {}
+        if _left_out(infons):
+            continue
+        kind = str(infons.get("section_type") or infons.get("section") or infons.get("type") or "text")
         offset = int(passage["offset"]) if passage.get("offset") is not None else None
-        built.passage(_passage_text(passage), kind, offset, infons.get("section", ""))
-        for annotation in passage.get("annotations", ()):
-            _mention(built, annotation)
-        relations.extend(passage.get("relations", ()))
+        built.passage(_passage_text(passage, offset), kind, offset, str(infons.get("section") or ""))
+        for holder in (passage, *(passage.get("sentences") or ())):
+            for annotation in holder.get("annotations") or ():
+                _mention(built, annotation)
+            relations.extend(holder.get("relations") or ())
     if not built.text.strip():
         return Failure(source=f"{source.name} {where}", reason="no text")
     return built.document(
@@ -87,37 +108,73 @@ def _passages(record: Mapping[str, Any], id_: str, source: Source, where: str) -
     )
 
 
-def _passage_text(passage: Mapping[str, Any]) -> str:
-    text = passage.get("text")
-    return text if text is not None else " ".join(s.get("text") or "" for s in passage.get("sentences", ()))
+def _left_out(infons: Mapping[str, Any]) -> bool:
+    """Whether a passage is none of the paper's own text: its references, and what JATS keeps in the back."""
+    kinds = {str(infons.get(name) or "").strip().lower() for name in ("section_type", "type", "section")}
+    return bool(kinds & _NOT_READ)
+
+
+_NOT_READ = {"ref", "ref-list", "references", "bibliography", "literature cited", "reference", "ack_fund", "auth_cont",
+             "comp_int", "review_info", "suppl"}  # fmt: skip
+
+
+def _passage_text(passage: Mapping[str, Any], offset: int | None) -> str:
+    """The passage's text, or its sentences at their offsets, so that the offsets of mentions hold."""
+    if passage.get("text") is not None:
+        return str(passage["text"])
+    found = ""
+    for sentence in passage.get("sentences") or ():
+        at = sentence.get("offset")
+        gap = int(at) - offset - len(found) if at is not None and offset is not None else 1
+        found += " " * (gap if found and 0 < gap <= _GAP else int(bool(found))) + (sentence.get("text") or "")
+    return found
+
+
+_GAP = 100
+"""The most spaces between two sentences of a passage."""
 
 
 def _mention(built: Passages, annotation: Mapping[str, Any]) -> None:
-    infons = annotation.get("infons", {})
+    infons = annotation.get("infons") or {}
+    kind = str(infons.get("type") or "")
     prefix = next((k for k in ("MESH", "MeSH", "mesh") if k in infons), "")
     value = str(infons.get(prefix) or infons.get("identifier") or infons.get("NCBI Gene") or "")
-    spans = [(int(p["offset"]), int(p["offset"]) + int(p["length"])) for p in annotation.get("locations", ())]
-    built.mention(spans, annotation.get("text") or "", infons.get("type", ""), curies_of(value, prefix.upper()))
+    named = prefix.upper() or (_PREFIXES.get(kind, "") if re.fullmatch(r"\d+(?:[;,|]\d+)*", value) else "")
+    spans = [(int(p["offset"]), int(p["offset"]) + int(p["length"])) for p in annotation.get("locations") or ()]
+    built.mention(spans, str(annotation.get("text") or ""), kind, curies_of(value, named))
+
+
+_PREFIXES = {"Gene": "NCBIGene", "Species": "NCBITaxon"}
+"""Of identifiers that PubTator 3 writes as bare numbers."""
 
 
 def _relation(row: Mapping[str, Any]) -> Relation:
-    infons = {str(k): str(v) for k, v in row.get("infons", {}).items()}
-    nodes = {str(n.get("role") or "node"): str(n["refid"]) for n in row.get("nodes", ()) if n.get("refid")}
+    infons = {str(k): _infon(v) for k, v in (row.get("infons") or {}).items()}
+    nodes: dict[str, str] = {}
+    for node in row.get("nodes") or ():
+        role = str(node.get("role") or "node")
+        if node.get("refid") is not None:
+            nodes[role if role not in nodes else f"{role}#{len(nodes) + 1}"] = str(node["refid"])
     return relation_of({**nodes, **infons})
+
+
+def _infon(value: Any) -> str:
+    """PubTator 3 writes a relation's ends as objects that hold their identifier."""
+    return str(value.get("identifier") or value.get("accession") or "") if isinstance(value, dict) else str(value)
 
 
 def _metadata(record: Mapping[str, Any]) -> Metadata:
     passages = record.get("passages") or ()
-    infons = {**record.get("infons", {}), **(passages[0].get("infons", {}) if passages else {})}
+    infons = {**(record.get("infons") or {}), **((passages[0].get("infons") or {}) if passages else {})}
     id_ = str(record.get("id") or "")
-    pmcid = str(infons.get("article-id_pmc") or "").upper().removeprefix("PMC") or id_.upper().removeprefix("PMC")
-    year = str(infons.get("year") or "")
+    pmcid = pmcid_of(f"PMC{infons.get('article-id_pmc') or record.get('pmcid') or ''}".replace("PMCPMC", "PMC"))
+    pmid = pmid_of(str(infons.get("article-id_pmid") or record.get("pmid") or ""))
     return Metadata(
-        pmid=str(infons.get("article-id_pmid") or "") or (id_ if id_.isdigit() else ""),
-        pmcid=f"PMC{pmcid}" if not id_.isdigit() and pmcid.isdigit() else "",
-        doi=str(infons.get("article-id_doi") or "").lower(),
-        year=int(year) if year.isdigit() else None,
-        journal=str(infons.get("journal-title") or ""),
+        pmid=pmid or (id_ if id_.isdigit() else ""),
+        pmcid=pmcid or ("" if id_.isdigit() else pmcid_of(id_)),
+        doi=doi_of(str(infons.get("article-id_doi") or record.get("doi") or "")),
+        year=year_of(str(infons.get("year") or record.get("date") or "")),
+        journal=str(infons.get("journal-title") or record.get("journal") or ""),
     )
 
 
@@ -127,16 +184,16 @@ def _xml_record(element: Any) -> dict[str, Any]:
             "infons": _infons(p),
             "offset": _content(p, "offset"),
             "text": _content(p, "text"),
-            "sentences": [{"text": _content(s, "text")} for s in _children(p, "sentence")],
-            "annotations": [
+            "sentences": [
                 {
-                    "infons": _infons(a),
-                    "text": _content(a, "text"),
-                    "locations": [c.attrib for c in _children(a, "location")],
+                    "text": _content(s, "text"),
+                    "offset": _content(s, "offset"),
+                    "annotations": _annotations(s),
+                    "relations": _xml_relations(s),
                 }
-                for holder in (p, *_children(p, "sentence"))
-                for a in _children(holder, "annotation")
+                for s in _children(p, "sentence")
             ],
+            "annotations": _annotations(p),
             "relations": _xml_relations(p),
         }
         for p in _children(element, "passage")
@@ -147,6 +204,13 @@ def _xml_record(element: Any) -> dict[str, Any]:
         "passages": passages,
         "relations": _xml_relations(element),
     }
+
+
+def _annotations(holder: Any) -> list[dict[str, Any]]:
+    return [
+        {"infons": _infons(a), "text": _content(a, "text"), "locations": [c.attrib for c in _children(a, "location")]}
+        for a in _children(holder, "annotation")
+    ]
 
 
 def _xml_relations(element: Any) -> list[dict[str, Any]]:

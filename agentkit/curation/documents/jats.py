@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from agentkit.curation.documents.builder import Builder, squeeze
+from agentkit.curation.documents.contributors import authors
 from agentkit.curation.documents.document import Document, Failure, Metadata, content_id, section_label
+from agentkit.curation.documents.identifiers import doi_of, pmcid_of, pmid_of, year_of
+from agentkit.curation.documents.markup import linear
 from agentkit.curation.documents.source import Source
-from agentkit.curation.documents.xml import entity_text, every, find, flat_text, local, lxml_etree, parse, records
+from agentkit.curation.documents.xml import every, find, lxml_etree, parse, records
+from agentkit.curation.documents.xml_names import local
+from agentkit.curation.documents.xml_text import flat_text, inline_text
 
-PARSER = "jats/1"
+PARSER = "jats/2"
 
 _SKIPPED = {
-    "ref-list", "graphic", "media", "inline-graphic", "tex-math", "object-id", "supplementary-material",
+    "ref-list", "graphic", "media", "inline-graphic", "object-id", "supplementary-material",
     "permissions", "fn-group",
 }  # fmt: skip
 _BLOCKS = {
     "p", "title", "sec", "list", "list-item", "def-list", "def-item", "term", "def", "disp-quote", "boxed-text",
-    "verse-group", "disp-formula", "table-wrap", "fig", "fig-group", "caption", "label", "table", "thead", "tbody",
+    "verse-group", "table-wrap", "fig", "fig-group", "caption", "label", "table", "thead", "tbody",
     "tr", "abstract", "table-wrap-foot", "fn", "statement", "body", "floats-group", "array",
 }  # fmt: skip
 _CELLS = {"td", "th"}
@@ -55,7 +59,7 @@ def _document(article: Any, id_: str, source: Source) -> Document | Failure:
     writer.built.block(title, label="TITLE", where=_line(meta))
     for abstract in (e for e in (() if meta is None else meta) if local(e) == "abstract"):
         writer.section(abstract, "ABSTRACT", fixed=True)
-    for name in ("body", "floats-group"):
+    for name in ("body", "floats-group", "back/app-group"):
         part = find(article, name)
         if part is not None:
             writer.section(part, "TEXT", fixed=False)
@@ -100,8 +104,9 @@ class _Writer:
 
     def _element(self, element: Any, *, fixed: bool) -> None:
         name = local(element)
-        if not name:
-            self._inline.append(entity_text(element))
+        special = inline_text(element, name)
+        if special is not None:
+            self._inline.append(special)
         elif name in _SKIPPED:
             return
         elif name == "sec":
@@ -126,7 +131,7 @@ class _Writer:
         self._label, self._title = before
 
     def _flush(self) -> None:
-        text = squeeze("".join(self._inline))
+        text = squeeze(linear("".join(self._inline)))
         self._inline.clear()
         self.built.block(text, label=self._label, title=self._title, where=self._where)
 
@@ -134,26 +139,15 @@ class _Writer:
 def _metadata(article: Any, meta: Any | None) -> Metadata:
     if meta is None:
         return Metadata()
-    ids = {e.get("pub-id-type"): flat_text(e) for e in meta if local(e) == "article-id"}
-    pmcid = (ids.get("pmc") or ids.get("pmcid") or "").upper().removeprefix("PMC")
-    years = [
-        int(y[0])
-        for e in every(meta, "pub-date")
-        if (y := re.search(r"\b(1[5-9]|20)\d\d\b", flat_text(find(e, "year"))))
-    ]
+    ids = {e.get("pub-id-type"): "".join(e.itertext()) for e in meta if local(e) == "article-id"}
+    pmcid = pmcid_of(ids.get("pmc") or ids.get("pmcid") or ids.get("pmcaid") or "")
+    dates = (flat_text(find(e, "year")) or e.get("iso-8601-date", "") for e in every(meta, "pub-date"))
+    years = [year for date in dates if (year := year_of(date)) is not None]
     return Metadata(
-        pmid=ids.get("pmid", ""),
-        pmcid=f"PMC{pmcid}" if pmcid else "",
-        doi=ids.get("doi", "").lower(),
+        pmid=pmid_of(ids.get("pmid", "")),
+        pmcid=pmcid or pmcid_of("PMC" + (ids.get("pmc") or "")),
+        doi=doi_of(ids.get("doi", "")) or next(filter(None, map(doi_of, ids.values())), ""),
         year=min(years, default=None),
-        authors=tuple(name for e in every(meta, "contrib") if (name := _author(e))),
+        authors=authors(meta),
         journal=flat_text(next(every(article, "journal-title"), None)),
     )
-
-
-def _author(contrib: Any) -> str:
-    if contrib.get("contrib-type") not in (None, "author"):
-        return ""
-    name = find(contrib, "name")
-    parts = () if name is None else (flat_text(find(name, n)) for n in ("given-names", "surname"))
-    return " ".join(filter(None, parts)) or flat_text(find(contrib, "collab"))

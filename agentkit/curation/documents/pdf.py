@@ -11,6 +11,7 @@ from typing import Any
 
 from agentkit.curation.documents.builder import Builder, headed_sections
 from agentkit.curation.documents.document import Document, Metadata, content_id
+from agentkit.curation.documents.identifiers import doi_of
 from agentkit.curation.documents.source import Source
 from agentkit.errors import DataError, MissingExtra
 from agentkit.text import clean
@@ -58,10 +59,10 @@ def _document(source: Source, data: bytes, pages: list[str], info: dict[str, Any
     if not text:
         raise DataError(f"no text layer on {len(pages)} pages (scanned?): run OCR over it first", path=source.name)
     first = next(line.strip() for line in text.splitlines() if line.strip())
-    doi = re.search(r"\b(?:doi[:\s]*|doi\.org/)(10\.\d{4,9}/[^\s\"<>]+)", text[:20_000], re.IGNORECASE)
+    doi = re.search(r"\bdoi(?:\.org/|[:\s]*)10\.\d{4,9}/\S+", text[:20_000], re.IGNORECASE)
     return Document(
         id=content_id(data), title=clean(info.get("/Title", "")).strip() or first[:300], text=text,
         sections=headed_sections(text), segments=tuple(built.segments),
-        metadata=Metadata(doi=doi[1].rstrip(".,;)").lower() if doi else ""),
+        metadata=Metadata(doi=doi_of(doi[0]) if doi else ""),
         format="pdf", parser=PARSER, source=source.name,
     )  # fmt: skip

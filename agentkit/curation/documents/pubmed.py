@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from agentkit.curation.documents.builder import Builder
 from agentkit.curation.documents.document import Document, Failure, Metadata, content_id, section_label
+from agentkit.curation.documents.identifiers import doi_of, pmcid_of, pmid_of, year_of
 from agentkit.curation.documents.source import Source
-from agentkit.curation.documents.xml import find, flat_text, inside, local, lxml_etree, records
+from agentkit.curation.documents.xml import find, inside, lxml_etree, records
+from agentkit.curation.documents.xml_names import local
+from agentkit.curation.documents.xml_text import flat_text
 from agentkit.text import clean
 
-PARSER = "pubmed/1"
+PARSER = "pubmed/2"
 
 
-def read(source: Source) -> Iterator[Document | Failure]:
+_RECORDS = {"MedlineCitationSet": ("MedlineCitation",), "": ("PubmedArticle", "PubmedBookArticle")}
+
+
+def read_citations(source: Source) -> Iterator[Document | Failure]:
+    """Each citation of a `<MedlineCitationSet>`."""
+    return read(source, "MedlineCitationSet")
+
+
+def read(source: Source, root: str = "") -> Iterator[Document | Failure]:
     """Each citation as a document; one without title and abstract is a failure that names its record."""
     etree = lxml_etree()
-    for number, element in enumerate(records(source, "PubmedArticle", "PubmedBookArticle"), 1):
+    for number, element in enumerate(records(source, *_RECORDS.get(root, _RECORDS[""])), 1):
         where = f"record {number}"
         if local(element) == "PubmedBookArticle":
             yield Failure(source=f"{source.name} {where}", reason="a book record, which is not read")
@@ -28,7 +38,7 @@ def read(source: Source) -> Iterator[Document | Failure]:
 
 
 def _document(element: Any, id_: str, source: Source, where: str) -> Document | None:
-    article = find(element, "MedlineCitation/Article")
+    article = find(element, "Article" if local(element) == "MedlineCitation" else "MedlineCitation/Article")
     if article is None:
         return None
     title = clean(flat_text(find(article, "ArticleTitle")) or flat_text(find(article, "VernacularTitle")))
@@ -62,9 +72,9 @@ def _metadata(element: Any, article: Any) -> Metadata:
     retracted = {"retracted": "true"} if "Retracted Publication" in kinds else {}
     authors = [e for e in inside(article, "AuthorList") if local(e) == "Author"]
     return Metadata(
-        pmid=flat_text(find(element, "MedlineCitation/PMID")),
-        pmcid=ids.get("pmc", ""),
-        doi=ids.get("doi", "").lower(),
+        pmid=pmid_of(flat_text(find(element, "MedlineCitation/PMID")) or flat_text(find(element, "PMID"))),
+        pmcid=pmcid_of(ids.get("pmc", "")),
+        doi=doi_of(ids.get("doi", "")) or _elocation(article),
         year=_year(article),
         authors=tuple(name for e in authors if (name := _author(e))),
         journal=flat_text(find(article, "Journal/Title")),
@@ -74,10 +84,16 @@ def _metadata(element: Any, article: Any) -> Metadata:
 
 def _year(article: Any) -> int | None:
     date = find(article, "Journal/JournalIssue/PubDate")
-    match = re.search(r"\b(1[5-9]|20)\d\d\b", flat_text(date)) if date is not None else None
-    return int(match[0]) if match else None
+    return None if date is None else year_of(flat_text(find(date, "Year")) or flat_text(date))
+
+
+def _elocation(article: Any) -> str:
+    found = (flat_text(e) for e in article if local(e) == "ELocationID" and e.get("EIdType") == "doi")
+    return doi_of(next(found, ""))
 
 
 def _author(author: Any) -> str:
     collective = flat_text(find(author, "CollectiveName"))
-    return collective or " ".join(filter(None, (flat_text(find(author, n)) for n in ("ForeName", "LastName"))))
+    given = flat_text(find(author, "ForeName")) or flat_text(find(author, "Initials"))
+    parts = (given, flat_text(find(author, "LastName")), flat_text(find(author, "Suffix")))
+    return collective or " ".join(filter(None, parts))

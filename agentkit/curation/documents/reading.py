@@ -21,8 +21,9 @@ _ROOTS: dict[str, Reader] = {
     "PubmedArticleSet": pubmed.read,
     "PubmedArticle": pubmed.read,
     "PubmedBookArticleSet": pubmed.read,
+    "MedlineCitationSet": pubmed.read_citations,
 }
-_REFERENCES = {".bib", ".ris"}
+_REFERENCES = {".bib", ".ris", ".nbib"}
 _SUFFIXES: dict[str, Reader] = {
     ".json": bioc.read_json,
     ".jsonl": bioc.read_json,
@@ -71,7 +72,7 @@ def read_documents(path: Path | str) -> Iterator[Document | Failure]:
 def read_folder(path: Path | str, on_error: Callable[[Failure], None] | None = None) -> Iterator[Document | Failure]:
     """Every paper under a folder (or in one file), sorted by file name, each once however many copies there are.
 
-    Reference files (.bib, .ris) fill the gaps in the metadata of papers with the same DOI, PMID or file name; a
+    Reference files (.bib, .ris, .nbib) fill the gaps in the metadata of papers with the same DOI, PMID or file name; a
     reference without a file becomes a document of its own, from its title and abstract.
 
     Args:
@@ -113,7 +114,10 @@ def _stem(document: Document) -> str:
 def _load(library: references.Library, source: Source) -> Iterator[Failure]:
     try:
         for reference in references.read(source):
-            library.add(reference)
+            if isinstance(reference, Failure):
+                yield reference
+            else:
+                library.add(reference)
     except DataError as error:
         yield _failure(source, error)
 
@@ -125,7 +129,9 @@ def _read(source: Source) -> Iterator[Document | Failure]:
             for member in inside:
                 yield from _read(member)
         elif source.suffix in _REFERENCES:
-            yield from references.Library(references.read(source)).rest()
+            library = references.Library()
+            yield from _load(library, source)
+            yield from library.rest()
         else:
             yield from _reader(source)(source)
     except DataError as error:

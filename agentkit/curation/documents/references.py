@@ -1,25 +1,26 @@
-"""BibTeX and RIS: what a reference manager knows about papers, matched to files by DOI, PMID or name."""
+"""BibTeX, RIS and .nbib: what a reference manager knows about papers, matched to files by DOI, PMID or name."""
 
 from __future__ import annotations
 
+import logging
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from agentkit.curation.documents.bibtex import Entry, entries
 from agentkit.curation.documents.builder import Builder
-from agentkit.curation.documents.document import Document, Metadata, content_id
+from agentkit.curation.documents.document import Document, Failure, Metadata, content_id
+from agentkit.curation.documents.identifiers import doi_of, pmcid_of, pmid_of, year_of
+from agentkit.curation.documents.latex import latex_text
+from agentkit.curation.documents.markup import plain_html
+from agentkit.curation.documents.ris import Record, read_nbib, read_ris
 from agentkit.curation.documents.source import Source
 from agentkit.errors import DataError
 from agentkit.text import clean
 
-PARSER = "references/1"
+PARSER = "references/2"
 
-_ACCENTS = dict(zip("`'^\"~=.uvHcdbkr", map(chr, (
-    0x300, 0x301, 0x302, 0x308, 0x303, 0x304, 0x307, 0x306, 0x30C, 0x30B, 0x327, 0x323, 0x331, 0x328, 0x30A)),
-    strict=True,
-))  # fmt: skip
-_LETTERS = {"ss": "ß", "o": "ø", "O": "Ø", "l": "ł", "L": "Ł", "ae": "æ", "AE": "Æ", "aa": "å", "AA": "Å", "i": "i"}
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +75,15 @@ class Library:
         return replace(document, metadata=document.metadata.merged(found.metadata))
 
     def rest(self) -> Iterator[Document]:
-        """A document for each reference that no file was found for."""
-        for reference in self.references:
-            document = None if id(reference) in self._used else reference.document()
+        """A document for each reference that no file was found for; those without a title are counted in the log."""
+        left = [reference for reference in self.references if id(reference) not in self._used]
+        for reference in left:
+            document = reference.document()
             if document is not None:
                 yield document
+        if untitled := [reference.key or reference.source for reference in left if not reference.title]:
+            _log.warning("%d references have neither a title nor a file and are left out: %s", len(untitled),
+                         ", ".join(untitled[:5]))  # fmt: skip
 
 
 def _ids(metadata: Metadata) -> tuple[str, ...]:
@@ -86,158 +91,109 @@ def _ids(metadata: Metadata) -> tuple[str, ...]:
     return tuple(f"{name}:{value}" for name, value in named if value)
 
 
-def read(source: Source) -> list[Reference]:
-    """The entries of a .bib or .ris file. Raises DataError for a file without entries or with a broken one."""
-    text = clean(source.decode())
-    found = _bibtex(text, source) if source.suffix == ".bib" else _ris(text, source)
+def read(source: Source) -> list[Reference | Failure]:
+    """The entries of a .bib, .ris or .nbib file; one that is broken is a failure, and the rest goes on.
+
+    Raises:
+        DataError: the file holds no entry, or can't be read.
+    """
+    text = source.decode()
+    found = _bibtex(text, source) if source.suffix == ".bib" else _tagged(text, source)
     if not found:
-        raise DataError(f"no {'BibTeX' if source.suffix == '.bib' else 'RIS'} entry in this file", path=source.name)
+        kind = {".bib": "BibTeX", ".ris": "RIS"}.get(source.suffix, "PubMed")
+        raise DataError(f"no {kind} entry in this file", path=source.name)
     return found
 
 
-def _ris(text: str, source: Source) -> list[Reference]:
-    found, fields, lines = [], dict[str, list[str]](), list[str]()
-    for line in text.splitlines():
-        match = re.match(r"([A-Z][A-Z0-9])  -\s?(.*)$", line)
-        lines.append(line)
-        if match and match[1] == "ER":
-            found.append(_from_ris(fields, "\n".join(lines).strip(), source))
-            fields, lines = {}, []
-        elif match:
-            fields.setdefault(match[1], []).append(match[2].strip())
-    if fields:
-        raise DataError("the last RIS entry has no `ER  -` line: the file is truncated", path=source.name)
-    return found
+def _tagged(text: str, source: Source) -> list[Reference | Failure]:
+    lines = text.splitlines()
+    found = read_nbib(lines) if source.suffix == ".nbib" else read_ris(lines)
+    if found.stray:
+        count = len(found.stray)
+        _log.warning("%s:%d: %d lines stand between records and belong to none", source.name, found.stray[0], count)
+    return [_from_ris(record, source, last=record is found.records[-1]) for record in found.records]
 
 
-def _from_ris(fields: dict[str, list[str]], data: str, source: Source) -> Reference:
-    def first(*names: str) -> str:
-        return next((fields[n][0] for n in names if fields.get(n)), "")
-
-    year = re.search(r"\d{4}", first("PY", "Y1", "DA"))
+def _from_ris(record: Record, source: Source, *, last: bool) -> Reference | Failure:
+    """A record without its `ER` line is read; the file's last one only where it got as far as an abstract."""
+    first = record.first
+    if not record.closed and last and not first("AB", "N2"):
+        return Failure(source=f"{source.name}:{record.line}", reason="no `ER  -` line: the file is truncated")
+    if not record.closed:
+        _log.warning("%s:%d: the record has no ER line", source.name, record.line)
+    addresses = record.all("UR", "L3", "LK")
     metadata = Metadata(
-        doi=_doi(first("DO", "M3")), pmid=first("AN") if first("AN").isdigit() else "",
-        journal=first("T2", "JO", "JF", "JA"), year=int(year[0]) if year else None,
-        authors=tuple(map(_forename_first, fields.get("AU", fields.get("A1", [])))),
+        doi=doi_of(first("DO", "M3")) or next(filter(None, map(doi_of, addresses)), ""),
+        pmid=pmid_of(first("PMID", "AN")) or next(filter(None, map(_pubmed, addresses)), ""),
+        pmcid=pmcid_of(" ".join(record.all("C2", "C7"))),
+        journal=plain_html(first("T2", "JO", "JF", "JA", "J2")),
+        year=year_of(first("PY", "Y1", "DA")),
+        authors=tuple(_forename_first(plain_html(name)) for name in record.all("AU") or record.all("A1")),
+    )
+    reference = Reference(
+        key=first("ID"), title=_line(plain_html(first("TI", "T1", "CT", "BT"))),
+        abstract=_line(plain_html(" ".join(record.all("AB") or record.all("N2")))), files=tuple(record.all("L1")),
+        metadata=metadata, source=source.name, data="\n".join(record.lines).strip(),
     )  # fmt: skip
-    return Reference(
-        key=first("ID"), title=first("TI", "T1"), abstract=first("AB", "N2"), files=tuple(fields.get("L1", ())),
-        metadata=metadata, source=source.name, data=data,
-    )  # fmt: skip
+    return reference if reference.title or _ids(metadata) else _empty(source, record.line)
 
 
-def _bibtex(text: str, source: Source) -> list[Reference]:
-    strings: dict[str, str] = {}
-    found = []
-    for match in re.finditer(r"^[ \t]*@(\w+)\s*[{(]", text, re.MULTILINE):
-        kind, line = match[1].lower(), text.count("\n", 0, match.start()) + 1
-        if kind in {"comment", "preamble"}:
-            continue
-        end = _closing(text, match.end() - 1)
-        if end < 0:
-            raise DataError(f"the BibTeX entry @{kind} is never closed", path=source.name, line=line)
-        body = text[match.end() : end]
-        if kind == "string":
-            strings.update(_fields(body, strings))
-        else:
-            key, _, rest = body.partition(",")
-            found.append(
-                _from_bibtex(key.strip(), _fields(rest, strings), text[match.start() : end + 1].strip(), source)
-            )
-    return found
+def _pubmed(address: str) -> str:
+    return pmid_of(address) if "pubmed" in address else ""
 
 
-def _closing(text: str, start: int) -> int:
-    """Where the brace or bracket opened at `start` closes; -1 when it never does."""
-    open_, close = text[start], "}" if text[start] == "{" else ")"
-    depth = 0
-    for match in re.compile(rf"\\.|[{re.escape(open_ + close)}]").finditer(text, start):
-        depth += {open_: 1, close: -1}.get(match[0], 0)
-        if depth == 0:
-            return match.start()
-    return -1
+def _bibtex(text: str, source: Source) -> list[Reference | Failure]:
+    return [_from_bibtex(entry, source) for entry in entries(text)]
 
 
-def _fields(body: str, strings: dict[str, str]) -> dict[str, str]:
-    fields, at = {}, 0
-    name = re.compile(r"[\s,]*([\w-]+)\s*=\s*")
-    while match := name.match(body, at):
-        value, at = _value(body, match.end(), strings)
-        fields[match[1].lower()] = value
-    return fields
-
-
-def _value(body: str, at: int, strings: dict[str, str]) -> tuple[str, int]:
-    """One value: braced, quoted, a number or a name, joined by `#`."""
-    parts = []
-    while at < len(body):
-        if body[at] == "{":
-            end = _closing(body, at)
-            part, at = body[at + 1 : end], end + 1
-        elif body[at] == '"':
-            end = _quote_end(body, at + 1)
-            part, at = body[at + 1 : end], end + 1
-        else:
-            word = re.compile(r"[^\s,#]*").match(body, at)
-            bare = word[0] if word else ""
-            part, at = strings.get(bare.lower(), bare), at + len(bare)
-        parts.append(part)
-        joined = re.compile(r"\s*#\s*").match(body, at)
-        if joined is None:
-            break
-        at = joined.end()
-    return "".join(parts), at
-
-
-def _quote_end(body: str, at: int) -> int:
-    depth = 0
-    for index in range(at, len(body)):
-        depth += {"{": 1, "}": -1}.get(body[index], 0)
-        if body[index] == '"' and depth == 0:
-            return index
-    return len(body)
-
-
-def _from_bibtex(key: str, fields: dict[str, str], data: str, source: Source) -> Reference:
-    plain = {name: latex_text(value) for name, value in fields.items()}
-    year = re.search(r"\d{4}", plain.get("year") or plain.get("date", ""))
+def _from_bibtex(entry: Entry, source: Source) -> Reference | Failure:
+    if entry.broken:
+        return Failure(source=f"{source.name}:{entry.line}", reason=entry.broken)
+    plain = {name: _line(plain_html(latex_text(entry.fields[name]))) for name in _READ if name in entry.fields}
     metadata = Metadata(
-        doi=_doi(fields.get("doi", "")), pmid=plain.get("pmid", ""), pmcid=plain.get("pmcid", "").upper(),
-        year=int(year[0]) if year else None, journal=plain.get("journal") or plain.get("booktitle", ""),
-        authors=tuple(_forename_first(a) for a in re.split(r"\s+and\s+", plain.get("author", "")) if a),
+        doi=next(filter(None, (doi_of(entry.fields.get(name, "")) for name in ("doi", "url", "note"))), ""),
+        pmid=pmid_of(plain.get("pmid", "")), pmcid=pmcid_of(_prefixed(plain.get("pmcid") or plain.get("pmc", ""))),
+        year=year_of(plain.get("year") or plain.get("date", "")),
+        journal=plain.get("journal") or plain.get("journaltitle") or plain.get("booktitle", ""),
+        authors=tuple(_authors(entry.fields.get("author", ""))),
     )  # fmt: skip
     files = tuple(
-        f for part in fields.get("file", "").split(";") for f in part.split(":") if re.search(r"\.\w{2,5}$", f)
+        f for part in entry.fields.get("file", "").split(";") for f in part.split(":") if re.search(r"\.\w{2,5}$", f)
     )
-    return Reference(
-        key=key, title=plain.get("title", ""), abstract=plain.get("abstract", ""), files=files, metadata=metadata,
-        source=source.name, data=data,
+    reference = Reference(
+        key=entry.key, title=plain.get("title", ""), abstract=plain.get("abstract", ""), files=files,
+        metadata=metadata, source=source.name, data=entry.data,
     )  # fmt: skip
+    return reference if reference.title or reference.key or _ids(metadata) else _empty(source, entry.line)
 
 
-def latex_text(value: str) -> str:
-    r"""LaTeX as plain text: accents, special letters, braces.
+_READ = ("title", "abstract", "journal", "journaltitle", "booktitle", "year", "date", "pmid", "pmcid", "pmc")
 
-    >>> latex_text(r'G{\"o}del and {\O}rsted')
-    'Gödel and Ørsted'
-    """
 
-    def accent(match: re.Match[str]) -> str:
-        return unicodedata.normalize("NFC", match[2] + _ACCENTS[match[1]])
+def _empty(source: Source, line: int) -> Failure:
+    return Failure(source=f"{source.name}:{line}", reason="an entry without a title and identifiers")
 
-    text = re.sub(r"\\([`'^\"~=.])\s*\{?\\?([A-Za-z])\}?", accent, value)
-    text = re.sub(r"\\([uvHcdbkr])(?:\s*\{([A-Za-z])\})", accent, text)
-    text = re.sub(r"\\(ss|ae|AE|aa|AA|[oOlLi])(?![A-Za-z])\s*", lambda m: _LETTERS[m[1]], text)
-    text = re.sub(r"\\[a-zA-Z]+\s*(?=\{)", "", text)
-    text = text.replace("~", " ").replace("---", "—").replace("--", "–")
-    return " ".join(re.sub(r"\\([&%$#_{}])|[{}]", lambda m: m[1] or "", text).split())
+
+def _prefixed(pmcid: str) -> str:
+    return f"PMC{pmcid}" if pmcid.isdigit() else pmcid
+
+
+def _authors(value: str) -> Iterator[str]:
+    """Names between `and`s; one in braces, such as a study group, is taken whole."""
+    for name in re.split(r"\s+and\s+(?![^{}]*\})", value.strip()):
+        whole = re.fullmatch(r"\s*\{(.*)\}\s*", name, re.DOTALL)
+        plain = latex_text(name)
+        if plain and plain.lower() != "others":
+            yield plain if whole else _forename_first(plain)
 
 
 def _forename_first(name: str) -> str:
-    last, comma, first = name.strip().partition(",")
-    return f"{first.strip()} {last.strip()}".strip() if comma else last
+    """`Last, First` and `Last, Jr, First` in the order of speech."""
+    last, *rest = [part.strip() for part in name.split(",")]
+    if len(rest) == 2:
+        return " ".join(filter(None, (rest[1], last, rest[0])))
+    return " ".join(filter(None, (*rest, last)))
 
 
-def _doi(value: str) -> str:
-    match = re.search(r"10\.\d{4,9}/\S+", value)
-    return match[0].rstrip("}.,;").lower() if match else ""
+def _line(text: str) -> str:
+    return clean(" ".join(text.split()))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html.entities
 import re
 from collections.abc import Iterator
 from typing import IO, Any
 
 from agentkit.curation.documents.source import Source
+from agentkit.curation.documents.xml_names import local
 from agentkit.errors import DataError, MissingExtra
 
 _PROLOG = re.compile(
@@ -95,36 +95,6 @@ def _refuse_entities(element: Any, source: Source) -> None:
 
 def _syntax(error: Any) -> str:
     return f"malformed XML: {str(error.msg or error).splitlines()[0]}"
-
-
-def local(element: Any) -> str:
-    """The element's name without its namespace; empty for entities and processing instructions."""
-    tag = element.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
-
-
-def entity_text(element: Any) -> str:
-    """What an unresolved reference such as `&alpha;` stands for in HTML; empty when that is unknown."""
-    name = getattr(element, "name", None)
-    return html.entities.html5.get(f"{name};", "") if isinstance(name, str) else ""
-
-
-def flat_text(element: Any | None) -> str:
-    """All text inside an element, spaces squeezed; empty for None."""
-    if element is None:
-        return ""
-    pieces: list[str] = []
-    _collect(element, pieces)
-    return " ".join("".join(pieces).split())
-
-
-def _collect(element: Any, pieces: list[str]) -> None:
-    pieces.append((element.text or "") if local(element) else entity_text(element))
-    if not local(element):
-        return
-    for child in element:
-        _collect(child, pieces)
-        pieces.append(child.tail or "")
 
 
 def find(element: Any, path: str) -> Any | None:

@@ -13,10 +13,13 @@ _DOUBLE = dict.fromkeys("“”„‟″«»＂", '"')
 _DASH = dict.fromkeys("‐‑‒–—―−﹣－⁃", "-")
 _SAME = _SINGLE | _DOUBLE | _DASH
 
+_RAISED = frozenset("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
+
 _DASHES = "".join(re.escape(c) for c in ["-", *_DASH])
 _TOKEN = re.compile(
     rf"(?P<soft>(?<=\w)[{_DASHES}][^\S\n]*\r?\n[^\S\n]*(?=\w)|\u00ad\s*)"
-    r"|(?P<plain>(?:[!-,./0-_a-~](?![\u0300-\u036f]))+|-)"
+    r"|(?P<dropped>(?<=[^\W\d_])\^(?=[-−+\w]))"
+    r"|(?P<plain>(?:[!-,./0-\]_a-~](?![\u0300-\u036f]))+|-)"
     r"|(?P<space>\s+)"
     r"|(?P<other>.[\u0300-\u036f]*)",
     re.DOTALL,
@@ -33,7 +36,7 @@ class Spelled:
     """A normalised text.
 
     Attributes:
-        text: NFKC, one kind of space, dash and quotation mark; case kept.
+        text: NFKC, one kind of space, dash and quotation mark; exponents as `10^5`; case kept.
         starts, ends: for each of its characters, where its source begins and ends in the original.
         soft: indices of hyphens that stood at a line's end, which may or may not belong to the word.
     """
@@ -70,12 +73,22 @@ def _spell(match: re.Match[str]) -> str:
         return "" if match[0][0] == "\u00ad" else "-"
     if match.lastgroup == "space":
         return " "
+    if match.lastgroup == "dropped":
+        return ""
     char = match[0]
+    if char in _RAISED:
+        return _apart(char, match.string[match.start() - 1 : match.start()])
     if char in _SAME:
         return _SAME[char]
     if len(char) == 1 and unicodedata.category(char) == "Cf":
         return ""
     return "".join(_SAME.get(c, c) for c in unicodedata.normalize("NFKC", char))
+
+
+def _apart(char: str, before: str) -> str:
+    """A raised figure after a figure is an exponent, `10⁵` is 10^5; after a letter it is `m²` = m2."""
+    plain = unicodedata.normalize("NFKC", char)
+    return f"^{_SAME.get(plain, plain)}" if before.isdecimal() else _SAME.get(plain, plain)
 
 
 def folded(text: str) -> str:
