@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agentkit.memory.embedding import unit
+from agentkit.embedding import unit
 from agentkit.memory.foresight import calibrated, chance
 from benchmarks._results import Results, mean
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from agentkit.embedding import unit
 from agentkit.memory import Case, CaseMemory, HashEmbedder, MemoryLearner, MemoryRecaller, PolicyStore
-from agentkit.memory.embedding import unit
 from agentkit.memory.policies.parametric import ParametricQ
 from agentkit.memory.transfer import verify
 from agentkit.protocols import Episode

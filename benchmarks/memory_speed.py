@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Column, Float, Integer, LargeBinary, MetaData, Table, Text, create_engine, event, insert
 
+from agentkit.embedding import text_hash
 from agentkit.memory import Case, CaseMemory, Filters
 from agentkit.memory.flat import FlatView
-from agentkit.memory.text import text_hash
 from agentkit.models import load_embedder
 from agentkit.store import Store
 from benchmarks._results import Results, arguments

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from agentkit.playbooks import Add, Delta, Duplicates, HashEmbedder, Index, PlaybookStore, Renderer, Update, Vote
+from agentkit.playbooks import Add, Delta, Duplicates, Index, PlaybookStore, Renderer, Update, Vote
 from agentkit.store import Store
 from benchmarks._results import Results, arguments
 
@@ -95,7 +95,7 @@ def roll_back(database: Path, versions: list[int]) -> tuple[list[Time], list[Tim
 
 
 def near(book: PlaybookStore, rounds: int) -> list[Time]:
-    rng, duplicates = random.Random(2), Duplicates(index=Index(HashEmbedder(), book.store))
+    rng, duplicates = random.Random(2), Duplicates(index=Index(store=book.store))
     bullets = book.current().active
     duplicates.index.ensure(bullets)
     texts = [lesson(rng, number) for number in range(rounds)]

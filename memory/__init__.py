@@ -6,8 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agentkit.embedding import Embedder, HashEmbedder
     from agentkit.memory.case import Case, Filters, Hit
-    from agentkit.memory.embedding import Embedder, HashEmbedder
     from agentkit.memory.learner import MemoryLearner
     from agentkit.memory.memory import CaseMemory
     from agentkit.memory.opening import open_cases
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agentkit.memory.recaller import MemoryRecaller, RecallSettings
 
 _HOME = {
-    "Case": "case", "Filters": "case", "Hit": "case", "Embedder": "embedding", "HashEmbedder": "embedding",
+    "Case": "case", "Filters": "case", "Hit": "case", "Embedder": ".embedding", "HashEmbedder": ".embedding",
     "MemoryLearner": "learner", "CaseMemory": "memory", "Policy": "policies", "load_policy": "policies",
     "policy_names": "policies", "PolicyStore": "policy_store", "MemoryRecaller": "recaller",
     "RecallSettings": "recaller", "open_cases": "opening",
@@ -32,4 +32,4 @@ def __getattr__(name: str) -> Any:
     """Public names are imported when first used, so that `import agentkit.memory` costs nothing."""
     if name not in _HOME:
         raise AttributeError(f"module 'agentkit.memory' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"agentkit.memory.{_HOME[name]}"), name)
+    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from agentkit.embedding import Vectors
 from agentkit.memory.case import Case, Filters, Hit
-from agentkit.memory.embedding import Vectors
 from agentkit.memory.flat import Mask, Positions
 from agentkit.memory.rows import CaseRows
 from agentkit.store import Store

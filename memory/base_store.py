@@ -25,8 +25,8 @@ from langgraph.store.base import (
 from langgraph.store.memory import _compare_values, _does_match
 from sqlalchemy import Connection, delete, select
 
-from agentkit.memory.embedding import ITEMS, Embedder, VectorCache, Vectors
-from agentkit.memory.text import text_hash
+from agentkit.embedding import Embedder, VectorCache, Vectors, text_hash
+from agentkit.memory.text import ITEMS
 from agentkit.store import Store
 from agentkit.store.base import now
 from agentkit.store.cases import CaseVectorRow, StoreItemRow

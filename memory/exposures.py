@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, delete, select, update
 
+from agentkit.embedding import Vectors
 from agentkit.memory.bank import Bank
-from agentkit.memory.embedding import Vectors
 from agentkit.store import Store
 from agentkit.store.base import now
 from agentkit.store.cases import CaseOfferRow, CaseRecallRow, CaseRow, CaseVectorRow

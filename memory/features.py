@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
 
-from agentkit.memory.text import plan_steps, skeleton, words
+from agentkit.embedding import words
+from agentkit.memory.text import plan_steps, skeleton
 from agentkit.store.cases import CaseRow
 
 if TYPE_CHECKING:

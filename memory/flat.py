@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agentkit.memory.embedding import Vectors
+from agentkit.embedding import Vectors
 
 Positions = NDArray[np.int64]
 Mask = NDArray[np.bool_]

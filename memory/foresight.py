@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from agentkit.embedding import Vectors
 from agentkit.memory.case import SUCCESS, Filters
-from agentkit.memory.embedding import Vectors
 from agentkit.memory.memory import CaseMemory
 
 Array = NDArray[np.floating]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agentkit import faults
-from agentkit.memory.embedding import Vectors
+from agentkit.embedding import Vectors
 
 _MAGIC = b"AKVEC1\n"
 

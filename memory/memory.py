@@ -12,15 +12,14 @@ from typing import Any, Self
 from sqlalchemy import Connection
 
 from agentkit import faults
+from agentkit.embedding import Embedder, VectorCache, text_hash
 from agentkit.errors import UserError
 from agentkit.memory.bank import Bank
 from agentkit.memory.case import Case, Filters, Hit, check_case, check_namespace
-from agentkit.memory.embedding import Embedder, VectorCache
 from agentkit.memory.mirror import Mirror
 from agentkit.memory.policies import Policy, load_policy
 from agentkit.memory.query import Query
 from agentkit.memory.rows import CaseRows, view_text
-from agentkit.memory.text import text_hash
 from agentkit.store import Store
 from agentkit.store.cases import CaseRow
 

@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from agentkit.embedding import VectorCache, Vectors, text_hash
 from agentkit.memory import index_file
 from agentkit.memory.case import STATUSES, SUCCESS, Filters
-from agentkit.memory.embedding import VectorCache, Vectors
 from agentkit.memory.flat import FlatView, Mask, Positions
 from agentkit.memory.rows import CaseRows
-from agentkit.memory.text import text_hash
 from agentkit.store import Store
 
 _STATUS = {name: number for number, name in enumerate(STATUSES)}

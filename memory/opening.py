@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
+from agentkit.embedding import Embedder, HashEmbedder
 from agentkit.errors import ModelFileError, UserError
-from agentkit.memory.embedding import Embedder, HashEmbedder
 from agentkit.memory.memory import CaseMemory
 from agentkit.models import load_embedder
 from agentkit.settings import Settings, load_settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from agentkit.memory.embedding import VectorCache, Vectors
+from agentkit.embedding import VectorCache, Vectors
 from agentkit.memory.text import mask
 
 

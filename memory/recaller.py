@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from agentkit.embedding import text_hash
 from agentkit.memory.bank import Bank
 from agentkit.memory.case import Case, Filters
 from agentkit.memory.exposures import Considered, Recall
@@ -16,7 +17,6 @@ from agentkit.memory.policies import Policy, load_policy
 from agentkit.memory.policy_store import PolicyStore
 from agentkit.memory.query import Query
 from agentkit.memory.rendering import render
-from agentkit.memory.text import text_hash
 from agentkit.memory.value import Value
 from agentkit.protocols import Block, Offer
 from agentkit.tasks import Task

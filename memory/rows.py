@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, exists, func, literal, or_, select, text, update
 
+from agentkit.embedding import Embedder, text_hash
 from agentkit.memory.case import Case
-from agentkit.memory.embedding import Embedder
-from agentkit.memory.text import mask, skeleton, text_hash
+from agentkit.memory.text import mask, skeleton
 from agentkit.store import Store
 from agentkit.store.base import now
 from agentkit.store.cases import CaseRecallRow, CaseRemovalRow, CaseRow, CaseVectorRow, MemoryRow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 
@@ -16,19 +15,15 @@ _LEADING = frozenset(
     do does did has have had can could name find identify determine list give compute calculate search look verify
     return get extract please use using this that these those i you it he she they there""".split()  # noqa: SIM905 a list of words is read as one
 )
-_WORD = re.compile(r"[a-z0-9]+")
 
 _BULLET = re.compile(r"^\s*(?:\d+[.)]|[-*])\s*")
 
+ITEMS = "items:"
+"""Begins the embedder's name where the vectors are those of the LangGraph store's items, not of cases."""
 ENTITY = "entity"
 """What stands for a name or a quotation in a masked text; numbers become `number`."""
 _QUOTE = re.compile("[\"“”«»']")
 _REPEATED = re.compile(rf"\b{ENTITY}(?:\s+{ENTITY})+\b")
-
-
-def text_hash(text: str) -> str:
-    """128 bits of BLAKE2b as hex: the key of an embedding."""
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def mask(text: str) -> str:
@@ -78,8 +73,3 @@ def _line_steps(plan: str) -> tuple[str, ...]:
 def skeleton(plan: str) -> str:
     """A plan's steps with their entities masked, one a line."""
     return "\n".join(mask(step) for step in plan_steps(plan))
-
-
-def words(text: str) -> list[str]:
-    """Lower-case words and numbers."""
-    return _WORD.findall(text.lower())

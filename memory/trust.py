@@ -10,10 +10,10 @@ from sqlalchemy import Connection, select, text, update
 from agentkit.errors import UserError
 from agentkit.ledger import Change
 from agentkit.memory.case import Case
-from agentkit.memory.embedding import ITEMS
 from agentkit.memory.memory import CaseMemory
 from agentkit.memory.policies.lexical import has_fts
 from agentkit.memory.policy_store import PolicyStore
+from agentkit.memory.text import ITEMS
 from agentkit.store.cases import CaseRow
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, delete, select, update
 
+from agentkit.embedding import Embedder, VectorCache
 from agentkit.errors import UserError
 from agentkit.ledger import Change
 from agentkit.memory.case import Case, Filters
-from agentkit.memory.embedding import Embedder, VectorCache
 from agentkit.memory.memory import CaseMemory
 from agentkit.memory.mirror import Mirror
 from agentkit.memory.policy_store import PolicyStore

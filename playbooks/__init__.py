@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agentkit.embedding import HashEmbedder
     from agentkit.playbooks.bullets import Bullet
     from agentkit.playbooks.credit import Effect
     from agentkit.playbooks.guard import CollapseGuard
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
     from agentkit.playbooks.recaller import PlaybookRecaller
     from agentkit.playbooks.rendering import Renderer
     from agentkit.playbooks.selection import Economy
-    from agentkit.playbooks.similarity import Duplicates, HashEmbedder, Index
+    from agentkit.playbooks.similarity import Duplicates, Index
     from agentkit.playbooks.storage import PlaybookStore
     from agentkit.playbooks.withholding import Withholding
 
 _HOME = {
     "Add": "operations", "Bullet": "bullets", "CollapseGuard": "guard", "Delta": "operations",
-    "Duplicates": "similarity", "Economy": "selection", "Effect": "credit", "HashEmbedder": "similarity",
+    "Duplicates": "similarity", "Economy": "selection", "Effect": "credit", "HashEmbedder": ".embedding",
     "Index": "similarity", "LearningPolicy": "learner", "Merge": "operations", "Playbook": "playbook",
     "PlaybookHook": "hook", "PlaybookLearner": "learner", "PlaybookRecaller": "recaller", "PlaybookStore": "storage",
     "Renderer": "rendering", "Retire": "operations", "Revive": "operations", "Split": "operations",
@@ -40,4 +41,4 @@ def __getattr__(name: str) -> Any:
     """Public names are imported when first used, so that `import agentkit.playbooks` costs nothing."""
     if name not in _HOME:
         raise AttributeError(f"module 'agentkit.playbooks' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"agentkit.playbooks.{_HOME[name]}"), name)
+    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)

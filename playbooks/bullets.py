@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from agentkit.embedding import text_hash
 from agentkit.errors import UserError
 
 Status = Literal["active", "retired"]
@@ -65,7 +66,7 @@ class Bullet:
     @cached_property
     def text_hash(self) -> str:
         """Identifies the content alone, for the embedding index."""
-        return hashlib.sha256(self.content.encode()).hexdigest()
+        return text_hash(self.content)
 
 
 def bullet_id(section: str, scope: str, content: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agentkit import faults
+from agentkit.embedding import Embedder
 from agentkit.errors import Conflict, InvalidOutput
 from agentkit.ledger import Change, Gate, Verdict, digest
 from agentkit.playbooks.alarms import alarms
@@ -22,7 +23,7 @@ from agentkit.playbooks.operations import Delta, Operation, Retire, Vote
 from agentkit.playbooks.playbook import Playbook
 from agentkit.playbooks.rendering import Renderer
 from agentkit.playbooks.signals import Signal, visible, weigh
-from agentkit.playbooks.similarity import Duplicates, Embedder, HashEmbedder, Index
+from agentkit.playbooks.similarity import Duplicates, Index
 from agentkit.playbooks.storage import PlaybookStore
 from agentkit.protocols import CallModel, Episode, Learnt, Status
 from agentkit.roles.curator import Curation, curator_messages
@@ -99,7 +100,7 @@ class PlaybookLearner:
     ) -> None:
         self.book, self.gate, self.policy = book, gate, policy or LearningPolicy()
         self.evidence = Evidence(book.store, book.target)
-        self.duplicates = Duplicates(index=Index(embedder or HashEmbedder(), book.store))
+        self.duplicates = Duplicates(index=Index(embedder, book.store))
         self._raised: list[str] = []
 
     @property

@@ -8,12 +8,13 @@ from typing import Literal
 
 import numpy as np
 
+from agentkit.embedding import Embedder, Vectors
 from agentkit.playbooks.bullets import Bullet
 from agentkit.playbooks.evidence import Evidence
 from agentkit.playbooks.playbook import Playbook
 from agentkit.playbooks.rendering import HEADER, Rendered, Renderer
 from agentkit.playbooks.selection import Economy, select
-from agentkit.playbooks.similarity import Embedder, HashEmbedder, Index, Vectors
+from agentkit.playbooks.similarity import Index
 from agentkit.playbooks.storage import PlaybookStore
 from agentkit.playbooks.withholding import Withholding
 from agentkit.protocols import Block, Offer
@@ -46,7 +47,7 @@ class PlaybookRecaller:
     ) -> None:
         self.book, self.renderer, self.withholding = book, renderer or Renderer(), withholding
         self.retrieval, self.economy = retrieval, economy or Economy()
-        self.index = Index(embedder or HashEmbedder(), book.store)
+        self.index = Index(embedder, book.store)
         self.evidence = Evidence(book.store, book.target)
 
     @property

@@ -2,63 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
 
+from agentkit.embedding import Embedder, HashEmbedder, VectorCache, Vectors, stems, unit
 from agentkit.playbooks.bullets import Bullet
 from agentkit.store import Store
 from agentkit.store.playbooks import VectorRow
-
-Vectors = NDArray[np.float32]
-
-
-class Embedder(Protocol):
-    """What LangChain calls `Embeddings`."""
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]: ...
-    def embed_query(self, text: str) -> list[float]: ...
-
-
-class HashEmbedder:
-    """Bag of words and word pairs, hashed: no model, the same everywhere, good enough to find near-repeats."""
-
-    def __init__(self, dimension: int = 384) -> None:
-        self.dimension, self.name = dimension, f"hash-{dimension}"
-
-    def embed_query(self, text: str) -> list[float]:
-        vector = np.zeros(self.dimension, dtype=np.float32)
-        words = _stems(text)
-        for feature, weight in [*((w, 1.0) for w in words), *((f"{a} {b}", 0.5) for a, b in pairwise(words))]:
-            value = int.from_bytes(hashlib.blake2b(feature.encode(), digest_size=8).digest(), "big")
-            vector[value % self.dimension] += weight if value >> 63 else -weight
-        result: list[float] = vector.tolist()
-        return result
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        return [self.embed_query(text) for text in texts]
-
-
-_STOP = frozenset(
-    {"a", "an", "the", "of", "to", "in", "on", "for", "and", "or", "is", "are", "be", "it", "its", "this", "that"}
-    | {"with", "by", "as", "at", "from", "when", "if", "you"}
-)
-
-
-def _stems(text: str) -> list[str]:
-    words = re.findall(r"[a-z]+|\d+(?:\.\d+)?", text.lower())
-    return [re.sub(r"(?:ing|ed|es|s)$", "", word) if len(word) > 4 else word for word in words if word not in _STOP]
-
-
-def embedder_name(embedder: Embedder) -> str:
-    return str(getattr(embedder, "name", type(embedder).__name__))
 
 
 class Index:
@@ -67,8 +21,9 @@ class Index:
     Adding and asking cost one matrix-vector product, so ten thousand bullets take about a millisecond.
     """
 
-    def __init__(self, embedder: Embedder, store: Store | None = None) -> None:
-        self.embedder, self.store = embedder, store
+    def __init__(self, embedder: Embedder | None = None, store: Store | None = None) -> None:
+        self.embedder, self.store = embedder or HashEmbedder(384, stems=True), store
+        self._cache = VectorCache(store, self.embedder, table=VectorRow)
         self._rows: dict[str, int] = {}
         self._data: Vectors = np.zeros((0, 0), dtype=np.float32)
         self._asked: tuple[Sequence[Bullet], NDArray[np.intp]] = ((), np.zeros(0, dtype=np.intp))
@@ -81,22 +36,19 @@ class Index:
         missing = {bullet.text_hash: bullet.content for bullet in bullets if bullet.text_hash not in self._rows}
         if not missing:
             return
-        for hash, vector in self._stored(list(missing)).items():
+        hashes, vectors = list(missing), self._cache.vectors(list(missing.values()))
+        for hash, vector in zip(hashes, vectors, strict=True):
             self._append(hash, vector)
-            del missing[hash]
-        if missing:
-            hashes, texts = list(missing), list(missing.values())
-            vectors = _unit(np.asarray(self.embedder.embed_documents(texts), dtype=np.float32))
-            for hash, vector in zip(hashes, vectors, strict=True):
-                self._append(hash, vector)
-            self._save(dict(zip(hashes, vectors, strict=True)))
+        if self.store is not None:
+            with self.store.write() as connection:
+                self._cache.store_vectors(connection, hashes, vectors)
 
     def similarities(self, text: str, bullets: Sequence[Bullet]) -> Vectors:
         """Cosines of a text with each bullet."""
         if not bullets:
             return np.zeros(0, dtype=np.float32)
         rows = self._rows_of(bullets)
-        query = _unit(np.asarray([self.embedder.embed_query(text)], dtype=np.float32))[0]
+        query = unit(np.asarray([self.embedder.embed_query(text)], dtype=np.float32), self.embedder.dimension)[0]
         scores: Vectors = (self._data[: len(self._rows)] @ query)[rows]
         return scores
 
@@ -116,26 +68,6 @@ class Index:
             self._data = grown
         self._data[row] = vector
         self._rows[hash] = row
-
-    def _stored(self, hashes: list[str]) -> dict[str, Vectors]:
-        if self.store is None:
-            return {}
-        found: dict[str, Vectors] = {}
-        name = embedder_name(self.embedder)
-        with self.store.read() as connection:
-            for start in range(0, len(hashes), 400):
-                query = select(VectorRow.hash, VectorRow.vector).where(VectorRow.embedder == name)
-                rows = connection.execute(query.where(VectorRow.hash.in_(hashes[start : start + 400])))
-                found |= {hash: np.frombuffer(data, dtype=np.float32) for hash, data in rows}
-        return found
-
-    def _save(self, vectors: dict[str, Vectors]) -> None:
-        if self.store is None:
-            return
-        name = embedder_name(self.embedder)
-        rows = [{"embedder": name, "hash": hash, "vector": vector.tobytes()} for hash, vector in vectors.items()]
-        with self.store.write() as connection:
-            self.store.insert_new(connection, VectorRow, rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,13 +144,8 @@ def contradiction(one: str, other: str) -> str:
 
 
 def _core(text: str) -> set[str]:
-    return {word for word in _stems(_NEGATIVE.sub(" ", text)) if len(word) > 3}
+    return {word for word in stems(_NEGATIVE.sub(" ", text)) if len(word) > 3}
 
 
 def _without_numbers(text: str) -> str:
     return re.sub(r"\d+(?:\.\d+)?", "#", " ".join(text.lower().split()))
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(norms == 0, 1, norms), dtype=np.float32)

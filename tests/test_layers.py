@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tasks", "trusted_files", "tools"),
     ("protocols", "settings"),
     ("roles", "store"),
-    ("checkers", "ledger"),
+    ("checkers", "embedding", "ledger"),
     ("models", "opinions"),
     ("confidence", "curation", "graph", "memory", "playbooks", "result", "testing"),
     ("feedback",),

@@ -1,8 +1,9 @@
 """Models: local, hosted, recorded; each a `BaseChatModel`, called through one `Caller`."""
 
+from agentkit.embedding import Embedder
 from agentkit.models.budget import Budget, Meter, Usage
 from agentkit.models.caller import Caller, Reply, Retry
-from agentkit.models.embedders import Embedder, load_embedder
+from agentkit.models.embedders import load_embedder
 from agentkit.models.journal import Journal, MemoryJournal, SqlJournal, StoredCall
 from agentkit.models.limits import Limits
 from agentkit.models.load import load_model

@@ -5,29 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
 from agentkit.aio import run_sync
+from agentkit.embedding import Embedder
 from agentkit.errors import MissingExtra, ModelNotFound
 from agentkit.models.catalog import Entry, find, require
-
-
-@runtime_checkable
-class Embedder(Protocol):
-    """LangChain's `Embeddings` with an identity; vectors are L2-normalised.
-
-    Attributes:
-        name: the model and its version; vectors of different names are never mixed.
-        dimension: of each vector.
-    """
-
-    name: str
-    dimension: int
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]: ...
-    def embed_query(self, text: str) -> list[float]: ...
 
 
 def load_embedder(name: str | Embedder, **options: Any) -> Embedder:

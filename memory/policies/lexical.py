@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from sqlalchemy import Connection, text
 
+from agentkit.embedding import words
 from agentkit.memory.bank import Bank, Ranking
 from agentkit.memory.query import Query
-from agentkit.memory.text import words
 
 _WORDS = 24
 """Words of a query that are searched for."""

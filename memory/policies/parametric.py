@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from agentkit.embedding import Vectors
 from agentkit.errors import MissingExtra, UserError
 from agentkit.memory.bank import Bank, Ranking, Scores
-from agentkit.memory.embedding import Vectors
 from agentkit.memory.policies.base import pool, ranked
 from agentkit.memory.policy_store import PolicyStore
 from agentkit.memory.query import Query

@@ -16,7 +16,7 @@ def bullet(content: str, scope: str = "") -> Bullet:
 
 @pytest.fixture
 def duplicates() -> Duplicates:
-    return Duplicates(index=Index(HashEmbedder()))
+    return Duplicates(index=Index())
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_each_text_is_embedded_once_and_kept_in_the_store(store: Store) -> None:
 
 
 def test_similarities_follow_the_bullets_asked_about_whatever_the_index_holds() -> None:
-    index = Index(HashEmbedder())
+    index = Index()
     a, b = bullet("red apples"), bullet("green pears")
     index.ensure([a, b])
     assert index.similarities("green pears", [b, a]).tolist() == pytest.approx([1.0, 0.0], abs=0.3)

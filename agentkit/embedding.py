@@ -1,8 +1,9 @@
-"""Text to unit vectors, computed once for each embedder version and text."""
+"""Embeddings: text to unit vectors, computed once for each embedder version and text."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -14,13 +15,19 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
 from agentkit.errors import UserError
-from agentkit.memory.text import text_hash, words
 from agentkit.store import Store
 from agentkit.store.cases import CaseVectorRow
+from agentkit.store.playbooks import VectorRow
 
 Vectors = NDArray[np.float32]
-ITEMS = "items:"
-"""Begins the embedder's name where the vectors are those of the LangGraph store's items, not of cases."""
+VectorTable = type[CaseVectorRow] | type[VectorRow]
+_WORD = re.compile(r"[a-z0-9]+")
+_WORD_OR_NUMBER = re.compile(r"[a-z]+|\d+(?:\.\d+)?")
+_ENDING = re.compile(r"(?:ing|ed|es|s)$")
+_STOP = frozenset(
+    {"a", "an", "the", "of", "to", "in", "on", "for", "and", "or", "is", "are", "be", "it", "its", "this", "that"}
+    | {"with", "by", "as", "at", "from", "when", "if", "you"}
+)
 _RECENT = 4096
 """Vectors of texts asked for lately, kept in the process."""
 
@@ -37,23 +44,45 @@ class Embedder(Protocol):
     def embed_query(self, text: str) -> list[float]: ...
 
 
+def text_hash(text: str) -> str:
+    """128 bits of BLAKE2b as hex: the key of an embedding."""
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def words(text: str) -> list[str]:
+    """Lower-case words and numbers."""
+    return _WORD.findall(text.lower())
+
+
+def stems(text: str) -> list[str]:
+    """Words without their endings and without those that carry no meaning of their own; numbers stay whole."""
+    found = _WORD_OR_NUMBER.findall(text.lower())
+    return [_ENDING.sub("", word) if len(word) > 4 else word for word in found if word not in _STOP]
+
+
 class HashEmbedder:
     """Hashed words and word pairs: no model, the same everywhere, good for tests and for exact wording.
 
     Args:
         dimension: of its vectors.
+        stems: compare words without their endings, leave out the most frequent ones, and give pairs half the weight:
+            finds a lesson that is put a little differently.
     """
 
-    def __init__(self, dimension: int = 256) -> None:
-        self.dimension = dimension
-        self.name = f"hash-{dimension}"
+    def __init__(self, dimension: int = 256, *, stems: bool = False) -> None:
+        self.dimension, self._stems = dimension, stems
+        self.name = f"hash-stems-{dimension}" if stems else f"hash-{dimension}"
 
     def embed_query(self, text: str) -> list[float]:
-        tokens = words(text)
+        tokens = stems(text) if self._stems else words(text)
+        pairs = [f"{a} {b}" for a, b in pairwise(tokens)]
         vector = np.zeros(self.dimension)
-        for token in [*tokens, *(f"{a} {b}" for a, b in pairwise(tokens))]:
+        for token, weight in [
+            *((word, 1.0) for word in tokens),
+            *((pair, 0.5 if self._stems else 1.0) for pair in pairs),
+        ]:
             bits = int.from_bytes(hashlib.blake2b(token.encode(), digest_size=8).digest(), "little")
-            vector[bits % self.dimension] += 1.0 if bits >> 63 else -1.0
+            vector[bits % self.dimension] += weight if bits >> 63 else -weight
         if not vector.any():
             vector[0] = 1.0
         return [float(x) for x in vector / np.linalg.norm(vector)]
@@ -66,12 +95,13 @@ class VectorCache:
     """Embeddings kept in SQL by embedder version and text hash, with the latest ones in the process.
 
     Args:
-        store: where `case_vectors` is.
+        store: where the vectors are kept; None keeps them in the process alone.
         embedder: asked only for texts that are not there.
+        table: of the vectors. Cases and bullets have one each: forgetting a case forgets its vector.
     """
 
-    def __init__(self, store: Store, embedder: Embedder) -> None:
-        self.store, self.embedder = store, embedder
+    def __init__(self, store: Store | None, embedder: Embedder, *, table: VectorTable = CaseVectorRow) -> None:
+        self.store, self.embedder, self.table = store, embedder, table
         self._recent: OrderedDict[str, Vectors] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -96,7 +126,7 @@ class VectorCache:
     def store_vectors(self, connection: Connection, hashes: Sequence[str], vectors: Vectors) -> None:
         """Write vectors in the caller's transaction; those already there stay."""
         rows = [(self.embedder.name, key, row.tobytes()) for key, row in zip(hashes, vectors, strict=True)]
-        insert_vectors(self.store, connection, rows)
+        insert_vectors(connection, rows, table=self.table)
 
     def forget_recent(self) -> None:
         """Drop what is kept in the process."""
@@ -107,12 +137,12 @@ class VectorCache:
         with self._lock:
             found = {key: self._recent[key] for key in hashes if key in self._recent}
         missing = sorted(set(hashes) - found.keys())
-        if missing:
+        if missing and self.store is not None:
             with self.store.read() as connection:
                 for start in range(0, len(missing), 500):
-                    query = select(CaseVectorRow.hash, CaseVectorRow.vector)
-                    query = query.where(CaseVectorRow.embedder == self.embedder.name)
-                    part = connection.execute(query.where(CaseVectorRow.hash.in_(missing[start : start + 500])))
+                    query = select(self.table.hash, self.table.vector)
+                    query = query.where(self.table.embedder == self.embedder.name)
+                    part = connection.execute(query.where(self.table.hash.in_(missing[start : start + 500])))
                     found |= {key: np.frombuffer(blob, dtype="<f4") for key, blob in part}
         return found
 
@@ -127,13 +157,15 @@ class VectorCache:
                 self._recent.popitem(last=False)
 
 
-def insert_vectors(store: Store, connection: Connection, rows: list[tuple[str, str, bytes]]) -> None:
+def insert_vectors(
+    connection: Connection, rows: list[tuple[str, str, bytes]], *, table: VectorTable = CaseVectorRow
+) -> None:
     """Insert (embedder, hash, blob) rows that are not there yet."""
     if not rows:
         return
-    mark = "?, ?, ?" if store.dialect == "sqlite" else "%s, %s, %s"
-    text = f"INSERT INTO case_vectors (embedder, hash, vector) VALUES ({mark}) ON CONFLICT DO NOTHING"
-    connection.exec_driver_sql(text, rows)
+    mark = "?, ?, ?" if connection.dialect.name == "sqlite" else "%s, %s, %s"
+    names = f"{table.__tablename__} (embedder, hash, vector)"
+    connection.exec_driver_sql(f"INSERT INTO {names} VALUES ({mark}) ON CONFLICT DO NOTHING", rows)
 
 
 def unit(vectors: Vectors, dimension: int) -> Vectors:
