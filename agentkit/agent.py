@@ -34,9 +34,9 @@ from agentkit.protocols import Learner, Recaller
 from agentkit.result import Result, read_result, with_steps
 from agentkit.settings import Settings, load_settings
 from agentkit.store import Store
-from agentkit.store.run_log import FINISHED, RunLog, RunRecord, Totals
+from agentkit.store.run_log import FINISHED, RunLog, Totals
 from agentkit.tasks import Labels, Task
-from agentkit.tools import approved, load_tools
+from agentkit.tools import approved, load_tools, reads_outside
 from agentkit.tools.database import without_password
 
 if TYPE_CHECKING:
@@ -193,7 +193,8 @@ class Agent:
             raise DataError(f"task {asked.id!r}: its checker compares with a target, and it has none")
         run_id = run_id or uuid.uuid4().hex[:12]
         options = replace(self.options, labels=labels, learn=learn, seed=seed, temperature=temperature)
-        recorded = {"agent": self._spec, "run": vars(options), "in_code": self._in_code}
+        own = [tool.name for tool in self._tools if not reads_outside(tool)]
+        recorded = {"agent": self._spec, "run": vars(options), "in_code": self._in_code, "own_tools": own}
         fresh = self.log.start(run_id, asked, model=_shown(self._spec["model"]), options=recorded, batch=batch)
         return await self._drive(run_id, asked, options, fresh=fresh, recallers=recallers, on_event=on_event)
 
@@ -267,16 +268,7 @@ class Agent:
     def result(self, run_id: str) -> Result:
         """How a run stands, from the store alone."""
         record = self.log.get(run_id)
-        return replace(read_result(self.log, record), sources=self._sources(record))
-
-    def _sources(self, record: RunRecord) -> tuple[str, ...]:
-        """Where text from outside that a run read came from. Without its checkpoints, every tool may have read some."""
-        config: Any = {"configurable": {"thread_id": record.id}}
-        if saved := self._checkpoints.get_tuple(config):
-            return tuple(saved.checkpoint["channel_values"].get("sources", ()))
-        found = {*record.task.outside, *(f"tool:{call.tool}" for call in self.log.tool_calls(record.id))}
-        found |= {source for block in self.log.blocks(record.id) or () for source in block.outside}
-        return tuple(sorted(found))
+        return replace(read_result(self.log, record), sources=self.log.sources(record))
 
     def feedback(
         self, run_id: str, *, score: float | None = None, answer: str | None = None, text: str = "", by: str = "user"

@@ -171,15 +171,15 @@ def _opinions(path: str | Path) -> Iterator[Opinion]:
 
 
 def _case(log: RunLog, record: RunRecord) -> Case:
-    """A run as a case, for a memory that did not learn it when it ended; any tool may have read text from outside."""
+    """A run as a case, for a memory that did not learn it when it ended."""
     from agentkit.memory import Case
-    from agentkit.memory.case import ANSWER
+    from agentkit.memory.case import ANSWER, case_id
 
     calls = log.tool_calls(record.id)
-    sources = sorted({*record.task.outside, *(f"tool:{call.tool}" for call in calls)})
+    sources = log.sources(record)
     steps = [f"{number}. {call.tool}({call.arguments})" for number, call in enumerate(calls, 1)]
     return Case(
-        id=record.id[:64], run_id=record.id, state=record.task.input, answer=record.answer,
+        id=case_id(record.id), run_id=record.id, state=record.task.input, answer=record.answer,
         plan="\n".join([*steps, f"{ANSWER}{record.answer}"]), source=" ".join(sources),
         trusted=not sources, status="quarantined" if sources else "active",
     )  # fmt: skip

@@ -244,6 +244,11 @@ class Ledger:
             rows = connection.execute(query.where(table.change_id == change_id).order_by(table.seq)).mappings()
             return [Event(**row) for row in rows]
 
+    def held(self, change_id: str) -> bool:
+        """Whether a person must decide about a change, whatever a gate would say: the lint found something in it."""
+        events = self.events(change_id)
+        return bool(events and (events[-1].verdict or {}).get("evidence", {}).get("lint"))
+
     def verify(self, target: str) -> int:
         """Recompute the hash chain of a target.
 

@@ -202,13 +202,18 @@ def export_(path: Annotated[Path | None, typer.Argument(help="File; standard out
 @app.command("import")
 def import_(path: Path, memory: Name = "default", embedder: EmbedderName = None,
             namespace: Annotated[str | None, typer.Option("-n", "--namespace", help="Not the lines' own.")] = None,
+            trust: Annotated[bool, typer.Option("--trust", help="Show them at once, as far as the file says.")] = False,
             json_: Json = False) -> None:  # fmt: skip
-    """Store the cases of a JSON-lines file, all or none; AgentFly's case banks are read as they are."""
+    """Store the cases of a JSON-lines file, all or none; AgentFly's case banks are read as they are.
+
+    Without --trust they wait in quarantine, whatever the file says of them, until  agentkit memory release.
+    """
     from agentkit.memory.transfer import import_cases, read_cases
 
     read_cases(path, namespace=namespace)  # before the database comes into being
-    count = import_cases(open_memory(memory, embedder), path, namespace=namespace)
-    emit({"imported": count}, json_=json_, human=lambda r: note(f"imported {r['imported']} cases"))
+    count = import_cases(open_memory(memory, embedder), path, namespace=namespace, trust=trust)
+    held = "" if trust else "; they wait in quarantine until  agentkit memory release"
+    emit({"imported": count}, json_=json_, human=lambda r: note(f"imported {r['imported']} cases{held}"))
 
 
 @app.command()

@@ -189,20 +189,37 @@ def export(
 
 
 @app.command("import")
-def import_(file: Path, playbook: Name = None, json_: Json = False) -> None:
-    """Add the bullets of a Markdown, JSON or ACE file that are new here; refused where one holds a secret."""
+def import_(
+    file: Path,
+    playbook: Name = None,
+    trust: Annotated[bool, typer.Option("--trust", help="Take bullets that read like orders too.")] = False,
+    json_: Json = False,
+) -> None:
+    """Add the bullets of a Markdown, JSON or ACE file that are new here; refused where one holds a secret.
+
+    Bullets that read like orders or imitate structure wait for you; with --trust they are taken at once.
+    """
     from agentkit.playbooks.formats import read_file
+    from agentkit.playbooks.trust import ask_a_person
 
     store = open_playbook(playbook, must_exist=False)
     found, before = read_file(file), store.current()
-    delta = found.delta(before, source=file.name)
+    held = None if trust else found.held(before, source=file.name)
+    waits = {} if held is None else {"waiting": len(held[0].operations),
+                                     "change": store.hold(held[0], ask_a_person(held[1])).id}  # fmt: skip
+    delta = found.delta(before, source=file.name, trust=trust)
     if delta is not None:
         store.apply(delta)
     after = store.current()
-    data = {"read": len(found.bullets), "added": len(after) - len(before), "version": after.version}
-    emit(
-        data, json_=json_, human=lambda d: note(f"{d['added']} of {d['read']} bullets are new, version {d['version']}")
-    )
+    data = {"read": len(found.bullets), "added": len(after) - len(before), "version": after.version, **waits}
+    emit(data, json_=json_, human=_imported)
+
+
+def _imported(data: dict[str, Any]) -> None:
+    note(f"{data['added']} of {data['read']} bullets are new, version {data['version']}")
+    if data.get("waiting"):
+        then = f"agentkit playbook decide {data['change']} --accept  or  --reject"
+        note(f"{data['waiting']} of them read like orders and wait for you: {then}")
 
 
 @app.command()
@@ -216,9 +233,9 @@ def add(
     """Add a bullet by hand; refused where it holds a secret."""
     from agentkit.errors import UserError
     from agentkit.playbooks import Add, Delta
-    from agentkit.playbooks.trust import lint
+    from agentkit.playbooks.trust import secret_findings
 
-    if secrets := [finding.detail for finding in lint(text) if finding.kind == "secret"]:
+    if secrets := secret_findings(text, scope, section):
         raise UserError(f"it seems to hold {', '.join(secrets)}: secrets are not stored")
     store = open_playbook(playbook, must_exist=False)
     operation, base = Add(content=text, section=section, scope=scope), store.version()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import re
 import uuid
 from dataclasses import dataclass, field, replace
@@ -111,8 +112,10 @@ def check_case(case: Case) -> Case:
     """The case itself, cleaned of what can't be stored.
 
     Raises:
-        DataError: an empty state, a reward outside [0, 1], an unknown channel or status.
+        DataError: an empty state, a reward outside [0, 1], an unknown channel or status, an id that can't be one.
     """
+    if not _ID.fullmatch(case.id):
+        raise DataError(f"{case.id[:80]!r} can't be the id of a case: 1 to 64 letters, digits, '_' and '-'")
     if not case.state.strip():
         raise DataError("a case needs a state: the task it is about")
     if case.reward is not None and not 0 <= case.reward <= 1:
@@ -127,6 +130,15 @@ def check_case(case: Case) -> Case:
     texts = {name: getattr(case, name) for name in _TEXTS}
     cleaned = clean_data(texts)
     return case if cleaned == texts else replace(case, **cleaned)
+
+
+_ID = re.compile("[A-Za-z0-9_-]{1,64}")
+"""An id stands in prompts beside its case, so that it must be able to hold nothing else."""
+
+
+def case_id(run_id: str) -> str:
+    """The id of a run's case: the run's own where it can be one."""
+    return run_id if _ID.fullmatch(run_id) else hashlib.sha256(run_id.encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=1024)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from agentkit.errors import Conflict
 from agentkit.ledger import Change, Ledger, Verdict
 from agentkit.memory import CaseMemory, Filters, MemoryLearner, PolicyStore, RecallSettings
+from agentkit.memory.case import case_id
 from agentkit.memory.rendering import render
 from agentkit.protocols import Block, CallModel, Episode, Learnt, Offer, Recaller
 from agentkit.tasks import Task
@@ -218,4 +219,4 @@ def _cases_of(change: Change) -> list[str]:
     if _is_release(change):
         return _trusted(change)
     alone = any(operation.get("op") == "outcome" for operation in change.operations)
-    return [change.run_id[:64]] if alone and change.run_id else []
+    return [case_id(change.run_id)] if alone and change.run_id else []

@@ -8,7 +8,7 @@ from typing import get_args
 from sqlalchemy import Connection
 
 from agentkit.ledger import Change
-from agentkit.memory.case import ANSWER, SUCCESS, WRONG, Case, Channel
+from agentkit.memory.case import ANSWER, SUCCESS, WRONG, Case, Channel, case_id
 from agentkit.memory.memory import CaseMemory
 from agentkit.memory.policy_store import PolicyStore
 from agentkit.memory.upkeep import evict
@@ -66,7 +66,7 @@ class MemoryLearner:
         trusted, right = not episode.untrusted, known is not None and (known.score or 0) >= SUCCESS
         correction = _correction(episode, known, right)
         return Case(
-            id=episode.run_id[:64], run_id=episode.run_id, namespace=self.namespace, state=episode.task.input,
+            id=case_id(episode.run_id), run_id=episode.run_id, namespace=self.namespace, state=episode.task.input,
             plan=_plan(episode, right), answer=episode.answer, correction=correction,
             corrected_by="" if correction is None else "label",
             reward=1.0 if correction is not None else None if known is None else known.score, channel=channel,

@@ -28,7 +28,12 @@ def render(cases: Sequence[Case]) -> str:
 
 
 def _list(cases: Sequence[Case]) -> str:
-    return "\n".join(f"[{case.id}] Task: {_clip(case.state, STATE_LIMIT)}\n{_plan(case)}" for case in cases)
+    return "\n".join(f"[{_id(case)}] Task: {_clip(case.state, STATE_LIMIT)}\n{_plan(case)}" for case in cases)
+
+
+def _id(case: Case) -> str:
+    """What was stored before ids were checked may hold anything."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", case.id[:64])
 
 
 def _plan(case: Case) -> str:

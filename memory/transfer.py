@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,20 @@ def read_cases(path: str | Path, *, namespace: str | None = None) -> list[Case]:
     return cases
 
 
-def import_cases(memory: CaseMemory, path: str | Path, *, namespace: str | None = None) -> int:
-    """Store a file's cases; those that are there already are left out. Returns how many were new."""
-    before = memory.count()
-    memory.add_many(read_cases(path, namespace=namespace))
+def import_cases(memory: CaseMemory, path: str | Path, *, namespace: str | None = None, trust: bool = False) -> int:
+    """Store a file's cases; those that are there already are left out. Returns how many were new.
+
+    Args:
+        trust: believe what the file says of itself. Else its cases wait in quarantine, as what came from outside.
+    """
+    before, cases = memory.count(), read_cases(path, namespace=namespace)
+    memory.add_many(cases if trust else map(_doubted, cases))
     return memory.count() - before
+
+
+def _doubted(case: Case) -> Case:
+    status = "quarantined" if case.status == "active" else case.status
+    return replace(case, trusted=False, status=status, pinned=False, source=case.source or "import")
 
 
 def verify(memory: CaseMemory) -> dict[str, Any]:

@@ -10,13 +10,16 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, Field
 
 from agentkit.errors import DataError, UserError
-from agentkit.ledger import Change, Ledger
+from agentkit.ledger import Change
+from agentkit.playbooks.curating import Draft
 from agentkit.playbooks.leakage import retells
 from agentkit.playbooks.operations import Add, Delta, Operation
 from agentkit.playbooks.rendering import Renderer
 from agentkit.playbooks.signals import visible
 from agentkit.playbooks.storage import PlaybookStore
+from agentkit.playbooks.trust import ask_a_person, lint
 from agentkit.protocols import CallModel, Episode, Learnt
+from agentkit.redaction import redact
 from agentkit.roles.blocks import block, shorten
 
 INSTRUCTIONS = """\
@@ -76,32 +79,38 @@ class BatchLessons:
         changes = []
         for number, begin in enumerate(range(0, len(wrong), self.most)):
             one = f"{key}:{self.book.target}" + (f":{number}" if number else "")
-            change = await self._propose(wrong[begin : begin + self.most], solved, known, key=one, call=call)
-            if change is not None:
-                changes.append(change.id)
+            made = await self._propose(wrong[begin : begin + self.most], solved, known, key=one, call=call)
+            changes += [change.id for change in made]
         if not changes:
             return Learnt(status="nothing", note="no general lesson was found")
         return Learnt(status="waiting", changes=tuple(changes))
 
     async def _propose(
         self, wrong: Sequence[Episode], solved: Mapping[str, Episode], known: set[str], *, key: str, call: CallModel
-    ) -> Change | None:
+    ) -> list[Change]:
         reply = await call("reflector", self.messages(wrong, solved), schema=Lessons)
-        operations = self._operations(reply.parsed, wrong, known)
-        if not operations:
-            return None
-        delta = Delta(
+        draft = self._draft(reply.parsed, wrong, known)
+        changes = []
+        if draft.held:
+            delta = self._delta(reply.parsed, wrong, draft.held, key=f"{key}:held")
+            changes.append(self.book.hold(delta, ask_a_person(draft.findings)))
+        if draft.operations:
+            delta = self._delta(reply.parsed, wrong, draft.operations, key=key)
+            changes.append(self.book.ledger.propose(delta.to_change(self.book.target)))
+        return changes
+
+    def _delta(self, parsed: Any, wrong: Sequence[Episode], operations: Sequence[Operation], *, key: str) -> Delta:
+        return Delta(
             key=key,
             base=self.book.version(),
-            operations=operations,
+            operations=tuple(operations),
             role="reflector",
             model=wrong[0].model,
             run_id=wrong[0].run_id,
             source=" ".join(sorted({item.source for item in wrong if item.untrusted and item.source}))[:400],
             signal=wrong[0].feedback[0].channel if wrong[0].feedback else "",
-            note="; ".join(lesson.cause for lesson in reply.parsed.lessons)[:1000],
+            note=redact("; ".join(lesson.cause for lesson in parsed.lessons))[:1000],
         )
-        return Ledger(self.book.store).propose(delta.to_change(self.book.target))
 
     def messages(self, episodes: Sequence[Episode], solved: Mapping[str, Episode] | None = None) -> list[BaseMessage]:
         """Instructions and playbook first, so that prefix caches keep them; what changes comes last."""
@@ -127,9 +136,9 @@ class BatchLessons:
     def _wrong(self, episode: Episode) -> bool:
         return episode.score is not None and episode.score < self.wrong
 
-    def _operations(self, parsed: Any, wrong: Sequence[Episode], known: set[str]) -> tuple[Operation, ...]:
-        """The lessons that are general and not known yet; they are known from then on."""
-        operations: list[Operation] = []
+    def _draft(self, parsed: Any, wrong: Sequence[Episode], known: set[str]) -> Draft:
+        """The lessons that are general and not known yet, by what the lint finds; they are known from then on."""
+        draft = Draft()
         tasks = [visible(episode).task for episode in wrong]
         for lesson in parsed.lessons:
             if retells(lesson.content, tasks):
@@ -139,6 +148,6 @@ class BatchLessons:
             except (DataError, UserError, ValueError):
                 continue  # an empty or overlong line is no lesson
             if added.content not in known:
-                operations.append(added)
+                draft.add(added, lint(f"{added.content}\n{added.scope}"))
                 known.add(added.content)
-        return tuple(operations)
+        return draft

@@ -81,14 +81,21 @@ def clean(text: str) -> str:
     Raises:
         UserError: nothing is left, or it is longer than a bullet may be.
     """
-    if not (text.isascii() and text.isprintable()):
-        text = "".join(" " if _is_break(c) else c for c in unicodedata.normalize("NFC", text) if not _is_hidden(c))
-    line = " ".join(text.split())
+    line = " ".join(plain(text).split())
     if not line:
         raise UserError("a bullet needs content")
     if len(line) > MAX_CONTENT:
         raise UserError(f"a bullet may have {MAX_CONTENT} characters, this one has {len(line)}: split it")
     return line
+
+
+def plain(text: str) -> str:
+    """The text without characters that nobody sees; of those that end a line or move a cursor a break or a space is
+    left. Everything that reads a text for what it must not say reads it in this form, for it is the one stored."""
+    if text.isascii() and text.isprintable():
+        return text
+    seen = "".join(_visible(char) for char in text)
+    return unicodedata.normalize("NFC", seen)
 
 
 def label(text: str, *, default: str = "") -> str:
@@ -97,12 +104,20 @@ def label(text: str, *, default: str = "") -> str:
     return line[:60].strip() or default
 
 
-def _is_break(char: str) -> bool:
-    return char.isspace() or unicodedata.category(char) in ("Cc", "Zl", "Zp")
+_IGNORABLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters and marks by category that are drawn as nothing: joiners, Hangul fillers, variation selectors, an empty
+Braille cell."""
 
 
-def _is_hidden(char: str) -> bool:
-    return unicodedata.category(char) in ("Cf", "Cs", "Co", "Cn")
+def _visible(char: str) -> str:
+    category = unicodedata.category(char)
+    if category in ("Cf", "Cs", "Co", "Cn") or _IGNORABLE.match(char):
+        return ""
+    if category in ("Zl", "Zp") or char in "\r\n\v\f\x85":
+        return "\n"
+    return " " if char.isspace() or category == "Cc" else char
 
 
 def _digest(*parts: str) -> str:

@@ -14,7 +14,7 @@ from agentkit.playbooks.leakage import retells
 from agentkit.playbooks.operations import Add, Merge, Operation, Retire, Split, Update
 from agentkit.playbooks.playbook import Playbook
 from agentkit.playbooks.similarity import Duplicates, Near
-from agentkit.playbooks.trust import Finding, lint
+from agentkit.playbooks.trust import Finding, lint, secret_findings
 from agentkit.roles.curator import CuratorOperation, Incoming
 from agentkit.roles.reflector import Lesson
 from agentkit.tasks import Task
@@ -27,6 +27,7 @@ class Draft:
     Attributes:
         operations: may be applied.
         doubtful: must wait for the gate or a person, with why.
+        held: must wait for a person, whatever the gate says: the lint found something, with what.
         dropped: what was left out, and why; never the text of a secret.
     """
 
@@ -34,16 +35,19 @@ class Draft:
     doubtful: list[Operation] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
+    held: list[Operation] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
 
     def add(self, operation: Operation, findings: Sequence[Finding], conflict: str = "") -> None:
         """Put an operation where its text belongs."""
         if any(finding.kind == "secret" for finding in findings):
             self.dropped.append("a lesson that holds " + ", ".join(f.detail for f in findings if f.kind == "secret"))
-        elif findings or conflict:
+        elif findings:
+            self.held.append(operation)
+            self.findings += [f"{finding.kind}: {finding.detail}" for finding in findings]
+        elif conflict:
             self.doubtful.append(operation)
-            self.reasons += [f"{f.kind}: {f.detail}" for f in findings] + (
-                [f"contradicts {conflict}"] if conflict else []
-            )
+            self.reasons.append(f"contradicts {conflict}")
         elif operation not in self.operations:
             self.operations.append(operation)
 
@@ -53,8 +57,7 @@ def keepable(lessons: Iterable[Lesson], task: Task) -> tuple[list[Lesson], list[
     only tells the task again is no lesson."""
     kept, dropped = [], []
     for lesson in lessons:
-        secrets = [f.detail for text in (lesson.content, lesson.scope) for f in lint(text) if f.kind == "secret"]
-        if secrets:
+        if secrets := secret_findings(lesson.content, lesson.scope):
             dropped.append("a lesson that holds " + ", ".join(secrets))
         elif retells(lesson.content, [task]):
             dropped.append("a lesson that tells its task again")
@@ -91,7 +94,7 @@ def sort_lessons(waiting: Sequence[dict[str, Any]], book: Playbook, duplicates: 
             near=tuple(close.bullet.id for close in near),
         )
         same = next((close.bullet for close in near if close.duplicate), None)
-        raw = f"{item['content']}\n{item['scope']}"
+        raw = f"{item['content']}\n{item['scope']}\n{item['section']}"
         found.append(Sorted(incoming=incoming, raw=raw, near=near, duplicate=same))
     return found
 

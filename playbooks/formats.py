@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from agentkit.ledger import digest
 from agentkit.playbooks.bullets import SECTION, Bullet, bullet_id, clean, label
 from agentkit.playbooks.operations import Add, Delta, Operation, Vote
 from agentkit.playbooks.playbook import Playbook
-from agentkit.playbooks.trust import lint
+from agentkit.playbooks.trust import lint, secret_findings
 from agentkit.text import parse_json
 from agentkit.text import read_text as file_text
 
@@ -33,22 +33,43 @@ class Imported:
         self.bullets.append((label(section, default=SECTION), label(scope), clean(content)))
         self.votes.append(votes)
 
-    def delta(self, book: Playbook, *, source: str) -> Delta | None:
+    def delta(self, book: Playbook, *, source: str, trust: bool = False) -> Delta | None:
         """One delta that adds those the playbook has never had, with their votes; None where there are none.
 
         What was retired stays retired, and a file that is imported again changes nothing.
+
+        Args:
+            trust: take those bullets too in which the lint finds something.
         """
+        new = [(bullet, votes) for bullet, votes in self._new(book) if trust or not _findings(bullet)]
         operations: list[Operation] = []
-        for bullet, (helpful, harmful) in zip(self.bullets, self.votes, strict=True):
-            id = bullet_id(*bullet)
-            if id not in book.bullets:
-                operations.append(Add(section=bullet[0], scope=bullet[1], content=bullet[2]))
-                if helpful or harmful:
-                    operations.append(Vote(id=id, helpful=helpful, harmful=harmful))
+        for (section, scope, content), (helpful, harmful) in new:
+            operations.append(Add(section=section, scope=scope, content=content))
+            if helpful or harmful:
+                operations.append(Vote(id=bullet_id(section, scope, content), helpful=helpful, harmful=harmful))
+        return self._delta(book, operations, source, "trusted" if trust else "import")
+
+    def held(self, book: Playbook, *, source: str) -> tuple[Delta, list[str]] | None:
+        """What `delta` leaves out for a person to look at, and what the lint has found in it."""
+        bullets = [bullet for bullet, _ in self._new(book) if _findings(bullet)]
+        found = [finding for bullet in bullets for finding in _findings(bullet)]
+        operations = [Add(section=section, scope=scope, content=content) for section, scope, content in bullets]
+        delta = self._delta(book, operations, source, "held")
+        return None if delta is None else (delta, found)
+
+    def _new(self, book: Playbook) -> list[tuple[tuple[str, str, str], tuple[int, int]]]:
+        pairs = dict(zip(self.bullets, self.votes, strict=True)).items()
+        return [(bullet, votes) for bullet, votes in pairs if bullet_id(*bullet) not in book.bullets]
+
+    def _delta(self, book: Playbook, operations: Sequence[Operation], source: str, part: str) -> Delta | None:
         if not operations:
             return None
-        key = f"{book.target}:import:{book.version}:{digest([self.bullets, self.votes])[:32]}"
+        key = f"{book.target}:{part}:{book.version}:{digest([self.bullets, self.votes])[:32]}"
         return Delta(key=key, base=book.version, operations=tuple(operations), role="person", source=source[:400])
+
+
+def _findings(bullet: tuple[str, str, str]) -> list[str]:
+    return [f"{finding.kind}: {finding.detail}" for finding in lint("\n".join(bullet))]
 
 
 def to_json(book: Playbook, votes: Votes) -> str:
@@ -188,7 +209,7 @@ def _from_markdown(text: str, path: object) -> Imported:
 def _add(
     found: Imported, section: str, scope: str, content: str, votes: tuple[int, int], path: object, line: int | None
 ) -> None:
-    if secrets := [item.detail for item in lint(content) if item.kind == "secret"]:
+    if secrets := secret_findings(content, scope, section):
         raise DataError(f"seems to hold {', '.join(secrets)}: secrets are not stored", path=path, line=line)
     try:
         found.add(section, scope, content, votes)

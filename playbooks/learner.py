@@ -25,7 +25,9 @@ from agentkit.playbooks.rendering import Renderer
 from agentkit.playbooks.signals import Signal, visible, weigh
 from agentkit.playbooks.similarity import Duplicates, Index
 from agentkit.playbooks.storage import PlaybookStore
+from agentkit.playbooks.trust import ask_a_person
 from agentkit.protocols import CallModel, Episode, Learnt, Status
+from agentkit.redaction import redact
 from agentkit.roles.curator import Curation, curator_messages
 from agentkit.roles.reflector import Lesson, Reflection, reflector_messages
 
@@ -222,8 +224,8 @@ class PlaybookLearner:
 
     def _curated(self, work: _Work) -> bool:
         """Whether the edits were proposed before a crash; then they are not worked out again."""
-        found = [self.book.ledger.find(self._key(work.episode, part)) for part in ("doubtful", "edits")]
-        if found[1] is None or found[1].status == "proposed":
+        found = [self.book.ledger.find(self._key(work.episode, part)) for part in ("held", "doubtful", "edits")]
+        if found[-1] is None or found[-1].status == "proposed":
             return False
         work.changes += [change for change in found if change is not None]
         work.operations = sum(len(change.operations) for change in found if change is not None)
@@ -242,12 +244,19 @@ class PlaybookLearner:
 
     def _stored(self, work: _Work, lesson: Lesson) -> dict[str, Any]:
         episode = work.episode
-        context = {"question": episode.task.input[:600], "untrusted": episode.untrusted, "source": episode.source}
+        context = {
+            "question": redact(episode.task.input)[:600],
+            "untrusted": episode.untrusted,
+            "source": episode.source,
+        }
         return {**lesson.model_dump(), **context}
 
     async def _propose(self, work: _Work, base: int, *, untrusted: bool) -> None:
         draft = work.draft
-        work.operations = len(draft.operations) + len(draft.doubtful)
+        work.operations = len(draft.operations) + len(draft.doubtful) + len(draft.held)
+        if draft.held:
+            delta = self._delta(work, "held", draft.held, base=base)
+            work.changes.append(await asyncio.to_thread(self.book.hold, delta, ask_a_person(draft.findings)))
         if draft.doubtful:
             reason = "; ".join(dict.fromkeys(draft.reasons))[:500]
             verdict = Verdict(decision="quarantine", reason=reason)
@@ -291,7 +300,7 @@ class PlaybookLearner:
             run_id=episode.run_id[:64],
             source=episode.source[:400] if episode.untrusted else "",
             signal=work.signal.channel or "",
-            note="" if reflection is None or part == "votes" else reflection.cause[:500],
+            note="" if reflection is None or part == "votes" else redact(reflection.cause)[:500],
         )
 
     def _key(self, episode: Episode, part: str) -> str:

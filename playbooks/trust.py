@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from agentkit.playbooks.bullets import MAX_CONTENT
+from agentkit.ledger import Verdict
+from agentkit.playbooks.bullets import MAX_CONTENT, plain
+from agentkit.redaction import secrets_in
 
 Kind = Literal["secret", "instruction", "structure", "length"]
 
@@ -25,16 +29,8 @@ class Finding:
     detail: str
 
 
-_SECRETS = {
-    "an API key": r"\b(?:sk|pk|rk|ghp|gho|ghs|github_pat|glpat|xox[abprs]|hf|AIza|npm)[-_][A-Za-z0-9_-]{12,}",
-    "an AWS key": r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}",
-    "a private key": r"-----BEGIN [A-Z ]*(?:PRIVATE|SECRET)",
-    "a token": r"\b(?:bearer|basic)\s+[A-Za-z0-9+/_.=-]{16,}|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
-    "a password": r"\b(?:password|passwd|pwd|passphrase|secret|api[_ -]?key|token|pin)\b\s*(?:is|=|:|->)\s*"
-    r"[\"'`]?(?=[^\s\"'`]*[\d!@#$%^&*])[^\s\"'`]{4,}",
-    "a password in a URL": r"\b[a-z][a-z0-9+.-]*://[^\s/:@]+:[^\s/@]+@",
-    "a card number": r"\b(?:\d[ -]?){15,16}\b",
-}
+_SECRETS = {"a card number": r"\b(?:\d[ -]?){15,16}\b"}
+"""Beside the shapes of `agentkit.redaction`: no lesson needs so long a number, though a task may."""
 
 _INSTRUCTIONS = {
     "overrides instructions": r"\b(?:ignore|disregard|forget|override|bypass)\b[^.]{0,40}"
@@ -70,24 +66,41 @@ _STRUCTURE = {
 
 
 def lint(text: str) -> list[Finding]:
-    """What speaks against a text as a lesson; an empty list where nothing does."""
-    found = [Finding(kind="secret", detail=name) for name in _matches(_SECRETS, text)]
-    if not found and _looks_random(text):
-        found.append(Finding(kind="secret", detail="a long random string"))
-    found += [Finding(kind="instruction", detail=name) for name in _matches(_INSTRUCTIONS, text)]
-    found += [Finding(kind="structure", detail=name) for name in _matches(_STRUCTURE, text)]
+    """What speaks against a text as a lesson; an empty list where nothing does.
+
+    Looked at is the form in which `clean` stores it, without characters that nobody sees, and what its letters look
+    like (Unicode's NFKC: full-width, mathematical and circled letters are read as plain ones).
+    """
+    stored = plain(text)
+    found = [finding for form in dict.fromkeys([stored, plain(unicodedata.normalize("NFKC", stored))])
+             for finding in _lint(form)]  # fmt: skip
+    return list(dict.fromkeys(found))
+
+
+def _lint(text: str) -> Iterator[Finding]:
+    secrets = [*secrets_in(text), *_matches(_SECRETS, text)]
+    if not secrets and _looks_random(text):
+        secrets = ["a long random string"]
+    yield from (Finding(kind="secret", detail=name) for name in secrets)
+    yield from (Finding(kind="instruction", detail=name) for name in _matches(_INSTRUCTIONS, text))
+    yield from (Finding(kind="structure", detail=name) for name in _matches(_STRUCTURE, text))
     if len(text) > MAX_CONTENT:
-        found.append(Finding(kind="length", detail=f"{len(text)} characters"))
-    return found
+        yield Finding(kind="length", detail=f"{len(text)} characters")
+
+
+def ask_a_person(findings: Sequence[str]) -> Verdict:
+    """The verdict on what the lint holds: no gate may decide about it, since a lesson can be hostile and help."""
+    found = list(dict.fromkeys(findings))
+    return Verdict(decision="ask", reason="; ".join(found)[:500], evidence={"lint": found})
+
+
+def secret_findings(*texts: str) -> list[str]:
+    """The kinds of secret that texts hold: such texts are never written down."""
+    return list(dict.fromkeys(f.detail for text in texts for f in lint(text) if f.kind == "secret"))
 
 
 def _matches(patterns: dict[str, str], text: str) -> list[str]:
-    plain = _BREAKS.sub("\n", _HIDDEN.sub("", text))
-    return [name for name, pattern in patterns.items() if re.search(pattern, plain, re.IGNORECASE)]
-
-
-_BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-_HIDDEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+    return [name for name, pattern in patterns.items() if re.search(pattern, text, re.IGNORECASE)]
 
 
 def _looks_random(text: str) -> bool:

@@ -266,7 +266,9 @@ class Evolution:
         return [(key, await _lesson(lesson)) for key, lesson in lessons]
 
     def _open(self, change: Change) -> bool:
-        return change.target in self._by_target and change.status in ("proposed", "waiting", "quarantined")
+        """Whether the gate is to decide about a change; about what the lint holds only a person can."""
+        undecided = change.status in ("proposed", "waiting", "quarantined")
+        return change.target in self._by_target and undecided and not self.ledger.held(change.id)
 
     async def _truth(self, task: Task, episode: Episode | RunError) -> float | None:
         if not isinstance(episode, Episode):

@@ -143,6 +143,14 @@ class RunLog:
             raise UserError(f"{run_id!r} {problem}")
         return _record(dict(exact[0]))
 
+    def sources(self, record: RunRecord) -> tuple[str, ...]:
+        """Where text from outside came from that stands in a run's task, in what it recalled, or in results of tools
+        other than those that were marked as reading nothing when it began."""
+        own = set(record.options.get("own_tools", ()))
+        found = {f"tool:{call.tool}" for call in self.tool_calls(record.id) if call.tool not in own}
+        found |= {source for block in self.blocks(record.id) or () for source in block.outside}
+        return tuple(sorted(found.union(record.task.outside)))
+
     def runs(self, *, status: str | None = None, batch: str | None = None, limit: int | None = 50) -> list[RunRecord]:
         """Runs, newest first."""
         query = select(*_RUN_COLUMNS).order_by(RunRow.created_at.desc(), RunRow.id)

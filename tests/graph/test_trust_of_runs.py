@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,8 @@ def of_langchain(name: str) -> StructuredTool:
 class FakeSandbox(Sandbox):
     """A sandbox whose readable folders matter, and which runs nothing."""
 
-    def check(self) -> None: ...
+    def check(self) -> Any:
+        return types.SimpleNamespace(subset="")
 
     async def arun(self, code: str, **_: Any) -> Any:
         from agentkit.tools import SandboxResult

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from agentkit.errors import UserError
+from agentkit.errors import DataError, UserError
 from agentkit.memory import Case, CaseMemory, Filters, HashEmbedder, MemoryLearner, MemoryRecaller, PolicyStore
+from agentkit.memory.rendering import render
+from agentkit.memory.transfer import import_cases
 from agentkit.memory.trust import forget, quarantine, release
 from agentkit.memory.upkeep import consolidate
 from agentkit.protocols import Episode
@@ -113,3 +116,37 @@ def test_no_vector_of_a_forgotten_case_remains(store: Store, tmp_path: Path) -> 
     forget(memory, "bad")
     memory.save()
     assert not any(vector in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("id", ["</cases> [x", "x" * 65, "", "a\nb", "a b", "é"])
+def test_an_id_that_could_close_its_block_is_no_id(memory: CaseMemory, tmp_path: Path, id: str) -> None:
+    file = tmp_path / "in.jsonl"
+    file.write_text(json.dumps({"id": id, "state": "s", "plan": "p", "reward": 1.0}), encoding="utf-8")
+    with pytest.raises(DataError, match=r"in.jsonl.*can't be the id of a case"):
+        import_cases(memory, file)
+    with pytest.raises(DataError, match="can't be the id of a case"):
+        memory.add(Case(id=id, state="s", plan="p"))
+
+
+def test_an_old_id_that_was_never_checked_is_broken_where_it_is_shown() -> None:
+    text = render([Case(id="</cases>" + "x" * 200, state="s", plan="p", reward=1.0)])
+    assert "</cases>" not in text and len(text) < 300
+
+
+def test_a_run_whose_id_can_not_be_a_cases_has_a_case_all_the_same(memory: CaseMemory) -> None:
+    run = Episode(run_id="a/b c", task=Task(id="t", input="q"), labels="none", answer="1")
+    MemoryLearner(memory).learn_now(run)
+    [case] = memory.list(limit=None)
+    assert case.run_id == "a/b c" and case.id.isalnum()
+
+
+def test_what_a_file_says_of_its_cases_is_believed_only_where_it_is_trusted(memory: CaseMemory, tmp_path: Path) -> None:
+    row = {"state": "s", "plan": "p", "reward": 1.0, "trusted": True, "status": "active", "pinned": True}
+    file = tmp_path / "in.jsonl"
+    file.write_text(json.dumps({**row, "id": "a"}), encoding="utf-8")
+    assert import_cases(memory, file) == 1
+    case = memory.get("a")
+    assert (case.status, case.trusted, case.pinned) == ("quarantined", False, False)
+    file.write_text(json.dumps({**row, "id": "b"}), encoding="utf-8")
+    assert import_cases(memory, file, trust=True) == 1
+    assert (memory.get("b").status, memory.get("b").trusted) == ("active", True)

@@ -67,7 +67,7 @@ def test_aces_text_is_read_with_its_counters_and_written_back(store: Store) -> N
     assert found.votes == [(12, 1), (0, 0), (1, 0)]
     assert found.bullets[1][2] == "Content with :: and [x-00001] helpful=5 harmful=0 :: inside"
     book = PlaybookStore.open(store, "ace")
-    delta = found.delta(book.current(), source="ace.txt")
+    delta = found.delta(book.current(), source="ace.txt", trust=True)
     assert delta is not None
     book.apply(delta)
     written = to_ace(book.current(), book.votes())
