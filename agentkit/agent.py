@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from langgraph.errors import GraphRecursionError
 from langgraph.types import Command
@@ -32,7 +32,7 @@ from agentkit.models.journal import SqlJournal
 from agentkit.opinions import Opinion
 from agentkit.protocols import Learner, Recaller
 from agentkit.result import Result, read_result, with_steps
-from agentkit.settings import Settings, load_settings
+from agentkit.settings import DailyGate, Settings, load_settings
 from agentkit.store import Store
 from agentkit.store.run_log import FINISHED, RunLog, Totals
 from agentkit.tasks import Labels, Task
@@ -61,6 +61,7 @@ class Agent:
         evaluate: let the evaluator agent check what no real checker can.
         approve: tools that a person must approve; `"answer"` stands for the final answer.
         playbook, memory: names of a playbook and a case memory to recall from and to learn into.
+        gate: what becomes of what its runs teach (`agentkit.settings.DailyGate`); None takes the settings'.
         recallers, learners: more of them, as objects.
         budget: limits of one run; None takes the settings'.
         store: a `Store` or a database URL; None takes the settings'.
@@ -90,6 +91,7 @@ class Agent:
         approve: Sequence[str] = (),
         playbook: str | None = None,
         memory: str | None = None,
+        gate: DailyGate | None = None,
         recallers: Sequence[Recaller] = (),
         learners: Sequence[Learner] = (),
         budget: Budget | None = None,
@@ -111,6 +113,7 @@ class Agent:
             "checker": checker,
             "playbook": playbook or self.settings.playbook,
             "memory": memory or self.settings.memory,
+            "gate": gate or self.settings.gate,
         }
         self._limits = Limits(concurrency=self.settings.concurrency)
         self._models = self._load_models(model, evaluator_model)
@@ -473,18 +476,22 @@ class Agent:
 
     def _attach_learning(self) -> None:
         """Open the named playbook and memory and add them to what recalls and what learns."""
+        gate = self._spec["gate"]
+        if gate not in get_args(DailyGate):
+            raise UserError(f"{gate!r} is no gate: there are {', '.join(get_args(DailyGate))}")
         if name := self._spec["playbook"]:
-            from agentkit.playbooks import PlaybookLearner, PlaybookRecaller, PlaybookStore, Withholding
+            from agentkit.playbooks import PlaybookLearner, PlaybookRecaller, PlaybookStore, StreamGate, Withholding
 
             book = PlaybookStore.open(self.store, name)
-            self._recallers.append(PlaybookRecaller(book, withholding=Withholding()))
-            self._learners.append(PlaybookLearner(book))
+            trials = StreamGate(book) if gate == "probation" else None
+            self._recallers.append(PlaybookRecaller(book, withholding=Withholding(), trials=trials))
+            self._learners.append(PlaybookLearner(book, gate=gate))
         if name := self._spec["memory"]:
             from agentkit.memory import MemoryLearner, MemoryRecaller, open_cases
 
             memory = open_cases(self.store, name, settings=self.settings)
             self._recallers.append(MemoryRecaller(memory))
-            self._learners.append(MemoryLearner(memory))
+            self._learners.append(MemoryLearner(memory, hold=gate in ("strict", "quarantine")))
 
 
 def _name(model: Any) -> Any:

@@ -46,6 +46,7 @@ class Block:
         version: that target's version.
         text: what the model reads, already escaped; it can't close its own block.
         offers: what was considered, shown or withheld.
+        coins: changes on probation that the run was given or denied at random; a block may hold nothing else.
         untrusted: whether text from outside may stand in it, as in documents that were looked up. A recaller has to say
             so where it gives only what has passed a gate or a person.
     """
@@ -56,6 +57,7 @@ class Block:
     text: str
     offers: tuple[Offer, ...] = ()
     untrusted: bool = True
+    coins: tuple[Offer, ...] = ()
 
     @property
     def outside(self) -> list[str]:
@@ -67,7 +69,8 @@ class Block:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        return cls(**{**data, "offers": tuple(Offer(**offer) for offer in data["offers"])})
+        offers = {name: tuple(Offer(**offer) for offer in data.get(name, ())) for name in ("offers", "coins")}
+        return cls(**{**data, **offers})
 
 
 @dataclass(frozen=True, kw_only=True)

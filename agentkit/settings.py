@@ -17,6 +17,13 @@ from agentkit.trusted_files import config_dir, read_checked
 FILE_NAME = "agentkit.toml"
 
 
+DailyGate = Literal["probation", "strict", "quarantine", "off"]
+"""What becomes of an edit that was learnt from a run that can be trusted; nothing else is applied without a person.
+
+`probation` tries it on coming runs; `strict` keeps it for held-out tasks (`agentkit evolve --retest`); `quarantine`
+keeps it for a person; `off` applies it at once and untested."""
+
+
 class BudgetSettings(BaseModel):
     """What one run may use; None lifts a limit."""
 
@@ -41,6 +48,8 @@ class Settings(BaseSettings):
         max_rounds: how many answers the explorer may give before the run ends.
         max_steps: how many model turns one answer may take.
         labels: how much of a task's target learning may use.
+        gate: what becomes of what daily runs teach: tried on coming runs at random ("probation"), kept for held-out
+            tasks ("strict") or for a person ("quarantine"), or applied untested ("off").
         durability: when LangGraph writes checkpoints.
         budget: limits of one run.
         timeout: seconds a single model call may take.
@@ -63,6 +72,7 @@ class Settings(BaseSettings):
     concurrency: int = Field(default=8, ge=1)
     playbook: str | None = None
     memory: str | None = None
+    gate: DailyGate = "probation"
     tools: list[str] = Field(default_factory=lambda: ["calculator"])
     mcp: dict[str, dict[str, Any]] = Field(default_factory=dict)
 

@@ -31,6 +31,9 @@ TEMPLATE = """\
 # A playbook and a case memory to use and to learn into, by name.
 #playbook = "main"
 #memory = "main"
+# What becomes of what daily runs teach: "probation" tries it on coming runs at random and keeps what helps; "strict"
+# keeps it for held-out tasks, "quarantine" for a person; "off" applies it untested.
+#gate = "probation"
 
 # Answers the explorer may give, and model turns one answer may take.
 #max_rounds = 3

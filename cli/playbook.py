@@ -293,6 +293,7 @@ def decide(
 @app.command()
 def stats(playbook: Name = None, json_: Json = False) -> None:
     """Votes, estimated effects with their 90 % intervals, what waits, and alarms."""
+    from agentkit.playbooks import StreamGate
     from agentkit.playbooks.alarms import alarms
     from agentkit.playbooks.evidence import Evidence
 
@@ -313,7 +314,8 @@ def stats(playbook: Name = None, json_: Json = False) -> None:
     names = ("applied", "waiting", "quarantined", "rejected")
     statuses = {name: sum(change.status == name for change in history) for name in names}
     data = {"name": book.name, "version": book.version, "tokens": book.tokens, "changes": statuses,
-            "lessons_waiting": evidence.waiting(), "alarms": alarms(evidence.steps(20)), "bullets": rows}  # fmt: skip
+            "lessons_waiting": evidence.waiting(), "alarms": alarms(evidence.steps(20)), "bullets": rows,
+            "probation": StreamGate(store).report()}  # fmt: skip
     emit(data, json_=json_, human=_print_stats)
 
 
@@ -322,6 +324,9 @@ def _print_stats(data: dict[str, Any]) -> None:
     print_table(columns, [[row[column] for column in columns] for row in data["bullets"]],
                 title=f"{data['name']} at version {data['version']}, about {data['tokens']} tokens")  # fmt: skip
     print_table(tuple(data["changes"]), [list(data["changes"].values())])
+    if data["probation"]:
+        columns = ("change", "runs", "given", "denied", "mean_given", "mean_denied", "e_value", "e_harm")
+        print_table(columns, [[row[name] for name in columns] for row in data["probation"]], title="on probation")
     for alarm in data["alarms"]:
         note(f"alarm: {alarm}")
 

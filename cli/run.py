@@ -30,6 +30,7 @@ Database = Annotated[str | None, typer.Option(help="What the tools sql and schem
 Checker = Annotated[str | None, typer.Option(help="A checker for the answer, by name or as JSON.")]
 Playbook = Annotated[str | None, typer.Option(help="The playbook to use and to learn into.")]
 Memory = Annotated[str | None, typer.Option(help="The case memory to use and to learn into.")]
+Gate = Annotated[str | None, typer.Option(help="For what the run teaches: probation, strict, quarantine or off.")]
 Plan = Annotated[bool, typer.Option("--plan", help="Let the explorer split the task into sub-tasks.")]
 NoEvaluator = Annotated[bool, typer.Option("--no-evaluator", help="Take the first answer unchecked.")]
 NoLearn = Annotated[bool, typer.Option("--no-learn", help="Recall, but learn nothing from this run.")]
@@ -53,6 +54,7 @@ def run(
     checker: Checker = None,
     playbook: Playbook = None,
     memory: Memory = None,
+    gate: Gate = None,
     plan: Plan = False,
     no_evaluator: NoEvaluator = False,
     no_learn: NoLearn = False,
@@ -67,7 +69,7 @@ def run(
 
     with build_agent(
         model=model, evaluator_model=evaluator_model, tools=tools, root=root, database=database, checker=checker,
-        playbook=playbook, memory=memory, planning=plan, evaluate=not no_evaluator, approve=split(approve),
+        playbook=playbook, memory=memory, gate=gate, planning=plan, evaluate=not no_evaluator, approve=split(approve),
         max_rounds=max_rounds,
     ) as agent:  # fmt: skip
         asked = Task(id="task", input=task, source=source)
@@ -77,14 +79,14 @@ def run(
 @chat_app.command("chat")
 def chat(
     model: Model = None, tools: Tools = None, root: Root = None, database: Database = None,
-    playbook: Playbook = None, memory: Memory = None,
+    playbook: Playbook = None, memory: Memory = None, gate: Gate = None,
     no_evaluator: NoEvaluator = False,
 ) -> None:  # fmt: skip
     """Talk to an agent. Each message is a run of its own, with the conversation so far as its context."""
     said: list[tuple[str, str]] = []
     sources: set[str] = set()
     with build_agent(model=model, tools=tools, root=root, database=database, playbook=playbook, memory=memory,
-                     evaluate=not no_evaluator) as agent:  # fmt: skip
+                     gate=gate, evaluate=not no_evaluator) as agent:  # fmt: skip
         note("An empty line or Ctrl-D ends the conversation.")
         while message := _ask("you › "):
             result = follow(agent, agent.stream(next_message(said, message, sources)))

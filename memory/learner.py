@@ -24,11 +24,13 @@ class MemoryLearner:
 
     Args:
         quarantine: hold back cases of runs that text from outside could have shaped.
+        hold: hold back every case until a person releases it.
         limit: the most cases that the namespace keeps; a tenth above it the least valuable are removed.
     """
 
     def __init__(self, memory: CaseMemory, *, namespace: str = "default", quarantine: bool = True,
-                 limit: int | None = None) -> None:  # fmt: skip
+                 hold: bool = False, limit: int | None = None) -> None:  # fmt: skip
+        self.hold = hold
         self.memory, self.namespace, self.quarantine, self.limit = memory, namespace, quarantine, limit
         self.policies = PolicyStore(memory.store, memory.name)
 
@@ -55,7 +57,8 @@ class MemoryLearner:
         if self.limit is not None and self.memory.count(namespace=self.namespace) > 1.1 * self.limit:
             evict(self.memory, namespace=self.namespace, keep=self.limit)
         held = case.status == "quarantined"
-        note = "the case waits in quarantine: text from outside is in its run" if held else ""
+        why = "text from outside is in its run" if episode.untrusted else "the gate keeps every case for a person"
+        note = f"the case waits in quarantine: {why}" if held else ""
         details = {"case": case.id, "outcome": case.outcome}
         return Learnt(status="quarantined" if held else "applied", changes=(change.id,), note=note, details=details)
 
@@ -71,7 +74,7 @@ class MemoryLearner:
             corrected_by="" if correction is None else "label",
             reward=1.0 if correction is not None else None if known is None else known.score, channel=channel,
             source=episode.source, trusted=trusted,
-            status="active" if trusted or not self.quarantine else "quarantined",
+            status="quarantined" if self.hold or (self.quarantine and not trusted) else "active",
             tags=tuple(str(episode.task.metadata[name]) for name in ("category",) if name in episode.task.metadata),
         )  # fmt: skip
 

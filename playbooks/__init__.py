@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agentkit.playbooks.selection import Economy
     from agentkit.playbooks.similarity import Duplicates, Index
     from agentkit.playbooks.storage import PlaybookStore
+    from agentkit.playbooks.stream_gate import StreamGate
     from agentkit.playbooks.withholding import Withholding
 
 _HOME = {
@@ -27,13 +28,14 @@ _HOME = {
     "Index": "similarity", "LearningPolicy": "learner", "Merge": "operations", "Playbook": "playbook",
     "PlaybookHook": "hook", "PlaybookLearner": "learner", "PlaybookRecaller": "recaller", "PlaybookStore": "storage",
     "Renderer": "rendering", "Retire": "operations", "Revive": "operations", "Split": "operations",
+    "StreamGate": "stream_gate",
     "Update": "operations", "Vote": "operations", "Withholding": "withholding",
 }  # fmt: skip
 
 __all__ = [
     "Add", "Bullet", "CollapseGuard", "Delta", "Duplicates", "Economy", "Effect", "HashEmbedder", "Index",
     "LearningPolicy", "Merge", "Playbook", "PlaybookHook", "PlaybookLearner", "PlaybookRecaller", "PlaybookStore",
-    "Renderer", "Retire", "Revive", "Split", "Update", "Vote", "Withholding",
+    "Renderer", "Retire", "Revive", "Split", "StreamGate", "Update", "Vote", "Withholding",
 ]  # fmt: skip
 
 

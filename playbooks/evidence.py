@@ -58,7 +58,7 @@ class Evidence:
 
     def regrade(self, connection: Connection, run_id: str, score: float) -> None:
         """Correct how a run ended, inside the caller's transaction."""
-        mine = (ExposureRow.target == self.target, ExposureRow.run_id == run_id[:64])
+        mine = (ExposureRow.target.in_([self.target, f"trial:{self.target}"]), ExposureRow.run_id == run_id[:64])
         connection.execute(update(ExposureRow).where(*mine).values(score=score))
 
     def cells(self) -> list[Cell]:

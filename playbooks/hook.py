@@ -8,6 +8,7 @@ await hook.learn(question, answer, score=0.0, model=llm)  # and this is how it g
 from __future__ import annotations
 
 import uuid
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -15,7 +16,9 @@ from typing import TYPE_CHECKING, Any, Self
 from agentkit.playbooks.learner import PlaybookLearner
 from agentkit.playbooks.recaller import PlaybookRecaller
 from agentkit.playbooks.storage import PlaybookStore
+from agentkit.playbooks.stream_gate import StreamGate
 from agentkit.protocols import Block, Episode, Learnt
+from agentkit.settings import DailyGate
 from agentkit.store import Store
 from agentkit.tasks import Channel, Feedback, Task
 
@@ -30,13 +33,19 @@ class PlaybookHook:
 
     def __init__(self, recaller: PlaybookRecaller, learner: PlaybookLearner) -> None:
         self.recaller, self.learner, self.book = recaller, learner, recaller.book
+        self._given: OrderedDict[str, Block | None] = OrderedDict()
 
     @classmethod
-    def open(cls, database: str | Path | Store, name: str = "default") -> Self:
-        """A hook on a playbook in a database: a path, a SQLAlchemy URL or an open store."""
+    def open(cls, database: str | Path | Store, name: str = "default", *, gate: DailyGate = "probation") -> Self:
+        """A hook on a playbook in a database: a path, a SQLAlchemy URL or an open store.
+
+        Args:
+            gate: what becomes of edits; see `DailyGate`.
+        """
         store = database if isinstance(database, Store) else Store.open(database)
         book = PlaybookStore.open(store, name)
-        return cls(PlaybookRecaller(book), PlaybookLearner(book))
+        trials = StreamGate(book) if gate == "probation" else None
+        return cls(PlaybookRecaller(book, trials=trials), PlaybookLearner(book, gate=gate))
 
     def prompt(self) -> Runnable[Any, Any]:
         """A step that adds the playbook to messages; put it before a model: `hook.prompt() | model`."""
@@ -62,12 +71,19 @@ class PlaybookHook:
         )
         question = next((message.text for message in reversed(found) if message.type == "human"), "")
         block = self.block(question)
-        if block is None:
+        self._remember(question, block)
+        if block is None or not block.text:
             return found
         text = f"<playbook>\n{block.text}\n</playbook>"
         if found and found[0].type == "system":
             return [SystemMessage(f"{found[0].text}\n\n{text}"), *found[1:]]
         return [SystemMessage(text), *found]
+
+    def _remember(self, question: str, block: Block | None) -> None:
+        """What a question was given, for the time when its outcome is known."""
+        self._given[question] = block
+        while len(self._given) > 1000:
+            self._given.popitem(last=False)
 
     def block(self, question: str, *, run_id: str | None = None) -> Block | None:
         """The block that a question is given."""
@@ -103,7 +119,7 @@ class PlaybookHook:
 
         run_id = run_id or uuid.uuid4().hex
         caller = Caller(model)
-        block = self.block(question, run_id=run_id)
+        block = self._given.get(question)
         episode = Episode(
             run_id=run_id,
             task=Task(id=run_id, input=question),

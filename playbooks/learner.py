@@ -19,20 +19,32 @@ from agentkit.ledger import Change, Gate, Verdict, digest
 from agentkit.playbooks.alarms import alarms
 from agentkit.playbooks.curating import Draft, add_directly, keepable, sort_lessons, translate
 from agentkit.playbooks.evidence import Evidence, Step
-from agentkit.playbooks.operations import Delta, Operation, Retire, Vote
+from agentkit.playbooks.operations import Add, Delta, Operation, Retire, Vote
 from agentkit.playbooks.playbook import Playbook
 from agentkit.playbooks.rendering import Renderer
 from agentkit.playbooks.signals import Signal, visible, weigh
 from agentkit.playbooks.similarity import Duplicates, Index
 from agentkit.playbooks.storage import PlaybookStore
+from agentkit.playbooks.stream_gate import StreamGate
 from agentkit.playbooks.trust import ask_a_person
 from agentkit.protocols import CallModel, Episode, Learnt, Status
 from agentkit.redaction import redact
 from agentkit.roles.curator import Curation, curator_messages
 from agentkit.roles.reflector import Lesson, Reflection, reflector_messages
+from agentkit.settings import DailyGate
 
 _log = logging.getLogger(__name__)
 _STATUS: Mapping[str, Status] = {"applied": "applied", "quarantined": "quarantined", "waiting": "waiting"}
+
+
+_PARTS = ("held", "doubtful", "edits", "trial")
+"""The changes that learning from one run may propose, besides its votes."""
+
+_WAITS = {
+    "untrusted": Verdict(decision="quarantine", reason="text from outside is in the run: a person must look at it"),
+    "strict": Verdict(decision="quarantine", reason="waits for held-out tasks: agentkit evolve --retest"),
+    "quarantine": Verdict(decision="ask", reason="every edit waits for a person"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +98,8 @@ class PlaybookLearner:
 
     Args:
         book: what it learns into.
-        gate: tests edits before they take effect; without one, edits from trusted runs take effect at once, and those
-            of untrusted runs wait in quarantine.
+        gate: tests edits before they take effect, or says by name what becomes of those from trusted runs
+            (`DailyGate`); those of untrusted runs then wait in quarantine. None is "off": they take effect at once.
         policy: when and how much.
         embedder: finds near-duplicates; hashed words by default.
     """
@@ -96,12 +108,12 @@ class PlaybookLearner:
         self,
         book: PlaybookStore,
         *,
-        gate: Gate | None = None,
+        gate: Gate | DailyGate | None = None,
         policy: LearningPolicy | None = None,
         embedder: Embedder | None = None,
     ) -> None:
         self.book, self.gate, self.policy = book, gate, policy or LearningPolicy()
-        self.evidence = Evidence(book.store, book.target)
+        self.evidence, self.trials = Evidence(book.store, book.target), StreamGate(book)
         self.duplicates = Duplicates(index=Index(embedder, book.store))
         self._raised: list[str] = []
 
@@ -132,6 +144,12 @@ class PlaybookLearner:
         block = work.episode.block("playbook")
         if block is not None and block.target == self.book.target and work.signal.score is not None:
             self.evidence.expose(work.episode.run_id, block.offers, work.signal.score)
+            if not (
+                work.episode.untrusted and work.signal.channel == "judge"
+            ):  # its text could have talked to the judge
+                self.trials.observe(work.episode.run_id, block.coins, work.signal.score)
+                faults.point("after:playbook.coins")
+                self.trials.settle()
 
     async def _reflect(self, work: _Work, call: CallModel) -> None:
         """Ask for a reflection where there is something to learn; see `LearningPolicy.rounds`."""
@@ -224,8 +242,8 @@ class PlaybookLearner:
 
     def _curated(self, work: _Work) -> bool:
         """Whether the edits were proposed before a crash; then they are not worked out again."""
-        found = [self.book.ledger.find(self._key(work.episode, part)) for part in ("held", "doubtful", "edits")]
-        if found[-1] is None or found[-1].status == "proposed":
+        found = [self.book.ledger.find(self._key(work.episode, part)) for part in _PARTS]
+        if not any(change is not None and change.status != "proposed" for change in found[-2:]):
             return False
         work.changes += [change for change in found if change is not None]
         work.operations = sum(len(change.operations) for change in found if change is not None)
@@ -262,16 +280,36 @@ class PlaybookLearner:
             verdict = Verdict(decision="quarantine", reason=reason)
             delta = self._delta(work, "doubtful", draft.doubtful, base=base)
             work.changes.append(await asyncio.to_thread(self.book.hold, delta, verdict))
-        if not draft.operations:
+        if self.gate is not None and not isinstance(self.gate, str):
+            if draft.operations:
+                work.changes.append(
+                    await self._gated(self._delta(work, "edits", draft.operations, base=base), self.gate)
+                )
             return
-        delta = self._delta(work, "edits", draft.operations, base=base)
-        if self.gate is not None:
-            work.changes.append(await self._gated(delta, self.gate))
-        elif untrusted:
-            verdict = Verdict(decision="quarantine", reason="text from outside is in the run, and there is no gate")
-            work.changes.append(await asyncio.to_thread(self.book.hold, delta, verdict))
-        else:
-            work.changes.append(await asyncio.to_thread(self.book.submit, delta))
+        change = await asyncio.to_thread(self._by_name, work, base, "untrusted" if untrusted else self.gate or "off")
+        work.changes += [] if change is None else [change]
+
+    def _by_name(self, work: _Work, base: int, gate: str) -> Change | None:
+        """What a gate that is a mere name does with the edits of a run."""
+        if gate == "probation":
+            work.draft.operations = [item for item in work.draft.operations if not self._tried(item, work.draft)]
+        if not work.draft.operations:
+            return None
+        part = "trial" if gate == "probation" else "edits"
+        delta = self._delta(work, part, work.draft.operations, base=base)
+        if gate == "probation":
+            return self.trials.enter(delta)
+        return self.book.submit(delta) if gate == "off" else self.book.hold(delta, _WAITS[gate])
+
+    def _tried(self, operation: Operation, draft: Draft) -> bool:
+        """Whether an edit says again what is on probation, or did not stand it."""
+        if not isinstance(operation, Add):
+            return False
+        near = self.duplicates.near(operation.content, operation.scope, self.trials.tried())
+        known = next((item.bullet.id for item in near if item.duplicate), None)
+        if known is not None:
+            draft.dropped.append(f"said already by {known}, which is or was on probation")
+        return known is not None
 
     async def _gated(self, delta: Delta, gate: Gate) -> Change:
         """What the gate decides. A change it accepts takes effect even where the collapse guard would object."""

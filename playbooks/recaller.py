@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from agentkit.playbooks.rendering import HEADER, Rendered, Renderer
 from agentkit.playbooks.selection import Economy, select
 from agentkit.playbooks.similarity import Index
 from agentkit.playbooks.storage import PlaybookStore
+from agentkit.playbooks.stream_gate import StreamGate
 from agentkit.playbooks.withholding import Withholding
 from agentkit.protocols import Block, Offer
 from agentkit.tasks import Task
@@ -32,6 +34,7 @@ class PlaybookRecaller:
         renderer: the budget and the tokenizer.
         withholding: which bullets a run does without; None shows everything, and no credit is learnt.
         embedder: for retrieval and for telling which tasks a bullet is about; hashed words by default.
+        trials: the edits on probation, which runs are given at random; None tries none.
         retrieval: show the whole playbook ("never"), only the relevant part ("always"), or what pays ("auto").
     """
 
@@ -44,7 +47,9 @@ class PlaybookRecaller:
         embedder: Embedder | None = None,
         retrieval: Literal["auto", "never", "always"] = "auto",
         economy: Economy | None = None,
+        trials: StreamGate | None = None,
     ) -> None:
+        self.trials = trials
         self.book, self.renderer, self.withholding = book, renderer or Renderer(), withholding
         self.retrieval, self.economy = retrieval, economy or Economy()
         self.index = Index(embedder, book.store)
@@ -60,8 +65,18 @@ class PlaybookRecaller:
 
     def recall_now(self, text: str, *, run_id: str) -> Block | None:
         """As `recall`, without an event loop."""
-        version = self.evidence.pin(run_id, self.book.current().version)
-        return self.block(self.book.at(version), text, run_id=run_id)
+        newest = self.book.current().version
+        version = self.evidence.pin(run_id, newest)
+        if self.trials is None or version != newest:
+            return self.block(self.book.at(version), text, run_id=run_id)
+        base = self.book.at(version)
+        tried, coins = self.trials.draw(base, run_id)
+        block = self.block(tried, text, run_id=run_id)
+        if block is None and not coins:
+            return None
+        made = block or Block(kind="playbook", target=base.target, version=version, text="", untrusted=False)
+        known = tuple(offer for offer in made.offers if offer.id in base.bullets)
+        return replace(made, version=version, offers=known, coins=coins)
 
     def block(self, book: Playbook, text: str, *, run_id: str) -> Block | None:
         """The block a run gets from a playbook; None where it is empty."""

@@ -131,13 +131,13 @@ class PlaybookStore:
         """What changed between two versions."""
         return diff(self.at(before), self.at(after))
 
-    def preview(self, changes: Sequence[Change]) -> Playbook:
-        """The current playbook with changes on top; nothing is written.
+    def preview(self, changes: Sequence[Change], *, on: Playbook | None = None) -> Playbook:
+        """The current playbook, or another one, with changes on top; nothing is written.
 
         Raises:
             Conflict: one of them can't be applied.
         """
-        book = self.current()
+        book = on or self.current()
         for change in changes:
             operations = read_operations(list(change.operations))
             with self.store.read() as connection:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 import sqlite3
 import threading
@@ -157,13 +159,26 @@ def _engine(url: str) -> Engine:
 def _sqlite_engine(url: Any) -> Engine:
     if url.database and url.database != ":memory:":
         try:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            _private(Path(url.database))
         except OSError as error:
             raise StoreError(f"can't create the folder of {url.database}: {error.strerror}") from None
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None})
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _private(path: Path) -> None:
+    """Make a database file, and folders that are missing on the way to it, for their owner alone; the files that SQLite
+    keeps beside a database take its permissions."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(FileExistsError, PermissionError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    with contextlib.suppress(OSError):  # another's file, or one on a file system without permissions
+        if path.is_file() and path.stat().st_mode & 0o077:
+            path.chmod(0o600)
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:

@@ -20,7 +20,7 @@ def echo(messages: list[Any], tools: list[str]) -> str:
 
 
 def hook(store: Store) -> PlaybookHook:
-    made = PlaybookHook.open(store, "support")
+    made = PlaybookHook.open(store, "support", gate="off")
     operations = (Add(content="Greet people by name."), Add(content="Say when a parcel left."))
     made.book.apply(Delta(key="k", base=0, operations=operations))
     return made
