@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "faults", "interrupts", "aio", "statistics", "telemetry"),
     ("text",),
-    ("tasks", "trusted_files", "tools"),
+    ("tasks", "redaction", "trusted_files", "tools"),
     ("protocols", "settings"),
     ("roles", "store"),
     ("checkers", "embedding", "ledger"),
