@@ -12,6 +12,8 @@ AgentKitError                 shown by the command line as one line, exit code 2
 │   ├── BudgetExceeded        calls, tokens, cost or seconds
 │   ├── ModelError            a model call failed for good (status, retryable, retry_after)
 │   │   ├── ContextOverflow   the prompt does not fit the model's context
+│   │   ├── Declined          the model refused, or a filter held its answer back
+│   │   ├── QuotaUsedUp       the account has nothing left; asking again at once can't help
 │   │   └── InvalidOutput     no valid structured answer after the allowed retries
 │   ├── ModelFileError        a model file is missing, broken or has a wrong hash
 │   ├── ToolError             a tool raised, hung, or its server died
@@ -88,6 +90,16 @@ class ModelError(RunError):
 
 
 class ContextOverflow(ModelError): ...
+
+
+class Declined(ModelError): ...
+
+
+class QuotaUsedUp(ModelError):
+    """The account has nothing left: the same call may succeed once that is mended, and not before."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message, retryable=True, status=status)
 
 
 class InvalidOutput(ModelError): ...

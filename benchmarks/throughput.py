@@ -25,7 +25,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from agentkit.agent import Agent
 from agentkit.models import load_model
-from agentkit.models.litellm import load_litellm
+from agentkit.models.pricing import load_litellm
 from agentkit.roles.explorer import Answer, explorer_messages
 from agentkit.settings import Settings
 from agentkit.store import Store

@@ -94,9 +94,14 @@ class _PaperMeter(Meter):
         super().__init__(budget, **used)
         self._run = run
 
-    def check(self) -> None:
-        self._run.check()
-        super().check()
+    def check(self, after: Exception | None = None) -> None:
+        self._run.check(after)
+        super().check(after)
+
+    @property
+    def left(self) -> float | None:
+        both = [left for left in (self._run.left, super().left) if left is not None]
+        return min(both, default=None)
 
     def charge(self, usage: Usage) -> None:
         super().charge(usage)

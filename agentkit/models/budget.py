@@ -27,15 +27,20 @@ class Usage:
         usage: dict[str, Any] = dict(message.usage_metadata or {})
         details = usage.get("input_token_details") or {}
         return cls(
-            input_tokens=usage.get("input_tokens", 0),
-            output_tokens=usage.get("output_tokens", 0),
-            cached_tokens=details.get("cache_read") or 0,
-            cost=float(message.response_metadata.get("cost") or 0.0),
+            input_tokens=_count(usage.get("input_tokens")),
+            output_tokens=_count(usage.get("output_tokens")),
+            cached_tokens=_count(details.get("cache_read")),
+            cost=max(0.0, float(message.response_metadata.get("cost") or 0.0)),
             seconds=seconds,
         )
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(**{name: getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__})
+
+
+def _count(value: object) -> int:
+    """A number of tokens that can be added up, whatever a model's class gives."""
+    return max(0, int(value)) if isinstance(value, int) else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +69,13 @@ class Meter:
     def seconds(self) -> float:
         return time.monotonic() - self._started
 
-    def check(self) -> None:
-        """Raise before a call that the budget does not allow.
+    @property
+    def left(self) -> float | None:
+        """Seconds until the budget ends; None where it has no such limit."""
+        return None if self.budget.seconds is None else max(0.0, self.budget.seconds - self.seconds)
+
+    def check(self, after: Exception | None = None) -> None:
+        """Raise before a call that the budget does not allow, with what went wrong before it.
 
         Raises:
             BudgetExceeded: names the limit, and how to raise it.
@@ -73,8 +83,14 @@ class Meter:
         for name in ("calls", "tokens", "cost", "seconds"):
             limit, used = getattr(self.budget, name), getattr(self, name)
             if limit is not None and used >= limit:
-                shown = f"{used:.4g}" if isinstance(used, float) else str(used)
-                raise BudgetExceeded(f"the budget of {limit} {name} is used up ({shown}); raise it with  budget.{name}")
+                raise self.used_up(name, after)
+
+    def used_up(self, name: str, after: Exception | None = None) -> BudgetExceeded:
+        """The error for a limit that is reached, after what, where something had gone wrong before."""
+        used = getattr(self, name)
+        shown = f"{used:.4g}" if isinstance(used, float) else str(used)
+        line = f"the budget of {getattr(self.budget, name)} {name} is used up ({shown}); raise it with  budget.{name}"
+        return BudgetExceeded(line if after is None else f"{line}; before that: {after}")
 
     def charge(self, usage: Usage) -> None:
         self.calls += 1

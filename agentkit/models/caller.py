@@ -7,27 +7,36 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any, cast
 
 import httpx
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, message_chunk_to_message
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from agentkit import faults, telemetry
-from agentkit.errors import AgentKitError, InvalidOutput, ModelError
+from agentkit.errors import AgentKitError, BudgetExceeded, InvalidOutput, ModelError, QuotaUsedUp
+from agentkit.models.asking import BadCall, Way, asked, describe, next_way, prepare, read_reply
 from agentkit.models.budget import Meter, Usage
 from agentkit.models.journal import Journal, MemoryJournal, StoredCall, response_of
 from agentkit.models.limits import Limits
-from agentkit.models.requests import json_schema, request_hash
-from agentkit.models.wire import headers_of, may_pass, one_line, retry_after
+from agentkit.models.refusals import headers_of, refusal
+from agentkit.models.replies import check
+from agentkit.models.requests import request_hash
+from agentkit.models.speech import spoken
+from agentkit.models.wire import read_calls
 from agentkit.text import clean, clean_data
+
+log = logging.getLogger("agentkit.models")
+
+_ways: dict[tuple[str, str], Way] = {}
+"""How models that refused to have a call forced are asked, by name and address."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +48,24 @@ class Retry:
         base, cap: seconds of the first and the longest pause; each pause doubles, with full jitter. A provider's
             Retry-After goes before both.
         invalid: tries for a structured answer that validates.
+        patience: seconds of the longest Retry-After that is waited; who asks for more is not asked again.
     """
 
     attempts: int = 5
     base: float = 0.5
     cap: float = 60.0
     invalid: int = 3
+    patience: float = 600.0
+
+    def again(self, attempt: int, error: ModelError) -> bool:
+        """Whether to ask again after this try, counted from 0."""
+        patient = (error.retry_after or 0.0) <= self.patience
+        return error.retryable and patient and not isinstance(error, QuotaUsedUp) and attempt + 1 < self.attempts
 
     def pause(self, attempt: int, error: ModelError) -> float:
+        """Seconds until the next try."""
         if error.retry_after is not None:
-            return min(error.retry_after, 10 * self.cap)
+            return error.retry_after
         return random.uniform(0, min(self.cap, self.base * 2**attempt))
 
 
@@ -69,7 +86,8 @@ class Reply:
 
     @property
     def text(self) -> str:
-        return self.message.text
+        """The text without the thoughts that may lead it."""
+        return spoken(self.message.text)
 
 
 class Caller:
@@ -144,16 +162,15 @@ class Caller:
         ask = _Ask(messages=tuple(messages), tools=tools, schema=schema, params=params, role=role, scope=scope,
                    on_token=on_token)  # fmt: skip
         used, problem = Usage(), ""
-        for attempt in range(self.retry.invalid):
+        for _ in range(self.retry.invalid):
             message, usage, replayed = await self._journalled(ask)
             used = used + usage
             try:
-                message, parsed = read_reply(message, schema)
+                message, parsed = read_reply(message, tools, schema)
                 return Reply(message=message, parsed=parsed, usage=used, replayed=replayed)
-            except (ValidationError, ValueError) as error:
-                problem = _describe(error)
-            if attempt + 1 < self.retry.invalid:
-                ask = ask.mended(message, problem)
+            except ValueError as error:  # a ValidationError among them
+                problem = describe(error, message)
+                ask = ask.mended(message, problem, called=isinstance(error, BadCall))
         raise InvalidOutput(
             f"{self.name} gave no valid {_schema_name(schema)} in {self.retry.invalid} tries: {problem}"
         )
@@ -180,26 +197,65 @@ class Caller:
         return message, usage, False
 
     async def _with_fallbacks(self, ask: _Ask) -> tuple[AIMessage, Usage, str]:
-        for position, model in enumerate(self.models):
+        for position, model in enumerate(self.models, 1):
             try:
-                message, usage = await self._with_retries(model, ask)
+                message, usage = await self._in_any_way(model, ask, last=position == len(self.models))
                 return message, usage, model_name(model)
-            except ModelError:
-                if position + 1 == len(self.models):
+            except ModelError as error:
+                if position == len(self.models):
                     raise
+                log.warning("%s; going on with %s", error, model_name(self.models[position]))
         raise AssertionError("unreachable")
 
-    async def _with_retries(self, model: BaseChatModel, ask: _Ask) -> tuple[AIMessage, Usage]:
-        bound: Any = prepare(model, ask.tools, ask.schema)
+    async def _in_any_way(self, model: BaseChatModel, ask: _Ask, *, last: bool) -> tuple[AIMessage, Usage]:
+        """Ask as the model's provider lets us: what it refused once is not tried again."""
+        key = (model_name(model), str(getattr(model, "api_base", None)))
+        while True:
+            way = _ways.get(key, "forced")
+            try:
+                return await self._with_retries(model, ask, way, last=last)
+            except ModelError as error:
+                lower = next_way(way, error) if ask.tools or ask.schema is not None else None
+                if lower is None:
+                    raise
+                log.info("%s; asking with %s", error, "the tools left open" if lower == "auto" else "the form in words")
+                _ways[key] = lower
+
+    async def _with_retries(self, model: BaseChatModel, ask: _Ask, way: Way, *, last: bool) -> tuple[AIMessage, Usage]:
+        bound: Any = prepare(model, ask.tools, ask.schema, way)
+        ask = replace(ask, messages=tuple(asked(ask.messages, ask.tools, ask.schema, way)))
         for attempt in range(self.retry.attempts):
             try:
-                async with self.limits.slot():
-                    return await self._once(bound, model_name(model), ask)
+                async with asyncio.timeout(None if self.budget is None else self.budget.left):
+                    async with self.limits.slot():
+                        return await self._once(bound, model_name(model), ask)
+            except TimeoutError:
+                assert self.budget is not None  # a model's own time is a ModelError
+                self.budget.check()
+                raise self.budget.used_up("seconds") from None
             except ModelError as error:
-                if not error.retryable or attempt + 1 == self.retry.attempts:
+                if self.budget is not None:
+                    self.budget.charge(Usage())
+                if not self.retry.again(attempt, error):
                     raise
-                await asyncio.sleep(self.retry.pause(attempt, error))
+                await self._pause(attempt, error, last=last)
         raise AssertionError("unreachable")
+
+    async def _pause(self, attempt: int, error: ModelError, *, last: bool) -> None:
+        """Wait for the next try, if the budget allows for both; else it is the fallback's turn, where there is one."""
+        pause = self.retry.pause(attempt, error)
+        left = None if self.budget is None else self.budget.left
+        if self.budget is not None and left is not None and pause >= left:
+            if not last:
+                raise error
+            raise BudgetExceeded(
+                f"the budget ends in {left:.3g} seconds, before the model can be asked again ({pause:.3g} s); raise it "
+                f"with  budget.seconds; before that: {error}"
+            ) from error
+        log.info("%s; try %d of %d in %.3g s", error, attempt + 2, self.retry.attempts, pause)
+        await asyncio.sleep(pause)
+        if self.budget is not None:
+            self.budget.check(after=error)
 
     async def _once(self, bound: Any, name: str, ask: _Ask) -> tuple[AIMessage, Usage]:
         with telemetry.span("chat", name, request__model=name) as span:
@@ -212,6 +268,7 @@ class Caller:
                 raise ModelError(f"{name} did not answer in {waited:.3g} s", retryable=True) from None
             except Exception as error:
                 raise _known(error, name) from error
+            message = check(message, name)
             usage = Usage.of(message, seconds=time.perf_counter() - started)
             telemetry.set_attributes(
                 span, usage__input_tokens=usage.input_tokens, usage__output_tokens=usage.output_tokens
@@ -232,10 +289,15 @@ class _Ask:
     scope: str
     on_token: Callable[[str], None] | None
 
-    def mended(self, message: AIMessage, problem: str) -> _Ask:
-        """The question again, after an answer that did not validate."""
-        said = message.text or json.dumps(message.tool_calls or message.invalid_tool_calls) or "(nothing)"
+    def mended(self, message: AIMessage, problem: str, *, called: bool) -> _Ask:
+        """The question again, after an answer that did not validate, or a call that can't be carried out."""
+        made = [
+            {"name": call["name"], "args": call["args"]} for call in [*message.tool_calls, *message.invalid_tool_calls]
+        ]
+        said = message.text or json.dumps(made) or "(nothing)"
         mend = f"That is not a valid {_schema_name(self.schema)}: {problem}. Answer again with valid JSON only."
+        if called:
+            mend = f"error: nothing was called: {problem}."
         return replace(self, messages=(*self.messages, AIMessage(said), HumanMessage(mend)))
 
 
@@ -249,7 +311,18 @@ async def _answer(bound: Any, ask: _Ask) -> AIMessage:
         whole = chunk if whole is None else whole + chunk
         if chunk.text:
             ask.on_token(clean(chunk.text))
-    return cast("AIMessage", message_chunk_to_message(whole))
+    return _added_up(whole)
+
+
+def _added_up(whole: Any) -> AIMessage:
+    """The message that chunks add up to; arguments that are cut off make an invalid call, not a shorter one."""
+    if whole is None:
+        return AIMessage("")
+    message = cast("AIMessage", message_chunk_to_message(whole))
+    if pieces := getattr(whole, "tool_call_chunks", None):
+        made = [{"id": piece["id"], "name": piece["name"], "arguments": piece["args"]} for piece in pieces]
+        message.tool_calls, message.invalid_tool_calls = read_calls(made, "stream")
+    return message
 
 
 def _storable(message: AIMessage) -> AIMessage:
@@ -268,77 +341,11 @@ def _told(message: AIMessage, ask: _Ask) -> AIMessage:
 def _known(error: Exception, name: str) -> Exception:
     """A failed request of somebody else's chat model as a `ModelError`; a mistake in a program stays what it is."""
     status = getattr(error, "status_code", None)
-    lost = isinstance(error, ConnectionError | httpx.TransportError)
+    lost = isinstance(error, ConnectionError | httpx.TransportError) or hasattr(error, "request")
     if isinstance(error, AgentKitError) or not (lost or isinstance(status, int)):
         return error
-    line = one_line(error) or type(error).__name__
-    return ModelError(
-        f"{name}: {line}", retryable=lost or may_pass(status), status=status, retry_after=retry_after(headers_of(error))
-    )
-
-
-ANSWER_TOOL = "answer"
-"""The name under which a structured answer is offered beside tools."""
-
-
-def prepare(model: BaseChatModel, tools: Sequence[Any], schema: type[BaseModel] | None) -> Any:
-    """Bind tools and a schema so that each reply is one or the other.
-
-    Beside tools the answer is itself a tool, and one must be called: every provider can do that, and on local models
-    the grammar is the union of all of them.
-    """
-    if tools and schema is not None:
-        return model.bind_tools([*tools, answer_tool(schema)], tool_choice="any")
-    if tools:
-        return model.bind_tools(list(tools))
-    if schema is not None:
-        return model.bind_tools([answer_tool(schema)], tool_choice=ANSWER_TOOL)
-    return model
-
-
-@cache
-def answer_tool(schema: type[BaseModel]) -> dict[str, Any]:
-    """The schema as a tool called `answer`; made once, not to be altered."""
-    parameters = dict(json_schema(schema))
-    description = parameters.pop("description", None) or "Give the final answer."
-    return {
-        "type": "function",
-        "function": {"name": ANSWER_TOOL, "description": description, "parameters": parameters},
-    }
-
-
-def read_reply(message: AIMessage, schema: type[BaseModel] | None) -> tuple[AIMessage, Any]:
-    """Split a reply into its message and its structured answer.
-
-    Raises:
-        ValueError, ValidationError: a structured answer was wanted and is not there or not valid.
-    """
-    if schema is None:
-        return message, None
-    answer = next((call for call in message.tool_calls if call["name"] == ANSWER_TOOL), None)
-    if answer is not None:
-        return message, schema.model_validate(answer["args"])
-    if message.tool_calls:
-        return message, None
-    if message.invalid_tool_calls:
-        raise ValueError(f"its arguments are not JSON: {message.invalid_tool_calls[0].get('error') or 'malformed'}")
-    return message, schema.model_validate_json(_json_part(message.text))
-
-
-def _json_part(text: str) -> str:
-    """The JSON object in a text that may have a fence or words around it."""
-    start, end = text.find("{"), text.rfind("}")
-    if start < 0 or end < start:
-        raise ValueError("there is no JSON object in it")
-    return text[start : end + 1]
-
-
-def _describe(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return f"{where}: {first['msg']}" if where else first["msg"]
-    return str(error)
+    body = getattr(error, "body", None) or str(error) or type(error).__name__
+    return refusal(name, status if isinstance(status, int) else None, body, headers_of(error))
 
 
 def _schema_name(schema: type[BaseModel] | None) -> str:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import logging
+import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from langchain_core.embeddings import Embeddings
 
 from agentkit.aio import run_sync
 from agentkit.embedding import Embedder
-from agentkit.errors import MissingExtra, ModelNotFound
+from agentkit.errors import ContextOverflow, MissingExtra, ModelError, ModelNotFound
 from agentkit.models.catalog import Entry, find, require
+
+log = logging.getLogger("agentkit.models")
+
+_SHORTEST = 500
+"""Characters that every embedding model reads: a text of this length is not shortened further."""
 
 
 def load_embedder(name: str | Embedder, **options: Any) -> Embedder:
@@ -99,7 +108,9 @@ class HostedEmbedder(Embeddings):
                  api_key: str | None = None) -> None:  # fmt: skip
         self.name, self._batch_size = name, batch_size
         self._options = {"api_base": api_base, "api_key": api_key}
-        self.dimension = dimension or len(self.embed_query("dimension"))
+        self._most: int | None = None
+        self.dimension = dimension or 0
+        self.dimension = self.dimension or len(self.embed_query("dimension"))
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         return run_sync(self.aembed_documents(texts))
@@ -115,15 +126,66 @@ class HostedEmbedder(Embeddings):
         return vectors
 
     async def _request(self, texts: Sequence[str]) -> list[list[float]]:
-        from agentkit.models.litellm import as_model_error, load_litellm
+        from agentkit.models.litellm import as_model_error
+        from agentkit.models.pricing import load_litellm
 
+        given = [text[: self._most] or " " for text in texts]  # providers refuse an empty text
         try:
-            response = await load_litellm().aembedding(self.name, input=list(texts), num_retries=0, **self._options)
+            response = await load_litellm().aembedding(self.name, input=given, num_retries=0, **self._options)
         except Exception as error:
-            raise as_model_error(error, self.name) from error
-        return [_normalised(row["embedding"]) for row in response.data]
+            problem = as_model_error(error, self.name)
+            if not isinstance(problem, ContextOverflow):
+                raise problem from error
+            if (half := len(texts) // 2) > 0:  # the limit may be one of the whole request
+                return [*await self._request(texts[:half]), *await self._request(texts[half:])]
+            if len(given[0]) <= _SHORTEST:
+                raise problem from error
+            self._shorten(len(given[0]))
+            return await self._request(texts)
+        return read_vectors(getattr(response, "data", None), len(texts), self.name, self.dimension)
+
+    def _shorten(self, longest: int) -> None:
+        """Read less of each text from now on: the model's limit is in tokens, and known from its refusals alone."""
+        self._most = longest // 2
+        log.warning("%s reads no text of %d characters: only the first %d are embedded", self.name, longest, self._most)
+
+
+def read_vectors(rows: object, count: int, name: str, dimension: int) -> list[list[float]]:
+    """The unit vectors of an embedding server's answer, in the order of the texts, by the index of each row.
+
+    Args:
+        count: of the texts.
+        dimension: that each vector must have; 0 where it is not known yet.
+
+    Raises:
+        ModelError: another number of vectors, or one that is none.
+    """
+    if not isinstance(rows, list) or len(rows) != count:
+        got = len(rows) if isinstance(rows, list) else "no"
+        raise ModelError(f"{name} gave {got} vectors for {count} texts", retryable=True)
+    found = [row if isinstance(row, Mapping) else getattr(row, "__dict__", {}) for row in rows]
+    places = [row.get("index") for row in found]
+    if any(place is not None for place in places):
+        if sorted(map(str, places)) != sorted(map(str, range(count))):
+            raise ModelError(f"{name} gave vectors for other texts: indexes {str(places)[:80]}", retryable=True)
+        found = sorted(found, key=lambda row: int(row["index"]))
+    return [_normalised(_numbers(row.get("embedding"), name, dimension)) for row in found]
+
+
+def _numbers(vector: object, name: str, dimension: int) -> list[float]:
+    try:
+        if isinstance(vector, str):  # base64 of little-endian 32-bit floats
+            vector = np.frombuffer(base64.b64decode(vector, validate=True), dtype="<f4").tolist()
+        values = [float(value) for value in vector]  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        raise ModelError(f"{name} gave a vector that is no list of numbers", retryable=True) from None
+    if not values or not all(map(math.isfinite, values)):
+        raise ModelError(f"{name} gave a vector with {'a number that is not finite' if values else 'no numbers'}")
+    if dimension and len(values) != dimension:
+        raise ModelError(f"{name} gave a vector of {len(values)} dimensions, not {dimension}: name the right embedder")
+    return values
 
 
 def _normalised(vector: Sequence[float]) -> list[float]:
-    length = sum(value * value for value in vector) ** 0.5 or 1.0
+    length = math.hypot(*vector) or 1.0
     return [value / length for value in vector]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import BaseMessage
 from langchain_core.messages.utils import convert_to_openai_messages
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from agentkit.aio import run_sync
 from agentkit.models.base import NamedChat, atell, tell
-from agentkit.models.wire import to_chunk, usage_metadata
+from agentkit.models.pricing import price
+from agentkit.models.replies import read_message
+from agentkit.models.streams import StreamReader
 
 SETTINGS = ("temperature", "max_tokens", "seed", "top_p", "logprobs", "top_logprobs")
 """Parameters of a request that are plain values."""
@@ -45,7 +46,7 @@ class HostedChat(NamedChat):
 
     @abstractmethod
     def _events(self, request: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
-        """The events of a streamed answer; the one with its usage holds its `cost`."""
+        """The events of a streamed answer."""
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
@@ -64,15 +65,7 @@ class HostedChat(NamedChat):
                          run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
                          ) -> ChatResult:  # fmt: skip
         response = await self._complete(self._request(messages, stop, kwargs))
-        choice = response["choices"][0]
-        message = _message(choice["message"])
-        message.usage_metadata = usage_metadata(response.get("usage") or {})
-        message.response_metadata = {
-            "model_name": self.full_name,
-            "finish_reason": choice.get("finish_reason"),
-            "cost": response["cost"],
-        }
-        return ChatResult(generations=[ChatGeneration(message=message)])
+        return ChatResult(generations=[ChatGeneration(message=read_message(response, self.full_name))])
 
     def _stream(self, messages: list[BaseMessage], stop: list[str] | None = None,
                 run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any
@@ -90,10 +83,12 @@ class HostedChat(NamedChat):
                        run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
                        ) -> AsyncIterator[ChatGenerationChunk]:  # fmt: skip
         options = {"stream": True, "stream_options": {"include_usage": True}}
+        reader = StreamReader(self.full_name)
         async for event in self._events(self._request(messages, stop, kwargs) | options):
-            chunk = to_chunk(event, self.full_name)
-            await atell(run_manager, chunk)
-            yield chunk
+            if (chunk := reader.read(event)) is not None:
+                await atell(run_manager, chunk)
+                yield chunk
+        yield reader.end(price(self.full_name, reader.usage))
 
     def _request(self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
                  ) -> dict[str, Any]:  # fmt: skip
@@ -108,14 +103,3 @@ def _choice(choice: Any, tools: list[dict[str, Any]]) -> Any:
         return "required"
     names = {tool["function"]["name"] for tool in tools}
     return {"type": "function", "function": {"name": choice}} if choice in names else choice
-
-
-def _message(message: Mapping[str, Any]) -> AIMessage:
-    calls, invalid = [], []
-    for call in message.get("tool_calls") or []:
-        name, text = call["function"]["name"], call["function"].get("arguments")
-        try:
-            calls.append({"name": name, "args": json.loads(text or "{}"), "id": call.get("id")})
-        except json.JSONDecodeError as error:
-            invalid.append({"name": name, "args": text, "id": call.get("id"), "error": str(error)})
-    return AIMessage(message.get("content") or "", tool_calls=calls, invalid_tool_calls=invalid)

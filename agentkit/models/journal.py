@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage
 from sqlalchemy import select
 
 from agentkit.models.budget import Usage
+from agentkit.models.replies import cut_off, thoughts_of
 from agentkit.store import Store
 from agentkit.store.base import now
 from agentkit.store.runs import ModelCallRow
@@ -22,7 +23,8 @@ class StoredCall:
         scope: the place in the run that asked.
         role, model: who was asked.
         request_hash: what was asked.
-        response: the answer as JSON: `content`, `tool_calls` and `invalid_tool_calls`.
+        response: the answer as JSON: `content`, `tool_calls`, `invalid_tool_calls`, and what else decides how it is
+            read.
     """
 
     scope: str
@@ -37,10 +39,15 @@ class StoredCall:
 
 
 def response_of(message: AIMessage) -> dict[str, Any]:
-    """What is kept of an answer."""
+    """What is kept of an answer: all that decides how it is read."""
     calls = [{"name": call["name"], "args": call["args"], "id": call["id"]} for call in message.tool_calls]
     invalid = [dict(call) for call in message.invalid_tool_calls]
-    return {"content": message.text, "tool_calls": calls, "invalid_tool_calls": invalid}
+    kept: dict[str, Any] = {"content": message.text, "tool_calls": calls, "invalid_tool_calls": invalid}
+    if cut_off(message):
+        kept["response_metadata"] = {"finish_reason": "length"}
+    if not message.text and (thoughts := thoughts_of(message)):
+        kept["additional_kwargs"] = {"reasoning_content": thoughts}
+    return kept
 
 
 class Journal(Protocol):

@@ -25,8 +25,9 @@ from agentkit import interrupts
 from agentkit.errors import ContextOverflow, MissingExtra, ModelError, ModelFileError
 from agentkit.models.base import NamedChat, tell
 from agentkit.models.catalog import chat_template, model_file
+from agentkit.models.streams import StreamReader
 from agentkit.models.union import Union, as_chunk, read_union, to_chat, union_of
-from agentkit.models.wire import to_chunk, usage_metadata
+from agentkit.models.wire import usage_metadata
 
 
 class LlamaCppChat(NamedChat):
@@ -88,10 +89,12 @@ class LlamaCppChat(NamedChat):
             message = cast("Any", self._generate(messages, stop, **kwargs).generations[0].message)
             yield ChatGenerationChunk(message=as_chunk(message))
             return
+        reader = StreamReader(self.full_name)
         for event in self._server().stream(self._body(messages, stop, None, kwargs)):
-            chunk = to_chunk(event, self.full_name)
-            tell(run_manager, chunk)
-            yield chunk
+            if (chunk := reader.read(event)) is not None:
+                tell(run_manager, chunk)
+                yield chunk
+        yield reader.end(None)
 
     def _body(self, messages: Sequence[BaseMessage], stop: list[str] | None, union: Union | None,
               kwargs: dict[str, Any]) -> dict[str, Any]:  # fmt: skip

@@ -55,7 +55,8 @@ def _open_hosted(name: str, **options: Any) -> HostedChat:
         ModelNotFound: no such provider.
         MissingKey: names the environment variables that are not set.
     """
-    from agentkit.models.litellm import LiteLLMChat, load_litellm
+    from agentkit.models.litellm import LiteLLMChat
+    from agentkit.models.pricing import load_litellm
 
     litellm = load_litellm()
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -16,16 +17,19 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-import httpx
 
 from agentkit.errors import ModelError
 from agentkit.models.hosted import SETTINGS, HostedChat
-from agentkit.models.litellm import load_litellm, price
-from agentkit.models.wire import may_pass, one_line, overflow, retry_after
+from agentkit.models.pricing import load_litellm, price
+from agentkit.models.refusals import one_line, refusal
+from agentkit.models.streams import read_events
+from agentkit.tls import tls_context
 
 _HOME = "https://api.openai.com/v1"
 _LINE = 2**22
 """Bytes of the longest line of a stream."""
+_MOST = 2**26
+"""Bytes of the largest answer that is read."""
 
 _sessions: dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[aiohttp.ClientSession]]] = {}
 
@@ -39,15 +43,22 @@ class OpenAIChat(HostedChat):
 
     async def _complete(self, request: dict[str, Any]) -> Mapping[str, Any]:
         async with self._post(request) as response:
-            return self._read(await response.read())
+            data = await _body_of(response)
+            try:
+                found = json.loads(data)
+            except (ValueError, RecursionError) as error:
+                said = one_line(data)
+                raise ModelError(f"{self.full_name}: the answer is not JSON: {said}", retryable=True) from error
+            return (
+                {**found, "cost": price(self.full_name, found.get("usage"))}
+                if isinstance(found, dict)
+                else {"error": found}
+            )
 
     async def _events(self, request: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
-        """Server-sent events; chat completions have nothing but their data lines."""
         async with self._post(request) as response:
-            async for line in response.content:
-                data = line[5:].strip() if line.startswith(b"data:") else b""
-                if data and data != b"[DONE]":
-                    yield self._read(data)
+            async for event in read_events(response.content, self.full_name):
+                yield event
 
     @asynccontextmanager
     async def _post(self, request: dict[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -63,32 +74,17 @@ class OpenAIChat(HostedChat):
                 json=_body(self.full_name.partition("/")[2], request),
                 headers=headers,
                 proxy=_proxy(url),
+                ssl=_trusted() if url.startswith("https:") else True,
                 timeout=aiohttp.ClientTimeout(total=self.request_timeout),
             ) as response:
                 if response.status >= 400:
-                    raise self._refused(response.status, await response.text(errors="replace"), response.headers)
+                    raise refusal(self.full_name, response.status, await _body_of(response), response.headers)
                 yield response
         except TimeoutError as error:
             raise ModelError(f"{self.full_name}: no answer in {self.request_timeout:g} s", retryable=True) from error
         except (aiohttp.ClientError, ValueError) as error:  # a ValueError: a line that is too long
             again = not isinstance(error, aiohttp.InvalidURL)
             raise ModelError(f"{self.full_name}: {one_line(error) or type(error).__name__}", retryable=again) from error
-
-    def _read(self, data: bytes) -> dict[str, Any]:
-        try:
-            found = json.loads(data)
-        except ValueError as error:
-            raise ModelError(f"{self.full_name}: the answer is not JSON: {error}", retryable=True) from error
-        if not isinstance(found, dict) or "choices" not in found:  # an error, as the body or in a stream
-            raise self._refused(500, data.decode(errors="replace"), {})
-        return {**found, "cost": price(self.full_name, found.get("usage"))}
-
-    def _refused(self, status: int, text: str, headers: Mapping[str, str]) -> ModelError:
-        message, code = _told(text)
-        line = f"{self.full_name}: {message or f'HTTP status {status}'}"
-        if code == "context_length_exceeded" or "context size" in message or "maximum context length" in message:
-            return overflow(line, status)
-        return ModelError(line, retryable=may_pass(status), status=status, retry_after=retry_after(headers))
 
 
 def _body(model: str, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,6 +117,11 @@ def _proxy(url: str) -> str | None:
     return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
+@lru_cache(maxsize=1)
+def _trusted() -> ssl.SSLContext:
+    return tls_context()
+
+
 async def _session() -> aiohttp.ClientSession:
     """The connections of the running event loop, which end with it."""
     loop = asyncio.get_running_loop()
@@ -132,7 +133,7 @@ async def _session() -> aiohttp.ClientSession:
 
 async def _life(loop: asyncio.AbstractEventLoop) -> AsyncGenerator[aiohttp.ClientSession]:
     """A session until the loop ends: loops close the generators that are open on them."""
-    connector = aiohttp.TCPConnector(limit=0, ssl=httpx.create_ssl_context())
+    connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, read_bufsize=_LINE) as session:
         try:
             yield session
@@ -140,10 +141,11 @@ async def _life(loop: asyncio.AbstractEventLoop) -> AsyncGenerator[aiohttp.Clien
             _sessions.pop(loop, None)
 
 
-def _told(text: str) -> tuple[str, str | None]:
-    """The message and the code of an error's body, whatever it is."""
-    try:
-        error = json.loads(text)["error"]
-        return one_line(error["message"]), error.get("code")
-    except (ValueError, TypeError, KeyError):
-        return one_line(text), None
+async def _body_of(response: aiohttp.ClientResponse) -> bytes:
+    """A whole body. Raises ValueError where it does not end in a size that an answer can have."""
+    body = bytearray()
+    async for part in response.content.iter_any():
+        body += part
+        if len(body) > _MOST:
+            raise ValueError(f"the answer is larger than {_MOST:,} bytes")
+    return bytes(body)

@@ -1,80 +1,161 @@
-"""OpenAI's wire format and what HTTP says of a failure, as far as several models share them."""
+"""OpenAI's wire format, part by part, as the servers that speak it really write it.
+
+What can be read in one way only is read; a part that can't be is named, in the log or as an invalid call.
+"""
 
 from __future__ import annotations
 
-import email.utils
-import time
-from collections.abc import Mapping
+import json
+import logging
+import math
+import uuid
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
-from langchain_core.outputs import ChatGenerationChunk
 
-from agentkit.errors import ContextOverflow
+log = logging.getLogger("agentkit.models")
+
+MAX_CALLS = 64
+"""Tool calls in one answer. More are a fault of the model, and would all be started at once."""
+MOST_TOKENS = 10**9
+"""That one answer can have used; more is a fault of the server."""
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 
 
-def usage_metadata(usage: Mapping[str, Any]) -> UsageMetadata:
+def read_texts(given: Mapping[str, Any], name: str) -> tuple[str, str]:
+    """The text of a message or a delta, and the thoughts that come apart from it."""
+    text, thoughts = _parts(given.get("content"), name)
+    apart = next((given[key] for key in _THOUGHTS if isinstance(given.get(key), str) and given[key]), "")
+    return text, apart or thoughts
+
+
+def _parts(content: object, name: str) -> tuple[str, str]:
+    """Content is a text, nothing, or a list of parts; a part that is no text is named in the log."""
+    if content is None or isinstance(content, str):
+        return content or "", ""
+    texts: list[str] = []
+    thoughts: list[str] = []
+    for part in content if isinstance(content, list) else [content]:
+        kind = part.get("type", "text") if isinstance(part, dict) else "text"
+        value = (
+            part if isinstance(part, str) else (part.get("text") or part.get(kind)) if isinstance(part, dict) else None
+        )
+        if isinstance(value, list) and kind in _THOUGHTS:
+            value = _parts(value, name)[0]
+        if not isinstance(value, str):
+            log.warning("%s: a part of the answer was left out: %s", name, str(kind)[:80] if part else "nothing")
+        else:
+            (thoughts if kind in _THOUGHTS else texts).append(value)
+    return "".join(texts), "".join(thoughts)
+
+
+def beside(given: Mapping[str, Any], thoughts: str) -> dict[str, Any]:
+    refused = given.get("refusal")
+    found = {"reasoning_content": thoughts, "refusal": refused if isinstance(refused, str) else ""}
+    return {key: value for key, value in found.items() if value}
+
+
+def calls_of(given: Mapping[str, Any]) -> list[Any]:
+    """The tool calls of a message or a delta; the one of the older form, `function_call`, among them."""
+    calls = given.get("tool_calls")
+    if isinstance(calls, dict):
+        calls = [calls]
+    found = list(calls) if isinstance(calls, list) else []
+    return [*found, given["function_call"]] if isinstance(given.get("function_call"), dict) else found
+
+
+def read_calls(calls: Sequence[Any], name: str) -> tuple[list[Any], list[Any]]:
+    """Calls that can be made, and those that can't, with what is wrong; both in LangChain's form."""
+    good, bad = [], []
+    for call in calls[: MAX_CALLS + 1]:
+        function = function_of(call)
+        tool, arguments = function.get("name"), function.get("arguments")
+        found, error = read_arguments(arguments)
+        if not isinstance(tool, str) or not tool:
+            error = "the call names no tool"
+        identity = call.get("id") if isinstance(call, dict) and isinstance(call.get("id"), str) else None
+        if error:
+            log.info("%s: an invalid tool call: %s", name, error)
+            shown = arguments if isinstance(arguments, str) else json.dumps(arguments, default=str)
+            named = {"name": tool if isinstance(tool, str) else None, "args": shown, "id": identity}
+            bad.append({**named, "error": error, "type": "invalid_tool_call"})
+        else:
+            good.append({"name": tool, "args": found, "id": identity or call_id(), "type": "tool_call"})
+    return good, bad
+
+
+def function_of(call: object) -> Mapping[str, Any]:
+    if not isinstance(call, dict):
+        return {"arguments": call}
+    function = call.get("function")
+    return function if isinstance(function, dict) else call
+
+
+def read_arguments(value: object) -> tuple[dict[str, Any], str]:
+    """The arguments of a call as an object, and what is wrong where they are none.
+
+    They come as an object, as its JSON, as JSON of that JSON, or as nothing where a tool takes none.
+    """
+    for _ in range(3):
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return {}, ""
+        if isinstance(value, dict):
+            return value, ""
+        if not isinstance(value, str):
+            break
+        try:
+            value = json.loads(value, strict=False)
+        except (ValueError, RecursionError) as error:
+            return {}, f"its arguments are not JSON: {error}"
+    return {}, f"its arguments must be a JSON object, not {json.dumps(value, default=str)[:60]}"
+
+
+def call_id() -> str:
+    return f"call_{uuid.uuid4().hex[:12]}"
+
+
+def clean_usage(usage: object) -> dict[str, Any]:
+    """Token counts in OpenAI's form, as numbers that can be added up; what is no such number counts as 0."""
+    given = usage if isinstance(usage, Mapping) else {}
+
+    def count(*names: str, of: Mapping[str, Any] = given) -> int:
+        return next((_tokens(of[name]) for name in names if of.get(name) is not None), 0)
+
+    read, written = count("prompt_tokens", "input_tokens"), count("completion_tokens", "output_tokens")
+    details = _mapping(given.get("prompt_tokens_details") or given.get("input_tokens_details"))
+    said = _mapping(given.get("completion_tokens_details") or given.get("output_tokens_details"))
+    cached = count("cached_tokens", of=details) or count("prompt_cache_hit_tokens", "cache_read_input_tokens")
+    return {
+        "prompt_tokens": read,
+        "completion_tokens": written,
+        "total_tokens": read + written,
+        "prompt_tokens_details": {
+            "cached_tokens": min(cached, read),
+            "audio_tokens": count("audio_tokens", of=details),
+        },
+        "completion_tokens_details": {"audio_tokens": count("audio_tokens", of=said)},
+    }
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _tokens(value: object) -> int:
+    try:
+        number = float(str(value))
+    except ValueError:
+        return 0
+    return min(MOST_TOKENS, max(0, int(number))) if math.isfinite(number) else 0
+
+
+def usage_metadata(usage: object) -> UsageMetadata:
     """Token counts of a response, the cached ones among them."""
-    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-    prompt, written = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
+    clean = clean_usage(usage)
     return UsageMetadata(
-        input_tokens=prompt,
-        output_tokens=written,
-        total_tokens=prompt + written,
-        input_token_details=InputTokenDetails(cache_read=cached),
+        input_tokens=clean["prompt_tokens"],
+        output_tokens=clean["completion_tokens"],
+        total_tokens=clean["total_tokens"],
+        input_token_details=InputTokenDetails(cache_read=clean["prompt_tokens_details"]["cached_tokens"]),
     )
-
-
-def to_chunk(event: Mapping[str, Any], name: str) -> ChatGenerationChunk:
-    """One event of a streamed answer of the model `name`; an event with its usage may hold its `cost` in dollars."""
-    choice = event["choices"][0] if event.get("choices") else {}
-    delta = choice.get("delta") or {}
-    calls = [
-        {"name": call["function"].get("name"), "args": call["function"].get("arguments"), "id": call.get("id"),
-         "index": call["index"]}
-        for call in delta.get("tool_calls") or []
-    ]  # fmt: skip
-    message = AIMessageChunk(content=delta.get("content") or "", tool_call_chunks=calls)
-    if event.get("usage"):
-        message.usage_metadata = usage_metadata(event["usage"])
-        message.response_metadata = {"cost": event["cost"]} if "cost" in event else {}
-    if choice.get("finish_reason"):
-        message.response_metadata |= {"model_name": name, "finish_reason": choice["finish_reason"]}
-    return ChatGenerationChunk(message=message)
-
-
-def one_line(text: object) -> str:
-    """The first line of what an error says; empty where it says nothing."""
-    return str(text).strip().partition("\n")[0][:300]
-
-
-def may_pass(status: int | None) -> bool:
-    """Whether what was refused with this HTTP status may be accepted the next time."""
-    return status in (408, 409, 429) or (status or 0) >= 500
-
-
-def overflow(line: str, status: int) -> ContextOverflow:
-    """The error for a prompt that a provider found too long, which it says in `line`."""
-    return ContextOverflow(f"{line}; shorten the prompt or take a model with a larger context", status=status)
-
-
-def headers_of(error: Exception) -> Mapping[str, str]:
-    """The headers of the response that an exception of LiteLLM, httpx or an SDK on it came with."""
-    response = getattr(error, "response", None)
-    return getattr(error, "litellm_response_headers", None) or getattr(response, "headers", None) or {}
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a provider asked us to wait, in either form of the header (RFC 9110, 10.2.3)."""
-    value = headers.get("retry-after")
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None

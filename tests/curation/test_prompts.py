@@ -5,7 +5,7 @@ from agentkit.curation.extraction.answers import answer_schema
 from agentkit.curation.extraction.plan import make_plan
 from agentkit.curation.extraction.prompts import Question, explorer_messages
 from agentkit.curation.ontology.files import read_short
-from agentkit.models.caller import answer_tool
+from agentkit.models.asking import answer_tool
 from agentkit.models.union import to_chat, union_of
 
 ONTOLOGY = read_short(

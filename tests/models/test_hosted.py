@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from agentkit.errors import ContextOverflow, InvalidOutput, MissingKey, ModelError, ModelNotFound
 from agentkit.models import Budget, Caller, Limits, Retry, load_embedder, load_model
-from agentkit.models.litellm import load_litellm, price
+from agentkit.models.pricing import load_litellm, price
 from benchmarks.stub_server import StubServer
 from benchmarks.throughput import stub_server
 from tests.models.stub import answer, failure, serving

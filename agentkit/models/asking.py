@@ -1,0 +1,151 @@
+"""Ways to ask for tool calls and typed answers, and how a reply to each is read.
+
+Beside tools the answer is itself a tool, and one must be called: most providers can do that, and on local models the
+grammar is the union of all of them. Where a provider refuses to have a call forced, it is asked for in words; where it
+refuses tools, both are written as text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Literal, TypeVar, cast
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, convert_to_messages
+from pydantic import BaseModel, ValidationError
+
+from agentkit.errors import ModelError
+from agentkit.models.replies import cut_off, thoughts_of
+from agentkit.models.requests import json_schema, openai_tool
+from agentkit.models.speech import known_name, read_call, read_object
+from agentkit.models.union import to_chat, union_of
+from agentkit.models.wire import call_id
+
+Way = Literal["forced", "auto", "text"]
+
+ANSWER_TOOL = "answer"
+"""The name under which a structured answer is offered beside tools."""
+
+T = TypeVar("T", bound=BaseModel)
+
+_ABOUT_TOOLS = re.compile(r"tool|function.?call|functions? (?:is|are) not|\bforced?\b", re.IGNORECASE)
+
+
+_NO_TOOLS = re.compile(
+    r"not? support\w* (?:tool|function)|(?:tools?|tool use|functions?|function call\w*) (?:is|are) not"
+    r"|enable-auto-tool-choice",
+    re.IGNORECASE,
+)
+
+
+def next_way(way: Way, error: ModelError) -> Way | None:
+    """The way to ask after a provider refused this one for a reason to do with tools; None if there is none."""
+    if error.retryable or error.status not in (400, 404, 405, 422, 501) or not _ABOUT_TOOLS.search(str(error)):
+        return None
+    if way == "forced" and not _NO_TOOLS.search(str(error)):
+        return "auto"
+    return None if way == "text" else "text"
+
+
+def prepare(model: BaseChatModel, tools: Sequence[Any], schema: type[BaseModel] | None, way: Way = "forced") -> Any:
+    """Bind tools and a schema so that each reply is one or the other."""
+    offered = [*tools, *([answer_tool(schema)] if schema is not None else [])]
+    if not offered or way == "text":
+        return model
+    if way == "auto":
+        return model.bind_tools(offered, tool_choice="auto")
+    if tools and schema is not None:
+        return model.bind_tools(offered, tool_choice="any")
+    return model.bind_tools(offered) if tools else model.bind_tools(offered, tool_choice=ANSWER_TOOL)
+
+
+def asked(
+    messages: Sequence[BaseMessage], tools: Sequence[Any], schema: type[BaseModel] | None, way: Way
+) -> list[BaseMessage]:
+    """The prompt, with what the way to ask does not say otherwise."""
+    if way == "forced" or not (tools or schema):
+        return list(messages)
+    if way == "auto":
+        form = "Reply by calling a tool, and with nothing else." if tools else "Reply by calling the tool."
+        final = f" Give the final answer by calling the tool `{ANSWER_TOOL}`." if schema is not None else ""
+        lead = messages[0].text + "\n\n" if messages and messages[0].type == "system" else ""
+        rest = messages[1:] if lead else messages
+        return [SystemMessage(f"{lead}{form}{final}"), *rest]
+    offered = [openai_tool(tool) for tool in tools] + ([answer_tool(schema)] if schema is not None else [])
+    union = union_of({"tools": offered, "tool_choice": "any" if schema is not None else "auto"})
+    return convert_to_messages(cast("Any", to_chat(messages, union)))
+
+
+@cache
+def answer_tool(schema: type[BaseModel]) -> dict[str, Any]:
+    """The schema as a tool called `answer`; made once, not to be altered."""
+    parameters = dict(json_schema(schema))
+    description = parameters.pop("description", None) or "Give the final answer."
+    return {
+        "type": "function",
+        "function": {"name": ANSWER_TOOL, "description": description, "parameters": parameters},
+    }
+
+
+class BadCall(ValueError):
+    """A tool call that can't be carried out as it is: no such tool, or no arguments."""
+
+
+def read_reply(message: AIMessage, tools: Sequence[Any], schema: type[T] | None) -> tuple[AIMessage, T | None]:
+    """Split a reply into its message, whose calls are all of tools on offer, and its structured answer.
+
+    Raises:
+        BadCall: one of its calls is none.
+        ValueError, ValidationError: a structured answer was wanted and is not there or not valid.
+    """
+    names = [openai_tool(tool)["function"]["name"] for tool in tools]
+    offered = [*names, ANSWER_TOOL] if schema is not None else names
+    message = _named(message, offered)
+    answer = next((call for call in message.tool_calls if call["name"] == ANSWER_TOOL), None)
+    if schema is not None and answer is not None and ANSWER_TOOL not in names:
+        return message, schema.model_validate(answer["args"])
+    if message.invalid_tool_calls:
+        raise BadCall(message.invalid_tool_calls[0].get("error") or "its arguments are malformed")
+    if message.tool_calls or (schema is None and not names):
+        return message, None
+    return _from_text(message, names, schema)
+
+
+def _named(message: AIMessage, offered: Sequence[str]) -> AIMessage:
+    """The message with each call under the name of the tool that it means."""
+    known = [known_name(call["name"], offered) for call in message.tool_calls]
+    if None in known and not (message.text.strip() and not offered):
+        unknown = message.tool_calls[known.index(None)]["name"]
+        there = f"there are {', '.join(offered)}" if offered else "there are none; answer in words"
+        raise BadCall(f"there is no tool {unknown[:100]!r}; {there}")
+    if known == [call["name"] for call in message.tool_calls]:
+        return message
+    calls = [{**call, "name": name} for call, name in zip(message.tool_calls, known, strict=True) if name is not None]
+    return message.model_copy(update={"tool_calls": calls})
+
+
+def _from_text(message: AIMessage, names: Sequence[str], schema: type[T] | None) -> tuple[AIMessage, T | None]:
+    """The answer, or the call, that was written as text; some servers leave it among the thoughts."""
+    text = message.text if message.text.strip() else thoughts_of(message)
+    try:
+        if schema is not None:
+            return message, read_object(text, schema, ANSWER_TOOL)
+    except ValueError:
+        if read_call(text, names) is None:
+            raise
+    if (called := read_call(text, names)) is not None:
+        call = {"name": called[0], "args": called[1], "id": call_id(), "type": "tool_call"}
+        return message.model_copy(update={"content": "", "tool_calls": [call]}), None
+    return message, None
+
+
+def describe(error: ValueError, message: AIMessage) -> str:
+    """What is wrong with a reply, on one line."""
+    line = str(error)
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        line = f"{where}: {first['msg']}" if where else first["msg"]
+    return f"it was cut off by the token limit (max_tokens): {line}" if cut_off(message) else line

@@ -1,0 +1,128 @@
+"""The shape of a model's answers, checked where they enter.
+
+An answer that can't be read is a `ModelError`, which costs one call.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from langchain_core.messages import AIMessage
+
+from agentkit.errors import Declined, ModelError
+from agentkit.models.refusals import refusal
+from agentkit.models.wire import MAX_CALLS, beside, call_id, calls_of, read_calls, read_texts, usage_metadata
+
+_FILTERED = {
+    "content_filter",
+    "content_filtered",
+    "safety",
+    "recitation",
+    "blocklist",
+    "prohibited_content",
+    "spii",
+    "sensitive",
+    "guardrail_intervened",
+}
+_REFUSED = {"refusal", "refused"}
+
+
+def read_message(response: Mapping[str, Any], name: str) -> AIMessage:
+    """A chat completion as a message, with the usage and the reason it ended with.
+
+    Raises:
+        ModelError: it is an error, or no completion; retryable unless it says otherwise.
+    """
+    choice = first_choice(response, name)
+    given = choice.get("message") or choice.get("delta")  # some gateways answer with the form of a stream
+    finish = _finish(choice)
+    if not isinstance(given, dict):
+        if isinstance(choice.get("text"), str):
+            given = {"content": choice["text"]}
+        elif finish is not None and finish.lower() in _FILTERED | _REFUSED:
+            given = {}
+        else:
+            raise ModelError(f"{name}: the answer holds no message", retryable=True)
+    text, thoughts = read_texts(given, name)
+    calls, invalid = read_calls(calls_of(given), name)
+    message = AIMessage(text, tool_calls=calls, invalid_tool_calls=invalid, additional_kwargs=beside(given, thoughts))
+    message.usage_metadata = usage_metadata(response.get("usage"))
+    message.response_metadata = {"model_name": name, "finish_reason": finish, "cost": response.get("cost", 0.0)}
+    return message
+
+
+def check(message: AIMessage, name: str) -> AIMessage:
+    """The message of any chat model, fit to be acted on: each of its calls has an id of its own.
+
+    Raises:
+        Declined: it was refused or filtered.
+        ModelError: nothing was written, or too many calls; retryable unless the token limit ended it.
+    """
+    metadata = message.response_metadata
+    finish = str(metadata.get("finish_reason") or metadata.get("stop_reason") or "").lower()
+    refused = message.additional_kwargs.get("refusal")
+    if finish in _FILTERED:
+        raise Declined(f"{name}: the provider's filter held the answer back (finish_reason {finish})")
+    if refused or finish in _REFUSED:
+        said = " ".join(str(refused or message.text).split())[:300]
+        raise Declined(f"{name} refused to answer" + (f": {said}" if said else ""))
+    calls = [*message.tool_calls, *message.invalid_tool_calls]
+    if len(calls) > MAX_CALLS:
+        raise ModelError(f"{name} made {len(calls)} tool calls in one answer; {MAX_CALLS} are allowed", retryable=True)
+    if not calls and not message.text.strip() and not thoughts_of(message):
+        raise _empty(name, finish)
+    return _identified(message)
+
+
+def cut_off(message: AIMessage) -> bool:
+    """Whether the token limit ended the answer."""
+    metadata = message.response_metadata
+    return (metadata.get("finish_reason") or metadata.get("stop_reason")) in ("length", "max_tokens", "MAX_TOKENS")
+
+
+def thoughts_of(message: AIMessage) -> str:
+    """What a reasoning model wrote apart from its answer."""
+    found = message.additional_kwargs.get("reasoning_content")
+    return found if isinstance(found, str) else ""
+
+
+def _empty(name: str, finish: str) -> ModelError:
+    if finish in ("length", "max_tokens"):
+        return ModelError(f"{name}: the answer was cut off by the token limit before it began; raise max_tokens")
+    return ModelError(f"{name} gave an empty answer", retryable=True)
+
+
+def _identified(message: AIMessage) -> AIMessage:
+    """The message with an id of its own for each call."""
+    ids = [call["id"] for call in message.tool_calls]
+    if all(ids) and len(set(ids)) == len(ids):
+        return message
+    return message.model_copy(update={"tool_calls": [{**call, "id": call_id()} for call in message.tool_calls]})
+
+
+def first_choice(response: object, name: str) -> Mapping[str, Any]:
+    """The choice of a completion or an event that AgentKit asks for, which is one.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if not isinstance(response, Mapping):
+        raise ModelError(f"{name}: the answer is no JSON object", retryable=True)
+    choices = response.get("choices")
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        if choices[0].get("error"):
+            raise refusal(name, None, {"error": choices[0]["error"]})
+        return choices[0]
+    if any(response.get(key) for key in ("error", "errors", "detail", "message")):
+        raise refusal(name, None, dict(response))
+    blocked = response.get("promptFeedback") or response.get("prompt_filter_results")
+    if blocked and not choices:
+        raise Declined(f"{name}: the provider's filter held the prompt back: {json.dumps(blocked)[:200]}")
+    raise ModelError(f"{name}: the answer holds no choices", retryable=True)
+
+
+def _finish(choice: Mapping[str, Any]) -> str | None:
+    found = choice.get("finish_reason")
+    return found if isinstance(found, str) and found else None

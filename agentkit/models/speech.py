@@ -1,0 +1,110 @@
+"""Finding what was asked for in a model's text: the answer after its thoughts, and the JSON among its words."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+T = TypeVar("T", bound=BaseModel)
+
+_MARKS = r"think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis"
+_OPENED = re.compile(rf"\s*(?:<(?:{_MARKS})>|\[THINK\]|<\|channel\|>analysis)", re.IGNORECASE)
+_CLOSED = re.compile(
+    rf"</(?:{_MARKS})>|\[/THINK\]|<\|channel\|>final(?:\s*<\|constrain\|>\w+)?<\|message\|>|◁/think▷|<\|end_of_thought\|>",
+    re.IGNORECASE,
+)
+_FENCE = re.compile(r"```[\w-]*[ \t]*\n(.*?)```", re.DOTALL)
+_MOST_STARTS = 500
+"""Opening braces that are tried, so that a text of nothing else costs no time."""
+
+
+def spoken(text: str) -> str:
+    """A text without the thoughts that lead it; all of it where it has none, nothing where it never ends thinking.
+
+    The opening mark may be missing: some chat templates write it into the prompt.
+    """
+    if _OPENED.match(text):
+        ends = [match.end() for match in _CLOSED.finditer(text)]
+        return text[ends[-1] :].strip() if ends else ""
+    lone = [match.end() for match in _CLOSED.finditer(text) if text[match.end() : match.end() + 1] in ("\n", "")]
+    return text[lone[-1] :].strip() if lone else text
+
+
+def read_object(text: str, schema: type[T], name: str) -> T:
+    """The object of a schema in a text that may have thoughts, fences, words and other objects around it.
+
+    The last one that is valid is taken, one in a fence before others; a call of the tool `name` written as text is read
+    as its arguments.
+
+    Raises:
+        ValueError: there is none.
+        ValidationError: what there is is not valid; says what is wrong with the last one.
+    """
+    try:
+        return schema.model_validate_json(text)
+    except ValidationError:
+        pass
+    said = text[ends[-1].end() :] if (ends := list(_CLOSED.finditer(text))) else "" if _OPENED.match(text) else text
+    problem: ValidationError | None = None
+    for part in ("\n".join(_FENCE.findall(said)), said):
+        for found in reversed(list(_objects(part))):
+            for value in _inner(found, name):
+                try:
+                    return schema.model_validate(value)
+                except ValidationError as error:
+                    problem = problem or error
+    raise problem or ValueError("there is no JSON object in it")
+
+
+def read_call(text: str, names: Sequence[str]) -> tuple[str, dict[str, Any]] | None:
+    """A call of one of these tools that a model wrote as text, the last one: its name and arguments."""
+    for found in reversed(list(_objects(text))):
+        called = found["function"] if isinstance(found.get("function"), dict) else found
+        name, arguments = called.get("name"), called.get("arguments", called.get("parameters"))
+        if isinstance(name, str) and (known := known_name(name, names)) and isinstance(arguments, dict):
+            return known, arguments
+    return None
+
+
+def known_name(name: str, names: Sequence[str]) -> str | None:
+    """The tool that a name stands for: it may have control tokens behind it, a namespace before it, or both.
+
+    "calculator<|channel|>json", "functions.calculator:0" and "default_api:calculator" are all `calculator`.
+    """
+    if name in names:
+        return name
+    bare = re.split(r"<[|｜]|\s|\(", name.strip().strip("`'\""))[0]
+    bare = re.sub(r":\d+$", "", bare)
+    for short in (bare, re.split(r"[.:/]|__", bare)[-1]):
+        if short in names:
+            return short
+    return None
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects in a text, in order, none inside another."""
+    decoder, start = json.JSONDecoder(strict=False), text.find("{")
+    for _ in range(_MOST_STARTS):
+        if start < 0:
+            return
+        try:
+            found, end = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            end = start + 1
+        else:
+            yield found
+        start = text.find("{", end)
+
+
+def _inner(found: dict[str, Any], name: str) -> Iterator[Any]:
+    """The object itself, or what it wraps: a call's arguments, or the value of a key named for the answer."""
+    yield found
+    called = found["function"] if isinstance(found.get("function"), dict) else found
+    if called.get("name") == name:
+        yield from (called[key] for key in ("arguments", "parameters", "args", "input") if key in called)
+    elif len(found) == 1:
+        yield from (value for key, value in found.items() if key.lower() == name and isinstance(value, dict))
