@@ -6,7 +6,7 @@ import pytest
 
 from agentkit.curation.extraction.plan import make_plan, traversal
 from agentkit.curation.ontology.files import load_ontology
-from agentkit.curation.ontology.schema import changed_elements
+from agentkit.curation.ontology.schema import Ontology, changed_elements
 from agentkit.errors import DataError
 
 LINKML = """\
@@ -112,3 +112,49 @@ def test_a_schema_edit_changes_the_hash_of_the_elements_it_touches_alone(tmp_pat
     old = read(tmp_path, SHAPE)
     new = read(tmp_path, SHAPE.replace("grade: string", "grade: {to: string, description: 1 to 5}"))
     assert changed_elements(old, new) == {"Harm.grade.grade": "changed"}
+
+
+def linkml(tmp_path: Path, body: str) -> Ontology:
+    (tmp_path / "s.yaml").write_text(f"id: https://example.org/s\nname: s\ndefault_range: string\n{body}")
+    return load_ontology(tmp_path / "s.yaml")
+
+
+def test_a_linkml_construct_that_does_not_fit_costs_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    found = linkml(
+        tmp_path,
+        """
+imports: [linkml:types, not_there, "https://example.org/far"]
+classes:
+  Paper: {tree_root: true, attributes: {id: {identifier: true}, label: {}, drugs: {range: Drug}, told: {range: Causes}}}
+  Drug:
+    attributes:
+      name: {slot_uri: rdfs:label}
+      site: {range: Tissue}
+      target: {any_of: [{range: Gene}, {range: Protein}]}
+      spans: {annotations: {prompt.skip: "true"}}
+  Gene: {attributes: {tissue: {}}}
+  Protein: {attributes: {fold: {}}}
+  Causes: {attributes: {subject: {range: Drug}, object: {range: Disease}}}
+  Disease: {}
+  Unused: {attributes: {x: {range: Nothing}}}
+  Nothing: {abstract: true}
+enums:
+  Tissue: {reachable_from: {source_ontology: "obo:uberon"}}
+""",
+    )
+    assert found.roots == ("Drug",)
+    assert {(r.head, r.name, r.tail) for r in found.relations if r.head == "Drug"} == {
+        ("Drug", "site", "Drug.site"), ("Drug", "target", "Gene"), ("Drug", "target", "Protein"),
+        ("Drug", "causes", "Disease"),
+    }  # fmt: skip
+    assert "Unused" not in found.concepts
+    for named in ("id, label", "'Tissue'", "'not_there'", "'https://example.org/far'"):
+        assert named in caplog.text
+
+
+def test_aliases_are_read_in_linear_time_and_never_inside_themselves(tmp_path: Path) -> None:
+    bomb = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
+    for text, problem in ((bomb, "stand for more than"), ("concepts: &c\n  A: *c\n", "inside what it names")):
+        (tmp_path / "s.yaml").write_text(text)
+        with pytest.raises(DataError, match=problem):
+            load_ontology(tmp_path / "s.yaml")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from agentkit.curation.ontology.schema import TYPES, Concept, Ontology, Qualifier, Relation, Value, make_ontology
+from agentkit.curation.ontology.yaml_files import read_yaml
 from agentkit.errors import DataError
-from agentkit.text import read_text
 
 _TOP = {"name", "version", "description", "prefixes", "roots", "concepts"}
 _CONCEPT = {"description", "ids", "values", "relations", "uri"}
@@ -34,39 +32,6 @@ def load_ontology(path: Path | str) -> Ontology:
     if "concepts" not in data:
         raise DataError("no ontology: neither  concepts:  (short form) nor  classes:  (LinkML)", path=path)
     return read_short(data, path)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML mapping in which no key occurs twice. Raises DataError with the line."""
-    text = read_text(path)
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        twice = next(_duplicates(node), None) if node is not None else None
-        if twice is not None:
-            raise DataError(f"{twice.value!r} is defined twice", path=path, line=twice.start_mark.line + 1)
-        data = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = None if error.problem_mark is None else error.problem_mark.line + 1
-        raise DataError(f"not valid YAML: {error.problem}", path=path, line=line) from None
-    except yaml.YAMLError as error:
-        raise DataError(f"not valid YAML: {str(error).splitlines()[0]}", path=path) from None
-    if not isinstance(data, dict):
-        raise DataError("expected a YAML mapping", path=path)
-    return data
-
-
-def _duplicates(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    yield key
-                seen.add(key.value)
-            yield from _duplicates(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _duplicates(item)
 
 
 def read_short(data: Mapping[str, Any], path: object = None) -> Ontology:
