@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from agentkit.text import read_text as file_text
 
 Votes = Mapping[str, tuple[int, int]]
 JSON_FORMAT = "agentkit-playbook/1"
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -191,18 +193,35 @@ def _from_ace(text: str, path: object) -> Imported:
     return found
 
 
-_ITEM = re.compile(r"[-*]\s+(?:\[[a-z2-7w-z]{8}\]\s+)?(?:\(scope: (?P<scope>[^)]*)\)\s+)?(?P<content>.+)$")
+_ITEM = re.compile(
+    r"(?:[-*+•]|\d{1,3}[.)])\s+(?:\[[ xX]\]\s+)?"
+    r"(?:\[[a-z2-7w-z]{8}\]\s+)?(?:\(scope: (?P<scope>[^)]*)\)\s+)?(?P<content>.+)$"
+)
 
 
 def _from_markdown(text: str, path: object) -> Imported:
+    """Items with the indented lines that go on with them; other text is counted and named in the log."""
     found, section = Imported(), SECTION
+    items: list[tuple[int, str, str, list[str]]] = []
+    left_out: list[int] = []
+    open_ = False
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
-        if line.startswith("## "):
-            section = line[3:]
+        if line.startswith("#"):
+            section, open_ = line.lstrip("# ") if line.startswith("## ") else section, False
         elif match := _ITEM.match(line):
-            content = re.sub(r"^\\(?=[\[(\\])", "", match["content"])
-            _add(found, section, match["scope"] or "", content, (0, 0), path, number)
+            items.append((number, section, match["scope"] or "", [match["content"]]))
+            open_ = True
+        elif not line:
+            open_ = False
+        elif open_:
+            items[-1][3].append(line)
+        else:
+            left_out.append(number)
+    for number, under, scope, lines in items:
+        _add(found, under, scope, re.sub(r"^\\(?=[\[(\\])", "", " ".join(lines)), (0, 0), path, number)
+    if left_out:
+        _log.warning("%s:%d: %d lines are no items and are left out", path, left_out[0], len(left_out))
     return found
 
 

@@ -14,6 +14,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tools import StructuredTool
 
+from agentkit.embedding import words
 from agentkit.errors import DataError
 from agentkit.models.caller import Caller
 from agentkit.settings import load_settings
@@ -100,3 +101,9 @@ async def test_what_a_model_and_a_tool_say_can_be_stored() -> None:
     assert (message.content, message.tool_calls[0]["args"]) == ("a\ufffd", {"x": ["\ufffd"]})
     tool = StructuredTool.from_function(lambda: "b\x00", name="t", description="t")
     assert (await run_tool(tool, {})).text == "b\ufffd"
+
+
+def test_words_are_words_in_every_script() -> None:
+    assert set(words("路由器密码")) & set(words("怎样重置路由器密码")) > set("路由器密码")
+    assert words("Доза ÄRZTE हिन्दी") == ["доза", "ärzte", "हिन्दी"]
+    assert words("plain Words 5") == ["plain", "words", "5"]

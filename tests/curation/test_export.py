@@ -89,7 +89,7 @@ def test_jsonl_comes_back_whole(content: Content, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("{", "no JSON"),
+        ("{", "not valid JSON"),
         ("[]", "no line with a type"),
         ('{"type": "spell"}', "no line with a type"),
         ('{"type": "entity", "id": "x"}', "'label' is missing"),

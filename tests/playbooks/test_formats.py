@@ -106,3 +106,10 @@ def test_bad_files_get_one_line_that_says_where(tmp_path: Path, text: str, messa
         read_file(path)
     with pytest.raises(DataError, match="no such file"):
         read_file(tmp_path / "nothing")
+
+
+def test_wrapped_and_numbered_items_are_whole_and_other_lines_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    text = "# Rules\n\nSome prose.\n\n- Never restart\n  at night.\n1. Answer first.\n2) Quote.\n+ Ask.\n"
+    found = [content for _, _, content in read_text(text).bullets]
+    assert found == ["Never restart at night.", "Answer first.", "Quote.", "Ask."]
+    assert "1 lines are no items" in caplog.text

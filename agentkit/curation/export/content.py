@@ -98,6 +98,8 @@ class Content:
 @contextmanager
 def writing(path: Path) -> Iterator[IO[str]]:
     """A text file that appears under its name only when it is complete. Raises DataError when it can't be written."""
+    if path.exists() and not path.is_file():
+        raise DataError("not a regular file: an export replaces nothing else", path=path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
