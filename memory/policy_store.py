@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, select
 
 from agentkit.errors import IntegrityError, UserError
 from agentkit.ledger import Change, Ledger
+from agentkit.memory.case import Case
 from agentkit.memory.exposures import ExposureLog, Recall
 from agentkit.memory.value import FEATURES, Evidence, Value, ValueSettings
 from agentkit.store import Store
@@ -134,6 +135,14 @@ class PolicyStore:
         change = Change(key=key, kind="policy", target=self.target, base=self.version(), operations=(operation,),
                         role=role, note=note)  # fmt: skip
         return self.ledger.commit(change, effect)
+
+    def touch(self, name: str, cases: Sequence[Case], effect: Then, *, role: str) -> None:
+        """Do something to cases as a change in the ledger, which names them; nothing where there are none."""
+        if not cases:
+            return
+        ids = sorted(f"{case.namespace}/{case.id}" for case in cases)
+        key = f"{self.target}:{name}:{self.version()}:{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:16]}"
+        self.change({"op": name, "cases": ids}, effect, key=key, role=role)
 
     def rollback(self, version: int, *, reason: str = "") -> Change:
         """Make the policy what it was at a version, by a new change; the outcomes since are no longer counted.

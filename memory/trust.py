@@ -39,18 +39,24 @@ def release(memory: CaseMemory, ids: list[str], *, namespace: str = "default", r
     """
     graded = {} if reward is None else {"reward": reward, "channel": "user"}
 
-    def work(connection: Connection) -> int:
+    with memory.store.read() as connection:
         found = [case for case in memory.rows.existing(connection, namespace, ids=ids) if case.status == "quarantined"]
-        memory.rows.update(connection, found, status="active", trusted=True, **graded)
-        return len(found)
 
-    return memory.store.transaction(work)
+    def effect(connection: Connection, change: Change) -> None:
+        memory.rows.update(connection, found, status="active", trusted=True, **graded)
+
+    PolicyStore(memory.store, memory.name).touch("vouch", found, effect, role="person")
+    return len(found)
 
 
 def quarantine(memory: CaseMemory, source: str) -> int:
     """Hold back every case of a source; returns how many."""
     found = [case for case in memory.rows.from_source(source) if case.status == "active"]
-    memory.store.transaction(lambda connection: memory.rows.update(connection, found, status="quarantined"))
+
+    def effect(connection: Connection, change: Change) -> None:
+        memory.rows.update(connection, found, status="quarantined")
+
+    PolicyStore(memory.store, memory.name).touch("hold", found, effect, role="person")
     return len(found)
 
 

@@ -114,7 +114,11 @@ def supersede(memory: CaseMemory, *, namespace: str = "default") -> int:
         best = max(group, key=lambda case: (-1.0 if case.reward is None else case.reward, case.seq))
         if best.outcome == "success" and best.trusted:
             worse += [case for case in group if case.reward is not None and case.reward < (best.reward or 0)]
-    memory.store.transaction(lambda connection: memory.rows.update(connection, worse, status="superseded"))
+
+    def effect(connection: Connection, change: Change) -> None:
+        memory.rows.update(connection, worse, status="superseded")
+
+    PolicyStore(memory.store, memory.name).touch("supersede", worse, effect, role="upkeep")
     return len(worse)
 
 
@@ -136,7 +140,13 @@ def evict(memory: CaseMemory, *, namespace: str = "default", keep: int | None = 
             key=lambda case: (value.effect(case.id)[0], case.reward or 0.0, case.seq),
         )
         gone |= {case.seq for case in left[: max(0, total - len(gone) - keep)]}
-    return memory.store.transaction(lambda connection: memory.rows.delete(connection, sorted(gone)))
+    found = [case for case in cases if case.seq in gone]
+
+    def effect(connection: Connection, change: Change) -> None:
+        memory.rows.delete(connection, sorted(gone))
+
+    PolicyStore(memory.store, memory.name).touch("evict", found, effect, role="upkeep")
+    return len(found)
 
 
 def embedder_drift(memory: CaseMemory, *, sample: int = 32) -> float:

@@ -13,7 +13,7 @@ from agentkit.memory import Case, CaseMemory, Filters, HashEmbedder, MemoryLearn
 from agentkit.memory.rendering import render
 from agentkit.memory.transfer import import_cases
 from agentkit.memory.trust import forget, quarantine, release
-from agentkit.memory.upkeep import consolidate
+from agentkit.memory.upkeep import consolidate, evict, supersede
 from agentkit.protocols import Episode
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task
@@ -150,3 +150,14 @@ def test_what_a_file_says_of_its_cases_is_believed_only_where_it_is_trusted(memo
     file.write_text(json.dumps({**row, "id": "b"}), encoding="utf-8")
     assert import_cases(memory, file, trust=True) == 1
     assert (memory.get("b").status, memory.get("b").trusted) == ("active", True)
+
+
+def test_holding_vouching_replacing_and_evicting_are_changes_in_the_ledger(memory: CaseMemory) -> None:
+    learner, policies = MemoryLearner(memory), PolicyStore(memory.store, memory.name)
+    for number, score in enumerate((0.0, 1.0, 1.0)):
+        learner.learn_now(episode(f"r{number}", "the same" if number < 2 else "other", score, source="web"))
+    done = [quarantine(memory, "web"), release(memory, ["r0", "r1", "r2"]), supersede(memory), evict(memory, keep=1)]
+    assert done == [3, 3, 1, 2]
+    operations = [change.operations[0]["op"] for change in policies.ledger.applied(memory.target)]
+    assert operations == ["outcome"] * 3 + ["hold", "vouch", "supersede", "evict"]
+    assert quarantine(memory, "nothing") == 0 and policies.version() == 7
