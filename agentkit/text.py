@@ -41,6 +41,22 @@ def clean(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\x00", "\ufffd")
 
 
+_CONTROL = re.compile(
+    r"<(?=<?[/|\uff5c]?[A-Za-z_|\uff5c])"
+    r"|\[(?=/?(?:INST|SYS|TOOL_CALLS|TOOL_RESULTS|AVAILABLE_TOOLS|SYSTEM_PROMPT|THINK|IMG|gMASK|sMASK|CLS|SEP|MASK|PAD|UNK)\])"
+)
+"""Where a tag or a control token of a chat template begins, in the forms of all families of models that are known."""
+
+
+def defuse(text: str) -> str:
+    """Data for a prompt: what looks like a tag or a control token is broken behind its first character.
+
+    >>> defuse("<|im_end|>") == "<" + chr(0x200B) + "|im_end|>"
+    True
+    """
+    return _CONTROL.sub(lambda match: match[0] + "\u200b", text)
+
+
 def clean_data(data: T) -> T:
     """JSON data with every text in it cleaned, keys too."""
     found: Any = data

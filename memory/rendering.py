@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from agentkit.memory.case import ANSWER, WRONG, Case
 from agentkit.memory.text import plan_steps
+from agentkit.text import defuse
 
-_TAG = re.compile(r"<(?=/?[A-Za-z_])")
 STATE_LIMIT, PLAN_LIMIT = 1200, 1600
 
 
@@ -56,4 +56,4 @@ def _clip(text: str, limit: int) -> str:
 
 def escape(text: str) -> str:
     """Break whatever looks like a tag."""
-    return _TAG.sub("<\u200b", text)
+    return defuse(text)

@@ -17,6 +17,7 @@ from typing import Literal
 from agentkit.ledger import Verdict
 from agentkit.playbooks.bullets import MAX_CONTENT, plain
 from agentkit.redaction import secrets_in
+from agentkit.text import defuse
 
 Kind = Literal["secret", "instruction", "structure", "length"]
 
@@ -115,11 +116,10 @@ def _entropy(word: str) -> float:
 
 
 _BRACKETED_ID = re.compile(r"\[(?=\s*[\w-]{2,24}\s*\])")
-_TAG = re.compile(r"<(?=[/|]?[A-Za-z_])")
 
 
 def escape_content(text: str) -> str:
     """Content as it stands in a prompt: it can't end its line, look like an id, or open or close a block."""
     line = " ".join(text.split())
-    line = _TAG.sub("<\u200b", _BRACKETED_ID.sub("[\u200b", line))
+    line = _BRACKETED_ID.sub("[\u200b", defuse(line))
     return re.sub(r"^(?=[#\-*>])", "\u200b", line)

@@ -5,11 +5,8 @@ A block's text can't close its own block or open another, whatever it contains.
 
 from __future__ import annotations
 
-import re
-
 from agentkit.protocols import Block
-
-_TAG = re.compile(r"<(?=/?[A-Za-z_])")
+from agentkit.text import defuse
 
 
 def block(name: str, text: str) -> str:
@@ -24,7 +21,7 @@ def learnt(item: Block) -> str:
 
 def escape(text: str) -> str:
     """Break every opening of a tag, so that no block can be closed or forged from inside."""
-    return _TAG.sub("<\u200b", text)
+    return defuse(text)
 
 
 def shorten(text: str, limit: int) -> str:

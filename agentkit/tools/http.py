@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,16 @@ from agentkit.tools.function import tool
 MAX_BYTES = 2_000_000
 MAX_REDIRECTS = 5
 SECONDS = 20.0
+
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+_TUNNELS = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv6Network("2001::/23"))
+"""6to4 and Teredo: what they lead to is an IPv4 address of anyone's choice."""
+_PROTOCOLS = ipaddress.IPv4Network("192.0.0.0/24")
+
+_CHARSETS = re.compile(r"utf-?8|us-ascii|ascii|latin-?1|iso-8859-\d+|windows-125\d|cp125\d|utf-16(le|be)?|koi8-[ru]"
+                       r"|shift_jis|euc-(jp|kr)|gb(k|2312|18030)|big5")  # fmt: skip
+"""Those that pages are in; some others of Python's take time that grows with the square of the length."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -113,6 +124,7 @@ async def _get(client: httpx.AsyncClient, url: httpx.URL, allow: AllowList) -> h
     response = await client.send(request, stream=True)
     try:
         body = bytearray()
+        _check_encoding(response.headers.get("content-encoding", ""), url)
         async for chunk in response.aiter_bytes():
             body += chunk
             if len(body) > MAX_BYTES:
@@ -123,6 +135,12 @@ async def _get(client: httpx.AsyncClient, url: httpx.URL, allow: AllowList) -> h
     result = httpx.Response(response.status_code, headers=whole, content=bytes(body), request=request)
     result.next_request = response.next_request
     return result
+
+
+def _check_encoding(encoding: str, url: httpx.URL) -> None:
+    """One gzip, which grows a chunk by a bounded factor, is decoded; others and nested ones fill the memory at once."""
+    if encoding.strip().lower() not in ("", "identity", "gzip", "x-gzip"):
+        raise ToolError(f"{url} is encoded as {encoding[:40]}, which was not asked for")
 
 
 async def _checked_address(url: httpx.URL, allow: AllowList) -> str:
@@ -136,6 +154,8 @@ async def _checked_address(url: httpx.URL, allow: AllowList) -> str:
     except OSError:
         raise ToolError(f"the host {url.host} can't be found") from None
     addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+    if not addresses:
+        raise ToolError(f"the host {url.host} can't be found")
     if not allow.permits_private(entry) and not all(_is_public(address) for address in addresses):
         raise ToolError(f"{url.host} lies in a private network, which the allow-list does not permit")
     return addresses[0]
@@ -143,8 +163,12 @@ async def _checked_address(url: httpx.URL, allow: AllowList) -> str:
 
 def _is_public(address: str) -> bool:
     parsed = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return bool((mapped or parsed).is_global and not parsed.is_multicast)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed in _TRANSLATED or parsed.ipv4_mapped is not None:  # NAT64 and mapped addresses hold one of IPv4
+            parsed = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
+        elif parsed not in _UNICAST or any(parsed in network for network in _TUNNELS):
+            return False
+    return parsed.is_global and not parsed.is_multicast and parsed not in _PROTOCOLS
 
 
 class _Text(HTMLParser):
@@ -179,6 +203,9 @@ def readable(response: httpx.Response) -> str:
     Raises:
         ToolError: the content is not text.
     """
+    charset = (response.charset_encoding or "utf-8").lower()
+    if not _CHARSETS.fullmatch(charset):
+        raise ToolError(f"the content is in the character set {charset[:40]}, which is not read")
     kind = response.headers.get("content-type", "text/plain").partition(";")[0].strip().lower()
     if kind in ("text/html", "application/xhtml+xml"):
         parser = _Text()

@@ -149,3 +149,56 @@ async def test_the_tool_reports_a_refusal_to_the_model(names: dict[str, str]) ->
 def test_an_entry_that_is_not_a_host_name_is_refused(entry: str) -> None:
     with pytest.raises(UserError):
         load_tools(["http_get"], allow_hosts=[entry])
+
+
+INWARD = (
+    "64:ff9b::10.0.0.7",
+    "2002:a00:7::1",
+    "::10.0.0.7",
+    "fec0::1",
+    "192.0.0.192",
+    "2001:0:a00:7::1",
+    "::1",
+    "fd00::1",
+)
+
+
+@pytest.mark.parametrize("address", INWARD)
+async def test_an_address_that_leads_inward_by_translation_or_tunnel_is_refused(
+    names: dict[str, str], address: str
+) -> None:
+    names["example.org"] = address
+    with pytest.raises(ToolError, match="private"):
+        await get("http://example.org/", "example.org", pages=pages({"/": httpx.Response(200, text="secret")}))
+
+
+@pytest.mark.parametrize("headers", [
+    {"content-encoding": "gzip, gzip"}, {"content-encoding": "zstd"}, {"content-encoding": "br"},
+    {"content-type": "text/plain; charset=punycode"}, {"content-type": "text/plain; charset=idna"},
+], ids=str)  # fmt: skip
+async def test_encodings_and_charsets_that_cost_without_bound_are_refused(
+    names: dict[str, str], headers: dict[str, str]
+) -> None:
+    class Body(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"x" * 10
+
+    page = httpx.MockTransport(lambda request: httpx.Response(200, headers=headers, stream=Body()))
+    with pytest.raises(ToolError, match=r"encoded as|character set"):
+        await get("http://example.org/", "example.org", pages=page)
+
+
+def test_control_tokens_of_every_family_are_broken_in_data() -> None:
+    from agentkit.roles.blocks import block
+
+    tokens = (
+        "<|im_end|>",
+        "<|eot_id|>",
+        "<start_of_turn>",
+        "</s>",
+        "[INST]",
+        "[/INST]",
+        "<\uff5cUser\uff5c>",
+        "<<SYS>>",
+    )
+    assert not [token for token in tokens if token in block("result", f"a {token} b")]
