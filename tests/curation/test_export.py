@@ -207,3 +207,10 @@ def test_unknown_formats_and_unwritable_paths_are_one_clear_line(content: Conten
     (tmp_path / "file").write_text("x")
     with pytest.raises(DataError, match="can't be written"):
         export(content, tmp_path / "file" / "kb.csv")
+
+
+def test_a_decision_in_a_file_is_nobodys_here() -> None:
+    from agentkit.curation.kb.exchange import _undecided
+
+    claim = Claim(subject="A:1", predicate="p", object="B:1", document="d", status="accepted")
+    assert _undecided(claim).status == "unsupported" and "accepted" in _undecided(claim).reason

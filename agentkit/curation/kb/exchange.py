@@ -30,6 +30,13 @@ def _iris(ontology: Ontology) -> dict[str, str]:
     return found | {relation.name: relation.uri for relation in ontology.relations if relation.uri}
 
 
+def _undecided(claim: Claim) -> Claim:
+    """A decision in a file is nobody's here: the claim waits, unsupported, for a reviewer of this knowledge base."""
+    if claim.status not in ("accepted", "rejected"):
+        return claim
+    return claim.with_status("unsupported", f"imported as {claim.status}: to be reviewed here")
+
+
 def import_jsonl(kb: KnowledgeBase, path: Path) -> int:
     """Take in the entities and claims of a JSONL export, again without effect; returns how many claims it holds.
 
@@ -42,7 +49,7 @@ def import_jsonl(kb: KnowledgeBase, path: Path) -> int:
         if isinstance(row, Entity):
             entities[row.id] = row
         elif isinstance(row, Claim):
-            claims.append(row)
+            claims.append(_undecided(row))
     for start in range(0, max(len(claims), 1), BATCH):
         batch = claims[start : start + BATCH]
         ends = {id_ for claim in batch for id_ in (claim.subject, claim.object)}

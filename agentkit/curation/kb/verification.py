@@ -57,6 +57,8 @@ def verify_kb(kb: KnowledgeBase, *, around: int = 0) -> Verification:
             altered.append(claim.id)
         if record.by_person:
             curated += 1
+            if claim.status == "accepted" and document is None:
+                broken.append((claim.id, "its paper is not stored"))
         elif claim.status == "supported":
             checked += 1
             reason = "its paper is not stored" if document is None else _problem(record, document, around)
