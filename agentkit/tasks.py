@@ -131,8 +131,12 @@ def _task_from_row(row: Mapping[str, Any], path: str | Path, number: int) -> Tas
     fields = {"id": str(number), **row}
     if "input" not in fields and "context" in fields:
         fields["input"] = fields.pop("context")
-    if isinstance(fields.get("target"), int | float):
-        fields["target"] = str(fields["target"])
+    for name in ("id", "target"):
+        value = fields.get(name)
+        if isinstance(value, float) and value != value:
+            raise DataError(f"{name}: NaN, so it is missing; leave it out or mend it", path=path, line=number)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            fields[name] = str(value)
     try:
         task = Task.model_validate(fields)
     except ValidationError as error:

@@ -7,6 +7,7 @@ import json
 import logging
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from pydantic import BaseModel
 from agentkit.errors import AgentKitError, BudgetExceeded, ContextOverflow, Declined, ModelError, QuotaUsedUp
 from agentkit.models import Budget, Caller, Retry, load_embedder, load_model
 from agentkit.models.refusals import refusal
+from agentkit.tasks import load_tasks
 from tests.models.stub import answer, failure, serving
 
 ASK = [HumanMessage("hi")]
@@ -449,3 +451,11 @@ def test_a_text_that_the_embedder_finds_too_long_is_shortened(caplog: pytest.Log
         embedder = load_embedder("openai/e", dimension=2, api_base=base, api_key="k")
         assert embedder.embed_query("word " * 4000) == [1.0, 0.0]
     assert len(stub.requests[1]["input"][0]) == 10_000 and "only the first" in caplog.text
+
+
+def test_a_target_that_is_nan_is_missing_and_numbers_are_ids(tmp_path: Path) -> None:
+    rows = tmp_path / "tasks.jsonl"
+    rows.write_text('{"id": 1, "input": "a", "target": 4}\n{"id": 2, "input": "b", "target": NaN}\n', encoding="utf-8")
+    assert load_tasks(rows, limit=1)[0].id == "1"
+    with pytest.raises(AgentKitError, match=r"tasks\.jsonl:2: target"):
+        load_tasks(rows)
