@@ -36,7 +36,7 @@ class Taught:
     changes: dict[str, str]
 
 
-class FeedbackRow(BaseModel):
+class FeedbackLine(BaseModel):
     """One line of a file of feedback."""
 
     model_config = ConfigDict(extra="forbid")
@@ -128,10 +128,10 @@ class FeedbackDesk:
 
     def _teach_playbook(self, name: str, record: RunRecord, opinion: Opinion) -> Change:
         """The credit of the bullets that the run was shown or denied follows what is now known of it."""
-        from agentkit.playbooks.evidence import Evidence
+        from agentkit.playbooks.evidence import UsageLog
 
         book = f"playbook:{name}"
-        evidence, target = Evidence(self.store, book), f"credit:{name}"
+        evidence, target = UsageLog(self.store, book), f"credit:{name}"
 
         def effect(connection: Connection, change: Change) -> None:
             settled = self._judge(connection, record, opinion)
@@ -159,7 +159,7 @@ def read_feedback(path: str | Path) -> list[Opinion]:
 def _opinions(path: str | Path) -> Iterator[Opinion]:
     for number, line in read_jsonl(path):
         try:
-            row = FeedbackRow.model_validate(line)
+            row = FeedbackLine.model_validate(line)
             given: dict[str, Any] = row.model_dump(exclude={"run"})
             yield check_opinion(Opinion(run_id=row.run, **given))
         except ValidationError as error:

@@ -93,7 +93,7 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Event:
+class ChangeEvent:
     """One line of a change's history."""
 
     change_id: str
@@ -236,13 +236,13 @@ class Ledger:
         with self.store.read() as connection:
             return [_change(row) for row in connection.execute(query.limit(limit))]
 
-    def events(self, change_id: str) -> list[Event]:
+    def events(self, change_id: str) -> list[ChangeEvent]:
         """Everything decided about a change, oldest first."""
         table = ChangeEventRow
         query = select(table.change_id, table.status, table.verdict, table.version, table.created_at)
         with self.store.read() as connection:
             rows = connection.execute(query.where(table.change_id == change_id).order_by(table.seq)).mappings()
-            return [Event(**row) for row in rows]
+            return [ChangeEvent(**row) for row in rows]
 
     def held(self, change_id: str) -> bool:
         """Whether a person must decide about a change, whatever a gate would say: the lint found something in it."""
@@ -347,4 +347,4 @@ def count_changes(store: Store, *, status: Status | None = None) -> int:
         return connection.execute(query if status is None else query.where(ChangeRow.status == status)).scalar_one()
 
 
-__all__: Sequence[str] = ("Change", "Effect", "Event", "Ledger", "Verdict", "count_changes", "digest")
+__all__: Sequence[str] = ("Change", "ChangeEvent", "Effect", "Ledger", "Verdict", "count_changes", "digest")

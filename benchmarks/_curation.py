@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from agentkit.curation.curate import Curation, Options, Report
+from agentkit.curation.curate import Curation, CurationOptions, Report
 from agentkit.curation.documents import Document, Failure, read_documents
 from agentkit.curation.extraction.duo import Naming
 from agentkit.curation.extraction.plan import make_plan
@@ -63,7 +63,7 @@ def curated(
     explorer: Any,
     evaluator: Any,
     naming: Naming,
-    options: Options,
+    options: CurationOptions,
     recallers: Sequence[Recaller] = (),
     store: Store | None = None,
     kb: str = "benchmark",

@@ -13,7 +13,7 @@ from agentkit.aio import run_sync
 from agentkit.evolution.arms import Arm, run_arm
 from agentkit.evolution.config import EvolveConfig
 from agentkit.evolution.harness import trials_for
-from agentkit.evolution.run import Evolvement, aevolve, parts_of
+from agentkit.evolution.run import EvolutionReport, aevolve, parts_of
 from agentkit.memory import RecallSettings
 from agentkit.models import load_model
 from agentkit.settings import load_settings
@@ -70,7 +70,7 @@ def agent_for(args: argparse.Namespace, name: str, tools: Sequence[str], *, reco
 
 def learn(
     agent: Agent, args: argparse.Namespace, arm: str, train: list[Task], val: list[Task], test: list[Task], what: str,
-) -> Evolvement:  # fmt: skip
+) -> EvolutionReport:  # fmt: skip
     """One evolution; `what` names which of playbook and memory evolve."""
     playbook, memory = PARTS[what]
     name = f"{arm}-{what}-{args.seed}"
@@ -87,7 +87,7 @@ def learn(
 
 
 def both(
-    agent: Agent, args: argparse.Namespace, arm: str, test: list[Task], learned: Mapping[str, Evolvement]
+    agent: Agent, args: argparse.Namespace, arm: str, test: list[Task], learned: Mapping[str, EvolutionReport]
 ) -> tuple[Arm, Arm]:
     """The start, and the playbook and the memory that were learned apart, shown together."""
     names = {what: f"{arm}-{what}-{args.seed}" for what in ("playbook", "memory")}
@@ -99,7 +99,7 @@ def both(
     return start, run_sync(run_arm("both", trials, test, shown))
 
 
-def rows(results: Results, done: Evolvement, arm: str, *, folder: Path, target: str = "") -> None:
+def rows(results: Results, done: EvolutionReport, arm: str, *, folder: Path, target: str = "") -> None:
     """The rows of one evolution: accuracy of every arm, its paired difference to the start, and what it cost; its
     picture is kept in `folder`, beside the figures."""
     picture = folder / f"{results.name}-{results.label}-{arm.replace(', ', '-')}.png"

@@ -27,8 +27,8 @@ from agentkit.playbooks import (
 )
 from agentkit.playbooks.credit import auroc
 from agentkit.protocols import Block, Episode, Learnt
-from agentkit.roles.curator import Curation
-from agentkit.roles.reflector import Judgement, Lesson, Reflection
+from agentkit.roles.curator import CuratorDelta
+from agentkit.roles.reflector import BulletJudgement, Reflection, RunLesson
 from agentkit.tasks import Feedback, Task
 
 NAMES = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron", "iris", "jade", "kelp", "lotus",
@@ -125,10 +125,10 @@ class UnevenWorld(PlantedWorld):
         return self.rule(kind) if draw < odds else "unknown"
 
 
-def judge_by_outcome(prompt: str) -> list[Judgement]:
+def judge_by_outcome(prompt: str) -> list[BulletJudgement]:
     """What a reflector does that can't see causes: bullets of a success were helpful, those of a failure harmful."""
     verdict: Any = "helpful" if "check says right" in prompt else "harmful"
-    return [Judgement(id=id, verdict=verdict) for id in re.findall(r"^(\w{8}): ", prompt, re.MULTILINE)]
+    return [BulletJudgement(id=id, verdict=verdict) for id in re.findall(r"^(\w{8}): ", prompt, re.MULTILINE)]
 
 
 def separation(scores: dict[str, float], truth: dict[str, str]) -> float:
@@ -161,8 +161,8 @@ class Roles:
         self,
         lessons: Callable[[str], Sequence[str]],
         *,
-        curate: Callable[[str], Curation] | None = None,
-        judge: Callable[[str], list[Judgement]] = lambda prompt: [],
+        curate: Callable[[str], CuratorDelta] | None = None,
+        judge: Callable[[str], list[BulletJudgement]] = lambda prompt: [],
         scope: str = "",
     ) -> None:
         self.lessons, self.curation, self.judge, self.scope = lessons, curate, judge, scope
@@ -175,8 +175,8 @@ class Roles:
         prompt = "\n".join(message.text for message in messages)
         self.prompts.append((role, prompt))
         if role == "curator":
-            return Reply(self.curation(prompt) if self.curation else Curation(reasoning="nothing", operations=[]))
-        found = [Lesson(content=text, scope=self.scope) for text in self.lessons(prompt)]
+            return Reply(self.curation(prompt) if self.curation else CuratorDelta(reasoning="nothing", operations=[]))
+        found = [RunLesson(content=text, scope=self.scope) for text in self.lessons(prompt)]
         return Reply(Reflection(error="failed", cause="no rule", approach="use the rule", lessons=found,
                                 judgements=self.judge(prompt)))  # fmt: skip
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from agentkit.curation.curate import Options
+from agentkit.curation.curate import CurationOptions
 from agentkit.curation.documents import Document
 from agentkit.curation.grounding.grounders import Grounder, Grounders, Lexicon
 from agentkit.curation.grounding.tables import TableGrounder
@@ -175,7 +175,7 @@ class Arms:
         self.store.close()
 
     def _curate(self, kb: str, papers: list[Document], *, evaluator: Any, rounds: int, **more: Any) -> KnowledgeBase:
-        options = Options(max_rounds=rounds, around=self.args.around, papers=1, max_items=self.args.items)
+        options = CurationOptions(max_rounds=rounds, around=self.args.around, papers=1, max_items=self.args.items)
         base, report = curated(
             without_gold(papers), self.ontology, explorer=self.explorer, evaluator=evaluator, naming=self.naming,
             options=options, store=self.store, kb=kb, **more,

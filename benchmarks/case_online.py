@@ -14,7 +14,7 @@ from agentkit.memory.exposures import Considered, Recall
 from agentkit.memory.policy_store import take_in
 from agentkit.memory.query import Query
 from agentkit.memory.recaller import SPARE, choose
-from agentkit.memory.value import Value, ValueSettings
+from agentkit.memory.value import EffectModel, ValueSettings
 from benchmarks._results import Results, mean, paired
 from benchmarks.case_retrieval import K, memory_of
 
@@ -85,7 +85,7 @@ def learned(
     settings: ValueSettings | None = None,
 ) -> list[Array]:  # fmt: skip
     """The shipped judgement on top of a ranking: it chooses, withholds and learns as the recaller does."""
-    value, rng, passes = Value(settings=settings or ValueSettings()), np.random.default_rng(seed), []
+    value, rng, passes = EffectModel(settings=settings or ValueSettings()), np.random.default_rng(seed), []
     for number, every in enumerate(ranked):
         gains = []
         for case, found in zip(cases, every, strict=True):

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from agentkit.curation.curate import Curation, Options
+from agentkit.curation.curate import Curation, CurationOptions
 from agentkit.curation.documents import read_folder
 from agentkit.curation.extraction.plan import make_plan
 from agentkit.curation.grounding.grounders import Grounders
@@ -30,7 +30,7 @@ def throughput(papers: int, latency: float, concurrency: int, results: Results) 
     model = ScriptedModel(reader(), name="test/reader", latency=latency)
     run = Curation(
         KnowledgeBase(Store.open(home / "kb.db"), "x"), make_plan(read_short(ONTOLOGY)), explorer=model,
-        evaluator=model, naming=Grounders(), options=Options(papers=concurrency),
+        evaluator=model, naming=Grounders(), options=CurationOptions(papers=concurrency),
         limits=Limits(concurrency=concurrency),
     )  # fmt: skip
     documents = list(read_folder(folder))

@@ -24,7 +24,7 @@ from typing import Any
 
 from agentkit.curation.claims import Entity
 from agentkit.curation.documents import Document, read_documents
-from agentkit.curation.extraction.duo import Duo, Outcome, curate_item, records_of
+from agentkit.curation.extraction.duo import Duo, QuestionOutcome, curate_item, records_of
 from agentkit.curation.extraction.passages import reading
 from agentkit.curation.extraction.plan import make_plan
 from agentkit.curation.extraction.prompts import Question, question_text
@@ -117,7 +117,7 @@ def _table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(io.StringIO(stream.read())))
 
 
-async def ask(prompt: Prompt, duo: Duo, limit: int) -> tuple[Outcome, Question]:
+async def ask(prompt: Prompt, duo: Duo, limit: int) -> tuple[QuestionOutcome, Question]:
     """One prompt, one question; the same code path as a curation run."""
     ontology = read_short(ONTOLOGY)
     step = make_plan(ontology).by_element["Intervention.affects.Outcome"]
@@ -152,7 +152,7 @@ class Arm:
             outcome, question = await ask(prompt, self.duo, limit)
         except ModelError as error:
             print(f"{self.name}: {prompt.id}: {error}", file=sys.stderr)
-            outcome, question = Outcome(items=(), rounds=0, stable=False), None
+            outcome, question = QuestionOutcome(items=(), rounds=0, stable=False), None
             self.failed += 1
         item = outcome.items[0] if outcome.items else None
         spot = item.evidence if item is not None else None
@@ -169,7 +169,7 @@ class Arm:
         told = item.qualifiers.get("direction") if item else None
         print(f"{self.name}: {prompt.id} {told!r}, gold {prompt.label!r}, {self.seconds:.0f} s", file=sys.stderr)
 
-    def _keep(self, prompt: Prompt, outcome: Outcome, records: list[Record]) -> None:
+    def _keep(self, prompt: Prompt, outcome: QuestionOutcome, records: list[Record]) -> None:
         self.kb.add_document(prompt.document)
         ends = [e for item in outcome.items for e in (item.subject, item.value) if e is not None]
         key = f"{self.name}:{prompt.id}"

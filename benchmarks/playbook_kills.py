@@ -23,8 +23,8 @@ import time
 from pathlib import Path
 
 from agentkit.playbooks import LearningPolicy, PlaybookLearner, PlaybookRecaller, PlaybookStore, Withholding
-from agentkit.roles.curator import Curation, CuratorOperation
-from agentkit.roles.reflector import Judgement
+from agentkit.roles.curator import CuratorDelta, CuratorOperation
+from agentkit.roles.reflector import BulletJudgement
 from agentkit.store import Store
 from benchmarks._playbook_world import PlantedWorld, Roles
 from benchmarks._results import Results, arguments, share
@@ -44,7 +44,7 @@ def roles() -> Roles:
         number = re.findall(r"Close (?:\w+) order (\d+)", prompt)[-1]
         return [lesson(random.Random(number), int(number))]
 
-    def curate(prompt: str) -> Curation:
+    def curate(prompt: str) -> CuratorDelta:
         ids = re.findall(r"^\[(\w{8})\]", prompt, re.MULTILINE)
         new = re.findall(r"<lesson>\n(.*)", prompt)
         rng = random.Random(new[-1])
@@ -63,11 +63,11 @@ def roles() -> Roles:
             found += [CuratorOperation(op="retire", ids=[three]), CuratorOperation(op="retire", ids=[four])] * (
                 len(ids) > SIZE
             )
-        return Curation(reasoning="", operations=found)
+        return CuratorDelta(reasoning="", operations=found)
 
-    def judge(prompt: str) -> list[Judgement]:
+    def judge(prompt: str) -> list[BulletJudgement]:
         shown = re.findall(r"^(\w{8}): ", prompt, re.MULTILINE)
-        return [Judgement(id=id, verdict=random.Random(id).choice(("helpful", "harmful"))) for id in shown]
+        return [BulletJudgement(id=id, verdict=random.Random(id).choice(("helpful", "harmful"))) for id in shown]
 
     return Roles(reflect, curate=curate, judge=judge)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from agentkit.playbooks import LearningPolicy, PlaybookLearner, PlaybookRecaller, PlaybookStore, Withholding
 from agentkit.playbooks.trust import lint
-from agentkit.roles.reflector import Judgement
+from agentkit.roles.reflector import BulletJudgement
 from agentkit.store import Store
 from benchmarks._playbook_world import (
     HeldOutGate,
@@ -54,9 +54,11 @@ async def credit(store: Store, seed: int, runs: int, accuracy: float) -> tuple[f
     ids = {next(b.id for b in book.current() if kind in b.content.lower()): truth[kind] for kind in world.kinds}
     rng = random.Random(seed)
 
-    def judge(prompt: str) -> list[Judgement]:
+    def judge(prompt: str) -> list[BulletJudgement]:
         shown = re.findall(r"^(\w{8}): ", prompt, re.MULTILINE)
-        return [Judgement(id=id, verdict=ids[id] if rng.random() < accuracy else rng.choice(TRUTHS)) for id in shown]  # type: ignore[arg-type]
+        return [
+            BulletJudgement(id=id, verdict=ids[id] if rng.random() < accuracy else rng.choice(TRUTHS)) for id in shown
+        ]  # type: ignore[arg-type]
 
     recaller = PlaybookRecaller(book, withholding=Withholding(share=0.5, masks=8, depth=3, seed=seed))
     policy = LearningPolicy(on_success=True, retire_level=1 - 1e-12)

@@ -13,7 +13,7 @@ from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store
 if TYPE_CHECKING:
     from agentkit.curation.curate import Curation, Report
     from agentkit.curation.documents import Document, Failure
-    from agentkit.curation.extraction.plan import Plan
+    from agentkit.curation.extraction.plan import CurationPlan
 
 app = typer.Typer()
 
@@ -48,10 +48,10 @@ def curate(
     if plan:
         _print_plan(made, _documents(folder, limit), json_=json_)
         return
-    from agentkit.curation.curate import Options
+    from agentkit.curation.curate import CurationOptions
     from agentkit.models.budget import Budget
 
-    options = Options(
+    options = CurationOptions(
         max_rounds=rounds, around=around, papers=papers, floor=floor, retry_failed=retry_failed, max_items=items,
         paper_budget=Budget(tokens=paper_tokens), run_budget=Budget(tokens=tokens, cost=cost),
     )  # fmt: skip
@@ -78,7 +78,7 @@ def _documents(folder: Path, limit: int | None) -> list[Document | Failure]:
 
 
 def _run(
-    plan: Plan,
+    plan: CurationPlan,
     documents: list[Document | Failure],
     name: str,
     model: str | None,
@@ -146,7 +146,7 @@ class _Progress:
         self.bar.__exit__(*exc)
 
 
-def _print_plan(plan: Plan, documents: list[Document | Failure], *, json_: bool) -> None:
+def _print_plan(plan: CurationPlan, documents: list[Document | Failure], *, json_: bool) -> None:
     from agentkit.curation.documents import Failure
     from agentkit.curation.extraction.prompts import plan_to_json
 

@@ -29,7 +29,7 @@ STORES = (*ASKS, "curate", "runs")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class Checked:
     """One thing that was looked at.
 
     Attributes:
@@ -60,14 +60,14 @@ def doctor(json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = Fals
         raise typer.Exit(1)
 
 
-def _findings() -> Iterator[Finding]:
+def _findings() -> Iterator[Checked]:
     from agentkit.errors import AgentKitError
 
-    yield Finding(what="python", ok=True, detail=platform.python_version())
+    yield Checked(what="python", ok=True, detail=platform.python_version())
     try:
         settings = open_settings()
     except AgentKitError as error:
-        yield Finding(what="settings", ok=False, detail=str(error), breaks=STORES)
+        yield Checked(what="settings", ok=False, detail=str(error), breaks=STORES)
         return
     yield from _extras(settings)
     yield _sandbox(settings)
@@ -76,19 +76,19 @@ def _findings() -> Iterator[Finding]:
     yield _disk(settings)
     yield _database(settings)
     found = sorted(name for name in os.environ if name.endswith("_API_KEY"))
-    yield Finding(what="API keys", ok=True, detail=", ".join(found) or "none set; only local models can be used")
+    yield Checked(what="API keys", ok=True, detail=", ".join(found) or "none set; only local models can be used")
 
 
-def _extras(settings: Settings) -> Iterator[Finding]:
+def _extras(settings: Settings) -> Iterator[Checked]:
     kinds = {name.partition("/")[0] for name in _asked(settings)}
     for extra, modules in EXTRAS.items():
         missing = [module for module in modules if importlib.util.find_spec(module) is None]
         mend = f"lacks {', '.join(missing)}: pip install 'agentkit-evolve[{extra}]'"
         breaks = ASKS if extra in kinds else ()
-        yield Finding(what=f"extra {extra}", ok=not missing, detail=mend if missing else "installed", breaks=breaks)
+        yield Checked(what=f"extra {extra}", ok=not missing, detail=mend if missing else "installed", breaks=breaks)
 
 
-def _sandbox(settings: Settings) -> Finding:
+def _sandbox(settings: Settings) -> Checked:
     """What isolates model-written code here; the README's commands need it where the settings name the python tool."""
     from agentkit.errors import SandboxUnavailable
     from agentkit.tools.sandbox import choose
@@ -97,24 +97,24 @@ def _sandbox(settings: Settings) -> Finding:
     try:
         chosen = choose()
     except SandboxUnavailable as error:
-        return Finding(what="sandbox", ok=False, detail=str(error), breaks=breaks)
+        return Checked(what="sandbox", ok=False, detail=str(error), breaks=breaks)
     subset = f"; it knows {chosen.subset}" if chosen.subset else ""
-    return Finding(what="sandbox", ok=True, detail=f"{chosen.title}{subset}")
+    return Checked(what="sandbox", ok=True, detail=f"{chosen.title}{subset}")
 
 
 def _asked(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in (settings.model, settings.evaluator_model) if name))
 
 
-def _catalog() -> Iterator[Finding]:
+def _catalog() -> Iterator[Checked]:
     from agentkit.models.catalog import catalog
 
     for entry in catalog().values():
         detail = "downloaded" if entry.present else f"not downloaded: agentkit models pull {entry.name}"
-        yield Finding(what=f"catalog {entry.name}", ok=entry.present, detail=detail)
+        yield Checked(what=f"catalog {entry.name}", ok=entry.present, detail=detail)
 
 
-def _models(settings: Settings) -> Iterator[Finding]:
+def _models(settings: Settings) -> Iterator[Checked]:
     """The models of the settings, opened as a run opens them: name, key, files and their hashes."""
     from agentkit.errors import AgentKitError
     from agentkit.models import load_embedder, load_model
@@ -124,12 +124,12 @@ def _models(settings: Settings) -> Iterator[Finding]:
     for name, opening in {**openings, **embedder}.items():
         try:
             opening(name)
-            yield Finding(what=f"model {name}", ok=True, detail="ready")
+            yield Checked(what=f"model {name}", ok=True, detail="ready")
         except AgentKitError as error:
-            yield Finding(what=f"model {name}", ok=False, detail=str(error), breaks=ASKS)
+            yield Checked(what=f"model {name}", ok=False, detail=str(error), breaks=ASKS)
 
 
-def _disk(settings: Settings) -> Finding:
+def _disk(settings: Settings) -> Checked:
     """Room for what the settings' models still have to download."""
     from agentkit.models.catalog import catalog
     from agentkit.settings import cache_dir
@@ -142,19 +142,19 @@ def _disk(settings: Settings) -> Finding:
     detail = f"{free / 1e9:.1f} GB free in {folder}"
     if free <= needed:
         detail += f", {needed / 1e9:.1f} GB to download: free some, or set AGENTKIT_CACHE to another disk"
-    return Finding(what="disk of the model cache", ok=free > needed, detail=detail, breaks=("models pull",))
+    return Checked(what="disk of the model cache", ok=free > needed, detail=detail, breaks=("models pull",))
 
 
-def _database(settings: Settings) -> Finding:
+def _database(settings: Settings) -> Checked:
     from agentkit.errors import AgentKitError
     from agentkit.store import Store
 
     try:
         store = Store.open(settings.database_url)
     except AgentKitError as error:
-        return Finding(what="database", ok=False, detail=str(error), breaks=STORES)
+        return Checked(what="database", ok=False, detail=str(error), breaks=STORES)
     store.close()
-    return Finding(what="database", ok=True, detail=store.name)
+    return Checked(what="database", ok=True, detail=store.name)
 
 
 def _show(rows: list[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from agentkit.errors import UserError
 if TYPE_CHECKING:
     from agentkit.agent import Agent
     from agentkit.evolution.config import EvolveConfig
-    from agentkit.evolution.run import Evolvement
+    from agentkit.evolution.run import EvolutionReport
     from agentkit.tasks import Task
 
 app = typer.Typer(help="Learn from tasks, with every change tested on held-out ones.")
@@ -56,7 +56,7 @@ def evolve(
 ) -> None:
     """Learn from tasks. The same command again goes on with an interrupted evolution, or repeats a finished result."""
     from agentkit.agent import Agent
-    from agentkit.evolution.config import EvolveConfig, Limits
+    from agentkit.evolution.config import EvolveConfig, EvolveLimits
     from agentkit.tasks import load_tasks
 
     _one_of("--labels", labels, ("gold", "check", "none"))
@@ -68,7 +68,7 @@ def evolve(
         "test": load_tasks(test) if test else [],
         "probes": load_tasks(probes) if probes else [],
     }
-    limits = Limits(tokens=max_tokens, cost=max_cost, seconds=max_seconds)
+    limits = EvolveLimits(tokens=max_tokens, cost=max_cost, seconds=max_seconds)
     checked: dict[str, Any] = {"mode": gate, "labels": labels, "retest": retest, "hints": hints}
     config = EvolveConfig(name=name, epochs=epochs, batch=batch, online=online, seed=seed, limits=limits, **checked)
     settings = open_settings(model=model)
@@ -82,7 +82,7 @@ def evolve(
 def _run(
     agent: Agent, tasks: dict[str, list[Task]], parts: dict[str, str | None], config: EvolveConfig, seeds: int, *,
     controls: bool, out: Path | None, quiet: bool, learner: Any,
-) -> list[Evolvement]:  # fmt: skip
+) -> list[EvolutionReport]:  # fmt: skip
     """One evolution a seed. Seeds after the first evolve copies, so that all have the same start."""
     from dataclasses import replace
 
@@ -118,7 +118,7 @@ def _copies(agent: Agent, parts: dict[str, str | None], seed: int) -> dict[str, 
     return names
 
 
-def _joined(reports: list[Evolvement]) -> dict[str, Any]:
+def _joined(reports: list[EvolutionReport]) -> dict[str, Any]:
     from agentkit.evolution.report.build import join_seeds, write_report
 
     if len(reports) == 1 or not reports[0].arms:
@@ -161,7 +161,7 @@ def _progress(seeds: int, number: int) -> Any:
     return show
 
 
-def _show(report: dict[str, Any], done: Evolvement) -> None:
+def _show(report: dict[str, Any], done: EvolutionReport) -> None:
     rows = []
     for arm in report["arms"]:
         found, compared = arm["accuracy"], arm["against_start"]

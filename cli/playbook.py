@@ -295,10 +295,10 @@ def stats(playbook: Name = None, json_: Json = False) -> None:
     """Votes, estimated effects with their 90 % intervals, what waits, and alarms."""
     from agentkit.playbooks import StreamGate
     from agentkit.playbooks.alarms import alarms
-    from agentkit.playbooks.evidence import Evidence
+    from agentkit.playbooks.evidence import UsageLog
 
     store = open_playbook(playbook)
-    evidence, book = Evidence(store.store, store.target), store.current()
+    evidence, book = UsageLog(store.store, store.target), store.current()
     votes, effects = store.votes(), evidence.effects()
     rows = []
     for bullet in book.active:

@@ -11,7 +11,7 @@ from agentkit.errors import UserError
 from agentkit.memory.case import Case, Filters
 from agentkit.memory.memory import CaseMemory
 from agentkit.memory.policy_store import PolicyStore, take_in
-from agentkit.memory.value import FEATURES, Value
+from agentkit.memory.value import FEATURES, EffectModel
 
 _LOOKS = {"success": ("#1b7837", "o"), "failure": ("#b2182b", "X"), "unknown": ("#999999", "s")}
 _WINDOW = 25
@@ -57,7 +57,7 @@ def _map(axes: Any, cases: list[Case], vectors: Any) -> None:
 
 
 def _curve(axes: Any, memory: CaseMemory) -> None:
-    log, value, belief = PolicyStore(memory.store, memory.name).log, Value(), []
+    log, value, belief = PolicyStore(memory.store, memory.name).log, EffectModel(), []
     with memory.store.read() as connection:
         recalls = list(log.learnt(connection))
     axes.set_title("What the policy has learnt", loc="left")

@@ -14,7 +14,7 @@ from agentkit.errors import IntegrityError, UserError
 from agentkit.ledger import Change, Ledger
 from agentkit.memory.case import Case
 from agentkit.memory.exposures import ExposureLog, Recall
-from agentkit.memory.value import FEATURES, Evidence, Value, ValueSettings
+from agentkit.memory.value import FEATURES, EffectEvidence, EffectModel, ValueSettings
 from agentkit.store import Store
 from agentkit.store.base import now
 from agentkit.store.cases import PolicySnapshotRow
@@ -33,7 +33,7 @@ class PolicyStore:
     def version(self) -> int:
         return self.ledger.version(self.target)
 
-    def current(self, ids: Iterable[str] | None = None) -> Value:
+    def current(self, ids: Iterable[str] | None = None) -> EffectModel:
         """The policy as the last applied change left it, with what it believes of these cases (None: of all).
 
         Raises:
@@ -42,7 +42,7 @@ class PolicyStore:
         with self.store.read() as connection:
             return self._load(connection, ids)
 
-    def _load(self, connection: Connection, ids: Iterable[str] | None = None) -> Value:
+    def _load(self, connection: Connection, ids: Iterable[str] | None = None) -> EffectModel:
         table = PolicySnapshotRow
         query = select(table.policy, table.state, table.hash).where(table.target == self.target, table.policy != _HEAVY)
         if ids is not None:
@@ -51,7 +51,9 @@ class PolicyStore:
         effects = {
             name.removeprefix(_EFFECT): json.loads(data) for name, data in rows.items() if name.startswith(_EFFECT)
         }
-        return Value.load(rows.get(_HEAD), {id: Evidence(*found) for id, found in effects.items()}, self.settings)
+        return EffectModel.load(
+            rows.get(_HEAD), {id: EffectEvidence(*found) for id, found in effects.items()}, self.settings
+        )
 
     def learn(self, run_id: str, namespace: str, outcome: float | None, *, role: str = "memory", model: str = "",
               source: str = "", signal: str = "", note: str = "", then: Then | None = None) -> Change:  # fmt: skip
@@ -96,7 +98,7 @@ class PolicyStore:
             self.log.record(connection, run_id, namespace, outcome, recall.learnt)
             self.rewrite(connection, version)
 
-    def _save(self, connection: Connection, value: Value, version: int, ids: Iterable[str]) -> None:
+    def _save(self, connection: Connection, value: EffectModel, version: int, ids: Iterable[str]) -> None:
         rows = {_HEAD: value.head()}
         rows |= {_EFFECT + id: json.dumps(value.effects[id]).encode() for id in ids if id in value.effects}
         for policy, state in rows.items():
@@ -109,19 +111,19 @@ class PolicyStore:
         changed = {name: row[name] for name in ("version", "state", "hash", "created_at")}
         connection.execute(statement.on_conflict_do_update(index_elements=["target", "policy"], set_=changed), row)
 
-    def replay(self, *, upto: int | None = None) -> Value:
+    def replay(self, *, upto: int | None = None) -> EffectModel:
         """The policy rebuilt from the log of offers and outcomes alone: what it was at any version."""
         with self.store.read() as connection:
             return self._replay(connection, upto)
 
-    def _replay(self, connection: Connection, upto: int | None = None) -> Value:
-        value = Value(settings=self.settings)
+    def _replay(self, connection: Connection, upto: int | None = None) -> EffectModel:
+        value = EffectModel(settings=self.settings)
         for recall in self.log.learnt(connection, upto=upto):
             assert recall.outcome is not None
             take_in(value, recall, recall.outcome)
         return value
 
-    def rewrite(self, connection: Connection, version: int, *, upto: int | None = None) -> Value:
+    def rewrite(self, connection: Connection, version: int, *, upto: int | None = None) -> EffectModel:
         """Replace every snapshot by a replay of the log as it now stands, inside the caller's transaction."""
         value = self._replay(connection, upto)
         connection.execute(delete(PolicySnapshotRow).where(PolicySnapshotRow.target == self.target))
@@ -181,7 +183,7 @@ class PolicyStore:
         return None if row is None else _checked(row.state, row.hash, self.target)
 
 
-def take_in(value: Value, recall: Recall, outcome: float) -> None:
+def take_in(value: EffectModel, recall: Recall, outcome: float) -> None:
     """Update beliefs by one run."""
     shown = [offer for offer in recall.offers if offer.shown]
     features = np.array([offer.features for offer in shown], dtype=float).reshape(-1, FEATURES)

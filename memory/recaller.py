@@ -17,7 +17,7 @@ from agentkit.memory.policies import Policy, load_policy
 from agentkit.memory.policy_store import PolicyStore
 from agentkit.memory.query import Query
 from agentkit.memory.rendering import render
-from agentkit.memory.value import Value
+from agentkit.memory.value import EffectModel
 from agentkit.protocols import Block, Offer
 from agentkit.tasks import Task
 
@@ -113,7 +113,7 @@ class MemoryRecaller:
         return [Considered(case_id=id, shown=True, probability=1.0, score=float(score), features=(1.0, float(c)))
                 for id, score, c in rows]  # fmt: skip
 
-    def _chosen(self, found: list[Considered], k: int, value: Value) -> list[Considered]:
+    def _chosen(self, found: list[Considered], k: int, value: EffectModel) -> list[Considered]:
         return choose(found, k, value) if self.settings.learn else found[:k]
 
     def _remember_state(self, state: str) -> None:
@@ -144,7 +144,7 @@ class MemoryRecaller:
         return case.status == "active" and (case.trusted or not self.settings.strict)
 
 
-def choose(found: list[Considered], k: int, value: Value) -> list[Considered]:
+def choose(found: list[Considered], k: int, value: EffectModel) -> list[Considered]:
     """The k cases of a ranking to offer, each with the probability of showing it.
 
     The ranking decides between cases nothing is known about; what a case did before moves it up or down.

@@ -68,7 +68,7 @@ BASELINE = 2
 FEATURES = len(PRIOR_MEAN)
 
 
-class Evidence(NamedTuple):
+class EffectEvidence(NamedTuple):
     """What runs have said about one case's effect: a Gaussian likelihood in natural parameters."""
 
     precision: float = 0.0
@@ -79,12 +79,12 @@ class Evidence(NamedTuple):
 
 
 @dataclass
-class Value:
+class EffectModel:
     """Beliefs over β, θ and the effects of cases."""
 
     mean: Array = field(default_factory=lambda: np.array([0.5, 0.0, *PRIOR_MEAN]))
     covariance: Array = field(default_factory=lambda: np.diag([0.1, 0.05, *PRIOR_VARIANCE]))
-    effects: dict[str, Evidence] = field(default_factory=dict)
+    effects: dict[str, EffectEvidence] = field(default_factory=dict)
     """Evidence by case id."""
     count: int = 0
     scatter: Array = field(default_factory=lambda: np.zeros(3))
@@ -108,7 +108,7 @@ class Value:
         return variance * shift, variance
 
     def _evidence(self, id: str) -> tuple[float, float]:
-        known = self.effects.get(id, Evidence())
+        known = self.effects.get(id, EffectEvidence())
         kept = self.settings.keep ** (self.world - known.world)
         return known.precision * kept, known.shift * kept
 
@@ -146,7 +146,7 @@ class Value:
         """Take in one noisy sight of a case's effect."""
         old, (precision, shift) = self.effects.get(id), self._evidence(id)
         kept = 1 - self.settings.forget
-        new = Evidence(kept * precision + 1 / noise, kept * shift + seen / noise, self.world)
+        new = EffectEvidence(kept * precision + 1 / noise, kept * shift + seen / noise, self.world)
         if old is not None and old.world == self.world:
             self.scatter = self.scatter - _scatter(old)
         self.scatter = self.scatter + _scatter(new)
@@ -168,7 +168,9 @@ class Value:
         return json.dumps({**arrays, **{name: getattr(self, name) for name in _NUMBERS}}).encode()
 
     @classmethod
-    def load(cls, head: bytes | None, effects: dict[str, Evidence], settings: ValueSettings | None = None) -> Self:
+    def load(
+        cls, head: bytes | None, effects: dict[str, EffectEvidence], settings: ValueSettings | None = None
+    ) -> Self:
         value = cls(effects=effects, settings=settings or ValueSettings())
         if head is not None:
             data: dict[str, Any] = json.loads(head)
@@ -182,7 +184,7 @@ class Value:
 _ARRAYS, _NUMBERS = ("mean", "covariance", "scatter"), ("count", "low", "world")
 
 
-def _scatter(known: Evidence) -> Array:
+def _scatter(known: EffectEvidence) -> Array:
     return np.array([known.shift**2 / known.precision, known.precision, 1.0])
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agentkit.playbooks.evidence import Step
+from agentkit.playbooks.evidence import LearningStep
 
 
-def alarms(steps: Sequence[Step], *, window: int = 20) -> list[str]:
+def alarms(steps: Sequence[LearningStep], *, window: int = 20) -> list[str]:
     """What is suspicious about the last `window` steps of learning, newest first; empty while there are fewer."""
     recent = steps[:window]
     if len(recent) < window:
@@ -28,6 +28,6 @@ def alarms(steps: Sequence[Step], *, window: int = 20) -> list[str]:
     return found
 
 
-def _known(step: Step) -> bool:
+def _known(step: LearningStep) -> bool:
     """Whether a lesson came that the playbook has already: then nothing is broken."""
     return any(str(reason).startswith("said already") for reason in step.learnt.details.get("dropped", ()))

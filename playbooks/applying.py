@@ -29,7 +29,7 @@ class Past(Protocol):
 
 
 @dataclass
-class Outcome:
+class DeltaOutcome:
     """What a delta changes.
 
     Attributes:
@@ -43,7 +43,7 @@ class Outcome:
     origins: dict[str, str] = field(default_factory=dict)
 
 
-def apply_operations(past: Past, operations: Iterable[Operation], *, base: int, version: int) -> Outcome:
+def apply_operations(past: Past, operations: Iterable[Operation], *, base: int, version: int) -> DeltaOutcome:
     """Work out what operations made against version `base` do as version `version`.
 
     Raises:
@@ -61,7 +61,7 @@ class _Work:
 
     def __init__(self, past: Past, base: int, version: int) -> None:
         self.past, self.base, self.version, self.seq = past, base, version, 0
-        self.outcome = Outcome()
+        self.outcome = DeltaOutcome()
 
     def apply(self, operation: Operation) -> None:
         match operation:
@@ -169,7 +169,7 @@ def _or(value: str | None, default: str) -> str:
     return default if value is None else value
 
 
-def updated(bullets: Mapping[str, Bullet], outcome: Outcome) -> dict[str, Bullet]:
+def updated(bullets: Mapping[str, Bullet], outcome: DeltaOutcome) -> dict[str, Bullet]:
     """The bullets after an outcome."""
     after = dict(bullets)
     for id, bullet in outcome.bullets.items():

@@ -14,9 +14,9 @@ from agentkit.playbooks.leakage import retells
 from agentkit.playbooks.operations import Add, Merge, Operation, Retire, Split, Update
 from agentkit.playbooks.playbook import Playbook
 from agentkit.playbooks.similarity import Duplicates, Near
-from agentkit.playbooks.trust import Finding, lint, secret_findings
+from agentkit.playbooks.trust import LintFinding, lint, secret_findings
 from agentkit.roles.curator import CuratorOperation, Incoming
-from agentkit.roles.reflector import Lesson
+from agentkit.roles.reflector import RunLesson
 from agentkit.tasks import Task
 
 
@@ -38,7 +38,7 @@ class Draft:
     held: list[Operation] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
 
-    def add(self, operation: Operation, findings: Sequence[Finding], conflict: str = "") -> None:
+    def add(self, operation: Operation, findings: Sequence[LintFinding], conflict: str = "") -> None:
         """Put an operation where its text belongs."""
         if any(finding.kind == "secret" for finding in findings):
             self.dropped.append("a lesson that holds " + ", ".join(f.detail for f in findings if f.kind == "secret"))
@@ -52,7 +52,7 @@ class Draft:
             self.operations.append(operation)
 
 
-def keepable(lessons: Iterable[Lesson], task: Task) -> tuple[list[Lesson], list[str]]:
+def keepable(lessons: Iterable[RunLesson], task: Task) -> tuple[list[RunLesson], list[str]]:
     """Lessons of a task that may be stored at all, and why the others may not: secrets are never written down, and what
     only tells the task again is no lesson."""
     kept, dropped = [], []

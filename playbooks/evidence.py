@@ -16,7 +16,7 @@ from agentkit.store.playbooks import ExposureRow, LearningStepRow, LessonRow, Pl
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class LearningStep:
     """What learning did with one run."""
 
     run_id: str
@@ -27,7 +27,7 @@ class Step:
     votes: int = 0
 
 
-class Evidence:
+class UsageLog:
     """Evidence about one playbook. Every write is idempotent by run."""
 
     def __init__(self, store: Store, target: str) -> None:
@@ -104,7 +104,7 @@ class Evidence:
         with self.store.read() as connection:
             return connection.execute(query).scalar_one()
 
-    def finish(self, step: Step) -> Learnt:
+    def finish(self, step: LearningStep) -> Learnt:
         """Record what learning did with a run; the first record stands and is returned."""
         learnt = step.learnt
         outcome = {"status": learnt.status, "changes": list(learnt.changes), "note": learnt.note}
@@ -122,14 +122,16 @@ class Evidence:
             found = connection.execute(query).scalar_one_or_none()
         return None if found is None else _learnt(found)
 
-    def steps(self, limit: int) -> list[Step]:
+    def steps(self, limit: int) -> list[LearningStep]:
         """The last steps of learning, newest first."""
         row = LearningStepRow
         query = select(row.run_id, row.outcome, row.reflected, row.parsed, row.operations, row.votes)
         query = query.where(row.target == self.target).order_by(row.created_at.desc(), row.run_id).limit(limit)
         with self.store.read() as connection:
             return [
-                Step(run_id=run_id, learnt=_learnt(done), reflected=seen, parsed=parsed, operations=ops, votes=n)
+                LearningStep(
+                    run_id=run_id, learnt=_learnt(done), reflected=seen, parsed=parsed, operations=ops, votes=n
+                )
                 for run_id, done, seen, parsed, ops, n in connection.execute(query)
             ]
 

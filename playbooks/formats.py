@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass
-class Imported:
+class ImportedPlaybook:
     """Bullets read from a file: `(section, scope, content)` with their votes."""
 
     bullets: list[tuple[str, str, str]] = field(default_factory=list)
@@ -135,7 +135,7 @@ WRITERS: Mapping[str, Callable[[Playbook, Votes], str]] = {
 }
 
 
-def read_file(path: str | Path) -> Imported:
+def read_file(path: str | Path) -> ImportedPlaybook:
     """Bullets from a file of any format that can be read: JSON, ACE's text, Markdown.
 
     Raises:
@@ -147,7 +147,7 @@ def read_file(path: str | Path) -> Imported:
     return found
 
 
-def read_text(text: str, *, path: object = None) -> Imported:
+def read_text(text: str, *, path: object = None) -> ImportedPlaybook:
     """As `read_file`, from a text."""
     if text.lstrip().startswith("{"):
         return _from_json(text, path)
@@ -156,8 +156,8 @@ def read_text(text: str, *, path: object = None) -> Imported:
     return _from_markdown(text, path)
 
 
-def _from_json(text: str, path: object) -> Imported:
-    found = Imported()
+def _from_json(text: str, path: object) -> ImportedPlaybook:
+    found = ImportedPlaybook()
     data = parse_json(text, path=path)
     if data.get("format") != JSON_FORMAT or not isinstance(data.get("bullets"), list):
         raise DataError(f"is not a playbook: expected format {JSON_FORMAT!r}", path=path)
@@ -180,9 +180,9 @@ def _count(row: Mapping[str, Any], name: str, path: object) -> int:
 _ACE = re.compile(r"\[[a-z]{1,12}-\d{1,7}\]\s*(?:helpful=(\d+)\s+harmful=(\d+)\s*::\s*)?(?P<content>.*)$")
 
 
-def _from_ace(text: str, path: object) -> Imported:
+def _from_ace(text: str, path: object) -> ImportedPlaybook:
     """Lines before the first heading, and those that are neither heading nor bullet, are ignored, as ACE's own are."""
-    found, section = Imported(), "others"
+    found, section = ImportedPlaybook(), "others"
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
         if line.startswith("##"):
@@ -199,9 +199,9 @@ _ITEM = re.compile(
 )
 
 
-def _from_markdown(text: str, path: object) -> Imported:
+def _from_markdown(text: str, path: object) -> ImportedPlaybook:
     """Items with the indented lines that go on with them; other text is counted and named in the log."""
-    found, section = Imported(), SECTION
+    found, section = ImportedPlaybook(), SECTION
     items: list[tuple[int, str, str, list[str]]] = []
     left_out: list[int] = []
     open_ = False
@@ -226,7 +226,13 @@ def _from_markdown(text: str, path: object) -> Imported:
 
 
 def _add(
-    found: Imported, section: str, scope: str, content: str, votes: tuple[int, int], path: object, line: int | None
+    found: ImportedPlaybook,
+    section: str,
+    scope: str,
+    content: str,
+    votes: tuple[int, int],
+    path: object,
+    line: int | None,
 ) -> None:
     if secrets := secret_findings(content, scope, section):
         raise DataError(f"seems to hold {', '.join(secrets)}: secrets are not stored", path=path, line=line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from agentkit.playbooks.applying import Outcome
+from agentkit.playbooks.applying import DeltaOutcome
 from agentkit.playbooks.bullets import Bullet
 from agentkit.playbooks.playbook import Playbook
 from agentkit.playbooks.tokens import estimate
@@ -27,7 +27,7 @@ class CollapseGuard:
     value: float = 0.1
     bullets: int = 1
 
-    def objection(self, book: Playbook, outcome: Outcome, worth: Mapping[str, float] | None = None) -> str | None:
+    def objection(self, book: Playbook, outcome: DeltaOutcome, worth: Mapping[str, float] | None = None) -> str | None:
         """Why the outcome takes too much away, or None.
 
         Args:

@@ -18,7 +18,7 @@ from agentkit.errors import Conflict, InvalidOutput
 from agentkit.ledger import Change, Gate, Verdict, digest
 from agentkit.playbooks.alarms import alarms
 from agentkit.playbooks.curating import Draft, add_directly, keepable, sort_lessons, translate
-from agentkit.playbooks.evidence import Evidence, Step
+from agentkit.playbooks.evidence import LearningStep, UsageLog
 from agentkit.playbooks.operations import Add, Delta, Operation, Retire, Vote
 from agentkit.playbooks.playbook import Playbook
 from agentkit.playbooks.rendering import Renderer
@@ -29,8 +29,8 @@ from agentkit.playbooks.stream_gate import StreamGate
 from agentkit.playbooks.trust import ask_a_person
 from agentkit.protocols import CallModel, Episode, Learnt, Status
 from agentkit.redaction import redact
-from agentkit.roles.curator import Curation, curator_messages
-from agentkit.roles.reflector import Lesson, Reflection, reflector_messages
+from agentkit.roles.curator import CuratorDelta, curator_messages
+from agentkit.roles.reflector import Reflection, RunLesson, reflector_messages
 from agentkit.settings import DailyGate
 
 _log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ class PlaybookLearner:
         embedder: Embedder | None = None,
     ) -> None:
         self.book, self.gate, self.policy = book, gate, policy or LearningPolicy()
-        self.evidence, self.trials = Evidence(book.store, book.target), StreamGate(book)
+        self.evidence, self.trials = UsageLog(book.store, book.target), StreamGate(book)
         self.duplicates = Duplicates(index=Index(embedder, book.store))
         self._raised: list[str] = []
 
@@ -232,7 +232,7 @@ class PlaybookLearner:
             page = Renderer(budget=self.policy.budget).render(book.active).text
             messages = curator_messages(page, [item.incoming for item in asked])
             try:
-                curation: Curation = (await call("curator", messages, schema=Curation)).parsed
+                curation: CuratorDelta = (await call("curator", messages, schema=CuratorDelta)).parsed
                 translate(curation.operations, asked, book, self.duplicates, work.draft)
             except InvalidOutput:
                 work.parsed = False
@@ -253,14 +253,14 @@ class PlaybookLearner:
         """The playbook that the curator works on, the same when a run's learning is repeated after a crash."""
         return self.book.at(self.evidence.pin(digest(["learn", run_id]), self.book.current().version))
 
-    def _lessons(self, work: _Work) -> list[Lesson]:
+    def _lessons(self, work: _Work) -> list[RunLesson]:
         if work.reflection is None or work.unsure:
             return []
         kept, dropped = keepable(work.reflection.lessons, work.episode.task)
         work.draft.dropped += dropped
         return kept
 
-    def _stored(self, work: _Work, lesson: Lesson) -> dict[str, Any]:
+    def _stored(self, work: _Work, lesson: RunLesson) -> dict[str, Any]:
         episode = work.episode
         context = {
             "question": redact(episode.task.input)[:600],
@@ -357,7 +357,7 @@ class PlaybookLearner:
             details={"dropped": work.draft.dropped, "operations": work.operations, "votes": work.votes},
         )
         done = {name: getattr(work, name) for name in ("reflected", "parsed", "operations", "votes")}
-        kept = self.evidence.finish(Step(run_id=work.episode.run_id, learnt=learnt, **done))
+        kept = self.evidence.finish(LearningStep(run_id=work.episode.run_id, learnt=learnt, **done))
         raised = self.alarms()
         for alarm in raised:
             if alarm not in self._raised:

@@ -9,7 +9,7 @@ from typing import Any
 
 from agentkit.errors import UserError
 from agentkit.ledger import digest
-from agentkit.playbooks.applying import Outcome, updated
+from agentkit.playbooks.applying import DeltaOutcome, updated
 from agentkit.playbooks.bullets import Bullet
 from agentkit.playbooks.tokens import estimate
 
@@ -77,7 +77,7 @@ class Playbook:
         rows = sorted(self.bullets.values(), key=lambda bullet: bullet.order)
         return {"target": self.target, "version": self.version, "bullets": [bullet_json(row) for row in rows]}
 
-    def after(self, outcome: Outcome, version: int) -> Playbook:
+    def after(self, outcome: DeltaOutcome, version: int) -> Playbook:
         """The playbook one change later."""
         return Playbook(target=self.target, version=version, bullets=updated(self.bullets, outcome))
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from agentkit.embedding import Embedder, Vectors
 from agentkit.playbooks.bullets import Bullet
-from agentkit.playbooks.evidence import Evidence
+from agentkit.playbooks.evidence import UsageLog
 from agentkit.playbooks.playbook import Playbook
 from agentkit.playbooks.rendering import HEADER, Rendered, Renderer
 from agentkit.playbooks.selection import Economy, select
@@ -53,7 +53,7 @@ class PlaybookRecaller:
         self.book, self.renderer, self.withholding = book, renderer or Renderer(), withholding
         self.retrieval, self.economy = retrieval, economy or Economy()
         self.index = Index(embedder, book.store)
-        self.evidence = Evidence(book.store, book.target)
+        self.evidence = UsageLog(book.store, book.target)
 
     @property
     def name(self) -> str:

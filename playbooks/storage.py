@@ -14,9 +14,9 @@ from sqlalchemy import select
 from agentkit.errors import Conflict, IntegrityError, UserError
 from agentkit.ledger import Change, Ledger, Verdict
 from agentkit.playbooks import tables
-from agentkit.playbooks.applying import Outcome, apply_operations
+from agentkit.playbooks.applying import DeltaOutcome, apply_operations
 from agentkit.playbooks.bullets import Bullet
-from agentkit.playbooks.evidence import Evidence
+from agentkit.playbooks.evidence import UsageLog
 from agentkit.playbooks.guard import CollapseGuard
 from agentkit.playbooks.history import History
 from agentkit.playbooks.operations import (
@@ -97,7 +97,7 @@ class PlaybookStore:
                 found = tables.read_version(connection, self.target, version)
                 self._newest = Playbook(target=self.target, version=version, bullets=found)
             else:
-                self._newest = known.after(Outcome(bullets=dict(states)), version)
+                self._newest = known.after(DeltaOutcome(bullets=dict(states)), version)
         return self._newest
 
     def at(self, version: int) -> Playbook:
@@ -185,7 +185,7 @@ class PlaybookStore:
         with self.store.read() as connection:
             past = tables.TablePast(connection, self.target, touched(delta.operations))
             outcome = apply_operations(past, delta.operations, base=delta.base, version=book.version + 1)
-        effects = Evidence(self.store, self.target).effects()
+        effects = UsageLog(self.store, self.target).effects()
         worth = {id: effect.mean for id, effect in effects.items() if effect.interval()[0] > 0}
         return self.guard.objection(book, outcome, worth)
 

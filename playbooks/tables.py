@@ -9,7 +9,7 @@ from sqlalchemy import CTE, Connection, Integer, Select, and_, func, insert, lit
 
 from agentkit.errors import Conflict
 from agentkit.ledger import Change
-from agentkit.playbooks.applying import Outcome, apply_operations
+from agentkit.playbooks.applying import DeltaOutcome, apply_operations
 from agentkit.playbooks.bullets import Bullet
 from agentkit.playbooks.operations import Restore, read_operations, touched
 from agentkit.store.playbooks import BulletRow, OriginRow, RollbackRow, VoteRow
@@ -110,7 +110,7 @@ def apply_change(connection: Connection, change: Change) -> None:
     _write(connection, change, outcome, version)
 
 
-def _write(connection: Connection, change: Change, outcome: Outcome, version: int) -> None:
+def _write(connection: Connection, change: Change, outcome: DeltaOutcome, version: int) -> None:
     target = change.target
     rows = [_row(target, bullet) for bullet in outcome.bullets.values() if bullet is not None]
     if rows:

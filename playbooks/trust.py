@@ -23,7 +23,7 @@ Kind = Literal["secret", "instruction", "structure", "length"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class LintFinding:
     """Why a text may not become a bullet as it is."""
 
     kind: Kind
@@ -66,7 +66,7 @@ _STRUCTURE = {
 }
 
 
-def lint(text: str) -> list[Finding]:
+def lint(text: str) -> list[LintFinding]:
     """What speaks against a text as a lesson; an empty list where nothing does.
 
     Looked at is the form in which `clean` stores it, without characters that nobody sees, and what its letters look
@@ -78,15 +78,15 @@ def lint(text: str) -> list[Finding]:
     return list(dict.fromkeys(found))
 
 
-def _lint(text: str) -> Iterator[Finding]:
+def _lint(text: str) -> Iterator[LintFinding]:
     secrets = [*secrets_in(text), *_matches(_SECRETS, text)]
     if not secrets and _looks_random(text):
         secrets = ["a long random string"]
-    yield from (Finding(kind="secret", detail=name) for name in secrets)
-    yield from (Finding(kind="instruction", detail=name) for name in _matches(_INSTRUCTIONS, text))
-    yield from (Finding(kind="structure", detail=name) for name in _matches(_STRUCTURE, text))
+    yield from (LintFinding(kind="secret", detail=name) for name in secrets)
+    yield from (LintFinding(kind="instruction", detail=name) for name in _matches(_INSTRUCTIONS, text))
+    yield from (LintFinding(kind="structure", detail=name) for name in _matches(_STRUCTURE, text))
     if len(text) > MAX_CONTENT:
-        yield Finding(kind="length", detail=f"{len(text)} characters")
+        yield LintFinding(kind="length", detail=f"{len(text)} characters")
 
 
 def ask_a_person(findings: Sequence[str]) -> Verdict:

@@ -157,11 +157,11 @@ def test_an_agent_takes_feedback_on_its_own_runs(store: Store, tmp_path: Path) -
 
 
 def test_the_credit_of_bullets_follows(store: Store, tmp_path: Path) -> None:
-    from agentkit.playbooks.evidence import Evidence
+    from agentkit.playbooks.evidence import UsageLog
     from agentkit.protocols import Offer
 
     finished(store, memory=None)
-    evidence = Evidence(store, "playbook:main")
+    evidence = UsageLog(store, "playbook:main")
     evidence.expose("run1", [Offer(id="b1", shown=True, probability=0.5)], 1.0)
     FeedbackDesk(store, Settings(home=tmp_path), playbook="main").take(opinion(0.0))
     assert [cell.total for cell in evidence.cells()] == [0.0]

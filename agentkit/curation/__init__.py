@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agentkit.curation.claims import Claim, Entity, Evidence
-    from agentkit.curation.curate import Curation, Options, Report
+    from agentkit.curation.curate import Curation, CurationOptions, Report
     from agentkit.curation.documents import Document, read_document, read_folder
-    from agentkit.curation.extraction.plan import Plan, make_plan
+    from agentkit.curation.extraction.plan import CurationPlan, make_plan
     from agentkit.curation.grounding.linker import open_naming
     from agentkit.curation.kb.knowledge_base import KnowledgeBase, open_kb
     from agentkit.curation.kb.verification import verify_kb
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "Claim": "claims",
     "Curation": "curate",
+    "CurationOptions": "curate",
+    "CurationPlan": "extraction.plan",
     "Document": "documents",
     "Entity": "claims",
     "Evidence": "claims",
     "KnowledgeBase": "kb.knowledge_base",
     "Ontology": "ontology.schema",
-    "Options": "curate",
-    "Plan": "extraction.plan",
     "Report": "curate",
     "load_ontology": "ontology.files",
     "make_ontology": "ontology.schema",
@@ -38,13 +38,13 @@ _HOMES = {
 __all__ = [
     "Claim",
     "Curation",
+    "CurationOptions",
+    "CurationPlan",
     "Document",
     "Entity",
     "Evidence",
     "KnowledgeBase",
     "Ontology",
-    "Options",
-    "Plan",
     "Report",
     "load_ontology",
     "make_ontology",
@@ -57,7 +57,12 @@ __all__ = [
 ]
 
 
+_EARLIER = {"Options": "CurationOptions", "Plan": "CurationPlan"}
+"""Earlier names, which go with the next version."""
+
+
 def __getattr__(name: str) -> Any:
+    name = _EARLIER.get(name, name)
     if name not in _HOMES:
         raise AttributeError(f"module 'agentkit.curation' has no attribute {name!r}")
     return getattr(import_module(f"agentkit.curation.{_HOMES[name]}"), name)

@@ -17,10 +17,10 @@ from agentkit import faults
 from agentkit.curation.claims import Entity, digest
 from agentkit.curation.documents import Document, Failure
 from agentkit.curation.extraction.answers import MAX_ITEMS
-from agentkit.curation.extraction.duo import Duo, Naming, Outcome, curate_item, records_of
+from agentkit.curation.extraction.duo import Duo, Naming, QuestionOutcome, curate_item, records_of
 from agentkit.curation.extraction.findings import Finding, Findings, findings_of
 from agentkit.curation.extraction.passages import PAPER_LIMIT, reading
-from agentkit.curation.extraction.plan import Plan, Step
+from agentkit.curation.extraction.plan import CurationPlan, PlanStep
 from agentkit.curation.extraction.prompts import PROMPT_VERSION, Question, explorer_messages, question_text, render
 from agentkit.curation.kb.knowledge_base import Author, KnowledgeBase, Write
 from agentkit.curation.kb.records import merged
@@ -35,7 +35,7 @@ from agentkit.tasks import Task
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class CurationOptions:
     """How papers are curated.
 
     Attributes:
@@ -125,13 +125,13 @@ class Curation:
     def __init__(
         self,
         kb: KnowledgeBase,
-        plan: Plan,
+        plan: CurationPlan,
         *,
         explorer: BaseChatModel,
         evaluator: BaseChatModel | None,
         naming: Naming,
         naming_version: str = "",
-        options: Options | None = None,
+        options: CurationOptions | None = None,
         recallers: Sequence[Recaller] = (),
         on_event: OnEvent | None = None,
         retry: Retry | None = None,
@@ -141,7 +141,7 @@ class Curation:
     ) -> None:
         self.kb, self.plan, self.explorer, self.evaluator = kb, plan, explorer, evaluator
         self.naming, self.naming_version = naming, naming_version
-        self.options = options or Options()
+        self.options = options or CurationOptions()
         self.recallers, self.on_event = recallers, on_event or (lambda name, data: None)
         self.retry, self.limits = retry, limits or Limits(concurrency=self.options.papers)
         self.run_id = run_id or uuid.uuid4().hex
@@ -238,7 +238,7 @@ class _Paper:
         few = sum(claims for claims, _ in last) * 1000 < options.floor * tokens
         return bool(options.floor and len(last) == options.patience and tokens and few)
 
-    async def _question(self, step: Step, subjects: tuple[Entity, ...]) -> Work | None:
+    async def _question(self, step: PlanStep, subjects: tuple[Entity, ...]) -> Work | None:
         """One piece of work: found done, or done now; None where another process is at it."""
         run = self.run_
         question = await self._asked(step, subjects)
@@ -259,7 +259,7 @@ class _Paper:
             return work
         return await self._do(work, question, subjects)
 
-    async def _asked(self, step: Step, subjects: tuple[Entity, ...]) -> Question:
+    async def _asked(self, step: PlanStep, subjects: tuple[Entity, ...]) -> Question:
         names = tuple(subject.label for subject in subjects)
         bare = Question(
             step=step, ontology=self.run_.plan.ontology, document=self.document, paper="", subjects=names,
@@ -270,7 +270,7 @@ class _Paper:
         paper = reading(self.document, text, limit=self.run_.options.paper_limit)
         return Question(**{**vars(bare), "paper": paper, "blocks": blocks})
 
-    async def _recall(self, step: Step, text: str) -> tuple[Block, ...]:
+    async def _recall(self, step: PlanStep, text: str) -> tuple[Block, ...]:
         task = Task(id=f"{self.document.id[:16]}:{step.element}", input=text, metadata=scope_of(step))
         run_id = f"curate-{digest(self.run_.run_id, task.id, text, length=20)}"
         found = [await recaller.recall(task, run_id=run_id) for recaller in self.run_.recallers]
@@ -320,7 +320,7 @@ class _Paper:
             evaluator_vetoes=options.evaluator_vetoes, max_items=options.max_items,
         )  # fmt: skip
 
-    def _store(self, work: Work, question: Question, outcome: Outcome, before: tuple[int, int, float]) -> Work:
+    def _store(self, work: Work, question: Question, outcome: QuestionOutcome, before: tuple[int, int, float]) -> Work:
         """Claims, findings and the work's state, in one transaction."""
         run = self.run_
         model = model_name(run.explorer)
@@ -397,6 +397,6 @@ class _Paper:
         return len(gone)
 
 
-def scope_of(step: Step) -> dict[str, Any]:
+def scope_of(step: PlanStep) -> dict[str, Any]:
     """A step as learning sees it: playbooks and memories keep what they know of each relation apart by `category`."""
     return {"category": step.key, "element": step.element, "concept": step.concept.name}

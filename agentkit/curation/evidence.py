@@ -33,7 +33,7 @@ _NEGATIVE = {"negative", "negated", "absent", "no"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Support:
     """Whether the text carries a claim, and if not, one line that says what is missing."""
 
     supported: bool
@@ -145,7 +145,7 @@ def _cuts_character(text: Spelled, start: int, end: int) -> bool:
 
 def verify(
     claim: Claim, document: Document, names: Mapping[str, Sequence[str]] | None = None, *, around: int = 0
-) -> Verdict:
+) -> Support:
     """Whether one of the claim's quotes, in its sentences, carries the claim.
 
     Every quote must stand at its stored offsets. Then, for one of them, its window must hold both entities, by
@@ -159,15 +159,15 @@ def verify(
         around: sentences added on both sides to the sentences that the quote touches, to make the window.
     """
     if claim.document != document.id:
-        return Verdict(supported=False, reason="the claim is about another document")
+        return Support(supported=False, reason="the claim is about another document")
     if not claim.evidence:
-        return Verdict(supported=False, reason="no quote")
+        return Support(supported=False, reason="no quote")
     broken = next((reason for e in claim.evidence if (reason := _misplaced(e, document))), "")
     if broken:
-        return Verdict(supported=False, reason=broken)
+        return Support(supported=False, reason=broken)
     check = _Check(claim, document, names or {})
     reasons = [check.problem(e, around) for e in claim.evidence]
-    return Verdict(supported="" in reasons, reason="" if "" in reasons else reasons[0])
+    return Support(supported="" in reasons, reason="" if "" in reasons else reasons[0])
 
 
 def verified(

@@ -9,19 +9,19 @@ if TYPE_CHECKING:
     from agentkit.evolution.config import EvolveConfig
     from agentkit.evolution.loop import Evolution
     from agentkit.evolution.protocols import Evolvable
-    from agentkit.evolution.run import Evolvement, aevolve, evolve, evolve_agent
+    from agentkit.evolution.run import EvolutionReport, aevolve, evolve, evolve_agent
 
 _HOMES = {
     "Evolution": "loop",
     "Evolvable": "protocols",
     "EvolveConfig": "config",
-    "Evolvement": "run",
+    "EvolutionReport": "run",
     "aevolve": "run",
     "evolve": "run",
     "evolve_agent": "run",
 }
 
-__all__ = ["Evolution", "Evolvable", "EvolveConfig", "Evolvement", "aevolve", "evolve", "evolve_agent"]
+__all__ = ["Evolution", "EvolutionReport", "Evolvable", "EvolveConfig", "aevolve", "evolve", "evolve_agent"]
 
 
 def __getattr__(name: str) -> Any:

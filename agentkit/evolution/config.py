@@ -12,7 +12,7 @@ from agentkit.tasks import Labels
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class EvolveLimits:
     """What a whole evolution may use before it stops learning; None lifts a limit."""
 
     calls: int | None = None
@@ -58,7 +58,7 @@ class EvolveConfig:
     selection: float = 0.3
     patience: int = 1
     retest: bool = False
-    limits: Limits = field(default_factory=Limits)
+    limits: EvolveLimits = field(default_factory=EvolveLimits)
     gate: GatePolicy = field(default_factory=GatePolicy)
     probation: ProbationPolicy = field(default_factory=ProbationPolicy)
 

@@ -21,7 +21,7 @@ from agentkit.evolution.gate import AskWhen, StrictGate, disjoint_groups
 from agentkit.evolution.hints import earned, hinted, without_hint
 from agentkit.evolution.holdout import Holdout, split
 from agentkit.evolution.probation import ProbationGate, Watch
-from agentkit.evolution.progress import Progress
+from agentkit.evolution.progress import EvolutionProgress
 from agentkit.evolution.protocols import Cost, CostOf, Evolvable, OpenGate, Rollout
 from agentkit.evolution.trials import Trials, hide
 from agentkit.ledger import Change, Gate, Ledger, Verdict, digest
@@ -100,7 +100,7 @@ class Evolution:
         self.watch = Watch(self.evolvables, self.trials, self.ledger, evolution=self.id, policy=self.config.probation)
         self._waiting: list[str] = []
         self.gate = self._gate(ask_when)
-        self.progress = Progress(self.store, self.id, self._description())
+        self.progress = EvolutionProgress(self.store, self.id, self._description())
         self.usage = Cost()
         self._by_target = {evolvable.target: evolvable for evolvable in self.evolvables}
         self._records: list[dict[str, Any]] = []

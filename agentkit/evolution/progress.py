@@ -14,7 +14,7 @@ from agentkit.store.base import now
 from agentkit.store.evolution import EvolutionRow, EvolutionStepRow
 
 
-class Progress:
+class EvolutionProgress:
     """The stored steps of one evolution.
 
     Args:

@@ -26,7 +26,7 @@ LearnerName = Literal["batch", "each"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evolvement:
+class EvolutionReport:
     """What `evolve` returns: the numbers, the report, and where it was written."""
 
     evolved: Evolved
@@ -75,7 +75,7 @@ async def run_and_report(
     controls: bool = True,
     about: dict[str, Any] | None = None,
     folder: Path | None = None,
-) -> Evolvement:
+) -> EvolutionReport:
     """Run an evolution, score start, choice and controls, and write the report.
 
     Args:
@@ -93,7 +93,7 @@ async def run_and_report(
     scored = "test" if test else "validation"
     report = build_report(evolved, arms, store=evolution.store, about=about or {}, scored_on=scored)
     paths = write_report(report, folder) if folder is not None else {}
-    return Evolvement(evolved=evolved, arms=tuple(arms), report=report, paths=paths)
+    return EvolutionReport(evolved=evolved, arms=tuple(arms), report=report, paths=paths)
 
 
 def parts_of(
@@ -151,7 +151,7 @@ async def aevolve(
     controls: bool = True,
     folder: Path | None = None,
     on_event: OnEvent = lambda name, data: None,
-) -> Evolvement:
+) -> EvolutionReport:
     """Let an agent learn from tasks, prove what was gained, and write the report.
 
     Args:
@@ -204,7 +204,7 @@ class EvolveArguments(TypedDict, total=False):
     on_event: OnEvent
 
 
-def evolve(agent: Agent, train: Sequence[Task], **options: Unpack[EvolveArguments]) -> Evolvement:
+def evolve(agent: Agent, train: Sequence[Task], **options: Unpack[EvolveArguments]) -> EvolutionReport:
     """Let an agent learn from tasks; the synchronous twin of `aevolve`, whose arguments and errors it shares."""
     return run_sync(aevolve(agent, train, **options))
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from agentkit.errors import ContextOverflow, MissingExtra, ModelError, ModelFileError, ModelNotFound
-from agentkit.models.rows import Answer, Request, Row, row_logits, row_stops
+from agentkit.models.rows import Completion, Request, Row, row_logits, row_stops
 
 
 class Batcher:
@@ -43,7 +43,7 @@ class Batcher:
         """Tokens of prompt and answer together."""
         return int(getattr(self.model.config, "max_position_embeddings", None) or 1 << 20)
 
-    def submit(self, request: Request) -> Future[Answer]:
+    def submit(self, request: Request) -> Future[Completion]:
         """Queue a call; its future gets the answer."""
         self._requests.put(request)
         return request.future
@@ -145,7 +145,7 @@ class Batcher:
             text = row.finished_text()
             if not row.request.future.cancelled():
                 row.request.future.set_result(
-                    Answer(
+                    Completion(
                         text=text,
                         finish=row.finish,
                         prompt_tokens=len(row.prompt),

@@ -32,11 +32,11 @@ class Request:
     logprobs: int = 0
     cancelled: bool = False
     pieces: queue.SimpleQueue[str | None] = field(default_factory=queue.SimpleQueue)
-    future: Future[Answer] = field(default_factory=Future)
+    future: Future[Completion] = field(default_factory=Future)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class Completion:
     """What a model wrote; `finish` is "stop" or "length". Log-probabilities come in OpenAI's form, where asked for."""
 
     text: str

@@ -19,7 +19,7 @@ from agentkit.errors import ModelFileError
 from agentkit.models.base import NamedChat, tell
 from agentkit.models.batching import Batcher, batcher_for
 from agentkit.models.catalog import catalog, require
-from agentkit.models.rows import Answer, Request
+from agentkit.models.rows import Completion, Request
 from agentkit.models.union import as_chunk, read_union, to_chat, union_of
 from agentkit.models.wire import usage_metadata
 
@@ -110,7 +110,7 @@ class TransformersChat(NamedChat):
             logprobs=int(kwargs.get("top_logprobs") or 1) if kwargs.get("logprobs") else 0,
         )
 
-    def _result(self, answer: Answer, kwargs: dict[str, Any]) -> ChatResult:
+    def _result(self, answer: Completion, kwargs: dict[str, Any]) -> ChatResult:
         message = read_union(answer.text, union_of(kwargs), finish=answer.finish)
         message.usage_metadata = usage_metadata(_usage(answer))
         message.response_metadata = {"model_name": self.full_name, "finish_reason": answer.finish}
@@ -150,11 +150,11 @@ def _wanted_schema(response_format: dict[str, Any] | None) -> dict[str, Any] | N
     return {"type": "object"}
 
 
-def _usage(answer: Answer) -> dict[str, Any]:
+def _usage(answer: Completion) -> dict[str, Any]:
     return {"prompt_tokens": answer.prompt_tokens, "completion_tokens": answer.completion_tokens}
 
 
-def _last_chunk(answer: Answer, name: str) -> ChatGenerationChunk:
+def _last_chunk(answer: Completion, name: str) -> ChatGenerationChunk:
     message = AIMessageChunk(content="", usage_metadata=usage_metadata(_usage(answer)))
     message.response_metadata = {"model_name": name, "finish_reason": answer.finish}
     return ChatGenerationChunk(message=message)

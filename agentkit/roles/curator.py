@@ -34,7 +34,7 @@ class CuratorOperation(BaseModel):
     scope: str = Field(default="", max_length=60)
 
 
-class Curation(BaseModel):
+class CuratorDelta(BaseModel):
     """What the lessons change."""
 
     reasoning: str = Field(description="in one or two sentences", max_length=600)

@@ -17,7 +17,7 @@ from agentkit.errors import StoreError
 _FOLDER = Path(__file__).parent / "migrations"
 
 
-class Database(Protocol):
+class Migratable(Protocol):
     """What is migrated: a `Store`, as far as migrations know it."""
 
     @property
@@ -28,7 +28,7 @@ class Database(Protocol):
     def write(self) -> AbstractContextManager[Connection]: ...
 
 
-def versions(store: Database) -> tuple[str | None, str]:
+def versions(store: Migratable) -> tuple[str | None, str]:
     """The database's version (None when it is empty) and this program's newest."""
     with store.read() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
@@ -37,7 +37,7 @@ def versions(store: Database) -> tuple[str | None, str]:
     return current, head
 
 
-def ensure_current(store: Database, *, upgrade: bool = True) -> None:
+def ensure_current(store: Migratable, *, upgrade: bool = True) -> None:
     """Bring the tables up to date; several processes may do so at once.
 
     Raises:

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agentkit.tools.isolation import MEGABYTE, Program, SandboxLimits, SandboxResult
+from agentkit.tools.isolation import MEGABYTE, SandboxLimits, SandboxProgram, SandboxResult
 from agentkit.tools.seccomp import sandbox_filter
 from agentkit.tools.supervision import WORK, supervise
 
@@ -97,7 +97,7 @@ class Bubblewrap:
             return self.refusal or self.mend
         return _trial(self.path)
 
-    def run(self, program: Program, limits: SandboxLimits) -> SandboxResult:
+    def run(self, program: SandboxProgram, limits: SandboxLimits) -> SandboxResult:
         if len(program.sources) == 1:
             (main,) = program.sources
             return self._start(program, {**program.files, **program.sources}, main, program.stdin, limits)
@@ -110,13 +110,15 @@ class Bubblewrap:
         return replace(result, ended_early=result.exit_code == 0)
 
     def _start(
-        self, program: Program, files: Mapping[str, str], main: str, stdin: str, limits: SandboxLimits
+        self, program: SandboxProgram, files: Mapping[str, str], main: str, stdin: str, limits: SandboxLimits
     ) -> SandboxResult:
         with _as_descriptors(files) as descriptors:
             command = self._command(program, descriptors, main, limits)
             return supervise(command, stdin=stdin, limits=limits, descriptors=tuple(descriptors.values()))
 
-    def _command(self, program: Program, descriptors: Mapping[str, int], main: str, limits: SandboxLimits) -> list[str]:
+    def _command(
+        self, program: SandboxProgram, descriptors: Mapping[str, int], main: str, limits: SandboxLimits
+    ) -> list[str]:
         bounds = {
             "AS": limits.memory, "CPU": limits.cpu_seconds, "FSIZE": limits.disk, "NPROC": limits.processes,
             "CORE": 0, "NOFILE": 128, "MSGQUEUE": 0,

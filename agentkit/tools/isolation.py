@@ -65,7 +65,7 @@ class SandboxResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Program:
+class SandboxProgram:
     """What is run.
 
     Attributes:
@@ -101,7 +101,7 @@ class Backend(Protocol):
         """Why it can't isolate code on this machine, with the mend; None where it can. Tried once a process."""
         ...
 
-    def run(self, program: Program, limits: SandboxLimits) -> SandboxResult:
+    def run(self, program: SandboxProgram, limits: SandboxLimits) -> SandboxResult:
         """Run a program and wait for it.
 
         Raises:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agentkit.errors import SandboxUnavailable
-from agentkit.tools.isolation import Program, SandboxLimits, SandboxResult
+from agentkit.tools.isolation import SandboxLimits, SandboxProgram, SandboxResult
 from agentkit.tools.supervision import WORK
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Interpreter:
             return "not installed (pip install 'agentkit-evolve[sandbox]')"
         return _trial()
 
-    def run(self, program: Program, limits: SandboxLimits) -> SandboxResult:
+    def run(self, program: SandboxProgram, limits: SandboxLimits) -> SandboxResult:
         if program.readable or program.python_path or program.files or program.stdin:
             raise SandboxUnavailable(
                 "pydantic-monty shows a program no folders, files or input, so it is not run: install bubblewrap"
@@ -68,7 +68,7 @@ class Interpreter:
         )  # fmt: skip
 
 
-def _run(program: Program, limits: SandboxLimits, printed: _Printed) -> tuple[str, bool]:
+def _run(program: SandboxProgram, limits: SandboxLimits, printed: _Printed) -> tuple[str, bool]:
     """The traceback, empty where every source ran to its end, and whether time ran out."""
     from pydantic_monty import Monty, MontyCrashedError, MontyRuntimeError, MontySyntaxError
 
@@ -137,7 +137,7 @@ class _Printed:
 @functools.cache
 def _trial() -> str | None:
     try:
-        result = Interpreter().run(Program(sources={"main.py": "print(6 * 7)"}), SandboxLimits())
+        result = Interpreter().run(SandboxProgram(sources={"main.py": "print(6 * 7)"}), SandboxLimits())
     except Exception as error:  # noqa: BLE001 - a foreign binary on an unknown machine; the reason is shown
         return f"it can't be started: {' '.join(str(error).split())[:300]}"
     return None if result.stdout == "42\n" else f"it does not work here: {result.stderr[:300]}"

@@ -18,7 +18,7 @@ from typing import Literal
 
 from agentkit.errors import SandboxUnavailable
 from agentkit.tools import bubblewrap, monty
-from agentkit.tools.isolation import Backend, Program, SandboxLimits, SandboxResult
+from agentkit.tools.isolation import Backend, SandboxLimits, SandboxProgram, SandboxResult
 from agentkit.tools.running import in_daemon_thread
 
 BackendName = Literal["bubblewrap", "monty"]
@@ -106,7 +106,7 @@ class Sandbox:
         return await in_daemon_thread(lambda: self._run(sources, {}, ""))
 
     def _run(self, sources: Mapping[str, str], files: Mapping[str, str], stdin: str) -> SandboxResult:
-        program = Program(
+        program = SandboxProgram(
             sources=sources, files=files, stdin=stdin, readable=self.readable, python_path=self.python_path
         )
         return self.check().run(program, self.limits)

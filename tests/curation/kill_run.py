@@ -6,7 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from agentkit.curation.curate import Curation, Options
+from agentkit.curation.curate import Curation, CurationOptions
 from agentkit.curation.documents import read_folder
 from agentkit.curation.extraction.plan import make_plan
 from agentkit.curation.grounding.grounders import Grounders
@@ -23,7 +23,7 @@ def main(folder: Path, database: Path, log: Path, papers: int) -> None:
     store, reader = Store.open(database), model(log)
     run = Curation(
         KnowledgeBase(store, "x"), make_plan(load_ontology(schema)), explorer=reader, evaluator=reader,
-        naming=Grounders(), options=Options(papers=papers),
+        naming=Grounders(), options=CurationOptions(papers=papers),
     )  # fmt: skip
     asyncio.run(run.run(read_folder(folder)))
     store.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agentkit.curation.curate import Curation, Options, Report
+from agentkit.curation.curate import Curation, CurationOptions, Report
 from agentkit.curation.documents import read_folder
 from agentkit.curation.export import export
 from agentkit.curation.extraction.plan import make_plan
@@ -42,7 +42,7 @@ def run(kb: KnowledgeBase, folder: Path, *, text: str = ONTOLOGY, explorer: Any 
     recallers, evaluator = options.pop("recallers", ()), options.pop("evaluator", explorer)
     made = Curation(
         kb, make_plan(load_ontology(schema)), explorer=explorer, evaluator=evaluator, naming=Grounders(),
-        options=Options(**options), recallers=recallers, retry=Retry(attempts=1),
+        options=CurationOptions(**options), recallers=recallers, retry=Retry(attempts=1),
     )  # fmt: skip
     return asyncio.run(made.run(read_folder(folder)))
 

@@ -13,7 +13,7 @@ from langchain_core.messages import BaseMessage
 from agentkit.agent import Agent
 from agentkit.errors import UserError
 from agentkit.evolution.config import EvolveConfig
-from agentkit.evolution.run import Evolvement, aevolve, parts_of, prepare
+from agentkit.evolution.run import EvolutionReport, aevolve, parts_of, prepare
 from agentkit.evolution.stream import Probes, Stream
 from agentkit.ledger import Ledger
 from agentkit.playbooks.storage import PlaybookStore
@@ -117,7 +117,7 @@ def ratios(first: int, count: int) -> list[Task]:
     ]
 
 
-async def evolve_ratios(home: Path, brain: Ratios, hints: int, **options: Any) -> Evolvement:
+async def evolve_ratios(home: Path, brain: Ratios, hints: int, **options: Any) -> EvolutionReport:
     config = EvolveConfig(batch=4, selection=0.4, hints=hints)
     with agent_of(home, brain, tools=["calculate_answer"], **options) as agent:
         return await aevolve(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from agentkit.errors import RunError, UserError
-from agentkit.evolution.config import Limits
+from agentkit.evolution.config import EvolveLimits
 from agentkit.evolution.trials import Trials
 from agentkit.ledger import Ledger
 from agentkit.protocols import Episode
@@ -191,7 +191,7 @@ async def test_a_broken_training_run_is_reported_and_the_rest_goes_on(store: Sto
 
 
 async def test_a_budget_ends_learning_and_still_chooses_a_version(store: Store) -> None:
-    evolved = await build(store, limits=Limits(tokens=1), epochs=3)[0].run()
+    evolved = await build(store, limits=EvolveLimits(tokens=1), epochs=3)[0].run()
     assert evolved.status == "budget: tokens" and evolved.chosen == evolved.start and not evolved.batches
 
 

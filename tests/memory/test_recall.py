@@ -9,7 +9,7 @@ import pytest
 
 from agentkit.memory import Case, CaseMemory, HashEmbedder, MemoryLearner, MemoryRecaller, PolicyStore, RecallSettings
 from agentkit.memory.foresight import foresee
-from agentkit.memory.value import Value
+from agentkit.memory.value import EffectModel
 from agentkit.protocols import Episode
 from agentkit.store import Store
 from agentkit.tasks import Channel, Feedback, Task
@@ -103,7 +103,7 @@ def test_an_outcome_moves_the_policy_and_a_rollback_moves_it_back(any_memory: Ca
     assert policies.ledger.verify(policies.target) == 7
 
 
-def same(a: Value, b: Value) -> None:
+def same(a: EffectModel, b: EffectModel) -> None:
     assert np.allclose(a.mean, b.mean, atol=1e-9)
     assert np.allclose(a.covariance, b.covariance, atol=1e-9)
     assert a.effects.keys() == b.effects.keys()

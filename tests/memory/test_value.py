@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from agentkit.memory.credit import credit
-from agentkit.memory.value import Value
+from agentkit.memory.value import EffectModel
 
 CASES, OFFERED, SHOWN = 30, 8, 3
 
@@ -28,7 +28,7 @@ class World:
         return chance, float(self.rng.random() < chance)
 
 
-def play(world: World, value: Value | None, rounds: int, *, oracle: bool = False) -> np.ndarray:
+def play(world: World, value: EffectModel | None, rounds: int, *, oracle: bool = False) -> np.ndarray:
     """Expected reward of each round; without a value the most similar cases are always shown."""
     rng, gains = world.rng, np.zeros(rounds)
     for number in range(rounds):
@@ -63,7 +63,7 @@ def optimum(world: World, rounds: int = 400) -> float:
 def test_the_policy_comes_close_to_the_best_cases_where_similarity_knows_nothing() -> None:
     late, similar, best = [], [], []
     for seed in SEEDS:
-        late.append(play(World(seed), Value(), 2000)[-500:].mean())
+        late.append(play(World(seed), EffectModel(), 2000)[-500:].mean())
         similar.append(play(World(seed), None, 400).mean())
         best.append(optimum(World(seed)))
     regret, naive = np.mean(best) - np.mean(late), np.mean(best) - np.mean(similar)
@@ -73,7 +73,7 @@ def test_the_policy_comes_close_to_the_best_cases_where_similarity_knows_nothing
 def test_the_policy_recovers_after_the_world_changes() -> None:
     dips, left, noticed = [], [], []
     for seed in SEEDS:
-        world, value = World(seed), Value()
+        world, value = World(seed), EffectModel()
         play(world, value, 1500)
         world.effects = np.random.default_rng(5000 + seed).permutation(world.effects)
         best, gains = optimum(world), play(world, value, 1200)
@@ -88,19 +88,19 @@ def test_the_policy_recovers_after_the_world_changes() -> None:
 def test_a_world_that_stays_is_seldom_taken_for_a_changed_one() -> None:
     alarms = []
     for seed in SEEDS:
-        value = Value()
+        value = EffectModel()
         play(World(seed), value, 1500)
         alarms.append(value.world)
     assert sum(alarms) <= 1, alarms
 
 
 def test_where_memory_never_helps_it_costs_less_than_two_points() -> None:
-    losses = [0.4 - play(World(seed, good=-0.1, bad=-0.1), Value(), 2000).mean() for seed in SEEDS]
+    losses = [0.4 - play(World(seed, good=-0.1, bad=-0.1), EffectModel(), 2000).mean() for seed in SEEDS]
     assert max(losses) < 0.02, losses
 
 
 def test_cases_that_are_all_alike_are_left_in_the_order_of_the_ranking() -> None:
-    value = Value()
+    value = EffectModel()
     play(World(0, good=0.05, bad=0.05), value, 1500)
     mean, _ = value.judge([str(i) for i in range(CASES)], np.ones((CASES, 2)))
     assert value.spread < 0.002

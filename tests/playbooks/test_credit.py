@@ -8,7 +8,7 @@ import pytest
 
 from agentkit.playbooks import PlaybookLearner, PlaybookRecaller, PlaybookStore, Withholding
 from agentkit.playbooks.credit import Cell, Effect, auroc, estimate_effects
-from agentkit.playbooks.evidence import Evidence
+from agentkit.playbooks.evidence import UsageLog
 from agentkit.protocols import Offer
 from agentkit.store import Store
 from benchmarks._playbook_world import PlantedWorld, Roles, UnevenWorld, credit_and_votes, plant
@@ -54,7 +54,7 @@ def test_ninety_percent_intervals_hold_the_truth_about_nine_times_in_ten() -> No
 
 
 def test_exposures_count_once_a_run(store: Store) -> None:
-    evidence = Evidence(store, "playbook:x")
+    evidence = UsageLog(store, "playbook:x")
     offers = [Offer(id="a", probability=0.8), Offer(id="b", shown=False, probability=0.8), Offer(id="c")]
     for _ in range(3):
         evidence.expose("run", offers, 1.0)

@@ -12,8 +12,8 @@ from agentkit.evolution.protocols import OpenGate
 from agentkit.ledger import Change, Verdict
 from agentkit.playbooks import LearningPolicy, PlaybookLearner, PlaybookRecaller, PlaybookStore
 from agentkit.protocols import Block
-from agentkit.roles.curator import Curation, CuratorOperation
-from agentkit.roles.reflector import Judgement
+from agentkit.roles.curator import CuratorDelta, CuratorOperation
+from agentkit.roles.reflector import BulletJudgement
 from agentkit.store import Store
 from agentkit.tasks import Feedback
 from benchmarks._playbook_world import PlantedWorld, Roles, plant, run_and_learn, truthful
@@ -142,7 +142,7 @@ async def test_with_a_gate_its_verdict_decides(book: PlaybookStore, store: Store
 
 async def test_lessons_wait_until_a_batch_is_full_and_are_curated_in_one_call(book: PlaybookStore) -> None:
     world, roles = PlantedWorld(6), truthful(PlantedWorld(6))
-    roles.curation = lambda prompt: Curation(
+    roles.curation = lambda prompt: CuratorDelta(
         reasoning="all new",
         operations=[
             CuratorOperation(op="add", texts=[text]) for text in re.findall(r"To close \w+ orders.*?\.", prompt)
@@ -172,7 +172,7 @@ async def test_a_curator_can_update_merge_split_and_retire(book: PlaybookStore) 
         CuratorOperation(op="add", texts=[""]),
     ]
     roles = Roles(lambda prompt: ["Totals of reports need a currency"],
-                  curate=lambda prompt: Curation(reasoning="tidy", operations=wanted))  # fmt: skip
+                  curate=lambda prompt: CuratorDelta(reasoning="tidy", operations=wanted))  # fmt: skip
     learner = PlaybookLearner(book, gate=OpenGate(), policy=LearningPolicy(curate="always"))
     learnt = await learner.learn(world.episode(world.task(0), None), call=roles)
     assert learnt.status == "applied" and len(learnt.details["dropped"]) == 2
@@ -194,7 +194,7 @@ async def test_a_contradiction_is_held_back_and_named(book: PlaybookStore) -> No
     world = PlantedWorld(1)
     plant(book, ["Always round the final result to two decimals"])
     roles = Roles(lambda prompt: ["Never round the final result to two decimals"],
-                  curate=lambda prompt: Curation(reasoning="", operations=[
+                  curate=lambda prompt: CuratorDelta(reasoning="", operations=[
                       CuratorOperation(op="add", texts=["Never round the final result to two decimals"])]))  # fmt: skip
     learnt = await PlaybookLearner(book).learn(world.episode(world.task(0), None), call=roles)
     assert learnt.status == "quarantined" and len(book.current()) == 1
@@ -205,8 +205,8 @@ async def test_a_reflector_votes_once_a_run_and_only_for_what_was_shown(book: Pl
     world = PlantedWorld(2)
     plant(book, [world.harmful("amber"), world.neutral("birch")])
     bad, other = book.current().active
-    judged = [Judgement(id=bad.id, verdict="harmful"), Judgement(id=f"[{bad.id}]", verdict="harmful"),
-              Judgement(id="zzzzzzzz", verdict="helpful")]  # fmt: skip
+    judged = [BulletJudgement(id=bad.id, verdict="harmful"), BulletJudgement(id=f"[{bad.id}]", verdict="harmful"),
+              BulletJudgement(id="zzzzzzzz", verdict="helpful")]  # fmt: skip
     roles = Roles(lambda prompt: [], judge=lambda prompt: judged)
     recaller, learner = PlaybookRecaller(book), PlaybookLearner(book, policy=LearningPolicy(rounds=3))
     await run_and_learn(world, recaller, learner, roles, 0)
@@ -285,7 +285,7 @@ async def test_learning_that_crashes_anywhere_is_finished_when_it_is_repeated(
         book = PlaybookStore.open(store, name)
         bad = book.current().active[0].id
         roles = truthful(world)
-        roles.judge = lambda prompt: [Judgement(id=bad, verdict="harmful")]
+        roles.judge = lambda prompt: [BulletJudgement(id=bad, verdict="harmful")]
         block = PlaybookRecaller(book).recall_now(world.task(0).input, run_id="r")
         episode = world.episode(world.task(0), block, run_id="r")
         for _ in range(2):

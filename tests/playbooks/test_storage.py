@@ -14,8 +14,8 @@ from sqlalchemy import update
 from agentkit.errors import Conflict, IntegrityError, UserError
 from agentkit.ledger import Verdict
 from agentkit.playbooks import Add, Bullet, CollapseGuard, Delta, Merge, PlaybookStore, Retire, Split, Update, Vote
-from agentkit.playbooks.applying import Outcome
-from agentkit.playbooks.evidence import Evidence
+from agentkit.playbooks.applying import DeltaOutcome
+from agentkit.playbooks.evidence import UsageLog
 from agentkit.playbooks.operations import Operation, Restore
 from agentkit.protocols import Offer
 from agentkit.store import Store
@@ -190,7 +190,7 @@ def test_a_rewrite_into_less_counts_as_loss(book: PlaybookStore) -> None:
 def test_a_bullet_that_credit_has_found_to_help_does_not_go_without_the_gate(book: PlaybookStore) -> None:
     apply(book, *(Add(content=f"lesson number {n} about something") for n in range(40)))
     good, other, *_ = book.current().active
-    evidence = Evidence(book.store, book.target)
+    evidence = UsageLog(book.store, book.target)
     for n in range(40):
         offers = [Offer(id=bullet.id, shown=n % 2 == 0, probability=0.5, score=0.9) for bullet in (good, other)]
         evidence.expose(f"good{n}", offers[:1], float(n % 2 == 0))
@@ -211,9 +211,11 @@ def test_merging_bullets_that_help_is_no_loss(book: PlaybookStore) -> None:
     one, other = book.current().active[:2]
     merge = Merge(expected={one.id: one.hash, other.id: other.hash}, content="lessons 0 and 1")
     seen = book.preview([Delta(key="p", base=1, operations=(merge,)).to_change(book.target)])
-    changed = Outcome(bullets={id: new for id, new in seen.bullets.items() if book.current().bullets.get(id) != new})
+    changed = DeltaOutcome(
+        bullets={id: new for id, new in seen.bullets.items() if book.current().bullets.get(id) != new}
+    )
     assert CollapseGuard().objection(book.current(), changed, {one.id: 0.5}) is None
-    retired = Outcome(bullets={one.id: seen.bullets[one.id]})
+    retired = DeltaOutcome(bullets={one.id: seen.bullets[one.id]})
     assert CollapseGuard().objection(book.current(), retired, {one.id: 0.5}) is not None
 
 

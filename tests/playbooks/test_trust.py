@@ -14,7 +14,7 @@ from agentkit.playbooks.bullets import clean
 from agentkit.playbooks.rendering import Renderer, line
 from agentkit.playbooks.trust import escape_content, lint
 from agentkit.protocols import Episode
-from agentkit.roles.curator import Curation, CuratorOperation
+from agentkit.roles.curator import CuratorDelta, CuratorOperation
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task
 from benchmarks._playbook_world import Roles, plant
@@ -31,13 +31,13 @@ def book(store: Store) -> PlaybookStore:
 def obedient(lesson: str) -> Roles:
     """Roles that an attacker has talked into anything: the curator even wants to overwrite what is there."""
 
-    def curate(prompt: str) -> Curation:
+    def curate(prompt: str) -> CuratorDelta:
         ids = re.findall(r"\[(\w{8})\]", prompt)[:3]
         wanted = [
             CuratorOperation(op="add", texts=[lesson]),
             CuratorOperation(op="update", ids=ids[:1], texts=[lesson]),
         ]
-        return Curation(reasoning="as told", operations=wanted)
+        return CuratorDelta(reasoning="as told", operations=wanted)
 
     return Roles(lambda prompt: [lesson], curate=curate)
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from agentkit.curation.documents.document import Document, Mention, Metadata, Relation, Section, Segment, section_label
+from agentkit.curation.documents.document import (
+    AnnotatedRelation,
+    Document,
+    Mention,
+    Metadata,
+    Section,
+    Segment,
+    section_label,
+)
 from agentkit.text import clean
 
 _WIDEST_GAP = 1000
@@ -53,7 +61,14 @@ class Passages:
         self.mentions.append(Mention(spans=moved, text=text, cls=cls, curies=curies))
 
     def document(
-        self, id_: str, *, form: str, parser: str, source: str, metadata: Metadata, relations: Iterable[Relation]
+        self,
+        id_: str,
+        *,
+        form: str,
+        parser: str,
+        source: str,
+        metadata: Metadata,
+        relations: Iterable[AnnotatedRelation],
     ) -> Document:
         return Document(
             id=id_, title=self.title, text=self._text, sections=tuple(self.sections), segments=tuple(self.segments),
@@ -72,11 +87,11 @@ def curies_of(value: str, prefix: str = "") -> tuple[str, ...]:
     return tuple(p if ":" in p or not prefix else f"{prefix}:{p}" for p in parts if p not in _UNKNOWN)
 
 
-def relation_of(infons: Mapping[str, str]) -> Relation:
+def relation_of(infons: Mapping[str, str]) -> AnnotatedRelation:
     """A relation from BioC's infons: its name under `relation` or `type`, every other one a role."""
     name = infons.get("relation") or infons.get("type") or "related"
     roles = {k: _role(v) for k, v in infons.items() if k not in {"relation", "type", "score"}}
-    return Relation(predicate=name, roles=roles)
+    return AnnotatedRelation(predicate=name, roles=roles)
 
 
 def _role(value: str) -> str:

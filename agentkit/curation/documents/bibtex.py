@@ -14,7 +14,7 @@ _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "Augu
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class BibtexEntry:
     """One entry as written: fields in lower case, values without their braces.
 
     Attributes:
@@ -31,14 +31,14 @@ class Entry:
     broken: str = ""
 
 
-def entries(text: str) -> list[Entry]:
+def entries(text: str) -> list[BibtexEntry]:
     """The entries of a file in its order, with what they inherit by `crossref` and `xdata`."""
     found = list(_entries(text))
     known = {entry.key.lower(): entry for entry in found if entry.key}
     return [_inherited(entry, known) for entry in found if entry.kind != "xdata"]
 
 
-def _entries(text: str) -> Iterator[Entry]:
+def _entries(text: str) -> Iterator[BibtexEntry]:
     strings = {name[:3].lower(): name for name in _MONTHS}
     at = 0
     while (match := _ENTRY.search(text, at)) is not None:
@@ -50,7 +50,7 @@ def _entries(text: str) -> Iterator[Entry]:
             if kind not in {"comment", "preamble"}:
                 data = text[match.start() : at].strip()
                 why = f"the BibTeX entry @{kind} is never closed"
-                yield Entry(kind=kind, key="", fields={}, line=line, data=data, broken=why)
+                yield BibtexEntry(kind=kind, key="", fields={}, line=line, data=data, broken=why)
             continue
         at = end + 1
         commented = text[text.rfind("\n", 0, match.start()) + 1 : match.start()].lstrip().startswith("%")
@@ -62,7 +62,9 @@ def _entries(text: str) -> Iterator[Entry]:
             continue
         key, _, rest = body.partition(",")
         key, rest = ("", body) if "=" in key else (key.strip(), rest)
-        yield Entry(kind=kind, key=key, fields=_fields(rest, strings), line=line, data=text[match.start() : at].strip())
+        yield BibtexEntry(
+            kind=kind, key=key, fields=_fields(rest, strings), line=line, data=text[match.start() : at].strip()
+        )
 
 
 def _closing(text: str, start: int) -> int:
@@ -128,7 +130,7 @@ def _quote_end(body: str, at: int) -> int:
     return len(body)
 
 
-def _inherited(entry: Entry, known: Mapping[str, Entry]) -> Entry:
+def _inherited(entry: BibtexEntry, known: Mapping[str, BibtexEntry]) -> BibtexEntry:
     """The entry with the fields of its parents that it lacks; a parent's title is the title of the book."""
     fields, seen = dict(entry.fields), {entry.key.lower()}
     names = [*fields.get("xdata", "").split(","), fields.get("crossref", "")]
@@ -143,6 +145,6 @@ def _inherited(entry: Entry, known: Mapping[str, Entry]) -> Entry:
             for own in ("doi", "pmid", "abstract", "file", "crossref"):
                 given.pop(own, None)
         fields = {**given, **fields}
-    return Entry(
+    return BibtexEntry(
         kind=entry.kind, key=entry.key, fields=fields, line=entry.line, data=entry.data, broken=entry.broken
     )  # fmt: skip

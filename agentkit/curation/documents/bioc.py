@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agentkit.curation.documents.annotated import Passages, curies_of, relation_of
-from agentkit.curation.documents.document import Document, Failure, Metadata, Relation, content_id
+from agentkit.curation.documents.document import AnnotatedRelation, Document, Failure, Metadata, content_id
 from agentkit.curation.documents.identifiers import doi_of, pmcid_of, pmid_of, year_of
 from agentkit.curation.documents.source import Source
 from agentkit.curation.documents.xml import find, lxml_etree, records
@@ -148,7 +148,7 @@ _PREFIXES = {"Gene": "NCBIGene", "Species": "NCBITaxon"}
 """Of identifiers that PubTator 3 writes as bare numbers."""
 
 
-def _relation(row: Mapping[str, Any]) -> Relation:
+def _relation(row: Mapping[str, Any]) -> AnnotatedRelation:
     infons = {str(k): _infon(v) for k, v in (row.get("infons") or {}).items()}
     nodes: dict[str, str] = {}
     for node in row.get("nodes") or ():

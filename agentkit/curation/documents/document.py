@@ -84,7 +84,7 @@ class Mention:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Relation:
+class AnnotatedRelation:
     """A gold relation: its name, and the identifier in each role."""
 
     predicate: str
@@ -116,7 +116,7 @@ class Document:
     parser: str = "text/1"
     source: str = ""
     mentions: tuple[Mention, ...] = ()
-    relations: tuple[Relation, ...] = ()
+    relations: tuple[AnnotatedRelation, ...] = ()
 
     def __hash__(self) -> int:
         return hash(self.id)
@@ -160,7 +160,7 @@ def _parts(row: Mapping[str, Any]) -> dict[str, Any]:
         "segments": tuple(Segment(**s) for s in row.get("segments") or ()),
         "metadata": Metadata(**metadata | {"authors": tuple(metadata.get("authors") or ())}),
         "mentions": tuple(_mention(m) for m in row.get("mentions") or ()),
-        "relations": tuple(Relation(**r) for r in row.get("relations") or ()),
+        "relations": tuple(AnnotatedRelation(**r) for r in row.get("relations") or ()),
     }
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from agentkit.curation.documents.annotated import Passages, curies_of
-from agentkit.curation.documents.document import Document, Failure, Metadata, Relation, content_id
+from agentkit.curation.documents.document import AnnotatedRelation, Document, Failure, Metadata, content_id
 from agentkit.curation.documents.source import Source
 from agentkit.errors import DataError
 
@@ -47,7 +47,7 @@ def _paper(lines: list[str], first: int, source: Source) -> Document | Failure:
     )  # fmt: skip
 
 
-def _line(line: str, built: Passages) -> Relation | None:
+def _line(line: str, built: Passages) -> AnnotatedRelation | None:
     passage = re.match(r"[^|\t]+\|([ta])\|(.*)$", line)
     if passage:
         kind = {"t": "title", "a": "abstract"}[passage[1]]
@@ -59,7 +59,7 @@ def _line(line: str, built: Passages) -> Relation | None:
         built.mention([(start, end)], text, cls, curies_of(cells[5] if len(cells) > 5 else "", _prefix(cells)))
         return None
     roles = {"subject": _curie(cells[2]), "object": _curie(cells[3])}
-    return Relation(predicate=cells[1], roles=roles)
+    return AnnotatedRelation(predicate=cells[1], roles=roles)
 
 
 def _prefix(cells: list[str]) -> str:

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from agentkit.curation.documents.bibtex import Entry, entries
+from agentkit.curation.documents.bibtex import BibtexEntry, entries
 from agentkit.curation.documents.builder import Builder
 from agentkit.curation.documents.document import Document, Failure, Metadata, content_id
 from agentkit.curation.documents.identifiers import doi_of, pmcid_of, pmid_of, year_of
 from agentkit.curation.documents.latex import latex_text
 from agentkit.curation.documents.markup import plain_html
-from agentkit.curation.documents.ris import Record, read_nbib, read_ris
+from agentkit.curation.documents.ris import RisRecord, read_nbib, read_ris
 from agentkit.curation.documents.source import Source
 from agentkit.errors import DataError
 from agentkit.text import clean
@@ -114,7 +114,7 @@ def _tagged(text: str, source: Source) -> list[Reference | Failure]:
     return [_from_ris(record, source, last=record is found.records[-1]) for record in found.records]
 
 
-def _from_ris(record: Record, source: Source, *, last: bool) -> Reference | Failure:
+def _from_ris(record: RisRecord, source: Source, *, last: bool) -> Reference | Failure:
     """A record without its `ER` line is read; the file's last one only where it got as far as an abstract."""
     first = record.first
     if not record.closed and last and not first("AB", "N2"):
@@ -146,7 +146,7 @@ def _bibtex(text: str, source: Source) -> list[Reference | Failure]:
     return [_from_bibtex(entry, source) for entry in entries(text)]
 
 
-def _from_bibtex(entry: Entry, source: Source) -> Reference | Failure:
+def _from_bibtex(entry: BibtexEntry, source: Source) -> Reference | Failure:
     if entry.broken:
         return Failure(source=f"{source.name}:{entry.line}", reason=entry.broken)
     plain = {name: _line(plain_html(latex_text(entry.fields[name]))) for name in _READ if name in entry.fields}

@@ -11,7 +11,7 @@ _NBIB = re.compile(r"([A-Z]{2,4}) *- (.*)$")
 
 
 @dataclass(kw_only=True)
-class Record:
+class RisRecord:
     """One record: its tags with their values in order.
 
     Attributes:
@@ -46,19 +46,19 @@ class Record:
 class Records:
     """What a file holds: its records, and the numbers of the lines that belong to none."""
 
-    records: list[Record]
+    records: list[RisRecord]
     stray: list[int]
 
 
 def read_ris(lines: Iterable[str]) -> Records:
     """Records from `TY` to `ER`; a `TY` inside a record begins the next one."""
-    found: list[Record] = []
+    found: list[RisRecord] = []
     stray: list[int] = []
-    current: Record | None = None
+    current: RisRecord | None = None
     for number, line in enumerate(lines, 1):
         match = _TAG.match(line)
         if match and match[1] == "TY":
-            current = Record(line=number)
+            current = RisRecord(line=number)
             found.append(current)
         if current is None:
             stray += [number] if line.strip() else []
@@ -75,12 +75,12 @@ def read_ris(lines: Iterable[str]) -> Records:
 
 def read_nbib(lines: Iterable[str]) -> Records:
     """Records that begin with `PMID- `, as PubMed saves them."""
-    found: list[Record] = []
+    found: list[RisRecord] = []
     stray: list[int] = []
     for number, line in enumerate(lines, 1):
         match = _NBIB.match(line)
         if match and (match[1] == "PMID" or not found):
-            found.append(Record(line=number, closed=True))
+            found.append(RisRecord(line=number, closed=True))
         if not found:
             stray += [number] if line.strip() else []
             continue
@@ -97,11 +97,11 @@ _FROM_NBIB: Mapping[str, str] = {
 }  # fmt: skip
 
 
-def _as_ris(record: Record) -> Record:
+def _as_ris(record: RisRecord) -> RisRecord:
     tags: dict[str, list[str]] = {}
     for name, values in record.tags.items():
         if name in {"LID", "AID"}:
             tags.setdefault("DO", []).extend(value for value in values if value.endswith("[doi]"))
         elif name in _FROM_NBIB:
             tags.setdefault(_FROM_NBIB[name], []).extend(values)
-    return Record(line=record.line, tags=tags, lines=record.lines, closed=True)
+    return RisRecord(line=record.line, tags=tags, lines=record.lines, closed=True)

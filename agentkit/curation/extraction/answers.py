@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, create_model
 
-from agentkit.curation.extraction.plan import Mode, Step
+from agentkit.curation.extraction.plan import Mode, PlanStep
 from agentkit.curation.ontology.schema import Concept, Qualifier
 from agentkit.models.union import IN_PROMPT
 
@@ -17,7 +17,7 @@ MAX_ITEMS = 20
 
 
 def answer_schema(
-    step: Step,
+    step: PlanStep,
     *,
     subjects: Sequence[str] = (),
     value: str | None = None,
@@ -45,7 +45,7 @@ def answer_schema(
 
 @lru_cache(maxsize=128)
 def _answer_schema(
-    step: Step,
+    step: PlanStep,
     subjects: tuple[str, ...],
     value: str | None,
     given: tuple[str, ...],
@@ -69,7 +69,7 @@ def _answer_schema(
     return create_model("Findings", __doc__="What the paper says.", items=(list[item], items))
 
 
-def field_order(step: Step, value: str | None) -> tuple[str, ...]:
+def field_order(step: PlanStep, value: str | None) -> tuple[str, ...]:
     """The order of quote and value. One answer follows from its quote; in a list the value comes first, or a small
     model repeats one quote until the list is full."""
     if value is not None:
@@ -103,7 +103,7 @@ def _qualifier_field(qualifier: Qualifier) -> tuple[Any, Any]:
     return str, about
 
 
-class Judgement(BaseModel):
+class ItemJudgement(BaseModel):
     """What the evaluator thinks of one item."""
 
     item: int = Field(description="the item's number")
@@ -115,13 +115,13 @@ class Judgement(BaseModel):
 class Rationality(BaseModel):
     """Judge each item by its quote."""
 
-    judgements: list[Judgement] = Field(max_length=MAX_ITEMS)
+    judgements: list[ItemJudgement] = Field(max_length=MAX_ITEMS)
 
 
 class Completeness(BaseModel):
     """Judge each item by its quote, and name what the list leaves out."""
 
-    judgements: list[Judgement] = Field(max_length=MAX_ITEMS)
+    judgements: list[ItemJudgement] = Field(max_length=MAX_ITEMS)
     missing: list[str] = Field(max_length=8, description="names in the quotes' text that belong on the list")
 
 

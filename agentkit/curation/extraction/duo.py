@@ -97,7 +97,7 @@ class Item:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class QuestionOutcome:
     """What came out of a question: its items, how many rounds it took, and whether the last two answers agreed."""
 
     items: tuple[Item, ...]
@@ -107,7 +107,7 @@ class Outcome:
 
 async def curate_item(
     question: Question, subjects: Sequence[Entity], duo: Duo, naming: Naming, *, scope: str
-) -> Outcome:
+) -> QuestionOutcome:
     """Ask, check, and ask again.
 
     Args:
@@ -124,7 +124,7 @@ async def curate_item(
         items, missing = await _evaluate(question, items, covered, duo, scope)
         objections = _objections(items, missing)
         if not objections or round_ == duo.max_rounds:
-            return Outcome(items=tuple(items), rounds=round_, stable=not objections)
+            return QuestionOutcome(items=tuple(items), rounds=round_, stable=not objections)
         answer = reply.parsed.model_dump_json()
         messages = explorer_messages(question) + revision_messages(answer, objections, question.step.mode)
         schema = _narrowed(question, duo, quotes, items, missing)
@@ -133,7 +133,7 @@ async def curate_item(
         if question.step.mode == "completeness":
             revised = _union(items, revised)
         if {(*i.identity, i.quote) for i in revised} == {(*i.identity, i.quote) for i in items}:
-            return Outcome(items=tuple(items), rounds=round_ + 1, stable=True)  # it defends its answer
+            return QuestionOutcome(items=tuple(items), rounds=round_ + 1, stable=True)  # it defends its answer
         items = revised
     raise AssertionError("unreachable")
 
@@ -297,7 +297,7 @@ def _union(old: Sequence[Item], new: Sequence[Item]) -> list[Item]:
     return [*(i for i in right if i.identity not in said and named.isdisjoint(i.shorter)), *new]
 
 
-def records_of(outcome: Outcome, question: Question, duo: Duo, *, run_id: str, model: str) -> list[Record]:
+def records_of(outcome: QuestionOutcome, question: Question, duo: Duo, *, run_id: str, model: str) -> list[Record]:
     """The claims of an outcome: one a statement, its quotes together, supported or not and why."""
     groups: dict[Any, list[Item]] = {}
     for item in outcome.items:
@@ -306,7 +306,9 @@ def records_of(outcome: Outcome, question: Question, duo: Duo, *, run_id: str, m
     return [_record(group, question, duo, outcome, run_id, model) for group in groups.values()]
 
 
-def _record(group: Sequence[Item], question: Question, duo: Duo, outcome: Outcome, run_id: str, model: str) -> Record:
+def _record(
+    group: Sequence[Item], question: Question, duo: Duo, outcome: QuestionOutcome, run_id: str, model: str
+) -> Record:
     ordered = sorted(group, key=lambda item: bool(item.problem or (duo.evaluator_vetoes and item.holds is False)))
     best = ordered[0]
     evidence = tuple(dict.fromkeys(item.evidence for item in ordered if item.evidence is not None))
@@ -323,7 +325,7 @@ def _record(group: Sequence[Item], question: Question, duo: Duo, outcome: Outcom
     return Record(claim=claim, names=names, disagreement=_disagreement(best, outcome))
 
 
-def _disagreement(item: Item, outcome: Outcome) -> float:
+def _disagreement(item: Item, outcome: QuestionOutcome) -> float:
     """How far the checks were apart: machine against evaluator, an unsure evaluator, an unstable answer, an ambiguous
     name."""
     machine = 0.0 if item.problem else 1.0

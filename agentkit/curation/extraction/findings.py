@@ -12,7 +12,7 @@ from typing import Any
 
 from agentkit.curation.claims import Entity
 from agentkit.curation.extraction.duo import Item
-from agentkit.curation.extraction.plan import Step
+from agentkit.curation.extraction.plan import PlanStep
 
 FORKS = 20
 """The most subjects one step asks about in one paper."""
@@ -39,7 +39,7 @@ class Finding:
         return cls(**{**row, "entity": Entity.from_json(row["entity"])})
 
 
-def findings_of(items: Iterable[Item], step: Step) -> list[Finding]:
+def findings_of(items: Iterable[Item], step: PlanStep) -> list[Finding]:
     """What an answer adds; an item whose quote is not in the paper adds nothing."""
     return [
         Finding(
@@ -71,7 +71,7 @@ class Findings:
                 seen.setdefault(finding.entity.id, finding.entity)
         return list(seen.values())
 
-    def forks(self, step: Step) -> Iterator[tuple[Entity, ...]]:
+    def forks(self, step: PlanStep) -> Iterator[tuple[Entity, ...]]:
         """The subjects of each question of a step: nobody for a root, each instance by itself, or all together."""
         if step.relation is None:
             yield ()
@@ -85,7 +85,7 @@ class Findings:
         for start in range(0, len(distinct), TOGETHER):
             yield tuple(distinct[start : start + TOGETHER])
 
-    def context(self, step: Step, subjects: tuple[Entity, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    def context(self, step: PlanStep, subjects: tuple[Entity, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """By concept of the step's context, the names that belong to these subjects' own chain of findings."""
         chain = self._chain({subject.id for subject in subjects})
         known = []

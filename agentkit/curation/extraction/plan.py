@@ -21,7 +21,7 @@ Mode = Literal["rationality", "completeness"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class PlanStep:
     """One question of the plan, asked once a paper or once for each subject found before.
 
     Attributes:
@@ -51,16 +51,16 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class CurationPlan:
     """The order in which an ontology is asked for."""
 
     ontology: Ontology
     hops: int
     order: tuple[str, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[PlanStep, ...]
 
     @cached_property
-    def by_element(self) -> Mapping[str, Step]:
+    def by_element(self) -> Mapping[str, PlanStep]:
         return {step.element: step for step in self.steps}
 
     def to_json(self) -> dict[str, Any]:
@@ -72,10 +72,10 @@ class Plan:
         return {"ontology": self.ontology.name, "hops": self.hops, "order": list(self.order), "steps": steps}
 
 
-def make_plan(ontology: Ontology, *, hops: int = 2) -> Plan:
+def make_plan(ontology: Ontology, *, hops: int = 2) -> CurationPlan:
     """Order the ontology's triples; `hops` is LLM-Duo's k."""
     order = traversal(ontology)
-    steps: list[Step] = []
+    steps: list[PlanStep] = []
     visited: set[str] = set()
     for concept in order:
         visited.add(concept)
@@ -86,8 +86,8 @@ def make_plan(ontology: Ontology, *, hops: int = 2) -> Plan:
         for relation in relations:
             asked = ontology.concepts[concept if relation is None else relation.tail]
             near = context if asked.name == concept else _context(ontology, asked.name, visited, hops)
-            steps.append(Step(number=len(steps) + 1, concept=asked, relation=relation, context=near))
-    return Plan(ontology=ontology, hops=hops, order=tuple(order), steps=tuple(steps))
+            steps.append(PlanStep(number=len(steps) + 1, concept=asked, relation=relation, context=near))
+    return CurationPlan(ontology=ontology, hops=hops, order=tuple(order), steps=tuple(steps))
 
 
 def priority(ontology: Ontology, concept: str) -> float:
@@ -128,7 +128,7 @@ def estimate_tokens(text: str) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estimate:
+class PaperEstimate:
     """What curating one paper may take, before any model is asked.
 
     Attributes:

@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from agentkit.curation.claims import digest
 from agentkit.curation.documents import Document
 from agentkit.curation.extraction.answers import field_order
-from agentkit.curation.extraction.plan import Estimate, Plan, Step, estimate_tokens
+from agentkit.curation.extraction.plan import CurationPlan, PaperEstimate, PlanStep, estimate_tokens
 from agentkit.curation.ontology.schema import Concept, Ontology, Qualifier, Value
 from agentkit.protocols import Block
 from agentkit.roles.blocks import block, escape, learnt
@@ -46,7 +46,7 @@ class Question:
         blocks: of playbook and case memory.
     """
 
-    step: Step
+    step: PlanStep
     ontology: Ontology
     document: Document
     paper: str
@@ -71,7 +71,7 @@ def question_text(question: Question) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _neighbourhood(step: Step, ontology: Ontology) -> str:
+def _neighbourhood(step: PlanStep, ontology: Ontology) -> str:
     """The concept asked for, and its relation, in the ontology's words."""
     lines = [_describe(step.concept)]
     if step.relation is not None:
@@ -186,7 +186,7 @@ def render(messages: Sequence[BaseMessage]) -> str:
 PAPER_SLOT = "{paper}"
 
 
-def template(step: Step, ontology: Ontology) -> list[BaseMessage]:
+def template(step: PlanStep, ontology: Ontology) -> list[BaseMessage]:
     """The step's prompt with `{#concept}` where findings go, as `--plan` shows it."""
     subjects = () if step.relation is None else (f"{{#{step.relation.head}}}",)
     context = tuple((name, (f"{{#{name}}}",)) for name in step.context)
@@ -195,20 +195,20 @@ def template(step: Step, ontology: Ontology) -> list[BaseMessage]:
     return explorer_messages(asked)
 
 
-def estimate(plan: Plan, paper: str) -> Estimate:
+def estimate(plan: CurationPlan, paper: str) -> PaperEstimate:
     """Calls and prompt tokens of one round over a paper with one instance of each concept."""
     overhead = [estimate_tokens(render(template(step, plan.ontology))) for step in plan.steps]
     size = estimate_tokens(paper)
     total = sum(overhead) + size * len(overhead)
-    return Estimate(calls=len(overhead), input_tokens=total, fresh_tokens=sum(overhead) + size)
+    return PaperEstimate(calls=len(overhead), input_tokens=total, fresh_tokens=sum(overhead) + size)
 
 
-def step_fingerprint(step: Step, ontology: Ontology) -> str:
+def step_fingerprint(step: PlanStep, ontology: Ontology) -> str:
     """Of everything in the ontology that the step's prompts and claims depend on."""
     return digest(ontology.elements[step.element], render(template(step, ontology)), PROMPT_VERSION)
 
 
-def plan_to_json(plan: Plan, papers: Mapping[str, str]) -> dict[str, object]:
+def plan_to_json(plan: CurationPlan, papers: Mapping[str, str]) -> dict[str, object]:
     """What `--plan --json` prints: order, context, prompts, and the estimate of each paper."""
     data = plan.to_json()
     for row, step in zip(data["steps"], plan.steps, strict=True):

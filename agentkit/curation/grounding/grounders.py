@@ -22,7 +22,7 @@ _PARENTHESIS = re.compile(r"^(.+?)\s*[(\[]([^()\[\]]+)[)\]]\s*(.*)$")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
+class Match:
     """One identifier that a name may stand for, its preferred label, and which grounder knows it."""
 
     curie: str
@@ -42,7 +42,7 @@ class Grounding:
     """
 
     name: str
-    candidates: tuple[Candidate, ...] = ()
+    candidates: tuple[Match, ...] = ()
     matched: str = ""
     how: str = ""
 
@@ -57,7 +57,7 @@ class Grounder(Protocol):
     @property
     def name(self) -> str: ...
 
-    def lookup(self, key: str, kind: str = "") -> tuple[Candidate, ...]:
+    def lookup(self, key: str, kind: str = "") -> tuple[Match, ...]:
         """The candidates stored under a key (see `name_key`), of one ontology class if the grounder knows classes."""
         ...
 
@@ -86,13 +86,13 @@ class Lexicon:
     def __init__(self, entries: Iterable[tuple[str, str, str, str]] = (), *, name: str = "lexicon") -> None:
         """`entries` are (name, CURIE, class, label); an empty class fits every class, an empty label is the name."""
         self.name = name
-        self._by: dict[str, dict[tuple[str, str], Candidate]] = defaultdict(dict)
+        self._by: dict[str, dict[tuple[str, str], Match]] = defaultdict(dict)
         self._names: dict[str, str] = {}
         for text, curie, kind, label in entries:
             self._add(text, curie, kind, label)
 
     def _add(self, text: str, curie: str, kind: str, label: str) -> None:
-        candidate = Candidate(curie=curie, label=label or text, source=self.name)
+        candidate = Match(curie=curie, label=label or text, source=self.name)
         self._names.setdefault(text, curie)
         for key in {name_key(text), f"={compact_key(text)}"}:
             self._by[key].setdefault((curie, kind.lower()), candidate)
@@ -100,7 +100,7 @@ class Lexicon:
     def __len__(self) -> int:
         return len(self._names)
 
-    def lookup(self, key: str, kind: str = "") -> tuple[Candidate, ...]:
+    def lookup(self, key: str, kind: str = "") -> tuple[Match, ...]:
         found = self._by.get(key, {})
         fitting = {curie: c for (curie, cls), c in found.items() if not cls or not kind or cls == kind.lower()}
         return tuple(fitting[curie] for curie in sorted(fitting))
@@ -209,7 +209,7 @@ class Grounders:
         """Similar known names with their identifiers, for a reviewer; never used to ground."""
         return [pair for grounder in self.grounders for pair in grounder.suggest(name, limit)][:limit]
 
-    def _allowed(self, found: tuple[Candidate, ...], kind: str) -> tuple[Candidate, ...]:
+    def _allowed(self, found: tuple[Match, ...], kind: str) -> tuple[Match, ...]:
         prefixes = {p.lower() for p in self.prefixes.get(kind, ())}
         return tuple(c for c in found if not prefixes or c.curie.partition(":")[0].lower() in prefixes)
 

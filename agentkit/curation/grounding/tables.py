@@ -22,7 +22,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from agentkit.curation.grounding.grounders import Candidate, compact_key, name_key, similar
+from agentkit.curation.grounding.grounders import Match, compact_key, name_key, similar
 from agentkit.errors import DataError, ModelFileError
 from agentkit.settings import cache_dir
 
@@ -195,14 +195,14 @@ class TableGrounder:
             compile_tables(Path(folders[0]) / "resources", tables_path())
         return cls()
 
-    def lookup(self, key: str, kind: str = "") -> tuple[Candidate, ...]:
+    def lookup(self, key: str, kind: str = "") -> tuple[Match, ...]:
         rows = self._database.execute(
             "SELECT curie, label, branch FROM name JOIN term ON term.id = name.term WHERE key = ? ORDER BY curie",
             (key,),
         ).fetchall()
         allowed = _BRANCHES.get(kind.lower().replace(" ", "").replace("_", ""))
         return tuple(
-            Candidate(curie=curie, label=label, source=self.name)
+            Match(curie=curie, label=label, source=self.name)
             for curie, label, branch in rows
             if allowed is None or branch in allowed
         )

@@ -100,7 +100,7 @@ def _plain(text: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Imported:
+class ImportedReview:
     """What a review file did: decisions written, rows that say what is so already, rows left empty."""
 
     decided: int
@@ -108,7 +108,7 @@ class Imported:
     empty: int
 
 
-def read_review(kb: KnowledgeBase, path: Path, *, reviewer: str) -> Imported:
+def read_review(kb: KnowledgeBase, path: Path, *, reviewer: str) -> ImportedReview:
     """Apply the decisions of a review CSV. All rows are read and checked before the first is applied.
 
     Raises:
@@ -128,7 +128,7 @@ def read_review(kb: KnowledgeBase, path: Path, *, reviewer: str) -> Imported:
         else:
             kb.review(claim, decision, reviewer=reviewer, note=note)
             decided += 1
-    return Imported(decided=decided, unchanged=unchanged, empty=empty)
+    return ImportedReview(decided=decided, unchanged=unchanged, empty=empty)
 
 
 def _decisions(path: Path) -> Iterator[tuple[int, str, Decision | None, str]]:

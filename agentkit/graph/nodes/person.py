@@ -18,7 +18,7 @@ from agentkit.graph.state import RunState, View
 from agentkit.tasks import Feedback
 
 
-class Reply(BaseModel):
+class PersonReply(BaseModel):
     """What a person says: accept or not, why not, and a better answer if there is one."""
 
     accept: bool
@@ -30,7 +30,7 @@ async def approve(state: RunState, runtime: Runtime[RunContext]) -> Command[Lite
     """Ask whether the pending tool calls may go ahead; refused ones are answered to the explorer as refused."""
     view = View(state)
     calls = [{"tool": call["name"], "arguments": call["args"]} for call in view.pending_calls]
-    reply = Reply.model_validate(interrupt({"question": "May these tools be called?", "calls": calls}))
+    reply = PersonReply.model_validate(interrupt({"question": "May these tools be called?", "calls": calls}))
     if reply.accept:
         return Command(goto="tools")
     text = "error: a person refused this call" + (f": {reply.text}" if reply.text else "")
@@ -41,7 +41,7 @@ async def approve(state: RunState, runtime: Runtime[RunContext]) -> Command[Lite
 async def confirm(state: RunState, runtime: Runtime[RunContext]) -> Command[AfterEvaluate]:
     """Ask whether the answer is right; the reply is feedback of the strongest kind."""
     context = runtime.context
-    reply = Reply.model_validate(interrupt({"question": "Is this answer right?", "answer": state["answer"]}))
+    reply = PersonReply.model_validate(interrupt({"question": "Is this answer right?", "answer": state["answer"]}))
     feedback = Feedback(channel="user", score=float(reply.accept), text=reply.text)
     context.log.save_feedback(context.run_id, feedback, round=state["round"])
     if reply.answer is not None:
