@@ -28,20 +28,28 @@ def _shape(name: str, words: str, pattern: str) -> Shape:
 
 
 SHAPES = (
-    _shape("a private key", "-----begin",
-           r"(?P<secret>-----BEGIN [A-Z ]*(?:PRIVATE|SECRET)(?s:.*?-----END[A-Z -]*-----|.*))"),
-    _shape("an API key", "sk- sk_ pk- pk_ rk- rk_ ghp gho ghs github_pat glpat xox hf- hf_ aiza npm- npm_",
-           r"\b(?P<secret>(?:sk|pk|rk|ghp|gho|ghs|github_pat|glpat|xox[abprs]|hf|npm)[-_][A-Za-z0-9_-]{12,}"
-           r"|AIza[A-Za-z0-9_-]{16,})"),
+    _shape(
+        "a private key",
+        "-----begin",
+        r"(?P<secret>-----BEGIN [A-Z ]*(?:PRIVATE|SECRET)(?s:.*?-----END[A-Z -]*-----|.*))",
+    ),
+    _shape(
+        "an API key",
+        "sk- sk_ pk- pk_ rk- rk_ ghp gho ghs github_pat glpat xox hf- hf_ aiza npm- npm_",
+        r"\b(?P<secret>(?:sk|pk|rk|ghp|gho|ghs|github_pat|glpat|xox[abprs]|hf|npm)[-_][A-Za-z0-9_-]{12,}"
+        r"|AIza[A-Za-z0-9_-]{16,})",
+    ),
     _shape("an AWS key", "akia asia", r"\b(?P<secret>(?-i:AKIA|ASIA)[A-Z0-9]{12,})"),
-    _shape("a token", "bearer basic eyj",
-           r"\b(?:bearer|basic)\s+(?P<secret>[A-Za-z0-9+/_.=-]{16,})"),
+    _shape("a token", "bearer basic eyj", r"\b(?:bearer|basic)\s+(?P<secret>[A-Za-z0-9+/_.=-]{16,})"),
     _shape("a token", "eyj", r"\b(?P<secret>(?-i:eyJ)[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]{10,})"),
-    _shape("a password", "passw pwd passphrase secret api token pin",
-           r"\b(?:password|passwd|pwd|passphrase|secret|api[_ -]?key|token|pin)\b[\"'`]?\s*(?:is|=|:|->)\s*"
-           r"[\"'`]?(?P<secret>(?=[^\s\"'`]*[\d!@#$%^&*])[^\s\"'`]{4,})"),
+    _shape(
+        "a password",
+        "passw pwd passphrase secret api token pin",
+        r"\b(?:password|passwd|pwd|passphrase|secret|api[_ -]?key|token|pin)\b[\"'`]?\s*(?:is|=|:|->)\s*"
+        r"[\"'`]?(?P<secret>(?=[^\s\"'`]*[\d!@#$%^&*])[^\s\"'`]{4,})",
+    ),
     _shape("a password in a URL", "://", r"\b[a-z][a-z0-9+.-]*://[^\s/:@]+:(?P<secret>[^\s/@]+)@"),
-)  # fmt: skip
+)
 """Passwords come last but one: a key that stands behind `api_key=` is named for what it is."""
 
 

@@ -72,7 +72,13 @@ def curated(
     opened = store or Store.open(Path(tempfile.mkdtemp()) / "benchmark.db")
     base = KnowledgeBase(opened, kb)
     run = Curation(
-        base, make_plan(ontology), explorer=explorer, evaluator=evaluator, naming=naming, options=options,
-        recallers=recallers, retry=Retry(invalid=2),
-    )  # fmt: skip
+        base,
+        make_plan(ontology),
+        explorer=explorer,
+        evaluator=evaluator,
+        naming=naming,
+        options=options,
+        recallers=recallers,
+        retry=Retry(invalid=2),
+    )
     return base, asyncio.run(run.run(papers))

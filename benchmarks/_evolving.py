@@ -69,21 +69,41 @@ def agent_for(args: argparse.Namespace, name: str, tools: Sequence[str], *, reco
 
 
 def learn(
-    agent: Agent, args: argparse.Namespace, arm: str, train: list[Task], val: list[Task], test: list[Task], what: str,
-) -> EvolutionReport:  # fmt: skip
+    agent: Agent,
+    args: argparse.Namespace,
+    arm: str,
+    train: list[Task],
+    val: list[Task],
+    test: list[Task],
+    what: str,
+) -> EvolutionReport:
     """One evolution; `what` names which of playbook and memory evolve."""
     playbook, memory = PARTS[what]
     name = f"{arm}-{what}-{args.seed}"
     config = EvolveConfig(
-        name=name, epochs=args.epochs, batch=args.batch, labels=args.labels, hints=args.hints, seed=args.seed,
-        mode=args.gate, selection=1.0 if args.gate == "off" else 0.3,
-    )  # fmt: skip
+        name=name,
+        epochs=args.epochs,
+        batch=args.batch,
+        labels=args.labels,
+        hints=args.hints,
+        seed=args.seed,
+        mode=args.gate,
+        selection=1.0 if args.gate == "off" else 0.3,
+    )
     return run_sync(
         aevolve(
-            agent, train, val=val, test=test, playbook=name if playbook else None, memory=name if memory else None,
-            recall=RECALL, config=config, controls=args.controls, on_event=_tell,
+            agent,
+            train,
+            val=val,
+            test=test,
+            playbook=name if playbook else None,
+            memory=name if memory else None,
+            recall=RECALL,
+            config=config,
+            controls=args.controls,
+            on_event=_tell,
         )
-    )  # fmt: skip
+    )
 
 
 def both(
@@ -117,8 +137,9 @@ def rows(results: Results, done: EvolutionReport, arm: str, *, folder: Path, tar
     wrong = sum(score is not None and score < 1 for batch in done.evolved.batches for score in batch["scores"])
     results.add(arm=arm, metric="wrong training tasks solved with a hint", **share(solved, wrong))
     learned = sum(len(batch["tasks"]) for batch in done.evolved.batches)
-    results.add(arm=arm, metric="tokens a learned sample, gate included",
-                value=done.evolved.usage.tokens / max(1, learned))  # fmt: skip
+    results.add(
+        arm=arm, metric="tokens a learned sample, gate included", value=done.evolved.usage.tokens / max(1, learned)
+    )
 
 
 def arm_rows(results: Results, item: Mapping[str, Any], arm: str, *, target: str = "") -> None:
@@ -129,9 +150,14 @@ def arm_rows(results: Results, item: Mapping[str, Any], arm: str, *, target: str
     results.add(arm=name, metric="tokens a task", value=item["per_task"]["tokens"])
     if compared is not None:
         results.add(
-            arm=name, metric="difference to the start", **compared["difference"], wins=compared["wins"],
-            losses=compared["losses"], p=compared["p"], target=target,
-        )  # fmt: skip
+            arm=name,
+            metric="difference to the start",
+            **compared["difference"],
+            wins=compared["wins"],
+            losses=compared["losses"],
+            p=compared["p"],
+            target=target,
+        )
 
 
 def _tell(event: str, data: dict[str, Any]) -> None:

@@ -31,9 +31,34 @@ from agentkit.roles.curator import CuratorDelta
 from agentkit.roles.reflector import BulletJudgement, Reflection, RunLesson
 from agentkit.tasks import Feedback, Task
 
-NAMES = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron", "iris", "jade", "kelp", "lotus",
-         "maple", "nettle", "onyx", "poppy", "quartz", "raven", "sable", "thistle", "umber", "violet", "willow",
-         "xenon", "yarrow", "zinnia")  # fmt: skip
+NAMES = (
+    "amber",
+    "birch",
+    "cedar",
+    "delta",
+    "ember",
+    "fjord",
+    "grove",
+    "heron",
+    "iris",
+    "jade",
+    "kelp",
+    "lotus",
+    "maple",
+    "nettle",
+    "onyx",
+    "poppy",
+    "quartz",
+    "raven",
+    "sable",
+    "thistle",
+    "umber",
+    "violet",
+    "willow",
+    "xenon",
+    "yarrow",
+    "zinnia",
+)
 
 
 @dataclass(frozen=True)
@@ -59,8 +84,12 @@ class PlantedWorld:
 
     def task(self, number: int) -> Task:
         kind = self.kinds[number % len(self.kinds)]
-        return Task(id=f"t{number}", input=f"Close {kind} order {number * 37 % 1000} with its closing code.",
-                    target=self.rule(kind), metadata={"kind": kind})  # fmt: skip
+        return Task(
+            id=f"t{number}",
+            input=f"Close {kind} order {number * 37 % 1000} with its closing code.",
+            target=self.rule(kind),
+            metadata={"kind": kind},
+        )
 
     def kind(self, task: Task) -> str:
         return task.input.split()[1]
@@ -93,10 +122,15 @@ class PlantedWorld:
         score = float(answer == self.rule(self.kind(task)))
         cited = re.findall(rf"\[(\w{{8}})\][^\n]* {self.kind(task)} [^\n]*code", text)
         fields: dict[str, Any] = {
-            "run_id": run_id or f"run-{task.id}", "task": task, "labels": "gold", "answer": answer,
-            "feedback": (Feedback(channel="check", score=score),), "cited": tuple(cited),
-            "blocks": () if block is None else (block,), "model": "planted",
-        }  # fmt: skip
+            "run_id": run_id or f"run-{task.id}",
+            "task": task,
+            "labels": "gold",
+            "answer": answer,
+            "feedback": (Feedback(channel="check", score=score),),
+            "cited": tuple(cited),
+            "blocks": () if block is None else (block,),
+            "model": "planted",
+        }
         return Episode(**{**fields, **more})
 
 
@@ -111,8 +145,9 @@ class UnevenWorld(PlantedWorld):
         super().__init__(kinds, seed=seed)
         self.truth = {kind: ("helpful", "neutral", "harmful")[n % 3] for n, kind in enumerate(self.kinds)}
         easy = {"helpful": (0.1,), "neutral": (0.1, 0.5, 0.9), "harmful": (0.9,)}
-        self.odds = {kind: easy[self.truth[kind]][n // 3 % len(easy[self.truth[kind]])]
-                     for n, kind in enumerate(self.kinds)}  # fmt: skip
+        self.odds = {
+            kind: easy[self.truth[kind]][n // 3 % len(easy[self.truth[kind]])] for n, kind in enumerate(self.kinds)
+        }
 
     def lesson(self, kind: str) -> str:
         """A bullet whose words don't say what it is worth."""
@@ -177,8 +212,11 @@ class Roles:
         if role == "curator":
             return Reply(self.curation(prompt) if self.curation else CuratorDelta(reasoning="nothing", operations=[]))
         found = [RunLesson(content=text, scope=self.scope) for text in self.lessons(prompt)]
-        return Reply(Reflection(error="failed", cause="no rule", approach="use the rule", lessons=found,
-                                judgements=self.judge(prompt)))  # fmt: skip
+        return Reply(
+            Reflection(
+                error="failed", cause="no rule", approach="use the rule", lessons=found, judgements=self.judge(prompt)
+            )
+        )
 
 
 def truthful(world: PlantedWorld) -> Roles:

@@ -108,8 +108,15 @@ class WorldRollout:
         answer = "yes" if self.world.solves(task.id, lines, text) else "no"
         known = () if task.target is None else (Feedback(channel="label", score=float(answer == task.target)),)
         judge = Feedback(channel="judge", score=0.5 + 0.4 * (draw(key, "judge") - 0.5))
-        return Episode(run_id=key, task=task, labels="gold", answer=answer, feedback=(*known, judge),
-                       blocks=tuple(blocks), model="world")  # fmt: skip
+        return Episode(
+            run_id=key,
+            task=task,
+            labels="gold",
+            answer=answer,
+            feedback=(*known, judge),
+            blocks=tuple(blocks),
+            model="world",
+        )
 
 
 async def check(task: Task, answer: str | None) -> Feedback | None:
@@ -188,8 +195,15 @@ class RuleBook:
         return self.ledger.commit(self._change(key, known, reason), lambda connection, applied: None)
 
     def _change(self, key: str, operations: tuple[dict[str, Any], ...], note: str) -> Change:
-        return Change(key=key, kind="rulebook", target=self.target, base=self.version(), operations=operations,
-                      role="gate", note=note)  # fmt: skip
+        return Change(
+            key=key,
+            kind="rulebook",
+            target=self.target,
+            base=self.version(),
+            operations=operations,
+            role="gate",
+            note=note,
+        )
 
     def _page(self, lessons: tuple[Lesson, ...], version: int) -> _Page:
         return _Page(lessons, self.target, version, scoped=self.scoped)
@@ -245,9 +259,15 @@ class Reflector:
         name = hashlib.sha256(f"{self.seed}/{episode.run_id}".encode()).hexdigest()[:8]
         scope = None if self.book.scoped is None else self.book.scoped.domain(episode.task.id)
         operation = {"op": "add", "id": name, "effect": effect, "scope": scope}
-        change = Change(key=f"{episode.run_id}:rules", kind="rulebook", target=self.book.target,
-                        base=self.book.version(), operations=(operation,), role="reflector",
-                        run_id=episode.run_id)  # fmt: skip
+        change = Change(
+            key=f"{episode.run_id}:rules",
+            kind="rulebook",
+            target=self.book.target,
+            base=self.book.version(),
+            operations=(operation,),
+            role="reflector",
+            run_id=episode.run_id,
+        )
         return Learnt(status="waiting", changes=(self.book.ledger.propose(change).id,))
 
 

@@ -177,14 +177,25 @@ class Arms:
     def _curate(self, kb: str, papers: list[Document], *, evaluator: Any, rounds: int, **more: Any) -> KnowledgeBase:
         options = CurationOptions(max_rounds=rounds, around=self.args.around, papers=1, max_items=self.args.items)
         base, report = curated(
-            without_gold(papers), self.ontology, explorer=self.explorer, evaluator=evaluator, naming=self.naming,
-            options=options, store=self.store, kb=kb, **more,
-        )  # fmt: skip
+            without_gold(papers),
+            self.ontology,
+            explorer=self.explorer,
+            evaluator=evaluator,
+            naming=self.naming,
+            options=options,
+            store=self.store,
+            kb=kb,
+            **more,
+        )
         spent = self.spent.setdefault(kb, Counter())
         spent.update(calls=report.calls, tokens=report.tokens, failed=len(report.failed))
         spent["seconds"] += round(report.seconds)
-        print(f"{kb}: {papers[-1].id[:12]} {report.supported}+{report.unsupported} claims, {report.calls} calls, "
-              f"{report.seconds:.0f} s {report.failed or ''}", file=sys.stderr, flush=True)  # fmt: skip
+        print(
+            f"{kb}: {papers[-1].id[:12]} {report.supported}+{report.unsupported} claims, {report.calls} calls, "
+            f"{report.seconds:.0f} s {report.failed or ''}",
+            file=sys.stderr,
+            flush=True,
+        )
         return base
 
     def _report(self, papers: list[Document], arms: list[str]) -> None:
@@ -198,8 +209,16 @@ class Arms:
             checked = verify_kb(kb, around=self.args.around)
             holds = share(checked.supported, checked.checked)
             self.results.add(arm=name, metric="claims that kb verify finds supported", **holds, target="100 %")
-            self.results.add(arm=name, metric="seconds of new calls", value=spent["seconds"], n=len(papers), unit="s",
-                             calls=spent["calls"], tokens=spent["tokens"], failed=spent["failed"])  # fmt: skip
+            self.results.add(
+                arm=name,
+                metric="seconds of new calls",
+                value=spent["seconds"],
+                n=len(papers),
+                unit="s",
+                calls=spent["calls"],
+                tokens=spent["tokens"],
+                failed=spent["failed"],
+            )
 
     def _learnt(self, duo: dict[str, Any]) -> list[Any]:
         """Curate training papers, and let the playbook learn from their gold labels."""

@@ -34,8 +34,12 @@ def run(cases: list[Case], related: Array, embedder: Any, results: Results, *, s
             curves.setdefault(name, []).append(_shown_as_ranked(arriving, ranked, related, place))
         curves.setdefault("fused, learned", []).append(learned(arriving, ranked, related, place, seed))
         curves.setdefault("similarity + scalar Q", []).append(_scalar_q(arriving, related, place, embedder, seed))
-        print(f"seed {seed}", {name: round(float(found[-1][-1].mean()), 4) for name, found in curves.items()},
-              file=sys.stderr, flush=True)  # fmt: skip
+        print(
+            f"seed {seed}",
+            {name: round(float(found[-1][-1].mean()), 4) for name, found in curves.items()},
+            file=sys.stderr,
+            flush=True,
+        )
     for name, found in curves.items():
         for number in range(PASSES):
             each = [float(passes[number].mean()) for passes in found]
@@ -62,8 +66,12 @@ def rankings(cases: list[Case], embedder: Any, name: str) -> list[list[list[Cons
             ranking = policy.rank(query, bank, SPARE * K)
             cosine = np.clip(bank.vectors("state", ranking.positions) @ query.state, 0, 1)
             rows = zip(bank.ids(ranking.positions), ranking.scores, cosine, strict=True)
-            found.append([Considered(case_id=id, shown=True, probability=1.0, score=float(score),
-                                     features=(1.0, float(c))) for id, score, c in rows])  # fmt: skip
+            found.append(
+                [
+                    Considered(case_id=id, shown=True, probability=1.0, score=float(score), features=(1.0, float(c)))
+                    for id, score, c in rows
+                ]
+            )
             if number == 0:
                 memory.add(case)
         passes.append(found)
@@ -74,16 +82,24 @@ def _shown_as_ranked(
     cases: list[Case], ranked: list[list[list[Considered]]], related: Array, place: dict[str, int]
 ) -> list[Array]:
     return [
-        np.array([_gain(related, place, case, [item.case_id for item in found[:K]])
-                  for case, found in zip(cases, every, strict=True)])
+        np.array(
+            [
+                _gain(related, place, case, [item.case_id for item in found[:K]])
+                for case, found in zip(cases, every, strict=True)
+            ]
+        )
         for every in ranked
-    ]  # fmt: skip
+    ]
 
 
 def learned(
-    cases: list[Case], ranked: list[list[list[Considered]]], related: Array, place: dict[str, int], seed: int,
+    cases: list[Case],
+    ranked: list[list[list[Considered]]],
+    related: Array,
+    place: dict[str, int],
+    seed: int,
     settings: ValueSettings | None = None,
-) -> list[Array]:  # fmt: skip
+) -> list[Array]:
     """The shipped judgement on top of a ranking: it chooses, withholds and learns as the recaller does."""
     value, rng, passes = EffectModel(settings=settings or ValueSettings()), np.random.default_rng(seed), []
     for number, every in enumerate(ranked):
@@ -91,8 +107,9 @@ def learned(
         for case, found in zip(cases, every, strict=True):
             offers = tuple(replace(o, shown=bool(rng.random() < o.probability)) for o in choose(found, K, value))
             gains.append(_gain(related, place, case, [offer.case_id for offer in offers if offer.shown]))
-            recall = Recall(run_id=f"{number}-{case.id}", namespace="", policy="fused", version=0, state_hash="",
-                            offers=offers)  # fmt: skip
+            recall = Recall(
+                run_id=f"{number}-{case.id}", namespace="", policy="fused", version=0, state_hash="", offers=offers
+            )
             take_in(value, recall, float(rng.random() < gains[-1]))
         passes.append(np.array(gains))
     return passes

@@ -52,9 +52,13 @@ def _seconds(code: str = _HELP) -> float:
 def _heavy() -> int:
     code = _HELP + f"print(len([name for name in {HEAVY!r} if name in sys.modules]), file=sys.stderr)"
     done = subprocess.run(
-        [sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True, text=True,
+        [sys.executable, "-c", code],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=True,
+        text=True,
         env=_environment(),
-    )  # fmt: skip
+    )
     return int(done.stderr.split()[-1])
 
 

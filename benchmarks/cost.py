@@ -109,8 +109,12 @@ class Ace:
 
     async def _reflect(self, call: Any, task: Task, answer: str | None, right: bool) -> str:
         outcome = "matches" if right else "does not match"
-        parts = [block("question", task.input), block("answer", answer or ""), block("truth", task.target or ""),
-                 f"The answer {outcome} the truth."]  # fmt: skip
+        parts = [
+            block("question", task.input),
+            block("answer", answer or ""),
+            block("truth", task.target or ""),
+            f"The answer {outcome} the truth.",
+        ]
         system = "Diagnose the root cause, say what should have been done, and give one reusable insight."
         reply = await call("reflector", [SystemMessage(system), HumanMessage("\n".join(parts))], schema=AceReflection)
         return str(reply.parsed.model_dump_json())
@@ -121,8 +125,9 @@ class Ace:
         system = "Say what the playbook lacks. Add few, actionable bullets; an empty list is allowed. Repeat nothing."
         text = "\n".join([block("playbook", page), block("reflection", reflection), block("question", task.input)])
         reply = await call("curator", [SystemMessage(system), HumanMessage(text)], schema=AceCuration)
-        added = tuple(Add(content=item.content, section=item.section) for item in reply.parsed.operations
-                      if item.content.strip())  # fmt: skip
+        added = tuple(
+            Add(content=item.content, section=item.section) for item in reply.parsed.operations if item.content.strip()
+        )
         if added:
             self.book.apply(Delta(key=self._key(number), base=base, operations=added))
 
@@ -208,8 +213,12 @@ def _accuracy(results: Results, agent: Agent, args: argparse.Namespace, ace: Ace
         arms[arm] = run_sync(run_arm(arm, trials, test, page)).scores
         results.add(arm=arm, metric="accuracy", **share(sum(arms[arm].values()), len(test)))
     ids = list(arms["ACE"])
-    results.add(arm="agentkit − ACE", metric="accuracy on the same tasks", target="≥ 0",
-                **paired([arms["agentkit"][id] for id in ids], [arms["ACE"][id] for id in ids]))  # fmt: skip
+    results.add(
+        arm="agentkit − ACE",
+        metric="accuracy on the same tasks",
+        target="≥ 0",
+        **paired([arms["agentkit"][id] for id in ids], [arms["ACE"][id] for id in ids]),
+    )
 
 
 def _row(results: Results, arm: str, used: Cost, samples: int) -> None:
@@ -231,11 +240,18 @@ def _gepa(results: Results, args: argparse.Namespace, train: Sequence[Task], val
     name = "openai/" + args.model.split("/", 1)[1]
     done = gepa.optimize(
         seed_candidate={"system_prompt": "Solve the task. End with the number alone."},
-        trainset=rows(train), valset=rows(val or train), task_lm=name, reflection_lm=name,
+        trainset=rows(train),
+        valset=rows(val or train),
+        task_lm=name,
+        reflection_lm=name,
         max_metric_calls=max(20, used.calls),
-    )  # fmt: skip
-    results.add(arm="gepa", metric="validation accuracy, substring match", n=len(val or train),
-                value=float(done.val_aggregate_scores[done.best_idx]))  # fmt: skip
+    )
+    results.add(
+        arm="gepa",
+        metric="validation accuracy, substring match",
+        n=len(val or train),
+        value=float(done.val_aggregate_scores[done.best_idx]),
+    )
     results.add(arm="gepa", metric="metric calls", value=float(done.total_metric_calls or 0))
 
 

@@ -29,10 +29,14 @@ def throughput(papers: int, latency: float, concurrency: int, results: Results) 
     folder = write_papers(home / "papers", papers)
     model = ScriptedModel(reader(), name="test/reader", latency=latency)
     run = Curation(
-        KnowledgeBase(Store.open(home / "kb.db"), "x"), make_plan(read_short(ONTOLOGY)), explorer=model,
-        evaluator=model, naming=Grounders(), options=CurationOptions(papers=concurrency),
+        KnowledgeBase(Store.open(home / "kb.db"), "x"),
+        make_plan(read_short(ONTOLOGY)),
+        explorer=model,
+        evaluator=model,
+        naming=Grounders(),
+        options=CurationOptions(papers=concurrency),
         limits=Limits(concurrency=concurrency),
-    )  # fmt: skip
+    )
     documents = list(read_folder(folder))
     began = time.monotonic()
     report = asyncio.run(run.run(documents))

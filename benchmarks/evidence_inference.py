@@ -107,9 +107,14 @@ def _prompt(row: dict[str, str], rows: Sequence[dict[str, str]], document: Docum
     labels = Counter(LABELS[r["Label Code"]] for r in rows if r["Label Code"] in LABELS)
     spans = tuple((int(r["Evidence Start"]), int(r["Evidence End"])) for r in rows if int(r["Evidence Start"]) >= 0)
     return Prompt(
-        id=row["PromptID"], document=document, outcome=row["Outcome"], intervention=row["Intervention"],
-        comparator=row["Comparator"], label=max(labels, key=lambda label: (labels[label], label)), spans=spans,
-    )  # fmt: skip
+        id=row["PromptID"],
+        document=document,
+        outcome=row["Outcome"],
+        intervention=row["Intervention"],
+        comparator=row["Comparator"],
+        label=max(labels, key=lambda label: (labels[label], label)),
+        spans=spans,
+    )
 
 
 def _table(path: Path) -> list[dict[str, str]]:
@@ -122,9 +127,14 @@ async def ask(prompt: Prompt, duo: Duo, limit: int) -> tuple[QuestionOutcome, Qu
     ontology = read_short(ONTOLOGY)
     step = make_plan(ontology).by_element["Intervention.affects.Outcome"]
     bare = Question(
-        step=step, ontology=ontology, document=prompt.document, paper="", subjects=(prompt.intervention,),
-        value=prompt.outcome, given=(("comparator", prompt.comparator),),
-    )  # fmt: skip
+        step=step,
+        ontology=ontology,
+        document=prompt.document,
+        paper="",
+        subjects=(prompt.intervention,),
+        value=prompt.outcome,
+        given=(("comparator", prompt.comparator),),
+    )
     paper = reading(prompt.document, question_text(bare), limit=limit)
     question = Question(**{**vars(bare), "paper": paper})
     subject = Entity.named(prompt.intervention, "Intervention", groundable=True)

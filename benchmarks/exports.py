@@ -63,14 +63,26 @@ def _claim(entities: list[Entity], i: int, document: str, text: str, span: tuple
     subject, object_ = _ends(entities, i)
     start, end = span
     evidence = Evidence(
-        document=document, start=start, end=end, quote=text[start:end], prefix=text[max(0, start - 32) : start],
-        suffix=text[end : end + 32], section="RESULTS",
-    )  # fmt: skip
+        document=document,
+        start=start,
+        end=end,
+        quote=text[start:end],
+        prefix=text[max(0, start - 32) : start],
+        suffix=text[end : end + 32],
+        section="RESULTS",
+    )
     return Claim(
-        subject=subject.id, predicate="affects", object=object_.id, document=document, evidence=(evidence,),
-        status="supported", confidence=0.9, qualifiers={"direction": "increased", "dose": f"{i} mg"},
-        run_id=f"run-{i % 50}", model="none",
-    )  # fmt: skip
+        subject=subject.id,
+        predicate="affects",
+        object=object_.id,
+        document=document,
+        evidence=(evidence,),
+        status="supported",
+        confidence=0.9,
+        qualifiers={"direction": "increased", "dose": f"{i} mg"},
+        run_id=f"run-{i % 50}",
+        model="none",
+    )
 
 
 def _timed(results: Results, n: int, arm: str, work: Callable[[], T]) -> T:

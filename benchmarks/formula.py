@@ -79,8 +79,9 @@ def _baseline(results: Results, agent: Agent, arm: str, tasks: list[Task], seed:
         }
         results.add(arm=f"{arm}: before learning", metric=f"accuracy, {name}", **share(sum(hits.values()), len(hits)))
         good = [score for id, score in hits.items() if id not in bad]
-        results.add(arm=f"{arm}: before learning", metric=f"accuracy, {name}, sound labels",
-                    **share(sum(good), len(good)))  # fmt: skip
+        results.add(
+            arm=f"{arm}: before learning", metric=f"accuracy, {name}, sound labels", **share(sum(good), len(good))
+        )
 
 
 if __name__ == "__main__":

@@ -25,9 +25,13 @@ def plain(batcher: Any, prompts: list[str], tokens: int) -> float:
         tensor = torch.tensor([ids], device=batcher.model.device)
         with torch.inference_mode():
             batcher.model.generate(
-                input_ids=tensor, attention_mask=torch.ones_like(tensor), max_new_tokens=tokens, min_new_tokens=tokens,
-                do_sample=False, pad_token_id=batcher.tokenizer.pad_token_id,
-            )  # fmt: skip
+                input_ids=tensor,
+                attention_mask=torch.ones_like(tensor),
+                max_new_tokens=tokens,
+                min_new_tokens=tokens,
+                do_sample=False,
+                pad_token_id=batcher.tokenizer.pad_token_id,
+            )
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return len(prompts) * tokens / (time.perf_counter() - started)

@@ -54,9 +54,15 @@ def _records(document: Document, sentences: list[str], pairs: list[Any], entitie
     for sentence, (a, b) in zip(sentences, pairs, strict=True):
         subject, object_ = entities[a], entities[b]
         claim = Claim(
-            subject=subject.id, predicate="followed_by", object=object_.id, document=document.id, status="supported",
-            confidence=0.9, evidence=(evidence_at(document, at, at + len(sentence)),), model="made/up",
-        )  # fmt: skip
+            subject=subject.id,
+            predicate="followed_by",
+            object=object_.id,
+            document=document.id,
+            status="supported",
+            confidence=0.9,
+            evidence=(evidence_at(document, at, at + len(sentence)),),
+            model="made/up",
+        )
         yield Record(claim=claim, names={subject.id: (subject.label,), object_.id: (object_.label,)})
         at += len(sentence) + 1
 
@@ -84,8 +90,9 @@ def main() -> None:
     before = kb.version
     results.add(arm="sqlite", metric="claims", value=loaded, n=before)
     found = timed("verify", lambda: verify_kb(kb))
-    results.add(arm="sqlite", metric="supported", value=found.supported / max(1, found.checked), n=found.checked,
-                target="1")  # fmt: skip
+    results.add(
+        arm="sqlite", metric="supported", value=found.supported / max(1, found.checked), n=found.checked, target="1"
+    )
     timed("retire 10,000 claims", lambda: _retire(kb, 10_000))
     difference = timed("diff of that change", lambda: kb.diff(before))
     results.add(arm="sqlite", metric="claims in that diff", value=len(difference.claims.removed))

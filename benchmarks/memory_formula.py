@@ -128,8 +128,17 @@ class Run:
         """Bare attempts become cases."""
         made = [await self.attempts.make("bare", task, "", 0) for task in tasks]
         for number, (task, attempt) in enumerate(zip(tasks, made, strict=True)):
-            self.memory.add(Case(id=f"c{number}", run_id=f"gather-{task.id}", state=state_of(task), plan=_plan(attempt),
-                                 reward=attempt.score, channel="label", source="gathered"))  # fmt: skip
+            self.memory.add(
+                Case(
+                    id=f"c{number}",
+                    run_id=f"gather-{task.id}",
+                    state=state_of(task),
+                    plan=_plan(attempt),
+                    reward=attempt.score,
+                    channel="label",
+                    source="gathered",
+                )
+            )
         return made
 
     async def study(self, tasks: Sequence[Task]) -> list[Attempt]:

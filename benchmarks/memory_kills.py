@@ -128,8 +128,10 @@ def _wrong_results(memory: CaseMemory, ids: list[str]) -> list[str]:
     """Searches whose scores differ from those of the vectors in the rows."""
     embedder, problems = memory.embedder, []
     with memory.store.read() as connection:
-        rows = [np.frombuffer(blob or b"", dtype="<f4")
-                for _, blob in memory.rows.vectors(connection, "state", embedder.name, 0)]  # fmt: skip
+        rows = [
+            np.frombuffer(blob or b"", dtype="<f4")
+            for _, blob in memory.rows.vectors(connection, "state", embedder.name, 0)
+        ]
     for id in ids:
         case = memory.get(id)
         query = unit(np.array([embedder.embed_query(case.state)], dtype=np.float32), embedder.dimension)[0]

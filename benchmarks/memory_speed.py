@@ -77,8 +77,14 @@ def versus(ours: Callable[[int], Any], theirs: Callable[[int], Any], *, repeats:
     draws = np.random.default_rng(0).integers(0, repeats, (1000, repeats))
     low, high = np.quantile(np.median(a[draws], axis=1) / np.median(b[draws], axis=1), [0.025, 0.975])
     middle = [statistics.median(side) for side in times]
-    return {"value": middle[0] / middle[1], "low": float(low), "high": float(high), "n": repeats,
-            "ours_ms": 1000 * middle[0], "theirs_ms": 1000 * middle[1]}  # fmt: skip
+    return {
+        "value": middle[0] / middle[1],
+        "low": float(low),
+        "high": float(high),
+        "n": repeats,
+        "ours_ms": 1000 * middle[0],
+        "theirs_ms": 1000 * middle[1],
+    }
 
 
 def searching(results: Results, n: int, *, repeats: int) -> None:
@@ -90,8 +96,12 @@ def searching(results: Results, n: int, *, repeats: int) -> None:
     view.add(vectors)
     flat = faiss.IndexFlatIP(D)
     flat.add(vectors)
-    found = versus(lambda i: view.search(queries[i % 64], K), lambda i: flat.search(queries[i % 64][None], K),
-                   repeats=repeats, clock=time.process_time)  # fmt: skip
+    found = versus(
+        lambda i: view.search(queries[i % 64], K),
+        lambda i: flat.search(queries[i % 64][None], K),
+        repeats=repeats,
+        clock=time.process_time,
+    )
     results.add(arm=f"search, {n:,} vectors", metric="time / FAISS flat, one thread", **found, target="≤ 1.3")
     rng = np.random.default_rng(2)
     for share in SELECTIVITIES:
@@ -99,9 +109,12 @@ def searching(results: Results, n: int, *, repeats: int) -> None:
         mask[:K] = True
         hits = [len(set(view.search(q, K, mask)[0]) & set(_exact(vectors, q, mask))) for q in queries[:32]]
         wanted = 32 * K
-        found = versus(lambda i, m=mask: view.search(queries[i % 64], K, m),  # type: ignore[misc]
-                       lambda i: flat.search(queries[i % 64][None], K),
-                       repeats=20, clock=time.process_time)  # fmt: skip
+        found = versus(
+            lambda i, m=mask: view.search(queries[i % 64], K, m),  # type: ignore[misc]
+            lambda i: flat.search(queries[i % 64][None], K),
+            repeats=20,
+            clock=time.process_time,
+        )
         arm = f"filtered search, {n:,} vectors, {share:.2%} allowed"
         results.add(arm=arm, metric="recall", value=sum(hits) / wanted, n=wanted, target="1.000")
         results.add(arm=arm, metric="time / unfiltered FAISS flat", **found)
@@ -123,14 +136,19 @@ def inverted(results: Results, n: int) -> None:
     view.build_ivf()
     built = time.process_time() - start
     hits = [len(set(view.search(query, K)[0]) & want) for query, want in zip(queries, exact, strict=True)]
-    found = versus(lambda i: view.search(queries[i % 100], K), lambda i: view._scan(queries[i % 100], K),
-                   repeats=100, clock=time.process_time)  # fmt: skip
+    found = versus(
+        lambda i: view.search(queries[i % 100], K),
+        lambda i: view._scan(queries[i % 100], K),
+        repeats=100,
+        clock=time.process_time,
+    )
     arm = f"IVF with exact re-scoring, {n:,} vectors"
     results.add(arm=arm, metric="time / flat scan", **found, target="≤ 0.10")
     asked = K * len(queries)
     results.add(arm=arm, metric=f"recall of the exact top {K}", value=sum(hits) / asked, n=asked, target="≥ 0.95")
-    results.add(arm=arm, metric="building", value=built, unit="s of one core", lists=view.ivf.nlist,
-                probes=view.ivf.nprobe)  # fmt: skip
+    results.add(
+        arm=arm, metric="building", value=built, unit="s of one core", lists=view.ivf.nlist, probes=view.ivf.nprobe
+    )
 
 
 def whole_path(results: Results, folder: Path, embedder: Any, n: int) -> None:
@@ -141,24 +159,57 @@ def whole_path(results: Results, folder: Path, embedder: Any, n: int) -> None:
     texts = [f"where did the {i}th explorer of the western glaciers spend the first winter" for i in range(50)]
     for text in texts:
         memory.vectors.vector(text)
-    found = versus(lambda i: memory.search(texts[i % 50], 4, filters=filters),
-                   lambda i: embedder.embed_query(texts[i % 50]), repeats=100, clock=time.process_time)  # fmt: skip
+    found = versus(
+        lambda i: memory.search(texts[i % 50], 4, filters=filters),
+        lambda i: embedder.embed_query(texts[i % 50]),
+        repeats=100,
+        clock=time.process_time,
+    )
     arm = f"search, filter and fetch, {n:,} cases"
     results.add(arm=arm, metric="time / embedding one query", **found, target="≤ 0.10")
     memory.store.close()
 
 
 def cases(n: int, *, namespaces: int = 1) -> list[Case]:
-    return [Case(id=f"c{i}", state=f"task {i} about matter {i % 97}", plan=f"1. look {i}\n2. tell", reward=float(i % 2),
-                 channel="check", namespace=f"space-{i % namespaces}") for i in range(n)]  # fmt: skip
+    return [
+        Case(
+            id=f"c{i}",
+            state=f"task {i} about matter {i % 97}",
+            plan=f"1. look {i}\n2. tell",
+            reward=float(i % 2),
+            channel="check",
+            namespace=f"space-{i % namespaces}",
+        )
+        for i in range(n)
+    ]
 
 
 RAW = Table(
-    "raw", MetaData(), Column("seq", Integer, primary_key=True),
-    *(Column(name, Text) for name in ("memory", "namespace", "id", "state", "plan", "channel", "source", "status",
-                                      "tags", "masked", "state_hash", "masked_hash", "plan_hash", "created_at")),
-    Column("reward", Float), Column("vector", LargeBinary),
-)  # fmt: skip
+    "raw",
+    MetaData(),
+    Column("seq", Integer, primary_key=True),
+    *(
+        Column(name, Text)
+        for name in (
+            "memory",
+            "namespace",
+            "id",
+            "state",
+            "plan",
+            "channel",
+            "source",
+            "status",
+            "tags",
+            "masked",
+            "state_hash",
+            "masked_hash",
+            "plan_hash",
+            "created_at",
+        )
+    ),
+    Column("reward", Float),
+    Column("vector", LargeBinary),
+)
 
 
 def _raw_engine(path: Path) -> Any:
@@ -176,8 +227,16 @@ def _raw_engine(path: Path) -> Any:
 def _raw_row(case: Case, vector: Vectors) -> dict[str, Any]:
     names = ("namespace", "id", "state", "plan", "channel", "source", "status", "reward")
     row = {name: getattr(case, name) for name in names}
-    return row | {"memory": "m", "tags": "[]", "masked": case.state, "state_hash": case.id * 4, "plan_hash": "x" * 32,
-                  "masked_hash": "y" * 32, "created_at": str(case.created_at), "vector": vector.tobytes()}  # fmt: skip
+    return row | {
+        "memory": "m",
+        "tags": "[]",
+        "masked": case.state,
+        "state_hash": case.id * 4,
+        "plan_hash": "x" * 32,
+        "masked_hash": "y" * 32,
+        "created_at": str(case.created_at),
+        "vector": vector.tobytes(),
+    }
 
 
 def writing(results: Results, folder: Path, n: int) -> None:
@@ -213,9 +272,14 @@ def writing(results: Results, folder: Path, n: int) -> None:
     draws = np.random.default_rng(0).choice(ratios, (1000, len(ratios)))
     low, high = np.quantile(np.median(draws, axis=1), [0.025, 0.975])
     results.add(
-        arm=f"bulk import of {n:,}", metric="rate / executemany of the same rows", value=statistics.median(ratios),
-        low=float(low), high=float(high), n=len(ratios), target="≥ 0.7",
-    )  # fmt: skip
+        arm=f"bulk import of {n:,}",
+        metric="rate / executemany of the same rows",
+        value=statistics.median(ratios),
+        low=float(low),
+        high=float(high),
+        n=len(ratios),
+        target="≥ 0.7",
+    )
     memory.store.close()
 
 
@@ -263,8 +327,15 @@ def opening(results: Results, folder: Path, n: int) -> None:
         wall, busy = time.perf_counter() - wall, time.process_time() - busy
         opened.store.close()
         target = "≤ 2 s" if "index" in what else ""
-        results.add(arm=f"cold open of {n:,} cases, {what}", metric="processor time", value=busy, unit="s", n=1,
-                    target=target, wall_s=wall)  # fmt: skip
+        results.add(
+            arm=f"cold open of {n:,} cases, {what}",
+            metric="processor time",
+            value=busy,
+            unit="s",
+            n=1,
+            target=target,
+            wall_s=wall,
+        )
 
 
 def rivals(results: Results, folder: Path, n: int) -> None:
@@ -277,8 +348,11 @@ def rivals(results: Results, folder: Path, n: int) -> None:
             results.note(f"{name}: not installed ({error.name})")
             continue
         arm = f"{name}, {n:,} items"
-        for what, work, repeats in (("search", rival.search, 30), ("insert one", rival.insert, 10),
-                                    ("delete one", rival.delete, 10)):  # fmt: skip
+        for what, work, repeats in (
+            ("search", rival.search, 30),
+            ("insert one", rival.insert, 10),
+            ("delete one", rival.delete, 10),
+        ):
             results.add(arm=arm, metric=what, value=_median_ms(work, repeats)[0], unit="ms of one core", n=repeats)
         middle, found = _median_ms(rival.tenant, 30)
         results.add(arm=arm, metric="search one tenant of 100", value=middle, unit="ms of one core", n=30)
@@ -349,8 +423,9 @@ class _InMemory:
 
         known = {f"i{i}": vector for i, vector in enumerate(vectors)} | {f"q{i}": q for i, q in enumerate(queries)}
         known |= {f"new{i}": vectors[i] for i in range(10)}
-        self.store = InMemoryStore(index={"dims": D, "embed": lambda texts: [known[t].tolist() for t in texts],
-                                          "fields": ["t"]})  # fmt: skip
+        self.store = InMemoryStore(
+            index={"dims": D, "embed": lambda texts: [known[t].tolist() for t in texts], "fields": ["t"]}
+        )
         for i in range(len(vectors)):
             self.store.put(("all", f"u{i % 100}"), f"i{i}", {"t": f"i{i}"})
 

@@ -40,8 +40,15 @@ def main() -> None:
     results = Results("planted", settings=vars(args), label=args.label)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), args.worlds, args.trials, results)
-        for part in (bench.test_alone, bench.placebos, bench.power, bench.group, bench.harmful, bench.labels,
-                     bench.online):  # fmt: skip
+        for part in (
+            bench.test_alone,
+            bench.placebos,
+            bench.power,
+            bench.group,
+            bench.harmful,
+            bench.labels,
+            bench.online,
+        ):
             print(f"… {part.__name__}", file=sys.stderr, flush=True)
             part()
     results.finish(json_=args.json, folder=args.out)
@@ -66,13 +73,21 @@ class Bench:
         for noise in (0.0, 0.05, 0.15):
             seen = [self._single(0.0, noise, seed) for seed in range(self.trials)]
             hits = sum(outcome == "accept" for outcome, _, _ in seen)
-            self.results.add(arm="gate", metric=f"placebo accepted, answer noise {noise:.0%}", target="≤ 0.05",
-                             **share(hits, len(seen)))  # fmt: skip
-            self.results.add(arm="gate", metric=f"new calls per placebo, answer noise {noise:.0%}",
-                             **mean([float(calls) for _, calls, _ in seen]))  # fmt: skip
+            self.results.add(
+                arm="gate",
+                metric=f"placebo accepted, answer noise {noise:.0%}",
+                target="≤ 0.05",
+                **share(hits, len(seen)),
+            )
+            self.results.add(
+                arm="gate",
+                metric=f"new calls per placebo, answer noise {noise:.0%}",
+                **mean([float(calls) for _, calls, _ in seen]),
+            )
             raised = sum(_sum_went_up(0.0, noise, seed) for seed in range(self.trials))
-            self.results.add(arm="sum went up", metric=f"placebo accepted, answer noise {noise:.0%}",
-                             **share(raised, self.trials))  # fmt: skip
+            self.results.add(
+                arm="sum went up", metric=f"placebo accepted, answer noise {noise:.0%}", **share(raised, self.trials)
+            )
 
     def power(self) -> None:
         """Single changes that are worth five points or more."""
@@ -82,8 +97,12 @@ class Bench:
             wanted = "≥ 0.80" if (effect, noise) == (0.05, 0.0) else "0" if effect < 0 else ""
             name = f"{effect * 100:+.0f} points, answer noise {noise:.0%}"
             self.results.add(arm="gate", metric=f"accepted, {name}", target=wanted, **share(hits, len(seen)))
-            self.results.add(arm="gate", metric=f"calls with the change, {name}", target=f"≤ {HOLDOUT}",
-                             **mean([float(pairs) for _, _, pairs in seen]))  # fmt: skip
+            self.results.add(
+                arm="gate",
+                metric=f"calls with the change, {name}",
+                target=f"≤ {HOLDOUT}",
+                **mean([float(pairs) for _, _, pairs in seen]),
+            )
 
     def group(self) -> None:
         """Eight placebos screened as one group, beside eight tested one by one."""
@@ -124,8 +143,9 @@ class Bench:
 
     def _gain(self, arm: str, metric: str, gains: Sequence[float], *, worst: bool) -> None:
         self.results.add(arm=arm, metric=f"gain in accuracy, {metric}", **mean(gains))
-        self.results.add(arm=arm, metric=f"worst world, {metric}", value=min(gains), n=len(gains),
-                         target="≥ −0.01" if worst else "")  # fmt: skip
+        self.results.add(
+            arm=arm, metric=f"worst world, {metric}", value=min(gains), n=len(gains), target="≥ −0.01" if worst else ""
+        )
 
     def _store(self) -> Store:
         self._stores += 1
@@ -153,8 +173,17 @@ class Bench:
         store.close()
         return [verdict.decision for verdicts in decided for verdict in verdicts.values()], rollout.calls
 
-    def _evolve(self, mix: tuple[tuple[float, float], ...], seed: int, *, mode: str = "strict", flipped: float = 0.0,
-                online: bool = False, train: int = 48, rate: float = 0.25) -> float:  # fmt: skip
+    def _evolve(
+        self,
+        mix: tuple[tuple[float, float], ...],
+        seed: int,
+        *,
+        mode: str = "strict",
+        flipped: float = 0.0,
+        online: bool = False,
+        train: int = 48,
+        rate: float = 0.25,
+    ) -> float:
         """The gain in true accuracy of one evolution."""
         store = self._store()
         world, book = World(seed=seed), RuleBook(store)
@@ -188,8 +217,14 @@ def _gate(store: Store, noise: float, seed: int, *, name: str) -> tuple[World, W
 
 def _propose(book: RuleBook, key: str, effect: float) -> Change:
     operation = {"op": "add", "id": key.replace("/", "-"), "effect": effect, "scope": None}
-    change = Change(key=f"{book.target}:{key}", kind="rulebook", target=book.target, base=0, operations=(operation,),
-                    role="reflector")  # fmt: skip
+    change = Change(
+        key=f"{book.target}:{key}",
+        kind="rulebook",
+        target=book.target,
+        base=0,
+        operations=(operation,),
+        role="reflector",
+    )
     return Ledger(book.ledger.store).propose(change)
 
 

@@ -80,10 +80,15 @@ class Run:
         block = await self.recaller.recall(task, run_id=f"train{number}")
         working, answer, score = await self.answer(task, block, f"train{number}")
         episode = Episode(
-            run_id=f"train{number}", task=task, labels="gold", answer=answer or None,
-            steps=(Step(actor="explorer", text=working),), feedback=(Feedback(channel="label", score=score),),
-            blocks=() if block is None else (block,), model=self.caller.name,
-        )  # fmt: skip
+            run_id=f"train{number}",
+            task=task,
+            labels="gold",
+            answer=answer or None,
+            steps=(Step(actor="explorer", text=working),),
+            feedback=(Feedback(channel="label", score=score),),
+            blocks=() if block is None else (block,),
+            model=self.caller.name,
+        )
 
         async def call(role: str, messages: Sequence[Any], *, schema: Any = None) -> Any:
             return await self._call(messages, schema=schema, role=role, scope=f"train{number}")
@@ -127,10 +132,16 @@ def draw(scores: Sequence[float], sizes: Sequence[int], before: float, after: fl
 
 
 async def measure(args: Any, results: Results) -> None:
-    train = choose(_formula.load(data_path(args.train, "formula", "train.jsonl"), arm="question", split="train"),
-                   args.formulas, args.train_n)  # fmt: skip
-    val = choose(_formula.load(data_path(args.val, "formula", "val.jsonl"), arm="question", split="val"),
-                 args.formulas, args.val_n)  # fmt: skip
+    train = choose(
+        _formula.load(data_path(args.train, "formula", "train.jsonl"), arm="question", split="train"),
+        args.formulas,
+        args.train_n,
+    )
+    val = choose(
+        _formula.load(data_path(args.val, "formula", "val.jsonl"), arm="question", split="val"),
+        args.formulas,
+        args.val_n,
+    )
     model = load_model(args.model)
     caller = Caller(RecordedModel(args.record, model) if args.record else model)
     with tempfile.TemporaryDirectory() as folder:
@@ -172,9 +183,19 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=600, help="start no further training task after that long")
     parser.add_argument("--tolerance", type=float, default=0.005)
     parser.add_argument("--record", type=Path, help="a file that keeps the model's answers")
-    parser.add_argument("--formulas", nargs="+", help="names of formulas",
-                        default=["Dividend Yield", "Return on Equity (ROE)", "Effective Annual Rate (EAR)",
-                                 "Operating Margin", "Dividend Payout Ratio", "Return on Assets (ROA)"])  # fmt: skip
+    parser.add_argument(
+        "--formulas",
+        nargs="+",
+        help="names of formulas",
+        default=[
+            "Dividend Yield",
+            "Return on Equity (ROE)",
+            "Effective Annual Rate (EAR)",
+            "Operating Margin",
+            "Dividend Payout Ratio",
+            "Return on Assets (ROA)",
+        ],
+    )
     args = parser.parse_args()
     results = Results("playbook_formula", settings=vars(args), label=args.label)
     asyncio.run(measure(args, results))

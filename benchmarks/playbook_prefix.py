@@ -54,9 +54,7 @@ def by_section(known: Sequence[Entry]) -> str:
 
 def with_counters(known: Sequence[Entry]) -> str:
     """ACE's finance layout: counters inside the lines."""
-    return _sections(
-        known, lambda n, e: f"[x-{n:05d}] helpful={e.helpful} harmful={e.harmful} :: {e.bullet.content}"
-    )  # fmt: skip
+    return _sections(known, lambda n, e: f"[x-{n:05d}] helpful={e.helpful} harmful={e.harmful} :: {e.bullet.content}")
 
 
 def _sections(known: Sequence[Entry], line: Callable[[int, Entry], str]) -> str:
@@ -67,8 +65,11 @@ def _sections(known: Sequence[Entry], line: Callable[[int, Entry], str]) -> str:
     return "\n".join(text)
 
 
-LAYOUTS = {"append-only (ours)": append_only, "by section (ACE, AppWorld)": by_section,
-           "by section, counters (ACE, finance)": with_counters}  # fmt: skip
+LAYOUTS = {
+    "append-only (ours)": append_only,
+    "by section (ACE, AppWorld)": by_section,
+    "by section, counters (ACE, finance)": with_counters,
+}
 
 
 def grow(

@@ -63,10 +63,11 @@ def edit(book: PlaybookStore, rounds: int) -> list[Time]:
         bullets = list(book.current().bullets.values())
         changed, voted = rng.sample(bullets, 2)
         operations = (
-            Add(content=lesson(rng, 10**6 + number)), Add(content=lesson(rng, 2 * 10**6 + number)),
+            Add(content=lesson(rng, 10**6 + number)),
+            Add(content=lesson(rng, 2 * 10**6 + number)),
             Update(id=changed.id, expected=changed.hash, content=changed.content + " Check it."),
             Vote(id=voted.id, helpful=1),
-        )  # fmt: skip
+        )
         delta = Delta(key=f"e{number}", base=book.current().version, operations=operations)
 
         def apply_and_read(delta: Delta = delta) -> None:
@@ -106,8 +107,16 @@ def add(results: Results, metric: str, times: list[Time], target: str) -> None:
     for place, what in enumerate(("by the clock", "of the processor")):
         ordered = sorted(time[place] for time in times)
         low, high = ordered[int(0.05 * len(times))], ordered[min(len(times) - 1, int(0.95 * len(times)))]
-        results.add(arm=what, metric=f"{metric}, median (5th … 95th percentile)", value=statistics.median(ordered),
-                    low=low, high=high, n=len(times), unit="ms", target=target)  # fmt: skip
+        results.add(
+            arm=what,
+            metric=f"{metric}, median (5th … 95th percentile)",
+            value=statistics.median(ordered),
+            low=low,
+            high=high,
+            n=len(times),
+            unit="ms",
+            target=target,
+        )
 
 
 def main() -> None:

@@ -37,10 +37,21 @@ Tally = dict[str, list[bool]]
 
 LABELS = {"1": "increased", "0": "no difference", "-1": "decreased"}
 OPPOSITES = {
-    "increased": "decreased", "decreased": "increased", "increase": "decrease", "decrease": "increase",
-    "higher": "lower", "lower": "higher", "greater": "smaller", "smaller": "greater", "more": "less", "less": "more",
-    "reduced": "raised", "improved": "worsened", "longer": "shorter", "shorter": "longer",
-}  # fmt: skip
+    "increased": "decreased",
+    "decreased": "increased",
+    "increase": "decrease",
+    "decrease": "increase",
+    "higher": "lower",
+    "lower": "higher",
+    "greater": "smaller",
+    "smaller": "greater",
+    "more": "less",
+    "less": "more",
+    "reduced": "raised",
+    "improved": "worsened",
+    "longer": "shorter",
+    "shorter": "longer",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,9 +181,13 @@ def claims_of_trials(gold: Sequence[Gold]) -> Tally:
         value: dict[str, Qualifier] = {"value": values[0]} if values else {}
         qualifiers: dict[str, Qualifier] = {"direction": item.label, "comparator": item.comparator, **value}
         claim = Claim(
-            subject="intervention", predicate="affects", object="outcome", document=item.document.id,
-            qualifiers=qualifiers, evidence=(evidence,),
-        )  # fmt: skip
+            subject="intervention",
+            predicate="affects",
+            object="outcome",
+            document=item.document.id,
+            qualifiers=qualifiers,
+            evidence=(evidence,),
+        )
         names = {
             "intervention": _written(item.intervention),
             "outcome": _written(item.outcome),
@@ -254,9 +269,12 @@ def _abstract(tally: Tally, document: Document) -> None:
         if span is None:
             continue
         claim = Claim(
-            subject=chemical, predicate="induces", object=disease, document=document.id,
+            subject=chemical,
+            predicate="induces",
+            object=disease,
+            document=document.id,
             evidence=(evidence_at(document, *span),),
-        )  # fmt: skip
+        )
         true = verify(claim, document, names).supported
         tally["true abstract claim accepted"].append(true)
         if true:

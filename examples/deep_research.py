@@ -44,8 +44,9 @@ async def research(question: str, *, model: str, folder: Path) -> None:
 
     command = [sys.executable, __file__, "--serve", str(folder)]
     async with connect_mcp({"folder": {"command": command}}) as tools:
-        agent = Agent(model, tools=tools, planning=True, evaluate=False, max_steps=12, memory=MEMORY,
-                      budget=Budget(calls=30))  # fmt: skip
+        agent = Agent(
+            model, tools=tools, planning=True, evaluate=False, max_steps=12, memory=MEMORY, budget=Budget(calls=30)
+        )
         result = await agent.arun(question, on_event=lambda event: print(f"  {event}", file=sys.stderr))
     print(f"{result.answer}\n(run {result.run_id}; if that is right:  python {sys.argv[0]} --right {result.run_id})")
 

@@ -79,9 +79,14 @@ def play(scene: Scene) -> Row:
     answer = " ".join((result.answer or "–").split())
     tokens = result.usage.input_tokens + result.usage.output_tokens
     return Row(
-        scene.name, "right" if right else "WRONG", answer if len(answer) <= 24 else answer[:23] + "…",
-        f"{rejected}", f"{tokens:,}", f"{result.seconds:.0f} s", run_id,
-    )  # fmt: skip
+        scene.name,
+        "right" if right else "WRONG",
+        answer if len(answer) <= 24 else answer[:23] + "…",
+        f"{rejected}",
+        f"{tokens:,}",
+        f"{result.seconds:.0f} s",
+        run_id,
+    )
 
 
 def left_out(scene: Scene) -> str:

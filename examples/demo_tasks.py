@@ -72,8 +72,10 @@ _THINGS = (
 def _folder(chance: random.Random, folder: Path) -> Scene:
     place, things = chance.choice(_PLACES), chance.sample(_THINGS, 4)
     days, fees = chance.sample(range(12, 90), 4), chance.sample(range(2, 19), 4)
-    loans = [f"## {thing.capitalize()}\n\nBorrowed {thing} are due back after {due} days.\n"
-             for thing, due in zip(things, days, strict=True)]  # fmt: skip
+    loans = [
+        f"## {thing.capitalize()}\n\nBorrowed {thing} are due back after {due} days.\n"
+        for thing, due in zip(things, days, strict=True)
+    ]
     prices = [f"A day late costs {fee} crowns for {thing}." for thing, fee in zip(things, fees, strict=True)]
     documents = {
         "loans.md": f"# Loans\n\nThe {place} Lending Shed lends to whoever lives nearby.\n\n" + "\n".join(loans),

@@ -21,7 +21,7 @@ from langgraph.store.base import (
     SearchOp,
     TTLConfig,
     get_text_at_path,
-)  # fmt: skip
+)
 from langgraph.store.memory import _compare_values, _does_match
 from sqlalchemy import Connection, delete, select
 
@@ -46,8 +46,15 @@ class MemoryStore(BaseStore):
     supports_ttl = True
     ttl_config: TTLConfig | None
 
-    def __init__(self, store: Store, name: str = "store", *, embedder: Embedder | None = None,
-                 fields: tuple[str, ...] = ("$",), ttl: TTLConfig | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        store: Store,
+        name: str = "store",
+        *,
+        embedder: Embedder | None = None,
+        fields: tuple[str, ...] = ("$",),
+        ttl: TTLConfig | None = None,
+    ) -> None:
         self.store, self.name, self.fields, self.ttl_config = store, name, fields, ttl
         self.vectors = None if embedder is None else VectorCache(store, _Apart(embedder))
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="agentkit-store")
@@ -207,8 +214,13 @@ def _expiry(ttl: float | None) -> dt.datetime | None:
 
 
 def _fields(row: Any) -> dict[str, Any]:
-    return {"namespace": tuple(row.prefix.split(_SEPARATOR)), "key": row.key, "value": row.value,
-            "created_at": row.created_at, "updated_at": row.updated_at}  # fmt: skip
+    return {
+        "namespace": tuple(row.prefix.split(_SEPARATOR)),
+        "key": row.key,
+        "value": row.value,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
 
 
 def _item(row: Any) -> Item:

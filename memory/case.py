@@ -178,14 +178,31 @@ def case_from_json(data: dict[str, Any], *, namespace: str | None = None) -> Cas
 
 
 _TYPES: dict[str, Any] = {
-    "id": str, "channel": str, "namespace": str, "source": str, "status": str, "trusted": bool, "pinned": bool,
-    "weight": int, "reward": (int, float, type(None)), "run_id": (str, type(None)), "tags": list, "parents": list,
-    "answer": (str, type(None)), "correction": (str, type(None)), "corrected_by": str, "instructions": str,
-}  # fmt: skip
+    "id": str,
+    "channel": str,
+    "namespace": str,
+    "source": str,
+    "status": str,
+    "trusted": bool,
+    "pinned": bool,
+    "weight": int,
+    "reward": (int, float, type(None)),
+    "run_id": (str, type(None)),
+    "tags": list,
+    "parents": list,
+    "answer": (str, type(None)),
+    "correction": (str, type(None)),
+    "corrected_by": str,
+    "instructions": str,
+}
 _NAMES = {
-    str: "text", bool: "true or false", int: "a whole number", list: "a list",
-    (int, float, type(None)): "a number or null", (str, type(None)): "text or null",
-}  # fmt: skip
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    list: "a list",
+    (int, float, type(None)): "a number or null",
+    (str, type(None)): "text or null",
+}
 
 
 def _from_agentfly(data: dict[str, Any]) -> dict[str, Any]:

@@ -40,10 +40,16 @@ def teach(memory: CaseMemory, case: Case, judge: Judge, *, key: str, by: str, no
         policies.retake_outcome(connection, str(case.run_id), case.namespace, settled.score, change.version or 0)
 
     change = Change(
-        key=f"{key}:{memory.target}:{case.namespace}", kind="policy", target=memory.target, base=policies.version(),
+        key=f"{key}:{memory.target}:{case.namespace}",
+        kind="policy",
+        target=memory.target,
+        base=policies.version(),
         operations=({"op": "feedback", "run": case.run_id, "namespace": case.namespace, "opinion": key},),
-        role=by[:40], run_id=case.run_id, signal="user", note=note[:200],
-    )  # fmt: skip
+        role=by[:40],
+        run_id=case.run_id,
+        signal="user",
+        note=note[:200],
+    )
     return policies.ledger.commit(change, effect)
 
 

@@ -53,10 +53,17 @@ class GatedCases:
         operation = {"op": RELEASE, "namespace": self.namespace, "runs": runs}
         first = episodes[0]
         change = Change(
-            key=f"{key}:{self.memory.target}", kind="policy", target=self.memory.target,
-            base=self.ledger.version(self.memory.target), operations=(operation,), role="memory", model=first.model,
-            run_id=first.run_id, note=f"{len(cases)} cases", signal=cases[0].channel,
-        )  # fmt: skip
+            key=f"{key}:{self.memory.target}",
+            kind="policy",
+            target=self.memory.target,
+            base=self.ledger.version(self.memory.target),
+            operations=(operation,),
+            role="memory",
+            model=first.model,
+            run_id=first.run_id,
+            note=f"{len(cases)} cases",
+            signal=cases[0].channel,
+        )
         return self.ledger.propose(change)
 
 
@@ -69,9 +76,15 @@ class Cases:
     """
 
     def __init__(
-        self, memory: CaseMemory, version: int, *, namespace: str, settings: RecallSettings,
-        hidden: Iterable[str] = (), released: Iterable[str] = (),
-    ) -> None:  # fmt: skip
+        self,
+        memory: CaseMemory,
+        version: int,
+        *,
+        namespace: str,
+        settings: RecallSettings,
+        hidden: Iterable[str] = (),
+        released: Iterable[str] = (),
+    ) -> None:
         self.memory, self.version, self.namespace, self.settings = memory, version, namespace, settings
         self.hidden, self.released = tuple(hidden), frozenset(released)
 
@@ -95,8 +108,9 @@ class Cases:
         offers = tuple(Offer(id=hit.case.id, score=hit.score, position=place) for place, hit in enumerate(hits))
         text = render([hit.case for hit in hits])
         untrusted = any(not hit.case.trusted for hit in hits)
-        return Block(kind="cases", target=self.memory.target, version=self.version, text=text, offers=offers,
-                     untrusted=untrusted)  # fmt: skip
+        return Block(
+            kind="cases", target=self.memory.target, version=self.version, text=text, offers=offers, untrusted=untrusted
+        )
 
     def _filters(self, state: str, outcome: str) -> Filters:
         settings = self.settings

@@ -144,13 +144,16 @@ def _outcomes(bank: Bank) -> list[tuple[int, Vectors, float]]:
     offers, recalls = CaseOfferRow.__table__, CaseRecallRow.__table__
     names = ("memory", "namespace", "run_id")
     joined = offers.join(recalls, _all(offers.c[n] == recalls.c[n] for n in names))
-    joined = joined.join(CaseRow.__table__, _all(
-        [CaseRow.memory == offers.c.memory, CaseRow.namespace == offers.c.namespace, CaseRow.id == offers.c.case_id]
-    ))  # fmt: skip
+    joined = joined.join(
+        CaseRow.__table__,
+        _all(
+            [CaseRow.memory == offers.c.memory, CaseRow.namespace == offers.c.namespace, CaseRow.id == offers.c.case_id]
+        ),
+    )
     embedder = bank.mirror.vectors.embedder.name
-    joined = joined.join(CaseVectorRow.__table__, _all(
-        [CaseVectorRow.embedder == embedder, CaseVectorRow.hash == recalls.c.state_hash]
-    ))  # fmt: skip
+    joined = joined.join(
+        CaseVectorRow.__table__, _all([CaseVectorRow.embedder == embedder, CaseVectorRow.hash == recalls.c.state_hash])
+    )
     query = select(CaseRow.seq, CaseVectorRow.vector, recalls.c.outcome).select_from(joined)
     query = query.where(offers.c.memory == bank.rows.memory, offers.c.namespace == bank.filters.namespace)
     query = query.where(offers.c.shown.is_(True), recalls.c.outcome.is_not(None))

@@ -27,8 +27,9 @@ def foresee(memory: CaseMemory, state: str, *, namespace: str = "default") -> fl
         return float(chance(query[None], states, (rewards >= SUCCESS).astype(float))[0])
 
 
-def chance(query: Vectors, states: Vectors, outcomes: Array, *, k: int = 32, bandwidth: float = 0.1,
-           shrink: float = 1.0) -> Array:  # fmt: skip
+def chance(
+    query: Vectors, states: Vectors, outcomes: Array, *, k: int = 32, bandwidth: float = 0.1, shrink: float = 1.0
+) -> Array:
     """Kernel-weighted mean outcome of the k nearest states, drawn towards the base rate.
 
     Args:

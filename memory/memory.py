@@ -37,8 +37,15 @@ class CaseMemory:
         views: which texts are embedded when a case is written; others are embedded when a policy first needs them.
     """
 
-    def __init__(self, store: Store, name: str = "default", *, embedder: Embedder, home: str | Path | None = None,
-                 views: Sequence[str] = ("state",)) -> None:  # fmt: skip
+    def __init__(
+        self,
+        store: Store,
+        name: str = "default",
+        *,
+        embedder: Embedder,
+        home: str | Path | None = None,
+        views: Sequence[str] = ("state",),
+    ) -> None:
         if not re.fullmatch(r"[\w.-]{1,80}", name):
             raise UserError(f"{name!r} can't name a memory: use letters, digits, '.', '_' and '-'")
         self.store, self.name, self.embedder, self.views = store, name, embedder, tuple(views)
@@ -49,8 +56,15 @@ class CaseMemory:
         self._check_embedder()
 
     @classmethod
-    def open(cls, store: Store, name: str = "default", *, embedder: Embedder, home: str | Path | None = None,
-             views: Sequence[str] = ("state",)) -> Self:  # fmt: skip
+    def open(
+        cls,
+        store: Store,
+        name: str = "default",
+        *,
+        embedder: Embedder,
+        home: str | Path | None = None,
+        views: Sequence[str] = ("state",),
+    ) -> Self:
         """A memory by name; it comes into being when it is first opened.
 
         Raises:
@@ -152,8 +166,15 @@ class CaseMemory:
                 mask[self.mirror.positions([case.seq for case in found])] = False
             return Bank(self.store, self.rows, self.mirror, filters, mask)
 
-    def search(self, text: str, k: int = 4, *, filters: Filters | None = None, policy: str | Policy = "dense",
-               exact_k: bool = False) -> list[Hit]:  # fmt: skip
+    def search(
+        self,
+        text: str,
+        k: int = 4,
+        *,
+        filters: Filters | None = None,
+        policy: str | Policy = "dense",
+        exact_k: bool = False,
+    ) -> list[Hit]:
         """The k best cases for a state, best first.
 
         Args:

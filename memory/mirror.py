@@ -25,9 +25,14 @@ _STATUS = {name: number for number, name in enumerate(STATUSES)}
 _OUTCOMES: dict[str, Any] = {"success": lambda r: r >= SUCCESS, "failure": lambda r: r < SUCCESS, "unknown": np.isnan}
 _GONE = -1
 _COLUMNS: dict[str, Any] = {
-    "seq": np.int64, "space": np.int32, "status": np.int8, "reward": np.float32, "trusted": np.bool_,
-    "created": np.float64, "state": np.uint64,
-}  # fmt: skip
+    "seq": np.int64,
+    "space": np.int32,
+    "status": np.int8,
+    "reward": np.float32,
+    "trusted": np.bool_,
+    "created": np.float64,
+    "state": np.uint64,
+}
 
 
 class Mirror:
@@ -96,12 +101,14 @@ class Mirror:
             return
         seqs, spaces, statuses, rewards, trusted, created, tags, states = zip(*rows, strict=True)
         values: dict[str, Any] = {
-            "seq": seqs, "space": [self.spaces.setdefault(space, len(self.spaces)) for space in spaces],
-            "status": [_STATUS[status] for status in statuses], "trusted": trusted,
+            "seq": seqs,
+            "space": [self.spaces.setdefault(space, len(self.spaces)) for space in spaces],
+            "status": [_STATUS[status] for status in statuses],
+            "trusted": trusted,
             "reward": [np.nan if reward is None else reward for reward in rewards],
             "created": [dt.datetime.fromisoformat(text).timestamp() for text in created],
             "state": [int(state[:16], 16) for state in states],
-        }  # fmt: skip
+        }
         for name, column in values.items():
             self.columns[name][start : start + len(rows)] = column
         for offset, found in enumerate(tags):
@@ -227,9 +234,13 @@ class Mirror:
                     continue
                 kept = (seqs, view.matrix) if live.all() else (seqs[live], view.matrix[live])
                 stamp = index_file.Stamp(
-                    epoch=self.epoch, embedder=self.vectors.embedder.name, view=name, dimension=view.dimension,
-                    rows=len(kept[0]), last=int(kept[0][-1]),
-                )  # fmt: skip
+                    epoch=self.epoch,
+                    embedder=self.vectors.embedder.name,
+                    view=name,
+                    dimension=view.dimension,
+                    rows=len(kept[0]),
+                    last=int(kept[0][-1]),
+                )
                 index_file.save(path, stamp, *kept)
                 self._saved[name] = len(view)
 

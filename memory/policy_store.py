@@ -55,8 +55,19 @@ class PolicyStore:
             rows.get(_HEAD), {id: EffectEvidence(*found) for id, found in effects.items()}, self.settings
         )
 
-    def learn(self, run_id: str, namespace: str, outcome: float | None, *, role: str = "memory", model: str = "",
-              source: str = "", signal: str = "", note: str = "", then: Then | None = None) -> Change:  # fmt: skip
+    def learn(
+        self,
+        run_id: str,
+        namespace: str,
+        outcome: float | None,
+        *,
+        role: str = "memory",
+        model: str = "",
+        source: str = "",
+        signal: str = "",
+        note: str = "",
+        then: Then | None = None,
+    ) -> Change:
         """Take in one run's outcome, once however often called.
 
         Args:
@@ -65,9 +76,18 @@ class PolicyStore:
         """
         operations = ({"op": "outcome", "run": run_id, "namespace": namespace, "reward": outcome},)
         change = Change(
-            key=f"{run_id}:{self.target}:{namespace}", kind="policy", target=self.target, base=self.version(),
-            operations=operations, role=role, model=model, run_id=run_id, source=source, signal=signal, note=note,
-        )  # fmt: skip
+            key=f"{run_id}:{self.target}:{namespace}",
+            kind="policy",
+            target=self.target,
+            base=self.version(),
+            operations=operations,
+            role=role,
+            model=model,
+            run_id=run_id,
+            source=source,
+            signal=signal,
+            note=note,
+        )
 
         def effect(connection: Connection, applied: Change) -> None:
             if then is not None:
@@ -105,8 +125,14 @@ class PolicyStore:
             self._put(connection, policy, state, version)
 
     def _put(self, connection: Connection, policy: str, state: bytes, version: int) -> None:
-        row = {"target": self.target, "policy": policy, "version": version, "state": state,
-               "hash": hashlib.sha256(state).hexdigest(), "created_at": now()}  # fmt: skip
+        row = {
+            "target": self.target,
+            "policy": policy,
+            "version": version,
+            "state": state,
+            "hash": hashlib.sha256(state).hexdigest(),
+            "created_at": now(),
+        }
         statement = self.store.insert(PolicySnapshotRow)
         changed = {name: row[name] for name in ("version", "state", "hash", "created_at")}
         connection.execute(statement.on_conflict_do_update(index_elements=["target", "policy"], set_=changed), row)
@@ -134,8 +160,15 @@ class PolicyStore:
         self, operation: dict[str, Any], effect: Then, *, key: str, role: str = "person", note: str = ""
     ) -> Change:
         """Apply any other change of the policy, such as a training or a rollback."""
-        change = Change(key=key, kind="policy", target=self.target, base=self.version(), operations=(operation,),
-                        role=role, note=note)  # fmt: skip
+        change = Change(
+            key=key,
+            kind="policy",
+            target=self.target,
+            base=self.version(),
+            operations=(operation,),
+            role=role,
+            note=note,
+        )
         return self.ledger.commit(change, effect)
 
     def touch(self, name: str, cases: Sequence[Case], effect: Then, *, role: str) -> None:

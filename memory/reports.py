@@ -27,8 +27,15 @@ def summary(memory: CaseMemory) -> dict[str, Any]:
     failures = memory.rows.count(CaseRow.reward < 0.5)
     total = memory.count()
     return {
-        "cases": total, "successes": successes, "failures": failures, "unknown": total - successes - failures,
-        "namespaces": memory.rows.namespaces(), "status": by["status"], "sources": by["source"],
-        "embedder": memory.embedder.name, "dimension": memory.embedder.dimension, "recalls": recalls,
+        "cases": total,
+        "successes": successes,
+        "failures": failures,
+        "unknown": total - successes - failures,
+        "namespaces": memory.rows.namespaces(),
+        "status": by["status"],
+        "sources": by["source"],
+        "embedder": memory.embedder.name,
+        "dimension": memory.embedder.dimension,
+        "recalls": recalls,
         "policy": {"version": policies.version(), "outcomes": value.count, "cases with an effect": len(value.effects)},
-    }  # fmt: skip
+    }

@@ -21,10 +21,32 @@ VIEWS = ("state", "masked", "plan")
 """The texts of a case that can be embedded: the state, the state with entities masked, the plan's skeleton."""
 
 _INSERT = (
-    "rev", "memory", "namespace", "id", "run_id", "state", "plan", "answer", "correction", "corrected_by",
-    "instructions", "reward", "channel", "source", "trusted", "status",
-    "pinned", "tags", "parents", "weight", "masked", "state_hash", "masked_hash", "plan_hash", "created_at",
-)  # fmt: skip
+    "rev",
+    "memory",
+    "namespace",
+    "id",
+    "run_id",
+    "state",
+    "plan",
+    "answer",
+    "correction",
+    "corrected_by",
+    "instructions",
+    "reward",
+    "channel",
+    "source",
+    "trusted",
+    "status",
+    "pinned",
+    "tags",
+    "parents",
+    "weight",
+    "masked",
+    "state_hash",
+    "masked_hash",
+    "plan_hash",
+    "created_at",
+)
 _CASE = [getattr(CaseRow, name) for name in Case.__dataclass_fields__]
 _CHUNK = 500
 
@@ -49,8 +71,15 @@ class CaseRows:
 
     def create(self, embedder: Embedder) -> Row[Any]:
         """The memory's own row, made with this embedder where there is none yet."""
-        row = {"name": self.memory, "epoch": uuid.uuid4().hex, "clock": 0, "embedder": embedder.name,
-               "dimension": embedder.dimension, "settings": {}, "created_at": now()}  # fmt: skip
+        row = {
+            "name": self.memory,
+            "epoch": uuid.uuid4().hex,
+            "clock": 0,
+            "embedder": embedder.name,
+            "dimension": embedder.dimension,
+            "settings": {},
+            "created_at": now(),
+        }
         query = select(MemoryRow.__table__).where(MemoryRow.name == self.memory)
         with self.store.read() as connection:
             found = connection.execute(query).one_or_none()
@@ -89,15 +118,36 @@ class CaseRows:
     def _values(self, case: Case, rev: int) -> tuple[Any, ...]:
         masked = mask(case.state)
         return (
-            rev, self.memory, case.namespace, case.id, case.run_id, case.state, case.plan, case.answer,
-            case.correction, case.corrected_by, case.instructions, case.reward, case.channel,
-            case.source, case.trusted, case.status, case.pinned, _json(case.tags), _json(case.parents), case.weight,
-            masked, text_hash(case.state), text_hash(masked), text_hash(view_text(case, "plan")),
+            rev,
+            self.memory,
+            case.namespace,
+            case.id,
+            case.run_id,
+            case.state,
+            case.plan,
+            case.answer,
+            case.correction,
+            case.corrected_by,
+            case.instructions,
+            case.reward,
+            case.channel,
+            case.source,
+            case.trusted,
+            case.status,
+            case.pinned,
+            _json(case.tags),
+            _json(case.parents),
+            case.weight,
+            masked,
+            text_hash(case.state),
+            text_hash(masked),
+            text_hash(view_text(case, "plan")),
             _time(case.created_at),
-        )  # fmt: skip
+        )
 
-    def existing(self, connection: Connection, namespace: str, *, ids: Iterable[str] = (),
-                 run_ids: Iterable[str] = ()) -> list[Case]:  # fmt: skip
+    def existing(
+        self, connection: Connection, namespace: str, *, ids: Iterable[str] = (), run_ids: Iterable[str] = ()
+    ) -> list[Case]:
         """Cases of a namespace that have one of these ids or runs."""
         found: dict[str, Case] = {}
         for column, values in (("id", list(ids)), ("run_id", list(run_ids))):
@@ -123,8 +173,11 @@ class CaseRows:
     def ids(self, connection: Connection, seqs: Sequence[int], namespace: str) -> dict[int, str]:
         """Ids by number."""
         query = select(CaseRow.seq, CaseRow.id).where(CaseRow.memory == self.memory, CaseRow.namespace == namespace)
-        return {seq: id for part in _chunks(list(seqs))
-                for seq, id in connection.execute(query.where(CaseRow.seq.in_(part)))}  # fmt: skip
+        return {
+            seq: id
+            for part in _chunks(list(seqs))
+            for seq, id in connection.execute(query.where(CaseRow.seq.in_(part)))
+        }
 
     def where(self, *conditions: Any, limit: int | None = None, newest: bool = False) -> list[Case]:
         """Cases of this memory under SQL conditions, in order of their number."""

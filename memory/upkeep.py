@@ -73,8 +73,16 @@ def _groups(vectors: Any, cases: list[Case | None], likeness: float) -> list[lis
 def _prototype(group: list[Case]) -> Case:
     best = max(group, key=lambda case: (case.reward or 0.0, case.seq))
     sources = " ".join(dict.fromkeys(word for case in group for word in case.source.split()))
-    return replace(best, id=uuid.uuid4().hex[:16], run_id=None, parents=tuple(case.id for case in group), seq=0,
-                   source=sources[:400], weight=sum(case.weight for case in group), created_at=now())  # fmt: skip
+    return replace(
+        best,
+        id=uuid.uuid4().hex[:16],
+        run_id=None,
+        parents=tuple(case.id for case in group),
+        seq=0,
+        source=sources[:400],
+        weight=sum(case.weight for case in group),
+        created_at=now(),
+    )
 
 
 def undo(memory: CaseMemory, prototype: str, *, namespace: str = "default") -> int:
@@ -122,8 +130,14 @@ def supersede(memory: CaseMemory, *, namespace: str = "default") -> int:
     return len(worse)
 
 
-def evict(memory: CaseMemory, *, namespace: str = "default", keep: int | None = None,
-          older_than: dt.timedelta | None = None, below: float | None = None) -> int:  # fmt: skip
+def evict(
+    memory: CaseMemory,
+    *,
+    namespace: str = "default",
+    keep: int | None = None,
+    older_than: dt.timedelta | None = None,
+    below: float | None = None,
+) -> int:
     """Delete by age, by reward, or down to a number of cases, the least valuable first; pinned ones stay.
 
     Value is what the policy has seen a case add, then its reward, then its age.

@@ -28,9 +28,13 @@ class Page:
             return None
         offers = tuple(Offer(id=bullet.id, position=place) for place, bullet in enumerate(rendered.bullets))
         return Block(
-            kind="playbook", target=self.book.target, version=self.book.version, text=rendered.text, offers=offers,
+            kind="playbook",
+            target=self.book.target,
+            version=self.book.version,
+            text=rendered.text,
+            offers=offers,
             untrusted=False,
-        )  # fmt: skip
+        )
 
 
 class PlaybookEvolvable:

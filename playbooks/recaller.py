@@ -88,8 +88,14 @@ class PlaybookRecaller:
         withheld = self.withholding.withheld(run_id, chosen) if self.withholding else frozenset()
         rendered = self.renderer.exact([bullet for bullet in chosen if bullet.id not in withheld])
         offers = self._offers(bullets, similarity, withheld, rendered)
-        return Block(kind="playbook", target=book.target, version=book.version, text=rendered.text, offers=offers,
-                     untrusted=False)  # fmt: skip
+        return Block(
+            kind="playbook",
+            target=book.target,
+            version=book.version,
+            text=rendered.text,
+            offers=offers,
+            untrusted=False,
+        )
 
     def _choose(self, book: Playbook, similarity: Vectors) -> Sequence[Bullet]:
         """The bullets in play for a task, whether or not this run then does without some of them."""

@@ -61,8 +61,13 @@ class StreamGate:
     def tried(self) -> list[Bullet]:
         """The bullets that changes on probation, in the line for it, or rejected by it would add."""
         changes = [c for c in self.book.ledger.history(self.book.target) if c.key.endswith(ON_TRIAL)]
-        adds = [op for change in changes if change.status in ("quarantined", "rejected")
-                for op in read_operations(list(change.operations)) if isinstance(op, Add)]  # fmt: skip
+        adds = [
+            op
+            for change in changes
+            if change.status in ("quarantined", "rejected")
+            for op in read_operations(list(change.operations))
+            if isinstance(op, Add)
+        ]
         return [Bullet(op.id, op.section, op.scope, op.content) for op in adds]
 
     def enter(self, delta: Delta) -> Change:
@@ -116,8 +121,10 @@ class StreamGate:
         row = ExposureRow
         query = select(row.shown, row.score).where(row.target == self.target, row.bullet_id == change_id)
         with self.book.store.read() as connection:
-            return [(bool(shown), float(score)) for shown, score in
-                    connection.execute(query.order_by(row.created_at, row.run_id))]  # fmt: skip
+            return [
+                (bool(shown), float(score))
+                for shown, score in connection.execute(query.order_by(row.created_at, row.run_id))
+            ]
 
     def report(self) -> list[dict[str, Any]]:
         """How each edit on probation stands."""
@@ -140,11 +147,14 @@ def judge(runs: Sequence[tuple[bool, float]], policy: StreamPolicy) -> Verdict |
         for_it, against = gain.add(bet), harm.add(-bet)
         seen = f"{number} runs"
         found = (
-            ("accept", f"better with it: {seen}") if for_it >= 1 / policy.level
-            else ("reject", f"worse with it: {seen}") if against >= 1 / policy.harm_level
-            else ("reject", f"no gain was seen in {seen}") if number >= policy.most
+            ("accept", f"better with it: {seen}")
+            if for_it >= 1 / policy.level
+            else ("reject", f"worse with it: {seen}")
+            if against >= 1 / policy.harm_level
+            else ("reject", f"no gain was seen in {seen}")
+            if number >= policy.most
             else None
-        )  # fmt: skip
+        )
         if found is not None:
             decision: Decision = "accept" if found[0] == "accept" else "reject"
             return Verdict(decision=decision, reason=found[1], evidence=evidence(runs[:number], policy.share))
@@ -168,10 +178,17 @@ def evidence(runs: Sequence[tuple[bool, float]], share: float = 0.5) -> dict[str
         curve.append(round(gain.add(bet), 3))
     given, denied = [s for shown, s in runs if shown], [s for shown, s in runs if not shown]
     return {
-        "test": "betting on coins thrown in daily runs", "runs": len(runs), "given": len(given), "denied": len(denied),
-        "mean_given": _mean(given), "mean_denied": _mean(denied), "e_value": round(gain.capital, 4),
-        "e_harm": round(harm.capital, 4), "curve": curve[-400:], "share": share,
-    }  # fmt: skip
+        "test": "betting on coins thrown in daily runs",
+        "runs": len(runs),
+        "given": len(given),
+        "denied": len(denied),
+        "mean_given": _mean(given),
+        "mean_denied": _mean(denied),
+        "e_value": round(gain.capital, 4),
+        "e_harm": round(harm.capital, 4),
+        "curve": curve[-400:],
+        "share": share,
+    }
 
 
 def _mean(scores: Sequence[float]) -> float | None:

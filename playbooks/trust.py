@@ -73,8 +73,11 @@ def lint(text: str) -> list[LintFinding]:
     like (Unicode's NFKC: full-width, mathematical and circled letters are read as plain ones).
     """
     stored = plain(text)
-    found = [finding for form in dict.fromkeys([stored, plain(unicodedata.normalize("NFKC", stored))])
-             for finding in _lint(form)]  # fmt: skip
+    found = [
+        finding
+        for form in dict.fromkeys([stored, plain(unicodedata.normalize("NFKC", stored))])
+        for finding in _lint(form)
+    ]
     return list(dict.fromkeys(found))
 
 

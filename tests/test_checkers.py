@@ -113,9 +113,20 @@ async def test_numeric_can_demand_a_single_number() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "right"),
-    [("B", 1), ("(b)", 1), ("B. Paris", 1), ("The answer is B", 1), ("**B**", 1), ("Option B", 1), ("Answer: (B)", 1),
-     ("C", 0), ("A or B", 0), ("I think A cat", 0), ("", 0)],
-)  # fmt: skip
+    [
+        ("B", 1),
+        ("(b)", 1),
+        ("B. Paris", 1),
+        ("The answer is B", 1),
+        ("**B**", 1),
+        ("Option B", 1),
+        ("Answer: (B)", 1),
+        ("C", 0),
+        ("A or B", 0),
+        ("I think A cat", 0),
+        ("", 0),
+    ],
+)
 async def test_choice_reads_the_letter(answer: str, right: float) -> None:
     assert await score("choice", answer, "B") == right
 
@@ -313,6 +324,10 @@ async def test_a_task_that_names_a_function_is_refused_wherever_it_came_from(sto
 
 
 async def test_a_function_given_to_the_agent_checks_its_tasks(store: Store) -> None:
-    with Agent(ScriptedModel([{"reasoning": "", "answer": "4"}]), store=store, tools=[],
-               checker={"name": "function", "path": "operator:is_not"}) as agent:  # fmt: skip
+    with Agent(
+        ScriptedModel([{"reasoning": "", "answer": "4"}]),
+        store=store,
+        tools=[],
+        checker={"name": "function", "path": "operator:is_not"},
+    ) as agent:
         assert (await agent.arun("2+2")).accepted

@@ -97,9 +97,11 @@ def test_an_evaluation_with_other_options_is_another_one(build: Any) -> None:
     ids = [
         {item.run_id for item in evaluate(agent, TASKS, **options).results}
         for agent, options in (
-            (build(solver())[0], {}), (build(solver())[0], {"seed": 1}), (build(solver(), max_rounds=1)[0], {})
+            (build(solver())[0], {}),
+            (build(solver())[0], {"seed": 1}),
+            (build(solver(), max_rounds=1)[0], {}),
         )
-    ]  # fmt: skip
+    ]
     assert len(set.union(*ids)) == 3 * len(TASKS)
 
 

@@ -11,11 +11,21 @@ from benchmarks.figures import PAGE, page, verdict
 @pytest.mark.parametrize(
     ("target", "value", "said"),
     [
-        ("≥ 0.9", 0.9, "yes"), ("≥ 0.9", 0.4, "**no**"), ("≤ 5 %", 0.05, "yes"), ("≤ 1 %", 0.011, "**no**"),
-        ("< 50 ms", 58.9, "**no**"), ("> 0.508", 0.585, "yes"), ("≥ −0.01", 0.0, "yes"), ("≥ +0.15", 0.1, "**no**"),
-        ("0", 0, "yes"), ("1.000", 1.0, "yes"), ("100 %", 1.0, "yes"), ("minutes", 110.0, ""), ("≥ 0.9", None, ""),
+        ("≥ 0.9", 0.9, "yes"),
+        ("≥ 0.9", 0.4, "**no**"),
+        ("≤ 5 %", 0.05, "yes"),
+        ("≤ 1 %", 0.011, "**no**"),
+        ("< 50 ms", 58.9, "**no**"),
+        ("> 0.508", 0.585, "yes"),
+        ("≥ −0.01", 0.0, "yes"),
+        ("≥ +0.15", 0.1, "**no**"),
+        ("0", 0, "yes"),
+        ("1.000", 1.0, "yes"),
+        ("100 %", 1.0, "yes"),
+        ("minutes", 110.0, ""),
+        ("≥ 0.9", None, ""),
     ],
-)  # fmt: skip
+)
 def test_a_figure_is_compared_with_what_was_wanted(target: str, value: float | None, said: str) -> None:
     assert verdict({"target": target, "value": value}) == said
 

@@ -82,10 +82,12 @@ def test_output_fits_a_narrow_terminal_and_json_loses_nothing(run_cli: Any, tmp_
     shown = [
         subprocess.run(
             [sys.executable, "-m", "agentkit", "playbook", "show", "--playbook", "p", *how],
-            capture_output=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+            capture_output=True,
+            check=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **env},
         ).stdout.decode(encoding)
         for how in ([], ["--json"])
-    ]  # fmt: skip
+    ]
     assert "42" in shown[0]
     assert "→ 42 ✓ 好" in json.dumps(json.loads(shown[1]), ensure_ascii=False)
 

@@ -187,9 +187,19 @@ class Claim:
 
 
 _CLAIM_FIELDS = (
-    "id", "subject", "predicate", "object", "document", "qualifiers",
-    "status", "confidence", "evidence", "reason", "run_id", "model",
-)  # fmt: skip
+    "id",
+    "subject",
+    "predicate",
+    "object",
+    "document",
+    "qualifiers",
+    "status",
+    "confidence",
+    "evidence",
+    "reason",
+    "run_id",
+    "model",
+)
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:

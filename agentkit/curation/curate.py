@@ -209,9 +209,12 @@ class _Paper:
         self.asked: list[str] = []
         used = [work for work in run.work.live(document.id)]
         self.meter = _PaperMeter(
-            run.options.paper_budget, run.meter,
-            calls=sum(w.calls for w in used), tokens=sum(w.tokens for w in used), cost=sum(w.cost for w in used),
-        )  # fmt: skip
+            run.options.paper_budget,
+            run.meter,
+            calls=sum(w.calls for w in used),
+            tokens=sum(w.tokens for w in used),
+            cost=sum(w.cost for w in used),
+        )
         self.yields: list[tuple[int, int]] = []
 
     async def run(self) -> bool:
@@ -243,9 +246,11 @@ class _Paper:
         run = self.run_
         question = await self._asked(step, subjects)
         wanted = Work(
-            key=self._key(question), document=self.document.id, element=step.element,
+            key=self._key(question),
+            document=self.document.id,
+            element=step.element,
             subject=" · ".join(subject.id for subject in subjects),
-        )  # fmt: skip
+        )
         self.asked.append(wanted.key)
         work = run.work.lease(wanted, again=run.options.retry_failed)
         if work is None:
@@ -262,9 +267,13 @@ class _Paper:
     async def _asked(self, step: PlanStep, subjects: tuple[Entity, ...]) -> Question:
         names = tuple(subject.label for subject in subjects)
         bare = Question(
-            step=step, ontology=self.run_.plan.ontology, document=self.document, paper="", subjects=names,
+            step=step,
+            ontology=self.run_.plan.ontology,
+            document=self.document,
+            paper="",
+            subjects=names,
             context=self.findings.context(step, subjects),
-        )  # fmt: skip
+        )
         text = question_text(bare)
         blocks = await self._recall(step, text)
         paper = reading(self.document, text, limit=self.run_.options.paper_limit)
@@ -287,10 +296,14 @@ class _Paper:
             models=models,
             playbook=tuple(f"{block.target}@{digest(block.text, length=16)}" for block in question.blocks),
             params={
-                "rounds": options.max_rounds, "around": options.around, "vetoes": options.evaluator_vetoes,
-                "naming": run.naming_version, "evaluated": run.evaluator is not None, "items": options.max_items,
+                "rounds": options.max_rounds,
+                "around": options.around,
+                "vetoes": options.evaluator_vetoes,
+                "naming": run.naming_version,
+                "evaluated": run.evaluator is not None,
+                "items": options.max_items,
             },
-        ).digest  # fmt: skip
+        ).digest
 
     async def _do(self, work: Work, question: Question, subjects: tuple[Entity, ...]) -> Work:
         run = self.run_
@@ -316,9 +329,13 @@ class _Paper:
 
         evaluator = None if run.evaluator is None else caller(run.evaluator)
         return Duo(
-            explorer=caller(run.explorer), evaluator=evaluator, max_rounds=options.max_rounds, around=options.around,
-            evaluator_vetoes=options.evaluator_vetoes, max_items=options.max_items,
-        )  # fmt: skip
+            explorer=caller(run.explorer),
+            evaluator=evaluator,
+            max_rounds=options.max_rounds,
+            around=options.around,
+            evaluator_vetoes=options.evaluator_vetoes,
+            max_items=options.max_items,
+        )
 
     def _store(self, work: Work, question: Question, outcome: QuestionOutcome, before: tuple[int, int, float]) -> Work:
         """Claims, findings and the work's state, in one transaction."""
@@ -390,10 +407,11 @@ class _Paper:
         gone = sorted({claim for work in old for claim in work.claims} - kept)
         keys = [work.key for work in old]
         run.kb.write(
-            Write(retired=gone), key=f"retire:{digest(self.document.id, keys, gone, run.kb.version)}",
+            Write(retired=gone),
+            key=f"retire:{digest(self.document.id, keys, gone, run.kb.version)}",
             author=Author(role="curator", source=self.document.source, note="no longer asked by the plan"),
             also=lambda connection: run.work.supersede(connection, keys),
-        )  # fmt: skip
+        )
         return len(gone)
 
 

@@ -395,9 +395,14 @@ class Evolution:
         if mode == "probation":
             return ProbationGate(lambda: len(self.watch.active(self._accepted())), self.config.probation.at_once)
         return StrictGate(
-            self.evolvables, self.trials, self.holdout, probes=self.probes, policy=self.config.gate, evolution=self.id,
+            self.evolvables,
+            self.trials,
+            self.holdout,
+            probes=self.probes,
+            policy=self.config.gate,
+            evolution=self.id,
             ask_when=ask_when,
-        )  # fmt: skip
+        )
 
     def _description(self) -> dict[str, Any]:
         files = {"train": self.train, "val": self.val, "probes": self.probes}

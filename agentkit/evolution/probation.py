@@ -68,9 +68,14 @@ class Watch:
     """
 
     def __init__(
-        self, evolvables: Sequence[Evolvable], trials: Trials, ledger: Ledger, *, evolution: str,
+        self,
+        evolvables: Sequence[Evolvable],
+        trials: Trials,
+        ledger: Ledger,
+        *,
+        evolution: str,
         policy: ProbationPolicy | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.evolvables = {evolvable.target: evolvable for evolvable in evolvables}
         self.trials, self.ledger, self.evolution = trials, ledger, f"{evolution}/watch"
         self.policy = policy or ProbationPolicy()
@@ -152,9 +157,14 @@ class Watch:
         return self._write(change_id, test, outcome, new, rounds, name)
 
     def _write(
-        self, change_id: str, test: PairedTest, outcome: str, new: list[float], rounds: dict[str, dict[str, Any]],
+        self,
+        change_id: str,
+        test: PairedTest,
+        outcome: str,
+        new: list[float],
+        rounds: dict[str, dict[str, Any]],
         name: str,
-    ) -> dict[str, Any]:  # fmt: skip
+    ) -> dict[str, Any]:
         """Write down how a change stands, once a name."""
         record = {**test.to_json(), "change": change_id, "outcome": outcome, "differences": new, "tasks": len(new)}
         row = {"key": name, "evolution": self.evolution, "number": len(rounds) + 1, "holdout": "online"}

@@ -87,9 +87,14 @@ async def run_and_report(
     arms: list[Arm] = []
     if tasks:
         arms = await run_arms(
-            evolution.trials, tasks, evolution.evolvables, start=evolved.start, chosen=evolved.chosen,
-            controls=controls, seed=evolution.config.seed,
-        )  # fmt: skip
+            evolution.trials,
+            tasks,
+            evolution.evolvables,
+            start=evolved.start,
+            chosen=evolved.chosen,
+            controls=controls,
+            seed=evolution.config.seed,
+        )
     scored = "test" if test else "validation"
     report = build_report(evolved, arms, store=evolution.store, about=about or {}, scored_on=scored)
     paths = write_report(report, folder) if folder is not None else {}
@@ -169,9 +174,15 @@ async def aevolve(
     """
     evolvables, learners = parts_of(agent, playbook=playbook, memory=memory, learner=learner, recall=recall)
     evolution = prepare(
-        agent, train, val=val, probes=probes, evolvables=evolvables, learners=learners,
-        config=config or EvolveConfig(), on_event=on_event,
-    )  # fmt: skip
+        agent,
+        train,
+        val=val,
+        probes=probes,
+        evolvables=evolvables,
+        learners=learners,
+        config=config or EvolveConfig(),
+        on_event=on_event,
+    )
     settings = evolution.config
     about = {
         "model": agent.model_name,

@@ -191,8 +191,9 @@ class Trials:
         cost = self.cost_of(run_id)
         self.made += cost
         details = {"error": f"{type(error).__name__}: {error}"}
-        return Trial(key=item.key, task_id=item.task.id, run_id=run_id, answer=None, judged=None, cost=cost,
-                     details=details)  # fmt: skip
+        return Trial(
+            key=item.key, task_id=item.task.id, run_id=run_id, answer=None, judged=None, cost=cost, details=details
+        )
 
     def _stored(self, key: str) -> Trial | None:
         if key in self._kept:

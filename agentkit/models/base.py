@@ -54,9 +54,13 @@ class NamedChat(BaseChatModel):
     seed: int | None = None
     stop: list[str] | None = None
 
-    async def _astream(self, messages: list[BaseMessage], stop: list[str] | None = None,
-                       run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
-                       ) -> AsyncIterator[ChatGenerationChunk]:  # fmt: skip
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
         """Stream from a worker thread."""
         source = self._stream(messages, stop, **kwargs)
         while (chunk := await asyncio.to_thread(next, source, None)) is not None:

@@ -97,8 +97,9 @@ def _from_hub(entry: Entry, file: ModelFile, partial: Path, progress: Progress, 
     url = f"{hub}/{entry.hub}/resolve/main/{file.name}"
     timeout = httpx.Timeout(60, connect=5)
     try:
-        with httpx.stream("GET", url, follow_redirects=True, timeout=timeout,
-                          headers={"Range": f"bytes={done}-"} if done else {}) as response:  # fmt: skip
+        with httpx.stream(
+            "GET", url, follow_redirects=True, timeout=timeout, headers={"Range": f"bytes={done}-"} if done else {}
+        ) as response:
             if response.status_code not in (200, 206):
                 raise _Unreachable(f"hub: HTTP {response.status_code}")
             if response.status_code == 200:
@@ -146,8 +147,18 @@ def _wheel(requirement: str, folder: Path) -> Path:
     if found := sorted(folder.glob(pattern)):
         return found[0]
     staging = folder / f"{name}.new"
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check",
-               "--dest", str(staging), requirement]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--disable-pip-version-check",
+        "--dest",
+        str(staging),
+        requirement,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
     if "No space left" in done.stderr:
         raise OSError(errno.ENOSPC, "No space left on device")

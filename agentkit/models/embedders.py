@@ -104,8 +104,15 @@ class HostedEmbedder(Embeddings):
         dimension: of its vectors; None asks the model once.
     """
 
-    def __init__(self, name: str, *, dimension: int | None = None, batch_size: int = 128, api_base: str | None = None,
-                 api_key: str | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        name: str,
+        *,
+        dimension: int | None = None,
+        batch_size: int = 128,
+        api_base: str | None = None,
+        api_key: str | None = None,
+    ) -> None:
         self.name, self._batch_size = name, batch_size
         self._options = {"api_base": api_base, "api_key": api_key}
         self._most: int | None = None

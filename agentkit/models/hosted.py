@@ -57,19 +57,32 @@ class HostedChat(NamedChat):
         formatted = [convert_to_openai_tool(tool) for tool in tools]
         return super().bind_tools(formatted, tool_choice=_choice(tool_choice, formatted), **kwargs)
 
-    def _generate(self, messages: list[BaseMessage], stop: list[str] | None = None,
-                  run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any) -> ChatResult:  # fmt: skip
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
         return run_sync(self._agenerate(messages, stop, None, **kwargs))
 
-    async def _agenerate(self, messages: list[BaseMessage], stop: list[str] | None = None,
-                         run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
-                         ) -> ChatResult:  # fmt: skip
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
         response = await self._complete(self._request(messages, stop, kwargs))
         return ChatResult(generations=[ChatGeneration(message=read_message(response, self.full_name))])
 
-    def _stream(self, messages: list[BaseMessage], stop: list[str] | None = None,
-                run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any
-                ) -> Iterator[ChatGenerationChunk]:  # fmt: skip
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
         source = self._astream(messages, stop, None, **kwargs)
 
         async def step() -> ChatGenerationChunk | None:
@@ -79,9 +92,13 @@ class HostedChat(NamedChat):
             tell(run_manager, chunk)
             yield chunk
 
-    async def _astream(self, messages: list[BaseMessage], stop: list[str] | None = None,
-                       run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
-                       ) -> AsyncIterator[ChatGenerationChunk]:  # fmt: skip
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
         options = {"stream": True, "stream_options": {"include_usage": True}}
         reader = StreamReader(self.full_name)
         async for event in self._events(self._request(messages, stop, kwargs) | options):
@@ -90,8 +107,9 @@ class HostedChat(NamedChat):
                 yield chunk
         yield reader.end(price(self.full_name, reader.usage))
 
-    def _request(self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-                 ) -> dict[str, Any]:  # fmt: skip
+    def _request(
+        self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> dict[str, Any]:
         given = {name: kwargs.get(name, getattr(self, name, None)) for name in SETTINGS}
         given |= {name: kwargs[name] for name in _GIVEN if name in kwargs} | {"stop": stop or self.stop or None}
         given = {name: value for name, value in given.items() if value is not None}

@@ -55,8 +55,9 @@ class Row:
         ends: tokens that end an answer.
     """
 
-    def __init__(self, request: Request, prompt: list[int], matcher: Any, limit: int, tokenizer: Any,
-                 ends: frozenset[int]) -> None:  # fmt: skip
+    def __init__(
+        self, request: Request, prompt: list[int], matcher: Any, limit: int, tokenizer: Any, ends: frozenset[int]
+    ) -> None:
         self.request, self.prompt, self.matcher, self.limit = request, prompt, matcher, limit
         self._tokenizer, self._ends = tokenizer, ends
         self.tokens: list[int] = []

@@ -120,9 +120,14 @@ class Bubblewrap:
         self, program: SandboxProgram, descriptors: Mapping[str, int], main: str, limits: SandboxLimits
     ) -> list[str]:
         bounds = {
-            "AS": limits.memory, "CPU": limits.cpu_seconds, "FSIZE": limits.disk, "NPROC": limits.processes,
-            "CORE": 0, "NOFILE": 128, "MSGQUEUE": 0,
-        }  # fmt: skip
+            "AS": limits.memory,
+            "CPU": limits.cpu_seconds,
+            "FSIZE": limits.disk,
+            "NPROC": limits.processes,
+            "CORE": 0,
+            "NOFILE": 128,
+            "MSGQUEUE": 0,
+        }
         command = _isolation(self.path or "bwrap", limits.disk) + _path_options(program.readable, program.python_path)
         for name, descriptor in descriptors.items():
             command += ["--seccomp", str(descriptor)] if not name else ["--file", str(descriptor), f"{WORK}/{name}"]
@@ -170,12 +175,46 @@ def _interpreter() -> Path:
 def _isolation(bwrap: str, disk: int) -> list[str]:
     """The options that every sandboxed process gets."""
     command = [
-        bwrap, "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--hostname", "sandbox",
-        "--as-pid-1", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
-        "--setenv", "PATH", "/usr/bin:/bin", "--setenv", "HOME", WORK, "--setenv", "LANG", "C.UTF-8",
-        "--setenv", "PYTHONHASHSEED", "0", "--setenv", "OMP_NUM_THREADS", "1", "--setenv", "OPENBLAS_NUM_THREADS", "1",
-        "--ro-bind", "/usr", "/usr", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache",
-    ]  # fmt: skip
+        bwrap,
+        "--unshare-all",
+        "--unshare-user",
+        "--uid",
+        "1000",
+        "--gid",
+        "1000",
+        "--hostname",
+        "sandbox",
+        "--as-pid-1",
+        "--die-with-parent",
+        "--new-session",
+        "--cap-drop",
+        "ALL",
+        "--clearenv",
+        "--setenv",
+        "PATH",
+        "/usr/bin:/bin",
+        "--setenv",
+        "HOME",
+        WORK,
+        "--setenv",
+        "LANG",
+        "C.UTF-8",
+        "--setenv",
+        "PYTHONHASHSEED",
+        "0",
+        "--setenv",
+        "OMP_NUM_THREADS",
+        "1",
+        "--setenv",
+        "OPENBLAS_NUM_THREADS",
+        "1",
+        "--ro-bind",
+        "/usr",
+        "/usr",
+        "--ro-bind-try",
+        "/etc/ld.so.cache",
+        "/etc/ld.so.cache",
+    ]
     for name in ("lib", "lib64", "lib32", "bin", "sbin"):
         system = Path("/", name)
         if system.is_symlink():
@@ -186,9 +225,21 @@ def _isolation(bwrap: str, disk: int) -> list[str]:
     if not Path(base).is_relative_to("/usr"):
         command += ["--ro-bind", base, base]
     return [
-        *command, "--dev", "/dev", "--remount-ro", "/dev", "--size", str(disk), "--tmpfs", WORK,
-        "--symlink", WORK, "/tmp", "--chdir", WORK,
-    ]  # fmt: skip
+        *command,
+        "--dev",
+        "/dev",
+        "--remount-ro",
+        "/dev",
+        "--size",
+        str(disk),
+        "--tmpfs",
+        WORK,
+        "--symlink",
+        WORK,
+        "/tmp",
+        "--chdir",
+        WORK,
+    ]
 
 
 def _path_options(readable: Sequence[str | Path], python_path: Sequence[str | Path]) -> list[str]:

@@ -26,8 +26,10 @@ _TUNNELS = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv6Network("2001::/23
 """6to4 and Teredo: what they lead to is an IPv4 address of anyone's choice."""
 _PROTOCOLS = ipaddress.IPv4Network("192.0.0.0/24")
 
-_CHARSETS = re.compile(r"utf-?8|us-ascii|ascii|latin-?1|iso-8859-\d+|windows-125\d|cp125\d|utf-16(le|be)?|koi8-[ru]"
-                       r"|shift_jis|euc-(jp|kr)|gb(k|2312|18030)|big5")  # fmt: skip
+_CHARSETS = re.compile(
+    r"utf-?8|us-ascii|ascii|latin-?1|iso-8859-\d+|windows-125\d|cp125\d|utf-16(le|be)?|koi8-[ru]"
+    r"|shift_jis|euc-(jp|kr)|gb(k|2312|18030)|big5"
+)
 """Those that pages are in; some others of Python's take time that grows with the square of the length."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -98,9 +100,10 @@ async def fetch(
         ToolError: not allowed, not reachable, too large, too slow, or too many redirects.
     """
     try:
-        async with asyncio.timeout(seconds), httpx.AsyncClient(
-            trust_env=False, timeout=seconds, transport=transport
-        ) as client:  # fmt: skip
+        async with (
+            asyncio.timeout(seconds),
+            httpx.AsyncClient(trust_env=False, timeout=seconds, transport=transport) as client,
+        ):
             target = httpx.URL(url)
             for _ in range(MAX_REDIRECTS + 1):
                 response = await _get(client, target, allow)

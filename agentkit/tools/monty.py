@@ -62,10 +62,14 @@ class Interpreter:
         printed = _Printed(limit=limits.output)
         error, timed_out = _run(program, limits, printed)
         return SandboxResult(
-            stdout=printed.text("stdout"), stderr=printed.text("stderr") + error, exit_code=1 if error else 0,
-            timed_out=timed_out, truncated=printed.dropped > 0, seconds=time.monotonic() - start,
+            stdout=printed.text("stdout"),
+            stderr=printed.text("stderr") + error,
+            exit_code=1 if error else 0,
+            timed_out=timed_out,
+            truncated=printed.dropped > 0,
+            seconds=time.monotonic() - start,
             unsupported=unsupported(error.rpartition("\n")[2]),
-        )  # fmt: skip
+        )
 
 
 def _run(program: SandboxProgram, limits: SandboxLimits, printed: _Printed) -> tuple[str, bool]:

@@ -57,10 +57,14 @@ def supervise(
         exceeded = exceeded or _memory_kill(group, limits)
     out, err = (pump.text() for pump in pumps)
     return SandboxResult(
-        stdout=out, stderr=err, exit_code=process.returncode if process.returncode < 128 else 128 - process.returncode,
-        timed_out=timed_out, truncated=any(pump.dropped for pump in pumps), seconds=time.monotonic() - start,
+        stdout=out,
+        stderr=err,
+        exit_code=process.returncode if process.returncode < 128 else 128 - process.returncode,
+        timed_out=timed_out,
+        truncated=any(pump.dropped for pump in pumps),
+        seconds=time.monotonic() - start,
         exceeded=exceeded,
-    )  # fmt: skip
+    )
 
 
 def _wait(process: subprocess.Popen[bytes], watch: _Watch, deadline: float) -> tuple[bool, str]:

@@ -22,8 +22,16 @@ def _names() -> dict[str, Callable[..., Policy]]:
     from agentkit.memory.policies.terms import MaskedTerms
 
     kinds: tuple[Callable[..., Policy], ...] = (
-        Dense, MaskedDense, MaskedTerms, Lexical, Fused, Mapped, KernelQ, ParametricQ, Random,
-    )  # fmt: skip
+        Dense,
+        MaskedDense,
+        MaskedTerms,
+        Lexical,
+        Fused,
+        Mapped,
+        KernelQ,
+        ParametricQ,
+        Random,
+    )
     return {kind.name: kind for kind in kinds}  # type: ignore[attr-defined]
 
 

@@ -35,8 +35,11 @@ def pool(query: Query, bank: Bank, size: int = POOL) -> Positions:
 
 
 def ranked(positions: Positions, scores: Scores, k: int) -> Ranking:
-    found, best = top(positions, np.asarray(scores, dtype=np.float32), min(k, len(positions))) if len(positions) else (
-        positions, np.zeros(0, dtype=np.float32))  # fmt: skip
+    found, best = (
+        top(positions, np.asarray(scores, dtype=np.float32), min(k, len(positions)))
+        if len(positions)
+        else (positions, np.zeros(0, dtype=np.float32))
+    )
     return Ranking(positions=found, scores=best)
 
 

@@ -22,8 +22,9 @@ class KernelQ:
 
     name = "kernel"
 
-    def __init__(self, *, bandwidth: float = 0.15, prior: float = 0.5, strength: float = 0.2,
-                 closeness: float = 1.0) -> None:  # fmt: skip
+    def __init__(
+        self, *, bandwidth: float = 0.15, prior: float = 0.5, strength: float = 0.2, closeness: float = 1.0
+    ) -> None:
         self.bandwidth, self.prior, self.strength, self.closeness = bandwidth, prior, strength, closeness
 
     def rank(self, query: Query, bank: Bank, k: int) -> Ranking:

@@ -83,8 +83,16 @@ def inputs(states: Vectors, cases: Vectors, rewards: Sequence[float] | NDArray[n
     return joined.astype(np.float32)
 
 
-def train(states: Vectors, cases: Vectors, rewards: NDArray[np.floating], outcomes: NDArray[np.floating], *,
-          hidden: int = 64, epochs: int = 30, seed: int = 0) -> ParametricQ:  # fmt: skip
+def train(
+    states: Vectors,
+    cases: Vectors,
+    rewards: NDArray[np.floating],
+    outcomes: NDArray[np.floating],
+    *,
+    hidden: int = 64,
+    epochs: int = 30,
+    seed: int = 0,
+) -> ParametricQ:
     """Fit the head on (state, case shown, case's own reward, outcome) rows with AdamW.
 
     Raises:

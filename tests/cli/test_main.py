@@ -52,8 +52,13 @@ def test_the_shell_completes_commands_and_the_commands_inside_them() -> None:
     def complete(words: str, position: int) -> list[str]:
         wanted = {"_AGENTKIT_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(position)}
         code = "import sys; sys.argv[0] = 'agentkit'; from agentkit.cli.main import main; main()"
-        done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT), **wanted},
-                              capture_output=True, text=True, check=False)  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONPATH": str(ROOT), **wanted},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         return done.stdout.split()
 
     assert complete("agentkit mod", 1) == ["models"]

@@ -76,9 +76,15 @@ def test_doctor_reports_every_part_and_no_secret(
     ],
 )
 def test_doctor_says_which_commands_would_fail_and_the_mend(
-    agentkit: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, ready: None, tmp_path: Path,
-    name: str, value: str, what: str, mend: str,
-) -> None:  # fmt: skip
+    agentkit: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    ready: None,
+    tmp_path: Path,
+    name: str,
+    value: str,
+    what: str,
+    mend: str,
+) -> None:
     monkeypatch.setenv("AGENTKIT_CACHE", str(tmp_path / "empty"))
     monkeypatch.setenv(name, value)
     done = agentkit("doctor", "--json")

@@ -58,8 +58,14 @@ def start() -> Iterator[Start]:
 
     def begin(*args: str, **more: str) -> subprocess.Popen[str]:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), **more}
-        process = subprocess.Popen([sys.executable, "-m", "agentkit", *args], env=environment, text=True,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")  # fmt: skip
+        process = subprocess.Popen(
+            [sys.executable, "-m", "agentkit", *args],
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
         running.append(process)
         return process
 

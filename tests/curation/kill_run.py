@@ -22,9 +22,13 @@ def main(folder: Path, database: Path, log: Path, papers: int) -> None:
     schema.write_text(ONTOLOGY, encoding="utf-8")
     store, reader = Store.open(database), model(log)
     run = Curation(
-        KnowledgeBase(store, "x"), make_plan(load_ontology(schema)), explorer=reader, evaluator=reader,
-        naming=Grounders(), options=CurationOptions(papers=papers),
-    )  # fmt: skip
+        KnowledgeBase(store, "x"),
+        make_plan(load_ontology(schema)),
+        explorer=reader,
+        evaluator=reader,
+        naming=Grounders(),
+        options=CurationOptions(papers=papers),
+    )
     asyncio.run(run.run(read_folder(folder)))
     store.close()
 

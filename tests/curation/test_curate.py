@@ -41,9 +41,15 @@ def run(kb: KnowledgeBase, folder: Path, *, text: str = ONTOLOGY, explorer: Any 
     explorer = explorer or model()
     recallers, evaluator = options.pop("recallers", ()), options.pop("evaluator", explorer)
     made = Curation(
-        kb, make_plan(load_ontology(schema)), explorer=explorer, evaluator=evaluator, naming=Grounders(),
-        options=CurationOptions(**options), recallers=recallers, retry=Retry(attempts=1),
-    )  # fmt: skip
+        kb,
+        make_plan(load_ontology(schema)),
+        explorer=explorer,
+        evaluator=evaluator,
+        naming=Grounders(),
+        options=CurationOptions(**options),
+        recallers=recallers,
+        retry=Retry(attempts=1),
+    )
     return asyncio.run(made.run(read_folder(folder)))
 
 

@@ -30,10 +30,17 @@ def made(subject: Entity, object_: Entity, **fields: object) -> Claim:
     around = {"prefix": "p ", "suffix": " s", "section": "RESULTS"}
     evidence = Evidence(document=DOCUMENT, start=5, end=5 + len(NASTY), quote=NASTY, **around)
     base = Claim(
-        subject=subject.id, predicate="causes", object=object_.id, document=DOCUMENT, status="supported",
-        confidence=0.75, evidence=(evidence,), run_id="run 1", model="local/x",
+        subject=subject.id,
+        predicate="causes",
+        object=object_.id,
+        document=DOCUMENT,
+        status="supported",
+        confidence=0.75,
+        evidence=(evidence,),
+        run_id="run 1",
+        model="local/x",
         qualifiers={"direction": "increased", "age_group": 'old "men"', "n": 3},
-    )  # fmt: skip
+    )
     return Claim.from_json({**base.to_json(), **fields, "id": ""})
 
 

@@ -144,9 +144,11 @@ enums:
     )
     assert found.roots == ("Drug",)
     assert {(r.head, r.name, r.tail) for r in found.relations if r.head == "Drug"} == {
-        ("Drug", "site", "Drug.site"), ("Drug", "target", "Gene"), ("Drug", "target", "Protein"),
+        ("Drug", "site", "Drug.site"),
+        ("Drug", "target", "Gene"),
+        ("Drug", "target", "Protein"),
         ("Drug", "causes", "Disease"),
-    }  # fmt: skip
+    }
     assert "Unused" not in found.concepts
     for named in ("id, label", "'Tissue'", "'not_there'", "'https://example.org/far'"):
         assert named in caplog.text

@@ -66,12 +66,19 @@ class Held(ScriptedModel):
 
 async def test_a_claim_whose_quote_does_not_name_its_object_is_asked_for_again_among_those_that_do() -> None:
     document = Document(id="d", title="", text="Asystole after lidocaine\n\nLidocaine was given. It was fatal once.\n")
-    ontology = read_short({"name": "safety", "concepts": {
-        "Chemical": {"relations": {"induces": {"to": "Disease", "many": True}}}, "Disease": {}}})  # fmt: skip
+    ontology = read_short(
+        {
+            "name": "safety",
+            "concepts": {"Chemical": {"relations": {"induces": {"to": "Disease", "many": True}}}, "Disease": {}},
+        }
+    )
     asked = Question(
-        step=make_plan(ontology).by_element["Chemical.induces.Disease"], ontology=ontology, document=document,
-        paper=document.text, subjects=("lidocaine",),
-    )  # fmt: skip
+        step=make_plan(ontology).by_element["Chemical.induces.Disease"],
+        ontology=ontology,
+        document=document,
+        paper=document.text,
+        subjects=("lidocaine",),
+    )
     title, given = "Asystole after lidocaine", "Lidocaine was given."
     model = Held([{"items": [{"value": "asystole", "quote": quote}]} for quote in (given, title)])
     subject = Entity.named("lidocaine", "Chemical", groundable=True)

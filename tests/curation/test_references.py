@@ -39,9 +39,14 @@ def papers(tmp_path: Path, name: str, text: str) -> tuple[dict[str, Document], l
 def test_bibtex_is_read_by_its_braces(tmp_path: Path) -> None:
     found, _ = papers(tmp_path, "a.bib", BIBTEX)
     assert set(found) == {
-        "A first one", 'A second with "quotes" and a ) bracket', "A child", "No key", "With a stray field",
-        "The Proceedings", "Last",
-    }  # fmt: skip
+        "A first one",
+        'A second with "quotes" and a ) bracket',
+        "A child",
+        "No key",
+        "With a stray field",
+        "The Proceedings",
+        "Last",
+    }
     meta = found["A first one"].metadata
     assert (meta.doi, meta.year, meta.journal) == ("10.1000/abc_1", 2021, "Journal of Tests")
     assert meta.authors == ("Kurt Gödel", "The X Study Group", "Jan van der Berg", "Ann Smith Jr")
@@ -110,10 +115,18 @@ def test_a_list_saved_from_pubmed_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "written",
-    ["10.1000/abc(1)2", "https://doi.org/10.1000/ABC(1)2", "doi: 10.1000/abc(1)2.", "DOI:10.1000%2Fabc(1)2",
-     "http://dx.doi.org/10.1000/abc(1)2", "info:doi/10.1000/abc(1)2", "(10.1000/abc(1)2)", "urn:doi:10.1000/abc(1)2;",
-     "https://doi.org/10.1000/abc(1)2?nosfx=y"],
-)  # fmt: skip
+    [
+        "10.1000/abc(1)2",
+        "https://doi.org/10.1000/ABC(1)2",
+        "doi: 10.1000/abc(1)2.",
+        "DOI:10.1000%2Fabc(1)2",
+        "http://dx.doi.org/10.1000/abc(1)2",
+        "info:doi/10.1000/abc(1)2",
+        "(10.1000/abc(1)2)",
+        "urn:doi:10.1000/abc(1)2;",
+        "https://doi.org/10.1000/abc(1)2?nosfx=y",
+    ],
+)
 def test_a_doi_is_the_same_however_it_is_written(written: str) -> None:
     assert doi_of(written) == "10.1000/abc(1)2"
 
@@ -122,8 +135,11 @@ def test_old_dois_and_other_identifiers() -> None:
     sici = "10.1002/(SICI)1097-0258(19980815)17:15<1661::AID-SIM968>3.0.CO;2-2"
     assert doi_of(sici) == sici.lower() and doi_of("none") == ""
     assert [pmid_of(v) for v in ("PMID: 12", "https://pubmed.ncbi.nlm.nih.gov/12/", "12 [pmid]", "AB12")] == [
-        "12", "12", "12", "",
-    ]  # fmt: skip
+        "12",
+        "12",
+        "12",
+        "",
+    ]
     assert [pmcid_of(v) for v in ("PMC12.1", "pmc 12", "12")] == ["PMC12", "PMC12", ""]
     assert [year_of(v) for v in ("2019/05", "2020Dec15", "12345", "")] == [2019, 2020, None, None]
 
@@ -176,21 +192,40 @@ def passage(text: str, offset: int, **infons: Any) -> dict[str, Any]:
 
 
 DOCUMENT = {
-    "id": "5", "pmid": 5, "journal": "J", "date": "2020-01-01T00:00:00Z",
+    "id": "5",
+    "pmid": 5,
+    "journal": "J",
+    "date": "2020-01-01T00:00:00Z",
     "passages": [
         passage("A title.", 0, type="title", section_type=None),
-        {**passage("", 9, type="abstract"), "text": None, "sentences": [
-            {"text": "Lithium rose.", "offset": 9, "annotations": []},
-            {"text": "Tremor rose.", "offset": 24, "annotations": [
-                {"infons": {"type": "Gene", "identifier": "55"}, "text": "Tremor",
-                 "locations": [{"offset": 24, "length": 6}]}]},
-        ]},
+        {
+            **passage("", 9, type="abstract"),
+            "text": None,
+            "sentences": [
+                {"text": "Lithium rose.", "offset": 9, "annotations": []},
+                {
+                    "text": "Tremor rose.",
+                    "offset": 24,
+                    "annotations": [
+                        {
+                            "infons": {"type": "Gene", "identifier": "55"},
+                            "text": "Tremor",
+                            "locations": [{"offset": 24, "length": 6}],
+                        }
+                    ],
+                },
+            ],
+        },
         passage("Nurses fell ill in another paper.", 40, section_type="REF", type="ref"),
         passage("We thank all.", 80, section_type="ACK_FUND"),
     ],
-    "relations": [{"infons": {"type": "Association", "role1": {"identifier": "MESH:D1"}, "role2": {"identifier": "55"}},
-                   "nodes": [{"refid": "0", "role": "0,1"}, {"refid": "1", "role": "0,1"}]}],
-}  # fmt: skip
+    "relations": [
+        {
+            "infons": {"type": "Association", "role1": {"identifier": "MESH:D1"}, "role2": {"identifier": "55"}},
+            "nodes": [{"refid": "0", "role": "0,1"}, {"refid": "1", "role": "0,1"}],
+        }
+    ],
+}
 
 
 @pytest.mark.parametrize(

@@ -20,22 +20,43 @@ from benchmarks._worlds import RuleBook, World, WorldRollout, check, cost_of
 class Setup:
     """A world, a gate on it, and ways to propose lessons."""
 
-    def __init__(self, store: Store, *, seed: int = 3, noise: float = 0.0, size: int = 200, scoped: bool = False,
-                 probes: int = 0, **options: Any) -> None:  # fmt: skip
+    def __init__(
+        self,
+        store: Store,
+        *,
+        seed: int = 3,
+        noise: float = 0.0,
+        size: int = 200,
+        scoped: bool = False,
+        probes: int = 0,
+        **options: Any,
+    ) -> None:
         self.world = World(seed=seed, noise=noise)
         self.rollout = WorldRollout(self.world)
         self.book = RuleBook(store, scoped=self.world if scoped else None)
         self.trials = Trials(self.rollout, store, check=check, cost_of=cost_of)
         self.holdout = Holdout(self.world.tasks(size, prefix="v"), limit=options.pop("limit", None))
-        self.gate = StrictGate([self.book], self.trials, self.holdout, evolution="e",
-                               probes=self.world.tasks(probes, prefix="p"), **options)  # fmt: skip
+        self.gate = StrictGate(
+            [self.book],
+            self.trials,
+            self.holdout,
+            evolution="e",
+            probes=self.world.tasks(probes, prefix="p"),
+            **options,
+        )
 
     def propose(self, key: str, effect: float, scope: int | None = None) -> Change:
         operation = {"op": "add", "id": key, "effect": effect, "scope": scope}
         return self.book.ledger.propose(
-            Change(key=key, kind="rulebook", target=self.book.target, base=self.book.version(),
-                   operations=(operation,), role="reflector")
-        )  # fmt: skip
+            Change(
+                key=key,
+                kind="rulebook",
+                target=self.book.target,
+                base=self.book.version(),
+                operations=(operation,),
+                role="reflector",
+            )
+        )
 
     async def decide(self, *changes: Change, key: str = "k") -> list[str]:
         verdicts = await self.gate.decide(changes, key=key)
@@ -194,9 +215,15 @@ def test_changes_that_touch_the_same_thing_are_never_in_one_group(setup: Callabl
     world = setup()
     one, two = world.propose("a", 0.0), world.propose("b", 0.0)
     again = world.book.ledger.propose(
-        Change(key="c", kind="rulebook", target=world.book.target, base=0, role="reflector",
-               operations=({"op": "remove", "id": "a"},))
-    )  # fmt: skip
+        Change(
+            key="c",
+            kind="rulebook",
+            target=world.book.target,
+            base=0,
+            role="reflector",
+            operations=({"op": "remove", "id": "a"},),
+        )
+    )
     assert disjoint_groups([one, two, again], [world.book]) == [[one, two], [again]]
 
 

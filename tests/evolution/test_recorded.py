@@ -13,9 +13,17 @@ import pytest
 from tests.evolution.recorded import RECORDING, evolve
 
 KILLS = (
-    "after:model.call", "before:tool.call", "after:tool.call#2", "before:evolve.step", "after:evolve.step",
-    "after:evolve.trial", "before:model.call#2", "after:evolve.trial#2", "before:tool.call#2", "after:model.call#2",
-)  # fmt: skip
+    "after:model.call",
+    "before:tool.call",
+    "after:tool.call#2",
+    "before:evolve.step",
+    "after:evolve.step",
+    "after:evolve.trial",
+    "before:model.call#2",
+    "after:evolve.trial#2",
+    "before:tool.call#2",
+    "after:model.call#2",
+)
 """Ten of them in one evolution. The planted world's kills are the ones that hit the writing of an accepted change."""
 
 

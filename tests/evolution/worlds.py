@@ -55,15 +55,25 @@ def final_state(store: Store, evolved: Evolved) -> dict[str, Any]:
     """Everything that must not depend on interruptions or on concurrency."""
     ledger = Ledger(store)
     changes = [
-        [change.id, change.hash, change.key, change.status, change.version, [
-            [event.status, event.verdict, event.version] for event in ledger.events(change.id)
-        ]]
+        [
+            change.id,
+            change.hash,
+            change.key,
+            change.status,
+            change.version,
+            [[event.status, event.verdict, event.version] for event in ledger.events(change.id)],
+        ]
         for change in reversed(ledger.history())
-    ]  # fmt: skip
+    ]
     heads = {target: ledger.version(target) for target in ledger.targets()}
     curve = [[record["tasks"], record["scores"], record["versions"]] for record in evolved.batches]
-    return {"changes": changes, "heads": heads, "curve": curve, "chosen": evolved.chosen,
-            "candidates": [[item.versions, item.score] for item in evolved.candidates]}  # fmt: skip
+    return {
+        "changes": changes,
+        "heads": heads,
+        "curve": curve,
+        "chosen": evolved.chosen,
+        "candidates": [[item.versions, item.score] for item in evolved.candidates],
+    }
 
 
 def main(database: str, options: str) -> None:

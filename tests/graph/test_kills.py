@@ -73,8 +73,9 @@ def recording(tmp_path: Path, kill_at: Callable[..., int]) -> Path:
     """An undisturbed run, recorded once."""
     path = tmp_path / "calls.jsonl"
     args = (str(tmp_path / "record.db"), str(path), str(tmp_path / "log0"), str(tmp_path / "effects0"))
-    code = RUN.replace("ARGS", repr(args)).replace("model = RecordedModel(recording, log=log)",
-                                                   RECORD + "\nmodel = recording_model")  # fmt: skip
+    code = RUN.replace("ARGS", repr(args)).replace(
+        "model = RecordedModel(recording, log=log)", RECORD + "\nmodel = recording_model"
+    )
     assert kill_at(code, None) == 0
     assert count_lines(path) == CALLS
     return path

@@ -25,7 +25,7 @@ from langgraph.store.base import (
     PutOp,
     Result,
     SearchOp,
-)  # fmt: skip
+)
 from langgraph.store.base.batch import AsyncBatchedBaseStore
 from sqlalchemy import select, update
 
@@ -122,13 +122,15 @@ class TestBatches:
     def test_results_come_in_the_order_of_the_operations(self, items: MemoryStore) -> None:
         items.put(("test", "foo"), "key1", {"data": "value1"})
         items.put(("test", "bar"), "key2", {"data": "value2"})
-        results = items.batch([
-            GetOp(("test", "foo"), "key1"),
-            PutOp(("test", "bar"), "key2", {"data": "value2"}),
-            SearchOp(("test",), {"data": "value1"}, 10, 0),
-            ListNamespacesOp(None, None, 10, 0),
-            GetOp(("test",), "key3"),
-        ])  # fmt: skip
+        results = items.batch(
+            [
+                GetOp(("test", "foo"), "key1"),
+                PutOp(("test", "bar"), "key2", {"data": "value2"}),
+                SearchOp(("test",), {"data": "value1"}, 10, 0),
+                ListNamespacesOp(None, None, 10, 0),
+                GetOp(("test",), "key3"),
+            ]
+        )
         assert isinstance(results[0], Item)
         assert (results[0].key, results[0].value, results[0].namespace) == ("key1", {"data": "value1"}, ("test", "foo"))
         assert results[1] is None
@@ -146,10 +148,13 @@ class TestBatches:
     def test_searches_of_one_batch_filter_limit_and_scope(self, items: MemoryStore) -> None:
         for space, key, tag in (("foo", "key1", "a"), ("bar", "key2", "a"), ("baz", "key3", "b")):
             items.put(("test", space), key, {"tag": tag})
-        found = items.batch([
-            SearchOp(("test",), {"tag": "a"}, 10, 0), SearchOp(("test",), None, 2, 0),
-            SearchOp(("test", "foo"), None, 10, 0),
-        ])  # fmt: skip
+        found = items.batch(
+            [
+                SearchOp(("test",), {"tag": "a"}, 10, 0),
+                SearchOp(("test",), None, 2, 0),
+                SearchOp(("test", "foo"), None, 10, 0),
+            ]
+        )
         assert [len(part) for part in found] == [2, 2, 1]  # type: ignore[arg-type]
         assert all(item.value["tag"] == "a" for item in found[0])  # type: ignore[union-attr]
 
@@ -163,8 +168,18 @@ class TestBatches:
 
     def test_calls_made_at_once_keep_their_order(self, ranked: MemoryStore) -> None:
         colours, things, scores = ("red", "blue", "green"), ("apple", "car", "house"), (3.0, 3.5, 4.0)
-        docs = [(f"doc{i}", {"text": f"{colours[i % 3]} {things[i % 3]}", "color": colours[i % 3],
-                             "score": scores[i % 3], "index": i}) for i in range(15)]  # fmt: skip
+        docs = [
+            (
+                f"doc{i}",
+                {
+                    "text": f"{colours[i % 3]} {things[i % 3]}",
+                    "color": colours[i % 3],
+                    "score": scores[i % 3],
+                    "index": i,
+                },
+            )
+            for i in range(15)
+        ]
 
         async def work() -> list[list[Any]]:
             puts = [ranked.aput(("test",), key, value) for key, value in docs]
@@ -199,9 +214,16 @@ class TestBatches:
 
 
 SPACES = (
-    ("a", "b", "c"), ("a", "b", "d", "e"), ("a", "b", "d", "i"), ("a", "b", "f"), ("a", "c", "f"), ("b", "a", "f"),
-    ("users", "123"), ("users", "456", "settings"), ("admin", "users", "789"),
-)  # fmt: skip
+    ("a", "b", "c"),
+    ("a", "b", "d", "e"),
+    ("a", "b", "d", "i"),
+    ("a", "b", "f"),
+    ("a", "c", "f"),
+    ("b", "a", "f"),
+    ("users", "123"),
+    ("users", "456", "settings"),
+    ("admin", "users", "789"),
+)
 
 
 class TestNamespaces:
@@ -288,8 +310,12 @@ class TestFilters:
     def test_fields_are_reached_by_name_and_along_dots(self, items: MemoryStore) -> None:
         items.put(("docs",), "hyphen", {"access-level": "public", "user": {"access-level": "nested"}})
         items.put(("docs",), "digit", {"123abc": "ok", "user": {"123abc": "ok2"}})
-        wanted = {"access-level": ("public", "hyphen"), "user.access-level": ("nested", "hyphen"),
-                  "123abc": ("ok", "digit"), "user.123abc": ("ok2", "digit")}  # fmt: skip
+        wanted = {
+            "access-level": ("public", "hyphen"),
+            "user.access-level": ("nested", "hyphen"),
+            "123abc": ("ok", "digit"),
+            "user.123abc": ("ok2", "digit"),
+        }
         for field, (value, key) in wanted.items():
             assert keys(items.search(("docs",), filter={field: value})) == [key]
         assert items.search(("docs",), filter={"user.access-level.deeper": "nested"}) == []
@@ -297,8 +323,11 @@ class TestFilters:
 
 class TestRanking:
     def test_every_text_of_a_value_is_embedded_by_default(self, ranked: MemoryStore) -> None:
-        for key, field, text in (("doc1", "text", "short text"), ("doc2", "text", "longer text document"),
-                                 ("doc3", "body", "longest text document here")):  # fmt: skip
+        for key, field, text in (
+            ("doc1", "text", "short text"),
+            ("doc2", "text", "longer text document"),
+            ("doc3", "body", "longest text document here"),
+        ):
             asyncio.run(ranked.aput(("test",), key, {field: text}))
         assert {"doc2", "doc3"} <= set(keys(asyncio.run(ranked.asearch(("test",), query="long text"))))
 
@@ -323,9 +352,12 @@ class TestRanking:
         assert "doc4" in keys(ranked.search(("test",)))
 
     def test_filters_apply_before_ranking(self, ranked: MemoryStore) -> None:
-        for key, text, colour, score in (("doc1", "red apple", "red", 4.5), ("doc2", "red car", "red", 3.0),
-                                         ("doc3", "green apple", "green", 4.0),
-                                         ("doc4", "blue car", "blue", 3.5)):  # fmt: skip
+        for key, text, colour, score in (
+            ("doc1", "red apple", "red", 4.5),
+            ("doc2", "red car", "red", 3.0),
+            ("doc3", "green apple", "green", 4.0),
+            ("doc4", "blue car", "blue", 3.5),
+        ):
             ranked.put(("test",), key, {"text": text, "color": colour, "score": score})
 
         def search(query: str, **filter: Any) -> list[str]:

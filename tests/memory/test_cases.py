@@ -60,9 +60,14 @@ def test_an_update_reaches_a_memory_that_is_open_elsewhere(any_store: Store, any
 )
 def test_filters_choose_before_the_search(memory: CaseMemory, filters: Filters, wanted: set[str]) -> None:
     given = {
-        "good": {"reward": 1.0}, "bad": {"reward": 0.0}, "unknown": {}, "tagged": {"tags": ("x",)},
-        "outside": {"trusted": False}, "theirs": {"namespace": "b"}, "held": {"status": "quarantined"},
-    }  # fmt: skip
+        "good": {"reward": 1.0},
+        "bad": {"reward": 0.0},
+        "unknown": {},
+        "tagged": {"tags": ("x",)},
+        "outside": {"trusted": False},
+        "theirs": {"namespace": "b"},
+        "held": {"status": "quarantined"},
+    }
     memory.add_many(Case(id=name, state=f"state {name}", plan="p", **more) for name, more in given.items())
     assert {hit.case.id for hit in memory.search("state", 10, filters=filters)} == wanted
 

@@ -39,9 +39,16 @@ def test_a_researched_plan_waits_for_a_person_and_then_guides_the_next_question(
 
     async def ask(question: str) -> Any:
         async with connect_mcp({"folder": {"command": SERVER}}) as tools:
-            agent = Agent(ScriptedModel(reply), tools=tools, planning=True, evaluate=False, max_steps=12, store=store,
-                          recallers=[MemoryRecaller(memory, settings=always)],
-                          learners=[MemoryLearner(memory)])  # fmt: skip
+            agent = Agent(
+                ScriptedModel(reply),
+                tools=tools,
+                planning=True,
+                evaluate=False,
+                max_steps=12,
+                store=store,
+                recallers=[MemoryRecaller(memory, settings=always)],
+                learners=[MemoryLearner(memory)],
+            )
             result = await agent.arun(question)
             agent.close()
         return result

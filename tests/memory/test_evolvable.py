@@ -34,8 +34,9 @@ class Solver:
         alone = "yes" if int(task.id[1:]) % 2 else "no"
         answer = self.with_cases if blocks else alone
         known = () if task.target is None else (Feedback(channel="label", score=float(answer == task.target)),)
-        return Episode(run_id=key, task=task, labels="gold", answer=answer, feedback=known, blocks=tuple(blocks),
-                       model="solver")  # fmt: skip
+        return Episode(
+            run_id=key, task=task, labels="gold", answer=answer, feedback=known, blocks=tuple(blocks), model="solver"
+        )
 
 
 def tasks(prefix: str, count: int) -> list[Task]:
@@ -50,10 +51,15 @@ def memory(store: Store, tmp_path: Path) -> CaseMemory:
 async def evolve(memory: CaseMemory, with_cases: str, **config: Any) -> tuple[Evolved, Solver]:
     solver = Solver(with_cases, [])
     evolution = Evolution(
-        rollout=solver, evolvables=[MemoryEvolvable(memory)], learners=[GatedCases(memory)],
-        trials=Trials(solver, memory.store, check=check, cost_of=cost_of), call_for=no_calls, train=tasks("t", 8),
-        val=tasks("v", config.pop("held", 30)), config=EvolveConfig(batch=8, selection=0.2, **config),
-    )  # fmt: skip
+        rollout=solver,
+        evolvables=[MemoryEvolvable(memory)],
+        learners=[GatedCases(memory)],
+        trials=Trials(solver, memory.store, check=check, cost_of=cost_of),
+        call_for=no_calls,
+        train=tasks("t", 8),
+        val=tasks("v", config.pop("held", 30)),
+        config=EvolveConfig(batch=8, selection=0.2, **config),
+    )
     return await evolution.run(), solver
 
 
@@ -95,8 +101,16 @@ async def test_choosing_the_start_hides_the_cases_again(memory: CaseMemory) -> N
 
 
 async def test_cases_shaped_by_outside_text_are_never_released(memory: CaseMemory) -> None:
-    episode = Episode(run_id="r", task=tasks("t", 1)[0], labels="gold", answer="yes", untrusted=True, source="tool:web",
-                      feedback=(Feedback(channel="label", score=1.0),), model="m")  # fmt: skip
+    episode = Episode(
+        run_id="r",
+        task=tasks("t", 1)[0],
+        labels="gold",
+        answer="yes",
+        untrusted=True,
+        source="tool:web",
+        feedback=(Feedback(channel="label", score=1.0),),
+        model="m",
+    )
     learnt = await GatedCases(memory).learn_batch([episode], key="k", call=no_calls("r"))
     change = Ledger(memory.store).get(learnt.changes[0])
     assert await MemoryEvolvable(memory).with_changes([change]).recall(tasks("v", 1)[0], run_id="x") is None

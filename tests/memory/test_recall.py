@@ -17,8 +17,14 @@ from agentkit.tasks import Channel, Feedback, Task
 PLAIN = RecallSettings(learn=False, policy="dense")
 
 
-def episode(run_id: str, score: float | None = 1.0, *, state: str = "add two numbers", channel: Channel = "check",
-            **more: object) -> Episode:  # fmt: skip
+def episode(
+    run_id: str,
+    score: float | None = 1.0,
+    *,
+    state: str = "add two numbers",
+    channel: Channel = "check",
+    **more: object,
+) -> Episode:
     feedback = (Feedback(channel=channel, score=score),)
     task = Task(id=run_id, input=state)
     values: dict[str, object] = {"answer": "4", "plan": ("calculator(2+2)",), **more}

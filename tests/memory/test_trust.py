@@ -23,8 +23,16 @@ CANARY = "xyzzycanary"
 
 def episode(run_id: str, state: str, score: float, *, source: str = "", untrusted: bool = False) -> Episode:
     feedback = (Feedback(channel="check", score=score),)
-    return Episode(run_id=run_id, task=Task(id=run_id, input=state), labels="check", answer="a", plan=("look",),
-                   feedback=feedback, source=source, untrusted=untrusted)  # fmt: skip
+    return Episode(
+        run_id=run_id,
+        task=Task(id=run_id, input=state),
+        labels="check",
+        answer="a",
+        plan=("look",),
+        feedback=feedback,
+        source=source,
+        untrusted=untrusted,
+    )
 
 
 def test_of_200_cases_planted_through_tool_output_none_is_shown(memory: CaseMemory) -> None:

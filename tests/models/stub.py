@@ -35,8 +35,12 @@ def answer(text: str | None = "ok", *, tool: tuple[str, str] | None = None, cach
     if tool:
         call = {"id": "call_1", "type": "function", "function": {"name": tool[0], "arguments": tool[1]}}
         message |= {"tool_calls": [call], "content": None}
-    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15,
-             "prompt_tokens_details": {"cached_tokens": cached}}  # fmt: skip
+    usage = {
+        "prompt_tokens": 10,
+        "completion_tokens": 5,
+        "total_tokens": 15,
+        "prompt_tokens_details": {"cached_tokens": cached},
+    }
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if tool else "stop"}
     return (
         200,

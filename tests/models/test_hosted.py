@@ -86,8 +86,12 @@ async def test_a_stream_gives_pieces_usage_and_the_whole(model: Any) -> None:
         return {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice], **more}
 
     usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
-    events = [chunk({"role": "assistant", "content": "he"}), chunk({"content": "llo"}), chunk({}, finish="stop"),
-              {**chunk({}), "choices": [], "usage": usage}]  # fmt: skip
+    events = [
+        chunk({"role": "assistant", "content": "he"}),
+        chunk({"content": "llo"}),
+        chunk({}, finish="stop"),
+        {**chunk({}), "choices": [], "usage": usage},
+    ]
     pieces: list[str] = []
     with serving((200, {}, events)) as (base, _):
         reply = await Caller(model(base)).call(ASK, on_token=pieces.append)
@@ -226,8 +230,12 @@ async def test_an_answer_has_its_price_with_cached_tokens_at_theirs() -> None:
 @pytest.mark.parametrize("read", [1_000, 300_000])
 def test_prices_are_those_of_litellm(name: str, read: int) -> None:
     litellm = load_litellm()
-    usage = {"prompt_tokens": read, "completion_tokens": 50, "total_tokens": read + 50,
-             "prompt_tokens_details": {"cached_tokens": read // 2}}  # fmt: skip
+    usage = {
+        "prompt_tokens": read,
+        "completion_tokens": 50,
+        "total_tokens": read + 50,
+        "prompt_tokens_details": {"cached_tokens": read // 2},
+    }
     wanted = sum(litellm.cost_per_token(model=name, usage_object=litellm.Usage(**usage)))
     assert wanted > 0 and price(name, usage) == pytest.approx(wanted)
     assert price("openai/nobody-knows", usage) == 0

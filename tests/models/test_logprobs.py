@@ -68,8 +68,12 @@ def test_a_token_that_the_grammar_forced_is_counted() -> None:
 
 def test_choices_share_what_the_alternatives_leave_them() -> None:
     choices = ["card_arrival", "card_lost", "top_up"]
-    pieces = told(("card", math.log(0.6)), ("_arrival", math.log(0.5)), ("", 0.0),
-                  others={0: {"top": math.log(0.4)}, 1: {"_lost": math.log(0.5)}})  # fmt: skip
+    pieces = told(
+        ("card", math.log(0.6)),
+        ("_arrival", math.log(0.5)),
+        ("", 0.0),
+        others={0: {"top": math.log(0.4)}, 1: {"_lost": math.log(0.5)}},
+    )
     found = summarize("card_arrival", pieces, choices)
     assert found is not None
     assert found.choices == pytest.approx({"top_up": 0.4, "card_arrival": 0.3, "card_lost": 0.3})

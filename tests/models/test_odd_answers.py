@@ -57,20 +57,60 @@ def text(content: object) -> dict[str, Any]:
 
 BODIES: dict[str, Any] = {
     **{f"body {body!r}": (200, {}, body) for body in (None, 7, "text", [1], {}, {"id": "1"}, [[]])},
-    **{f"choices {given!r}": (200, {}, {"id": "1", "choices": given})
-       for given in (None, [], {}, "x", 7, [None], [[]], ["x"], [{}], [{"message": None}], [{"message": []}],
-                     [{"message": "x"}], [{"finish_reason": "stop"}])},
-    **{f"content {given!r}": said(text(given))
-       for given in (None, "", " ", 7, {}, {"text": 5}, [], [None], [7], [{"type": "image_url"}], True)},
-    **{f"calls {given!r}": said({"role": "assistant", "content": None, "tool_calls": given}, "tool_calls")
-       for given in ("x", 7, {}, [None], ["x"], [{}], [{"function": None}], [{"function": {}}], [{"function": "f"}],
-                     [{"function": {"name": None, "arguments": "{}"}}], [{"function": {"name": 7, "arguments": "{}"}}],
-                     [{"type": "custom", "custom": {"name": "f", "input": "x"}}])},
-    **{f"arguments {given!r}": called(given)
-       for given in (None, "", "null", "7", '"x"', "[1]", "{", "{'a': 1}", [1], 7, True, "[" * 3000, '{"a": NaN}')},
-    "ten thousand calls": said({"role": "assistant", "content": None, "tool_calls": [
-        {"id": str(n), "type": "function", "function": {"name": "lookup", "arguments": "{}"}} for n in range(10_000)]}),
-}  # fmt: skip
+    **{
+        f"choices {given!r}": (200, {}, {"id": "1", "choices": given})
+        for given in (
+            None,
+            [],
+            {},
+            "x",
+            7,
+            [None],
+            [[]],
+            ["x"],
+            [{}],
+            [{"message": None}],
+            [{"message": []}],
+            [{"message": "x"}],
+            [{"finish_reason": "stop"}],
+        )
+    },
+    **{
+        f"content {given!r}": said(text(given))
+        for given in (None, "", " ", 7, {}, {"text": 5}, [], [None], [7], [{"type": "image_url"}], True)
+    },
+    **{
+        f"calls {given!r}": said({"role": "assistant", "content": None, "tool_calls": given}, "tool_calls")
+        for given in (
+            "x",
+            7,
+            {},
+            [None],
+            ["x"],
+            [{}],
+            [{"function": None}],
+            [{"function": {}}],
+            [{"function": "f"}],
+            [{"function": {"name": None, "arguments": "{}"}}],
+            [{"function": {"name": 7, "arguments": "{}"}}],
+            [{"type": "custom", "custom": {"name": "f", "input": "x"}}],
+        )
+    },
+    **{
+        f"arguments {given!r}": called(given)
+        for given in (None, "", "null", "7", '"x"', "[1]", "{", "{'a': 1}", [1], 7, True, "[" * 3000, '{"a": NaN}')
+    },
+    "ten thousand calls": said(
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {"id": str(n), "type": "function", "function": {"name": "lookup", "arguments": "{}"}}
+                for n in range(10_000)
+            ],
+        }
+    ),
+}
 """Answers without an answer in them."""
 
 
@@ -89,13 +129,22 @@ async def test_the_same_holds_through_litellm(name: str) -> None:
 
 
 USAGES: list[Any] = [
-    None, 7, "x", [], {}, {"prompt_tokens": None}, {"prompt_tokens": "12", "completion_tokens": "3"},
-    {"prompt_tokens": -5, "completion_tokens": -7}, {"prompt_tokens": math.inf}, {"prompt_tokens": 1e300},
+    None,
+    7,
+    "x",
+    [],
+    {},
+    {"prompt_tokens": None},
+    {"prompt_tokens": "12", "completion_tokens": "3"},
+    {"prompt_tokens": -5, "completion_tokens": -7},
+    {"prompt_tokens": math.inf},
+    {"prompt_tokens": 1e300},
     {"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": "x"},
     {"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": -3}},
     {"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 99}},
-    {"prompt_tokens": True, "completion_tokens": [1]}, {"input_tokens": 3, "output_tokens": 4},
-]  # fmt: skip
+    {"prompt_tokens": True, "completion_tokens": [1]},
+    {"input_tokens": 3, "output_tokens": 4},
+]
 
 
 @pytest.mark.parametrize("usage", USAGES, ids=repr)
@@ -114,23 +163,27 @@ async def test_arguments_are_read_as_an_object_as_its_text_and_encoded_twice(arg
     assert (reply.parsed, len(stub.requests)) == (City(**GOOD), 1)
 
 
-@pytest.mark.parametrize("message", [
-    {"role": "assistant", "content": None, "function_call": {"name": "answer", "arguments": json.dumps(GOOD)}},
-    {"role": "assistant", "content": None, "tool_calls": [{"name": "answer", "arguments": GOOD}]},
-    text([{"type": "text", "text": json.dumps(GOOD)}]),
-    text([{"type": "thinking", "thinking": "hm {}"}, {"type": "text", "text": json.dumps(GOOD)}]),
-    {"role": "assistant", "content": None, "reasoning_content": json.dumps(GOOD)},
-    text(f"<think>{{\"name\": \"Rome\", \"people\": 1}}</think>{json.dumps(GOOD)}"),
-    text(f"It may be {{\"name\": \"Rome\"}}.\n</think>\n\n{json.dumps(GOOD)}"),
-    text(f"[THINK]no {{}} yet[/THINK]{json.dumps(GOOD)}"),
-    text(f"Sure:\n```json\n{json.dumps(GOOD, indent=1)}\n```\nIs {{that}} all?"),
-    text(f"{json.dumps(GOOD)}\n{json.dumps(GOOD)}"),
-    text(f"First {{\"name\": 1}} then {json.dumps(GOOD)}, and {{\"x\": 2}}"),
-    text(json.dumps({"name": "answer", "arguments": GOOD})),
-    text(f"<tool_call>{json.dumps({'name': 'answer', 'arguments': GOOD})}</tool_call>"),
-    text(json.dumps([GOOD])),
-    text(json.dumps({"answer": GOOD})),
-], ids=lambda message: json.dumps(message)[:60])  # fmt: skip
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "assistant", "content": None, "function_call": {"name": "answer", "arguments": json.dumps(GOOD)}},
+        {"role": "assistant", "content": None, "tool_calls": [{"name": "answer", "arguments": GOOD}]},
+        text([{"type": "text", "text": json.dumps(GOOD)}]),
+        text([{"type": "thinking", "thinking": "hm {}"}, {"type": "text", "text": json.dumps(GOOD)}]),
+        {"role": "assistant", "content": None, "reasoning_content": json.dumps(GOOD)},
+        text(f'<think>{{"name": "Rome", "people": 1}}</think>{json.dumps(GOOD)}'),
+        text(f'It may be {{"name": "Rome"}}.\n</think>\n\n{json.dumps(GOOD)}'),
+        text(f"[THINK]no {{}} yet[/THINK]{json.dumps(GOOD)}"),
+        text(f"Sure:\n```json\n{json.dumps(GOOD, indent=1)}\n```\nIs {{that}} all?"),
+        text(f"{json.dumps(GOOD)}\n{json.dumps(GOOD)}"),
+        text(f'First {{"name": 1}} then {json.dumps(GOOD)}, and {{"x": 2}}'),
+        text(json.dumps({"name": "answer", "arguments": GOOD})),
+        text(f"<tool_call>{json.dumps({'name': 'answer', 'arguments': GOOD})}</tool_call>"),
+        text(json.dumps([GOOD])),
+        text(json.dumps({"answer": GOOD})),
+    ],
+    ids=lambda message: json.dumps(message)[:60],
+)
 async def test_an_answer_is_found_in_whatever_form_it_comes(message: Any) -> None:
     with serving(said(message)) as (base, stub):
         reply = await Caller(load_model("openai/x", api_base=base)).call(ASK, schema=City)
@@ -166,21 +219,27 @@ async def test_a_tool_that_is_not_there_is_answered_with_those_that_are(model: A
 
 
 async def test_calls_that_share_an_id_or_have_none_get_their_own(model: Any) -> None:
-    calls = [{"id": None, "type": "function", "function": {"name": "lookup", "arguments": json.dumps({"city": city})}}
-             for city in ("Bern", "Oslo")]  # fmt: skip
+    calls = [
+        {"id": None, "type": "function", "function": {"name": "lookup", "arguments": json.dumps({"city": city})}}
+        for city in ("Bern", "Oslo")
+    ]
     with serving(said({"role": "assistant", "content": None, "tool_calls": calls}, "tool_calls")) as (base, _):
         reply = await Caller(model(base)).call(ASK, tools=[lookup], schema=City)
     assert [call["args"]["city"] for call in reply.message.tool_calls] == ["Bern", "Oslo"]
     assert len({call["id"] for call in reply.message.tool_calls}) == 2
 
 
-@pytest.mark.parametrize(("reply", "words"), [
-    (said(text(""), "content_filter"), "filter"),
-    (said(None, "content_filter"), "filter"),
-    (said(text("half an ans"), "content_filter"), "filter"),
-    (said({**text(None), "refusal": "I can't help with that."}), "I can't help"),
-    (said(text(None), "refusal"), "refused"),
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (said(text(""), "content_filter"), "filter"),
+        (said(None, "content_filter"), "filter"),
+        (said(text("half an ans"), "content_filter"), "filter"),
+        (said({**text(None), "refusal": "I can't help with that."}), "I can't help"),
+        (said(text(None), "refusal"), "refused"),
+    ],
+    ids=str,
+)
 async def test_a_refusal_and_a_filter_are_said_and_not_asked_for_again(reply: Any, words: str) -> None:
     with serving(reply) as (base, stub), pytest.raises(Declined, match=words):
         await Caller(load_model("openai/x", api_base=base), retry=QUICK).call(ASK, schema=City)
@@ -214,14 +273,21 @@ STREAMS: dict[str, list[dict[str, Any]]] = {
     "ids and no index": [piece(BERN, id="a"), piece(OSLO, id="b")],
     "neither": [piece(BERN), piece(OSLO)],
     "one index for all": [piece(BERN, id="a", index=0), piece(OSLO, id="b", index=0)],
-    "the name again": [piece(BERN[:5], id="a", index=0), piece(BERN[5:], id="a", index=0),
-                       piece(OSLO, id="b", index=1)],
-    "interleaved": [piece("", id="a", index=0), piece("", id="b", index=1), piece(BERN, None, index=0),
-                    piece(OSLO, None, index=1)],
+    "the name again": [
+        piece(BERN[:5], id="a", index=0),
+        piece(BERN[5:], id="a", index=0),
+        piece(OSLO, id="b", index=1),
+    ],
+    "interleaved": [
+        piece("", id="a", index=0),
+        piece("", id="b", index=1),
+        piece(BERN, None, index=0),
+        piece(OSLO, None, index=1),
+    ],
     "objects": [piece({"city": "Bern"}, id="a", index=0), piece({"city": "Oslo"}, id="b", index=1)],
     "index as text": [piece(BERN, id="a", index="0"), piece(OSLO, id="b", index="1")],
     "no id in later pieces": [piece(BERN[:4], id="a"), piece(BERN[4:], None), piece(OSLO, id="b")],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -229,7 +295,9 @@ async def test_streamed_calls_are_told_apart(name: str) -> None:
     with serving((200, {}, [*STREAMS[name], event(finish="tool_calls")])) as (base, _):
         reply = await Caller(load_model("openai/x", api_base=base)).call(ASK, tools=[lookup], on_token=print)
     assert [(call["name"], call["args"]["city"]) for call in reply.message.tool_calls] == [
-        ("lookup", "Bern"), ("lookup", "Oslo")]  # fmt: skip
+        ("lookup", "Bern"),
+        ("lookup", "Oslo"),
+    ]
 
 
 async def test_streamed_arguments_that_are_cut_off_are_an_invalid_call_and_not_a_shorter_one(model: Any) -> None:
@@ -270,12 +338,19 @@ async def test_a_server_that_does_not_stream_is_read_all_the_same() -> None:
 
 SAYS = "API key not valid."
 ERRORS: list[Any] = [
-    {"error": {"message": SAYS}}, {"error": SAYS}, {"message": SAYS}, {"detail": SAYS}, {"Message": SAYS},
-    [{"error": {"code": 400, "message": SAYS, "status": "INVALID_ARGUMENT"}}], {"detail": [{"loc": [1], "msg": SAYS}]},
-    {"errors": [{"message": SAYS}]}, {"type": "error", "error": {"type": "authentication_error", "message": SAYS}},
-    {"error": {"message": json.dumps({"error": {"message": SAYS}})}}, {"a": 1, "error": {"error": {"message": SAYS}}},
+    {"error": {"message": SAYS}},
+    {"error": SAYS},
+    {"message": SAYS},
+    {"detail": SAYS},
+    {"Message": SAYS},
+    [{"error": {"code": 400, "message": SAYS, "status": "INVALID_ARGUMENT"}}],
+    {"detail": [{"loc": [1], "msg": SAYS}]},
+    {"errors": [{"message": SAYS}]},
+    {"type": "error", "error": {"type": "authentication_error", "message": SAYS}},
+    {"error": {"message": json.dumps({"error": {"message": SAYS}})}},
+    {"a": 1, "error": {"error": {"message": SAYS}}},
     {"error": {"message": "Provider returned error", "metadata": {"raw": json.dumps({"error": {"message": SAYS}})}}},
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("body", ERRORS, ids=lambda body: json.dumps(body)[:70])
@@ -321,11 +396,15 @@ def test_a_prompt_that_is_too_long_is_known_in_every_providers_words(message: st
     assert isinstance(refusal("m", 400, {"error": {"message": message}}), ContextOverflow)
 
 
-@pytest.mark.parametrize("message", [
-    "max_tokens is too large: 100000. This model supports at most 16384 completion tokens",
-    "Rate limit reached on tokens per min (TPM): Limit 30000, Requested 40000.",
-    "You exceeded your current quota", "temperature must be between 0 and 2",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "message",
+    [
+        "max_tokens is too large: 100000. This model supports at most 16384 completion tokens",
+        "Rate limit reached on tokens per min (TPM): Limit 30000, Requested 40000.",
+        "You exceeded your current quota",
+        "temperature must be between 0 and 2",
+    ],
+)
 def test_other_limits_are_no_overflow(message: str) -> None:
     assert not isinstance(
         refusal("m", 429 if "imit" in message else 400, {"error": {"message": message}}), ContextOverflow
@@ -341,12 +420,16 @@ async def test_a_quota_that_is_used_up_is_asked_once_and_a_rate_limit_again(mode
         assert (await Caller(model(base), retry=QUICK).call(ASK)).text == "ok"
 
 
-@pytest.mark.parametrize(("status", "body", "wait"), [
-    (429, [{"error": {"message": "You exceeded your current quota", "details": [{"retryDelay": "34s"}]}}], 34),
-    (429, {"error": {"code": "429", "message": "Please retry after 20 seconds."}}, 20),
-    (429, {"error": {"message": "tokens per min (TPM). Please try again in 6m0.5s."}}, 360.5),
-    (429, {"error": {"message": "Please try again in 20ms."}}, 0.02),
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    ("status", "body", "wait"),
+    [
+        (429, [{"error": {"message": "You exceeded your current quota", "details": [{"retryDelay": "34s"}]}}], 34),
+        (429, {"error": {"code": "429", "message": "Please retry after 20 seconds."}}, 20),
+        (429, {"error": {"message": "tokens per min (TPM). Please try again in 6m0.5s."}}, 360.5),
+        (429, {"error": {"message": "Please try again in 20ms."}}, 0.02),
+    ],
+    ids=str,
+)
 def test_a_wait_is_read_from_the_body_where_no_header_says_it(status: int, body: Any, wait: float) -> None:
     error = refusal("m", status, body)
     assert error.retryable and error.retry_after == wait and not isinstance(error, QuotaUsedUp)
@@ -433,11 +516,23 @@ def test_vectors_are_those_of_their_index() -> None:
         assert embedder.embed_documents(["a", "b"]) == [[1.0, 0.0], [0.0, 1.0]]
 
 
-@pytest.mark.parametrize("rows", [
-    [], [row(0, [1.0, 0.0])], [row(0, [1.0, 0.0]), row(0, [0.0, 1.0])], [row(0, [1.0, 0.0]), row(5, [0.0, 1.0])],
-    [row(0, [1.0]), row(1, [0.0])], [row(0, []), row(1, [])], [row(0, None), row(1, None)], [row(0, "!"), row(1, "!")],
-    [row(0, [math.nan, 1.0]), row(1, [0.0, 1.0])], [row(0, ["x", 1.0]), row(1, [0.0, 1.0])], [None, None],
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [row(0, [1.0, 0.0])],
+        [row(0, [1.0, 0.0]), row(0, [0.0, 1.0])],
+        [row(0, [1.0, 0.0]), row(5, [0.0, 1.0])],
+        [row(0, [1.0]), row(1, [0.0])],
+        [row(0, []), row(1, [])],
+        [row(0, None), row(1, None)],
+        [row(0, "!"), row(1, "!")],
+        [row(0, [math.nan, 1.0]), row(1, [0.0, 1.0])],
+        [row(0, ["x", 1.0]), row(1, [0.0, 1.0])],
+        [None, None],
+    ],
+    ids=str,
+)
 def test_vectors_that_are_none_or_for_other_texts_are_an_error_of_our_own(rows: Any) -> None:
     with serving(vectors(*rows)) as (base, _):
         embedder = load_embedder("openai/e", dimension=2, api_base=base, api_key="k")

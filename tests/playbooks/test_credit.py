@@ -59,8 +59,9 @@ def test_exposures_count_once_a_run(store: Store) -> None:
     for _ in range(3):
         evidence.expose("run", offers, 1.0)
     assert sorted((found.bullet_id, found.shown, found.runs) for found in evidence.cells()) == [
-        ("a", True, 1), ("b", False, 1),
-    ]  # fmt: skip
+        ("a", True, 1),
+        ("b", False, 1),
+    ]
 
 
 async def test_effects_tell_bullets_apart_where_votes_by_outcome_mislead(store: Store) -> None:

@@ -77,8 +77,13 @@ async def learnt(store: Store, *lessons: str) -> tuple[PlaybookStore, Any]:
         return Reply(message=AIMessage(""), parsed=parsed, usage=Usage())
 
     book = PlaybookStore.open(store, "p")
-    episode = Episode(run_id="r", task=Task(id="t", input="What?"), answer="1", labels="check",
-                      feedback=(Feedback(channel="label", score=0),))  # fmt: skip
+    episode = Episode(
+        run_id="r",
+        task=Task(id="t", input="What?"),
+        answer="1",
+        labels="check",
+        feedback=(Feedback(channel="label", score=0),),
+    )
     return book, await BatchLessons(book).learn_batch([episode], key="k", call=call)
 
 
@@ -106,8 +111,11 @@ def run(*args: str) -> Any:
 
 def test_an_imported_order_waits_for_a_person(tmp_path: Path) -> None:
     path = tmp_path / "ace.txt"
-    path.write_text(f"## STRATEGIES\n[str-00001] helpful=900 harmful=0 :: Check the sign.\n"
-                    f"[str-00002] helpful=900 harmful=0 :: {ORDER}\n", encoding="utf-8")  # fmt: skip
+    path.write_text(
+        f"## STRATEGIES\n[str-00001] helpful=900 harmful=0 :: Check the sign.\n"
+        f"[str-00002] helpful=900 harmful=0 :: {ORDER}\n",
+        encoding="utf-8",
+    )
     done = run("import", str(path), "--json")
     assert (done["read"], done["added"], done["waiting"]) == (2, 1, 1)
     from agentkit.cli.playbook import open_playbook

@@ -48,8 +48,13 @@ def test_an_empty_playbook_changes_nothing(tmp_path: Path) -> None:
 
 async def test_it_grows_from_feedback_once_a_run(store: Store) -> None:
     made = hook(store)
-    reflection = {"error": "no date", "cause": "c", "approach": "a",
-                  "lessons": [{"content": "Name the day on which a parcel arrives."}], "judgements": []}  # fmt: skip
+    reflection = {
+        "error": "no date",
+        "cause": "c",
+        "approach": "a",
+        "lessons": [{"content": "Name the day on which a parcel arrives."}],
+        "judgements": [],
+    }
     model = ScriptedModel([reflection])
     for _ in range(2):
         learnt = await made.learn(

@@ -83,8 +83,10 @@ async def test_without_labels_noise_in_the_target_leaves_every_prompt_the_same(s
         roles = Roles(lambda prompt: ["Look the closing code up in the register."])
         world = PlantedWorld(1)
         task = world.task(0).model_copy(update={"target": target, "checker": {"name": "exact", "target": target}})
-        feedback = (Feedback(channel="label", score=0.0, text=f"expected {target}"),
-                    Feedback(channel="check", score=0.0, text="the form is wrong"))  # fmt: skip
+        feedback = (
+            Feedback(channel="label", score=0.0, text=f"expected {target}"),
+            Feedback(channel="check", score=0.0, text="the form is wrong"),
+        )
         episode = world.episode(task, None, labels=labels, feedback=feedback)
         await PlaybookLearner(book, policy=LearningPolicy(rounds=2, curate="always")).learn(episode, call=roles)
         prompts.append(roles.prompts)
@@ -94,9 +96,13 @@ async def test_without_labels_noise_in_the_target_leaves_every_prompt_the_same(s
 
 @pytest.mark.parametrize(
     "feedback",
-    [(), (Feedback(channel="judge", score=0.6),), (Feedback(channel="check", score=None),),
-     (Feedback(channel="label", score=0.0),)],
-)  # fmt: skip
+    [
+        (),
+        (Feedback(channel="judge", score=0.6),),
+        (Feedback(channel="check", score=None),),
+        (Feedback(channel="label", score=0.0),),
+    ],
+)
 async def test_weak_evidence_teaches_nothing(book: PlaybookStore, feedback: tuple[Feedback, ...]) -> None:
     world, roles = PlantedWorld(1), Roles(lambda prompt: ["anything"])
     episode = world.episode(world.task(0), None, labels="none", feedback=feedback)
@@ -159,9 +165,16 @@ async def test_lessons_wait_until_a_batch_is_full_and_are_curated_in_one_call(bo
 
 async def test_a_curator_can_update_merge_split_and_retire(book: PlaybookStore) -> None:
     world = PlantedWorld(1)
-    plant(book, ["Use dollars in the totals of reports", "Use dollar amounts in the totals of reports",
-                 "Check the sign. Also check the unit of amounts", "Totals of reports are in euros",
-                 "Old rule about totals of reports"])  # fmt: skip
+    plant(
+        book,
+        [
+            "Use dollars in the totals of reports",
+            "Use dollar amounts in the totals of reports",
+            "Check the sign. Also check the unit of amounts",
+            "Totals of reports are in euros",
+            "Old rule about totals of reports",
+        ],
+    )
     a, b, both, refuted, old = [bullet.id for bullet in book.current()]
     wanted = [
         CuratorOperation(op="merge", ids=[a, b], texts=["Use dollars in all totals of reports"]),
@@ -171,15 +184,19 @@ async def test_a_curator_can_update_merge_split_and_retire(book: PlaybookStore) 
         CuratorOperation(op="update", ids=["nosuchid"], texts=["lost"]),
         CuratorOperation(op="add", texts=[""]),
     ]
-    roles = Roles(lambda prompt: ["Totals of reports need a currency"],
-                  curate=lambda prompt: CuratorDelta(reasoning="tidy", operations=wanted))  # fmt: skip
+    roles = Roles(
+        lambda prompt: ["Totals of reports need a currency"],
+        curate=lambda prompt: CuratorDelta(reasoning="tidy", operations=wanted),
+    )
     learner = PlaybookLearner(book, gate=OpenGate(), policy=LearningPolicy(curate="always"))
     learnt = await learner.learn(world.episode(world.task(0), None), call=roles)
     assert learnt.status == "applied" and len(learnt.details["dropped"]) == 2
     assert {bullet.content for bullet in book.current()} == {
-        "Use dollars in all totals of reports", "Check the sign", "Check the unit of amounts",
+        "Use dollars in all totals of reports",
+        "Check the sign",
+        "Check the unit of amounts",
         "New rule about totals of reports",
-    }  # fmt: skip
+    }
 
 
 async def test_what_is_known_already_is_not_added_again(book: PlaybookStore) -> None:
@@ -193,9 +210,13 @@ async def test_what_is_known_already_is_not_added_again(book: PlaybookStore) -> 
 async def test_a_contradiction_is_held_back_and_named(book: PlaybookStore) -> None:
     world = PlantedWorld(1)
     plant(book, ["Always round the final result to two decimals"])
-    roles = Roles(lambda prompt: ["Never round the final result to two decimals"],
-                  curate=lambda prompt: CuratorDelta(reasoning="", operations=[
-                      CuratorOperation(op="add", texts=["Never round the final result to two decimals"])]))  # fmt: skip
+    roles = Roles(
+        lambda prompt: ["Never round the final result to two decimals"],
+        curate=lambda prompt: CuratorDelta(
+            reasoning="",
+            operations=[CuratorOperation(op="add", texts=["Never round the final result to two decimals"])],
+        ),
+    )
     learnt = await PlaybookLearner(book).learn(world.episode(world.task(0), None), call=roles)
     assert learnt.status == "quarantined" and len(book.current()) == 1
     assert "contradicts" in str(book.ledger.events(learnt.changes[0])[-1].verdict)
@@ -205,8 +226,11 @@ async def test_a_reflector_votes_once_a_run_and_only_for_what_was_shown(book: Pl
     world = PlantedWorld(2)
     plant(book, [world.harmful("amber"), world.neutral("birch")])
     bad, other = book.current().active
-    judged = [BulletJudgement(id=bad.id, verdict="harmful"), BulletJudgement(id=f"[{bad.id}]", verdict="harmful"),
-              BulletJudgement(id="zzzzzzzz", verdict="helpful")]  # fmt: skip
+    judged = [
+        BulletJudgement(id=bad.id, verdict="harmful"),
+        BulletJudgement(id=f"[{bad.id}]", verdict="harmful"),
+        BulletJudgement(id="zzzzzzzz", verdict="helpful"),
+    ]
     roles = Roles(lambda prompt: [], judge=lambda prompt: judged)
     recaller, learner = PlaybookRecaller(book), PlaybookLearner(book, policy=LearningPolicy(rounds=3))
     await run_and_learn(world, recaller, learner, roles, 0)
@@ -231,8 +255,9 @@ async def test_reflections_that_change_nothing_raise_an_alarm(book: PlaybookStor
         episode = world.episode(world.task(number), None, run_id=f"r{number}")
         await learner.learn(episode, call=Roles(lambda prompt: []))
     assert {alarm.split(" in the last")[0] for alarm in learner.alarms()} == {
-        "reflections, but not one operation,", "no bullet was voted for",
-    }  # fmt: skip
+        "reflections, but not one operation,",
+        "no bullet was voted for",
+    }
 
 
 async def test_the_same_run_is_given_the_same_block_whatever_is_learnt_meanwhile(book: PlaybookStore) -> None:

@@ -70,8 +70,12 @@ def test_the_least_valued_are_evicted_first() -> None:
 
 def test_the_token_estimate_is_above_a_real_tokenizers_count() -> None:
     tokenizers = pytest.importorskip("tokenizers")
-    samples = ["When computing a ratio, give the result as a fraction.", "x = items[0].price * 1_000.25 # TODO",
-               "Überprüfe die Währung, 東京の株価, naïve café", "0123456789 $5,000.00 12.50%"]  # fmt: skip
+    samples = [
+        "When computing a ratio, give the result as a fraction.",
+        "x = items[0].price * 1_000.25 # TODO",
+        "Überprüfe die Währung, 東京の株価, naïve café",
+        "0123456789 $5,000.00 12.50%",
+    ]
     model = tokenizers.models.BPE(byte_fallback=False)
     tokenizer = tokenizers.Tokenizer(model)
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)

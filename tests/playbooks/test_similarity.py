@@ -42,7 +42,7 @@ def test_repeats_are_duplicates(duplicates: Duplicates, one: str, other: str) ->
         ("Call `get_user` before each request of it.", "Call `get_team` before each request of it."),
         ("Check the sign of the result.", "Use the register of orders to look up codes."),
     ],
-)  # fmt: skip
+)
 def test_rules_for_different_things_are_not(duplicates: Duplicates, one: str, other: str) -> None:
     assert duplicates.duplicate(one, "", [bullet(other)]) is None
 

@@ -87,8 +87,10 @@ def test_every_version_stays_what_it_was_through_rollbacks_of_rollbacks(book: Pl
             book.rollback(rng.randrange(book.version()))
         elif bullets and rng.random() < 0.5:
             chosen = rng.choice(bullets)
-            changes = (Retire(id=chosen.id, expected=chosen.hash),
-                       Update(id=chosen.id, expected=chosen.hash, content=f"edited in step {step}"))  # fmt: skip
+            changes = (
+                Retire(id=chosen.id, expected=chosen.hash),
+                Update(id=chosen.id, expected=chosen.hash, content=f"edited in step {step}"),
+            )
             apply(book, rng.choice(changes))
         else:
             apply(book, Add(content=f"lesson {rng.randrange(1000)}"))
@@ -119,8 +121,13 @@ def test_blame_names_every_change_and_run_of_a_bullet_and_its_parents(book: Play
     merged = next(bullet for bullet in book.current() if bullet.content == "a and b")
     origins = book.blame(merged.id)
     assert [(origin.version, origin.operation) for origin in origins] == [
-        (1, "add"), (1, "add"), (3, "update"), (5, "merge"), (5, "merge"), (5, "merge"),
-    ]  # fmt: skip
+        (1, "add"),
+        (1, "add"),
+        (3, "update"),
+        (5, "merge"),
+        (5, "merge"),
+        (5, "merge"),
+    ]
     assert {origin.run_id for origin in origins} == {"run0", "run2", "run4"}
 
 

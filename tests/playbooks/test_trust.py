@@ -57,8 +57,13 @@ async def test_at_most_one_benign_lesson_in_twenty_is_lost(book: PlaybookStore) 
     lessons = benign(200)
     learner = PlaybookLearner(book, policy=LearningPolicy(curate="never"))
     for number, lesson in enumerate(lessons):
-        episode = Episode(run_id=f"b{number}", task=Task(id=str(number), input="x"), labels="none", answer="y",
-                          feedback=(Feedback(channel="check", score=0.0),))  # fmt: skip
+        episode = Episode(
+            run_id=f"b{number}",
+            task=Task(id=str(number), input="x"),
+            labels="none",
+            answer="y",
+            feedback=(Feedback(channel="check", score=0.0),),
+        )
         await learner.learn(episode, call=Roles(lambda prompt, lesson=lesson: [lesson]))  # type: ignore[misc]
     known = {bullet.content for bullet in book.current()}
     assert sum(lesson not in known for lesson in lessons) <= 10

@@ -13,11 +13,16 @@ from agentkit.tasks import Feedback, Task
 
 def episode(**more: Any) -> Episode:
     fields: dict[str, Any] = {
-        "run_id": "r", "task": Task(id="t", input="How much?", target="42"), "labels": "gold", "answer": "41",
+        "run_id": "r",
+        "task": Task(id="t", input="How much?", target="42"),
+        "labels": "gold",
+        "answer": "41",
         "steps": (Step(actor="explorer", text="6 * 7 = 41"), Step(actor="tool", name="calc", text="boom", ok=False)),
-        "feedback": (Feedback(channel="label", score=0.0, text="expected 42"),
-                     Feedback(channel="check", score=0.0, text="one test failed")),
-    }  # fmt: skip
+        "feedback": (
+            Feedback(channel="label", score=0.0, text="expected 42"),
+            Feedback(channel="check", score=0.0, text="one test failed"),
+        ),
+    }
     return Episode(**{**fields, **more})
 
 
@@ -60,10 +65,18 @@ def test_long_work_is_cut_in_the_middle() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "target", "told"),
-    [("0.20", "20.0", "times 100"), ("5.00", "0.05", "divided by 100"), ("0.05", "4.88", "times 100"),
-     ("$1,200", "-1200", "other sign"), ("33.3", "33.33", "rounded"), ("75", "25", ""), ("0", "5", ""), ("x", "5", ""),
-     ("4.5%", "4.5", "rounded")],
-)  # fmt: skip
+    [
+        ("0.20", "20.0", "times 100"),
+        ("5.00", "0.05", "divided by 100"),
+        ("0.05", "4.88", "times 100"),
+        ("$1,200", "-1200", "other sign"),
+        ("33.3", "33.33", "rounded"),
+        ("75", "25", ""),
+        ("0", "5", ""),
+        ("x", "5", ""),
+        ("4.5%", "4.5", "rounded"),
+    ],
+)
 def test_arithmetic_tells_how_a_wrong_number_differs(answer: str, target: str, told: str) -> None:
     assert (told in difference(answer, target)) if told else difference(answer, target) == ""
 

@@ -88,9 +88,16 @@ async def test_the_tool_tells_the_model_what_was_wrong() -> None:
 
 @pytest.mark.parametrize(
     ("number", "decimals", "text"),
-    [("0.333333333333333", 2, "0.33"), ("2.675", 2, "2.68"), ("-0.005", 2, "-0.01"), ("7", 2, "7.00"),
-     ("100000000000000000000", 1, "100000000000000000000.0"), ("3e-07", 2, "0.00"), ("12.5", 0, "13")],
-)  # fmt: skip
+    [
+        ("0.333333333333333", 2, "0.33"),
+        ("2.675", 2, "2.68"),
+        ("-0.005", 2, "-0.01"),
+        ("7", 2, "7.00"),
+        ("100000000000000000000", 1, "100000000000000000000.0"),
+        ("3e-07", 2, "0.00"),
+        ("12.5", 0, "13"),
+    ],
+)
 def test_an_answer_has_the_digits_that_were_asked_for(number: str, decimals: int, text: str) -> None:
     assert rounded(number, decimals) == text
 

@@ -91,10 +91,13 @@ async def test_a_wildcard_allows_sub_domains_and_a_port_has_to_be_named(names: d
 
 
 async def test_a_redirect_is_checked_like_the_first_address(names: dict[str, str]) -> None:
-    moved = {"/a": httpx.Response(302, headers={"location": "/b"}), "/b": httpx.Response(200, text="here"),
-             "/out": httpx.Response(302, headers={"location": "http://evil.org/"}),
-             "/in": httpx.Response(302, headers={"location": f"http://{PRIVATE}/"}),
-             "/loop": httpx.Response(302, headers={"location": "/loop"})}  # fmt: skip
+    moved = {
+        "/a": httpx.Response(302, headers={"location": "/b"}),
+        "/b": httpx.Response(200, text="here"),
+        "/out": httpx.Response(302, headers={"location": "http://evil.org/"}),
+        "/in": httpx.Response(302, headers={"location": f"http://{PRIVATE}/"}),
+        "/loop": httpx.Response(302, headers={"location": "/loop"}),
+    }
     assert await get("http://example.org/a", "example.org", pages=pages(moved)) == "here"
     for path, reason in (("out", "allow-list"), ("in", "allow-list"), ("loop", "redirects more than")):
         with pytest.raises(ToolError, match=reason):
@@ -112,8 +115,10 @@ async def test_a_name_that_leads_into_a_private_network_needs_an_explicit_allowa
 
 
 async def test_size_kind_and_unknown_names_are_errors(names: dict[str, str]) -> None:
-    answers = {"/big": httpx.Response(200, text="x" * (MAX_BYTES + 1)),
-               "/image": httpx.Response(200, content=b"x", headers={"content-type": "image/png"})}  # fmt: skip
+    answers = {
+        "/big": httpx.Response(200, text="x" * (MAX_BYTES + 1)),
+        "/image": httpx.Response(200, content=b"x", headers={"content-type": "image/png"}),
+    }
     for url, reason in (("http://example.org/big", "larger"), ("http://example.org/image", "not text")):
         with pytest.raises(ToolError, match=reason):
             await get(url, "example.org", pages=pages(answers))
@@ -172,10 +177,17 @@ async def test_an_address_that_leads_inward_by_translation_or_tunnel_is_refused(
         await get("http://example.org/", "example.org", pages=pages({"/": httpx.Response(200, text="secret")}))
 
 
-@pytest.mark.parametrize("headers", [
-    {"content-encoding": "gzip, gzip"}, {"content-encoding": "zstd"}, {"content-encoding": "br"},
-    {"content-type": "text/plain; charset=punycode"}, {"content-type": "text/plain; charset=idna"},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-encoding": "gzip, gzip"},
+        {"content-encoding": "zstd"},
+        {"content-encoding": "br"},
+        {"content-type": "text/plain; charset=punycode"},
+        {"content-type": "text/plain; charset=idna"},
+    ],
+    ids=str,
+)
 async def test_encodings_and_charsets_that_cost_without_bound_are_refused(
     names: dict[str, str], headers: dict[str, str]
 ) -> None:

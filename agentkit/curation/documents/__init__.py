@@ -12,6 +12,15 @@ from agentkit.curation.documents.document import (
 from agentkit.curation.documents.reading import FORMATS, read_document, read_documents, read_folder
 
 __all__ = [
-    "FORMATS", "AnnotatedRelation", "Document", "Failure", "Mention", "Metadata", "Section", "Segment",
-    "read_document", "read_documents", "read_folder",
-]  # fmt: skip
+    "FORMATS",
+    "AnnotatedRelation",
+    "Document",
+    "Failure",
+    "Mention",
+    "Metadata",
+    "Section",
+    "Segment",
+    "read_document",
+    "read_documents",
+    "read_folder",
+]

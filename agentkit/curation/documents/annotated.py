@@ -71,10 +71,18 @@ class Passages:
         relations: Iterable[AnnotatedRelation],
     ) -> Document:
         return Document(
-            id=id_, title=self.title, text=self._text, sections=tuple(self.sections), segments=tuple(self.segments),
-            metadata=metadata, format=form, parser=parser, source=source,
-            mentions=tuple(self.mentions), relations=tuple(relations),
-        )  # fmt: skip
+            id=id_,
+            title=self.title,
+            text=self._text,
+            sections=tuple(self.sections),
+            segments=tuple(self.segments),
+            metadata=metadata,
+            format=form,
+            parser=parser,
+            source=source,
+            mentions=tuple(self.mentions),
+            relations=tuple(relations),
+        )
 
 
 def curies_of(value: str, prefix: str = "") -> tuple[str, ...]:

@@ -9,8 +9,20 @@ from dataclasses import dataclass
 _ENTRY = re.compile(r"@\s*(\w+)\s*([{(])")
 _AT_LINE = re.compile(r"^[ \t]*@\s*\w+\s*[{(]", re.MULTILINE)
 _NAME = re.compile(r"[\s,]*([^\s,={}\"#%]+)\s*=\s*")
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-           "December")  # fmt: skip
+_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,4 +159,4 @@ def _inherited(entry: BibtexEntry, known: Mapping[str, BibtexEntry]) -> BibtexEn
         fields = {**given, **fields}
     return BibtexEntry(
         kind=entry.kind, key=entry.key, fields=fields, line=entry.line, data=entry.data, broken=entry.broken
-    )  # fmt: skip
+    )

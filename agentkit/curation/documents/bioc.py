@@ -114,8 +114,19 @@ def _left_out(infons: Mapping[str, Any]) -> bool:
     return bool(kinds & _NOT_READ)
 
 
-_NOT_READ = {"ref", "ref-list", "references", "bibliography", "literature cited", "reference", "ack_fund", "auth_cont",
-             "comp_int", "review_info", "suppl"}  # fmt: skip
+_NOT_READ = {
+    "ref",
+    "ref-list",
+    "references",
+    "bibliography",
+    "literature cited",
+    "reference",
+    "ack_fund",
+    "auth_cont",
+    "comp_int",
+    "review_info",
+    "suppl",
+}
 
 
 def _passage_text(passage: Mapping[str, Any], offset: int | None) -> str:

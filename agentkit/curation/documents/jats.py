@@ -18,14 +18,45 @@ from agentkit.curation.documents.xml_text import flat_text, inline_text
 PARSER = "jats/2"
 
 _SKIPPED = {
-    "ref-list", "graphic", "media", "inline-graphic", "object-id", "supplementary-material",
-    "permissions", "fn-group",
-}  # fmt: skip
+    "ref-list",
+    "graphic",
+    "media",
+    "inline-graphic",
+    "object-id",
+    "supplementary-material",
+    "permissions",
+    "fn-group",
+}
 _BLOCKS = {
-    "p", "title", "sec", "list", "list-item", "def-list", "def-item", "term", "def", "disp-quote", "boxed-text",
-    "verse-group", "table-wrap", "fig", "fig-group", "caption", "label", "table", "thead", "tbody",
-    "tr", "abstract", "table-wrap-foot", "fn", "statement", "body", "floats-group", "array",
-}  # fmt: skip
+    "p",
+    "title",
+    "sec",
+    "list",
+    "list-item",
+    "def-list",
+    "def-item",
+    "term",
+    "def",
+    "disp-quote",
+    "boxed-text",
+    "verse-group",
+    "table-wrap",
+    "fig",
+    "fig-group",
+    "caption",
+    "label",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "abstract",
+    "table-wrap-foot",
+    "fn",
+    "statement",
+    "body",
+    "floats-group",
+    "array",
+}
 _CELLS = {"td", "th"}
 _OWN_LABEL = {"table-wrap": "TABLE", "fig": "FIGURE"}
 
@@ -67,9 +98,16 @@ def _document(article: Any, id_: str, source: Source) -> Document | Failure:
     if not built.text:
         return Failure(source=source.name, reason="the article has no title and no text")
     return Document(
-        id=id_, title=title, text=built.text, sections=tuple(built.sections), segments=tuple(built.segments),
-        metadata=_metadata(article, meta), format="jats", parser=PARSER, source=source.name,
-    )  # fmt: skip
+        id=id_,
+        title=title,
+        text=built.text,
+        sections=tuple(built.sections),
+        segments=tuple(built.segments),
+        metadata=_metadata(article, meta),
+        format="jats",
+        parser=PARSER,
+        source=source.name,
+    )
 
 
 def _line(element: Any | None) -> str:

@@ -10,8 +10,18 @@ _SPACED = set("=<>≤≥≠≈±∓×→←↔∼≅∝+−-∈∉⇒")
 _SIGNS, _BEFORE_SIGN = {"+", "-", "−", "±"}, "=<>≤≥≈×(,;/^"
 """Signs of a number where nothing or one of these stands before them; operators elsewhere."""
 _INVISIBLE = {"\u2061": "", "\u2062": "", "\u2063": ",", "\u2064": " "}
-_ACCENTS = {"¯": "\u0304", "‾": "\u0304", "ˉ": "\u0304", "^": "\u0302", "ˆ": "\u0302", "~": "\u0303", "˜": "\u0303",
-            "→": "\u20d7", "˙": "\u0307", "¨": "\u0308"}  # fmt: skip
+_ACCENTS = {
+    "¯": "\u0304",
+    "‾": "\u0304",
+    "ˉ": "\u0304",
+    "^": "\u0302",
+    "ˆ": "\u0302",
+    "~": "\u0303",
+    "˜": "\u0303",
+    "→": "\u20d7",
+    "˙": "\u0307",
+    "¨": "\u0308",
+}
 _LEFT_OUT = {"annotation", "annotation-xml", "mphantom", "none", "mprescripts"}
 
 

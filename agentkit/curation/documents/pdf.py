@@ -19,9 +19,18 @@ from agentkit.text import clean
 PARSER = "pdf/1"
 
 _BROKEN = (
-    ValueError, KeyError, TypeError, IndexError, AttributeError, AssertionError, RecursionError, OSError, EOFError,
-    NotImplementedError, zlib.error,
-)  # fmt: skip
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    AssertionError,
+    RecursionError,
+    OSError,
+    EOFError,
+    NotImplementedError,
+    zlib.error,
+)
 """What pypdf raises besides its own errors when a file lies about itself."""
 
 
@@ -61,8 +70,13 @@ def _document(source: Source, data: bytes, pages: list[str], info: dict[str, Any
     first = next(line.strip() for line in text.splitlines() if line.strip())
     doi = re.search(r"\bdoi(?:\.org/|[:\s]*)10\.\d{4,9}/\S+", text[:20_000], re.IGNORECASE)
     return Document(
-        id=content_id(data), title=clean(info.get("/Title", "")).strip() or first[:300], text=text,
-        sections=headed_sections(text), segments=tuple(built.segments),
+        id=content_id(data),
+        title=clean(info.get("/Title", "")).strip() or first[:300],
+        text=text,
+        sections=headed_sections(text),
+        segments=tuple(built.segments),
         metadata=Metadata(doi=doi_of(doi[0]) if doi else ""),
-        format="pdf", parser=PARSER, source=source.name,
-    )  # fmt: skip
+        format="pdf",
+        parser=PARSER,
+        source=source.name,
+    )

@@ -42,9 +42,13 @@ def _paper(lines: list[str], first: int, source: Source) -> Document | Failure:
     if not built.text.strip():
         return Failure(source=f"{source.name}:{first}", reason="no text")
     return built.document(
-        content_id("\n".join(lines).encode()), form="pubtator", parser=PARSER, source=source.name,
-        metadata=Metadata(pmid=pmid if pmid.isdigit() else ""), relations=relations,
-    )  # fmt: skip
+        content_id("\n".join(lines).encode()),
+        form="pubtator",
+        parser=PARSER,
+        source=source.name,
+        metadata=Metadata(pmid=pmid if pmid.isdigit() else ""),
+        relations=relations,
+    )
 
 
 def _line(line: str, built: Passages) -> AnnotatedRelation | None:

@@ -43,10 +43,16 @@ class Reference:
         if not self.title:
             return None
         return Document(
-            id=content_id(self.data.encode()), title=self.title, text=built.text, sections=tuple(built.sections),
-            segments=tuple(built.segments), metadata=self.metadata,
-            format="reference", parser=PARSER, source=self.source,
-        )  # fmt: skip
+            id=content_id(self.data.encode()),
+            title=self.title,
+            text=built.text,
+            sections=tuple(built.sections),
+            segments=tuple(built.segments),
+            metadata=self.metadata,
+            format="reference",
+            parser=PARSER,
+            source=self.source,
+        )
 
 
 class Library:
@@ -82,8 +88,11 @@ class Library:
             if document is not None:
                 yield document
         if untitled := [reference.key or reference.source for reference in left if not reference.title]:
-            _log.warning("%d references have neither a title nor a file and are left out: %s", len(untitled),
-                         ", ".join(untitled[:5]))  # fmt: skip
+            _log.warning(
+                "%d references have neither a title nor a file and are left out: %s",
+                len(untitled),
+                ", ".join(untitled[:5]),
+            )
 
 
 def _ids(metadata: Metadata) -> tuple[str, ...]:
@@ -131,10 +140,14 @@ def _from_ris(record: RisRecord, source: Source, *, last: bool) -> Reference | F
         authors=tuple(_forename_first(plain_html(name)) for name in record.all("AU") or record.all("A1")),
     )
     reference = Reference(
-        key=first("ID"), title=_line(plain_html(first("TI", "T1", "CT", "BT"))),
-        abstract=_line(plain_html(" ".join(record.all("AB") or record.all("N2")))), files=tuple(record.all("L1")),
-        metadata=metadata, source=source.name, data="\n".join(record.lines).strip(),
-    )  # fmt: skip
+        key=first("ID"),
+        title=_line(plain_html(first("TI", "T1", "CT", "BT"))),
+        abstract=_line(plain_html(" ".join(record.all("AB") or record.all("N2")))),
+        files=tuple(record.all("L1")),
+        metadata=metadata,
+        source=source.name,
+        data="\n".join(record.lines).strip(),
+    )
     return reference if reference.title or _ids(metadata) else _empty(source, record.line)
 
 
@@ -152,18 +165,24 @@ def _from_bibtex(entry: BibtexEntry, source: Source) -> Reference | Failure:
     plain = {name: _line(plain_html(latex_text(entry.fields[name]))) for name in _READ if name in entry.fields}
     metadata = Metadata(
         doi=next(filter(None, (doi_of(entry.fields.get(name, "")) for name in ("doi", "url", "note"))), ""),
-        pmid=pmid_of(plain.get("pmid", "")), pmcid=pmcid_of(_prefixed(plain.get("pmcid") or plain.get("pmc", ""))),
+        pmid=pmid_of(plain.get("pmid", "")),
+        pmcid=pmcid_of(_prefixed(plain.get("pmcid") or plain.get("pmc", ""))),
         year=year_of(plain.get("year") or plain.get("date", "")),
         journal=plain.get("journal") or plain.get("journaltitle") or plain.get("booktitle", ""),
         authors=tuple(_authors(entry.fields.get("author", ""))),
-    )  # fmt: skip
+    )
     files = tuple(
         f for part in entry.fields.get("file", "").split(";") for f in part.split(":") if re.search(r"\.\w{2,5}$", f)
     )
     reference = Reference(
-        key=entry.key, title=plain.get("title", ""), abstract=plain.get("abstract", ""), files=files,
-        metadata=metadata, source=source.name, data=entry.data,
-    )  # fmt: skip
+        key=entry.key,
+        title=plain.get("title", ""),
+        abstract=plain.get("abstract", ""),
+        files=files,
+        metadata=metadata,
+        source=source.name,
+        data=entry.data,
+    )
     return reference if reference.title or reference.key or _ids(metadata) else _empty(source, entry.line)
 
 

@@ -93,8 +93,15 @@ def read_nbib(lines: Iterable[str]) -> Records:
 
 
 _FROM_NBIB: Mapping[str, str] = {
-    "PMID": "PMID", "TI": "TI", "AB": "AB", "FAU": "AU", "CN": "AU", "JT": "JO", "DP": "PY", "PMC": "C2",
-}  # fmt: skip
+    "PMID": "PMID",
+    "TI": "TI",
+    "AB": "AB",
+    "FAU": "AU",
+    "CN": "AU",
+    "JT": "JO",
+    "DP": "PY",
+    "PMC": "C2",
+}
 
 
 def _as_ris(record: RisRecord) -> RisRecord:

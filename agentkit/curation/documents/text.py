@@ -51,7 +51,13 @@ def _first_line(text: str) -> str:
 def _document(source: Source, text: str, sections: tuple[Section, ...], title: str, form: str) -> Document:
     pmcid = re.fullmatch(r"pmc(\d+)", source.stem)
     return Document(
-        id=content_id(source.read()), title=title, text=text, sections=sections,
+        id=content_id(source.read()),
+        title=title,
+        text=text,
+        sections=sections,
         segments=(Segment(start=0, end=len(text), source=0),),
-        metadata=Metadata(pmcid=f"PMC{pmcid[1]}" if pmcid else ""), format=form, parser=PARSER, source=source.name,
-    )  # fmt: skip
+        metadata=Metadata(pmcid=f"PMC{pmcid[1]}" if pmcid else ""),
+        format=form,
+        parser=PARSER,
+        source=source.name,
+    )

@@ -167,17 +167,25 @@ def _value(value: object) -> Literal:
 
 def _evidence(evidence: Evidence, claim: str, paper: str) -> Node:
     exact = _node(
-        None, a=(Iri("oa:TextQuoteSelector"),), oa__exact=Literal(evidence.quote),
-        oa__prefix=_text(evidence.prefix), oa__suffix=_text(evidence.suffix),
-    )  # fmt: skip
+        None,
+        a=(Iri("oa:TextQuoteSelector"),),
+        oa__exact=Literal(evidence.quote),
+        oa__prefix=_text(evidence.prefix),
+        oa__suffix=_text(evidence.suffix),
+    )
     place = _node(
-        None, a=(Iri("oa:TextPositionSelector"),), oa__start=Literal(str(evidence.start), "nonNegativeInteger"),
+        None,
+        a=(Iri("oa:TextPositionSelector"),),
+        oa__start=Literal(str(evidence.start), "nonNegativeInteger"),
         oa__end=Literal(str(evidence.end), "nonNegativeInteger"),
-    )  # fmt: skip
+    )
     target = _node(
-        None, a=(Iri("oa:SpecificResource"),), oa__hasSource=Iri(paper), oa__hasSelector=(exact, place),
+        None,
+        a=(Iri("oa:SpecificResource"),),
+        oa__hasSource=Iri(paper),
+        oa__hasSelector=(exact, place),
         ak__section=_text(evidence.section),
-    )  # fmt: skip
+    )
     return _node(None, a=(Iri("oa:Annotation"),), oa__hasBody=Iri(claim), oa__hasTarget=target)
 
 

@@ -140,9 +140,14 @@ async def curate_item(
 
 def _schema(question: Question, duo: Duo, quotes: Sequence[str], values: Sequence[str] = ()) -> type[BaseModel]:
     return answer_schema(
-        question.step, subjects=question.subjects if len(question.subjects) > 1 else (), value=question.value,
-        given=[name for name, _ in question.given], most=duo.max_items, quotes=quotes, values=values,
-    )  # fmt: skip
+        question.step,
+        subjects=question.subjects if len(question.subjects) > 1 else (),
+        value=question.value,
+        given=[name for name, _ in question.given],
+        most=duo.max_items,
+        quotes=quotes,
+        values=values,
+    )
 
 
 def _narrowed(
@@ -258,9 +263,11 @@ async def _evaluate(
         if 1 <= judgement.item <= len(shown):
             at = shown[judgement.item - 1]
             items[at] = replace(
-                items[at], holds=judgement.holds, sure=judgement.sure / 100,
+                items[at],
+                holds=judgement.holds,
+                sure=judgement.sure / 100,
                 objection="" if judgement.holds else judgement.reason or "it does not hold",
-            )  # fmt: skip
+            )
     covered += [name for item in items if (name := item.value.label) not in covered]
     known = {name.casefold() for name in covered}
     missing = parsed.missing if isinstance(parsed, Completeness) else []
@@ -315,9 +322,15 @@ def _record(
     vetoed = duo.evaluator_vetoes and best.holds is False
     problem = best.problem or (f"the evaluator objects: {best.objection}" if vetoed else "")
     claim = replace(
-        _claim(best, question), evidence=evidence, id="", status="unsupported" if problem else "supported",
-        reason=problem, confidence=best.confidence, run_id=run_id, model=model,
-    )  # fmt: skip
+        _claim(best, question),
+        evidence=evidence,
+        id="",
+        status="unsupported" if problem else "supported",
+        reason=problem,
+        confidence=best.confidence,
+        run_id=run_id,
+        model=model,
+    )
     names: dict[str, tuple[str, ...]] = {}
     for item in group:
         for key, words in item.names.items():

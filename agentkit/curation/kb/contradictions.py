@@ -44,11 +44,15 @@ def contradictions(claims: Iterable[Claim]) -> list[Contradiction]:
             groups[claim.subject, claim.predicate, claim.object, context][_side(claim)].append(claim.id)
     return [
         Contradiction(
-            subject=key[0], predicate=key[1], object=key[2], context=key[3],
+            subject=key[0],
+            predicate=key[1],
+            object=key[2],
+            context=key[3],
             sides={side: tuple(sorted(ids)) for side, ids in sorted(sides.items())},
         )
-        for key, sides in sorted(groups.items()) if len(sides) > 1
-    ]  # fmt: skip
+        for key, sides in sorted(groups.items())
+        if len(sides) > 1
+    ]
 
 
 def _side(claim: Claim) -> str:

@@ -52,10 +52,16 @@ def episode_of(
         Step(actor="tool", name="evidence", text=claim.reason or "the quote carries the claim", ok=not claim.reason),
     )
     return Episode(
-        run_id=f"review-{digest(claim.id, feedback.model_dump(), length=24)}", task=task, labels=used,
-        answer=statement(record, labels), steps=steps, feedback=(feedback,), model=claim.model, untrusted=untrusted,
+        run_id=f"review-{digest(claim.id, feedback.model_dump(), length=24)}",
+        task=task,
+        labels=used,
+        answer=statement(record, labels),
+        steps=steps,
+        feedback=(feedback,),
+        model=claim.model,
+        untrusted=untrusted,
         source=f"document:{claim.document}",
-    )  # fmt: skip
+    )
 
 
 def reviewed(kb: KnowledgeBase, ontology: Ontology | None = None) -> list[Episode]:
@@ -80,11 +86,15 @@ def labelled(
     """An episode for each claim that a gold standard can judge; its papers count as trusted, like its labels."""
     return [
         episode_of(
-            record, _feedback("label", right(record), why), labels=labels, category=record.claim.predicate, gold=True,
+            record,
+            _feedback("label", right(record), why),
+            labels=labels,
+            category=record.claim.predicate,
+            gold=True,
             untrusted=False,
         )
         for record in records
-    ]  # fmt: skip
+    ]
 
 
 def compared(
@@ -134,11 +144,16 @@ def _paper_episode(
         metadata={"category": predicate, "predicate": predicate},
     )
     return Episode(
-        run_id=f"gold-{digest(key, answer, task.target, length=24)}", task=task, labels="gold", answer=answer,
+        run_id=f"gold-{digest(key, answer, task.target, length=24)}",
+        task=task,
+        labels="gold",
+        answer=answer,
         steps=(Step(actor="explorer", name="answer", text=answer),),
-        feedback=(_feedback("label", score >= 1, "", score),), model=records[0].claim.model if records else "",
-        untrusted=False, source=f"document:{document}",
-    )  # fmt: skip
+        feedback=(_feedback("label", score >= 1, "", score),),
+        model=records[0].claim.model if records else "",
+        untrusted=False,
+        source=f"document:{document}",
+    )
 
 
 def _feedback(channel: Channel, right: bool, note: str, score: float | None = None) -> Feedback:

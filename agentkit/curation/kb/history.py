@@ -23,5 +23,11 @@ def _state(kb: KnowledgeBase, row: dict[str, Any]) -> dict[str, Any]:
     (change,) = kb.ledger.applied(kb.target, after=row["since"] - 1, upto=row["since"])
     until = None if row["until"] == OPEN else row["until"] - 1
     made = {name: getattr(change, name) for name in ("role", "model", "run_id", "source", "note")}
-    return {"since": row["since"], "until": until, "status": row["status"], "reason": row["reason"], **made,
-            "created_at": change.created_at}  # fmt: skip
+    return {
+        "since": row["since"],
+        "until": until,
+        "status": row["status"],
+        "reason": row["reason"],
+        **made,
+        "created_at": change.created_at,
+    }

@@ -175,10 +175,18 @@ class KnowledgeBase:
     def change(self, operations: Iterable[Operation], *, key: str, author: Author) -> Change:
         """A ledger change of this knowledge base."""
         return Change(
-            key=f"{self.target}:{key}", kind="knowledge", target=self.target, base=0, operations=tuple(operations),
-            role=author.role, model=author.model, run_id=author.run_id, source=author.source, signal=author.signal,
+            key=f"{self.target}:{key}",
+            kind="knowledge",
+            target=self.target,
+            base=0,
+            operations=tuple(operations),
+            role=author.role,
+            model=author.model,
+            run_id=author.run_id,
+            source=author.source,
+            signal=author.signal,
             note=author.note,
-        )  # fmt: skip
+        )
 
     def _apply(self, connection: Connection, content: Write, version: int) -> None:
         records = {record.claim.id: record for record in content.records}
@@ -340,8 +348,9 @@ class KnowledgeBase:
                 if since <= high < until:
                     after[id_] = hash_
         changed = sorted(id_ for id_ in before.keys() & after.keys() if before[id_] != after[id_])
-        return Moved(added=sorted(after.keys() - before.keys()), removed=sorted(before.keys() - after.keys()),
-                     changed=changed)  # fmt: skip
+        return Moved(
+            added=sorted(after.keys() - before.keys()), removed=sorted(before.keys() - after.keys()), changed=changed
+        )
 
     def at(self, ids: Iterable[str], version: int) -> dict[str, Record]:
         """The states of claims in a version."""

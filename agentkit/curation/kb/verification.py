@@ -65,8 +65,14 @@ def verify_kb(kb: KnowledgeBase, *, around: int = 0) -> Verification:
             supported += not reason
             if reason:
                 broken.append((claim.id, reason))
-    return Verification(checked=checked, supported=supported, curated=curated, broken=tuple(broken),
-                        altered=tuple(altered), versions=versions)  # fmt: skip
+    return Verification(
+        checked=checked,
+        supported=supported,
+        curated=curated,
+        broken=tuple(broken),
+        altered=tuple(altered),
+        versions=versions,
+    )
 
 
 def _problem(record: Record, document: Document, around: int) -> str:

@@ -47,15 +47,33 @@ _FAVOURED = re.compile(
 )
 
 _NAMES: dict[str, Direction] = {
-    "increase": "increased", "increased": "increased", "increases": "increased", "up": "increased",
-    "higher": "increased", "positive": "increased", "significantly increased": "increased", "raises": "increased",
-    "decrease": "decreased", "decreased": "decreased", "decreases": "decreased", "down": "decreased",
-    "lower": "decreased", "negative": "decreased", "significantly decreased": "decreased", "reduces": "decreased",
-    "reduced": "decreased", "lowers": "decreased",
-    "no difference": "no difference", "no significant difference": "no difference", "none": "no difference",
-    "no change": "no difference", "no effect": "no difference", "unchanged": "no difference",
-    "no_difference": "no difference", "nodifference": "no difference",
-}  # fmt: skip
+    "increase": "increased",
+    "increased": "increased",
+    "increases": "increased",
+    "up": "increased",
+    "higher": "increased",
+    "positive": "increased",
+    "significantly increased": "increased",
+    "raises": "increased",
+    "decrease": "decreased",
+    "decreased": "decreased",
+    "decreases": "decreased",
+    "down": "decreased",
+    "lower": "decreased",
+    "negative": "decreased",
+    "significantly decreased": "decreased",
+    "reduces": "decreased",
+    "reduced": "decreased",
+    "lowers": "decreased",
+    "no difference": "no difference",
+    "no significant difference": "no difference",
+    "none": "no difference",
+    "no change": "no difference",
+    "no effect": "no difference",
+    "unchanged": "no difference",
+    "no_difference": "no difference",
+    "nodifference": "no difference",
+}
 
 
 def direction_named(word: str) -> Direction | None:

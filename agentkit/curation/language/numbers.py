@@ -11,10 +11,28 @@ from agentkit.curation.language.spelling import spelled
 from agentkit.curation.language.units import Unit, unit_at
 
 _WORDS = {
-    "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
-    "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16,
-    "seventeen": 17, "eighteen": 18, "nineteen": 19, "twenty": 20,
-}  # fmt: skip
+    "zero": 0,
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "eleven": 11,
+    "twelve": 12,
+    "thirteen": 13,
+    "fourteen": 14,
+    "fifteen": 15,
+    "sixteen": 16,
+    "seventeen": 17,
+    "eighteen": 18,
+    "nineteen": 19,
+    "twenty": 20,
+}
 _VALUE = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|0,\d+|\d+(?:[.·]\d+)?|[.·]\d+"
 _POWER = r"(?:\^\(?|\*\*)(?P<exponent>[-+]?\d{1,3})\)?"
 _NUMBER = re.compile(

@@ -161,8 +161,11 @@ class _Short:
             values = self.values(fields_["values"], place) if "values" in fields_ else ()
             found.append(
                 Qualifier(
-                    name=str(name), description=str(fields_.get("description") or ""), values=values,
-                    datatype=datatype, required=self.flag(fields_, "required", place),
+                    name=str(name),
+                    description=str(fields_.get("description") or ""),
+                    values=values,
+                    datatype=datatype,
+                    required=self.flag(fields_, "required", place),
                 )
-            )  # fmt: skip
+            )
         return tuple(found)

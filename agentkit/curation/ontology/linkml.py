@@ -177,8 +177,9 @@ class _Reader:
             Relation(
                 name=name, head=h, tail=t, description=cls.description or "", many=True, uri=str(cls.class_uri or "")
             )
-            for h in heads for t in tails
-        ]  # fmt: skip
+            for h in heads
+            for t in tails
+        ]
 
     def _qualifier_names(self, cls: str) -> set[str]:
         slots = self.view.class_induced_slots(cls)
@@ -262,8 +263,9 @@ class _Reader:
         return tuple(self._qualifier(head, name) for name in _annotation(slot, "qualifiers").replace(",", " ").split())
 
     def _qualifier(self, head: str, name: str) -> Qualifier:
-        slot = next((s for s in self.view.class_induced_slots(head) if s.name == name), None) or self.view.all_slots(
-        ).get(name)  # fmt: skip
+        slot = next(
+            (s for s in self.view.class_induced_slots(head) if s.name == name), None
+        ) or self.view.all_slots().get(name)
         if slot is None:
             raise DataError(f"qualifier {name!r} of {head!r} is no slot of the schema", path=self.path)
         range_ = str(slot.range or "string")

@@ -176,9 +176,14 @@ def make_ontology(
     _check_requirements(listed, path)
     used = {start_ for start_ in start} | {end for r in listed for end in (r.head, r.tail)}
     return Ontology(
-        name=name, version=version, description=description, relations=listed, roots=start,
-        concepts={n: c for n, c in known.items() if n in used}, prefixes=dict(prefixes or {}),
-    )  # fmt: skip
+        name=name,
+        version=version,
+        description=description,
+        relations=listed,
+        roots=start,
+        concepts={n: c for n, c in known.items() if n in used},
+        prefixes=dict(prefixes or {}),
+    )
 
 
 def _unique(concepts: Iterable[Concept], path: object) -> dict[str, Concept]:

@@ -83,10 +83,16 @@ def _seeds(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return ""
     cells = [
-        [row["label"], row["seeds"], _interval(row["accuracy"]), _difference(row["difference"]), f"{row['p']:.3g}",
-         ", ".join(f"{value:.3f}" for value in row["by_seed"])]
+        [
+            row["label"],
+            row["seeds"],
+            _interval(row["accuracy"]),
+            _difference(row["difference"]),
+            f"{row['p']:.3g}",
+            ", ".join(f"{value:.3f}" for value in row["by_seed"]),
+        ]
         for row in rows
-    ]  # fmt: skip
+    ]
     head = ["arm", "seeds", "accuracy [95 %]", "difference to start [95 %]", "p", "each seed"]
     return "<h2>All seeds together</h2>" + _table(head, cells)
 
