@@ -487,10 +487,10 @@ class Agent:
             self._recallers.append(PlaybookRecaller(book, withholding=Withholding(), trials=trials))
             self._learners.append(PlaybookLearner(book, gate=gate))
         if name := self._spec["memory"]:
-            from agentkit.memory import MemoryLearner, MemoryRecaller, open_cases
+            from agentkit.memory import FormRecaller, MemoryLearner, open_cases
 
             memory = open_cases(self.store, name, settings=self.settings)
-            self._recallers.append(MemoryRecaller(memory))
+            self._recallers.append(FormRecaller(memory))
             self._learners.append(MemoryLearner(memory, hold=gate in ("strict", "quarantine")))
 
 

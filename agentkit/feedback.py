@@ -174,6 +174,7 @@ def _case(log: RunLog, record: RunRecord) -> Case:
     """A run as a case, for a memory that did not learn it when it ended."""
     from agentkit.memory import Case
     from agentkit.memory.case import ANSWER, case_id
+    from agentkit.memory.kinds import kind_of
 
     calls = log.tool_calls(record.id)
     sources = log.sources(record)
@@ -181,5 +182,5 @@ def _case(log: RunLog, record: RunRecord) -> Case:
     return Case(
         id=case_id(record.id), run_id=record.id, state=record.task.input, answer=record.answer,
         plan="\n".join([*steps, f"{ANSWER}{record.answer}"]), source=" ".join(sources),
-        trusted=not sources, status="quarantined" if sources else "active",
+        instructions=kind_of(record.task), trusted=not sources, status="quarantined" if sources else "active",
     )  # fmt: skip

@@ -49,6 +49,8 @@ class Block:
         coins: changes on probation that the run was given or denied at random; a block may hold nothing else.
         untrusted: whether text from outside may stand in it, as in documents that were looked up. A recaller has to say
             so where it gives only what has passed a gate or a person.
+        turns: of the chat before the task: an input, and its right answer.
+        answer: the answer to the task; no model is asked.
     """
 
     kind: str
@@ -58,6 +60,8 @@ class Block:
     offers: tuple[Offer, ...] = ()
     untrusted: bool = True
     coins: tuple[Offer, ...] = ()
+    turns: tuple[tuple[str, str], ...] = ()
+    answer: str | None = None
 
     @property
     def outside(self) -> list[str]:
@@ -70,7 +74,8 @@ class Block:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         offers = {name: tuple(Offer(**offer) for offer in data.get(name, ())) for name in ("offers", "coins")}
-        return cls(**{**data, **offers})
+        turns = tuple((asked, answer) for asked, answer in data.get("turns", ()))
+        return cls(**{**data, **offers, "turns": turns})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from agentkit.cli import stopping
 from agentkit.cli.output import emit, note, open_settings, print_table
 from agentkit.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agentkit.evolution.streams.comparing import StreamAnswer
+    from agentkit.tasks import Task
 
 
 def stream(
@@ -28,10 +34,22 @@ def stream(
     seed: Annotated[int, typer.Option(help="Of the models and of randomised recall.")] = 0,
     rounds: Annotated[int, typer.Option(min=1, help="Answers the agent may give a task.")] = 2,
     evaluate: Annotated[bool, typer.Option(help="Let the evaluator agent judge answers.")] = True,
+    arms: Annotated[
+        str | None,
+        typer.Option(help="Compare, instead: stateless,random,self-streamicl,neighbours,ours, or `all`."),
+    ] = None,
+    feedback: Annotated[str, typer.Option(help="Of --arms: binary or corrections.")] = "corrections",
+    holdout: Annotated[Path | None, typer.Option(help="Of --arms: tasks answered at the end.")] = None,
+    orders: Annotated[int, typer.Option(min=1, help="Of --arms: orders of the tasks.")] = 1,
+    picture: Annotated[Path | None, typer.Option(help="Of --arms: where to draw the curves (PNG).")] = None,
     name: Annotated[str, typer.Option(help="Tells streams apart that are otherwise the same.")] = "",
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Learn along a stream of tasks; measure adaptation, forgetting, transfer, tokens, refusals and the evaluator."""
+    """Learn along a stream of tasks; measure adaptation, forgetting, transfer, tokens, refusals and the evaluator.
+
+    With --arms, compare what experience is worth to the agent: the same tasks in the same order without any, with
+    controls, and with AgentKit's case memory. Started again, it goes on where it stopped.
+    """
     from agentkit.agent import Agent
     from agentkit.aio import run_sync
     from agentkit.evolution.config import EvolveConfig
@@ -42,6 +60,11 @@ def stream(
     if gate not in ("probation", "off") or labels not in ("gold", "check", "none"):
         raise UserError("--gate must be probation or off, --labels gold, check or none")
     ordered = load_tasks(tasks, limit=limit)
+    if arms is not None:
+        kept = load_tasks(holdout) if holdout else ()
+        report = _compare(ordered, kept, arms, feedback, orders, model, seed, name, picture)
+        emit(report, json_=json_, human=_show_arms)
+        return
     frozen = Probes(
         retention=load_tasks(probes) if probes else (),
         ood=load_tasks(ood) if ood else (),
@@ -61,6 +84,46 @@ def stream(
         stopping.go_on_with_this_command()
         report = run_sync(Stream(evolution, frozen, block=block).run())
     emit(report, json_=json_, human=_show)
+
+
+def _compare(
+    tasks: list[Task], holdout: Sequence[Task], arms: str, feedback: str, orders: int, model: str | None, seed: int,
+    name: str, picture: Path | None,
+) -> dict[str, Any]:  # fmt: skip
+    from agentkit.aio import run_sync
+    from agentkit.evolution.streams import ARMS, StreamPlan, compare_arms, stream_report
+    from agentkit.evolution.streams.picture import draw_stream
+    from agentkit.ledger import digest
+    from agentkit.models import load_model
+
+    if feedback not in ("binary", "corrections"):
+        raise UserError("--feedback must be binary or corrections")
+    settings = open_settings(model=model)
+    key = digest([[task.model_dump() for task in (*tasks, *holdout)], settings.model, feedback, seed, name])[:12]
+    opened = load_model(settings.model)
+    plan = StreamPlan(
+        tasks=tasks, holdout=holdout, arms=list(ARMS) if arms == "all" else arms.split(","), orders=orders,
+        feedback=feedback, seed=seed, folder=settings.home / "streams" / key, model=lambda: opened,  # type: ignore[arg-type]
+    )  # fmt: skip
+    report = stream_report(run_sync(compare_arms(plan, settings, on_answer=_answered)))
+    if picture is not None:
+        draw_stream(report, picture)
+    return report
+
+
+def _answered(arm: str, order: int, place: int, answered: StreamAnswer) -> None:
+    if place % 20 == 19:
+        note(f"{arm}, order {order + 1}: {place + 1} tasks")
+
+
+def _show_arms(report: dict[str, Any]) -> None:
+    rows = [
+        [arm["name"], _estimate(arm["stream"]), _estimate(arm["quarters"][-1]), _estimate(arm["holdout"]),
+         f"{arm['gain']:+.3f}" if "gain" in arm else "–", f"{arm['tokens']:,.0f}", f"{arm['seconds']:.1f}"]
+        for arm in report["arms"]
+    ]  # fmt: skip
+    names = ["arm", "stream", "last quarter", "hold-out", "gain", "tokens", "seconds"]
+    print_table(names, rows, title=f"{report['tasks']} tasks, {report['orders']} orders")
 
 
 def _progress(event: str, data: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agentkit.embedding import Embedder, HashEmbedder
     from agentkit.memory.case import Case, Filters, Hit
+    from agentkit.memory.form_recaller import FormRecaller, FormSettings
     from agentkit.memory.learner import MemoryLearner
     from agentkit.memory.memory import CaseMemory
     from agentkit.memory.opening import open_cases
@@ -19,12 +20,14 @@ _HOME = {
     "Case": "case", "Filters": "case", "Hit": "case", "Embedder": ".embedding", "HashEmbedder": ".embedding",
     "MemoryLearner": "learner", "CaseMemory": "memory", "Policy": "policies", "load_policy": "policies",
     "policy_names": "policies", "PolicyStore": "policy_store", "MemoryRecaller": "recaller",
-    "RecallSettings": "recaller", "open_cases": "opening",
+    "RecallSettings": "recaller", "open_cases": "opening", "FormRecaller": "form_recaller",
+    "FormSettings": "form_recaller",
 }  # fmt: skip
 
 __all__ = [
-    "Case", "CaseMemory", "Embedder", "Filters", "HashEmbedder", "Hit", "MemoryLearner", "MemoryRecaller", "Policy",
-    "PolicyStore", "RecallSettings", "load_policy", "open_cases", "policy_names",
+    "Case", "CaseMemory", "Embedder", "Filters", "FormRecaller", "FormSettings", "HashEmbedder", "Hit",
+    "MemoryLearner", "MemoryRecaller", "Policy", "PolicyStore", "RecallSettings",
+    "load_policy", "open_cases", "policy_names",
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from agentkit.ledger import Change
 from agentkit.memory.case import ANSWER, SUCCESS, WRONG, Case, Channel, case_id
+from agentkit.memory.kinds import kind_of
 from agentkit.memory.memory import CaseMemory
 from agentkit.memory.policy_store import PolicyStore
 from agentkit.memory.upkeep import evict
@@ -73,7 +74,7 @@ class MemoryLearner:
             plan=_plan(episode, right), answer=episode.answer, correction=correction,
             corrected_by="" if correction is None else "label",
             reward=1.0 if correction is not None else None if known is None else known.score, channel=channel,
-            source=episode.source, trusted=trusted,
+            source=episode.source, trusted=trusted, instructions=kind_of(episode.task),
             status="quarantined" if self.hold or (self.quarantine and not trusted) else "active",
             tags=tuple(str(episode.task.metadata[name]) for name in ("category",) if name in episode.task.metadata),
         )  # fmt: skip

@@ -95,7 +95,7 @@ class MemoryRecaller:
         version, value = log.version(), log.current([item.case_id for item in (*good, *bad)])
         chosen = [*self._chosen(good, settings.successes, value), *self._chosen(bad, settings.failures, value)]
         self._remember_state(state)
-        rng = np.random.default_rng(_seed(run_id, self.memory.name))
+        rng = np.random.default_rng(run_seed(run_id, self.memory.name))
         offers = tuple(replace(offer, shown=bool(rng.random() < offer.probability)) for offer in chosen)
         return Recall(run_id=run_id, namespace=self.namespace, policy=self.policy.name, version=version,
                       state_hash=text_hash(state), offers=offers)  # fmt: skip
@@ -157,5 +157,6 @@ def choose(found: list[Considered], k: int, value: EffectModel) -> list[Consider
     return [replace(found[i], probability=float(chance[i])) for i in order]
 
 
-def _seed(run_id: str, memory: str) -> int:
+def run_seed(run_id: str, memory: str) -> int:
+    """A seed that is a run's own, so that asked again it draws the same."""
     return int.from_bytes(hashlib.blake2b(f"{memory}:{run_id}".encode(), digest_size=8).digest(), "little")

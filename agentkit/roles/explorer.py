@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, Field
 
 from agentkit.protocols import Block
@@ -49,7 +49,14 @@ def explorer_messages(task: Task, blocks: Sequence[Block], *, planning: bool) ->
     system = INSTRUCTIONS + ("\n" + PLANNING if planning else "")
     lasting = [system, *(learnt(item) for item in blocks if item.text and item.kind != "cases")]
     chosen = [learnt(item) for item in blocks if item.text and item.kind == "cases"]
-    return [SystemMessage("\n\n".join(lasting)), HumanMessage("\n\n".join([*chosen, block("task", task.input)]))]
+    turns = [message for item in blocks for turn in item.turns for message in _turn(*turn)]
+    asked = HumanMessage("\n\n".join([*chosen, block("task", task.input)]))
+    return [SystemMessage("\n\n".join(lasting)), *turns, asked]
+
+
+def _turn(asked: str, answer: str) -> tuple[BaseMessage, BaseMessage]:
+    """A solved task as a turn of the chat, answered in the very form that the task's own answer takes."""
+    return HumanMessage(block("task", asked)), AIMessage(Answer(reasoning="", answer=answer).model_dump_json())
 
 
 def executor_messages(task: Task, subtask: str, findings: Sequence[tuple[str, str]]) -> list[BaseMessage]:

@@ -25,3 +25,10 @@ def test_two_blocks_of_one_kind_are_both_shown() -> None:
     books = [Block(kind="playbook", target=f"playbook:{name}", version=1, text=name) for name in ("first", "second")]
     system = explorer_messages(Task(id="t", input="task"), books, planning=False)[0].text
     assert "<playbook>\nfirst\n</playbook>\n\n<playbook>\nsecond\n</playbook>" in system
+
+
+def test_solved_tasks_are_turns_of_the_chat_before_the_task() -> None:
+    shown = Block(kind="cases", target="policy:m", version=1, text="", turns=(("two?", "2"), ("three?", "3")))
+    messages = explorer_messages(Task(id="t", input="four?"), [shown], planning=False)
+    assert [message.type for message in messages] == ["system", "human", "ai", "human", "ai", "human"]
+    assert "two?" in messages[1].text and '"answer":"3"' in messages[4].text and "four?" in messages[5].text

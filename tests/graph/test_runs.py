@@ -11,6 +11,7 @@ from agentkit.agent import Agent
 from agentkit.errors import BudgetExceeded, InvalidOutput, UserError
 from agentkit.graph.events import Answered, Evaluated, ModelEnded, RunEnded, ToolEnded
 from agentkit.models import Budget
+from agentkit.protocols import Block
 from agentkit.result import Result
 from agentkit.store import Store
 from agentkit.tasks import Task
@@ -201,3 +202,16 @@ def test_beside_checkpoints_only_what_a_person_is_asked_is_written(build: Any, s
         rows = connection.exec_driver_sql("SELECT thread_id, channel FROM writes").all()
     assert asked.status == "waiting"
     assert {tuple(row) for row in rows} == {("asked", "__interrupt__")}
+
+
+def test_an_answer_that_learnt_context_gives_is_evaluated_and_no_explorer_is_asked(build: Any) -> None:
+    class Knows:
+        name = "knows"
+
+        async def recall(self, task: Task, *, run_id: str) -> Block | None:
+            return Block(kind="cases", target="policy:m", version=1, text="", answer="7006652", untrusted=False)
+
+    result = build([ACCEPT], recallers=[Knows()]).run("What is 1234*5678?")
+    assert (result.status, result.answer, result.usage.calls) == ("done", "7006652", 1)
+    revised = build([REVISE, ANSWER, ACCEPT], recallers=[Knows()]).run("What is 1234*5678?")
+    assert (revised.answer, revised.rounds, revised.usage.calls) == ("7006652", 2, 3)

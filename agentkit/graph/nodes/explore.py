@@ -28,6 +28,8 @@ async def explore(
     An answer is evaluated, calls are carried out, and a plan or a finished sub-task is explored further.
     """
     context, view = runtime.context, View(state)
+    if (known := _recalled(context, state)) is not None:
+        return Command(update=known, goto="evaluate")
     reply = await _turn(context, view)
     update: dict[str, Any] = {"turn": state["turn"] + 1}
     calls = reply.message.tool_calls
@@ -44,6 +46,15 @@ async def explore(
     context.emit(Answered(run_id=context.run_id, answer=text, round=state["round"]))
     update |= {"messages": [AIMessage(text)], "answer": text, "used": used}
     return Command(update=update, goto="evaluate")
+
+
+def _recalled(context: RunContext, state: RunState) -> dict[str, Any] | None:
+    """The answer that learnt context gives by itself, before any call; it is evaluated as any other."""
+    answer = next((item.answer for item in context.fixed_blocks() if item.answer is not None), None)
+    if answer is None or state["turn"]:
+        return None
+    context.emit(Answered(run_id=context.run_id, answer=answer, round=state["round"]))
+    return {"turn": 1, "messages": [AIMessage(answer)], "answer": answer, "used": []}
 
 
 async def _turn(context: RunContext, view: View) -> Any:

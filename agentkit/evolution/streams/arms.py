@@ -1,0 +1,62 @@
+"""The arms of a stream: what an agent is given of its experience, and the controls that tell what it is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agentkit.memory import CaseMemory, FormRecaller, FormSettings
+from agentkit.memory.forms import Demonstrations
+from agentkit.protocols import Recaller
+
+Build = Callable[[CaseMemory], Recaller | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamArm:
+    """One way of using experience.
+
+    Attributes:
+        label: what it is, for the report.
+        learns: whether outcomes are kept.
+        model: whether a model answers; the neighbours alone need none, and are told every label.
+        recaller: what gives a run its context.
+    """
+
+    name: str
+    label: str
+    recaller: Build
+    learns: bool = True
+    model: bool = True
+
+
+def _none(memory: CaseMemory) -> Recaller | None:
+    return None
+
+
+def _random(memory: CaseMemory) -> Recaller:
+    settings = FormSettings(forms=(Demonstrations(),), size=4, own=True, ranking="random")
+    return FormRecaller(memory, settings=settings)
+
+
+def _self_streamicl(memory: CaseMemory) -> Recaller:
+    """StreamBench's Self-StreamICL (arXiv 2406.08747 §4): the nearest right answers of one's own, k = 16, verbatim."""
+    forms = (Demonstrations(room=40_000),)
+    return FormRecaller(memory, settings=FormSettings(forms=forms, size=16, own=True, ranking="meaning"))
+
+
+ARMS: dict[str, StreamArm] = {
+    arm.name: arm
+    for arm in (
+        StreamArm(name="stateless", label="no experience", recaller=_none, learns=False),
+        StreamArm(name="random", label="four right answers of its own, at random", recaller=_random),
+        StreamArm(
+            name="self-streamicl", label="Self-StreamICL: its own right answers, k = 16", recaller=_self_streamicl
+        ),
+        StreamArm(
+            name="neighbours", label="vote of the five nearest, all labels, no model", recaller=_none, model=False
+        ),
+        StreamArm(name="ours", label="AgentKit's case memory", recaller=FormRecaller),
+    )
+}
+"""By name, in the order of a report."""

@@ -1,0 +1,205 @@
+"""Runs the arms of a stream: every arm answers the same tasks in the same order, each with a memory of its own."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from langchain_core.language_models import BaseChatModel
+
+from agentkit.agent import Agent
+from agentkit.checkers import get_checker
+from agentkit.errors import AgentKitError, DataError, UserError
+from agentkit.evolution.streams.arms import ARMS, StreamArm
+from agentkit.feedback import FeedbackDesk
+from agentkit.ledger import digest
+from agentkit.memory import Case, CaseMemory, Filters, MemoryLearner, open_cases
+from agentkit.memory.exposures import ExposureLog
+from agentkit.memory.forms.vote import elected
+from agentkit.memory.kinds import kind_of
+from agentkit.memory.neighbours import nearest
+from agentkit.memory.query import Query
+from agentkit.opinions import LABEL, RIGHT, Opinion
+from agentkit.settings import Settings
+from agentkit.store import Store
+from agentkit.tasks import Task
+
+FeedbackKind = Literal["binary", "corrections"]
+MEMORY = "stream"
+VOTERS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamPlan:
+    """What is compared, on what.
+
+    Attributes:
+        tasks: with targets; shuffled anew for each order but the first.
+        holdout: answered at the end, with nothing learned from them.
+        arms: names of `ARMS`.
+        orders: how many orders of the tasks.
+        feedback: whether the answer was right, or with it the right answer where it was wrong.
+        harm: share of the tasks whose correction is another task's answer: a harmful teacher.
+        again: tasks of the first quarter that are answered once more at the end, for what was forgotten.
+        folder: where each arm keeps its database; started again, the stream goes on where it stopped.
+    """
+
+    tasks: Sequence[Task]
+    folder: Path
+    holdout: Sequence[Task] = ()
+    arms: Sequence[str] = tuple(ARMS)
+    orders: int = 1
+    feedback: FeedbackKind = "corrections"
+    harm: float = 0.0
+    again: int = 10
+    seed: int = 0
+    model: Callable[[], BaseChatModel | str] = field(default=lambda: Settings().model)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamAnswer:
+    """One task under one arm."""
+
+    task_id: str
+    score: float
+    tokens: int = 0
+    seconds: float = 0.0
+    form: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmRun:
+    """An arm along one order of the tasks."""
+
+    arm: str
+    order: int
+    stream: list[StreamAnswer]
+    holdout: list[StreamAnswer]
+    again: list[tuple[float, float]]
+    """(score in the stream, score at the end) of tasks of the first quarter."""
+
+
+OnAnswer = Callable[[str, int, int, StreamAnswer], None]
+"""Sees the arm, the order, the place in the stream and what came of it."""
+
+
+async def compare_arms(
+    plan: StreamPlan, settings: Settings, *, on_answer: OnAnswer = lambda arm, order, place, answered: None
+) -> list[ArmRun]:
+    """Run every arm along every order.
+
+    Raises:
+        UserError: an unknown arm, or fewer than two tasks.
+        DataError: a task that can't be scored, before anything is run.
+    """
+    if unknown := [name for name in plan.arms if name not in ARMS]:
+        raise UserError(f"no arm {unknown[0]!r}: there are {', '.join(ARMS)}")
+    if len(plan.tasks) < 2:
+        raise UserError("a stream needs at least two tasks: with one there is nothing to have learnt from")
+    if missing := [task.id for task in (*plan.tasks, *plan.holdout) if task.target is None]:
+        raise DataError(f"task {missing[0]!r} has no target, which a stream needs to give feedback")
+    runs = []
+    for order in range(plan.orders):
+        tasks = list(plan.tasks)
+        if order:
+            random.Random(plan.seed + order).shuffle(tasks)
+        for name in plan.arms:
+            runs.append(await _ArmRunner(plan, settings, ARMS[name], order, tasks, on_answer).run())
+    return runs
+
+
+class _ArmRunner:
+    """One arm along one order."""
+
+    def __init__(
+        self, plan: StreamPlan, settings: Settings, arm: StreamArm, order: int, tasks: list[Task], on_answer: OnAnswer
+    ) -> None:
+        self.plan, self.settings, self.arm, self.order, self.tasks = plan, settings, arm, order, tasks
+        self.on_answer = on_answer
+        plan.folder.mkdir(parents=True, exist_ok=True)
+        self.store = Store.open(plan.folder / f"{arm.name}-{order}.db")
+        self.memory: CaseMemory = open_cases(self.store, MEMORY, settings=settings)
+        self.desk = FeedbackDesk(self.store, settings, memory=MEMORY)
+
+    async def run(self) -> ArmRun:
+        try:
+            return await (self._with_model() if self.arm.model else self._without_model())
+        finally:
+            self.store.close()
+
+    async def _with_model(self) -> ArmRun:
+        recaller = self.arm.recaller(self.memory)
+        learners = [MemoryLearner(self.memory)] if self.arm.learns else []
+        with Agent(
+            self.plan.model(), store=self.store, settings=self.settings, tools=[], evaluate=False,
+            recallers=[] if recaller is None else [recaller], learners=learners,
+        ) as agent:  # fmt: skip
+            stream = []
+            for place, task in enumerate(self.tasks):
+                answered = await self._answer(agent, task, f"s{place}")
+                stream.append(answered)
+                self.on_answer(self.arm.name, self.order, place, answered)
+            holdout = [await self._answer(agent, task, "h", learn=False) for task in self.plan.holdout]
+            early = self.tasks[: max(1, len(self.tasks) // 4)][: self.plan.again]
+            late = [await self._answer(agent, task, "again", learn=False) for task in early]
+        again = [(first.score, last.score) for first, last in zip(stream, late, strict=False)]
+        return ArmRun(arm=self.arm.name, order=self.order, stream=stream, holdout=holdout, again=again)
+
+    async def _answer(self, agent: Agent, task: Task, part: str, *, learn: bool = True) -> StreamAnswer:
+        run_id = f"{part}-{digest([task.id, task.input])[:12]}"
+        started = time.perf_counter()
+        try:
+            result = await agent.arun(task, run_id=run_id, learn=learn, seed=self.plan.seed)
+        except UserError:
+            raise
+        except AgentKitError:
+            return StreamAnswer(task_id=task.id, score=0.0, seconds=time.perf_counter() - started)
+        verdict = await get_checker(task.own_checker or "exact").check(result.answer or "", task)
+        score = verdict.score or 0.0
+        if learn and self.arm.learns:
+            self.desk.take(self._opinion(result.run_id, task, score))
+        return StreamAnswer(
+            task_id=task.id, score=score, tokens=result.usage.input_tokens + result.usage.output_tokens,
+            seconds=result.seconds, form=self._form(run_id),
+        )  # fmt: skip
+
+    def _opinion(self, run_id: str, task: Task, score: float) -> Opinion:
+        """What the teacher says: whether it was right and, where that is given too, what is right."""
+        if self.plan.feedback == "binary":
+            return Opinion(run_id=run_id, by=LABEL, score=score)
+        rng = random.Random(f"{self.plan.seed}:{task.id}")
+        if rng.random() < self.plan.harm:
+            return Opinion(run_id=run_id, by=LABEL, score=0.0, answer=rng.choice(self.tasks).target)
+        if score >= RIGHT:
+            return Opinion(run_id=run_id, by=LABEL, score=score)
+        return Opinion(run_id=run_id, by=LABEL, score=score, answer=task.target)
+
+    def _form(self, run_id: str) -> str:
+        """The form of recall that a run took, as it was logged."""
+        recall = ExposureLog(self.store, MEMORY).find(run_id, "default")
+        return "" if recall is None else "/".join(recall.policy.split("/")[1:3])
+
+    async def _without_model(self) -> ArmRun:
+        """The vote of the nearest cases, which are told every label: what the memory alone is worth."""
+        stream = []
+        for place, task in enumerate(self.tasks):
+            answered = await self._elect(task)
+            case = Case(id=f"c{place}", state=task.input, plan="", answer=task.target, reward=1.0, channel="label",
+                        instructions=kind_of(task))  # fmt: skip
+            self.memory.add(case)
+            stream.append(answered)
+            self.on_answer(self.arm.name, self.order, place, answered)
+        holdout = [await self._elect(task) for task in self.plan.holdout]
+        return ArmRun(arm=self.arm.name, order=self.order, stream=stream, holdout=holdout, again=[])
+
+    async def _elect(self, task: Task) -> StreamAnswer:
+        started = time.perf_counter()
+        query = Query(task.input, self.memory.vectors)
+        near = nearest(query, self.memory.bank(Filters()), kind_of(task), VOTERS)
+        answer = elected(near)[0] if near else ""
+        verdict = await get_checker(task.own_checker or "exact").check(answer, task)
+        return StreamAnswer(task_id=task.id, score=verdict.score or 0.0, seconds=time.perf_counter() - started)

@@ -1,0 +1,44 @@
+"""How often cases that are alike have one answer: what tells from which likeness on a vote can be relied on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agentkit.embedding import Vectors
+from agentkit.memory.case import Case, Filters
+from agentkit.memory.forms.vote import threshold_of
+from agentkit.memory.memory import CaseMemory
+from agentkit.memory.neighbours import against_earlier
+
+NEWEST = 200
+"""Cases that are looked at."""
+
+
+class Agreement:
+    """Pairs of alike cases of one namespace, each looked at once a process."""
+
+    def __init__(self, memory: CaseMemory, namespace: str) -> None:
+        self.memory, self.namespace = memory, namespace
+
+    def threshold(self, kind: str) -> float | None:
+        """The likeness from which the nearest case's answer has been right; see `threshold_of`.
+
+        Args:
+            kind: of task, by `kind_of`.
+        """
+        with self.memory.mirror.lock:
+            bank = self.memory.bank(Filters(namespace=self.namespace, trusted=True)).only(("success",))
+            positions = bank.allowed[-NEWEST:]
+            vectors = dict(zip(bank.seqs(positions), bank.vectors("state", positions), strict=True))
+            cases = [case for case in bank.cases(positions) if case.right_answer and case.instructions == kind]
+            return threshold_of(self._pairs(kind, cases, np.array([vectors[case.seq] for case in cases])))
+
+    def _pairs(self, kind: str, cases: list[Case], vectors: Vectors) -> list[tuple[float, bool]]:
+        """Pairs of the cases; those looked at before, and unchanged since, are taken from the process."""
+        fits, key = self.memory.mirror.fits, ("pairs", self.namespace, kind)
+        known: dict[tuple[int, str | None], tuple[float, bool]] = fits.setdefault(key, {})
+        for place, case in enumerate(cases[1:], 1):
+            name = (case.seq, case.right_answer)
+            if name not in known:
+                known[name] = against_earlier(cases[: place + 1], vectors[: place + 1])
+        return [known[case.seq, case.right_answer] for case in cases[1:]]

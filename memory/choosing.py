@@ -1,0 +1,88 @@
+"""Which form of recall to take, and with how many cases: learned online from how runs went, for each kind of task.
+
+Each arm, a form with a size, has a Beta belief of how often runs under it end right. Thompson sampling (Chapelle and Li
+2011): the arm whose drawn value, less what its tokens cost, is greatest is taken; the chance of that is estimated by
+drawing many times, and logged. Older outcomes count for less, because the memory grows: what few cases did for a task
+says little about many. `none` is an arm like the others, with a least chance of its own, so that whether memory helps
+at all stays known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+DRAWS = 400
+FLOOR = 0.04
+"""Least chance of taking no recall, where anything else can be taken."""
+FADE = 0.985
+"""What is left of an outcome's weight with each newer one of its kind."""
+TOKEN_COST = 0.03
+"""Success that an arm must add for as many tokens as the task has without recall."""
+
+
+class RecallArm(NamedTuple):
+    """A form and how many cases it is given."""
+
+    form: str
+    k: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A past run: the arm it took and how it ended."""
+
+    arm: RecallArm
+    outcome: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Belief:
+    """What is known of an arm, as counts of right and wrong runs."""
+
+    right: float
+    wrong: float
+
+    @property
+    def mean(self) -> float:
+        return self.right / (self.right + self.wrong)
+
+
+def beliefs(priors: dict[RecallArm, tuple[float, float]], seen: Sequence[Seen]) -> dict[RecallArm, Belief]:
+    """What is believed of each arm.
+
+    Args:
+        priors: (right, wrong) by arm.
+        seen: past runs of the same kind of task, oldest first.
+    """
+    counts = {arm: np.array(prior, dtype=float) for arm, prior in priors.items()}
+    for age, item in enumerate(reversed(seen)):
+        if item.arm in counts:
+            counts[item.arm] += FADE**age * np.array([item.outcome, 1 - item.outcome])
+    return {arm: Belief(right=float(right), wrong=float(wrong)) for arm, (right, wrong) in counts.items()}
+
+
+def choose_arm(
+    known: dict[RecallArm, Belief], costs: dict[RecallArm, float], rng: np.random.Generator
+) -> tuple[RecallArm, float]:
+    """An arm and the probability with which it was chosen.
+
+    Args:
+        known: beliefs of the arms that can be taken.
+        costs: tokens of each arm over those of `none`, as a share of them; below zero where it saves some.
+    """
+    arms = list(known)
+    drawn = np.stack([rng.beta(known[arm].right, known[arm].wrong, DRAWS) for arm in arms])
+    drawn -= TOKEN_COST * np.array([[costs.get(arm, 0.0)] for arm in arms])
+    share = np.bincount(drawn.argmax(axis=0), minlength=len(arms)) / DRAWS
+    share = share.astype(float)
+    for place, arm in enumerate(arms):
+        if arm.form == "none" and share[place] < FLOOR:
+            share *= (1 - FLOOR) / (1 - share[place])
+            share[place] = FLOOR
+    share = share / share.sum()
+    place = int(rng.choice(len(arms), p=share))
+    return arms[place], float(share[place])

@@ -1,0 +1,199 @@
+"""FormRecaller: solved tasks help with a new one in the form that is learned to help most, or in none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from sqlalchemy import select
+
+from agentkit.embedding import text_hash
+from agentkit.memory.agreement import Agreement
+from agentkit.memory.bank import Bank
+from agentkit.memory.case import Filters
+from agentkit.memory.choosing import RecallArm, Seen, beliefs, choose_arm
+from agentkit.memory.exposures import Considered, Recall
+from agentkit.memory.forms import FORMS, Form, Help, RecallQuestion
+from agentkit.memory.kinds import asked_with, choices_of, kind_of
+from agentkit.memory.memory import CaseMemory
+from agentkit.memory.neighbours import Neighbour, nearest
+from agentkit.memory.policy_store import PolicyStore
+from agentkit.memory.query import Query
+from agentkit.memory.recaller import run_seed
+from agentkit.protocols import Block, Offer
+from agentkit.store.cases import CaseRecallRow
+from agentkit.tasks import Task
+
+NEAR = 16
+"""Neighbours that are looked at."""
+HISTORY = 200
+"""Newest outcomes of a kind of task that beliefs rest on."""
+Ranking = Literal["alike", "meaning", "random"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormSettings:
+    """How recall goes.
+
+    Attributes:
+        forms: those there are to choose from; `none` must be one of them, unless there is but one.
+        size: of every form's cases; None lets that be learned too.
+        ranking: "alike" by masked wording and meaning, "meaning" alone, or "random".
+        own: only answers of the agent's own that were right, no corrections.
+        strict: never show untrusted cases.
+        reuse_same: whether the case of the very same input may be shown.
+    """
+
+    forms: Sequence[Form] = FORMS
+    size: int | None = None
+    ranking: Ranking = "alike"
+    own: bool = False
+    strict: bool = True
+    reuse_same: bool = True
+
+
+class FormRecaller:
+    """A `Recaller` over one namespace of a memory.
+
+    Args:
+        namespace: whose cases; no other's are ever considered.
+        settings: how recall goes.
+    """
+
+    def __init__(self, memory: CaseMemory, *, namespace: str = "default", settings: FormSettings | None = None) -> None:
+        self.memory, self.namespace, self.settings = memory, namespace, settings or FormSettings()
+        self.policies = PolicyStore(memory.store, memory.name)
+        self.agreement = Agreement(memory, namespace)
+        self._forms = {form.name: form for form in self.settings.forms}
+
+    @property
+    def name(self) -> str:
+        return f"cases:{self.memory.name}"
+
+    async def recall(self, task: Task, *, run_id: str) -> Block | None:
+        """The help for this task, or None where it is asked alone; the same run gets the same."""
+        return await asyncio.to_thread(self.recall_now, task, run_id=run_id)
+
+    def recall_now(self, task: Task, *, run_id: str) -> Block | None:
+        """As `recall`, without waiting in an event loop."""
+        known = self.policies.log.find(run_id, self.namespace)
+        if known is None:
+            known = self.policies.log.save(self._choose(task, run_id))
+        return self._block(task, known)
+
+    def _choose(self, task: Task, run_id: str) -> Recall:
+        kind, near = kind_of(task), self._near(task, run_id)
+        asked = RecallQuestion(
+            task=task,
+            choices=choices_of(task),
+            near=near,
+            threshold=self.agreement.threshold(kind) if "vote" in self._forms else None,
+        )
+        helps = {arm: help for arm in self._arms() if (help := self._forms[arm.form].help(asked, arm.k)) is not None}
+        priors = {arm: self._forms[arm.form].prior for arm in helps}
+        known = beliefs(priors, self._seen(kind)) if helps else {}
+        base = _size(Help(), task)
+        costs = {arm: (_size(help, task) - base) / base for arm, help in helps.items()}
+        rng = np.random.default_rng(run_seed(run_id, self.memory.name))
+        arm, chance = choose_arm(known, costs, rng) if known else (RecallArm("none", 0), 1.0)
+        used = sorted(helps[arm].cases, key=lambda item: -item.likeness) if helps else []
+        offers = tuple(
+            Considered(case_id=item.case.id, shown=True, probability=chance, score=item.likeness,
+                       features=(1.0, min(1.0, max(0.0, item.likeness)))) for item in used
+        )  # fmt: skip
+        return Recall(
+            run_id=run_id, namespace=self.namespace, policy=_label(kind, arm, chance),
+            version=self.policies.version(), state_hash=text_hash(task.input), offers=offers,
+        )  # fmt: skip
+
+    def _arms(self) -> list[RecallArm]:
+        size = self.settings.size
+        return [
+            RecallArm(form.name, k)
+            for form in self.settings.forms
+            for k in (form.sizes if size is None or form.sizes == (0,) else (size,))
+        ]
+
+    def _near(self, task: Task, run_id: str) -> list[Neighbour]:
+        query = Query(task.input, self.memory.vectors, seed=run_id)
+        _ = query.state, query.structure  # before the lock: embedding is the slow part
+        filters = Filters(
+            namespace=self.namespace,
+            trusted=True if self.settings.strict else None,
+            exclude_state=None if self.settings.reuse_same else task.input,
+        )
+        with self.memory.mirror.lock:
+            found = self._ranked(query, self.memory.bank(filters), kind_of(task))
+        with self.memory.store.write() as connection:
+            self.memory.vectors.store_vectors(connection, [text_hash(task.input)], query.state[None])
+        return found
+
+    def _ranked(self, query: Query, bank: Bank, kind: str) -> list[Neighbour]:
+        settings = self.settings
+        wanted = NEAR if settings.ranking == "alike" else None
+        found = nearest(query, bank, kind, wanted, own=settings.own, words=settings.ranking != "meaning")
+        if settings.ranking == "random":
+            np.random.default_rng(run_seed(query.seed, "random")).shuffle(found)
+        return found[:NEAR]
+
+    def _seen(self, kind: str) -> list[Seen]:
+        """Outcomes of this kind of task, oldest first, under the arms that were taken."""
+        table = CaseRecallRow
+        query = select(table.policy, table.outcome).where(
+            table.memory == self.memory.name, table.namespace == self.namespace, table.learnt.is_not(None),
+            table.policy.startswith(f"{kind}/", autoescape=True),
+        )  # fmt: skip
+        with self.memory.store.read() as connection:
+            rows = connection.execute(query.order_by(table.learnt.desc()).limit(HISTORY)).all()
+        return [Seen(arm=_arm(row.policy), outcome=float(row.outcome)) for row in reversed(rows)]
+
+    def _block(self, task: Task, recall: Recall) -> Block | None:
+        """The help of a recall, from the cases as they are now: one put into quarantine since is left out."""
+        arm = _arm(recall.policy)
+        likeness = {offer.case_id: offer.score for offer in recall.offers}
+        with self.memory.store.read() as connection:
+            cases = {case.id: case for case in self.memory.rows.existing(connection, self.namespace, ids=likeness)}
+        near = [
+            Neighbour(case=cases[id], likeness=score)
+            for id, score in likeness.items()
+            if id in cases and cases[id].status == "active" and (cases[id].trusted or not self.settings.strict)
+        ]
+        if not near or arm.form not in self._forms:
+            return None
+        given = self._forms[arm.form].help(
+            RecallQuestion(task=task, choices=choices_of(task), near=near, threshold=0.0), arm.k
+        )
+        if given is None:
+            return None
+        places = {item.case.id: place for place, item in enumerate(given.cases)}
+        chance = float(recall.policy.rsplit("/", 1)[1])
+        offers = tuple(
+            Offer(id=id, shown=id in places, probability=chance, score=likeness[id], position=places.get(id))
+            for id in likeness
+        )
+        return Block(
+            kind="cases", target=self.policies.target, version=recall.version, text=given.text, offers=offers,
+            untrusted=any(not item.case.trusted for item in given.cases),
+            turns=given.turns, answer=given.answer,
+        )  # fmt: skip
+
+
+def _label(kind: str, arm: RecallArm, chance: float) -> str:
+    """How a choice is logged: the kind of task, the form, its size, and the probability with which it was chosen."""
+    return f"{kind}/{arm.form}/{arm.k}/{chance:.4f}"
+
+
+def _arm(label: str) -> RecallArm:
+    parts = label.split("/")
+    return RecallArm(parts[1], int(parts[2])) if len(parts) == 4 else RecallArm(label, 0)
+
+
+def _size(help: Help, task: Task) -> int:
+    """Characters that a model reads, as a measure of tokens; none where it is not asked."""
+    if help.answer is not None:
+        return 0
+    shown = sum(len(question) + len(answer) for question, answer in help.turns)
+    return max(1, len(task.input) + len(asked_with(task)) + len(help.text) + shown)

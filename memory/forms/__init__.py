@@ -1,0 +1,11 @@
+"""Forms of recall: the ways in which solved tasks can help with a new one."""
+
+from agentkit.memory.forms.base import Form, Help, RecallQuestion
+from agentkit.memory.forms.demonstrations import Demonstrations
+from agentkit.memory.forms.nothing import Nothing
+from agentkit.memory.forms.plan import PlanForm
+from agentkit.memory.forms.vote import VoteForm
+
+FORMS: tuple[Form, ...] = (Nothing(), Demonstrations(), PlanForm(), VoteForm())
+
+__all__ = ["FORMS", "RecallQuestion", "Demonstrations", "Form", "Help", "Nothing", "PlanForm", "VoteForm"]

@@ -1,0 +1,33 @@
+"""Kinds of task: tasks that are solved under the same instructions and answered in the same form."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from agentkit.embedding import text_hash
+from agentkit.tasks import Task
+
+_FORM = {"instructions", "choices", "answer_schema"}
+"""What a task may say of how it is to be solved and answered, beside its input."""
+
+
+def kind_of(task: Task) -> str:
+    """A short hash of the instructions and the form of the answer; empty where there are none."""
+    said = asked_with(task)
+    return text_hash(said)[:16] if said else ""
+
+
+def asked_with(task: Task) -> str:
+    """What the task says beside its input, as JSON; empty where it says nothing."""
+    form = {name: value for name, value in _form(task).items() if value}
+    return json.dumps(form, sort_keys=True) if form else ""
+
+
+def choices_of(task: Task) -> tuple[str, ...]:
+    """The answers there are, where the task lists them."""
+    return tuple(_form(task).get("choices") or ())
+
+
+def _form(task: Task) -> dict[str, Any]:
+    return task.model_dump(include=_FORM)

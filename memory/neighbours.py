@@ -1,0 +1,120 @@
+"""Solved tasks that are like a new one: by their wording with the names in it masked, and by their meaning.
+
+What a right answer quotes (`"texas"` in a query) is a name, and is masked in every question it stands in: so two
+questions are alike where they ask the same of different things. Masked wording and meaning are added up, which found a
+case of the same kind more often than either (`python -m benchmarks.neighbours`).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agentkit.embedding import words
+from agentkit.memory.bank import Bank
+from agentkit.memory.case import Case
+from agentkit.memory.policies.base import pool
+from agentkit.memory.query import Query
+from agentkit.memory.text import ENTITY, mask
+
+CANDIDATES = 256
+"""Nearest cases by meaning, of which the wording is looked at."""
+_QUOTED = re.compile(r"\"([^\"\n]{2,60})\"|'([^'\n]{2,60})'")
+_UNRELATED = 0.5
+"""Cosine of two texts that have nothing to do with each other, as embedders of this family give it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbour:
+    """A case whose right answer is known, and how like the task it is: 0 for not at all, 1 for the same."""
+
+    case: Case
+    likeness: float
+
+    @property
+    def answer(self) -> str:
+        return self.case.right_answer or ""
+
+
+def nearest(
+    query: Query, bank: Bank, kind: str, k: int | None, *, own: bool = False, words: bool = True
+) -> list[Neighbour]:
+    """The k cases most like a task, of those of its kind whose right answer is known, most alike first.
+
+    Args:
+        kind: of task, by `kind_of`.
+        k: None returns all candidates.
+        own: leave out what somebody corrected.
+        words: look at the wording too, not at the meaning alone.
+    """
+    right = bank.only(("success",))
+    if not right.size:
+        return []
+    positions = pool(query, right, CANDIDATES)
+    alike = dict(zip(right.seqs(positions), right.vectors("state", positions) @ query.state, strict=True))
+    cases = [case for case in right.cases(positions) if case.right_answer and case.instructions == kind]
+    cases = [case for case in cases if case.correction is None] if own else cases
+    if not cases:
+        return []
+    likeness = _meaning(np.array([alike[case.seq] for case in cases]))
+    if words:
+        likeness = (likeness + wording(query.text, cases)) / 2
+    order = np.argsort(-likeness, kind="stable")[:k]
+    return [Neighbour(case=cases[place], likeness=float(likeness[place])) for place in order]
+
+
+def against_earlier(cases: Sequence[Case], vectors: NDArray[np.float32]) -> tuple[float, bool]:
+    """How alike the last case's nearest earlier one is, and whether both have one answer.
+
+    Args:
+        cases: with known right answers, in the order they came; two at least.
+        vectors: of their states, shape (n, d).
+    """
+    earlier, last = cases[:-1], cases[-1]
+    likeness = (wording(last.state, earlier) + _meaning(vectors[:-1] @ vectors[-1])) / 2
+    best = int(np.argmax(likeness))
+    return float(likeness[best]), earlier[best].right_answer == last.right_answer
+
+
+def _meaning(cosine: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.clip((cosine.astype(np.float64) - _UNRELATED) / (1 - _UNRELATED), 0, 1)
+
+
+def wording(text: str, cases: Sequence[Case]) -> NDArray[np.float64]:
+    """Cosine of TF-IDF vectors of words and word pairs, names masked, of a text and each case; shape (n,)."""
+    names = _names(case.right_answer or "" for case in cases)
+    rows = [_terms(_masked(state, names)) for state in (text, *(case.state for case in cases))]
+    counts = Counter(term for row in rows for term in row)
+    weights = {term: math.log(1 + len(rows) / count) for term, count in counts.items()}
+    unit = [_unit({term: weights[term] * count for term, count in row.items()}) for row in rows]
+    return np.array([sum(value * row.get(term, 0.0) for term, value in unit[0].items()) for row in unit[1:]])
+
+
+def _names(answers: Iterable[str]) -> re.Pattern[str] | None:
+    """What the answers quote, as a pattern, the longest first."""
+    found = {(one or other).lower() for answer in answers for one, other in _QUOTED.findall(answer)}
+    if not found:
+        return None
+    longest = sorted(found, key=lambda name: (-len(name), name))
+    return re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, longest)) + r")(?!\w)")
+
+
+def _masked(state: str, names: re.Pattern[str] | None) -> str:
+    return mask(state).lower() if names is None else names.sub(ENTITY, mask(state).lower())
+
+
+def _terms(text: str) -> Counter[str]:
+    tokens = words(text)
+    pairs = zip(["^", *tokens], [*tokens, "$"], strict=True)
+    return Counter([*tokens, *(f"{one} {other}" for one, other in pairs)])
+
+
+def _unit(row: dict[str, float]) -> dict[str, float]:
+    length = math.sqrt(sum(value * value for value in row.values())) or 1.0
+    return {term: value / length for term, value in row.items()}

@@ -1,0 +1,181 @@
+"""Forms of recall: what each gives, where it abstains, and how the one that helps is found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from agentkit.memory import Case, CaseMemory, Filters, FormRecaller, FormSettings
+from agentkit.memory.choosing import FLOOR, Belief, RecallArm, Seen, beliefs, choose_arm
+from agentkit.memory.forms import Demonstrations, Form, PlanForm, RecallQuestion, VoteForm
+from agentkit.memory.forms.vote import MIN_PAIRS, elected, threshold_of
+from agentkit.memory.kinds import kind_of
+from agentkit.memory.neighbours import Neighbour, nearest
+from agentkit.memory.policy_store import PolicyStore
+from agentkit.memory.query import Query
+from agentkit.tasks import Task
+
+TASK = Task(id="t", input="how many people live in utah")
+
+
+def case(state: str, answer: str, *, reward: float | None = 1.0, correction: str | None = None, id: str = "") -> Case:
+    given = Case(state=state, plan=f"Answer: {answer}", answer=answer, reward=reward, correction=correction)
+    return replace(given, id=id) if id else given
+
+
+def near(*answers: str, likeness: float = 0.9) -> list[Neighbour]:
+    return [
+        Neighbour(case=case(f"task {place}", answer), likeness=likeness - 0.01 * place)
+        for place, answer in enumerate(answers)
+    ]
+
+
+def found(memory: CaseMemory, text: str, k: int = 3) -> list[str]:
+    return [item.answer for item in nearest(Query(text, memory.vectors), memory.bank(Filters()), "", k)]
+
+
+def test_only_answers_that_are_known_to_be_right_are_neighbours(memory: CaseMemory) -> None:
+    memory.add(case("people in utah", "wrong", reward=0.0))
+    memory.add(case("people in utah today", "unknown", reward=None))
+    memory.add(case("people in ohio", "munich", correction="corrected"))
+    memory.add(case("rivers in ohio", "right"))
+    assert found(memory, "people in utah") == ["corrected", "right"]
+
+
+def test_what_right_answers_quote_is_a_name_and_is_masked(memory: CaseMemory) -> None:
+    memory.add(case("which rivers run through new york", "SELECT r FROM river WHERE s = 'new york'"))
+    memory.add(case("which rivers run through texas", "SELECT r FROM river WHERE s = 'texas'"))
+    memory.add(case("what is the largest city of new york", "SELECT c FROM city WHERE s = 'new york'"))
+    memory.add(case("what is the largest city of ohio", "SELECT c FROM city WHERE s = 'ohio'"))
+    assert all("river" in answer for answer in found(memory, "which rivers run through ohio", 2))
+
+
+def test_cases_of_another_kind_of_task_are_no_neighbours(memory: CaseMemory) -> None:
+    memory.add(replace(case(TASK.input, "gens"), instructions="of translations"))
+    memory.add(case("people in ohio", "12"))
+    assert found(memory, TASK.input) == ["12"]
+    assert kind_of(TASK) == ""
+
+
+def test_demonstrations_are_turns_with_the_most_alike_last(memory: CaseMemory) -> None:
+    given = Demonstrations().help(RecallQuestion(task=TASK, near=near("1", "2", "3")), 2)
+    assert given is not None and given.turns == (("task 1", "2"), ("task 0", "1"))
+    assert Demonstrations(room=9).help(RecallQuestion(task=TASK, near=near("1", "2")), 2) is not None
+    assert Demonstrations(room=3).help(RecallQuestion(task=TASK, near=near("1", "2")), 2) is None
+
+
+def test_a_plan_is_shown_where_there_is_a_way_to_follow() -> None:
+    way = Case(state="s", plan="1. look it up\nAnswer: 5", answer="5", reward=1.0)
+    given = PlanForm().help(RecallQuestion(task=TASK, near=[Neighbour(case=way, likeness=0.9)]), 3)
+    assert given is not None and "look it up" in given.text
+    assert PlanForm().help(RecallQuestion(task=TASK, near=near("5")), 3) is None
+
+
+def test_a_vote_abstains_below_the_threshold_without_one_and_without_agreement() -> None:
+    agreed = near("a", "a", "b", "a", "a")
+    assert VoteForm().help(RecallQuestion(task=TASK, near=agreed), 5) is None
+    assert VoteForm().help(RecallQuestion(task=TASK, near=agreed, threshold=0.95), 5) is None
+    assert VoteForm().help(RecallQuestion(task=TASK, near=near("a", "b", "c", "d", "e"), threshold=0.5), 5) is None
+    assert VoteForm().help(RecallQuestion(task=TASK, near=agreed, threshold=0.5, choices=("b",)), 5) is None
+    given = VoteForm().help(RecallQuestion(task=TASK, near=agreed, threshold=0.5), 5)
+    assert given is not None and given.answer == "a"
+    assert elected(near("a", "b", "b"))[0] == "b"
+
+
+def test_the_threshold_is_the_least_likeness_that_has_been_right_often_enough() -> None:
+    good = [(0.9 - place / 100, True) for place in range(MIN_PAIRS + 8)]
+    bad = [(0.5 - place / 100, False) for place in range(20)]
+    threshold = threshold_of([*bad, *good])
+    assert threshold is not None and 0.45 <= threshold < 0.75
+    assert threshold_of(bad * 3) is None
+    assert threshold_of(good[: MIN_PAIRS - 1]) is None
+
+
+def stream(value: dict[str, float], *, tasks: int = 200, seed: int = 0) -> list[RecallArm]:
+    """Arms that were taken along a stream whose arms are right with these probabilities."""
+    rng = np.random.default_rng(seed)
+    priors = {
+        RecallArm("none", 0): (2.0, 2.0),
+        RecallArm("demonstrations", 4): (3.0, 2.0),
+        RecallArm("plan", 3): (2.0, 2.0),
+    }
+    seen: list[Seen] = []
+    for _ in range(tasks):
+        arm, chance = choose_arm(beliefs(priors, seen), {RecallArm("demonstrations", 4): 0.5}, rng)
+        assert 0 < chance <= 1
+        seen.append(Seen(arm=arm, outcome=float(rng.random() < value[arm.form])))
+    return [item.arm for item in seen]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_form_that_helps_is_found_and_the_one_that_harms_is_left(seed: int) -> None:
+    helps = stream({"none": 0.2, "demonstrations": 0.8, "plan": 0.3}, seed=seed)[100:]
+    harms = stream({"none": 0.7, "demonstrations": 0.35, "plan": 0.4}, seed=seed)[100:]
+    assert sum(arm.form == "demonstrations" for arm in helps) > 80
+    assert sum(arm.form == "none" for arm in harms) > 70
+
+
+def test_no_recall_keeps_a_least_chance_and_tokens_weigh_between_equals() -> None:
+    known = {
+        RecallArm("none", 0): Belief(right=1, wrong=400),
+        RecallArm("demonstrations", 2): Belief(right=400, wrong=1),
+    }
+    taken = [choose_arm(known, {}, np.random.default_rng(seed)) for seed in range(300)]
+    shares = {chance for arm, chance in taken if arm.form == "none"}
+    assert [*shares] == [pytest.approx(FLOOR)]
+    equal = {RecallArm("demonstrations", k): Belief(right=4000, wrong=1000) for k in (2, 8)}
+    cheap = [
+        choose_arm(equal, {RecallArm("demonstrations", 8): 3.0}, np.random.default_rng(seed))[0] for seed in range(50)
+    ]
+    assert {arm.k for arm in cheap} == {2}
+
+
+def filled(memory: CaseMemory) -> CaseMemory:
+    for number, name in enumerate(("ohio", "texas", "maine")):
+        memory.add(case(f"how many people live in {name}", f"{number}", id=name))
+    return memory
+
+
+def recaller(memory: CaseMemory, *forms: Form) -> FormRecaller:
+    return FormRecaller(memory, settings=FormSettings(forms=forms)) if forms else FormRecaller(memory)
+
+
+def test_the_same_run_gets_the_same_and_what_was_chosen_is_logged_with_its_probability(memory: CaseMemory) -> None:
+    first = recaller(filled(memory), Demonstrations()).recall_now(TASK, run_id="r")
+    memory.add(case("how many people live in utah today", "9", id="new"))
+    again = recaller(memory).recall_now(TASK, run_id="r")
+    assert first is not None and first == again and len(first.turns) in (2, 4, 3)
+    logged = PolicyStore(memory.store, memory.name).log.find("r", "default")
+    assert logged is not None
+    kind, form, k, chance = logged.policy.split("/")
+    assert (kind, form) == ("", "demonstrations") and k in ("2", "4") and 0 < float(chance) <= 1
+    assert {offer.probability for offer in first.offers} == {float(chance)}
+
+
+def test_a_case_put_into_quarantine_since_is_left_out(memory: CaseMemory) -> None:
+    first = recaller(filled(memory), Demonstrations()).recall_now(TASK, run_id="r")
+    assert first is not None
+    shown = [offer.id for offer in first.offers if offer.shown]
+    gone = [memory.get(id) for id in shown[:1]]
+    with memory.store.write() as connection:
+        memory.rows.update(connection, gone, status="quarantined")
+    again = recaller(memory, Demonstrations()).recall_now(TASK, run_id="r")
+    assert again is not None and len(again.turns) == len(first.turns) - 1
+
+
+def test_an_empty_memory_asks_the_model_alone(memory: CaseMemory) -> None:
+    assert recaller(memory).recall_now(TASK, run_id="r") is None
+
+
+def test_outcomes_teach_which_form_to_take(memory: CaseMemory) -> None:
+    taught, policies = recaller(filled(memory)), PolicyStore(memory.store, memory.name)
+    forms = []
+    for number in range(60):
+        taught.recall_now(TASK, run_id=f"r{number}")
+        logged = policies.log.find(f"r{number}", "default")
+        assert logged is not None
+        forms.append(logged.policy.split("/")[1])
+        policies.learn(f"r{number}", "default", float(forms[-1] == "none"))
+    assert forms[-20:].count("none") >= 15 and "demonstrations" in forms
