@@ -16,12 +16,14 @@ from langgraph.types import Command
 
 from agentkit import telemetry
 from agentkit.aio import run_sync
+from agentkit.answer_type import AnswerType
 from agentkit.checkers import get_checker
 from agentkit.errors import DataError, RunError, StoreError, UserError
 from agentkit.feedback import FeedbackDesk, Taught
 from agentkit.graph.build import build_graph
 from agentkit.graph.checkpoints import open_checkpoints
 from agentkit.graph.context import RunContext, RunOptions
+from agentkit.graph.effort import Effort, Router, Rules, known_effort
 from agentkit.graph.events import Asked, Event, RunEnded, RunStarted
 from agentkit.graph.program import Program, Solve
 from agentkit.graph.state import first_state
@@ -29,12 +31,13 @@ from agentkit.graph.streaming import events_of, pull
 from agentkit.ledger import Ledger
 from agentkit.models import Budget, Caller, Limits, Reply, load_model
 from agentkit.models.journal import SqlJournal
+from agentkit.models.union import check_grammar
 from agentkit.opinions import Opinion
 from agentkit.protocols import Learner, Recaller
-from agentkit.result import Result, read_result, with_steps
+from agentkit.result import Result, read_result, with_output, with_steps
 from agentkit.settings import DailyGate, Settings, load_settings
 from agentkit.store import Store
-from agentkit.store.run_log import FINISHED, RunLog, Totals
+from agentkit.store.run_log import FINISHED, RunLog, RunRecord, Totals
 from agentkit.tasks import Labels, Task
 from agentkit.tools import approved, load_tools, reads_outside
 from agentkit.tools.database import without_password
@@ -57,8 +60,14 @@ class Agent:
         root: the folder that `read_file` and `search` may see.
         database: the SQLite file or the URL that `sql` and `schema` read; its password is not kept with the run.
         checker: what checks answers of tasks that name no checker of their own (a name or `{"name": …}`).
+        instructions: what to do with every input. They stand in the prompt's lasting part; what is remembered, embedded
+            and compared of a task is its input alone.
+        output_type: the form of answers: a Pydantic model, a dataclass, `Literal[…]`, an `Enum`, `int`, `float`,
+            `bool`, `date`, `list[…]` or a JSON schema; None for words. A task's own form goes before it.
+        effort: how much a run may spend: "instant" (one call, the answer alone), "reasoning" (thinks first), "agentic"
+            (tools and plans), or "auto", the cheapest of them that can do the task.
         planning: offer the explorer a plan of sub-tasks.
-        evaluate: let the evaluator agent check what no real checker can.
+        evaluate: let the evaluator agent check what no real checker can; None asks it where it was measured to help.
         approve: tools that a person must approve; `"answer"` stands for the final answer.
         playbook, memory: names of a playbook and a case memory to recall from and to learn into.
         gate: what becomes of what its runs teach (`agentkit.settings.DailyGate`); None takes the settings'.
@@ -66,6 +75,7 @@ class Agent:
         budget: limits of one run; None takes the settings'.
         store: a `Store` or a database URL; None takes the settings'.
         program: prompts and schemas, where they are not those of solving tasks.
+        router: what chooses the mode of runs whose effort is "auto"; None takes `Rules`.
 
     Attributes:
         options: how runs go unless told otherwise.
@@ -84,8 +94,11 @@ class Agent:
         root: str | Path | None = None,
         database: str | Path | None = None,
         checker: str | dict[str, Any] | None = None,
+        instructions: str | None = None,
+        output_type: Any = None,
+        effort: Effort = "auto",
         planning: bool = False,
-        evaluate: bool = True,
+        evaluate: bool | None = None,
         max_rounds: int | None = None,
         max_steps: int | None = None,
         approve: Sequence[str] = (),
@@ -98,12 +111,15 @@ class Agent:
         store: Store | str | None = None,
         settings: Settings | None = None,
         program: Program | None = None,
+        router: Router | None = None,
     ) -> None:
         self.settings = settings or load_settings()
         self.store = store if isinstance(store, Store) else Store.open(store or self.settings.database_url)
         self._owns_store = not isinstance(store, Store)
         self.log, self._ledger = RunLog(self.store), Ledger(self.store)
         chosen = list(self.settings.tools if tools is None else tools)
+        self.output_type = None if output_type is None else AnswerType.of(output_type)
+        self.instructions = instructions
         self._spec = {
             "model": _name(model or self.settings.model),
             "evaluator_model": _name(evaluator_model or self.settings.evaluator_model),
@@ -111,6 +127,8 @@ class Agent:
             "root": None if root is None else str(root),
             "database": None if database is None else without_password(database),
             "checker": checker,
+            "instructions": instructions,
+            "output_type": None if self.output_type is None else dict(self.output_type.schema),
             "playbook": playbook or self.settings.playbook,
             "memory": memory or self.settings.memory,
             "gate": gate or self.settings.gate,
@@ -124,13 +142,14 @@ class Agent:
             max_rounds=max_rounds or self.settings.max_rounds,
             max_steps=max_steps or self.settings.max_steps,
             planning=planning,
+            effort=known_effort(effort),
             evaluate=evaluate,
             approve=approved(approve, chosen, self._tools, servers=self.settings.mcp),
         )
-        self.program = program or Solve()
+        self.program, self.router = program or Solve(), router or Rules()
         self._in_code = [*_objects("model", [model, evaluator_model]), *_objects("tool", chosen),
                          *_objects("recaller", recallers), *_objects("learner", learners),
-                         *_objects("program", [program])]  # fmt: skip
+                         *_objects("program", [program]), *_objects("router", [router])]  # fmt: skip
         self._recallers, self._learners = list(recallers), list(learners)
         self._attach_learning()
         self._checkpoints = open_checkpoints(self.store)
@@ -149,7 +168,8 @@ class Agent:
             call = f"Agent(…).resume({record.id!r})"
             raise UserError(f"run {record.id} was made in code, with its own {parts}: go on with it there, by {call}")
         spec, options = dict(record.options["agent"]), record.options["run"]
-        chosen = {name: options[name] for name in ("planning", "evaluate", "max_rounds", "max_steps", "approve")}
+        names = ("planning", "effort", "evaluate", "max_rounds", "max_steps", "approve")
+        chosen = {name: options[name] for name in names if name in options}
         agent = cls(spec.pop("model"), store=store, settings=settings, **spec, **chosen)
         agent._owns_store = True
         return agent, record.id
@@ -162,6 +182,7 @@ class Agent:
         self,
         task: str | Task,
         *,
+        output_type: Any = None,
         run_id: str | None = None,
         batch: str | None = None,
         labels: Labels = "none",
@@ -175,6 +196,7 @@ class Agent:
 
         Args:
             task: the input, or a `Task`.
+            output_type: the form of this answer, instead of the task's and the agent's.
             run_id: names the run; an id that exists already is gone on with, and a finished one returned as it is.
             batch: groups runs of one evaluation.
             labels: how much of the task's target feedback may carry.
@@ -185,11 +207,11 @@ class Agent:
 
         Raises:
             DataError: the task is empty.
+            UserError: an output type that no schema or no grammar can hold.
             RunError: the run could not go on; `resume` takes it up again.
         """
-        asked = task if isinstance(task, Task) else Task(id="task", input=task)
-        if not asked.input.strip():
-            raise DataError("the task is empty")
+        form = None if output_type is None else AnswerType.of(output_type)
+        asked = self.asked(task if isinstance(task, Task) else Task(id="task", input=task), form)
         checker = self.checker_for(asked)
         hidden = batch is not None  # an evolution keeps targets from its runs, and checks their answers itself
         if checker is not None and checker.needs_target and asked.target is None and not hidden:
@@ -199,7 +221,34 @@ class Agent:
         own = [tool.name for tool in self._tools if not reads_outside(tool)]
         recorded = {"agent": self._spec, "run": vars(options), "in_code": self._in_code, "own_tools": own}
         fresh = self.log.start(run_id, asked, model=_shown(self._spec["model"]), options=recorded, batch=batch)
-        return await self._drive(run_id, asked, options, fresh=fresh, recallers=recallers, on_event=on_event)
+        known = form or self.output_type
+        return await self._drive(
+            run_id, asked, options, known=known, fresh=fresh, recallers=recallers, on_event=on_event
+        )
+
+    def asked(self, task: Task, form: AnswerType | None = None) -> Task:
+        """A task as a run of this agent takes it: with the agent's instructions, and with the form of its answer.
+
+        Args:
+            form: goes before the task's own form.
+
+        Raises:
+            DataError: the task is empty.
+            UserError: a form that no grammar can hold, where the model decodes under one.
+        """
+        if not task.input.strip():
+            raise DataError("the task is empty")
+        told = "\n\n".join(text for text in (self.instructions, task.instructions) if text and text.strip())
+        update: dict[str, Any] = {"instructions": told or None}
+        if form is not None or task.answer_type is None:
+            wanted = form or self.output_type
+            update |= {"choices": None, "answer_schema": None if wanted is None else dict(wanted.schema)}
+        found = task.model_copy(update=update)
+        if (wanted := found.answer_type) is not None and any(
+            getattr(model, "constrained", False) for model in self._models["explorer"]
+        ):
+            check_grammar(wanted)
+        return found
 
     def resume(self, run_id: str, reply: bool | Mapping[str, Any] | None = None) -> Result:
         """Go on with an interrupted or waiting run; see `aresume`."""
@@ -270,8 +319,11 @@ class Agent:
 
     def result(self, run_id: str) -> Result:
         """How a run stands, from the store alone."""
-        record = self.log.get(run_id)
-        return replace(read_result(self.log, record), sources=self.log.sources(record))
+        return self._result(self.log.get(run_id), self.output_type)
+
+    def _result(self, record: RunRecord, known: AnswerType | None) -> Result:
+        found = replace(read_result(self.log, record), sources=self.log.sources(record))
+        return self._with_output(found, record.task, known)
 
     def feedback(
         self, run_id: str, *, score: float | None = None, answer: str | None = None, text: str = "", by: str = "user"
@@ -320,15 +372,17 @@ class Agent:
         task: Task,
         options: RunOptions,
         *,
+        known: AnswerType | None = None,
         fresh: bool = False,
         reply: Mapping[str, Any] | None = None,
         recallers: Sequence[Recaller] | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> Result:
+        known = known or self.output_type
         if not fresh:
             record = self.log.get(run_id)
             if record.status in FINISHED:
-                return self.result(run_id)
+                return self._result(record, known)
             if record.task != task:
                 raise UserError(f"run {run_id!r} is already there for another task")
         emit = on_event or (lambda event: None)
@@ -340,6 +394,7 @@ class Agent:
             async with AsyncExitStack() as stack:
                 try:
                     context = await self._context(stack, run_id, task, options, recallers, emit, fresh)
+                    context.form = known
                     graph_input = first_state(run_id, task) if fresh else await self._input(run_id, task, reply)
                     if not fresh:
                         self.log.take_up(run_id)
@@ -352,7 +407,8 @@ class Agent:
         status = "waiting" if interrupts else "abstained" if values.get("outcome") == "abstain" else "done"
         seconds = time.perf_counter() - started
         answer, rounds = values.get("answer"), values.get("round", 0) + 1
-        steps = self.log.finish(run_id, status, answer=answer, rounds=rounds, seconds=seconds)
+        effort = values.get("effort")
+        steps = self.log.finish(run_id, status, answer=answer, rounds=rounds, seconds=seconds, effort=effort)
         question = dict(interrupts[0].value) if interrupts else None
         if question is not None:
             emit(Asked(run_id=run_id, question=question["question"], details=question))
@@ -367,8 +423,13 @@ class Agent:
             rounds=rounds,
             seconds=seconds,
             sources=tuple(values.get("sources", ())),
+            effort=effort,
         )
-        return with_steps(ended, steps)
+        return self._with_output(with_steps(ended, steps), task, known)
+
+    def _with_output(self, result: Result, task: Task, known: AnswerType | None) -> Result:
+        form = task.answer_type
+        return with_output(result, None if form is None else form.backed_by(known))
 
     async def _invoke(self, context: RunContext, graph_input: Any) -> tuple[Mapping[str, Any], Sequence[Any]]:
         """Run the graph; gives its last state and what it asks of a person."""
@@ -436,6 +497,7 @@ class Agent:
             log=self.log,
             callers=callers,
             program=self.program,
+            router=self.router,
             tools=tools,
             checker=self._checker_for(task, callers),
             recallers=recallers,

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
+from agentkit.answer_type import AnswerType
 from agentkit.store.run_log import RunLog, RunRecord, Steps, Totals
 from agentkit.tasks import Feedback
 
@@ -16,7 +19,9 @@ class Result:
 
     Attributes:
         status: "done" (accepted), "abstained" (the last answer was not accepted), or "waiting" (for a person).
-        answer: the last answer, accepted or not.
+        answer: the last answer as text, accepted or not.
+        output: the answer as the Python object of the output type that was asked for; else the text.
+        effort: the mode the run took (`mode`), why, and with which probability it was chosen.
         feedback: everything known about it.
         question: what a person is asked, where the run waits.
         trace: what happened, step by step, as JSON values.
@@ -30,6 +35,8 @@ class Result:
     task_id: str
     status: str
     answer: str | None
+    output: Any = None
+    effort: dict[str, Any] | None = None
     feedback: tuple[Feedback, ...] = ()
     question: dict[str, Any] | None = None
     trace: tuple[dict[str, Any], ...] = ()
@@ -48,7 +55,19 @@ class Result:
         return self.status == "done"
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "feedback": [item.model_dump() for item in self.feedback], "trace": list(self.trace)}
+        plain = asdict(replace(self, output=None, feedback=(), trace=()))
+        feedback = [item.model_dump() for item in self.feedback]
+        return {**plain, "output": to_jsonable_python(self.output), "feedback": feedback, "trace": list(self.trace)}
+
+
+def with_output(result: Result, form: AnswerType | None) -> Result:
+    """A result with its answer as a Python object; None where there is no answer of that form."""
+    if result.answer is None or form is None:
+        return replace(result, output=result.answer)
+    try:
+        return replace(result, output=form.output(result.answer))
+    except ValueError:  # a run that failed or was answered by a person, whose text may be anything
+        return replace(result, output=None)
 
 
 def read_result(log: RunLog, record: RunRecord) -> Result:
@@ -60,6 +79,7 @@ def read_result(log: RunLog, record: RunRecord) -> Result:
         answer=record.answer,
         rounds=record.rounds,
         seconds=record.seconds,
+        effort=record.effort,
     )
     return with_steps(ended, log.steps(record.id))
 

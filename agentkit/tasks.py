@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from agentkit.errors import DataError
+from agentkit.answer_type import AnswerType, answer_text
+from agentkit.errors import AgentKitError, DataError
 from agentkit.text import clean_data, parse_json, read_text
 
 Channel = Literal["label", "check", "judge", "user"]
@@ -23,7 +33,10 @@ class Task(BaseModel):
 
     Attributes:
         id: unique within its file; stored with every run of the task.
-        input: the question or instruction, as the model sees it.
+        input: the question or instruction, as the model sees it. It alone is remembered, embedded and compared.
+        instructions: what to do with inputs of this kind; added to the agent's own.
+        choices: the texts of which the answer is one.
+        answer_schema: the JSON schema of the answer; `schema` in files.
         target: the right answer. No model ever sees it while solving.
         checker: the name of a checker (`"numeric"`) or an object with its settings (`{"name": "numeric", …}`). A task
             is data, so that it can't name a function: those are given to the agent.
@@ -38,20 +51,57 @@ class Task(BaseModel):
         metadata: anything else; `category` groups reports, `context` is full text for control arms.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     id: str
     input: str
+    instructions: str | None = None
+    choices: tuple[str, ...] | None = None
+    answer_schema: dict[str, Any] | None = Field(default=None, alias="schema")
     target: str | None = None
     checker: str | dict[str, Any] | None = None
     untrusted: bool = False
     source: str = ""
     metadata: dict[str, Any] = Field(default_factory=dict)
 
-    @field_validator("id", "input", "target", "checker", "metadata")
+    @field_validator("id", "input", "instructions", "target", "checker", "metadata")
     @classmethod
     def _storable(cls, value: Any) -> Any:
         return clean_data(value)
+
+    @field_validator("choices")
+    @classmethod
+    def _sound_choices(cls, choices: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if choices is not None:
+            _sound(lambda: AnswerType.of_choices(choices))
+        return choices
+
+    @field_validator("answer_schema")
+    @classmethod
+    def _sound_schema(cls, schema: dict[str, Any] | None) -> dict[str, Any] | None:
+        if schema is not None:
+            _sound(lambda: AnswerType.of(schema))
+        return schema
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if self.choices is not None and self.answer_schema is not None:
+            raise ValueError("a task has choices or a schema, not both")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Fields that came later are left out where they say nothing: ids made of a task stay what they were."""
+        dumped: dict[str, Any] = serialize(self)
+        later = ("instructions", "choices", "answer_schema", "schema")
+        return {name: value for name, value in dumped.items() if value is not None or name not in later}
+
+    @property
+    def answer_type(self) -> AnswerType | None:
+        """The form of the answer; None for words."""
+        if self.choices is not None:
+            return AnswerType.of_choices(self.choices)
+        return None if self.answer_schema is None else AnswerType(self.answer_schema)
 
     @property
     def outside(self) -> list[str]:
@@ -69,6 +119,13 @@ class Task(BaseModel):
         if name == "function":
             raise DataError(f"task {self.id!r}: {_NO_FUNCTION}")
         return self.checker
+
+
+def _sound(make: Callable[[], object]) -> None:
+    try:
+        make()
+    except AgentKitError as error:
+        raise ValueError(str(error)) from None
 
 
 _NO_FUNCTION = "a task can't name a function as its checker: give it to the agent (Agent(checker=…) or --checker)"
@@ -108,6 +165,8 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def load_tasks(path: str | Path, *, limit: int | None = None) -> list[Task]:
     """Read a JSONL file of `{"id", "input", "target", "checker", "metadata"}` rows.
 
+    `"instructions"` stand apart from the input; `"choices"` or `"schema"` give the answer a form, and a target that is
+    no text is its JSON.
     `id` may be left out (the line number is taken). The published Formula and FiNER rows, `{"context", "target"}`,
     are read as they are.
 
@@ -137,12 +196,16 @@ def _task_from_row(row: Mapping[str, Any], path: str | Path, number: int) -> Tas
             raise DataError(f"{name}: NaN, so it is missing; leave it out or mend it", path=path, line=number)
         if isinstance(value, int | float) and not isinstance(value, bool):
             fields[name] = str(value)
+    if not isinstance(fields.get("target"), str | None):
+        fields["target"] = answer_text(fields["target"])
     try:
         task = Task.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{where}: {first['msg']}", path=path, line=number) from None
+        said = first["msg"].removeprefix("Value error, ")
+        text = said if not where or said.startswith(f"{where}:") else f"{where}: {said}"
+        raise DataError(text, path=path, line=number) from None
     try:
         task.own_checker  # noqa: B018 - asked for its error alone
     except DataError as error:

@@ -28,7 +28,8 @@ class ScriptedModel(OfflineChat):
 
     Args:
         replies: a list of replies given in turn (the last one is repeated), or a function of the messages and the
-            names of the tools on offer. A dictionary without `"tool"` is the structured answer that was asked for.
+            names of the tools on offer. A dictionary without `"tool"` is the structured answer that was asked for;
+            where plain words were, its `"answer"` is said.
         log: a file that gets one line a call, so that calls can be counted across processes that die.
     """
 
@@ -55,7 +56,7 @@ class ScriptedModel(OfflineChat):
         return self._generate(*args, **kwargs)
 
     def _answer(self, messages: list[BaseMessage], **kwargs: Any) -> AIMessage:
-        names = [tool["function"]["name"] for tool in kwargs.get("tools") or []]
+        names = _callable(kwargs.get("tools") or [], kwargs.get("tool_choice"))
         with self._lock:
             position, self._given = self._given, self._given + 1
         reply = self.replies(messages, names) if callable(self.replies) else self._scripted(position)
@@ -70,10 +71,23 @@ class ScriptedModel(OfflineChat):
         return reply
 
 
+def _callable(tools: Sequence[Any], choice: Any) -> list[str]:
+    """Names of the tools that may be called."""
+    names = [tool["function"]["name"] for tool in tools]
+    return [] if choice == "none" else [choice] if choice in names else names
+
+
 def _message(reply: Reply, messages: list[BaseMessage], position: int, names: list[str]) -> AIMessage:
     if isinstance(reply, AIMessage):
         return reply
     assert not isinstance(reply, Exception)
+    if (
+        isinstance(reply, dict)
+        and "tool" not in reply
+        and "answer" not in names
+        and isinstance(reply.get("answer"), str)
+    ):
+        reply = str(reply["answer"])
     text = reply if isinstance(reply, str) else ""
     calls = []
     if isinstance(reply, dict):

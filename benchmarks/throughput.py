@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.messages.utils import convert_to_openai_messages
-from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from agentkit.agent import Agent
 from agentkit.models import load_model
 from agentkit.models.pricing import load_litellm
-from agentkit.roles.explorer import Answer, explorer_messages
+from agentkit.roles.explorer import explorer_messages
 from agentkit.settings import Settings
 from agentkit.store import Store
 from agentkit.tasks import Task
@@ -71,16 +70,13 @@ def report(
 async def litellm_alone(url: str, *, calls: int, concurrency: int, latency: float) -> tuple[int, float, float]:
     """Calls, wall seconds and processor seconds of the same requests without AgentKit."""
     litellm, gate = load_litellm(), asyncio.Semaphore(concurrency)
-    prompt = convert_to_openai_messages(explorer_messages(Task(id="peer", input="task"), [], planning=False))
-    tools = [convert_to_openai_tool(Answer)]
+    prompt = convert_to_openai_messages(explorer_messages(Task(id="peer", input="task"), []))
 
     async def one(number: int) -> None:
         if number < concurrency:
             await asyncio.sleep(latency * number / concurrency)
         async with gate:
-            await litellm.acompletion(
-                model=MODEL, messages=prompt, tools=tools, tool_choice="required", api_base=url, api_key="none"
-            )
+            await litellm.acompletion(model=MODEL, messages=prompt, api_base=url, api_key="none")
 
     await one(0)
     started, worked = time.perf_counter(), time.process_time()
@@ -123,7 +119,7 @@ async def drive(
     """
     model = load_model(MODEL, api_base=url, api_key="none")
     store = Store.open(database)
-    agent = Agent(model, store=store, tools=[], settings=Settings(concurrency=concurrency))
+    agent = Agent(model, store=store, tools=[], evaluate=True, settings=Settings(concurrency=concurrency))
     await agent.arun("warm up")
     gate = asyncio.Semaphore(concurrency)
 

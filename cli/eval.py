@@ -10,15 +10,19 @@ import typer
 from agentkit.cli import stopping
 from agentkit.cli.output import JSON_HELP, emit, print_table
 from agentkit.cli.run import (
+    Choices,
     Database,
+    Effort,
+    Evaluator,
     EvaluatorModel,
+    Instructions,
     MaxRounds,
     Memory,
     Model,
-    NoEvaluator,
     Plan,
     Playbook,
     Root,
+    SchemaFile,
     Seed,
     Tools,
     build_agent,
@@ -43,8 +47,12 @@ def evaluate(
     checker: Annotated[str | None, typer.Option(help="The checker of tasks that name none.")] = None,
     playbook: Playbook = None,
     memory: Memory = None,
+    instructions: Instructions = None,
+    choices: Choices = None,
+    schema: SchemaFile = None,
+    effort: Effort = "auto",
     plan: Plan = False,
-    no_evaluator: NoEvaluator = False,
+    evaluator: Evaluator = None,
     max_rounds: MaxRounds = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many tasks.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Runs at once.")] = 1,
@@ -60,7 +68,8 @@ def evaluate(
     loaded = load_tasks(file, limit=limit)
     with build_agent(
         model=model, evaluator_model=evaluator_model, tools=tools, root=root, database=database, playbook=playbook,
-        memory=memory, planning=plan, evaluate=not no_evaluator, max_rounds=max_rounds,
+        memory=memory, planning=plan, evaluate=evaluator, effort=effort,
+        instructions=instructions, choices=choices, schema=schema, max_rounds=max_rounds,
     ) as agent:  # fmt: skip
         default = parse_checker(checker)
         checkers_for(agent, loaded, default)  # says what is wrong before there is a progress bar

@@ -31,8 +31,24 @@ Checker = Annotated[str | None, typer.Option(help="A checker for the answer, by 
 Playbook = Annotated[str | None, typer.Option(help="The playbook to use and to learn into.")]
 Memory = Annotated[str | None, typer.Option(help="The case memory to use and to learn into.")]
 Gate = Annotated[str | None, typer.Option(help="For what the run teaches: probation, strict, quarantine or off.")]
+Instructions = Annotated[
+    Path | None, typer.Option(help="A file that says what to do with the input; not remembered with it.")
+]
+Choices = Annotated[
+    list[str] | None,
+    typer.Option(help="The answers to choose from: one list with commas, or the option once for each."),
+]
+SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A file with the answer's JSON schema.")]
+Effort = Annotated[str, typer.Option(help="instant, reasoning, agentic, or auto: the cheapest that can do the task.")]
 Plan = Annotated[bool, typer.Option("--plan", help="Let the explorer split the task into sub-tasks.")]
-NoEvaluator = Annotated[bool, typer.Option("--no-evaluator", help="Take the first answer unchecked.")]
+Evaluator = Annotated[
+    bool | None,
+    typer.Option(
+        "--evaluator/--no-evaluator",
+        help="Have the evaluator check answers that no real checker can; asked where it helps, where not given.",
+        show_default=False,
+    ),
+]
 NoLearn = Annotated[bool, typer.Option("--no-learn", help="Recall, but learn nothing from this run.")]
 Approve = Annotated[
     list[str] | None, typer.Option(help="Tools that a person must approve, with commas; `answer` for the answer.")
@@ -55,8 +71,12 @@ def run(
     playbook: Playbook = None,
     memory: Memory = None,
     gate: Gate = None,
+    instructions: Instructions = None,
+    choices: Choices = None,
+    schema: SchemaFile = None,
+    effort: Effort = "auto",
     plan: Plan = False,
-    no_evaluator: NoEvaluator = False,
+    evaluator: Evaluator = None,
     no_learn: NoLearn = False,
     approve: Approve = None,
     max_rounds: MaxRounds = None,
@@ -69,7 +89,8 @@ def run(
 
     with build_agent(
         model=model, evaluator_model=evaluator_model, tools=tools, root=root, database=database, checker=checker,
-        playbook=playbook, memory=memory, gate=gate, planning=plan, evaluate=not no_evaluator, approve=split(approve),
+        playbook=playbook, memory=memory, gate=gate, planning=plan, evaluate=evaluator, effort=effort,
+        instructions=instructions, choices=choices, schema=schema, approve=split(approve),
         max_rounds=max_rounds,
     ) as agent:  # fmt: skip
         asked = Task(id="task", input=task, source=source)
@@ -80,13 +101,13 @@ def run(
 def chat(
     model: Model = None, tools: Tools = None, root: Root = None, database: Database = None,
     playbook: Playbook = None, memory: Memory = None, gate: Gate = None,
-    no_evaluator: NoEvaluator = False,
+    instructions: Instructions = None, evaluator: Evaluator = None,
 ) -> None:  # fmt: skip
     """Talk to an agent. Each message is a run of its own, with the conversation so far as its context."""
     said: list[tuple[str, str]] = []
     sources: set[str] = set()
     with build_agent(model=model, tools=tools, root=root, database=database, playbook=playbook, memory=memory,
-                     gate=gate, evaluate=not no_evaluator) as agent:  # fmt: skip
+                     gate=gate, instructions=instructions, evaluate=evaluator) as agent:  # fmt: skip
         note("An empty line or Ctrl-D ends the conversation.")
         while message := _ask("you › "):
             result = follow(agent, agent.stream(next_message(said, message, sources)))
@@ -113,12 +134,28 @@ def resume(
         finish(agent, agent.stream_resume(full, reply), json_=json_, run_id=full)
 
 
-def build_agent(*, tools: str | None = None, checker: str | None = None, **options: Any) -> Agent:
+def build_agent(
+    *,
+    tools: str | None = None,
+    checker: str | None = None,
+    instructions: Path | None = None,
+    choices: list[str] | None = None,
+    schema: Path | None = None,
+    **options: Any,
+) -> Agent:
     """An agent from the settings and a command's options."""
     from agentkit.agent import Agent
+    from agentkit.cli.form import answer_form, read_instructions
 
     names = None if tools is None else split([tools])
-    return Agent(settings=open_settings(), tools=names, checker=parse_checker(checker), **options)
+    return Agent(
+        settings=open_settings(),
+        tools=names,
+        checker=parse_checker(checker),
+        instructions=read_instructions(instructions),
+        output_type=answer_form(choices, schema),
+        **options,
+    )
 
 
 def split(lists: list[str] | None) -> list[str]:

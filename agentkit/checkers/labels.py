@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from agentkit.answer_type import AnswerType
 from agentkit.checkers.base import CheckerSettings, final_answer, target_of
 from agentkit.errors import DataError
 from agentkit.tasks import Channel, Feedback, Task
@@ -36,9 +37,29 @@ class Exact:
 
     async def check(self, answer: str, task: Task) -> Feedback:
         target = target_of(task, self.name)
+        if task.answer_type is not None:
+            return _label(*_by_value(task.answer_type, answer, target, task.id))
         form = normalise if self.settings.normalise else str.strip
         right = form(answer) == form(target) or form(final_answer(answer)) == form(target)
         return _label(float(right), "right" if right else "not the expected answer")
+
+
+def _by_value(form: AnswerType, answer: str, target: str, id: str) -> tuple[float, str]:
+    """Compare two answers of one type by what they mean, not by how they are written.
+
+    Raises:
+        DataError: the target is not of the type.
+    """
+    try:
+        form.read(target)
+    except ValueError as error:
+        line = " ".join(str(error).split())
+        raise DataError(f"task {id!r}: its target {target!r} does not fit its answer's form: {line}") from None
+    try:
+        right = form.same(answer, target)
+    except ValueError:
+        return 0.0, "the answer does not have the form that was asked for"
+    return float(right), "right" if right else "not the expected answer"
 
 
 def normalise(text: str) -> str:

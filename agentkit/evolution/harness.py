@@ -15,6 +15,7 @@ from agentkit.graph.nodes.learn import learner_call
 from agentkit.ledger import digest
 from agentkit.models.requests import json_schema
 from agentkit.protocols import Block, CallModel, Episode, Recaller
+from agentkit.roles.explorer import Approach
 from agentkit.tasks import Feedback, Labels, Task
 
 if TYPE_CHECKING:
@@ -117,8 +118,9 @@ def fingerprint(agent: Agent) -> str:
     spec = {name: value for name, value in said["agent"].items() if name not in ("playbook", "memory", "gate", "root")}
     options = {name: str(value) for name, value in said["run"].items() if name not in _PER_RUN}
     blocks = [Block(kind=kind, target="", version=0, text=kind) for kind in ("playbook", "cases")]
-    prompt = agent.program.explorer_messages(Task(id="", input=""), blocks, planning=agent.options.planning)
-    asks = [[message.text for message in prompt], json_schema(agent.program.answer_schema)]
+    task, work = Task(id="", input=""), Approach(reason=True, tools=True, planning=agent.options.planning)
+    prompt, form = agent.program.explorer_messages(task, blocks, work), agent.program.answer_form(task, work)
+    asks = [[message.text for message in prompt], None if form is None else json_schema(form)]
     return digest([spec, options, asks])[:24]
 
 

@@ -10,9 +10,9 @@ from agentkit.graph.events import ModelEnded, ModelStarted
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
-    from pydantic import BaseModel
 
     from agentkit.models import Reply
+    from agentkit.models.requests import Schema
 
 
 async def ask(
@@ -23,7 +23,8 @@ async def ask(
     scope: str,
     turn: int,
     tools: Sequence[Any] = (),
-    schema: type[BaseModel] | None = None,
+    schema: Schema | None = None,
+    must_answer: bool = False,
 ) -> Reply:
     """Ask a role's model.
 
@@ -31,12 +32,13 @@ async def ask(
         scope: the place in the run that asks; with the request it names the call in the journal, so that a resumed
             run gets the recorded answer.
         turn: for progress.
+        must_answer: no tool may be called.
     """
     caller = context.caller(role)
     context.emit(ModelStarted(run_id=context.run_id, role=role, turn=turn))
     options = context.options
-    reply = await caller.call(messages, tools=tools, schema=schema, role=role, scope=scope, seed=options.seed,
-                              temperature=options.temperature)  # fmt: skip
+    reply = await caller.call(messages, tools=tools, schema=schema, must_answer=must_answer, role=role, scope=scope,
+                              seed=options.seed, temperature=options.temperature)  # fmt: skip
     usage = reply.usage
     context.emit(
         ModelEnded(

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from agentkit.answer_type import AnswerType
+from agentkit.graph.effort import Effort, Router, Rules
 from agentkit.graph.events import Event
 from agentkit.protocols import Block, Learner, Recaller
 from agentkit.tasks import Labels, Task
@@ -27,7 +29,9 @@ class RunOptions:
         max_rounds: answers the explorer may give.
         max_steps: model turns one answer may take, over all its sub-tasks.
         planning: offer the explorer a `plan` tool.
-        evaluate: let the evaluator agent check answers that no real checker can.
+        effort: how much a run may spend; "auto" lets the router choose.
+        evaluate: let the evaluator agent check answers that no real checker can; None asks it where it was measured to
+            help, which without measurements is nowhere.
         labels: how much of the target feedback may carry into the run.
         approve: names of tools that a person must approve; `answer` stands for the final answer.
         learn: hand the finished run to the learners.
@@ -39,7 +43,8 @@ class RunOptions:
     max_rounds: int = 3
     max_steps: int = 12
     planning: bool = False
-    evaluate: bool = True
+    effort: Effort = "auto"
+    evaluate: bool | None = None
     labels: Labels = "none"
     approve: tuple[str, ...] = ()
     learn: bool = True
@@ -50,7 +55,11 @@ class RunOptions:
 
 @dataclass(kw_only=True)
 class RunContext:
-    """Everything a node needs besides the state. A `fresh` run has just been started: nothing of it is stored yet."""
+    """Everything a node needs besides the state.
+
+    A `fresh` run has just been started: nothing of it is stored yet. `form` is the form of the task's answer with the
+    Python type behind it, where this process knows it.
+    """
 
     run_id: str
     task: Task
@@ -58,6 +67,8 @@ class RunContext:
     log: RunLog
     callers: Mapping[str, Caller]
     program: Program
+    router: Router = field(default_factory=Rules)
+    form: AnswerType | None = None
     tools: Mapping[str, BaseTool] = field(default_factory=dict)
     checker: Checker | None = None
     recallers: Sequence[Recaller] = ()

@@ -41,6 +41,15 @@ class Recalled(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EffortChosen(Event):
+    """How much the run may spend on its task: "instant", "reasoning" or "agentic", and why."""
+
+    mode: str
+    why: str
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelStarted(Event):
     """A role was asked; `turn` counts the explorer's turns, the evaluator's rounds."""
 

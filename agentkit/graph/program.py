@@ -8,32 +8,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from agentkit.answer_type import answer_text
 from agentkit.graph.state import Outcome
-from agentkit.protocols import Block, Step
+from agentkit.protocols import Block, ModelReply, Step
 from agentkit.roles.evaluator import Evaluation, evaluator_messages
-from agentkit.roles.explorer import Answer, explorer_messages, revision_message
+from agentkit.roles.explorer import Approach, answer_of, explorer_messages, reasoned, revision_message
 from agentkit.tasks import Feedback, Task
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
     from pydantic import BaseModel
 
+    from agentkit.models.requests import Schema
+
 
 class Program(Protocol):
     """Prompts and schemas of the explorer and the evaluator."""
 
     @property
-    def answer_schema(self) -> type[BaseModel]:
-        """What the explorer must return when it is done."""
-        ...
-
-    @property
     def evaluation_schema(self) -> type[BaseModel]: ...
 
-    def explorer_messages(self, task: Task, blocks: Sequence[Block], *, planning: bool) -> list[BaseMessage]: ...
+    def answer_form(self, task: Task, work: Approach) -> Schema | None:
+        """What the explorer must return when it is done; None for plain words."""
+        ...
 
-    def read_answer(self, parsed: Any) -> tuple[str, list[str]]:
-        """The answer as text, and the ids of bullets and cases that were used."""
+    def explorer_messages(self, task: Task, blocks: Sequence[Block], work: Approach) -> list[BaseMessage]: ...
+
+    def read_answer(self, task: Task, reply: ModelReply, work: Approach) -> str:
+        """The answer as text."""
         ...
 
     def evaluator_messages(self, task: Task, answer: str, steps: Sequence[Step], round: int) -> list[BaseMessage]: ...
@@ -46,14 +48,19 @@ class Program(Protocol):
 class Solve:
     """The default program: solve a task, check the answer."""
 
-    answer_schema = Answer
     evaluation_schema = Evaluation
 
-    def explorer_messages(self, task: Task, blocks: Sequence[Block], *, planning: bool) -> list[BaseMessage]:
-        return explorer_messages(task, blocks, planning=planning)
+    def answer_form(self, task: Task, work: Approach) -> Schema | None:
+        form = task.answer_type
+        return reasoned(form) if form is not None and work.reason else form
 
-    def read_answer(self, parsed: Answer) -> tuple[str, list[str]]:
-        return parsed.answer, parsed.used
+    def explorer_messages(self, task: Task, blocks: Sequence[Block], work: Approach) -> list[BaseMessage]:
+        return explorer_messages(task, blocks, work)
+
+    def read_answer(self, task: Task, reply: ModelReply, work: Approach) -> str:
+        if task.answer_type is not None:
+            return answer_text(reply.parsed["answer"] if work.reason else reply.parsed)
+        return answer_of(reply.text) if work.reason else reply.text.strip()
 
     def evaluator_messages(self, task: Task, answer: str, steps: Sequence[Step], round: int) -> list[BaseMessage]:
         return evaluator_messages(task, answer, steps)

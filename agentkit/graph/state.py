@@ -27,7 +27,8 @@ class RunState(TypedDict, total=False):
         findings: `[sub-task, result]` pairs, in order: the sub-task memory.
         work: the executor's conversation on the current sub-task: the tool memory.
         answer: the current answer, None while there is none.
-        used: ids of bullets and cases the explorer said it used.
+        used: ids of bullets and cases that the explorer named.
+        effort: the `Decision` that chose the run's mode, as JSON; runs of older versions have none and are agentic.
         outcome: what the evaluator decided.
         objection: why the answer is to be revised.
         sources: where text from outside came from that stands in the task, in what was recalled or in the trajectory;
@@ -47,6 +48,7 @@ class RunState(TypedDict, total=False):
     outcome: Outcome | None
     objection: str
     sources: list[str]
+    effort: dict[str, Any]
 
 
 def first_state(run_id: str, task: Task) -> RunState:
@@ -68,6 +70,11 @@ class View:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "plan", self.state.get("plan", []))
+
+    @property
+    def mode(self) -> str:
+        """How much the run may spend: "instant", "reasoning" or "agentic"."""
+        return str(self.state.get("effort", {}).get("mode", "agentic"))
 
     @property
     def executing(self) -> bool:

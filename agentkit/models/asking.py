@@ -10,25 +10,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, convert_to_messages
 from pydantic import BaseModel, ValidationError
 
+from agentkit.answer_type import AnswerType
 from agentkit.errors import ModelError
 from agentkit.models.replies import cut_off, thoughts_of
-from agentkit.models.requests import json_schema, openai_tool
-from agentkit.models.speech import known_name, read_call, read_object
-from agentkit.models.union import to_chat, union_of
+from agentkit.models.requests import Schema, json_schema, openai_tool
+from agentkit.models.speech import known_name, read_call, read_object, read_value
+from agentkit.models.union import ANSWER_TOOL, answer_format, to_chat, union_of
 from agentkit.models.wire import call_id
 
 Way = Literal["forced", "auto", "text"]
-
-ANSWER_TOOL = "answer"
-"""The name under which a structured answer is offered beside tools."""
-
-T = TypeVar("T", bound=BaseModel)
 
 _ABOUT_TOOLS = re.compile(r"tool|function.?call|functions? (?:is|are) not|\bforced?\b", re.IGNORECASE)
 
@@ -49,8 +45,13 @@ def next_way(way: Way, error: ModelError) -> Way | None:
     return None if way == "text" else "text"
 
 
-def prepare(model: BaseChatModel, tools: Sequence[Any], schema: type[BaseModel] | None, way: Way = "forced") -> Any:
-    """Bind tools and a schema so that each reply is one or the other."""
+def prepare(model: BaseChatModel, tools: Sequence[Any], schema: Schema | None, way: Way = "forced") -> Any:
+    """Bind tools and a schema so that each reply is one or the other.
+
+    An answer of a task's type alone is decoded as it stands by models that can: the prompt is that of a plain call.
+    """
+    if isinstance(schema, AnswerType) and not tools and getattr(model, "constrained", False):
+        return model.bind(response_format=answer_format(schema))
     offered = [*tools, *([answer_tool(schema)] if schema is not None else [])]
     if not offered or way == "text":
         return model
@@ -61,9 +62,7 @@ def prepare(model: BaseChatModel, tools: Sequence[Any], schema: type[BaseModel] 
     return model.bind_tools(offered) if tools else model.bind_tools(offered, tool_choice=ANSWER_TOOL)
 
 
-def asked(
-    messages: Sequence[BaseMessage], tools: Sequence[Any], schema: type[BaseModel] | None, way: Way
-) -> list[BaseMessage]:
+def asked(messages: Sequence[BaseMessage], tools: Sequence[Any], schema: Schema | None, way: Way) -> list[BaseMessage]:
     """The prompt, with what the way to ask does not say otherwise."""
     if way == "forced" or not (tools or schema):
         return list(messages)
@@ -78,22 +77,38 @@ def asked(
     return convert_to_messages(cast("Any", to_chat(messages, union)))
 
 
+def answer_tool(schema: Schema) -> dict[str, Any]:
+    """The schema as a tool called `answer`; not to be altered."""
+    return _type_tool(schema) if isinstance(schema, AnswerType) else _class_tool(schema)
+
+
 @cache
-def answer_tool(schema: type[BaseModel]) -> dict[str, Any]:
-    """The schema as a tool called `answer`; made once, not to be altered."""
+def _class_tool(schema: type[BaseModel]) -> dict[str, Any]:
     parameters = dict(json_schema(schema))
-    description = parameters.pop("description", None) or "Give the final answer."
-    return {
-        "type": "function",
-        "function": {"name": ANSWER_TOOL, "description": description, "parameters": parameters},
-    }
+    return _tool(parameters.pop("description", None), parameters)
+
+
+def _type_tool(schema: AnswerType) -> dict[str, Any]:
+    """Arguments of a tool are an object: the value of any other type is its one field."""
+    parameters = dict(schema.bounded)
+    description = parameters.pop("description", None)
+    if not schema.is_object:
+        definitions = {"$defs": parameters.pop("$defs")} if "$defs" in parameters else {}
+        one = {"type": "object", "properties": {ANSWER_TOOL: parameters}, "required": [ANSWER_TOOL]}
+        parameters = {**one, "additionalProperties": False, **definitions}
+    return _tool(description, parameters)
+
+
+def _tool(description: str | None, parameters: dict[str, Any]) -> dict[str, Any]:
+    about = description or "Give the final answer."
+    return {"type": "function", "function": {"name": ANSWER_TOOL, "description": about, "parameters": parameters}}
 
 
 class BadCall(ValueError):
     """A tool call that can't be carried out as it is: no such tool, or no arguments."""
 
 
-def read_reply(message: AIMessage, tools: Sequence[Any], schema: type[T] | None) -> tuple[AIMessage, T | None]:
+def read_reply(message: AIMessage, tools: Sequence[Any], schema: Schema | None) -> tuple[AIMessage, Any]:
     """Split a reply into its message, whose calls are all of tools on offer, and its structured answer.
 
     Raises:
@@ -105,7 +120,7 @@ def read_reply(message: AIMessage, tools: Sequence[Any], schema: type[T] | None)
     message = _named(message, offered)
     answer = next((call for call in message.tool_calls if call["name"] == ANSWER_TOOL), None)
     if schema is not None and answer is not None and ANSWER_TOOL not in names:
-        return message, schema.model_validate(answer["args"])
+        return message, read_value(answer["args"], schema, ANSWER_TOOL)
     if message.invalid_tool_calls:
         raise BadCall(message.invalid_tool_calls[0].get("error") or "its arguments are malformed")
     if message.tool_calls or (schema is None and not names):
@@ -126,7 +141,7 @@ def _named(message: AIMessage, offered: Sequence[str]) -> AIMessage:
     return message.model_copy(update={"tool_calls": calls})
 
 
-def _from_text(message: AIMessage, names: Sequence[str], schema: type[T] | None) -> tuple[AIMessage, T | None]:
+def _from_text(message: AIMessage, names: Sequence[str], schema: Schema | None) -> tuple[AIMessage, Any]:
     """The answer, or the call, that was written as text; some servers leave it among the thoughts."""
     text = message.text if message.text.strip() else thoughts_of(message)
     try:

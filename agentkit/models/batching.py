@@ -7,7 +7,6 @@ the softmax), which makes a row's draw depend on its seed and not on its neighbo
 
 from __future__ import annotations
 
-import json
 import logging
 import queue
 import threading
@@ -92,7 +91,7 @@ class Batcher:
                     f"the prompt is too long: {len(prompt)} tokens do not fit the context of {self.context}"
                 )
             limit = min(request.max_tokens, self.context - len(prompt))
-            matcher = None if request.schema is None else self._matcher(request.schema)
+            matcher = None if request.grammar is None else self._matcher(request.grammar)
             return Row(request, prompt, matcher, limit, self.tokenizer, self._end_tokens())
         except ModelError as error:
             _fail(request, error)
@@ -105,15 +104,13 @@ class Batcher:
         encoded = self.tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True)
         return list(encoded["input_ids"])
 
-    def _matcher(self, schema: dict[str, Any]) -> Any:
+    def _matcher(self, grammar: str) -> Any:
         import llguidance
         import llguidance.hf
 
         if self._grammar_tokenizer is None:
             size = max(self.model.get_output_embeddings().weight.shape[0], len(self.tokenizer))
             self._grammar_tokenizer = llguidance.hf.from_tokenizer(self.tokenizer, n_vocab=size)
-        compact = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-        grammar = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(schema), defaults=compact)
         matcher = llguidance.LLMatcher(self._grammar_tokenizer, grammar, log_level=0)
         if matcher.is_error():
             raise ModelError(f"the schema can't be made into a grammar: {matcher.get_error().splitlines()[0]}")

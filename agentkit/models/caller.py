@@ -18,9 +18,9 @@ from typing import Any, cast
 import httpx
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, message_chunk_to_message
-from pydantic import BaseModel
 
 from agentkit import faults, telemetry
+from agentkit.answer_type import AnswerType
 from agentkit.errors import AgentKitError, BudgetExceeded, InvalidOutput, ModelError, QuotaUsedUp
 from agentkit.models.asking import BadCall, Way, asked, describe, next_way, prepare, read_reply
 from agentkit.models.budget import Meter, Usage
@@ -28,7 +28,7 @@ from agentkit.models.journal import Journal, MemoryJournal, StoredCall, response
 from agentkit.models.limits import Limits
 from agentkit.models.refusals import headers_of, refusal
 from agentkit.models.replies import check
-from agentkit.models.requests import request_hash
+from agentkit.models.requests import Schema, request_hash
 from agentkit.models.speech import spoken
 from agentkit.models.wire import read_calls
 from agentkit.text import clean, clean_data
@@ -131,7 +131,8 @@ class Caller:
         messages: Sequence[BaseMessage],
         *,
         tools: Sequence[Any] = (),
-        schema: type[BaseModel] | None = None,
+        schema: Schema | None = None,
+        must_answer: bool = False,
         stop: Sequence[str] | None = None,
         role: str = "",
         scope: str = "",
@@ -144,7 +145,8 @@ class Caller:
         Args:
             messages: the prompt.
             tools: what it may call. With a schema too, each reply is a tool call or the structured answer.
-            schema: the structured answer that is wanted.
+            must_answer: no tool may be called.
+            schema: the structured answer that is wanted; of an `AnswerType`, `parsed` is its JSON value.
             role: who is asked, for the records.
             scope: where in a run; repeated there after a crash, the same request gets the recorded answer.
             seed: for models that take one.
@@ -157,6 +159,10 @@ class Caller:
             ModelError: the model and its fallbacks failed.
         """
         params: dict[str, Any] = {"stop": list(stop) if stop else None, "seed": seed}
+        if must_answer and tools and schema is None:
+            params["tool_choice"] = "none"
+        elif must_answer:
+            tools = ()
         if temperature is not None:
             params["temperature"] = temperature
         ask = _Ask(messages=tuple(messages), tools=tools, schema=schema, params=params, role=role, scope=scope,
@@ -283,7 +289,7 @@ class _Ask:
 
     messages: tuple[BaseMessage, ...]
     tools: Sequence[Any]
-    schema: type[BaseModel] | None
+    schema: Schema | None
     params: dict[str, Any]
     role: str
     scope: str
@@ -348,8 +354,8 @@ def _known(error: Exception, name: str) -> Exception:
     return refusal(name, status if isinstance(status, int) else None, body, headers_of(error))
 
 
-def _schema_name(schema: type[BaseModel] | None) -> str:
-    return "answer" if schema is None else schema.__name__
+def _schema_name(schema: Schema | None) -> str:
+    return "answer" if schema is None or isinstance(schema, AnswerType) else schema.__name__
 
 
 def model_name(model: BaseChatModel) -> str:

@@ -26,7 +26,7 @@ from agentkit.errors import ContextOverflow, MissingExtra, ModelError, ModelFile
 from agentkit.models.base import NamedChat, tell
 from agentkit.models.catalog import chat_template, model_file
 from agentkit.models.streams import StreamReader
-from agentkit.models.union import Union, as_chunk, read_union, to_chat, union_of
+from agentkit.models.union import Union, as_chunk, grammar_of, read_union, to_chat, union_of
 from agentkit.models.wire import usage_metadata
 
 
@@ -104,11 +104,8 @@ class LlamaCppChat(NamedChat):
         body |= {"messages": to_chat(messages, union), "cache_prompt": True}
         if stops := stop or self.stop:
             body["stop"] = stops
-        if union is not None:
-            schema = {"name": "reply", "schema": union.schema, "strict": True}
-            body["response_format"] = {"type": "json_schema", "json_schema": schema}
-        elif kwargs.get("response_format"):
-            body["response_format"] = kwargs["response_format"]
+        if (grammar := grammar_of(union, kwargs.get("response_format"))) is not None:
+            body["grammar"] = f"%llguidance {{}}\n{grammar}"
         return body
 
     def _server(self) -> Server:

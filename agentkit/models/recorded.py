@@ -101,7 +101,7 @@ class RecordedModel(OfflineChat):
 
     def _answer(self, messages: list[BaseMessage], **kwargs: Any) -> AIMessage:
         tools = kwargs.get("tools") or []
-        params = {key: kwargs.get(key) for key in ("stop", "seed", "tool_choice")}
+        params = {key: kwargs.get(key) for key in ("stop", "seed", "tool_choice", "response_format")}
         digest = request_hash("", messages, tools=tools, params=params)
         with self._lock:
             self._seen[digest] += 1

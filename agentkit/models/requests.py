@@ -13,13 +13,18 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel
 
+from agentkit.answer_type import AnswerType
+
+Schema = type[BaseModel] | AnswerType
+"""The form of a structured answer: a class, or the type that a task's answer has."""
+
 
 def request_hash(
     model: str,
     messages: Sequence[BaseMessage],
     *,
     tools: Sequence[Any] = (),
-    schema: type[BaseModel] | None = None,
+    schema: Schema | None = None,
     params: dict[str, Any] | None = None,
 ) -> str:
     """SHA-256 over everything that decides the answer; ids that differ from run to run are left out."""
@@ -34,9 +39,13 @@ def request_hash(
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def json_schema(schema: Schema) -> dict[str, Any]:
+    """The JSON schema, made once; not to be altered."""
+    return schema.bounded if isinstance(schema, AnswerType) else _class_schema(schema)
+
+
 @cache
-def json_schema(schema: type[BaseModel]) -> dict[str, Any]:
-    """A model's JSON schema, made once; not to be altered."""
+def _class_schema(schema: type[BaseModel]) -> dict[str, Any]:
     return schema.model_json_schema()
 
 

@@ -17,14 +17,14 @@ class Request:
 
     Attributes:
         chat: role and content of each turn.
-        schema: a JSON schema that the answer must follow; None for free text.
+        grammar: what the answer must follow, in llguidance's form of Lark; None for free text.
         logprobs: how many of the likeliest tokens to tell at each place, with their log-probabilities; 0 tells nothing.
         pieces: the answer's text as it grows, ended by None.
         cancelled: set by the caller that no longer wants the answer.
     """
 
     chat: list[dict[str, str]]
-    schema: dict[str, Any] | None
+    grammar: str | None
     temperature: float
     max_tokens: int
     seed: int

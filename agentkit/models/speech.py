@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
-T = TypeVar("T", bound=BaseModel)
+from agentkit.answer_type import AnswerType
+from agentkit.models.requests import Schema
 
 _MARKS = r"think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis"
 _OPENED = re.compile(rf"\s*(?:<(?:{_MARKS})>|\[THINK\]|<\|channel\|>analysis)", re.IGNORECASE)
@@ -34,30 +33,47 @@ def spoken(text: str) -> str:
     return text[lone[-1] :].strip() if lone else text
 
 
-def read_object(text: str, schema: type[T], name: str) -> T:
-    """The object of a schema in a text that may have thoughts, fences, words and other objects around it.
+def read_object(text: str, schema: Schema, name: str) -> Any:
+    """The value of a schema in a text that may have thoughts, fences, words and other objects around it.
 
     The last one that is valid is taken, one in a fence before others; a call of the tool `name` written as text is read
     as its arguments.
 
     Raises:
-        ValueError: there is none.
-        ValidationError: what there is is not valid; says what is wrong with the last one.
+        ValueError: there is none, or what there is is not valid; says what is wrong with the last one.
     """
     try:
-        return schema.model_validate_json(text)
-    except ValidationError:
-        pass
+        return schema.read(spoken(text)) if isinstance(schema, AnswerType) else schema.model_validate_json(text)
+    except ValueError as error:
+        problem = None if isinstance(schema, AnswerType) and schema.is_object else error
     said = text[ends[-1].end() :] if (ends := list(_CLOSED.finditer(text))) else "" if _OPENED.match(text) else text
-    problem: ValidationError | None = None
+    mended: ValueError | None = None
     for part in ("\n".join(_FENCE.findall(said)), said):
         for found in reversed(list(_objects(part))):
             for value in _inner(found, name):
                 try:
-                    return schema.model_validate(value)
-                except ValidationError as error:
-                    problem = problem or error
-    raise problem or ValueError("there is no JSON object in it")
+                    return read_value(value, schema, name)
+                except ValueError as error:
+                    mended = mended or error
+    if mended is None and not (isinstance(schema, AnswerType) and problem is not None):
+        raise ValueError("there is no JSON object in it")
+    raise mended or problem or ValueError("there is no answer in it")
+
+
+def read_value(value: Any, schema: Schema, name: str) -> Any:
+    """The structured answer that arguments of the tool `name` give; of an `AnswerType` its JSON value.
+
+    Raises:
+        ValueError: it is not valid (a Pydantic `ValidationError` is one).
+    """
+    if not isinstance(schema, AnswerType):
+        return schema.model_validate(value)
+    if not schema.is_object and isinstance(value, dict):
+        if name not in value:
+            raise ValueError(f"it has no {name!r}")
+        value = value[name]
+    schema.check(value)
+    return value
 
 
 def read_call(text: str, names: Sequence[str]) -> tuple[str, dict[str, Any]] | None:
@@ -107,4 +123,4 @@ def _inner(found: dict[str, Any], name: str) -> Iterator[Any]:
     if called.get("name") == name:
         yield from (called[key] for key in ("arguments", "parameters", "args", "input") if key in called)
     elif len(found) == 1:
-        yield from (value for key, value in found.items() if key.lower() == name and isinstance(value, dict))
+        yield from (value for key, value in found.items() if key.lower() == name)

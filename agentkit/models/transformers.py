@@ -20,7 +20,7 @@ from agentkit.models.base import NamedChat, tell
 from agentkit.models.batching import Batcher, batcher_for
 from agentkit.models.catalog import catalog, require
 from agentkit.models.rows import Completion, Request
-from agentkit.models.union import as_chunk, read_union, to_chat, union_of
+from agentkit.models.union import as_chunk, grammar_of, read_union, to_chat, union_of
 from agentkit.models.wire import usage_metadata
 
 
@@ -102,7 +102,7 @@ class TransformersChat(NamedChat):
         union = union_of(kwargs)
         return Request(
             chat=to_chat(messages, union),
-            schema=union.schema if union else _wanted_schema(kwargs.get("response_format")),
+            grammar=grammar_of(union, kwargs.get("response_format")),
             temperature=float(option("temperature") or 0.0),
             max_tokens=int(option("max_tokens") or 1_024),
             seed=int(option("seed") or 0),
@@ -139,15 +139,6 @@ def open_transformers(name: str, **options: Any) -> TransformersChat:
     if name.startswith(("/", ".", "~")) and not path.is_dir():
         raise ModelFileError(f"{path}: no such folder")
     return TransformersChat(full_name=full_name, repo=str(path) if path.is_dir() else name, **options)
-
-
-def _wanted_schema(response_format: dict[str, Any] | None) -> dict[str, Any] | None:
-    kind = (response_format or {}).get("type")
-    if response_format is None or kind in (None, "text"):
-        return None
-    if kind == "json_schema":
-        return cast("dict[str, Any]", response_format["json_schema"]["schema"])
-    return {"type": "object"}
 
 
 def _usage(answer: Completion) -> dict[str, Any]:

@@ -26,7 +26,7 @@ _EVIDENCE_LIMIT = 6000
 class Evaluation(BaseModel):
     """The verdict on an answer."""
 
-    reason: str = Field(description="what you checked and what you found, in one or two sentences")
+    reason: str = Field(description="what you checked and what you found, in one or two sentences", max_length=600)
     verdict: Literal["accept", "revise", "abstain"]
     confidence: float = Field(ge=0, le=1, description="how sure you are of this verdict")
 
@@ -34,5 +34,11 @@ class Evaluation(BaseModel):
 def evaluator_messages(task: Task, answer: str, steps: Sequence[Step]) -> list[BaseMessage]:
     """The evaluator's prompt: instructions, the task, the evidence (tool results), the answer."""
     evidence = "\n".join(f"[{step.actor} {step.name}] {step.text}" for step in steps) or "(no tools were used)"
-    parts = [block("task", task.input), block("evidence", shorten(evidence, _EVIDENCE_LIMIT)), block("answer", answer)]
+    told = [block("instructions", task.instructions)] if task.instructions else []
+    parts = [
+        *told,
+        block("task", task.input),
+        block("evidence", shorten(evidence, _EVIDENCE_LIMIT)),
+        block("answer", answer),
+    ]
     return [SystemMessage(INSTRUCTIONS), HumanMessage("\n".join(parts))]

@@ -37,6 +37,7 @@ class RunRecord:
     batch: str | None
     rounds: int
     seconds: float
+    effort: dict[str, Any] | None
     created_at: dt.datetime
 
 
@@ -86,7 +87,7 @@ _TOOL_CALLS = _of_run(ToolCallRow, ToolCall.__dataclass_fields__, ToolCallRow.cr
 _TIMED = _of_run(ToolCallRow, ["tool", "arguments", "result", "ok", "seconds", "created_at"])
 _FEEDBACK = _of_run(FeedbackRow, ["channel", "score", "text"], FeedbackRow.id)
 _MODEL_CALLS = _of_run(ModelCallRow, ModelCallRow.__table__.columns.keys(), ModelCallRow.created_at, ModelCallRow.key)
-_ENDED = ("status", "answer", "error", "rounds", "updated_at")
+_ENDED = ("status", "answer", "error", "rounds", "effort", "updated_at")
 _FINISH = (
     update(RunRow)
     .where(RunRow.id == bindparam("run"))
@@ -116,13 +117,16 @@ class RunLog:
             connection.execute(update(RunRow).where(RunRow.id == run_id).values(**values))
 
     def finish(self, run_id: str, status: str, *, answer: str | None = None, error: str | None = None,
-               rounds: int = 0, seconds: float = 0.0) -> Steps:  # fmt: skip
+               rounds: int = 0, seconds: float = 0.0, effort: dict[str, Any] | None = None) -> Steps:  # fmt: skip
         """Record how a run ended, or that it waits; `seconds` adds to those of earlier attempts.
+
+        Args:
+            effort: the decision that chose the run's mode.
 
         Returns:
             what was done in it.
         """
-        ended = zip(_ENDED, (status, answer, error, rounds, now()), strict=True)
+        ended = zip(_ENDED, (status, answer, error, rounds, effort, now()), strict=True)
         values = {"run": run_id, "more": seconds} | {f"new_{name}": value for name, value in ended}
         with self.store.write() as connection:
             connection.execute(_FINISH, values)

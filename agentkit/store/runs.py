@@ -29,6 +29,8 @@ class RunRow(Base):
     batch: Mapped[str | None] = mapped_column(String(200), index=True)
     rounds: Mapped[int] = mapped_column(default=0)
     seconds: Mapped[float] = mapped_column(default=0.0)
+    effort: Mapped[dict[str, Any] | None]
+    """The decision that chose the run's mode: `mode`, `why`, `probability`."""
     created_at: Mapped[dt.datetime] = mapped_column(default=now, index=True)
     updated_at: Mapped[dt.datetime] = mapped_column(default=now)
     """While it is running, its last sign of life."""

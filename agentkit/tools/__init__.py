@@ -5,7 +5,7 @@ Every tool is a `langchain_core` `BaseTool`. What a tool returns is data, never 
 
 from langchain_core.tools import BaseTool
 
-from agentkit.tools.function import reads_outside, tool
+from agentkit.tools.function import arithmetic, is_arithmetic, reads_outside, tool
 from agentkit.tools.isolation import SandboxLimits, SandboxResult
 from agentkit.tools.loading import BUILT_IN, approved, load_tools
 from agentkit.tools.mcp import connect_mcp
@@ -20,7 +20,9 @@ __all__ = [
     "SandboxResult",
     "ToolResult",
     "approved",
+    "arithmetic",
     "connect_mcp",
+    "is_arithmetic",
     "load_tools",
     "reads_outside",
     "run_tool",

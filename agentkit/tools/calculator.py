@@ -14,7 +14,7 @@ from langchain_core.tools import BaseTool
 from pydantic import Field
 
 from agentkit.errors import ToolError
-from agentkit.tools.function import tool
+from agentkit.tools.function import arithmetic, tool
 
 MAX_CHARACTERS = 1_000
 MAX_BITS = 20_000
@@ -179,7 +179,7 @@ def calculator() -> BaseTool:
         """
         return calculate(expression)
 
-    return tool(calculator, reads_outside=False)
+    return arithmetic(tool(calculator, reads_outside=False))
 
 
 def calculate_answer() -> BaseTool:
@@ -194,7 +194,7 @@ def calculate_answer() -> BaseTool:
         """
         return rounded(calculate(expression), decimals)
 
-    made = tool(calculate_answer, reads_outside=False)
+    made = arithmetic(tool(calculate_answer, reads_outside=False))
     made.return_direct = True
     return made
 

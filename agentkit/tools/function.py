@@ -26,6 +26,7 @@ class Arguments(BaseModel):
 
 
 _READS_OUTSIDE = "agentkit:reads_outside"
+_ARITHMETIC = "agentkit:arithmetic"
 
 
 @overload
@@ -78,6 +79,17 @@ def reads_outside(made: BaseTool | None) -> bool:
     """Whether a tool's results may hold text from outside: of every tool that is not marked otherwise, whatever its
     name; of one that is no longer there too."""
     return made is None or (made.metadata or {}).get(_READS_OUTSIDE, True) is not False
+
+
+def arithmetic(made: BaseTool) -> BaseTool:
+    """Mark a tool as one for arithmetic alone: it is offered where there are numbers to calculate with."""
+    made.metadata = {**(made.metadata or {}), _ARITHMETIC: True}
+    return made
+
+
+def is_arithmetic(made: BaseTool) -> bool:
+    """Whether a tool is marked as one for arithmetic alone."""
+    return (made.metadata or {}).get(_ARITHMETIC) is True
 
 
 def _argument_model(function: Callable[..., Any], title: str, descriptions: dict[str, str]) -> type[BaseModel]:

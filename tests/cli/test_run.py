@@ -110,7 +110,7 @@ def test_chat_gives_each_message_the_conversation_so_far(
     second = commands.with_history([(QUESTION, "7006652")], "And half of that?")
     assert f"User: {QUESTION}" in second
     half = {"reasoning": "half of 7006652", "answer": "3503326"}
-    model = recording([QUESTION, second], [SUM, ANSWER, ACCEPT, half, ACCEPT])
+    model = recording([QUESTION, second], [SUM, ANSWER, half])
     said = iter([QUESTION, "And half of that?", ""])
     monkeypatch.setattr("builtins.input", lambda prompt: next(said))
     done = agentkit("chat", "--model", model)
@@ -118,8 +118,9 @@ def test_chat_gives_each_message_the_conversation_so_far(
     assert done.out.split() == ["7006652", "3503326"]
 
 
-def test_runs_are_listed_shown_and_pruned(agentkit: Callable[..., Any], model: str) -> None:
-    run_id = json.loads(agentkit("run", QUESTION, "--model", model, "--json").out)["run_id"]
+def test_runs_are_listed_shown_and_pruned(agentkit: Callable[..., Any], recording: Callable[..., str]) -> None:
+    model = recording(QUESTION, [SUM, ANSWER, ACCEPT], evaluate=True)
+    run_id = json.loads(agentkit("run", QUESTION, "--model", model, "--evaluator", "--json").out)["run_id"]
     listed = json.loads(agentkit("runs", "ls", "--json").out)
     assert [(row["run_id"], row["answer"]) for row in listed] == [(run_id, "7006652")]
     assert run_id in agentkit("runs", "ls").out

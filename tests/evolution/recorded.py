@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from pydantic import BaseModel, Field
 
 from agentkit.agent import Agent
 from agentkit.evolution.config import EvolveConfig
 from agentkit.evolution.gate import GatePolicy
 from agentkit.evolution.run import parts_of, prepare
 from agentkit.graph.program import Solve
-from agentkit.protocols import Block
+from agentkit.protocols import Block, ModelReply
+from agentkit.roles.explorer import Approach
 from agentkit.settings import Settings
 from agentkit.tasks import Task
 from agentkit.testing import RecordedModel
@@ -28,10 +30,24 @@ from tests.evolution.worlds import final_state
 RECORDING = Path(__file__).parent.parent / "fixtures" / "evolve.jsonl"
 
 
-class Prompts(Solve):
-    """Prompts of the test's own, so that the recording outlives changes of the explorer's."""
+class Answer(BaseModel):
+    """Give the final answer to the task."""
 
-    def explorer_messages(self, task: Task, blocks: Sequence[Block], *, planning: bool) -> list[BaseMessage]:
+    reasoning: str = Field(description="how the answer follows, in one to three short sentences")
+    answer: str = Field(description="the answer alone, in the form that the task asks for")
+    used: list[str] = Field(default_factory=list, description="ids of the playbook bullets or cases that helped")
+
+
+class Prompts(Solve):
+    """Prompts and a form of the test's own, so that the recording outlives changes of the explorer's."""
+
+    def answer_form(self, task: Task, work: Approach) -> type[BaseModel]:
+        return Answer
+
+    def read_answer(self, task: Task, reply: ModelReply, work: Approach) -> str:
+        return str(reply.parsed.answer)
+
+    def explorer_messages(self, task: Task, blocks: Sequence[Block], work: Approach | None = None) -> list[BaseMessage]:
         known = "".join(f"\n{block.text}" for block in blocks)
         return [SystemMessage(f"Solve the task by writing an arithmetic expression.{known}"), HumanMessage(task.input)]
 
@@ -56,7 +72,8 @@ async def evolve(home: Path, *, concurrency: int = 4, model: Any = None) -> dict
     recorded = RecordedModel(RECORDING, model, name="recorded")
     settings = Settings(home=home, concurrency=concurrency)
     database = f"sqlite:///{home}/agentkit.db"
-    options: dict[str, Any] = {"tools": ["calculate_answer"], "program": Prompts(), "evaluate": False, "max_rounds": 1}
+    options: dict[str, Any] = {"tools": ["calculate_answer"], "program": Prompts(), "evaluate": False, "max_rounds": 1,
+                               "effort": "agentic"}  # fmt: skip
     with Agent(recorded, settings=settings, store=database, **options) as agent:
         evolvables, learners = parts_of(agent, playbook="p")
         gate = GatePolicy(level=0.4, control="each", chunk=4)

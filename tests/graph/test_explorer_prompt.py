@@ -13,7 +13,6 @@ def test_the_system_message_is_the_same_for_every_task_whatever_cases_it_is_give
         explorer_messages(
             Task(id=name, input=f"task {name}"),
             [playbook, Block(kind="cases", target="policy:m", version=1, text=f"case {name}")],
-            planning=False,
         )
         for name in ("one", "two")
     ]
@@ -23,12 +22,12 @@ def test_the_system_message_is_the_same_for_every_task_whatever_cases_it_is_give
 
 def test_two_blocks_of_one_kind_are_both_shown() -> None:
     books = [Block(kind="playbook", target=f"playbook:{name}", version=1, text=name) for name in ("first", "second")]
-    system = explorer_messages(Task(id="t", input="task"), books, planning=False)[0].text
+    system = explorer_messages(Task(id="t", input="task"), books)[0].text
     assert "<playbook>\nfirst\n</playbook>\n\n<playbook>\nsecond\n</playbook>" in system
 
 
 def test_solved_tasks_are_turns_of_the_chat_before_the_task() -> None:
     shown = Block(kind="cases", target="policy:m", version=1, text="", turns=(("two?", "2"), ("three?", "3")))
-    messages = explorer_messages(Task(id="t", input="four?"), [shown], planning=False)
+    messages = explorer_messages(Task(id="t", input="four?", instructions="Count."), [shown])
     assert [message.type for message in messages] == ["system", "human", "ai", "human", "ai", "human"]
-    assert "two?" in messages[1].text and '"answer":"3"' in messages[4].text and "four?" in messages[5].text
+    assert [message.text for message in messages] == ["Count.", "two?", "2", "three?", "3", "four?"]

@@ -28,7 +28,7 @@ def build(store: Store) -> Iterator[Any]:
     opened: list[Agent] = []
 
     def make(replies: Any, **options: Any) -> Agent:
-        agent = Agent(ScriptedModel(replies), store=store, **options)
+        agent = Agent(ScriptedModel(replies), store=store, **{"evaluate": True, **options})
         opened.append(agent)
         return agent
 
@@ -119,7 +119,7 @@ def test_the_last_step_must_answer(build: Any) -> None:
             return ACCEPT
         return SUM if "calculator" in tools else ANSWER
 
-    result = build(reply, max_steps=3).run("loop")
+    result = build(reply, max_steps=3, effort="agentic").run("loop")
     assert result.answer == "7006652"
     assert sum(step["type"] == "tool" for step in result.trace) == 2
 
@@ -164,8 +164,8 @@ def test_an_id_that_belongs_to_another_task_is_refused(build: Any) -> None:
 
 
 def test_invalid_output_three_times_is_one_clear_line(build: Any) -> None:
-    with pytest.raises(InvalidOutput, match=r"no valid Answer in 3 tries") as caught:
-        build(["not json"]).run("x")
+    with pytest.raises(InvalidOutput, match=r"no valid answer in 3 tries: 'not json' is not JSON") as caught:
+        build(["not json"]).run("x", output_type=int)
     assert "\n" not in str(caught.value)
 
 
@@ -182,7 +182,7 @@ def test_a_person_can_confirm_the_answer(build: Any) -> None:
 
 def test_a_refused_tool_call_is_not_made(build: Any) -> None:
     agent = build([SUM, ANSWER, ACCEPT], approve=["calculator"])
-    assert agent.run("x", run_id="r1").status == "waiting"
+    assert agent.run("Use the calculator.", run_id="r1").status == "waiting"
     done = agent.resume("r1", False)
     assert done.status == "done"
     assert not [step for step in done.trace if step["type"] == "tool"]

@@ -59,7 +59,7 @@ async def _check(context: RunContext, state: RunState) -> tuple[Outcome, Feedbac
         feedback = await checker.check(answer, context.task)
         if feedback.score is not None:
             return ("accept" if feedback.score >= 1 else "revise"), feedback
-    if not context.options.evaluate:
+    if context.options.evaluate is not True:
         return "accept", None
     called = context.log.tool_calls(context.run_id) if context.tools else []
     steps = [Step(actor="tool", name=call.tool, text=call.result, ok=call.ok) for call in called]

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 from pydantic import ValidationError
 
+from agentkit.answer_type import AnswerType
 from agentkit.graph.asking import ask
 from agentkit.graph.context import RunContext
-from agentkit.graph.events import Answered, Planned, SubtaskDone
+from agentkit.graph.effort import Situation, decide, tools_that_matter
+from agentkit.graph.events import Answered, EffortChosen, Planned, SubtaskDone
 from agentkit.graph.state import RunState, View
-from agentkit.protocols import ModelReply
-from agentkit.roles.explorer import Plan, executor_messages
+from agentkit.roles.explorer import Approach, Plan, executor_messages
+
+if TYPE_CHECKING:
+    from agentkit.models import Reply
 
 PLAN = Plan.__name__
 """The call that is not a tool: splitting the task."""
@@ -27,64 +34,108 @@ async def explore(
 
     An answer is evaluated, calls are carried out, and a plan or a finished sub-task is explored further.
     """
-    context, view = runtime.context, View(state)
-    if (known := _recalled(context, state)) is not None:
+    context, view = runtime.context, View(chosen(runtime.context, state))
+    if (known := _recalled(context, view)) is not None:
         return Command(update=known, goto="evaluate")
-    reply = await _turn(context, view)
-    update: dict[str, Any] = {"turn": state["turn"] + 1}
+    means = _means(context, view)
+    work = means.work
+    reply = await _turn(context, view, means)
+    update: dict[str, Any] = {"turn": state["turn"] + 1, "effort": view.state["effort"]}
     calls = reply.message.tool_calls
     if plan := next((call for call in calls if call["name"] == PLAN), None):
         return Command(update=update | _planned(context, view, plan), goto="explore")
-    tools = [call for call in calls if call["name"] in context.tools]
-    if tools and reply.parsed is None:
-        message = AIMessage(reply.message.text, tool_calls=tools)
-        watched = any(call["name"] in context.options.approve for call in tools)
+    made = [call for call in calls if call["name"] in context.tools]
+    if made and reply.parsed is None:
+        message = AIMessage(reply.message.text, tool_calls=made)
+        watched = any(call["name"] in context.options.approve for call in made)
         return Command(update=update | view.added([message]), goto="approve" if watched else "tools")
-    text, used = _final(context, reply)
     if view.executing:
-        return Command(update=update | _subtask_done(context, view, text), goto="explore")
+        return Command(update=update | _subtask_done(context, view, reply.text.strip()), goto="explore")
+    text = context.program.read_answer(context.task, reply, work)
     context.emit(Answered(run_id=context.run_id, answer=text, round=state["round"]))
-    update |= {"messages": [AIMessage(text)], "answer": text, "used": used}
+    update |= {"messages": [AIMessage(text)], "answer": text, "used": _named(context, reply.text)}
     return Command(update=update, goto="evaluate")
 
 
-def _recalled(context: RunContext, state: RunState) -> dict[str, Any] | None:
+def _recalled(context: RunContext, view: View) -> dict[str, Any] | None:
     """The answer that learnt context gives by itself, before any call; it is evaluated as any other."""
     answer = next((item.answer for item in context.fixed_blocks() if item.answer is not None), None)
-    if answer is None or state["turn"]:
+    if answer is None or view.state["turn"]:
         return None
-    context.emit(Answered(run_id=context.run_id, answer=answer, round=state["round"]))
-    return {"turn": 1, "messages": [AIMessage(answer)], "answer": answer, "used": []}
+    context.emit(Answered(run_id=context.run_id, answer=answer, round=view.state["round"]))
+    return {"turn": 1, "effort": view.state["effort"], "messages": [AIMessage(answer)], "answer": answer, "used": []}
 
 
-async def _turn(context: RunContext, view: View) -> Any:
-    """The model call: free to use tools until the last step that the answer may take, then it must answer.
+def chosen(context: RunContext, state: RunState) -> RunState:
+    """The state with the run's mode in it, which is decided before its first call and kept from then on."""
+    if "effort" in state:
+        return state
+    if state["turn"]:  # begun by a version that knew no modes
+        return {**state, "effort": {"mode": "agentic"}}
+    options = context.options
+    situation = Situation(
+        run_id=context.run_id,
+        task=context.task.model_copy(update={"target": None, "checker": None}),
+        tools=tools_that_matter(context.task, context.tools),
+        planning=options.planning,
+        model=context.caller("explorer").name,
+    )
+    decision = decide(options.effort, context.router, situation)
+    context.emit(
+        EffortChosen(run_id=context.run_id, mode=decision.mode, why=decision.why, probability=decision.probability)
+    )
+    return {**state, "effort": decision.to_json()}
+
+
+@dataclass(frozen=True)
+class _Means:
+    """How the explorer is to work now, with which tools, and whether it must answer without calling one."""
+
+    work: Approach
+    tools: Sequence[Any] = ()
+    must_answer: bool = False
+
+
+def _means(context: RunContext, view: View) -> _Means:
+    """Tools that can matter may be called until the last step that the answer may take.
 
     A model that repeats a call it has made already has nothing left to learn from tools, and must answer too.
     """
-    state, options, program = view.state, context.options, context.program
+    state, options = view.state, context.options
+    if view.mode != "agentic":
+        return _Means(Approach(reason=view.mode == "reasoning"))
+    names = list(context.tools)
+    if options.effort == "auto" and not options.planning:
+        names = list(tools_that_matter(context.task, context.tools))
+    tools: list[Any] = [context.tools[name] for name in names]
     left = options.max_steps - (state["turn"] - state["since"])
+    must_answer = left <= 1 or view.going_in_circles
+    planning = options.planning and not view.executing
+    if planning and left > 2:
+        tools.append(Plan)
+    return _Means(Approach(tools=bool(names), planning=planning), tools, must_answer)
+
+
+async def _turn(context: RunContext, view: View, means: _Means) -> Reply:
     prompt: list[BaseMessage]
     if view.executing:
         findings = [(done, result) for done, result in view.findings]
-        prompt = executor_messages(context.task, view.subtask, findings)
+        prompt, form = executor_messages(context.task, view.subtask, findings), None
     else:
-        prompt = program.explorer_messages(context.task, context.fixed_blocks(), planning=options.planning)
-    tools: list[Any] = list(context.tools.values()) if left > 1 and not view.going_in_circles else []
-    if options.planning and not view.executing and left > 2:
-        tools.append(Plan)
+        prompt = context.program.explorer_messages(context.task, context.fixed_blocks(), means.work)
+        form = context.program.answer_form(context.task, means.work)
+        form = form.backed_by(context.form) if isinstance(form, AnswerType) else form
     role = "executor" if view.executing else "explorer"
+    turn = view.state["turn"]
     messages = [*prompt, *view.conversation]
-    scope = f"explore:{state['turn']}"
-    return await ask(
-        context, role, messages, scope=scope, turn=state["turn"], tools=tools, schema=program.answer_schema
-    )
+    return await ask(context, role, messages, scope=f"explore:{turn}", turn=turn, tools=means.tools, schema=form,
+                     must_answer=means.must_answer)  # fmt: skip
 
 
-def _final(context: RunContext, reply: ModelReply) -> tuple[str, list[str]]:
-    if reply.parsed is not None:
-        return context.program.read_answer(reply.parsed)
-    return reply.text.strip(), []
+def _named(context: RunContext, text: str) -> list[str]:
+    """Ids of the bullets and cases shown that the explorer speaks of."""
+    shown = [offer.id for block in context.fixed_blocks() for offer in block.offers if offer.shown]
+    return [id for id in shown if re.search(rf"(?<![\w-]){re.escape(id)}(?![\w-])", text)]
 
 
 def _planned(context: RunContext, view: View, call: Any) -> dict[str, Any]:

@@ -1,0 +1,227 @@
+"""AnswerType: the form an answer must have, as a JSON schema, and the Python object that it stands for."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
+
+from agentkit.errors import DataError, UserError
+
+MAX_TEXT = 2_000
+"""Characters of a text whose schema sets no bound of its own, so that a model that repeats itself comes to an end."""
+MAX_ITEMS = 100
+"""Items of a list whose schema sets no bound of its own."""
+_NUMERIC = ("integer", "number")
+
+
+@dataclass(frozen=True)
+class AnswerType:
+    """The form of an answer.
+
+    Attributes:
+        schema: the JSON schema of its value.
+        adapter: what makes a Python object of the value; None leaves it what JSON makes of it.
+        answer: the form of the value's field `answer`, where the rest of it is only the way there.
+    """
+
+    schema: Mapping[str, Any]
+    adapter: TypeAdapter[Any] | None = field(default=None, compare=False)
+    answer: AnswerType | None = None
+
+    @classmethod
+    def of(cls, wanted: Any) -> AnswerType:
+        """The type that a user names: a Pydantic model, a dataclass, `Literal[…]`, an `Enum`, `int`, `float`, `bool`,
+        `date`, `list[…]` and the like, or a JSON schema as a dictionary.
+
+        Raises:
+            UserError: a type that no JSON schema can hold.
+            DataError: a dictionary that is not a JSON schema.
+        """
+        if isinstance(wanted, AnswerType):
+            return wanted
+        if isinstance(wanted, Mapping):
+            return cls(_checked(wanted))
+        try:
+            adapter: TypeAdapter[Any] = TypeAdapter(wanted)
+            return cls(adapter.json_schema(), adapter)
+        except (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError, TypeError):
+            name = getattr(wanted, "__name__", str(wanted))
+            raise UserError(
+                f"output_type {name!r} can't be made into a JSON schema: use a Pydantic model, a dataclass, Literal, "
+                "Enum, a plain type such as int or list[str], or a JSON schema"
+            ) from None
+
+    @classmethod
+    def of_choices(cls, choices: Sequence[str]) -> AnswerType:
+        """One of several texts.
+
+        Raises:
+            DataError: no choice, an empty one, or one that occurs twice.
+        """
+        if not choices:
+            raise DataError("choices: there is none to choose from; name at least one")
+        if empty := [choice for choice in choices if not choice.strip()]:
+            raise DataError(f"choices: {empty[0]!r} is empty")
+        if twice := [choice for number, choice in enumerate(choices) if choice in choices[:number]]:
+            raise DataError(f"choices: {twice[0]!r} occurs twice")
+        return cls({"type": "string", "enum": list(choices)})
+
+    @property
+    def choices(self) -> tuple[Any, ...] | None:
+        """The values there are, where they can be listed."""
+        found = self.schema.get("enum")
+        if found is None and "const" in self.schema:
+            found = [self.schema["const"]]
+        if found is None and "$ref" in self.schema:
+            found = self.schema["$defs"][str(self.schema["$ref"]).rsplit("/", 1)[-1]].get("enum")
+        return None if found is None else tuple(found)
+
+    @property
+    def is_object(self) -> bool:
+        return self.schema.get("type") == "object"
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the answer is a number, or holds one."""
+        if choices := self.choices:
+            return any(any(char.isdigit() for char in str(choice)) for choice in choices)
+        return any(node.get("type") in _NUMERIC for node in _nodes(self.schema))
+
+    @cached_property
+    def bounded(self) -> dict[str, Any]:
+        """The schema for a grammar: every text and list has a longest length, and an object holds nothing else."""
+        return bounded(self.schema)
+
+    def read(self, text: str) -> Any:
+        """The value, as JSON has it, of what a model wrote: JSON, or the bare text of a string.
+
+        Raises:
+            ValueError: the text is not of this type (a Pydantic `ValidationError` is one).
+        """
+        value = self._value(text)
+        self.check(value)
+        return value
+
+    def check(self, value: Any) -> None:
+        """Raises ValueError where a JSON value is not of this type, in one of its own checks or in its schema."""
+        if self.answer is not None and isinstance(value, dict) and "answer" in value:
+            self.answer.check(value["answer"])
+        if self.adapter is not None:
+            self.adapter.validate_json(json.dumps(value))
+            return
+        from jsonschema import Draft202012Validator
+        from jsonschema.exceptions import best_match
+
+        error = best_match(Draft202012Validator(self.schema).iter_errors(value))
+        if error is not None:
+            where = ".".join(str(part) for part in error.absolute_path)
+            raise ValueError(f"{where}: {error.message}" if where else error.message)
+
+    def backed_by(self, known: AnswerType | None) -> AnswerType:
+        """This form with the Python type that is known to stand behind it, whose own checks it then makes."""
+        if self.answer is not None:
+            return replace(self, answer=self.answer.backed_by(known))
+        return known if known is not None and known == self else self
+
+    def output(self, text: str) -> Any:
+        """The Python object of an answer's text; the JSON value where there is no adapter.
+
+        Raises:
+            ValueError: the text is not of this type.
+        """
+        value = self.read(text)
+        return value if self.adapter is None else self.adapter.validate_json(json.dumps(value))
+
+    def same(self, one: str, other: str) -> bool:
+        """Whether two answers have the same value: `5` and `5.0`, objects whatever the order of their fields.
+
+        Raises:
+            ValueError: one of them is not of this type.
+        """
+        return bool(_canonical(self.read(one)) == _canonical(self.read(other)))
+
+    def _value(self, text: str) -> Any:
+        stripped = text.strip()
+        choices = self.choices
+        if choices is not None and stripped in choices:
+            return stripped
+        try:
+            return json.loads(stripped)
+        except json.JSONDecodeError:
+            if self.schema.get("type") == "string" or choices is not None:
+                return stripped
+            raise ValueError(f"{stripped[:60]!r} is not JSON") from None
+
+
+def bounded(schema: Mapping[str, Any], *, texts: int = MAX_TEXT) -> dict[str, Any]:
+    """A schema whose every text and list has a longest length, and whose objects hold nothing that it does not name.
+
+    Args:
+        texts: characters of a text that the schema sets no bound.
+    """
+    bound: dict[str, Any] = copy.deepcopy(dict(schema))
+    for node in _nodes(bound):
+        _bind(node, texts)
+    return bound
+
+
+def answer_text(value: Any) -> str:
+    """The text of an answer's JSON value: a string as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _canonical(value: Any) -> Any:
+    """A value with which only an equal one is equal: true is not 1."""
+    if isinstance(value, bool):
+        return ("bool", value)
+    if isinstance(value, dict):
+        return {key: _canonical(item) for key, item in value.items()}
+    return [_canonical(item) for item in value] if isinstance(value, list) else value
+
+
+def _checked(schema: Mapping[str, Any]) -> dict[str, Any]:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        where = ".".join(str(part) for part in error.absolute_path)
+        raise DataError(f"not a JSON schema: {where + ': ' if where else ''}{error.message}") from None
+    if not schema:
+        raise DataError("not a JSON schema: it is empty; say at least a type")
+    if isinstance(values := schema.get("enum"), list):
+        if not values:
+            raise DataError("not a JSON schema: its enum is empty")
+        if twice := [value for number, value in enumerate(values) if value in values[:number]]:
+            raise DataError(f"choices: {twice[0]!r} occurs twice")
+    return dict(schema)
+
+
+def _nodes(schema: Any) -> list[dict[str, Any]]:
+    """Every schema within a schema, itself included; values of enums and defaults are not schemas."""
+    if isinstance(schema, list):
+        return [node for item in schema for node in _nodes(item)]
+    if not isinstance(schema, Mapping):
+        return []
+    inner = [value for key, value in schema.items() if key in ("items", "anyOf", "oneOf", "allOf", "prefixItems",
+                                                               "additionalProperties")]  # fmt: skip
+    named = [value for key in ("properties", "$defs", "definitions") for value in dict(schema.get(key) or {}).values()]
+    return [schema, *(node for item in [*inner, *named] for node in _nodes(item))]  # type: ignore[list-item]
+
+
+def _bind(node: dict[str, Any], texts: int) -> None:
+    kind = node.get("type")
+    if kind == "string" and not node.keys() & {"enum", "const", "pattern", "format", "maxLength"}:
+        node["maxLength"] = max(texts, int(node.get("minLength", 0)))
+    if kind == "array" and "maxItems" not in node:
+        node["maxItems"] = max(MAX_ITEMS, int(node.get("minItems", 0)))
+    if kind == "object" and node.get("properties"):
+        node.setdefault("additionalProperties", False)
