@@ -196,8 +196,10 @@ class Ledger:
         with self.store.read() as connection:
             query = select(ChangeRow.__table__).where(ChangeRow.id.startswith(change_id, autoescape=True)).limit(2)
             rows = connection.execute(query).all()
-        if len(rows) != 1:
-            raise UserError(f"no change {change_id!r}" if not rows else f"{change_id!r} begins several changes")
+        if len(rows) != 1 or not change_id:
+            raise UserError(
+                f"no change {change_id!r}" if not rows or not change_id else f"{change_id!r} begins several changes"
+            )
         return _change(rows[0])
 
     def find(self, key: str) -> Change | None:

@@ -57,6 +57,19 @@ def defuse(text: str) -> str:
     return _CONTROL.sub(lambda match: match[0] + "\u200b", text)
 
 
+_UNPRINTABLE = dict.fromkeys((n for n in [*range(32), *range(127, 160)] if chr(n) not in "\n\t"), "\ufffd")
+
+
+def printable(text: str) -> str:
+    """The text as a terminal may be given it: every control character but line breaks and tabs becomes U+FFFD, so that
+    no text of a model, a tool or a paper can set the title, the clipboard or the screen.
+
+    >>> printable("a" + chr(27) + "[2Jb") == "a" + chr(0xFFFD) + "[2Jb"
+    True
+    """
+    return text.replace("\r\n", "\n").translate(_UNPRINTABLE)
+
+
 def clean_data(data: T) -> T:
     """JSON data with every text in it cleaned, keys too."""
     found: Any = data

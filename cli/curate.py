@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentkit.cli import stopping
-from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table
+from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table, say
+from agentkit.text import printable
 
 if TYPE_CHECKING:
     from agentkit.curation.curate import Curation, Report
@@ -137,7 +138,7 @@ class _Progress:
         if name in ("unread", "failed", "busy", "stopped", "long"):
             reason = data.get("reason", "another process is at it")
             line = f"{data['source']}: {' '.join(reason.split())}"
-            self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self.bar.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> None:
         self.bar.__enter__()
@@ -160,11 +161,11 @@ def _show_plan(data: dict[str, Any]) -> None:
     ]
     print_table(["", "element", "mode", "context, nearest first"], rows)
     for step in data["steps"]:
-        typer.echo(f"\n── {step['number']}. {step['element']}\n{step['prompt']}")
+        say(f"\n── {step['number']}. {step['element']}\n{step['prompt']}")
     papers = data["papers"]
     if papers:
         totals = [sum(row[name] for row in papers) for name in ("calls", "input_tokens", "fresh_tokens")]
-        typer.echo(
+        say(
             f"\n{len(papers)} papers: at least {totals[0]:,} calls, about {totals[1]:,} prompt tokens a round "
             f"({totals[2]:,} with a prefix cache)"
         )
@@ -172,9 +173,9 @@ def _show_plan(data: dict[str, Any]) -> None:
 
 def _print_report(report: Report, kb: str) -> None:
     states = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
-    typer.echo(f"{report.papers} papers, {report.supported} claims supported, {report.unsupported} unsupported")
-    typer.echo(f"work: {states or 'nothing new'}; {report.reused} found done; {report.retired} claims retired")
-    typer.echo(f"{report.calls} calls, {report.tokens:,} tokens, ${report.cost:.4f}, {report.seconds:.1f} s")
+    say(f"{report.papers} papers, {report.supported} claims supported, {report.unsupported} unsupported")
+    say(f"work: {states or 'nothing new'}; {report.reused} found done; {report.retired} claims retired")
+    say(f"{report.calls} calls, {report.tokens:,} tokens, ${report.cost:.4f}, {report.seconds:.1f} s")
     if report.stopped:
-        typer.echo(f"stopped: {report.stopped}; run the same command again to go on")
-    typer.echo(f"next:  agentkit kb review {kb}")
+        say(f"stopped: {report.stopped}; run the same command again to go on")
+    say(f"next:  agentkit kb review {kb}")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from agentkit.cli.output import JSON_HELP, emit, open_settings
+from agentkit.cli.output import JSON_HELP, emit, open_settings, say
 
 app = typer.Typer(help="The database.", no_args_is_help=True)
 
@@ -42,5 +42,5 @@ def _report(*, upgrade: bool, json_: bool) -> None:
     emit(
         {"database": store.name, "version": version, "newest": newest},
         json_=json_,
-        human=lambda found: typer.echo(f"{found['database']} is at version {found['version']}"),
+        human=lambda found: say(f"{found['database']} is at version {found['version']}"),
     )

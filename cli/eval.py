@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentkit.cli import stopping
-from agentkit.cli.output import JSON_HELP, emit, print_table
+from agentkit.cli.output import JSON_HELP, emit, print_table, say
 from agentkit.cli.run import (
     Choices,
     Database,
@@ -110,9 +110,9 @@ def _show(report: dict[str, Any]) -> None:
     rows = [(row["task_id"], row["status"], row["score"], row["answer"], row["run_id"]) for row in report["results"]]
     print_table(("task", "status", "score", "answer", "run"), rows[:50])
     if len(rows) > 50:
-        typer.echo(f"… and {len(rows) - 50} more; --json has them all")
+        say(f"… and {len(rows) - 50} more; --json has them all")
     low, high = report["ci95"]
-    typer.echo(
+    say(
         f"accuracy {report['accuracy']:.3f} [{low:.3f}, {high:.3f}], n {report['n']}, abstained {report['abstained']},"
         f" failed {report['failed']}, {report['tokens']:,} tokens ({report['cached_tokens']:,} cached),"
         f" {report['seconds']:.1f} s"

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from agentkit.cli.output import say
+
 app = typer.Typer()
 
 TEMPLATE = """\
@@ -77,4 +79,4 @@ def init(
         raise SettingsError(f"{path} is already there; edit it, or move it away first") from None
     except OSError as error:
         raise SettingsError(f"{path} can't be written: {error.strerror}") from None
-    typer.echo(f"wrote {path}")
+    say(f"wrote {path}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agentkit.cli.output import JSON_HELP, emit, note, open_store, print_table
+from agentkit.cli.output import JSON_HELP, emit, note, open_store, print_table, say
 
 if TYPE_CHECKING:
     from agentkit.curation.export import Content
@@ -102,9 +102,9 @@ def _fits(id_: str, wanted: str, labels: dict[str, str]) -> bool:
 def _print_rows(rows: list[dict[str, Any]]) -> None:
     """Columns apart by tabs: identifiers are longer than a terminal's table is wide."""
     if rows:
-        typer.echo("\t".join(rows[0]))
+        say("\t".join(rows[0]))
     for row in rows:
-        typer.echo("\t".join("" if cell is None else " ".join(str(cell).split()) for cell in row.values()))
+        say("\t".join("" if cell is None else " ".join(str(cell).split()) for cell in row.values()))
 
 
 def _print_claims(rows: list[dict[str, Any]]) -> None:
@@ -137,17 +137,17 @@ def show(claim: str = typer.Argument(..., help="A claim's id, or its beginning."
 
 def _print_claim(data: dict[str, Any]) -> None:
     told = ", ".join(f"{k}: {v}" for k, v in data["qualifiers"].items())
-    typer.echo(f"{data['subject_label']} —{data['predicate']}→ {data['object_label']}  {told}")
-    typer.echo(f"{data['status']}{': ' + data['reason'] if data['reason'] else ''}   {data['id']}")
-    typer.echo(f"{data['title']} {data['publication']}")
+    say(f"{data['subject_label']} —{data['predicate']}→ {data['object_label']}  {told}")
+    say(f"{data['status']}{': ' + data['reason'] if data['reason'] else ''}   {data['id']}")
+    say(f"{data['title']} {data['publication']}")
     for evidence in data["evidence"]:
-        typer.echo(f"  {evidence['section']} {evidence['start']}–{evidence['end']}")
-        typer.echo(f"  {_in_text(**evidence)}")
+        say(f"  {evidence['section']} {evidence['start']}–{evidence['end']}")
+        say(f"  {_in_text(**evidence)}")
     for state in data["history"]:
         made = [state["role"], state["model"], state["source"], state["note"]]
-        typer.echo(f"  version {state['since']}: {state['status']}, by {', '.join(part for part in made if part)}")
+        say(f"  version {state['since']}: {state['status']}, by {', '.join(part for part in made if part)}")
     for review_ in data["reviews"]:
-        typer.echo(f"  {review_['decision']} by {review_['reviewer']}, {review_['created_at']}: {review_['note']}")
+        say(f"  {review_['decision']} by {review_['reviewer']}, {review_['created_at']}: {review_['note']}")
 
 
 @app.command()
@@ -160,11 +160,11 @@ def diff(name: str = NAME, old: int = typer.Option(..., "--from"), new: int | No
 
 
 def _print_diff(data: dict[str, Any]) -> None:
-    typer.echo(f"version {data['old']} → {data['new']}")
+    say(f"version {data['old']} → {data['new']}")
     for kind in ("claims", "entities"):
         for sign, what in (("+", "added"), ("-", "removed"), ("~", "changed")):
             for id_ in data[kind][what]:
-                typer.echo(f"{sign} {kind} {id_}")
+                say(f"{sign} {kind} {id_}")
 
 
 @app.command()
@@ -176,12 +176,12 @@ def verify(name: str = NAME, around: int = typer.Option(0, min=0), json_: bool =
         found = verify_kb(kb, around=around)
 
     def human(data: dict[str, Any]) -> None:
-        typer.echo(f"{found.supported} of {found.checked} claims supported, {found.curated} decided by persons, "
+        say(f"{found.supported} of {found.checked} claims supported, {found.curated} decided by persons, "
                    f"{found.versions} versions intact")  # fmt: skip
         for id_, reason in found.broken:
-            typer.echo(f"  {id_[:8]}: {reason}")
+            say(f"  {id_[:8]}: {reason}")
         for id_ in found.altered:
-            typer.echo(f"  {id_[:8]}: altered behind the ledger's back")
+            say(f"  {id_[:8]}: altered behind the ledger's back")
 
     emit(found.to_json(), json_=json_, human=human)
     if not found.ok:
@@ -206,7 +206,7 @@ def review(
             emit(rows, json_=json_, human=_print_claims)
             return
         done = _ask_all(kb, waiting, reviewer or getpass.getuser())
-    typer.echo(f"{done} decided")
+    say(f"{done} decided")
 
 
 def _ask_all(kb: KnowledgeBase, waiting: list[Waiting], reviewer: str) -> int:
@@ -227,10 +227,10 @@ def _ask_all(kb: KnowledgeBase, waiting: list[Waiting], reviewer: str) -> int:
 def _print_waiting(item: Waiting, position: int, total: int) -> None:
     claim = item.record.claim
     told = ", ".join(f"{key}: {value}" for key, value in claim.qualifiers.items())
-    typer.echo(f"\n[{position}/{total}] {item.subject} —{claim.predicate}→ {item.object}  {told}")
-    typer.echo(f"{claim.status}, disagreement {item.disagreement:.2f}. {claim.reason}")
+    say(f"\n[{position}/{total}] {item.subject} —{claim.predicate}→ {item.object}  {told}")
+    say(f"{claim.status}, disagreement {item.disagreement:.2f}. {claim.reason}")
     for evidence in claim.evidence:
-        typer.echo(f"  {_in_text(evidence.prefix, evidence.quote, evidence.suffix)}")
+        say(f"  {_in_text(evidence.prefix, evidence.quote, evidence.suffix)}")
 
 
 def _in_text(prefix: str, quote: str, suffix: str, **_: Any) -> str:
@@ -243,12 +243,12 @@ def _key() -> str:
     import click
 
     while True:
-        typer.echo("[a]ccept [r]eject [s]kip [n]ote [q]uit? ", nl=False)
+        say("[a]ccept [r]eject [s]kip [n]ote [q]uit? ", nl=False)
         try:
             key = click.getchar(echo=True)[:1].lower() if sys.stdin.isatty() else _piped()
         except EOFError:
             return "q"
-        typer.echo()
+        say()
         if key in ("a", "r", "s", "n", "q"):
             return key
 
@@ -259,7 +259,7 @@ def _piped() -> str:
 
 
 def _line(prompt: str) -> str:
-    typer.echo(prompt, nl=False)
+    say(prompt, nl=False)
     return sys.stdin.readline().strip()
 
 
@@ -316,7 +316,7 @@ def import_(
     else:
         with _open(name) as kb:
             data = vars(read_review(kb, path, reviewer=reviewer or getpass.getuser()))
-    emit(data, json_=json_, human=lambda d: typer.echo(", ".join(f"{value} {key}" for key, value in d.items())))
+    emit(data, json_=json_, human=lambda d: say(", ".join(f"{value} {key}" for key, value in d.items())))
 
 
 @app.command()
@@ -330,7 +330,7 @@ def rollback(
     with _open(name) as kb:
         change = kb.rollback(to, reviewer=reviewer or getpass.getuser())
     data = {"kb": name, "to": to, "version": change.version}
-    emit(data, json_=json_, human=lambda d: typer.echo(f"version {d['version']} equals version {to}"))
+    emit(data, json_=json_, human=lambda d: say(f"version {d['version']} equals version {to}"))
 
 
 @app.command()
@@ -349,4 +349,4 @@ def tables(
         fetch_tables(report=note)
     data = {"installed": path.exists(), "path": str(path)}
     hint = "installed" if data["installed"] else "not installed; get them with  agentkit kb tables --fetch"
-    emit(data, json_=json_, human=lambda d: typer.echo(f"{hint}: {path}" if d["installed"] else hint))
+    emit(data, json_=json_, human=lambda d: say(f"{hint}: {path}" if d["installed"] else hint))

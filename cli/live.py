@@ -10,6 +10,8 @@ from rich.live import Live
 from rich.markup import escape
 from rich.spinner import Spinner
 
+from agentkit.text import printable
+
 if TYPE_CHECKING:
     from agentkit.graph.events import Event
 
@@ -47,10 +49,11 @@ class Progress:
             self._print(text)
         busy = _BUSY.get(data["type"])
         if self.console.is_terminal and busy is not None:
-            self._live.update(Spinner("dots", text=f"{busy(data)}  [dim]{self.summary()}[/dim]"))
+            self._live.update(Spinner("dots", text=f"{printable(busy(data))}  [dim]{self.summary()}[/dim]"))
 
     def _print(self, text: str) -> None:
         """One line an event: cut at the edge of a terminal, whole in a log."""
+        text = printable(text)
         if self.console.is_terminal:
             self.console.print(text, highlight=False, no_wrap=True, overflow="ellipsis")
         else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -13,7 +15,7 @@ from typer.main import get_command
 
 from agentkit.cli import stopping
 from agentkit.cli.output import note
-from agentkit.errors import AgentKitError
+from agentkit.errors import AgentKitError, UserError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init:app", "Write an agentkit.toml with the defaults, to be edited."),
@@ -66,7 +68,28 @@ def load_command(name: str) -> Any:
     command = get_command(found)
     command.name, command.help = name, command.help or COMMANDS[name][1]
     command.params = [param for param in command.params if param.name not in _COMPLETION]
+    _refuse_blanks(command)
     return command
+
+
+def _refuse_blanks(command: Any) -> None:
+    """Let no argument or option be blank, as an unset variable of a shell leaves it, but those that are so by default.
+
+    Blank is never the same as left out: `--source ""` does not mean every source.
+    """
+    for param in command.params:
+        if param.default != "":
+            param.process_value = partial(_unless_blank, param, param.process_value)
+    for child in getattr(command, "commands", {}).values():
+        _refuse_blanks(child)
+
+
+def _unless_blank(param: Any, process: Callable[[Any, Any], Any], ctx: Any, value: Any) -> Any:
+    given = value if isinstance(value, list | tuple) else [value]
+    if any(isinstance(item, str) and not item.strip() for item in given):
+        name = param.opts[0] if param.param_type_name == "option" else param.make_metavar(ctx)
+        raise UserError(f"{name} is empty: give a value, or leave it out where it may be left out")
+    return process(ctx, value)
 
 
 app = typer.Typer(cls=LazyGroup, no_args_is_help=True, pretty_exceptions_enable=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agentkit.cli.output import JSON_HELP, emit, note, open_settings, print_table
+from agentkit.cli.output import JSON_HELP, emit, note, open_settings, print_table, say
 
 if TYPE_CHECKING:
     from agentkit.memory import Case, CaseMemory
@@ -189,14 +189,16 @@ def stats(memory: Name = "default", embedder: EmbedderName = None, json_: Json =
 def export_(path: Annotated[Path | None, typer.Argument(help="File; standard output without it.")] = None,
             memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None) -> None:  # fmt: skip
     """Cases as JSON lines."""
+    from agentkit.curation.export.content import writing
     from agentkit.memory.transfer import export_cases
 
     lines = export_cases(open_memory(memory, embedder), namespace=namespace)
     if path is None:
         for line in lines:
-            typer.echo(line)
+            say(line)
     else:
-        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+        with writing(path) as stream:
+            stream.writelines(line + "\n" for line in lines)
 
 
 @app.command("import")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentkit.cli import stopping
+from agentkit.cli.output import say
 
 if TYPE_CHECKING:
     from agentkit.models.catalog import Entry
@@ -26,7 +27,7 @@ def list_models(json_: Json = False) -> None:
 
     rows = [_row(entry) for entry in catalog().values()]
     if json_:
-        typer.echo(json.dumps(rows))
+        say(json.dumps(rows))
         return
     from rich.console import Console
     from rich.table import Table
@@ -53,7 +54,7 @@ def pull(name: Name) -> None:
     entry = find(_bare(name))
     if entry.present:
         require(entry)
-        typer.echo(f"{entry.name} is in {entry.folder}")
+        say(f"{entry.name} is in {entry.folder}")
         return
     stopping.go_on_with_this_command()
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
@@ -62,7 +63,7 @@ def pull(name: Name) -> None:
         folder = fetch(
             entry, progress=lambda what, done, total: bars.update(task, description=what, completed=done, total=total)
         )
-    typer.echo(f"{entry.name} is in {folder}")
+    say(f"{entry.name} is in {folder}")
 
 
 @app.command()
@@ -72,7 +73,7 @@ def rm(name: Name) -> None:
     from agentkit.models.download import remove
 
     freed = remove(find(_bare(name)))
-    typer.echo(f"freed {freed / 1e6:,.1f} MB")
+    say(f"freed {freed / 1e6:,.1f} MB")
 
 
 @app.command()
@@ -92,11 +93,11 @@ def test(
     else:
         result = probe_chat(full, **({"api_base": api_base} if api_base else {})).to_json()
     if json_:
-        typer.echo(json.dumps(result))
+        say(json.dumps(result))
         return
     for key, value in result.items():
         shown = {True: "work", False: "FAIL", None: "unknown"}.get(value, value) if not _number(value) else value
-        typer.echo(f"{_LABELS[key]:<22} {shown}")
+        say(f"{_LABELS[key]:<22} {shown}")
 
 
 _LABELS = {
@@ -125,7 +126,7 @@ def serve(
     _port_is_free(port)
     options = serving(_bare(name), n_ctx=n_ctx, n_parallel=parallel, port=port, api_key=api_key)
     server = Server(options)
-    typer.echo(f"serving {_bare(name)} at {server.address}/v1  (Ctrl-C stops it)")
+    say(f"serving {_bare(name)} at {server.address}/v1  (Ctrl-C stops it)")
     while True:  # in pieces, for a wait without end would not let Python see a signal on every system
         time.sleep(0.5)
 

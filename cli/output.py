@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from agentkit.text import printable
 
 if TYPE_CHECKING:
     from agentkit.settings import Settings
@@ -19,7 +22,7 @@ JSON_HELP = "Print JSON."
 def emit(data: Any, *, json_: bool, human: Callable[[Any], None]) -> None:
     """Print data as JSON, or for people."""
     if json_:
-        typer.echo(as_json(data))
+        say(as_json(data))
     else:
         human(data)
 
@@ -27,7 +30,8 @@ def emit(data: Any, *, json_: bool, human: Callable[[Any], None]) -> None:
 def as_json(data: Any) -> str:
     """One line of JSON that the terminal's encoding can hold: escaped where it is no Unicode."""
     wide = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
-    return json.dumps(data, ensure_ascii=not wide, default=str)
+    text = json.dumps(data, ensure_ascii=not wide, default=str)
+    return re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str | None = None) -> None:
@@ -36,17 +40,22 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title and printable(title), title_justify="left")
     for number, name in enumerate(columns):
         table.add_column(name, no_wrap=number == 0)
     for row in rows:
-        table.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))
+        table.add_row(*(Text("–" if cell is None else printable(str(cell))) for cell in row))
     Console().print(table)
 
 
 def note(text: str) -> None:
     """A line for people, on standard error."""
-    typer.echo(text, err=True)
+    typer.echo(printable(text), err=True)
+
+
+def say(text: str = "", *, nl: bool = True) -> None:
+    """Text on standard output; everything that commands print goes this way, through a table or through `note`."""
+    typer.echo(printable(text), nl=nl)
 
 
 def open_settings(**flags: Any) -> Settings:

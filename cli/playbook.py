@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
-from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table
+from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table, say
 
 if TYPE_CHECKING:
     from agentkit.ledger import Change, Status
@@ -139,7 +139,7 @@ def _print_diff(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         for sign, side in (("-", row["before"]), ("+", row["after"])):
             if side and side["status"] == "active":
-                typer.echo(f"{sign} [{side['id']}] ({side['section']}; {side['scope']}) {side['content']}")
+                say(f"{sign} [{side['id']}] ({side['section']}; {side['scope']}) {side['content']}")
 
 
 @app.command()
@@ -175,6 +175,7 @@ def export(
 ) -> None:
     """Write it as Markdown, JSON, ACE's text or a SKILL.md."""
     from agentkit.errors import UserError
+    from agentkit.curation.export.content import writing
     from agentkit.playbooks.formats import WRITERS
 
     if form not in WRITERS:
@@ -182,10 +183,10 @@ def export(
     store = open_playbook(playbook)
     text = WRITERS[form](store.current() if version is None else store.at(version), store.votes(version))
     if output is None:
-        typer.echo(text, nl=False)
+        say(text, nl=False)
     else:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, encoding="utf-8")
+        with writing(output) as stream:
+            stream.write(text)
 
 
 @app.command("import")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentkit.cli import stopping
-from agentkit.cli.output import JSON_HELP, as_json, note, open_settings
+from agentkit.cli.output import JSON_HELP, as_json, note, open_settings, say
 
 if TYPE_CHECKING:
     from agentkit.agent import Agent
@@ -113,7 +113,7 @@ def chat(
             result = follow(agent, agent.stream(next_message(said, message, sources)))
             sources |= set(result.sources)
             answer = result.answer or "(no answer)"
-            typer.echo(answer)
+            say(answer)
             said.append((message, answer))
 
 
@@ -184,9 +184,9 @@ def finish(agent: Agent, events: Iterator[Event], *, json_: bool, run_id: str | 
     """Show a run to its end and print what came of it."""
     result = follow(agent, events, run_id=run_id)
     if json_:
-        typer.echo(as_json(result.to_json()))
+        say(as_json(result.to_json()))
         return
-    typer.echo(result.answer if result.answer is not None else "(no answer)")
+    say(result.answer if result.answer is not None else "(no answer)")
     usage = result.usage
     counts = f"{usage.calls} calls, {usage.input_tokens + usage.output_tokens:,} tokens, {result.seconds:.1f} s"
     note(f"{result.status} · {counts} · agentkit runs show {result.run_id}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agentkit.cli.output import JSON_HELP, emit, open_store, print_table
+from agentkit.cli.output import JSON_HELP, emit, open_store, print_table, say
 
 if TYPE_CHECKING:
     from agentkit.store.run_log import RunLog, RunRecord
@@ -74,7 +74,7 @@ def prune(
             checkpoints.delete_thread(run_id)
     finally:
         store.close()
-    emit({"deleted": ids}, json_=json_, human=lambda found: typer.echo(f"deleted {len(found['deleted'])} runs"))
+    emit({"deleted": ids}, json_=json_, human=lambda found: say(f"deleted {len(found['deleted'])} runs"))
 
 
 def parse_age(text: str) -> dt.timedelta:
@@ -128,7 +128,7 @@ def _details(log: RunLog, run_id: str) -> dict[str, Any]:
 
 def _print_runs(rows: list[dict[str, Any]]) -> None:
     if not rows:
-        typer.echo('no runs yet; try  agentkit run "How many minutes are in a week?"')
+        say('no runs yet; try  agentkit run "How many minutes are in a week?"')
         return
     cells = [
         (row["run_id"], row["status"], row["model"], row["started"][:16].replace("T", " "), f"{row['seconds']:.1f} s",
@@ -141,20 +141,20 @@ def _print_runs(rows: list[dict[str, Any]]) -> None:
 def _print_run(found: dict[str, Any]) -> None:
     usage = found["usage"]
     tokens = f"{usage['input_tokens']:,} tokens in ({usage['cached_tokens']:,} cached), {usage['output_tokens']:,} out"
-    typer.echo(f"run      {found['run_id']}  {found['status']}  {found['model']}  {found['started'][:16]}")
-    typer.echo(f"used     {usage['calls']} calls, {tokens}, ${usage['cost']:.4f}, {found['seconds']:.1f} s")
+    say(f"run      {found['run_id']}  {found['status']}  {found['model']}  {found['started'][:16]}")
+    say(f"used     {usage['calls']} calls, {tokens}, ${usage['cost']:.4f}, {found['seconds']:.1f} s")
     for block in found["context"]:
-        typer.echo(f"context  {block['kind']} {block['target']} version {block['version']}")
-    typer.echo(f"task     {_indented(found['task'])}\n")
+        say(f"context  {block['kind']} {block['target']} version {block['version']}")
+    say(f"task     {_indented(found['task'])}\n")
     for step in found["trace"]:
-        typer.echo(_step(step))
-    typer.echo("")
+        say(_step(step))
+    say("")
     for item in found["feedback"]:
         score = "not checked" if item["score"] is None else f"{item['score']:g}"
-        typer.echo(f"{item['channel']:<8} {score}  {_line(item['text'], 160)}")
-    typer.echo(f"answer   {_indented(found['answer'] if found['answer'] is not None else '–')}")
+        say(f"{item['channel']:<8} {score}  {_line(item['text'], 160)}")
+    say(f"answer   {_indented(found['answer'] if found['answer'] is not None else '–')}")
     if found["error"]:
-        typer.echo(f"error    {found['error']}")
+        say(f"error    {found['error']}")
 
 
 def _step(step: dict[str, Any]) -> str:

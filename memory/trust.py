@@ -68,8 +68,10 @@ def forget(memory: CaseMemory, source: str) -> Receipt:
     The ledger keeps that something was learnt and forgotten; it never held the content.
 
     Raises:
-        UserError: nothing came from that source.
+        UserError: nothing came from that source, or it is blank.
     """
+    if not source.strip():
+        raise UserError("the source is empty: name the one whose cases are to go")
     found = [case for case in memory.rows.from_source(source) if case.weight < 2 or not case.parents]
     if not found:
         raise UserError(f"memory {memory.name!r} holds nothing from {source!r}; see  agentkit memory stats")
@@ -134,7 +136,8 @@ def _scrub(memory: CaseMemory) -> None:
     memory.vectors.forget_recent()
     memory.mirror.rebuild()
     if memory.store.dialect != "sqlite":
-        with memory.store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        alone = memory.store.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with memory.store.guarded(), alone.connect() as connection:
             connection.exec_driver_sql(
                 "VACUUM cases, case_vectors, case_offers, case_recalls, changes, policy_snapshots"
             )
@@ -142,9 +145,10 @@ def _scrub(memory: CaseMemory) -> None:
     with memory.store.write() as connection:
         if has_fts(connection):
             connection.exec_driver_sql("INSERT INTO cases_fts(cases_fts) VALUES ('rebuild')")
-    raw = memory.store.engine.raw_connection()
-    try:
-        for statement in ("PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
-            raw.cursor().execute(statement).fetchall()
-    finally:
-        raw.close()
+    with memory.store.guarded():
+        raw = memory.store.engine.raw_connection()
+        try:
+            for statement in ("PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                raw.cursor().execute(statement).fetchall()
+        finally:
+            raw.close()

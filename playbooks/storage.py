@@ -259,7 +259,13 @@ class PlaybookStore:
             return [Origin(**row) for row in rows]
 
     def from_source(self, source: str) -> list[Bullet]:
-        """The active bullets that a change with text from this source has touched, and what was made from them."""
+        """The active bullets that a change with text from this source has touched, and what was made from them.
+
+        Raises:
+            UserError: the source is blank, which would be all that was made without one.
+        """
+        if not source.strip():
+            raise UserError("the source is empty: name the one whose bullets are meant")
         query = select(OriginRow.bullet_id).join(ChangeRow, ChangeRow.id == OriginRow.change_id)
         with self.store.read() as connection:
             query = query.where(OriginRow.target == self.target, ChangeRow.source == source)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -30,6 +31,8 @@ from agentkit.store.engine import BUSY_SECONDS
 if TYPE_CHECKING:
     Saver = BaseCheckpointSaver[str]
 
+T = TypeVar("T")
+
 _STRICT = JsonPlusSerializer(allowed_msgpack_modules=None)
 """Builds only types known to be harmless, whatever a checkpoint claims to hold."""
 
@@ -38,12 +41,29 @@ def open_checkpoints(store: Store) -> Saver:
     """The saver for a store's database; its tables are made where they are missing."""
     if store.dialect == "sqlite":
         path = store.engine.url.database or ":memory:"
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
-        connection.execute("PRAGMA synchronous=NORMAL")
-        saver = SqliteCheckpoints(connection, serde=_STRICT)
-        saver.setup()
-        return saver
-    return _open_postgres(store)
+        with store.guarded():
+            connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
+            connection.execute("PRAGMA synchronous=NORMAL")
+            saver = SqliteCheckpoints(connection, serde=_STRICT)
+            saver.setup()
+        return _guarded(saver, store)
+    return _guarded(_open_postgres(store), store)
+
+
+def _guarded(saver: Saver, store: Store) -> Saver:
+    """The saver, whose errors of the database come out as StoreError like the store's own."""
+
+    def guard(method: Callable[..., T]) -> Callable[..., T]:
+        @wraps(method)
+        def call(*args: Any, **options: Any) -> T:
+            with store.guarded():
+                return method(*args, **options)
+
+        return call
+
+    for name in ("get_tuple", "put", "put_writes", "delete_thread"):
+        setattr(saver, name, guard(getattr(saver, name)))
+    return saver
 
 
 class SqliteCheckpoints(SqliteSaver):
@@ -133,7 +153,8 @@ def _open_postgres(store: Store) -> Saver:
 
     url = store.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     options = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
-    pool: Any = ConnectionPool(url, min_size=1, max_size=8, kwargs=options, open=True)
-    saver = PostgresCheckpoints(pool, serde=_STRICT)
-    saver.setup()
+    with store.guarded():
+        pool: Any = ConnectionPool(url, min_size=1, max_size=8, kwargs=options, open=True)
+        saver = PostgresCheckpoints(pool, serde=_STRICT)
+        saver.setup()
     return saver

@@ -9,14 +9,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from agentkit.errors import MissingExtra, StoreError
 
@@ -40,6 +40,7 @@ class Store:
         self._sqlite = engine.dialect.name == "sqlite"
         self._writes_on: Connection | None = None
         self._new: dict[Table | type[Any], Insert] = {}
+        self._failures = (SQLAlchemyError, getattr(engine.dialect.loaded_dbapi, "Error", sqlite3.Error))
 
     @classmethod
     def open(cls, url: str | Path, *, upgrade: bool = True) -> Self:
@@ -58,9 +59,9 @@ class Store:
         store = cls(_engine(str(url) if "://" in str(url) else f"sqlite:///{url}"))
         try:
             ensure_current(store, upgrade=upgrade)
-        except OperationalError as error:
+        except StoreError:
             store.close()
-            raise StoreError(f"can't open {store.name}: {_first_line(error)}") from None
+            raise
         return store
 
     @property
@@ -72,9 +73,21 @@ class Store:
         return self.engine.dialect.name
 
     @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Whatever goes wrong with the database inside comes out as one StoreError; nothing else is touched."""
+        try:
+            yield
+        except self._failures as error:
+            raise StoreError(f"{self.name}: {_reason(error)}") from error
+
+    @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection in a read transaction."""
-        with self.engine.connect() as connection:
+        """A connection in a read transaction.
+
+        Raises:
+            StoreError: the database fails: it is read-only, full, damaged, locked for too long, or gone.
+        """
+        with self.guarded(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -82,7 +95,15 @@ class Store:
         """A connection in a write transaction that commits at the end of the block and rolls back on any exception.
 
         On SQLite it holds the write lock from its first instant, so nothing read inside can be stale.
+
+        Raises:
+            StoreError: as for `read`.
         """
+        with self.guarded(), self._write() as connection:
+            yield connection
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
         if not self._sqlite:
             with self._writing.begin() as connection:
                 yield connection
@@ -90,19 +111,31 @@ class Store:
         with self._writer:
             if self._writes_on is None:  # kept: to take it from the pool each time costs more than a small insert
                 self._writes_on = self._writing.connect()
-            with self._writes_on.begin():
-                yield self._writes_on
+            try:
+                with self._writes_on.begin():
+                    yield self._writes_on
+            except self._failures:
+                self._forget_writer()
+                raise
+
+    def _forget_writer(self) -> None:
+        """Take a new connection for the next write."""
+        if self._writes_on is not None:
+            with suppress(*self._failures):
+                self._writes_on.close()
+            self._writes_on = None
 
     def transaction(self, work: Callable[[Connection], T], *, attempts: int = 8) -> T:
         """Run `work` in a write transaction; repeat it where the database asks for that (deadlock, serialisation)."""
-        for attempt in range(attempts):
-            try:
-                with self.write() as connection:
-                    return work(connection)
-            except OperationalError as error:
-                if attempt == attempts - 1 or not _transient(error):
-                    raise
-                time.sleep(random.uniform(0, 0.02 * 2**attempt))
+        with self.guarded():
+            for attempt in range(attempts):
+                try:
+                    with self._write() as connection:
+                        return work(connection)
+                except OperationalError as error:
+                    if attempt == attempts - 1 or not _transient(error):
+                        raise
+                    time.sleep(random.uniform(0, 0.02 * 2**attempt))
         raise AssertionError("unreachable")
 
     def insert(self, table: Table | type[Any]) -> Any:
@@ -122,7 +155,8 @@ class Store:
 
     def vacuum(self) -> None:
         """Give the room of deleted rows back, and leave nothing of them in the files."""
-        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        options = {"isolation_level": "AUTOCOMMIT"}
+        with self.guarded(), self.engine.connect().execution_options(**options) as connection:
             if self._sqlite:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.exec_driver_sql("VACUUM")
@@ -131,9 +165,7 @@ class Store:
 
     def close(self) -> None:
         with self._writer:
-            if self._writes_on is not None:
-                self._writes_on.close()
-                self._writes_on = None
+            self._forget_writer()
         self.engine.dispose()
 
 
@@ -149,7 +181,7 @@ def _engine(url: str) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         return _sqlite_engine(parsed)
     try:
-        return create_engine(parsed, pool_size=10, max_overflow=20, pool_pre_ping=True)
+        return create_engine(parsed, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True)
     except ModuleNotFoundError:
         raise MissingExtra("postgres", "psycopg") from None
     except NoSuchModuleError:
@@ -162,7 +194,7 @@ def _sqlite_engine(url: Any) -> Engine:
             _private(Path(url.database))
         except OSError as error:
             raise StoreError(f"can't create the folder of {url.database}: {error.strerror}") from None
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None})
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None}, hide_parameters=True)
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return engine
@@ -207,5 +239,19 @@ def _transient(error: OperationalError) -> bool:
     return any(word in text for word in ("locked", "deadlock", "serializ"))
 
 
-def _first_line(error: OperationalError) -> str:
-    return str(error.orig).strip().split("\n")[0]
+_MENDS = (
+    ("readonly", "make the file and its folder writable, or choose another with AGENTKIT_HOME"),
+    ("unable to open", "see that its folder is there and can be written"),
+    ("locked", "another process has been writing all the time; try again when it has ended"),
+    ("is full", "free some room on its disk; nothing that was finished is lost"),
+    ("malformed", "restore it from a backup"),
+    ("not a database", "name another file, or move this one away"),
+    ("connection", "see that the server is up, then do the same again"),
+)
+
+
+def _reason(error: Exception) -> str:
+    """One line: what the driver said, and the mend where one is known."""
+    said = str(getattr(error, "orig", None) or error).strip().split("\n")[0] or type(error).__name__
+    mend = next((mend for word, mend in _MENDS if word in said.lower()), "")
+    return f"{said}: {mend}" if mend else said

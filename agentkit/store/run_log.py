@@ -141,7 +141,7 @@ class RunLog:
         with self.store.read() as connection:
             query = select(*_RUN_COLUMNS).where(RunRow.id.startswith(run_id, autoescape=True)).limit(2)
             rows = connection.execute(query).mappings().all()
-        exact = [row for row in rows if row["id"] == run_id] or rows
+        exact = [row for row in rows if row["id"] == run_id] or (rows if run_id else [])
         if len(exact) != 1:
             problem = "begins several runs" if exact else "is not a run; see  agentkit runs ls"
             raise UserError(f"{run_id!r} {problem}")
