@@ -87,7 +87,7 @@ def _refuse_blanks(command: Any) -> None:
 def _unless_blank(param: Any, process: Callable[[Any, Any], Any], ctx: Any, value: Any) -> Any:
     given = value if isinstance(value, list | tuple) else [value]
     if any(isinstance(item, str) and not item.strip() for item in given):
-        name = param.opts[0] if param.param_type_name == "option" else param.make_metavar(ctx)
+        name = param.opts[0] if param.param_type_name == "option" else param.name.strip("_").upper()
         raise UserError(f"{name} is empty: give a value, or leave it out where it may be left out")
     return process(ctx, value)
 

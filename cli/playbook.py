@@ -174,8 +174,8 @@ def export(
     version: Version = None,
 ) -> None:
     """Write it as Markdown, JSON, ACE's text or a SKILL.md."""
-    from agentkit.errors import UserError
     from agentkit.curation.export.content import writing
+    from agentkit.errors import UserError
     from agentkit.playbooks.formats import WRITERS
 
     if form not in WRITERS:
