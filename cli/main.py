@@ -88,7 +88,7 @@ def _unless_blank(param: Any, process: Callable[[Any, Any], Any], ctx: Any, valu
     given = value if isinstance(value, list | tuple) else [value]
     if any(isinstance(item, str) and not item.strip() for item in given):
         name = param.opts[0] if param.param_type_name == "option" else param.name.strip("_").upper()
-        raise UserError(f"{name} is empty: give a value, or leave it out where it may be left out")
+        raise UserError(f"{name} is empty: give a value{'' if param.required else ', or leave it out'}")
     return process(ctx, value)
 
 

@@ -77,7 +77,7 @@ BAD = {
     "no such file of tasks": (["eval", "nosuch.jsonl"], "nosuch.jsonl: no such file"),
     "malformed JSONL": (["eval", "broken.jsonl"], "broken.jsonl:2: not valid JSON"),
     "unknown checker": (["eval", "odd.jsonl"], "unknown checker 'nosuch'"),
-    "empty task": (["run", ""], "the task is empty"),
+    "empty task": (["run", ""], "TASK is empty"),
     "unknown run": (["resume", "nosuch"], "agentkit runs ls"),
     "unknown run to show": (["runs", "show", "nosuch"], "agentkit runs ls"),
     "bad age": (["runs", "prune", "--older-than", "soon"], "30d"),
