@@ -99,9 +99,9 @@ def test_settings_saved_on_windows_are_read(isolated: Path) -> None:
 
 async def test_what_a_model_and_a_tool_say_can_be_stored() -> None:
     said = AIMessage("a\x00", tool_calls=[{"name": "t", "args": {"x": ["\ud83d"]}, "id": "1"}])
-    message = (await Caller(ScriptedModel([said])).call([HumanMessage("?")])).message
-    assert (message.content, message.tool_calls[0]["args"]) == ("a\ufffd", {"x": ["\ufffd"]})
     tool = StructuredTool.from_function(lambda: "b\x00", name="t", description="t")
+    message = (await Caller(ScriptedModel([said])).call([HumanMessage("?")], tools=[tool])).message
+    assert (message.content, message.tool_calls[0]["args"]) == ("a\ufffd", {"x": ["\ufffd"]})
     assert (await run_tool(tool, {})).text == "b\ufffd"
 
 
