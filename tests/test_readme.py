@@ -17,10 +17,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
-def example() -> str:
-    found = re.search(r"```python\n(.*?)```", README, re.DOTALL)
-    assert found is not None
-    return found[1]
+def example(number: int = 0) -> str:
+    return re.findall(r"```python\n(.*?)```", README, re.DOTALL)[number]
 
 
 def test_the_example_is_ten_lines_or_less() -> None:
@@ -34,17 +32,26 @@ def test_the_example_runs_on_a_scripted_model(
         {"tool": "calculator", "arguments": {"expression": "12*49.5"}},
         {"tool": "vat", "arguments": {"price": 594}},
         {"reasoning": "12 chairs cost 594, with tax 706.86", "answer": "706.86"},
-        {"reason": "it follows from the tools", "verdict": "accept", "confidence": 0.9},
     ]
+    run_example(0, replies, monkeypatch)
+    assert capsys.readouterr().out == "done 706.86 3 model calls\n"
 
+
+def test_the_example_of_a_typed_answer_runs_on_a_scripted_model(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_example(1, [{"answer": "delivery"}], monkeypatch)
+    assert capsys.readouterr().out == "delivery\n"
+
+
+def run_example(number: int, replies: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     def scripted(name: str, **options: Any) -> agentkit.Agent:
         assert name == "local/qwen2.5-coder-1.5b"
         return original(ScriptedModel(replies), **options)
 
     original = agentkit.Agent
     monkeypatch.setattr(agentkit, "Agent", scripted, raising=False)
-    exec(compile(example(), "README.md", "exec"), {})  # noqa: S102 - our own README
-    assert capsys.readouterr().out == "done 706.86 4 model calls\n"
+    exec(compile(example(number), "README.md", "exec"), {})  # noqa: S102 - our own README
 
 
 @pytest.mark.model
