@@ -19,8 +19,8 @@ def server(*, fsync: bool = True) -> Iterator[str | None]:
     Args:
         fsync: wait for the disk at every commit, as a real server does.
     """
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib/postgresql").exists() else []
-    if not found:
+    programs = _programs()
+    if programs is None:
         yield None
         return
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
@@ -28,14 +28,23 @@ def server(*, fsync: bool = True) -> Iterator[str | None]:
         run = _as_postgres(folder)
         quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": folder}
         data = folder / "data"
-        subprocess.run([*run, found[-1] / "initdb", "-D", data, "-U", "agentkit", "-A", "trust"], **quiet)  # type: ignore[call-overload]
-        control = [*run, found[-1] / "pg_ctl", "-D", data, "-w"]
+        subprocess.run([*run, programs / "initdb", "-D", data, "-U", "agentkit", "-A", "trust"], **quiet)  # type: ignore[call-overload]
+        control = [*run, programs / "pg_ctl", "-D", data, "-w"]
         options = f"-p {port} -k {folder} -c max_connections=200 -c fsync={'on' if fsync else 'off'}"
         subprocess.run([*control, "-o", options, "-l", folder / "log", "start"], **quiet)  # type: ignore[call-overload]
         try:
             yield f"postgresql://agentkit@127.0.0.1:{port}/postgres"
         finally:
             subprocess.run([*control, "-m", "immediate", "stop"], **quiet)  # type: ignore[call-overload]
+
+
+def _programs() -> Path | None:
+    """The folder of `initdb`: what PG_BIN names, else on PATH, else the newest of Debian's packages."""
+    on_path = shutil.which("initdb")
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    named = [Path(os.environ["PG_BIN"])] if "PG_BIN" in os.environ else []
+    found = named or ([Path(on_path).parent] if on_path else debian[-1:])
+    return next((folder for folder in found if (folder / "initdb").is_file()), None)
 
 
 def _as_postgres(folder: Path) -> list[str]:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,14 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     work.mkdir()
     monkeypatch.chdir(work)
     return work
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """One line for each thing that this machine lacks: how many tests it left out, and what to do."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    told = [str(item.longrepr[2] if isinstance(item.longrepr, tuple) else item.longrepr) for item in skipped]
+    for reason, count in Counter(text.removeprefix("Skipped: ") for text in told).most_common():
+        terminalreporter.write_line(f"tests left out: {count}: {reason}")
 
 
 @pytest.fixture

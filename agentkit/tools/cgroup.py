@@ -23,6 +23,8 @@ OWN = Path("/proc/self/cgroup")
 _JOIN = 'echo 0 > "$0/cgroup.procs" && exec "$@"'
 _EXTRA_THREADS = 4
 """bubblewrap's own process, with some room."""
+_TRIES = 100
+"""To remove a group, 10 ms apart: its last process may not be reaped yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +112,7 @@ def _remove(folder: Path) -> None:
     """Kill what is left in the group and remove it; the kernel refuses until the last process is reaped."""
     with contextlib.suppress(OSError):
         (folder / "cgroup.kill").write_text("1", encoding="ascii")
-    for _ in range(100):
+    for _ in range(_TRIES):
         try:
             folder.rmdir()
             return
