@@ -90,7 +90,8 @@ def grammar_of(union: Union | None, response_format: Mapping[str, Any] | None) -
 def answer_format(form: AnswerType) -> dict[str, Any]:
     """The `response_format` in which a model of this process gives an answer of a type as it stands.
 
-    One of several texts is written as it is: as JSON it took twice the tokens and was right as often.
+    One of several texts is written as it is, in a third of the tokens of a JSON object. Which of the two forms is right
+    more often is open: on 20 bank messages the 1.5b coder was right in .60 with the text and in .80 with the object.
     """
     choices = form.choices
     if choices and all(isinstance(choice, str) for choice in choices):

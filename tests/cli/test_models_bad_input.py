@@ -19,7 +19,7 @@ from tests.models.test_download import DATA, entry, hub
 OVERFLOW = "This model's maximum context length is 10 tokens. However, your messages resulted in 99 tokens."
 
 HOSTED = {
-    "invalid JSON three times": ([answer(tool=("answer", '{"answer": "4'))], "no valid Answer in 3 tries", 3),
+    "invalid JSON three times": ([answer(tool=("answer", '{"answer": "4'))], "no valid answer in 3 tries", 3),
     "context overflow": ([failure(400, OVERFLOW, "context_length_exceeded")], "context", 1),
     "refused key": ([failure(401, "Incorrect API key provided")], "Incorrect API key", 1),
 }
@@ -33,7 +33,7 @@ def test_what_a_hosted_model_gets_wrong_ends_the_run_with_one_line_and_keeps_it(
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     with serving(*replies) as (base, stub):
         monkeypatch.setenv("OPENAI_API_BASE", base)
-        done = agentkit("run", "What is 2+2?", "--model", "openai/gpt-test", "--json")
+        done = agentkit("run", "What is 2+2?", "--choices", "4,5", "--model", "openai/gpt-test", "--json")
     (line,) = [line for line in done.err.splitlines() if line.startswith("error: ")]
     assert done.code == 2 and mention in line and len(stub.requests) == requests
     kept = json.loads(agentkit_runs(agentkit))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 from agentkit.curation.documents import Document
 from agentkit.curation.extraction.answers import answer_schema
 from agentkit.curation.extraction.plan import make_plan
@@ -61,5 +63,6 @@ def test_sentences_to_quote_bind_the_answer_and_add_nothing_to_the_prompt() -> N
     schema = answer_schema(make_plan(ONTOLOGY).by_element["Chemical"], quotes=quotes)
     union = union_of({"tools": [answer_tool(schema)], "tool_choice": "answer"})
     assert union is not None
-    item = union.schema["properties"]["arguments"]["properties"]["items"]["items"]
+    arguments, _ = json.JSONDecoder().raw_decode(union.grammar.split("%json ")[1])
+    item = arguments["properties"]["items"]["items"]
     assert item["properties"]["quote"] == {"enum": list(quotes), "title": "Quote", "type": "string"}
