@@ -118,7 +118,7 @@ def test_a_signal_ends_a_run_in_the_middle_of_a_call_and_it_goes_on_where_it_was
     (isolated / "quick").touch()
     done = json.loads(agentkit("resume", run_id, "--json").out)
     assert (done["status"], done["answer"]) == ("done", "done")
-    assert len([step for step in done["trace"] if step["type"] == "model"]) == 3
+    assert len([step for step in done["trace"] if step["type"] == "model"]) == 2
 
 
 def test_a_killed_run_is_shown_as_interrupted(start: Start, model: str, agentkit: Callable[..., Done]) -> None:
