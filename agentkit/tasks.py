@@ -93,8 +93,8 @@ class Task(BaseModel):
     def _without_unused(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Fields that came later are left out where they say nothing: ids made of a task stay what they were."""
         dumped: dict[str, Any] = serialize(self)
-        later = ("instructions", "choices", "answer_schema", "schema")
-        return {name: value for name, value in dumped.items() if value is not None or name not in later}
+        later = ("instructions", "choices", "answer_schema", "schema", "untrusted", "source")
+        return {name: value for name, value in dumped.items() if value or name not in later}
 
     @property
     def answer_type(self) -> AnswerType | None:
