@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.tools import BaseTool
 from pydantic import BaseModel, Field
 
 from agentkit.agent import Agent
@@ -25,6 +26,9 @@ from agentkit.roles.explorer import Approach
 from agentkit.settings import Settings
 from agentkit.tasks import Task
 from agentkit.testing import RecordedModel
+from agentkit.tools import tool
+from agentkit.tools.calculator import Expression, rounded
+from agentkit.tools.calculator import calculate as value_of
 from tests.evolution.worlds import final_state
 
 RECORDING = Path(__file__).parent.parent / "fixtures" / "evolve.jsonl"
@@ -52,6 +56,23 @@ class Prompts(Solve):
         return [SystemMessage(f"Solve the task by writing an arithmetic expression.{known}"), HumanMessage(task.input)]
 
 
+def calculate() -> BaseTool:
+    """A tool of the test's own, described as the built-in one was when the answers were recorded."""
+
+    def calculate_answer(expression: Expression, decimals: int) -> str:
+        """Give the exact value of an arithmetic expression as the final answer.
+
+        Args:
+            expression: such as 1234*5678, (17.5 - 3) / 2, sqrt(2)**3 or 15% * 200.
+            decimals: digits after the point, as many as the task asks for.
+        """
+        return rounded(value_of(expression), decimals)
+
+    made = tool(calculate_answer)
+    made.return_direct = True
+    return made
+
+
 def tasks(first: int, count: int) -> list[Task]:
     """Shares and margins, some wanted as fractions and some in percent, as the wording of the kind says."""
     made = []
@@ -72,7 +93,7 @@ async def evolve(home: Path, *, concurrency: int = 4, model: Any = None) -> dict
     recorded = RecordedModel(RECORDING, model, name="recorded")
     settings = Settings(home=home, concurrency=concurrency)
     database = f"sqlite:///{home}/agentkit.db"
-    options: dict[str, Any] = {"tools": ["calculate_answer"], "program": Prompts(), "evaluate": False, "max_rounds": 1,
+    options: dict[str, Any] = {"tools": [calculate()], "program": Prompts(), "evaluate": False, "max_rounds": 1,
                                "effort": "agentic"}  # fmt: skip
     with Agent(recorded, settings=settings, store=database, **options) as agent:
         evolvables, learners = parts_of(agent, playbook="p")
