@@ -47,7 +47,7 @@ def note(text: str) -> str:
     return "written"
 
 model = RecordedModel(recording, log=log)
-with Agent(model, tools=["calculator", note], store=store, learners=[Learner()]) as agent:
+with Agent(model, tools=["calculator", note], store=store, learners=[Learner()], evaluate=True) as agent:
     agent.run("What is 1234*5678?", run_id="r1")
 """
 
