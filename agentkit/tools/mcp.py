@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import json
-import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,10 +11,11 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 import anyio
-from langchain_core.tools import BaseTool, StructuredTool
+from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agentkit.errors import MissingExtra, SettingsError, ToolError
+from agentkit.tools.mcp_tools import as_text, make_tool, sifted
 
 CONNECT_SECONDS = 30.0
 MAX_PAGES = 100
@@ -61,6 +60,8 @@ class McpServer(BaseModel):
 async def connect_mcp(servers: Mapping[str, Mapping[str, Any] | McpServer]) -> AsyncIterator[list[BaseTool]]:
     """Connect to MCP servers and give their tools, named `server_tool`, for as long as the block lasts.
 
+    A tool whose schema can't be used is left out, and a warning in the log names it.
+
     Args:
         servers: by name, `{"command": ["python", "server.py"]}` or `{"url": "http://127.0.0.1:8000/mcp"}`; see
             `McpServer`.
@@ -99,14 +100,19 @@ async def _connect(stack: AsyncExitStack, name: str, server: McpServer) -> list[
     stack.callback(log.close)
     connection = _Connection(name=name, server=server, log=log)
     stack.push_async_callback(connection.close)
-    return [connection.tool(item) for item in await connection.open()]
+    tools: dict[str, BaseTool] = {}
+    for listed in await connection.open():
+        made = make_tool(name, listed, tools, connection.call)
+        tools[made.name] = made
+    return list(tools.values())
 
 
-async def _client(stack: AsyncExitStack, server: McpServer, log: IO[str]) -> Any:
+async def _client(stack: AsyncExitStack, name: str, server: McpServer, log: IO[str]) -> Any:
     from mcp import Client, StdioServerParameters, stdio_client
     from mcp.client.streamable_http import streamable_http_client
     from mcp.shared._httpx_utils import create_mcp_http_client
 
+    transport: Any
     if server.url is None:
         program, *arguments = server.words
         start = StdioServerParameters(command=program, args=arguments, env=server.env, cwd=server.cwd)
@@ -116,14 +122,22 @@ async def _client(stack: AsyncExitStack, server: McpServer, log: IO[str]) -> Any
         transport = streamable_http_client(server.url, http_client=http)
     else:
         transport = streamable_http_client(server.url)
-    return Client(transport, read_timeout_seconds=server.timeout)
+    return Client(sifted(transport, name), read_timeout_seconds=server.timeout)
 
 
 async def _every_tool(client: Any) -> list[Any]:
+    from mcp import MCPError
+    from mcp_types import METHOD_NOT_FOUND
+
     listed: list[Any] = []
     cursor: str | None = None
     for _ in range(MAX_PAGES):
-        page = await client.list_tools(cursor=cursor)
+        try:
+            page = await client.list_tools(cursor=cursor)
+        except MCPError as error:
+            if error.code == METHOD_NOT_FOUND and not listed:
+                return []  # a server of resources or prompts alone
+            raise
         listed += page.tools
         cursor = page.next_cursor
         if cursor is None:
@@ -167,7 +181,7 @@ class _Connection:
 
     async def _hold(self, listed: asyncio.Future[list[Any]]) -> None:
         async with AsyncExitStack() as stack:
-            self.client = await stack.enter_async_context(await _client(stack, self.server, self.log))
+            self.client = await stack.enter_async_context(await _client(stack, self.name, self.server, self.log))
             tools = await _every_tool(self.client)
             if not listed.done():
                 listed.set_result(tools)
@@ -179,20 +193,6 @@ class _Connection:
             return "the connection was closed"
         error = self._holder.exception()
         return "the connection was closed" if error is None else _reason(error)
-
-    def tool(self, listed: Any) -> BaseTool:
-        """A server's tool as ours, its schema passed through."""
-
-        async def call(**arguments: Any) -> str:
-            return await self.call(listed.name, arguments)
-
-        return StructuredTool(
-            name=re.sub(r"[^\w-]", "_", f"{self.name}_{listed.name}", flags=re.ASCII)[:64],
-            description=listed.description or listed.title or listed.name,
-            args_schema={"properties": {}, **listed.input_schema, "title": listed.name},
-            coroutine=call,
-            metadata={"mcp_server": self.name},
-        )
 
     async def call(self, name: str, arguments: dict[str, Any]) -> str:
         """Raises ToolError where the tool says it failed, or the server is gone or silent."""
@@ -208,11 +208,9 @@ class _Connection:
             result = _result(self.name, request, self.log)
         finally:
             request.cancel()
-        text = "\n".join(getattr(item, "text", f"[{item.type} content left out]") for item in result.content)
+        text = as_text(result.content, result.structured_content)
         if result.is_error:
             raise ToolError(text or f"{name} failed")
-        if not text and result.structured_content is not None:
-            return json.dumps(result.structured_content, ensure_ascii=False)
         return text
 
 
@@ -223,7 +221,9 @@ def _result(name: str, request: asyncio.Future[Any], log: IO[str]) -> Any:
         return request.result()
     except MCPError as error:
         raise ToolError(f"MCP server {name!r}: {_reason(error)}{_said(log)}") from None
-    except (OSError, anyio.ClosedResourceError, anyio.BrokenResourceError, RuntimeError, ValidationError) as error:
+    except (RuntimeError, ValidationError) as error:
+        raise ToolError(f"MCP server {name!r} gave an answer that is not as it should be: {_reason(error)}") from None
+    except (OSError, anyio.ClosedResourceError, anyio.BrokenResourceError) as error:
         raise ToolError(f"MCP server {name!r} is gone: {_reason(error)}{_said(log)}") from None
 
 
