@@ -1,4 +1,4 @@
-"""Secrets by their shape, and texts without them: what is stored, recalled or shown never holds a known one.
+"""Secrets by their shape, and texts without them: a lesson, its note and a waiting question hold no known one.
 
 A shape is no proof. A password without a word that says so is not found, and now and then a harmless text has the shape
 of a secret; the run that is under way keeps working with what it was given, only what is written down is altered.
@@ -9,9 +9,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -76,18 +73,3 @@ def redact(text: str) -> str:
 def _without(name: str, match: re.Match[str]) -> str:
     begin, end = match.start("secret") - match.start(), match.end("secret") - match.start()
     return f"{match[0][:begin]}[redacted: {name}]{match[0][end:]}"
-
-
-def redact_data(data: T) -> T:
-    """JSON data with every text in it redacted; what holds no secret is returned as it is."""
-    found: Any = data
-    if isinstance(data, str):
-        found = redact(data)
-    elif isinstance(data, dict):
-        found = {name: redact_data(value) for name, value in data.items()}
-        for name, value in data.items():
-            if isinstance(name, str) and isinstance(value, str) and found[name] == value:
-                found[name] = redact(f"{name}: {value}").removeprefix(f"{name}: ")
-    elif isinstance(data, list | tuple):
-        found = type(data)([redact_data(value) for value in data])
-    return found if found != data else data

@@ -68,10 +68,6 @@ class Router(Protocol):
         """The mode to begin with. Asked again after a crash, it decides the same of the same run."""
         ...
 
-    def higher(self, situation: Situation, decision: Decision, answer: str) -> Decision | None:
-        """The mode in which to answer once more, where an answer is not to be relied on; None keeps the answer."""
-        ...
-
 
 class Rules:
     """The router that has learnt nothing: the cheapest mode that can do the task."""
@@ -84,9 +80,6 @@ class Rules:
         if situation.tools:
             return Decision(mode="agentic", why=f"tools can matter: {', '.join(situation.tools)}")
         return Decision(mode="instant", why="no tool can matter")
-
-    def higher(self, situation: Situation, decision: Decision, answer: str) -> Decision | None:
-        return None
 
 
 def decide(effort: Effort, router: Router, situation: Situation) -> Decision:

@@ -42,22 +42,22 @@ def read_object(text: str, schema: Schema, name: str) -> Any:
     Raises:
         ValueError: there is none, or what there is is not valid; says what is wrong with the last one.
     """
+    problem = ValueError("there is no JSON object in it")
     try:
         return schema.read(spoken(text)) if isinstance(schema, AnswerType) else schema.model_validate_json(text)
     except ValueError as error:
-        problem = None if isinstance(schema, AnswerType) and schema.is_object else error
+        if isinstance(schema, AnswerType) and not schema.is_object:
+            problem = error
     said = text[ends[-1].end() :] if (ends := list(_CLOSED.finditer(text))) else "" if _OPENED.match(text) else text
-    mended: ValueError | None = None
+    last: ValueError | None = None
     for part in ("\n".join(_FENCE.findall(said)), said):
         for found in reversed(list(_objects(part))):
             for value in _inner(found, name):
                 try:
                     return read_value(value, schema, name)
                 except ValueError as error:
-                    mended = mended or error
-    if mended is None and not (isinstance(schema, AnswerType) and problem is not None):
-        raise ValueError("there is no JSON object in it")
-    raise mended or problem or ValueError("there is no answer in it")
+                    last = last or error
+    raise last or problem
 
 
 def read_value(value: Any, schema: Schema, name: str) -> Any:
