@@ -106,7 +106,7 @@ async def test_a_subject_called_by_a_description_may_be_quoted_from_any_sentence
 @pytest.mark.model
 async def test_a_local_model_cannot_misquote_whatever_it_is_worth() -> None:
     need(TINY)
-    model: Any = load_model(f"local/{TINY}", n_ctx=4096, n_threads=1, max_tokens=200)
+    model: Any = load_model(f"local/{TINY}", n_ctx=4096, n_threads=1, max_tokens=300)
     ontology = read_short({"name": "safety", "concepts": {"Chemical": {"relations": {"induces": {"to": "string"}}}}})
     step = make_plan(ontology).by_element["Chemical.induces.induces"]
     asked = Question(step=step, ontology=ontology, document=DOCUMENT, paper=TEXT, subjects=("lithium",))

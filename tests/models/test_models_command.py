@@ -65,16 +65,16 @@ def test_serve_says_when_it_is_ready_answers_openai_clients_and_stops_on_sigterm
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    code = "from agentkit.cli.models import app; app()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-c", code, "serve", TINY, "--port", str(port), "--n-ctx", "2048"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment) as process:
-        assert process.stdout is not None
+    command = [sys.executable, "-m", "agentkit", "models", "serve", TINY, "--port", str(port), "--n-ctx", "2048"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, text=True, encoding="utf-8", env=environment) as process:
+        assert process.stdout is not None and process.stderr is not None
         line = process.stdout.readline()
         assert f":{port}/v1" in line
         model = load_model(f"openai/{TINY}", api_base=f"http://127.0.0.1:{port}/v1", max_tokens=8)
         answer = model.invoke("Say hello.")
         assert answer.usage_metadata is not None and answer.usage_metadata["output_tokens"] > 0  # type: ignore[attr-defined]
         process.send_signal(signal.SIGTERM)
-        rest = process.stdout.read()
-    assert (process.returncode, rest.strip()) == (0, "stopped")
+        said = process.stderr.read()
+    assert (process.returncode, said.strip()) == (128 + signal.SIGTERM, "Stopped.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, create_model
 
@@ -14,6 +14,8 @@ from agentkit.models.union import IN_PROMPT
 
 MAX_ITEMS = 20
 """The longest list that one answer may hold unless told otherwise: a small model that repeats itself fills it."""
+MAX_VALUE = 200
+"""Characters of a value in the paper's words: a name, a number or a phrase. Without an end, a small model finds none."""
 
 
 def answer_schema(
@@ -86,13 +88,16 @@ def _one_of(texts: tuple[str, ...]) -> tuple[Any, Any]:
     return Literal[texts], Field(json_schema_extra={IN_PROMPT: True})
 
 
+_TEXT = Annotated[str, Field(max_length=MAX_VALUE)]
+
+
 def _value_field(concept: Concept, values: tuple[str, ...]) -> tuple[Any, Any]:
     if values:
         return _one_of(values)
     if concept.kind == "values":
         return Literal[tuple(value.name for value in concept.values)], ...
     kind: Any = {"integer": int, "float": float, "double": float, "decimal": float, "number": float, "boolean": bool}
-    return kind.get(concept.datatype, str), ...
+    return kind.get(concept.datatype, _TEXT), ...
 
 
 def _qualifier_field(qualifier: Qualifier) -> tuple[Any, Any]:
@@ -100,7 +105,7 @@ def _qualifier_field(qualifier: Qualifier) -> tuple[Any, Any]:
     if qualifier.values:
         names = tuple(value.name for value in qualifier.values)
         return Literal[names if qualifier.required else (*names, "")], about
-    return str, about
+    return _TEXT, about
 
 
 class ItemJudgement(BaseModel):
