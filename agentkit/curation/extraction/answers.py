@@ -15,7 +15,7 @@ from agentkit.models.union import IN_PROMPT
 MAX_ITEMS = 20
 """The longest list that one answer may hold unless told otherwise: a small model that repeats itself fills it."""
 MAX_VALUE = 200
-"""Characters of a value in the paper's words: a name, a number or a phrase. Without an end, a small model finds none."""
+"""Characters of a value in the paper's words, a name or a phrase: without a bound, a small model finds no end."""
 
 
 def answer_schema(
