@@ -227,14 +227,21 @@ class Ledger:
             return [_change(row) for row in connection.execute(query.order_by(ChangeRow.version))]
 
     def history(
-        self, target: str | None = None, *, status: Status | None = None, limit: int | None = None
+        self,
+        target: str | None = None,
+        *,
+        status: Status | None = None,
+        run: str | None = None,
+        limit: int | None = None,
     ) -> list[Change]:
-        """Changes of any status, newest first."""
+        """Changes, newest first; narrowed to a target, a status, or a run (by the beginning of its id)."""
         query = select(ChangeRow.__table__).order_by(ChangeRow.seq.desc())
         if target is not None:
             query = query.where(ChangeRow.target == target)
         if status is not None:
             query = query.where(ChangeRow.status == status)
+        if run is not None:
+            query = query.where(ChangeRow.run_id.startswith(run, autoescape=True))
         with self.store.read() as connection:
             return [_change(row) for row in connection.execute(query.limit(limit))]
 

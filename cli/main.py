@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evolve": ("evolve:app", "Learn from tasks, with every change tested on held-out ones."),
     "curate": ("curate:app", "Build a knowledge base from a folder of papers."),
     "runs": ("runs:app", "List, show and prune runs."),
+    "changes": ("changes:app", "Changes to anything that evolves: list, show, decide, roll back."),
     "playbook": ("playbook:app", "Look at playbooks and edit them."),
     "memory": ("memory:app", "Look at case memories and edit them."),
     "kb": ("kb:app", "Look at knowledge bases, review and export them."),

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agentkit.cli.changes import (
+    Limit,
+    StatusName,
+    change_row,
+    change_rows,
+    emit_decided,
+    emit_rolled_back,
+    known_status,
+    print_changes,
+)
 from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table, say
 
 if TYPE_CHECKING:
-    from agentkit.ledger import Change, Status
     from agentkit.playbooks import PlaybookStore
 
 app = typer.Typer(no_args_is_help=True, help="Playbooks: show, compare, blame, roll back, import, export, edit.")
@@ -70,50 +79,12 @@ def show(
                                                         title=f"{d['name']} at version {d['version']}"))  # fmt: skip
 
 
-def _change_row(change: Change) -> dict[str, Any]:
-    names = ("id", "version", "status", "role", "model", "run_id", "source", "signal", "note")
-    row = {name: getattr(change, name) for name in names}
-    return {**row, "created_at": str(change.created_at), "operations": list(change.operations)}
-
-
-def _what(operations: list[dict[str, Any]]) -> str:
-    """Operations in a few words, with the text of what they bring in."""
-    told = [f"{op['op']} {op.get('content') or op.get('id') or ''}".strip() for op in operations]
-    return "; ".join(dict.fromkeys(told))[:160]
-
-
-def _print_changes(rows: list[dict[str, Any]]) -> None:
-    columns = ("version", "id", "status", "role", "run_id", "what", "why")
-    table = [{**row, "what": _what(row["operations"]), "why": row["reason"] or row["note"]} for row in rows]
-    print_table(columns, [[row[column] for column in columns] for row in table])
-
-
 @app.command()
-def log(
-    playbook: Name = None,
-    status: Annotated[str | None, typer.Option(help="applied, quarantined, waiting, rejected …")] = None,
-    limit: Annotated[int, typer.Option(min=1)] = 50,
-    json_: Json = False,
-) -> None:
+def log(playbook: Name = None, status: StatusName = None, limit: Limit = 50, json_: Json = False) -> None:
     """Its changes, newest first, with who made them and from which run; also what waits or is in quarantine."""
-    from agentkit.errors import UserError
-    from agentkit.ledger import Status
-
     store = open_playbook(playbook)
-    known = get_args(Status)
-    if status is not None and status not in known:
-        raise UserError(f"{status!r} is not a status; choose from {', '.join(known)}")
-    found = store.ledger.history(store.target, status=cast("Status | None", status), limit=limit)
-    rows = [{**_change_row(change), "reason": _reason(store, change)} for change in found]
-    emit(rows, json_=json_, human=_print_changes)
-
-
-def _reason(store: PlaybookStore, change: Change) -> str:
-    """What the gate, the lint or a person said of a change that is not simply applied."""
-    if change.status in ("applied", "proposed"):
-        return ""
-    verdict = store.ledger.events(change.id)[-1].verdict or {}
-    return str(verdict.get("reason", ""))
+    found = store.ledger.history(store.target, status=known_status(status), limit=limit)
+    emit(change_rows(store.ledger, found), json_=json_, human=print_changes)
 
 
 @app.command()
@@ -159,11 +130,11 @@ def _print_origins(rows: list[dict[str, Any]]) -> None:
 
 
 @app.command()
-def rollback(version: int, playbook: Name = None, reason: Annotated[str, typer.Option()] = "",
-             json_: Json = False) -> None:  # fmt: skip
+def rollback(
+    version: int, playbook: Name = None, reason: Annotated[str, typer.Option()] = "", json_: Json = False
+) -> None:
     """Make an earlier version current; a change like any other, so it can be undone too."""
-    change = open_playbook(playbook).rollback(version, reason=reason)
-    emit(_change_row(change), json_=json_, human=lambda row: note(f"version {row['version']} is as version {version}"))
+    emit_rolled_back(open_playbook(playbook).rollback(version, reason=reason), version, json_=json_)
 
 
 @app.command()
@@ -242,7 +213,7 @@ def add(
     operation, base = Add(content=text, section=section, scope=scope), store.version()
     change = store.apply(Delta(key=f"{store.target}:add:{operation.id}:{base}", base=base, operations=(operation,),
                                role="person"))  # fmt: skip
-    data = {**_change_row(change), "bullet": operation.id}
+    data = {**change_row(change), "bullet": operation.id}
     emit(data, json_=json_, human=lambda d: note(f"added {d['bullet']}, version {d['version']}"))
 
 
@@ -268,7 +239,7 @@ def retire(
     key = f"{store.target}:retire:{operations[0].id}:{base}"
     change = store.apply(Delta(key=key, base=base, operations=operations, role="person", note=reason))
     ids = ", ".join(item.id for item in found)
-    emit(_change_row(change), json_=json_, human=lambda row: note(f"retired {ids}, version {row['version']}"))
+    emit(change_row(change), json_=json_, human=lambda row: note(f"retired {ids}, version {row['version']}"))
 
 
 @app.command()
@@ -280,15 +251,9 @@ def decide(
     json_: Json = False,
 ) -> None:
     """Accept or reject a change that waits or is in quarantine; see  agentkit playbook log --status quarantined."""
-    from agentkit.ledger import Verdict
+    from agentkit.changes import decide as work
 
-    store = open_playbook(playbook)
-    found = store.ledger.get(change)
-    if accept:
-        done = store.release(found.id, Verdict(decision="accept", reason=reason))
-    else:
-        done = store.ledger.decide(found.id, Verdict(decision="reject", reason=reason))
-    emit(_change_row(done), json_=json_, human=lambda row: note(f"change {row['id']} is {row['status']}"))
+    emit_decided(work(open_playbook(playbook).store, change, accept=accept, reason=reason), json_=json_)
 
 
 @app.command()

@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("checkers", "embedding", "ledger"),
     ("models", "opinions"),
     ("confidence", "curation", "graph", "memory", "playbooks", "result", "testing"),
-    ("feedback",),
+    ("changes", "feedback"),
     ("agent",),
     ("evaluation", "evolution"),
     ("cli",),

@@ -66,13 +66,13 @@ class CalibrationStore:
             {"op": "fit", "calibration": calibration.to_json(), "thresholds": thresholds}, source=source
         )
 
-    def rollback(self, version: int) -> int:
+    def rollback(self, version: int, *, reason: str = "") -> int:
         """Put an earlier calibration in force again, as a new version."""
         earlier = self.at(version)
         operation = {"op": "rollback", "to": version, "calibration": earlier.calibration.to_json()}
-        return self._commit(operation | {"thresholds": earlier.thresholds}, source="")
+        return self._commit(operation | {"thresholds": earlier.thresholds}, source="", note=reason)
 
-    def _commit(self, operation: dict[str, Any], *, source: str) -> int:
+    def _commit(self, operation: dict[str, Any], *, source: str, note: str = "") -> int:
         base = self.version
         change = Change(
             key=f"{self.target}:{base}:{digest(operation)[:16]}",
@@ -83,6 +83,7 @@ class CalibrationStore:
             role="calibrator",
             model=operation["calibration"]["model"],
             source=source,
+            note=note,
         )
         if base and self._same(base, operation):
             return base

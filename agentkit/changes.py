@@ -1,0 +1,161 @@
+"""Deciding about changes and going back, whatever it is that evolves: the ledger's side is the same for all.
+
+A kind of target says what the ledger can't know: how a change that was held back takes effect, and how an earlier
+version becomes current again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agentkit.errors import UserError
+from agentkit.ledger import Change, Ledger, Verdict
+from agentkit.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetKind:
+    """One kind of thing that evolves.
+
+    Attributes:
+        release: puts a change that waits or is in quarantine into effect, with a person's verdict.
+        rollback: makes a version of the named target current by a new change; the last argument is the reason.
+    """
+
+    release: Callable[[Store, Change, Verdict], Change]
+    rollback: Callable[[Store, str, int, str], Change]
+
+
+def find_target(store: Store, name: str) -> str:
+    """The target of this name: `playbook:default`, or `default` where nothing else ends so.
+
+    Raises:
+        UserError: there is none, or several; names those there are.
+    """
+    known = Ledger(store).targets()
+    found = [name] if name in known else [target for target in known if target.partition(":")[2] == name]
+    if len(found) == 1:
+        return found[0]
+    among = ", ".join(found or known) or "none yet"
+    raise UserError(f"{name!r} {'could be any of' if found else 'is no target; there are'}: {among}")
+
+
+def decide(store: Store, change_id: str, *, accept: bool, reason: str) -> Change:
+    """Accept or reject a change that waits or is in quarantine.
+
+    Args:
+        change_id: its id, or a unique beginning of it.
+
+    Raises:
+        UserError: no such change, or one of a kind that is decided elsewhere.
+        Conflict: it is applied already, or can't follow what has happened since.
+    """
+    ledger = Ledger(store)
+    change = ledger.get(change_id)
+    if not accept:
+        return ledger.decide(change.id, Verdict(decision="reject", reason=reason))
+    return _kind(change.kind).release(store, change, Verdict(decision="accept", reason=reason))
+
+
+def rollback(store: Store, target: str, version: int, *, reason: str = "") -> Change:
+    """Make a target what it was at a version, by a new change that can itself be rolled back.
+
+    Raises:
+        UserError: no such target or version, or one of a kind that has no versions to go back to.
+    """
+    ledger, name = Ledger(store), find_target(store, target)
+    newest = ledger.version(name)
+    if not 0 <= version <= newest:
+        raise UserError(f"{name} has versions 0 to {newest}, not {version}")
+    (last,) = ledger.history(name, limit=1)
+    return _kind(last.kind).rollback(store, name.partition(":")[2], version, reason)
+
+
+def _kind(name: str) -> TargetKind:
+    if name not in KINDS:
+        raise UserError(f"a change of kind {name!r} can't be decided or rolled back here")
+    return KINDS[name]
+
+
+def _release_playbook(store: Store, change: Change, verdict: Verdict) -> Change:
+    from agentkit.playbooks import PlaybookStore
+
+    return PlaybookStore.open(store, change.target.partition(":")[2]).release(change.id, verdict)
+
+
+def _rollback_playbook(store: Store, name: str, version: int, reason: str) -> Change:
+    from agentkit.playbooks import PlaybookStore
+
+    return PlaybookStore.open(store, name).rollback(version, reason=reason)
+
+
+def _release_cases(store: Store, change: Change, verdict: Verdict) -> Change:
+    from agentkit.memory import open_cases
+    from agentkit.memory.evolvable import MemoryEvolvable
+
+    memory = open_cases(store, change.target.partition(":")[2])
+    (namespace,) = _namespaces([change])
+    return MemoryEvolvable(memory, namespace=namespace).apply(change, verdict)
+
+
+def _rollback_memory(store: Store, name: str, version: int, reason: str) -> Change:
+    """Cases learnt since go into quarantine, in every namespace; the retrieval policy is what it was."""
+    from agentkit.memory import open_cases
+    from agentkit.memory.evolvable import MemoryEvolvable
+
+    memory, ledger = open_cases(store, name), Ledger(store)
+    newest = ledger.version(memory.target)
+    since = ledger.applied(memory.target, after=version)
+    done = [
+        MemoryEvolvable(memory, namespace=namespace).rollback(
+            version, key=f"{memory.target}:rollback:{newest}:{version}:{namespace}", reason=reason
+        )
+        for namespace in _namespaces(since)
+    ]
+    return done[-1]
+
+
+def _namespaces(changes: list[Change]) -> list[str]:
+    found = {str(operation.get("namespace", "default")) for change in changes for operation in change.operations}
+    return sorted(found) or ["default"]
+
+
+def _release_calibration(store: Store, change: Change, verdict: Verdict) -> Change:
+    return Ledger(store).apply(change.id, lambda connection, applied: None, verdict=verdict)
+
+
+def _rollback_calibration(store: Store, name: str, version: int, reason: str) -> Change:
+    from agentkit.confidence.store import CalibrationStore
+
+    calibrations, ledger = CalibrationStore(store, name), Ledger(store)
+    made = calibrations.rollback(version, reason=reason)
+    return ledger.applied(calibrations.target, after=made - 1, upto=made)[0]
+
+
+def _release_claims(store: Store, change: Change, verdict: Verdict) -> Change:
+    raise UserError(f"claims are decided one by one: agentkit kb review {change.target.partition(':')[2]}")
+
+
+def _rollback_claims(store: Store, name: str, version: int, reason: str) -> Change:
+    from agentkit.curation.kb.knowledge_base import KnowledgeBase
+
+    return KnowledgeBase(store, name).rollback(version, note=reason)
+
+
+def _no_release(store: Store, change: Change, verdict: Verdict) -> Change:
+    raise UserError(f"change {change.id} records feedback, which is never held back")
+
+
+def _no_rollback(store: Store, name: str, version: int, reason: str) -> Change:
+    raise UserError(f"credit:{name} records feedback: give other feedback on the run (agentkit feedback)")
+
+
+KINDS = {
+    "playbook": TargetKind(release=_release_playbook, rollback=_rollback_playbook),
+    "policy": TargetKind(release=_release_cases, rollback=_rollback_memory),
+    "calibration": TargetKind(release=_release_calibration, rollback=_rollback_calibration),
+    "knowledge": TargetKind(release=_release_claims, rollback=_rollback_claims),
+    "credit": TargetKind(release=_no_release, rollback=_no_rollback),
+}
+"""Every kind of target there is, by the `kind` of its changes; a new one is entered here."""
