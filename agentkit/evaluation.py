@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from agentkit.aio import together
 from agentkit.errors import AgentKitError, DataError, UserError
 from agentkit.ledger import digest
 from agentkit.statistics.estimates import proportion
@@ -109,12 +110,7 @@ async def evaluate_tasks(
         on_result(scored)
         return scored
 
-    runs = [asyncio.ensure_future(one(task)) for task in tasks]
-    try:
-        results = await asyncio.gather(*runs)
-    finally:
-        for run in runs:  # those still under way after an error that ends the whole evaluation
-            run.cancel()
+    results = await together(one(task) for task in tasks)
     return _report(agent, results, batch, time.perf_counter() - started)
 
 

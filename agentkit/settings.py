@@ -9,7 +9,14 @@ from typing import Any, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from agentkit.errors import SettingsError
 from agentkit.trusted_files import config_dir, read_checked
@@ -33,6 +40,22 @@ class BudgetSettings(BaseModel):
     tokens: int | None = Field(default=200_000, gt=0)
     cost: float | None = Field(default=1.0, gt=0, description="US dollars")
     seconds: float | None = Field(default=1800, gt=0)
+
+
+class _Environment(EnvSettingsSource):
+    """`AGENTKIT_*`: lists are JSON or have commas between their items, as flags do; tables are JSON."""
+
+    def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
+        name = f"{self.env_prefix}{field_name.upper()}"
+        if field.annotation == list[str] and isinstance(value, str) and not value.lstrip().startswith("["):
+            if items := [item.strip() for item in value.split(",") if item.strip()]:
+                return items
+            raise SettingsError(f"{name} is empty: unset it, or write [] for none")
+        try:
+            return super().prepare_field_value(field_name, field, value, value_is_complex)
+        except (ValueError, RecursionError) as error:
+            why = "nested too deeply" if isinstance(error, RecursionError) else error
+            raise SettingsError(f"{name} is not valid JSON ({why})") from None
 
 
 class Settings(BaseSettings):
@@ -90,7 +113,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         toml = [InitSettingsSource(settings_cls, init_kwargs=_read(file)) for file in settings_files()]
-        return (init_settings, env_settings, *toml)
+        return (init_settings, _Environment(settings_cls), *toml)
 
 
 _ENV_ONLY = {"AGENTKIT_DATA", "AGENTKIT_FAULT", "AGENTKIT_CACHE"}
@@ -118,7 +141,9 @@ def _read(file: Path) -> dict[str, Any]:
     text, trusted = read_checked(file)
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise SettingsError(f"{file}: nested too deeply") from None
+    except ValueError as error:
         raise SettingsError(f"{file}: {error}") from None
     if not trusted and (found := _programs(data)):
         raise SettingsError(f"{file}: {found} runs code; once you have read the file:  agentkit trust {file}")

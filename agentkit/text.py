@@ -6,10 +6,13 @@ is no text; bytes are UTF-8, UTF-16 or UTF-32, else Windows-1252 where nothing s
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import logging
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -142,6 +145,22 @@ def read_text(path: str | Path) -> str:
     except (OSError, ValueError) as error:
         raise DataError(f"can't be read: {getattr(error, 'strerror', None) or error}", path=path) from None
     return decode(data, path=path)
+
+
+def read_table(path: str | Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV or TSV file that are not empty, each with the line it ends on; a tab in the first line makes it
+    TSV.
+
+    Raises:
+        DataError: as `read_text`, or no table (with its line).
+    """
+    text = read_text(path)
+    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        yield from ((reader.line_num, row) for row in reader if row)
+    except csv.Error as error:
+        raise DataError(f"no table: {error}", path=path, line=reader.line_num) from None
 
 
 def parse_json(text: str, *, path: object = None, line: int | None = None) -> Any:

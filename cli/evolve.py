@@ -32,7 +32,7 @@ def evolve(
     playbook: Annotated[str | None, typer.Option(help="The playbook that evolves.")] = None,
     memory: Annotated[str | None, typer.Option(help="The case memory that evolves.")] = None,
     model: Annotated[str | None, typer.Option(help="Model name; the settings' by default.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training tasks.")] = 1,
+    epochs: Annotated[int, typer.Option(min=1, max=1000, help="Passes over the training tasks.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Take this many training tasks.")] = None,
     val_limit: Annotated[int | None, typer.Option(min=1, help="Take this many validation tasks.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Tasks run before the next learning.")] = 8,
@@ -41,7 +41,9 @@ def evolve(
     labels: Annotated[str, typer.Option(help="gold, check or none: what learning may know.")] = "gold",
     hints: Annotated[int, typer.Option(min=0, help="Try wrong tasks again so often with the answer as a hint.")] = 0,
     seed: Annotated[int, typer.Option(help="Order of tasks, split of the validation tasks.")] = 0,
-    seeds: Annotated[int, typer.Option(min=1, help="Repeat with this many seeds, each from the same start.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=1000, help="Repeat with so many seeds, each from the same start.")
+    ] = 1,
     controls: Annotated[bool, typer.Option(help="Also run the control arms.")] = True,
     retest: Annotated[bool, typer.Option("--retest", help="Test again what earlier runs left in quarantine.")] = False,
     learner: Annotated[str, typer.Option(help="batch: one call a batch; each: reflect on every run.")] = "batch",

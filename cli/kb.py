@@ -75,6 +75,7 @@ def query(
     object_: str | None = typer.Option(None, "--object", help="Identifier or part of the label."),
     status: str | None = typer.Option(None, help="supported, unsupported, accepted or rejected."),
     limit: int = typer.Option(50, min=1),
+    seconds: float = typer.Option(60.0, min=1, max=86_400, help="How long a SPARQL query may take."),
     json_: bool = JSON,
 ) -> None:
     """Find claims by simple filters, or ask in SPARQL."""
@@ -82,7 +83,7 @@ def query(
         if sparql is not None:
             from agentkit.curation.export import sparql as ask
 
-            found: list[Any] = [dict(row) for row in ask(_content(kb), sparql)]
+            found: list[Any] = [dict(row) for row in ask(_content(kb), sparql, seconds=seconds)]
             emit(found, json_=json_, human=_print_rows)
             return
         labels = {entity.id: entity.label for entity in kb.entities()}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -16,6 +18,7 @@ from typer.main import get_command
 from agentkit.cli import stopping
 from agentkit.cli.output import note
 from agentkit.errors import AgentKitError, UserError
+from agentkit.text import clean
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init:app", "Write an agentkit.toml with the defaults, to be edited."),
@@ -69,28 +72,31 @@ def load_command(name: str) -> Any:
     command = get_command(found)
     command.name, command.help = name, command.help or COMMANDS[name][1]
     command.params = [param for param in command.params if param.name not in _COMPLETION]
-    _refuse_blanks(command)
+    _read_with_care(command)
     return command
 
 
-def _refuse_blanks(command: Any) -> None:
-    """Let no argument or option be blank, as an unset variable of a shell leaves it, but those that are so by default.
+def _read_with_care(command: Any) -> None:
+    """Let no argument or option be blank, as an unset variable of a shell leaves it, but those that are so by default;
+    and let no text hold bytes that are no text. A path may: that is how its file is called.
 
     Blank is never the same as left out: `--source ""` does not mean every source.
     """
     for param in command.params:
-        if param.default != "":
-            param.process_value = partial(_unless_blank, param, param.process_value)
+        param.process_value = partial(_process, param, param.process_value)
     for child in getattr(command, "commands", {}).values():
-        _refuse_blanks(child)
+        _read_with_care(child)
 
 
-def _unless_blank(param: Any, process: Callable[[Any, Any], Any], ctx: Any, value: Any) -> Any:
+def _process(param: Any, process: Callable[[Any, Any], Any], ctx: Any, value: Any) -> Any:
     given = value if isinstance(value, list | tuple) else [value]
-    if any(isinstance(item, str) and not item.strip() for item in given):
+    if param.default != "" and any(isinstance(item, str) and not item.strip() for item in given):
         name = param.opts[0] if param.param_type_name == "option" else param.name.strip("_").upper()
         raise UserError(f"{name} is empty: give a value{'' if param.required else ', or leave it out'}")
-    return process(ctx, value)
+    read = process(ctx, value)
+    if isinstance(read, list | tuple):
+        return [clean(item) if isinstance(item, str) else item for item in read]
+    return clean(read) if isinstance(read, str) else read
 
 
 app = typer.Typer(cls=LazyGroup, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -124,17 +130,57 @@ def _adapt_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
+UNREAD = 141
+"""Exit code where nobody reads the output any more, as of a program that SIGPIPE has ended."""
+
+
 def main() -> None:
-    """The entry point: any of our errors is one line on standard error and exit code 2; signals see `stopping`."""
+    """The entry point: an error of ours or of the system is one line on standard error and exit code 2.
+
+    What signals do stands in `stopping`.
+    """
     _adapt_streams()
     with stopping.listening():
         try:
-            app(prog_name="agentkit")
+            _run()
+        except BrokenPipeError:
+            _let_go_of_output()
+            sys.exit(UNREAD)
         except AgentKitError as error:
-            note("error: " + " ".join(str(error).split("\n")))
-            sys.exit(2)
+            _fail(str(error))
+        except OSError as error:  # a disk that is full, mostly that of the output
+            _let_go_of_output()
+            _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
         except stopping.Stopped as stopped:
             stopping.end(stopped.number)
+
+
+def _run() -> None:
+    """The command, until what it prints is written."""
+    try:
+        app(prog_name="agentkit")
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # Typer makes it exit code 1
+            raise end.__context__ from None
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        raise
+
+
+def _fail(text: str) -> NoReturn:
+    with suppress(OSError):
+        note("error: " + " ".join(text.split("\n")))
+    sys.exit(2)
+
+
+def _let_go_of_output() -> None:
+    """Nothing is written any more, not even what is still held back, which the interpreter's end would complain of."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            try:
+                stream.flush()
+            except OSError:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

@@ -173,13 +173,14 @@ def import_(
     """
     from agentkit.playbooks.formats import read_file
     from agentkit.playbooks.trust import ask_a_person
+    from agentkit.text import clean
 
     store = open_playbook(playbook, must_exist=False)
-    found, before = read_file(file), store.current()
-    held = None if trust else found.held(before, source=file.name)
+    found, before, source = read_file(file), store.current(), clean(file.name)
+    held = None if trust else found.held(before, source=source)
     waits = {} if held is None else {"waiting": len(held[0].operations),
                                      "change": store.hold(held[0], ask_a_person(held[1])).id}  # fmt: skip
-    delta = found.delta(before, source=file.name, trust=trust)
+    delta = found.delta(before, source=source, trust=trust)
     if delta is not None:
         store.apply(delta)
     after = store.current()

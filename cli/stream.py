@@ -40,7 +40,7 @@ def stream(
     ] = None,
     feedback: Annotated[str, typer.Option(help="Of --arms: binary or corrections.")] = "corrections",
     holdout: Annotated[Path | None, typer.Option(help="Of --arms: tasks answered at the end.")] = None,
-    orders: Annotated[int, typer.Option(min=1, help="Of --arms: orders of the tasks.")] = 1,
+    orders: Annotated[int, typer.Option(min=1, max=1000, help="Of --arms: orders of the tasks.")] = 1,
     picture: Annotated[Path | None, typer.Option(help="Of --arms: where to draw the curves (PNG).")] = None,
     name: Annotated[str, typer.Option(help="Tells streams apart that are otherwise the same.")] = "",
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

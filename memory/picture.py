@@ -12,6 +12,7 @@ from agentkit.memory.case import Case, Filters
 from agentkit.memory.memory import CaseMemory
 from agentkit.memory.policy_store import PolicyStore, take_in
 from agentkit.memory.value import FEATURES, EffectModel
+from agentkit.pictures import save_png
 
 _LOOKS = {"success": ("#1b7837", "o"), "failure": ("#b2182b", "X"), "unknown": ("#999999", "s")}
 _WINDOW = 25
@@ -23,7 +24,7 @@ def draw(memory: CaseMemory, path: str | Path, *, namespace: str = "default") ->
     what showing one close case nothing else is known about is believed to add.
 
     Raises:
-        UserError: fewer than three cases.
+        UserError: fewer than three cases, or a path that can't be written.
     """
     with memory.mirror.lock:
         bank = memory.bank(Filters(namespace=namespace, statuses=("active", "quarantined", "superseded")))
@@ -33,12 +34,11 @@ def draw(memory: CaseMemory, path: str | Path, *, namespace: str = "default") ->
         raise UserError(f"{len(cases)} cases are too few for a map; 3 are the least")
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 5.2), layout="constrained")
+    figure = Figure(figsize=(12, 5.2), dpi=120, layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.2, 1))
     _map(left, cases, vectors)
     _curve(right, memory)
-    figure.savefig(path, dpi=120)
-    return Path(path)
+    return save_png(figure, path)
 
 
 def _map(axes: Any, cases: list[Case], vectors: Any) -> None:

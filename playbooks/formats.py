@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ class ImportedPlaybook:
         return Delta(key=key, base=book.version, operations=tuple(operations), role="person", source=source[:400])
 
 
+@lru_cache(maxsize=10_000)
 def _findings(bullet: tuple[str, str, str]) -> list[str]:
     return [f"{finding.kind}: {finding.detail}" for finding in lint("\n".join(bullet))]
 

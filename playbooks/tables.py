@@ -111,13 +111,13 @@ def apply_change(connection: Connection, change: Change) -> None:
 
 
 def _write(connection: Connection, change: Change, outcome: DeltaOutcome, version: int) -> None:
-    target = change.target
+    target, change_id = change.target, change.id  # an id is a hash over all operations: worked out once
     rows = [_row(target, bullet) for bullet in outcome.bullets.values() if bullet is not None]
     if rows:
         connection.execute(insert(_T), rows)
     stamp = {"target": target, "version": version}
     origins = [
-        {**stamp, "bullet_id": id, "operation": name, "change_id": change.id} for id, name in outcome.origins.items()
+        {**stamp, "bullet_id": id, "operation": name, "change_id": change_id} for id, name in outcome.origins.items()
     ]
     if origins:
         connection.execute(insert(OriginRow), origins)

@@ -13,6 +13,7 @@ from agentkit import Agent, AgentKitError, Budget, Task
 from agentkit.errors import DataError, ModelError
 from agentkit.evaluation import EvalReport, evaluate_tasks
 from agentkit.store import Store
+from agentkit.store.run_log import RunLog
 from agentkit.testing import ScriptedModel
 
 TASKS = [Task(id=str(n), input=f"What is {n}+{n}?", target=str(2 * n), checker="numeric") for n in range(1, 5)]
@@ -80,6 +81,24 @@ def test_a_failed_run_counts_as_wrong_and_is_tried_again(build: Any) -> None:
     agent._models["explorer"][0].replies = solver()
     again = evaluate(agent, TASKS)
     assert (again.n, again.accuracy, again.failed) == (4, 1.0, 0)
+
+
+def test_an_error_that_ends_an_evaluation_leaves_no_run_as_running(build: Any, store: Store) -> None:
+    class Endless(ScriptedModel):
+        async def _agenerate(self, messages: Any, *args: Any, **kwargs: Any) -> Any:
+            if "What is 1" in str(messages[-1].content):
+                raise DataError("the recording holds no such request")
+            await asyncio.Event().wait()
+
+    agent = Agent(Endless([]), store=store, tools=(), evaluate=False)
+
+    async def statuses() -> list[str]:
+        with pytest.raises(DataError):
+            await evaluate_tasks(agent, TASKS[::-1], concurrency=4)
+        return [record.status for record in RunLog(store).runs()]
+
+    assert sorted(asyncio.run(statuses())) == ["failed", "interrupted", "interrupted", "interrupted"]
+    agent.close()
 
 
 def test_started_again_it_repeats_nothing_that_is_finished(build: Any) -> None:

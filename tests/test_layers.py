@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "faults", "interrupts", "aio", "statistics", "telemetry"),
-    ("text", "tls", "answer_type"),
+    ("text", "tls", "answer_type", "pictures"),
     ("tasks", "redaction", "trusted_files", "tools"),
     ("protocols", "settings"),
     ("roles", "store"),

@@ -157,6 +157,19 @@ def test_a_query_that_is_broken_or_reaches_outside_is_refused(content: Content, 
         sparql(content, query)
 
 
+def test_a_query_without_end_is_ended(content: Content) -> None:
+    product = " . ".join(f"?a{n} ?b{n} ?c{n}" for n in range(9))
+    with pytest.raises(DataError, match="longer than 2 seconds"):
+        sparql(content, f"SELECT (COUNT(*) AS ?n) {{ {product} }}", seconds=2)
+
+
+def test_an_answer_of_too_many_rows_asks_for_a_limit(content: Content, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sparql.__globals__, "MOST", 3)
+    with pytest.raises(DataError, match="LIMIT"):
+        sparql(content, "SELECT * { ?s ?p ?o }")
+    assert len(sparql(content, "SELECT * { ?s ?p ?o } LIMIT 3")) == 3
+
+
 def test_kgx_speaks_biolink(content: Content, tmp_path: Path) -> None:
     nodes, edges = export(content, tmp_path / "kgx", "kgx")
     node_rows = list(csv.DictReader(opened(nodes), delimiter="\t", quoting=csv.QUOTE_NONE))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from agentkit.errors import DataError
-from agentkit.text import decode
+from agentkit.text import clean, decode
 
 MAX_BYTES = 512 * 1024 * 1024
 """The most one file may hold after decompression, where it has to be read whole."""
@@ -95,11 +95,11 @@ def sources(path: Path) -> Iterator[Source]:
         for file in sorted(p for p in path.rglob("*") if p.is_file()):
             relative = file.relative_to(path)
             if not any(part.startswith(".") for part in relative.parts):
-                yield Source(name=str(relative), opener=_opener(file))
+                yield Source(name=clean(str(relative)), opener=_opener(file))
     elif not path.is_file():
         raise DataError("no such file or folder", path=path)
     else:
-        yield Source(name=path.name, opener=_opener(path))
+        yield Source(name=clean(path.name), opener=_opener(path))
 
 
 def members(source: Source) -> Iterator[Source] | None:

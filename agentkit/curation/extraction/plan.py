@@ -117,7 +117,7 @@ def traversal(ontology: Ontology) -> list[str]:
 def _context(ontology: Ontology, concept: str, visited: set[str], hops: int) -> tuple[str, ...]:
     """Visited concepts within `hops` undirected steps, nearest first, without the concept itself."""
     near, ring = [concept], [concept]
-    for _ in range(hops):
+    for _ in range(min(hops, len(ontology.concepts))):  # no way is longer
         ring = [other for name in ring for other in _neighbours(ontology, name)]
         ring = [name for name in dict.fromkeys(ring) if name not in near]
         near += ring

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from agentkit.curation.documents.document import Document
 from agentkit.curation.language.names import abbreviations, grammatical_numbers
 from agentkit.curation.language.spelling import folded
 from agentkit.errors import DataError, MissingExtra
-from agentkit.text import read_text
+from agentkit.text import read_table
 
 _CURIE = re.compile(r"[A-Za-z][\w.-]*:\S+$")
 _PARENTHESIS = re.compile(r"^(.+?)\s*[(\[]([^()\[\]]+)[)\]]\s*(.*)$")
@@ -115,10 +114,7 @@ class Lexicon:
         Raises DataError, with the line, for a missing file, an identifier that is no CURIE, or an empty name.
         """
         path = Path(path)
-        text = read_text(path)
-        delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
-        rows = csv.reader(text.splitlines(), delimiter=delimiter, strict=False)
-        return cls(_entries(rows, path), name=path.stem)
+        return cls(_entries(read_table(path), path), name=path.stem)
 
     @classmethod
     def from_mentions(cls, documents: Iterable[Document], *, name: str = "mentions", share: float = 0.3) -> Self:
@@ -143,8 +139,8 @@ class Lexicon:
         )
 
 
-def _entries(rows: Iterable[list[str]], path: Path) -> Iterator[tuple[str, str, str, str]]:
-    for number, row in enumerate(rows, 1):
+def _entries(rows: Iterable[tuple[int, list[str]]], path: Path) -> Iterator[tuple[str, str, str, str]]:
+    for number, row in rows:
         cells = [cell.strip() for cell in row] + [""] * 4
         if (
             not any(cells)

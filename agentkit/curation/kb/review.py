@@ -13,7 +13,7 @@ from agentkit.curation.kb.contradictions import contradictions
 from agentkit.curation.kb.knowledge_base import Decision, KnowledgeBase
 from agentkit.curation.kb.records import Record
 from agentkit.errors import DataError
-from agentkit.text import read_text
+from agentkit.text import read_table
 
 Order = Literal["disagreement", "random"]
 COLUMNS = (
@@ -132,13 +132,15 @@ def read_review(kb: KnowledgeBase, path: Path, *, reviewer: str) -> ImportedRevi
 
 
 def _decisions(path: Path) -> Iterator[tuple[int, str, Decision | None, str]]:
-    reader = csv.DictReader(read_text(path).splitlines())
-    if not {"claim", "decision"} <= set(reader.fieldnames or ()):
+    rows = read_table(path)
+    _, names = next(rows, (1, []))
+    if not {"claim", "decision"} <= set(names):
         raise DataError("no review file: it needs the columns claim and decision", path=path, line=1)
-    for row in reader:
-        given = (row["decision"] or "").strip().lower()
+    for line, cells in rows:
+        row = dict.fromkeys(names, "") | dict(zip(names, cells, strict=False))
+        given = row["decision"].strip().lower()
         if given and given not in _DECISIONS:
-            raise DataError(f"a decision is accept or reject, not {given!r}", path=path, line=reader.line_num)
+            raise DataError(f"a decision is accept or reject, not {given!r}", path=path, line=line)
         decision: Any = _DECISIONS.get(given)
         assert decision is None or decision in get_args(Decision)
-        yield reader.line_num, (row["claim"] or "").strip(), decision, (row.get("note") or "").strip()
+        yield line, row["claim"].strip(), decision, row.get("note", "").strip()

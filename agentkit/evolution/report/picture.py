@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from agentkit.pictures import save_png
+
 INK, BLUE, GREEN, RED, GREY, PALE = "#1f2933", "#2563a8", "#2e8b57", "#b3443c", "#8a949e", "#d9dee3"
 
 
@@ -25,7 +27,7 @@ def draw(report: Mapping[str, Any], path: Path) -> None:
         axis.spines[["top", "right"]].set_visible(False)
         axis.tick_params(colors=INK, labelsize=9)
         axis.title.set(color=INK, fontsize=11, fontweight="bold")
-    figure.savefig(path, metadata={"Software": "AgentKit"})
+    save_png(figure, path)
 
 
 def _curve(axis: Any, report: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agentkit.evolution.report.picture import BLUE, GREEN, GREY, INK, PALE, RED
+from agentkit.pictures import save_png
 
 COLOURS = {"stateless": INK, "random": GREY, "self-streamicl": RED, "neighbours": BLUE, "ours": GREEN}
 
@@ -30,7 +31,7 @@ def draw_stream(report: Mapping[str, Any], path: Path) -> None:
     for axis in (left, right):
         axis.spines[["top", "right"]].set_visible(False)
         axis.tick_params(colors=INK, labelsize=9)
-    figure.savefig(path, metadata={"Software": "AgentKit"})
+    save_png(figure, path)
 
 
 def _ends(axis: Any, report: Mapping[str, Any]) -> None:

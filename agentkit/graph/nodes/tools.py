@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Literal
 
 from langchain_core.messages import AIMessage, ToolMessage
@@ -10,6 +9,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from agentkit import faults
+from agentkit.aio import together
 from agentkit.graph.context import RunContext
 from agentkit.graph.events import Answered, ToolEnded, ToolStarted
 from agentkit.graph.state import RunState, View, with_sources
@@ -29,7 +29,7 @@ async def tools(state: RunState, runtime: Runtime[RunContext]) -> Command[Litera
     done = {call.key: call for call in context.log.tool_calls(context.run_id)}
     keys = [f"{context.run_id}/{state['turn']}/{position}" for position in range(len(calls))]
     jobs = [_call(context, key, call, done.get(key)) for key, call in zip(keys, calls, strict=True)]
-    results = await asyncio.gather(*jobs)
+    results = await together(jobs)
     messages = [
         ToolMessage(block("result", result.result), tool_call_id=call["id"], status="success" if result.ok else "error")
         for call, result in zip(calls, results, strict=True)

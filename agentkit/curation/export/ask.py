@@ -1,0 +1,41 @@
+"""Answers one SPARQL query about a Turtle file, as a program of its own, so that a query without end can be ended.
+
+    python ask.py VIEW.ttl  <  {"query": …, "prefixes": …, "most": …}
+
+Writes a JSON list of rows, or `{"error": …}`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from itertools import islice
+from typing import Any
+
+import pyoxigraph
+
+
+def ask(view: str, query: str, prefixes: dict[str, str], most: int) -> list[dict[str, str | None]]:
+    """Rows of a SELECT, the single row of an ASK, triples of a CONSTRUCT; at most `most` and one."""
+    store = pyoxigraph.Store()
+    store.bulk_load(path=view, format=pyoxigraph.RdfFormat.TURTLE)
+    result = store.query(query, prefixes=prefixes)
+    if isinstance(result, pyoxigraph.QueryBoolean):
+        return [{"answer": str(bool(result)).lower()}]
+    if isinstance(result, pyoxigraph.QuerySolutions):
+        names = [variable.value for variable in result.variables]
+        return [{name: _text(row[name]) for name in names} for row in islice(result, most + 1)]
+    ends = ("subject", "predicate", "object")
+    return [{end: _text(getattr(triple, end)) for end in ends} for triple in islice(result, most + 1)]
+
+
+def _text(term: Any) -> str | None:
+    return None if term is None else str(term.value if hasattr(term, "value") else term)
+
+
+if __name__ == "__main__":
+    try:
+        answer: Any = ask(sys.argv[1], **json.load(sys.stdin))
+    except (SyntaxError, ValueError, OSError) as error:
+        answer = {"error": " ".join(str(error).split())}
+    json.dump(answer, sys.stdout)
