@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -38,7 +38,7 @@ def stream(
         str | None,
         typer.Option(help="Compare, instead: stateless,random,self-streamicl,neighbours,ours, or `all`."),
     ] = None,
-    feedback: Annotated[str, typer.Option(help="Of --arms: binary or corrections.")] = "corrections",
+    feedback: Annotated[str, typer.Option(help="Of --arms: binary, corrections or labels.")] = "corrections",
     holdout: Annotated[Path | None, typer.Option(help="Of --arms: tasks answered at the end.")] = None,
     orders: Annotated[int, typer.Option(min=1, max=1000, help="Of --arms: orders of the tasks.")] = 1,
     picture: Annotated[Path | None, typer.Option(help="Of --arms: where to draw the curves (PNG).")] = None,
@@ -92,12 +92,13 @@ def _compare(
 ) -> dict[str, Any]:  # fmt: skip
     from agentkit.aio import run_sync
     from agentkit.evolution.streams import ARMS, StreamPlan, compare_arms, stream_report
+    from agentkit.evolution.streams.comparing import FeedbackKind
     from agentkit.evolution.streams.picture import draw_stream
     from agentkit.ledger import digest
     from agentkit.models import load_model
 
-    if feedback not in ("binary", "corrections"):
-        raise UserError("--feedback must be binary or corrections")
+    if feedback not in get_args(FeedbackKind):
+        raise UserError(f"--feedback must be {', '.join(get_args(FeedbackKind)[:-1])} or {get_args(FeedbackKind)[-1]}")
     settings = open_settings(model=model)
     key = digest([[task.model_dump() for task in (*tasks, *holdout)], settings.model, feedback, seed, name])[:12]
     opened = load_model(settings.model)

@@ -9,7 +9,8 @@ from agentkit.memory import CaseMemory, FormRecaller, FormSettings
 from agentkit.memory.forms import Demonstrations
 from agentkit.protocols import Recaller
 
-Build = Callable[[CaseMemory], Recaller | None]
+Build = Callable[[CaseMemory, bool], Recaller | None]
+"""From a memory, and whether the controls too may show right answers that were not their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,19 +31,23 @@ class StreamArm:
     model: bool = True
 
 
-def _none(memory: CaseMemory) -> Recaller | None:
+def _none(memory: CaseMemory, labels: bool) -> Recaller | None:
     return None
 
 
-def _random(memory: CaseMemory) -> Recaller:
-    settings = FormSettings(forms=(Demonstrations(),), size=4, own=True, ranking="random")
+def _random(memory: CaseMemory, labels: bool) -> Recaller:
+    settings = FormSettings(forms=(Demonstrations(),), size=4, own=not labels, ranking="random")
     return FormRecaller(memory, settings=settings)
 
 
-def _self_streamicl(memory: CaseMemory) -> Recaller:
+def _self_streamicl(memory: CaseMemory, labels: bool) -> Recaller:
     """StreamBench's Self-StreamICL (arXiv 2406.08747 §4): the nearest right answers of one's own, k = 16, verbatim."""
     forms = (Demonstrations(room=40_000),)
-    return FormRecaller(memory, settings=FormSettings(forms=forms, size=16, own=True, ranking="meaning"))
+    return FormRecaller(memory, settings=FormSettings(forms=forms, size=16, own=not labels, ranking="meaning"))
+
+
+def _ours(memory: CaseMemory, labels: bool) -> Recaller:
+    return FormRecaller(memory)
 
 
 ARMS: dict[str, StreamArm] = {
@@ -56,7 +61,7 @@ ARMS: dict[str, StreamArm] = {
         StreamArm(
             name="neighbours", label="vote of the five nearest, all labels, no model", recaller=_none, model=False
         ),
-        StreamArm(name="ours", label="AgentKit's case memory", recaller=FormRecaller),
+        StreamArm(name="ours", label="AgentKit's case memory", recaller=_ours),
     )
 }
 """By name, in the order of a report."""

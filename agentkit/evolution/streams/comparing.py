@@ -28,7 +28,7 @@ from agentkit.settings import Settings
 from agentkit.store import Store
 from agentkit.tasks import Task
 
-FeedbackKind = Literal["binary", "corrections"]
+FeedbackKind = Literal["binary", "corrections", "labels"]
 MEMORY = "stream"
 VOTERS = 5
 
@@ -40,9 +40,11 @@ class StreamPlan:
     Attributes:
         tasks: with targets; shuffled anew for each order but the first.
         holdout: answered at the end, with nothing learned from them.
+        unseen: likewise, of kinds that the stream does not hold.
         arms: names of `ARMS`.
         orders: how many orders of the tasks.
-        feedback: whether the answer was right, or with it the right answer where it was wrong.
+        feedback: whether the answer was right ("binary"), with it the right answer where it was wrong ("corrections"),
+            or with it the right answer of every task, of which each arm that recalls may show any ("labels").
         harm: share of the tasks whose correction is another task's answer: a harmful teacher.
         again: tasks of the first quarter that are answered once more at the end, for what was forgotten.
         folder: where each arm keeps its database; started again, the stream goes on where it stopped.
@@ -51,6 +53,7 @@ class StreamPlan:
     tasks: Sequence[Task]
     folder: Path
     holdout: Sequence[Task] = ()
+    unseen: Sequence[Task] = ()
     arms: Sequence[str] = tuple(ARMS)
     orders: int = 1
     feedback: FeedbackKind = "corrections"
@@ -81,6 +84,7 @@ class ArmRun:
     holdout: list[StreamAnswer]
     again: list[tuple[float, float]]
     """(score in the stream, score at the end) of tasks of the first quarter."""
+    unseen: list[StreamAnswer] = field(default_factory=list)
 
 
 OnAnswer = Callable[[str, int, int, StreamAnswer], None]
@@ -100,7 +104,7 @@ async def compare_arms(
         raise UserError(f"no arm {unknown[0]!r}: there are {', '.join(ARMS)}")
     if len(plan.tasks) < 2:
         raise UserError("a stream needs at least two tasks: with one there is nothing to have learnt from")
-    if missing := [task.id for task in (*plan.tasks, *plan.holdout) if task.target is None]:
+    if missing := [task.id for task in (*plan.tasks, *plan.holdout, *plan.unseen) if task.target is None]:
         raise DataError(f"task {missing[0]!r} has no target, which a stream needs to give feedback")
     runs = []
     for order in range(plan.orders):
@@ -121,7 +125,10 @@ class _ArmRunner:
         self.plan, self.settings, self.arm, self.order, self.tasks = plan, settings, arm, order, tasks
         self.on_answer = on_answer
         plan.folder.mkdir(parents=True, exist_ok=True)
-        self.store = Store.open(plan.folder / f"{arm.name}-{order}.db")
+        file = plan.folder / f"{arm.name}-{order}.db"
+        if not arm.model:  # quick, and it must not meet the labels of a pass before
+            file.unlink(missing_ok=True)
+        self.store = Store.open(file)
         self.memory: CaseMemory = open_cases(self.store, MEMORY, settings=settings)
         self.desk = FeedbackDesk(self.store, settings, memory=MEMORY)
 
@@ -132,7 +139,7 @@ class _ArmRunner:
             self.store.close()
 
     async def _with_model(self) -> ArmRun:
-        recaller = self.arm.recaller(self.memory)
+        recaller = self.arm.recaller(self.memory, self.plan.feedback == "labels")
         learners = [MemoryLearner(self.memory)] if self.arm.learns else []
         with Agent(
             self.plan.model(), store=self.store, settings=self.settings, tools=[], evaluate=False,
@@ -143,11 +150,14 @@ class _ArmRunner:
                 answered = await self._answer(agent, task, f"s{place}")
                 stream.append(answered)
                 self.on_answer(self.arm.name, self.order, place, answered)
-            holdout = [await self._answer(agent, task, "h", learn=False) for task in self.plan.holdout]
+            holdout, unseen = [
+                [await self._answer(agent, task, part, learn=False) for task in tasks]
+                for part, tasks in (("h", self.plan.holdout), ("u", self.plan.unseen))
+            ]
             early = self.tasks[: max(1, len(self.tasks) // 4)][: self.plan.again]
             late = [await self._answer(agent, task, "again", learn=False) for task in early]
         again = [(first.score, last.score) for first, last in zip(stream, late, strict=False)]
-        return ArmRun(arm=self.arm.name, order=self.order, stream=stream, holdout=holdout, again=again)
+        return ArmRun(arm=self.arm.name, order=self.order, stream=stream, holdout=holdout, unseen=unseen, again=again)
 
     async def _answer(self, agent: Agent, task: Task, part: str, *, learn: bool = True) -> StreamAnswer:
         run_id = f"{part}-{digest([task.id, task.input])[:12]}"
@@ -174,7 +184,7 @@ class _ArmRunner:
         rng = random.Random(f"{self.plan.seed}:{task.id}")
         if rng.random() < self.plan.harm:
             return Opinion(run_id=run_id, by=LABEL, score=0.0, answer=rng.choice(self.tasks).target)
-        if score >= RIGHT:
+        if score >= RIGHT:  # its own answer is as good as the label
             return Opinion(run_id=run_id, by=LABEL, score=score)
         return Opinion(run_id=run_id, by=LABEL, score=score, answer=task.target)
 
@@ -193,8 +203,10 @@ class _ArmRunner:
             self.memory.add(case)
             stream.append(answered)
             self.on_answer(self.arm.name, self.order, place, answered)
-        holdout = [await self._elect(task) for task in self.plan.holdout]
-        return ArmRun(arm=self.arm.name, order=self.order, stream=stream, holdout=holdout, again=[])
+        holdout, unseen = [
+            [await self._elect(task) for task in tasks] for tasks in (self.plan.holdout, self.plan.unseen)
+        ]
+        return ArmRun(arm=self.arm.name, order=self.order, stream=stream, holdout=holdout, unseen=unseen, again=[])
 
     async def _elect(self, task: Task) -> StreamAnswer:
         started = time.perf_counter()

@@ -22,7 +22,11 @@ def stream_report(runs: Sequence[ArmRun]) -> dict[str, Any]:
     """
     base = [run for run in runs if run.arm == "stateless"]
     names = [name for name in ARMS if any(run.arm == name for run in runs)]
-    arms = [_arm(name, [run for run in runs if run.arm == name], base) for name in names]
+    by_arm = {name: [run for run in runs if run.arm == name] for name in names}
+    arms = []
+    for place, name in enumerate(names):
+        over = {other: _over(by_arm[name], by_arm[other]) for other in names[:place]}
+        arms.append(_arm(name, by_arm[name], base) | {"over": over})
     return {"tasks": len(runs[0].stream), "orders": max(run.order for run in runs) + 1, "arms": arms}
 
 
@@ -35,6 +39,7 @@ def _arm(name: str, runs: Sequence[ArmRun], base: Sequence[ArmRun]) -> dict[str,
         "stream": proportion([item.score for item in every]).to_json(),
         "quarters": [proportion(scores).to_json() for scores in quarters],
         "holdout": _estimate([item.score for run in runs for item in run.holdout]),
+        "unseen": _estimate([item.score for run in runs for item in run.unseen]),
         "forgotten": _estimate([max(0.0, before - after) for run in runs for before, after in run.again]),
         "tokens": _mean([item.tokens for item in every]),
         "seconds": _mean([item.seconds for item in every]),
@@ -55,6 +60,19 @@ def _against(runs: Sequence[ArmRun], base: Sequence[ArmRun]) -> dict[str, Any]:
         "gain": gain,
         "tokens_ratio": spent[0] / spent[1] if spent[1] else None,
     }
+
+
+def _over(runs: Sequence[ArmRun], others: Sequence[ArmRun]) -> dict[str, Any]:
+    """The differences to another arm on the same tasks, in the orders that both have."""
+    known = {run.order: run for run in others}
+    both = [(run, known[run.order]) for run in runs if run.order in known]
+    parts = {
+        "stream": [(one.stream, other.stream) for one, other in both],
+        "last quarter": [(_quarters(one.stream)[-1], _quarters(other.stream)[-1]) for one, other in both],
+        "holdout": [(one.holdout, other.holdout) for one, other in both],
+    }
+    return {name: paired(*map(_scores, zip(*pairs, strict=True))).to_json() for name, pairs in parts.items()
+            if any(one and other for one, other in pairs)}  # fmt: skip
 
 
 def _matched(runs: Sequence[ArmRun], base: Sequence[ArmRun]) -> tuple[list[float], list[float]]:
