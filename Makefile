@@ -7,7 +7,7 @@ TYPES := build/types
 TESTS ?= tests
 MODELS ?= smollm2-135m bge-small-en-v1.5 qwen2.5-coder-1.5b
 
-.PHONY: help demo test lint typecheck bench clean
+.PHONY: help demo test lint typecheck bench picture clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -39,6 +39,9 @@ bench: $(READY)  ## the model-free benchmarks, as ratios
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.cold_start
+
+picture: $(READY)  ## draw docs/architecture.svg from the imports
+	$(BIN)/python -m tests.architecture
 
 clean:
 	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache

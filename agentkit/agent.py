@@ -156,7 +156,7 @@ class Agent:
 
     @classmethod
     def for_run(cls, run_id: str, *, settings: Settings | None = None) -> tuple[Self, str]:
-        """The agent that can go on with a stored run, built as the run recorded it, and the run's full id.
+        """The agent that can resume a stored run, built as the run recorded it, and the run's full id.
 
         Raises:
             UserError: no such run, or it was made in code with parts that only that code has.
@@ -197,7 +197,7 @@ class Agent:
         Args:
             task: the input, or a `Task`.
             output_type: the form of this answer, instead of the task's and the agent's.
-            run_id: names the run; an id that exists already is gone on with, and a finished one returned as it is.
+            run_id: names the run; a run of that id is resumed, or returned if it has finished.
             batch: groups runs of one evaluation.
             labels: how much of the task's target feedback may carry.
             learn: hand the finished run to the learners.
@@ -251,7 +251,7 @@ class Agent:
         return found
 
     def resume(self, run_id: str, reply: bool | Mapping[str, Any] | None = None) -> Result:
-        """Go on with an interrupted or waiting run; see `aresume`."""
+        """Resume an interrupted or waiting run; see `aresume`."""
         return run_sync(self.aresume(run_id, reply))
 
     async def aresume(
@@ -278,7 +278,7 @@ class Agent:
         return pull(self.astream(task, **options))
 
     def stream_resume(self, run_id: str, reply: bool | Mapping[str, Any] | None = None) -> Iterator[Event]:
-        """Go on with a run, yielding typed events as they happen."""
+        """Resume a run, yielding typed events as they happen."""
         return pull(events_of(lambda emit: self.aresume(run_id, reply, on_event=emit)))
 
     def astream(self, task: str | Task, **options: Any) -> AsyncGenerator[Event]:

@@ -97,7 +97,7 @@ async def evaluate_tasks(
 
     Raises:
         DataError: a task that can't be scored, before anything is run.
-        UserError: what would fail every run, such as a missing key; the evaluation can be gone on with.
+        UserError: what would fail every run, such as a missing key; the evaluation can be resumed.
     """
     checkers = checkers_for(agent, tasks, checker)
     base = digest([agent.describe(), seed, learn])[:8]

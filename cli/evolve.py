@@ -56,7 +56,7 @@ def evolve(
     out: Annotated[Path | None, typer.Option(help="Folder of the report.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Learn from tasks. The same command again goes on with an interrupted evolution, or repeats a finished result."""
+    """Learn from tasks. The same command again resumes an interrupted evolution, or repeats a finished result."""
     from agentkit.agent import Agent
     from agentkit.evolution.config import EvolveConfig, EvolveLimits
     from agentkit.tasks import load_tasks

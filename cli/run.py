@@ -125,7 +125,7 @@ def resume(
     answer: Annotated[str | None, typer.Option(help="A better answer, to be taken as it is.")] = None,
     json_: Json = False,
 ) -> None:
-    """Go on with a run where it stopped, or reply to one that waits for a person."""
+    """Resume a run where it stopped, or reply to one that waits for a person."""
     from agentkit.agent import Agent
 
     agent, full = Agent.for_run(run_id, settings=open_settings())
@@ -195,7 +195,7 @@ def finish(agent: Agent, events: Iterator[Event], *, json_: bool, run_id: str | 
 
 
 def follow(agent: Agent, events: Iterator[Event], *, run_id: str | None = None) -> Result:
-    """Show a run's events; stopped from now on, the run can be gone on with."""
+    """Show a run's events; stopped from now on, the run can be resumed."""
     from agentkit.cli.live import Progress
     from agentkit.errors import AgentKitError
 

@@ -12,20 +12,21 @@ if TYPE_CHECKING:
     from agentkit.memory.learner import MemoryLearner
     from agentkit.memory.memory import CaseMemory
     from agentkit.memory.opening import open_cases
-    from agentkit.memory.policies import Policy, load_policy, policy_names
+    from agentkit.memory.policies import POLICIES, Policy, load_policy, policy_names
     from agentkit.memory.policy_store import PolicyStore
     from agentkit.memory.recaller import MemoryRecaller, RecallSettings
 
 _HOME = {
     "Case": "case", "Filters": "case", "Hit": "case", "Embedder": ".embedding", "HashEmbedder": ".embedding",
-    "MemoryLearner": "learner", "CaseMemory": "memory", "Policy": "policies", "load_policy": "policies",
+    "MemoryLearner": "learner", "CaseMemory": "memory", "POLICIES": "policies",
+    "Policy": "policies", "load_policy": "policies",
     "policy_names": "policies", "PolicyStore": "policy_store", "MemoryRecaller": "recaller",
     "RecallSettings": "recaller", "open_cases": "opening", "FormRecaller": "form_recaller",
     "FormSettings": "form_recaller",
 }  # fmt: skip
 
 __all__ = [
-    "Case", "CaseMemory", "Embedder", "Filters", "FormRecaller", "FormSettings", "HashEmbedder", "Hit",
+    "POLICIES", "Case", "CaseMemory", "Embedder", "Filters", "FormRecaller", "FormSettings", "HashEmbedder", "Hit",
     "MemoryLearner", "MemoryRecaller", "Policy", "PolicyStore", "RecallSettings",
     "load_policy", "open_cases", "policy_names",
 ]  # fmt: skip

@@ -41,7 +41,7 @@ class ValueSettings:
         caution: sharpens the chance that a case helps; 1 is Thompson sampling, more explores less and harms less.
         floor: least and, from one, greatest probability of showing a chosen case.
         cost: reward that a shown case must be worth, for its tokens.
-        slack, alarm: of the sum of surprises, in deviations; larger ones notice a changed world later and seldomer err.
+        slack, alarm: of the sum of surprises, in deviations; larger ones notice changes later and err less often.
         keep: share of the evidence about each case that outlives a change of the world.
         stir: share of θ's prior variance that a change of the world gives back.
     """

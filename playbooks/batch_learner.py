@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from agentkit.errors import DataError, UserError
 from agentkit.ledger import Change
 from agentkit.playbooks.curating import Draft
-from agentkit.playbooks.leakage import retells
+from agentkit.playbooks.leakage import leaks
 from agentkit.playbooks.operations import Add, Delta, Operation
 from agentkit.playbooks.rendering import Renderer
 from agentkit.playbooks.signals import visible
@@ -141,7 +141,7 @@ class BatchLessons:
         draft = Draft()
         tasks = [visible(episode).task for episode in wrong]
         for lesson in parsed.lessons:
-            if retells(lesson.content, tasks):
+            if leaks(lesson.content, tasks):
                 continue
             try:
                 added = Add(content=lesson.content, scope=lesson.scope)

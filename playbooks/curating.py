@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from agentkit.errors import UserError
 from agentkit.playbooks.bullets import Bullet, clean, label
-from agentkit.playbooks.leakage import retells
+from agentkit.playbooks.leakage import leaks
 from agentkit.playbooks.operations import Add, Merge, Operation, Retire, Split, Update
 from agentkit.playbooks.playbook import Playbook
 from agentkit.playbooks.similarity import Duplicates, Near
@@ -59,7 +59,7 @@ def keepable(lessons: Iterable[RunLesson], task: Task) -> tuple[list[RunLesson],
     for lesson in lessons:
         if secrets := secret_findings(lesson.content, lesson.scope):
             dropped.append("a lesson that holds " + ", ".join(secrets))
-        elif retells(lesson.content, [task]):
+        elif leaks(lesson.content, [task]):
             dropped.append("a lesson that tells its task again")
         elif lesson.content.strip():
             kept.append(lesson)

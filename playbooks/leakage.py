@@ -11,7 +11,7 @@ _TELLING = 4
 """Words from which a right answer is its own task's; shorter ones, such as labels, stand in rules too."""
 
 
-def retells(lesson: str, tasks: Sequence[Task]) -> bool:
+def leaks(lesson: str, tasks: Sequence[Task]) -> bool:
     """Whether a lesson holds a line of a task's right answer, or two numbers of one task that not all of them share."""
     text, figures = normalise(lesson), set(numbers(lesson))
     found = [set(numbers(f"{task.input}\n{task.target or ''}")) for task in tasks]

@@ -1,4 +1,4 @@
-"""Evaluations: scored outside of the runs, failures counted, gone on with where they stopped."""
+"""Evaluations: scored outside of the runs, failures counted, resumed where they stopped."""
 
 from __future__ import annotations
 

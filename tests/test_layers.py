@@ -6,80 +6,17 @@ Every import counts: those inside functions and those for types alone too.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Mapping, Set
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-
-LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "faults", "interrupts", "aio", "statistics", "telemetry"),
-    ("text", "tls", "answer_type", "pictures"),
-    ("tasks", "redaction", "trusted_files", "tools"),
-    ("protocols", "settings"),
-    ("roles", "store"),
-    ("checkers", "embedding", "ledger"),
-    ("models", "opinions"),
-    ("confidence", "curation", "graph", "memory", "playbooks", "result", "testing"),
-    ("changes", "feedback"),
-    ("agent",),
-    ("evaluation", "evolution"),
-    ("cli",),
-    ("__main__",),
-)
-"""From the ground up; a part may import those below it, and none beside it. `agentkit/__init__.py` imports lazily."""
+from tests.architecture import PICTURE, picture
+from tests.import_graph import HEIGHT, MODULES, ROOT, drawn, imports
 
 KINDS_OF_MODELS = ("models.litellm", "models.openai", "models.llamacpp", "models.transformers")
 APART = {part: KINDS_OF_MODELS for part in ("memory", "playbooks", "curation", "graph", "evolution")}
 """What knows models, but no particular kind of model."""
-
-HEIGHT = {part: height for height, parts in enumerate(LAYERS) for part in parts}
-
-
-def modules() -> Iterator[tuple[str, Path]]:
-    """Every module of the four packages as `part.sub…` below agentkit, with its file."""
-    for folder, prefix in ((ROOT / "agentkit", ""), *((ROOT / name, name) for name in ("memory", "playbooks", "cli"))):
-        for path in sorted(folder.rglob("*.py")):
-            parts = [*filter(None, [prefix]), *path.relative_to(folder).with_suffix("").parts]
-            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-            if name:
-                yield name, path
-
-
-def imports(path: Path) -> Iterator[tuple[str, int]]:
-    """What a module imports of agentkit, wherever in it, and on which line."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        for name in names:
-            if name.startswith("agentkit."):
-                yield name.removeprefix("agentkit."), node.lineno
-
-
-MODULES = dict(modules())
-
-
-def module_of(target: str) -> str | None:
-    """The module that an imported name lies in."""
-    while target and target not in MODULES:
-        target = target.rpartition(".")[0]
-    return target or None
-
-
-def drawn(depth: int) -> dict[str, set[str]]:
-    """The import graph between parts (depth 1), rooms (2), or single modules (any larger depth)."""
-    graph: dict[str, set[str]] = {}
-    for name, path in MODULES.items():
-        own = ".".join(name.split(".")[:depth])
-        found = {".".join(module.split(".")[:depth]) for target, _ in imports(path) if (module := module_of(target))}
-        graph.setdefault(own, set()).update(found - {own})
-    return graph
 
 
 def circle(graph: Mapping[str, Set[str]]) -> list[str]:
@@ -109,6 +46,11 @@ def test_no_arrow_points_back_or_sideways(part: str) -> None:
 @pytest.mark.parametrize("depth", [1, 2, 9], ids=["parts", "rooms", "modules"])
 def test_imports_make_no_circle(depth: int) -> None:
     assert circle(drawn(depth)) == []
+
+
+def test_the_picture_of_the_architecture_shows_the_imports_as_they_are() -> None:
+    current = PICTURE.read_text(encoding="utf-8") == picture()
+    assert current, "docs/architecture.svg is out of date: run  python -m tests.architecture"
 
 
 def test_a_circle_would_be_seen() -> None:

@@ -1,6 +1,6 @@
 """Checkers: what decides whether an answer is right, where something other than a model's opinion can."""
 
 from agentkit.checkers.base import Checker, final_answer
-from agentkit.checkers.registry import CHECKERS, Spec, get_checker
+from agentkit.checkers.registry import CHECKERS, CheckerParts, Spec, get_checker
 
-__all__ = ["CHECKERS", "Checker", "Spec", "final_answer", "get_checker"]
+__all__ = ["CHECKERS", "Checker", "CheckerParts", "Spec", "final_answer", "get_checker"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
-from agentkit.checkers.base import Checker
+from agentkit.checkers.base import Checker, CheckerSettings
 from agentkit.checkers.checks import (
     CheckFunction,
     Function,
@@ -28,13 +28,30 @@ from agentkit.checkers.labels import (
 )
 from agentkit.checkers.sql import Sql, SqlSettings
 from agentkit.errors import DataError
+from agentkit.json_types import JsonObject
 from agentkit.protocols import CallModel
+from agentkit.registry import Registry
 from agentkit.tools.loading import import_path
 from agentkit.tools.sandbox import Sandbox
 
-CHECKERS = ("exact", "numeric", "choice", "regex", "function", "tests", "judge", "finer", "sql")
+Spec = str | JsonObject | CheckFunction | Checker
 
-Spec = str | dict[str, Any] | CheckFunction | Checker
+
+@dataclass(frozen=True, kw_only=True)
+class CheckerParts:
+    """What a checker may need besides its settings.
+
+    Attributes:
+        call: how a judge calls its model.
+        sandbox: where unit tests run; None takes one with the usual limits.
+    """
+
+    call: CallModel | None = None
+    sandbox: Sandbox | None = None
+
+
+CheckerFactory = Callable[[JsonObject, CheckerParts], Checker]
+"""Makes a checker of the settings that a task gives it. Raises DataError for a setting that is wrong."""
 
 
 def get_checker(spec: Spec, *, call: CallModel | None = None, sandbox: Sandbox | None = None) -> Checker:
@@ -53,36 +70,50 @@ def get_checker(spec: Spec, *, call: CallModel | None = None, sandbox: Sandbox |
         return Function(function=spec)
     if not isinstance(spec, str | dict):
         return spec
-    name, given = _parts(spec)
-    if name == "judge":
-        if call is None:
-            raise DataError("checker 'judge' needs a model to call: name a judge model")
-        return Judge(call=call, settings=JudgeSettings.read(name, given))
-    if name == "tests":
-        return Tests(settings=TestSettings.read(name, given), sandbox=sandbox)
-    return _BUILDERS[name](given)
+    name, given = _named(spec)
+    return CHECKERS.get(name)(given, CheckerParts(call=call, sandbox=sandbox))
 
 
-def _parts(spec: str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _named(spec: str | JsonObject) -> tuple[str, JsonObject]:
     given = {"name": spec} if isinstance(spec, str) else dict(spec)
     name = given.pop("name", None)
     if not isinstance(name, str):
         raise DataError('a checker object needs a name, such as {"name": "numeric"}')
-    if name not in CHECKERS:
-        raise DataError(f"unknown checker {name!r}: there are {', '.join(CHECKERS)}")
     return name, given
 
 
-def _function(given: dict[str, Any]) -> Checker:
+def _plain(kind: Callable[..., Checker], name: str, settings: type[CheckerSettings]) -> CheckerFactory:
+    """The factory of a checker that needs its settings alone."""
+    return lambda given, parts: kind(settings=settings.read(name, given))
+
+
+def _function(given: JsonObject, parts: CheckerParts) -> Checker:
     return Function(function=import_path(FunctionSettings.read("function", given).path, what="checker"))
 
 
-_BUILDERS: dict[str, Callable[[dict[str, Any]], Checker]] = {
-    "exact": lambda given: Exact(settings=ExactSettings.read("exact", given)),
-    "numeric": lambda given: Numeric(settings=NumericSettings.read("numeric", given)),
-    "choice": lambda given: Choice(settings=ChoiceSettings.read("choice", given)),
-    "finer": lambda given: Finer(settings=FinerSettings.read("finer", given)),
-    "regex": lambda given: Regex(settings=RegexSettings.read("regex", given)),
-    "function": _function,
-    "sql": lambda given: Sql(settings=SqlSettings.read("sql", given)),
-}
+def _tests(given: JsonObject, parts: CheckerParts) -> Checker:
+    return Tests(settings=TestSettings.read("tests", given), sandbox=parts.sandbox)
+
+
+def _judge(given: JsonObject, parts: CheckerParts) -> Checker:
+    if parts.call is None:
+        raise DataError("checker 'judge' needs a model to call: name a judge model")
+    return Judge(call=parts.call, settings=JudgeSettings.read("judge", given))
+
+
+CHECKERS: Registry[CheckerFactory] = Registry(
+    "checker",
+    {
+        "exact": _plain(Exact, "exact", ExactSettings),
+        "numeric": _plain(Numeric, "numeric", NumericSettings),
+        "choice": _plain(Choice, "choice", ChoiceSettings),
+        "regex": _plain(Regex, "regex", RegexSettings),
+        "function": _function,
+        "tests": _tests,
+        "judge": _judge,
+        "finer": _plain(Finer, "finer", FinerSettings),
+        "sql": _plain(Sql, "sql", SqlSettings),
+    },
+    error=DataError,
+)
+"""Every checker that a task may name; `CHECKERS.register("name")` adds one."""

@@ -30,7 +30,7 @@ class Arm:
     Attributes:
         scores: by task id, by the target whatever the labels.
         cost: of all its trials together.
-        failed: runs that broke off; they count as wrong.
+        failed: runs that failed; they count as wrong.
     """
 
     name: str

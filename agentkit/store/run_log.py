@@ -20,7 +20,7 @@ from agentkit.store.runs import FeedbackRow, ModelCallRow, RecallRow, RunRow, To
 from agentkit.tasks import Feedback, Task
 
 FINISHED = ("done", "abstained")
-"""Statuses after which a run is not gone on with."""
+"""Statuses after which a run is not resumed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,7 @@ class RunLog:
             return self.store.insert_new(connection, RunRow, [values]) == 1
 
     def take_up(self, run_id: str) -> None:
-        """Record that this process goes on with a run."""
+        """Record that this process resumes a run."""
         values = {"status": "running", "owner": this_process(), "error": None, "updated_at": now()}
         with self.store.write() as connection:
             connection.execute(update(RunRow).where(RunRow.id == run_id).values(**values))

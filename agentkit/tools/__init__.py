@@ -7,17 +7,19 @@ from langchain_core.tools import BaseTool
 
 from agentkit.tools.function import arithmetic, is_arithmetic, reads_outside, tool
 from agentkit.tools.isolation import SandboxLimits, SandboxResult
-from agentkit.tools.loading import BUILT_IN, approved, load_tools
+from agentkit.tools.loading import BUILT_IN, TOOLS, ToolParts, approved, load_tools
 from agentkit.tools.mcp import connect_mcp
 from agentkit.tools.running import ToolResult, run_tool
 from agentkit.tools.sandbox import Sandbox
 
 __all__ = [
     "BUILT_IN",
+    "TOOLS",
     "BaseTool",
     "Sandbox",
     "SandboxLimits",
     "SandboxResult",
+    "ToolParts",
     "ToolResult",
     "approved",
     "arithmetic",

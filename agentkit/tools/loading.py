@@ -6,16 +6,48 @@ import importlib
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from langchain_core.tools import BaseTool
 
 from agentkit.errors import UserError
+from agentkit.registry import Registry
 from agentkit.tools.function import tool
 from agentkit.tools.sandbox import Sandbox
 
-BUILT_IN = ("calculator", "calculate_answer", "python", "read_file", "search", "http_get", "sql", "schema")
+
+@dataclass(frozen=True, kw_only=True)
+class ToolParts:
+    """What a tool that is named may need.
+
+    Attributes:
+        root: the folder that it may read.
+        allow_hosts: the hosts that it may fetch from.
+        sandbox: where it runs code.
+        database: the URL or SQLite file that it reads.
+    """
+
+    root: str | Path | None = None
+    allow_hosts: Sequence[str] = ()
+    sandbox: Sandbox | None = None
+    database: str | Path | None = None
+
+    def folder(self, name: str) -> str | Path:
+        """The folder, for a tool that can't do without. Raises UserError where there is none."""
+        if self.root is None:
+            raise UserError(f"the tool {name!r} needs a folder: set root to the one it may read")
+        return self.root
+
+    def database_of(self, name: str) -> str | Path:
+        """The database, for a tool that can't do without. Raises UserError where there is none."""
+        if self.database is None:
+            raise UserError(f"the tool {name!r} needs a database: set database to its URL or to a SQLite file")
+        return self.database
+
+
+ToolFactory = Callable[[ToolParts], BaseTool]
 
 
 def load_tools(
@@ -40,8 +72,9 @@ def load_tools(
         SandboxUnavailable: `python` is asked for and this machine can't isolate code.
     """
     loaded: dict[str, BaseTool] = {}
+    parts = ToolParts(root=root, allow_hosts=allow_hosts, sandbox=sandbox, database=database)
     for wanted in tools:
-        made = _load(wanted, root, allow_hosts, sandbox, database)
+        made = _load(wanted, parts)
         if made.name in loaded:
             raise UserError(f"two tools are named {made.name!r}")
         loaded[made.name] = made
@@ -72,13 +105,7 @@ def approved(
     return tuple(dict.fromkeys(found))
 
 
-def _load(
-    wanted: str | Callable[..., Any] | BaseTool,
-    root: str | Path | None,
-    allow_hosts: Sequence[str],
-    sandbox: Sandbox | None,
-    database: str | Path | None,
-) -> BaseTool:
+def _load(wanted: str | Callable[..., object] | BaseTool, parts: ToolParts) -> BaseTool:
     if isinstance(wanted, BaseTool):
         return wanted
     if callable(wanted):
@@ -86,54 +113,78 @@ def _load(
     if ":" in wanted:
         found = import_path(wanted, what="tool")
         return found if isinstance(found, BaseTool) else tool(found)
-    if wanted in ("sql", "schema"):
-        return _of_database(wanted, database)
-    return _built_in(wanted, root, allow_hosts, sandbox)
+    return TOOLS.get(wanted)(parts)
 
 
-def _built_in(
-    name: str, root: str | Path | None, allow_hosts: Sequence[str], sandbox: Sandbox | None
-) -> BaseTool:  # imports here: each tool loads only what it needs
-    match name:
-        case "calculator":
-            from agentkit.tools.calculator import calculator
-
-            return calculator()
-        case "calculate_answer":
-            from agentkit.tools.calculator import calculate_answer
-
-            return calculate_answer()
-        case "python":
-            from agentkit.tools.python import python_tool
-
-            return python_tool(sandbox)
-        case "read_file":
-            from agentkit.tools.files import read_file_tool
-
-            return read_file_tool(_needed(root, name))
-        case "search":
-            from agentkit.tools.folder_search import search_tool
-
-            return search_tool(_needed(root, name))
-        case "http_get":
-            from agentkit.tools.http import http_get_tool
-
-            return http_get_tool(allow_hosts)
-    raise UserError(f"unknown tool {name!r}: there are {', '.join(BUILT_IN)}, or name a function as 'module:function'")
+# Imports stand inside the factories: each tool loads only what it needs.
 
 
-def _of_database(name: str, database: str | Path | None) -> BaseTool:
-    from agentkit.tools.sql import schema_tool, sql_tool
+def _calculator(parts: ToolParts) -> BaseTool:
+    from agentkit.tools.calculator import calculator
 
-    if database is None:
-        raise UserError(f"the tool {name!r} needs a database: set database to its URL or to a SQLite file")
-    return sql_tool(database) if name == "sql" else schema_tool(database)
+    return calculator()
 
 
-def _needed(root: str | Path | None, name: str) -> str | Path:
-    if root is None:
-        raise UserError(f"the tool {name!r} needs a folder: set root to the one it may read")
-    return root
+def _calculate_answer(parts: ToolParts) -> BaseTool:
+    from agentkit.tools.calculator import calculate_answer
+
+    return calculate_answer()
+
+
+def _python(parts: ToolParts) -> BaseTool:
+    from agentkit.tools.python import python_tool
+
+    return python_tool(parts.sandbox)
+
+
+def _read_file(parts: ToolParts) -> BaseTool:
+    from agentkit.tools.files import read_file_tool
+
+    return read_file_tool(parts.folder("read_file"))
+
+
+def _search(parts: ToolParts) -> BaseTool:
+    from agentkit.tools.folder_search import search_tool
+
+    return search_tool(parts.folder("search"))
+
+
+def _http_get(parts: ToolParts) -> BaseTool:
+    from agentkit.tools.http import http_get_tool
+
+    return http_get_tool(parts.allow_hosts)
+
+
+def _sql(parts: ToolParts) -> BaseTool:
+    from agentkit.tools.sql import sql_tool
+
+    return sql_tool(parts.database_of("sql"))
+
+
+def _schema(parts: ToolParts) -> BaseTool:
+    from agentkit.tools.sql import schema_tool
+
+    return schema_tool(parts.database_of("schema"))
+
+
+TOOLS: Registry[ToolFactory] = Registry(
+    "tool",
+    {
+        "calculator": _calculator,
+        "calculate_answer": _calculate_answer,
+        "python": _python,
+        "read_file": _read_file,
+        "search": _search,
+        "http_get": _http_get,
+        "sql": _sql,
+        "schema": _schema,
+    },
+    hint=", or name a function as 'module:function'",
+)
+"""Every tool that has a name; `TOOLS.register("name")` adds one."""
+
+BUILT_IN = tuple(TOOLS)
+"""The names of the tools that AgentKit brings."""
 
 
 def import_path(path: str, *, what: str) -> Any:

@@ -3,55 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from typing import Any
 
-from agentkit.errors import UserError
 from agentkit.memory.policies.base import Policy
+from agentkit.registry import Registry
 
+_HERE = "agentkit.memory.policies"
 
-@cache
-def _names() -> dict[str, Callable[..., Policy]]:
-    from agentkit.memory.policies.dense import Dense, MaskedDense
-    from agentkit.memory.policies.fused import Fused
-    from agentkit.memory.policies.kernel import KernelQ
-    from agentkit.memory.policies.lexical import Lexical
-    from agentkit.memory.policies.mapped import Mapped
-    from agentkit.memory.policies.parametric import ParametricQ
-    from agentkit.memory.policies.random import Random
-    from agentkit.memory.policies.terms import MaskedTerms
-
-    kinds: tuple[Callable[..., Policy], ...] = (
-        Dense,
-        MaskedDense,
-        MaskedTerms,
-        Lexical,
-        Fused,
-        Mapped,
-        KernelQ,
-        ParametricQ,
-        Random,
-    )
-    return {kind.name: kind for kind in kinds}  # type: ignore[attr-defined]
+POLICIES: Registry[Callable[..., Policy]] = Registry(
+    "retrieval policy",
+    {
+        "dense": f"{_HERE}.dense:Dense",
+        "masked-dense": f"{_HERE}.dense:MaskedDense",
+        "masked-terms": f"{_HERE}.terms:MaskedTerms",
+        "lexical": f"{_HERE}.lexical:Lexical",
+        "fused": f"{_HERE}.fused:Fused",
+        "mapped": f"{_HERE}.mapped:Mapped",
+        "kernel": f"{_HERE}.kernel:KernelQ",
+        "parametric": f"{_HERE}.parametric:ParametricQ",
+        "random": f"{_HERE}.random:Random",
+    },
+)
+"""Every retrieval policy that has a name; `POLICIES.register("name")` adds one."""
 
 
 def policy_names() -> list[str]:
     """The names that `load_policy` knows."""
-    return sorted(_names())
+    return sorted(POLICIES)
 
 
-def load_policy(policy: str | Policy, **options: Any) -> Policy:
+def load_policy(policy: str | Policy) -> Policy:
     """A policy by name; one that is a policy already is returned as it is.
 
     Raises:
         UserError: an unknown name.
     """
-    if not isinstance(policy, str):
-        return policy
-    names = _names()
-    if policy not in names:
-        raise UserError(f"no retrieval policy {policy!r} (known: {', '.join(sorted(names))})")
-    return names[policy](**options)
+    return POLICIES.get(policy)() if isinstance(policy, str) else policy
 
 
-__all__ = ["Policy", "load_policy", "policy_names"]
+__all__ = ["POLICIES", "Policy", "load_policy", "policy_names"]

@@ -22,13 +22,13 @@ from agentkit.store import Store
 
 def outcomes(n: int, *, seed: int = 0, useful: bool = True) -> tuple[list[Features], list[float]]:
     """Answers that are right with the probability that their tokens have, or whatever they have."""
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     features, scores = [], []
     for _ in range(n):
-        share = dice.uniform(0.05, 0.99)
-        total = dice.uniform(-3, 0) if not useful else -2 * (1 - share) * 1.5
+        share = rng.uniform(0.05, 0.99)
+        total = rng.uniform(-3, 0) if not useful else -2 * (1 - share) * 1.5
         features.append(Features(total=total, lowest=total, entropy=-0.1, free=0.0))
-        scores.append(float(dice.random() < share))
+        scores.append(float(rng.random() < share))
     return features, scores
 
 

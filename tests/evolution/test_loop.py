@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from agentkit.errors import RunError, UserError
 from agentkit.evolution.config import EvolveLimits
 from agentkit.evolution.trials import Trials
-from agentkit.ledger import Ledger
+from agentkit.ledger import Change, Ledger, Verdict
 from agentkit.protocols import Episode
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task
@@ -260,3 +261,23 @@ async def test_a_change_on_probation_that_won_stays_when_the_tasks_end(store: St
     evolution, book, _ = build(store, mix=((1.0, 0.4),), mode="probation", online=True, train=24, rate=0.3)
     await evolution.run()
     assert book.lessons()
+
+
+class NightShift:
+    """A gate of one's own: takes what touches a lesson whose id begins with a figure."""
+
+    async def decide(self, changes: Sequence[Change], *, key: str) -> dict[str, Verdict]:
+        wanted = {change.id for change in changes if change.operations[0]["id"][0].isdigit()}
+        return {
+            change.id: Verdict(decision="accept" if change.id in wanted else "reject", reason="by its id")
+            for change in changes
+        }
+
+
+async def test_a_gate_of_ones_own_decides_instead(store: Store) -> None:
+    evolution, book, _ = build(store, val=0, gate=NightShift(), online=True)
+    other, _, _ = build(store, val=0, online=True)
+    evolved = await evolution.run()
+    assert {verdict["reason"] for verdict in evolved.verdicts.values()} == {"by its id"}
+    assert book.lessons() and all(lesson.id[0].isdigit() for lesson in book.lessons())
+    assert evolution.id != other.id

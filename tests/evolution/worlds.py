@@ -10,7 +10,7 @@ from typing import Any
 from agentkit.evolution.config import EvolveConfig, Evolved
 from agentkit.evolution.loop import Evolution
 from agentkit.evolution.trials import Trials
-from agentkit.ledger import Ledger
+from agentkit.ledger import Gate, Ledger
 from agentkit.store import Store
 from agentkit.tasks import Labels
 from benchmarks._worlds import Reflector, RuleBook, World, WorldRollout, check, cost_of, no_calls
@@ -31,6 +31,7 @@ def build(
     tasks: Any = None,
     on_event: Any = lambda name, data: None,
     rate: float = 0.4,
+    gate: Gate | None = None,
     **config: Any,
 ) -> tuple[Evolution, RuleBook, WorldRollout]:
     world = World(seed=seed)
@@ -47,6 +48,7 @@ def build(
         val=make(val, prefix="v"),
         config=EvolveConfig(seed=seed, labels=labels, **config),
         on_event=on_event,
+        gate=gate,
     )
     return evolution, book, rollout
 

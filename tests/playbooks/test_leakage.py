@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from agentkit.playbooks.leakage import retells
+from agentkit.playbooks.leakage import leaks
 from agentkit.tasks import Task
 
 GROWTH = Task(
@@ -32,4 +32,4 @@ DRUG = Task(id="c", input="Find every claim.", target="lithium — induces → t
     ],
 )
 def test_what_tells_one_task_again_is_known_from_a_rule(lesson: str, tasks: list[Task], told: bool) -> None:
-    assert retells(lesson, tasks) is told
+    assert leaks(lesson, tasks) is told

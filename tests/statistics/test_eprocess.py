@@ -12,9 +12,9 @@ from agentkit.statistics.eprocess import Betting, PairedTest, mean_interval
 
 
 def outcome_of(wins: float, losses: float, seed: int, pairs: int = 200) -> PairedTest:
-    test, dice = PairedTest(), random.Random(seed)
+    test, rng = PairedTest(), random.Random(seed)
     for _ in range(pairs):
-        luck = dice.random()
+        luck = rng.random()
         if test.add(1.0 if luck < wins else -1.0 if luck < wins + losses else 0.0) != "open":
             break
     return test
@@ -82,10 +82,10 @@ def test_the_interval_holds_the_mean_and_stays_in_range(values: list[float]) -> 
 def test_the_interval_misses_the_true_mean_no_more_often_than_it_says_at_whatever_moment_one_stops() -> None:
     missed = 0
     for seed in range(120):
-        dice = random.Random(seed)
+        rng = random.Random(seed)
         values: list[float] = []
         for _ in range(60):
-            values.append(1.0 if dice.random() < 0.3 else 0.0)
+            values.append(1.0 if rng.random() < 0.3 else 0.0)
             if len(values) % 20 == 0:
                 low, high = mean_interval(values)
                 if not low <= 0.3 <= high:

@@ -1,4 +1,4 @@
-"""RIS, and PubMed's own list of tags (.nbib): a line without a tag goes on with the one before it."""
+"""RIS, and PubMed's own list of tags (.nbib): a line without a tag continues the one before it."""
 
 from __future__ import annotations
 

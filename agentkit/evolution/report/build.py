@@ -119,9 +119,9 @@ def alarms(evolved: Evolved) -> list[str]:
     notes = [note for record in evolved.batches for note in record["notes"]]
     broken = [note["note"] for note in notes if note["note"].startswith("failed")]
     if failed:
-        found.append(f"{failed} training runs broke off")
+        found.append(f"{failed} training runs failed")
     if broken:
-        found.append(f"{len(broken)} lessons broke off, the first because it {broken[0]}")
+        found.append(f"{len(broken)} lessons failed; the first {broken[0]}")
     if evolved.batches and not evolved.verdicts:
         found.append("nothing was proposed: check that the reflector answers and that some tasks are answered wrongly")
     spent = sum(verdict["reason"].startswith("the hold-out was used") for verdict in evolved.verdicts.values())

@@ -1,0 +1,70 @@
+"""Registry: how every extension point is filled, and how an argument finds an implementation by its name.
+
+An implementation follows the Protocol of its extension point. An argument takes it as an object; where it is to be
+named (in a task file, a settings file or on the command line), it is registered under a name first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Generic, TypeVar, cast
+
+from agentkit.errors import UserError
+
+Made = TypeVar("Made")
+
+
+class Registry(Generic[Made]):
+    """What there is of one extension point, by name.
+
+    Args:
+        what: the extension point in error messages, such as "checker".
+        built_in: those that AgentKit brings; a text such as `module:attribute` is imported when it is first asked for.
+        hint: what else the argument takes, for the message about an unknown name.
+        error: the class of that message's error.
+    """
+
+    def __init__(
+        self, what: str, built_in: Mapping[str, Made | str], *, hint: str = "", error: type[UserError] = UserError
+    ) -> None:
+        self.what, self._hint, self._error = what, hint, error
+        self._made: dict[str, Made | str] = dict(built_in)
+
+    def register(self, name: str) -> Callable[[Made], Made]:
+        """A decorator that makes an implementation known under a name.
+
+        Raises:
+            UserError: the name is taken.
+        """
+
+        def enter(made: Made) -> Made:
+            if name in self._made:
+                raise UserError(f"there is a {self.what} named {name!r} already")
+            self._made[name] = made
+            return made
+
+        return enter
+
+    def get(self, name: str) -> Made:
+        """The implementation of that name.
+
+        Raises:
+            UserError: (or the class given) an unknown name; lists those there are.
+        """
+        if name not in self._made:
+            raise self._error(f"unknown {self.what} {name!r}: there are {', '.join(self._made)}{self._hint}")
+        found = self._made[name]
+        if isinstance(found, str):
+            module, _, attribute = found.partition(":")
+            found = self._made[name] = cast("Made", getattr(import_module(module), attribute))
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._made
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)
