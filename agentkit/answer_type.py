@@ -18,6 +18,10 @@ MAX_TEXT = 2_000
 """Characters of a text whose schema sets no bound of its own, so that a model that repeats itself comes to an end."""
 MAX_ITEMS = 100
 """Items of a list whose schema sets no bound of its own."""
+_SHORTEST = 60
+"""Characters of a text below which lists are cut before texts are."""
+_DEEPEST = 12
+"""Levels of a schema that refers to itself."""
 _NUMERIC = ("integer", "number")
 
 
@@ -172,6 +176,47 @@ def bounded(schema: Mapping[str, Any], *, texts: int = MAX_TEXT) -> dict[str, An
     return bound
 
 
+def closing(schema: Mapping[str, Any], tokens: int) -> dict[str, Any]:
+    """A schema whose longest value still fits so many tokens, as far as its texts and lists make it long.
+
+    It is for a model that ran on until it was cut off. Half of the tokens are left to names, numbers and punctuation; a
+    character takes at most one, which rare writings may exceed. What the schema itself demands at least stays.
+    """
+    bound = bounded(schema)
+    nodes, room = _nodes(bound), tokens
+    for items in (20, 5, 2, 1):
+        for node in (node for node in nodes if node.get("type") == "array"):
+            node["maxItems"] = max(int(node.get("minItems", 0)), min(node["maxItems"], items))
+        room = tokens // 2 // max(1, _texts(bound, bound, 0))
+        if room >= _SHORTEST:
+            break
+    for node in (node for node in nodes if _is_free(node)):
+        least, most = int(node.get("minLength", 0)), int(node.get("maxLength", room))
+        node["maxLength"] = max(least, min(most, room))
+    return bound
+
+
+def _texts(node: Any, root: Mapping[str, Any], depth: int) -> int:
+    """How many free texts the longest value holds."""
+    if not isinstance(node, Mapping) or depth > _DEEPEST:
+        return 0
+    if "$ref" in node:
+        found: Any = root
+        for part in str(node["$ref"]).removeprefix("#/").split("/"):
+            found = found.get(part, {}) if isinstance(found, Mapping) else {}
+        return _texts(found, root, depth + 1)
+    own = int(_is_free(node))
+    own += sum(_texts(item, root, depth + 1) for item in dict(node.get("properties") or {}).values())
+    own += int(node.get("maxItems", 1)) * _texts(node.get("items"), root, depth + 1)
+    options = [_texts(item, root, depth + 1) for key in ("anyOf", "oneOf") for item in node.get(key) or ()]
+    return own + max(options, default=0)
+
+
+def _is_free(node: Mapping[str, Any]) -> bool:
+    """Whether a schema is that of a text of any content."""
+    return node.get("type") == "string" and not node.keys() & {"enum", "const", "pattern", "format"}
+
+
 def answer_text(value: Any) -> str:
     """The text of an answer's JSON value: a string as it is, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -219,7 +264,7 @@ def _nodes(schema: Any) -> list[dict[str, Any]]:
 
 def _bind(node: dict[str, Any], texts: int) -> None:
     kind = node.get("type")
-    if kind == "string" and not node.keys() & {"enum", "const", "pattern", "format", "maxLength"}:
+    if _is_free(node) and "maxLength" not in node:
         node["maxLength"] = max(texts, int(node.get("minLength", 0)))
     if kind == "array" and "maxItems" not in node:
         node["maxItems"] = max(MAX_ITEMS, int(node.get("minItems", 0)))

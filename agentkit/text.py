@@ -181,3 +181,11 @@ def parse_json(text: str, *, path: object = None, line: int | None = None) -> An
         raise DataError("not valid JSON (nested too deeply)", path=path, line=line) from None
     except ValueError as error:
         raise DataError(f"not valid JSON ({error})", path=path, line=line) from None
+
+
+_LEAD = re.compile(r"(?im)^[\s*_#>]*(?:final\s+)?answer[*_]*\s*:[*_]*[ \t]*(?=\S)")
+
+
+def answer_place(text: str) -> int:
+    """Where the answer stands in a text that thinks first: behind the last line's lead `Answer:`; 0 where none is."""
+    return max((found.end() for found in _LEAD.finditer(text)), default=0)

@@ -38,7 +38,8 @@ async def ask(
     context.emit(ModelStarted(run_id=context.run_id, role=role, turn=turn))
     options = context.options
     reply = await caller.call(messages, tools=tools, schema=schema, must_answer=must_answer, role=role, scope=scope,
-                              seed=options.seed, temperature=options.temperature)  # fmt: skip
+                              seed=options.seed, temperature=options.temperature,
+                              logprobs=role == "explorer")  # fmt: skip
     usage = reply.usage
     context.emit(
         ModelEnded(

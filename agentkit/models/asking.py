@@ -16,7 +16,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, convert_to_messages
 from pydantic import BaseModel, ValidationError
 
-from agentkit.answer_type import AnswerType
+from agentkit.answer_type import AnswerType, closing
 from agentkit.errors import ModelError
 from agentkit.models.replies import cut_off, thoughts_of
 from agentkit.models.requests import Schema, json_schema, openai_tool
@@ -26,6 +26,9 @@ from agentkit.models.wire import call_id
 
 Way = Literal["forced", "auto", "text"]
 
+_ROOM = 1_024
+"""Tokens of an answer where the model sets no limit."""
+_REFUSALS = (400, 404, 405, 422, 501)
 _ABOUT_TOOLS = re.compile(r"tool|function.?call|functions? (?:is|are) not|\bforced?\b", re.IGNORECASE)
 
 
@@ -38,28 +41,55 @@ _NO_TOOLS = re.compile(
 
 def next_way(way: Way, error: ModelError) -> Way | None:
     """The way to ask after a provider refused this one for a reason to do with tools; None if there is none."""
-    if error.retryable or error.status not in (400, 404, 405, 422, 501) or not _ABOUT_TOOLS.search(str(error)):
+    if error.retryable or error.status not in _REFUSALS or not _ABOUT_TOOLS.search(str(error)):
         return None
     if way == "forced" and not _NO_TOOLS.search(str(error)):
         return "auto"
     return None if way == "text" else "text"
 
 
-def prepare(model: BaseChatModel, tools: Sequence[Any], schema: Schema | None, way: Way = "forced") -> Any:
+def is_about_logprobs(error: ModelError) -> bool:
+    """Whether a provider refused to report log-probabilities."""
+    return not error.retryable and error.status in _REFUSALS and "logprobs" in str(error)
+
+
+def prepare(
+    model: BaseChatModel, tools: Sequence[Any], schema: Schema | None, way: Way = "forced", *, ran_on: bool = False
+) -> Any:
     """Bind tools and a schema so that each reply is one or the other.
 
     An answer of a task's type alone is decoded as it stands by models that can: the prompt is that of a plain call.
+
+    Args:
+        ran_on: the model wrote on and on before; where it decodes under a grammar, what it writes now must close.
     """
-    if isinstance(schema, AnswerType) and not tools and getattr(model, "constrained", False):
-        return model.bind(response_format=answer_format(schema))
-    offered = [*tools, *([answer_tool(schema)] if schema is not None else [])]
+    constrained = getattr(model, "constrained", False)
+    room = int(getattr(model, "max_tokens", None) or _ROOM) if ran_on and constrained else None
+    if isinstance(schema, AnswerType) and not tools and constrained:
+        bound = model.bind(response_format=answer_format(schema, room=room))
+    else:
+        offered = [*tools, *([answer_tool(schema)] if schema is not None else [])]
+        shown = offered if room is None else [_closing(openai_tool(tool), room) for tool in offered]
+        bound = _bound(model, shown, forced=schema is not None, alone=not tools, way=way)
+    return bound if room is None else bound.bind(no_loops=True)
+
+
+def _closing(tool: dict[str, Any], room: int) -> dict[str, Any]:
+    """A tool whose arguments fit so many tokens."""
+    function = tool["function"]
+    parameters = closing(function.get("parameters") or {"type": "object", "properties": {}}, room)
+    return {**tool, "function": {**function, "parameters": parameters}}
+
+
+def _bound(model: BaseChatModel, offered: Sequence[Any], *, forced: bool, alone: bool, way: Way) -> Any:
+    """The model with its tools; `forced` to call one of them, which `alone` is the answer."""
     if not offered or way == "text":
         return model
     if way == "auto":
         return model.bind_tools(offered, tool_choice="auto")
-    if tools and schema is not None:
-        return model.bind_tools(offered, tool_choice="any")
-    return model.bind_tools(offered) if tools else model.bind_tools(offered, tool_choice=ANSWER_TOOL)
+    if not forced:
+        return model.bind_tools(offered)
+    return model.bind_tools(offered, tool_choice=ANSWER_TOOL if alone else "any")
 
 
 def asked(messages: Sequence[BaseMessage], tools: Sequence[Any], schema: Schema | None, way: Way) -> list[BaseMessage]:

@@ -48,6 +48,9 @@ class NamedChat(BaseChatModel):
     constrained: ClassVar[bool] = False
     """Whether answers are decoded under their schema, so that none can break it."""
 
+    tells_logprobs: ClassVar[bool] = True
+    """Whether it can be asked for log-probabilities; one that can't give them leaves them out."""
+
     full_name: str
     temperature: float | None = 0.0
     max_tokens: int | None = None

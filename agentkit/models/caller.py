@@ -22,12 +22,13 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, messag
 from agentkit import faults, telemetry
 from agentkit.answer_type import AnswerType
 from agentkit.errors import AgentKitError, BudgetExceeded, InvalidOutput, ModelError, QuotaUsedUp
-from agentkit.models.asking import BadCall, Way, asked, describe, next_way, prepare, read_reply
+from agentkit.models.asking import BadCall, Way, asked, describe, is_about_logprobs, next_way, prepare, read_reply
 from agentkit.models.budget import Meter, Usage
 from agentkit.models.journal import Journal, MemoryJournal, StoredCall, response_of
 from agentkit.models.limits import Limits
+from agentkit.models.logprobs import ALTERNATIVES, Logprobs, told
 from agentkit.models.refusals import headers_of, refusal
-from agentkit.models.replies import check
+from agentkit.models.replies import check, ran_on
 from agentkit.models.requests import Schema, request_hash
 from agentkit.models.speech import spoken
 from agentkit.models.wire import read_calls
@@ -37,6 +38,8 @@ log = logging.getLogger("agentkit.models")
 
 _ways: dict[tuple[str, str], Way] = {}
 """How models that refused to have a call forced are asked, by name and address."""
+_silent: set[tuple[str, str]] = set()
+"""Models whose server refused to report log-probabilities."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +79,14 @@ class Reply:
     Attributes:
         message: the text and the tool calls.
         parsed: the structured answer, where a schema was asked for and the model did not call a tool instead.
+        logprobs: how sure the model was, where that was asked for and told.
         replayed: whether it came from the journal.
     """
 
     message: AIMessage
     parsed: Any
     usage: Usage
+    logprobs: Logprobs | None = None
     replayed: bool = False
 
     @property
@@ -138,6 +143,7 @@ class Caller:
         scope: str = "",
         seed: int | None = None,
         temperature: float | None = None,
+        logprobs: bool = False,
         on_token: Callable[[str], None] | None = None,
     ) -> Reply:
         """Ask the model.
@@ -151,6 +157,7 @@ class Caller:
             scope: where in a run; repeated there after a crash, the same request gets the recorded answer.
             seed: for models that take one.
             temperature: None is the model's own.
+            logprobs: have log-probabilities told by models that can, and keep their summary; not while it streams.
             on_token: gets the text as it is written; a recorded answer comes in one piece.
 
         Raises:
@@ -166,33 +173,38 @@ class Caller:
         if temperature is not None:
             params["temperature"] = temperature
         ask = _Ask(messages=tuple(messages), tools=tools, schema=schema, params=params, role=role, scope=scope,
-                   on_token=on_token)  # fmt: skip
+                   logprobs=logprobs, on_token=on_token)  # fmt: skip
         used, problem = Usage(), ""
         for _ in range(self.retry.invalid):
-            message, usage, replayed = await self._journalled(ask)
-            used = used + usage
+            given = await self._journalled(ask)
+            used = used + given.usage
+            if not ask.ran_on and self.constrained and ran_on(given.message, schema, tools):
+                ask, problem = replace(ask, ran_on=True), "it wrote on and on"
+                continue
             try:
-                message, parsed = read_reply(message, tools, schema)
-                return Reply(message=message, parsed=parsed, usage=used, replayed=replayed)
+                message, parsed = read_reply(given.message, tools, schema)
+                return replace(given, message=message, parsed=parsed, usage=used)
             except ValueError as error:  # a ValidationError among them
-                problem = describe(error, message)
-                ask = ask.mended(message, problem, called=isinstance(error, BadCall))
+                problem = describe(error, given.message)
+                ask = ask.mended(given.message, problem, called=isinstance(error, BadCall))
         raise InvalidOutput(
             f"{self.name} gave no valid {_schema_name(schema)} in {self.retry.invalid} tries: {problem}"
         )
 
-    async def _journalled(self, ask: _Ask) -> tuple[AIMessage, Usage, bool]:
+    async def _journalled(self, ask: _Ask) -> Reply:
+        """What was answered, as yet unread; what was replayed used nothing."""
         digest = request_hash(self.name, ask.messages, tools=ask.tools, schema=ask.schema, params=ask.params)
         base = f"{ask.scope}/{digest[:40]}"
         key = f"{base}/{self._seen[base]}"
         self._seen[base] += 1
         if (stored := self.journal.find(key)) is not None:
-            return _told(stored.message(), ask), Usage(), True
+            message = _said(stored.message(), ask)
+            return Reply(message=message, parsed=None, usage=Usage(), logprobs=stored.logprobs, replayed=True)
         if self.budget is not None:
             self.budget.check()
         faults.point("before:model.call")
         message, usage, model = await self._with_fallbacks(ask)
-        response = response_of(message)
+        response = response_of(message, told(message, ask.schema))
         call = StoredCall(
             scope=ask.scope, role=ask.role, model=model, request_hash=digest, response=response, usage=usage
         )
@@ -200,7 +212,7 @@ class Caller:
         faults.point("after:model.call")
         if self.budget is not None:
             self.budget.charge(usage)
-        return message, usage, False
+        return Reply(message=message, parsed=None, usage=usage, logprobs=call.logprobs)
 
     async def _with_fallbacks(self, ask: _Ask) -> tuple[AIMessage, Usage, str]:
         for position, model in enumerate(self.models, 1):
@@ -218,9 +230,14 @@ class Caller:
         key = (model_name(model), str(getattr(model, "api_base", None)))
         while True:
             way = _ways.get(key, "forced")
+            told = ask.logprobs and key not in _silent and getattr(model, "tells_logprobs", False)
             try:
-                return await self._with_retries(model, ask, way, last=last)
+                return await self._with_retries(model, replace(ask, logprobs=told), way, last=last)
             except ModelError as error:
+                if told and is_about_logprobs(error):
+                    log.info("%s; asking without log-probabilities", error)
+                    _silent.add(key)
+                    continue
                 lower = next_way(way, error) if ask.tools or ask.schema is not None else None
                 if lower is None:
                     raise
@@ -228,7 +245,7 @@ class Caller:
                 _ways[key] = lower
 
     async def _with_retries(self, model: BaseChatModel, ask: _Ask, way: Way, *, last: bool) -> tuple[AIMessage, Usage]:
-        bound: Any = prepare(model, ask.tools, ask.schema, way)
+        bound: Any = prepare(model, ask.tools, ask.schema, way, ran_on=ask.ran_on)
         ask = replace(ask, messages=tuple(asked(ask.messages, ask.tools, ask.schema, way)))
         for attempt in range(self.retry.attempts):
             try:
@@ -293,7 +310,9 @@ class _Ask:
     params: dict[str, Any]
     role: str
     scope: str
+    logprobs: bool
     on_token: Callable[[str], None] | None
+    ran_on: bool = False
 
     def mended(self, message: AIMessage, problem: str, *, called: bool) -> _Ask:
         """The question again, after an answer that did not validate, or a call that can't be carried out."""
@@ -310,6 +329,7 @@ class _Ask:
 async def _answer(bound: Any, ask: _Ask) -> AIMessage:
     given = {key: value for key, value in ask.params.items() if value is not None}
     if ask.on_token is None:
+        given |= {"logprobs": True, "top_logprobs": ALTERNATIVES} if ask.logprobs else {}
         answer: AIMessage = await bound.ainvoke(list(ask.messages), **given)
         return answer
     whole: Any = None
@@ -338,7 +358,7 @@ def _storable(message: AIMessage) -> AIMessage:
     return message if cleaned == parts else message.model_copy(update=cleaned)
 
 
-def _told(message: AIMessage, ask: _Ask) -> AIMessage:
+def _said(message: AIMessage, ask: _Ask) -> AIMessage:
     if ask.on_token is not None and message.text:
         ask.on_token(message.text)
     return message

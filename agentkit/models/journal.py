@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage
 from sqlalchemy import select
 
 from agentkit.models.budget import Usage
+from agentkit.models.logprobs import Logprobs
 from agentkit.models.replies import cut_off, thoughts_of
 from agentkit.store import Store
 from agentkit.store.base import now
@@ -23,8 +24,8 @@ class StoredCall:
         scope: the place in the run that asked.
         role, model: who was asked.
         request_hash: what was asked.
-        response: the answer as JSON: `content`, `tool_calls`, `invalid_tool_calls`, and what else decides how it is
-            read.
+        response: the answer as JSON: `content`, `tool_calls`, `invalid_tool_calls`, what else decides how it is
+            read, and `logprobs` where the model told them.
     """
 
     scope: str
@@ -35,11 +36,17 @@ class StoredCall:
     usage: Usage
 
     def message(self) -> AIMessage:
-        return AIMessage(**self.response)
+        return AIMessage(**{name: value for name, value in self.response.items() if name != "logprobs"})
+
+    @property
+    def logprobs(self) -> Logprobs | None:
+        """How sure the model was; None where it was not told."""
+        found = self.response.get("logprobs")
+        return Logprobs.from_json(found) if found else None
 
 
-def response_of(message: AIMessage) -> dict[str, Any]:
-    """What is kept of an answer: all that decides how it is read."""
+def response_of(message: AIMessage, logprobs: Logprobs | None = None) -> dict[str, Any]:
+    """What is kept of an answer: all that decides how it is read, and how sure the model was of it."""
     calls = [{"name": call["name"], "args": call["args"], "id": call["id"]} for call in message.tool_calls]
     invalid = [dict(call) for call in message.invalid_tool_calls]
     kept: dict[str, Any] = {"content": message.text, "tool_calls": calls, "invalid_tool_calls": invalid}
@@ -47,6 +54,8 @@ def response_of(message: AIMessage) -> dict[str, Any]:
         kept["response_metadata"] = {"finish_reason": "length"}
     if not message.text and (thoughts := thoughts_of(message)):
         kept["additional_kwargs"] = {"reasoning_content": thoughts}
+    if logprobs is not None:
+        kept["logprobs"] = logprobs.to_json()
     return kept
 
 

@@ -29,6 +29,9 @@ from agentkit.models.streams import StreamReader
 from agentkit.models.union import Union, as_chunk, grammar_of, read_union, to_chat, union_of
 from agentkit.models.wire import usage_metadata
 
+_NO_LOOPS = {"dry_multiplier": 0.8, "dry_base": 1.75, "dry_allowed_length": 6, "dry_penalty_last_n": 512}
+"""llama.cpp's DRY sampler: what would continue a sequence that was just written gets less likely with its length."""
+
 
 class LlamaCppChat(NamedChat):
     """A GGUF model in this process.
@@ -104,6 +107,8 @@ class LlamaCppChat(NamedChat):
         body |= {"messages": to_chat(messages, union), "cache_prompt": True}
         if stops := stop or self.stop:
             body["stop"] = stops
+        if kwargs.get("no_loops"):
+            body |= _NO_LOOPS
         if (grammar := grammar_of(union, kwargs.get("response_format"))) is not None:
             body["grammar"] = f"%llguidance {{}}\n{grammar}"
         return body
@@ -133,6 +138,8 @@ class Server:
     def __init__(self, options: Options) -> None:
         if not options.path.is_file():
             raise ModelFileError(f"{options.path} is not there; get it with  agentkit models pull")
+        # Threads that spin while they wait for each other are ten times slower where other work wants the same cores.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         try:
             import xllamacpp
         except ModuleNotFoundError:

@@ -14,8 +14,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Self
 
+from langchain_core.messages import AIMessage
+
+from agentkit.answer_type import AnswerType
+from agentkit.text import answer_place
+
 WHOLE = ""
 """The field that stands for an answer which is plain text."""
+ANSWER, THOUGHTS = "answer", "reasoning"
+"""The fields of an answer that its thoughts lead to, as JSON or as text with a last line `Answer: …`."""
 ALTERNATIVES = 20
 """Alternatives a token that are asked for: the most that hosted models give."""
 _KEPT_CHOICES = 8
@@ -64,10 +71,10 @@ class Logprobs:
         fields = {name: FieldLogprobs(**item) for name, item in data["fields"].items()}
         return cls(fields=fields, choices=dict(data["choices"]))
 
-    def answer(self, name: str = "answer") -> FieldLogprobs | None:
-        """The field that decides whether an answer is right: the named one, the whole text, or the last."""
-        fields = self.fields
-        return fields.get(name) or fields.get(WHOLE) or (list(fields.values())[-1] if fields else None)
+    def answer(self) -> FieldLogprobs | None:
+        """What decides whether the answer is right: its own fields together, without the thoughts that lead to it."""
+        own = [item for name, item in self.fields.items() if name.split(".")[0] == ANSWER]
+        return _together(own or [item for name, item in self.fields.items() if name != THOUGHTS])
 
 
 class _Token(NamedTuple):
@@ -77,11 +84,27 @@ class _Token(NamedTuple):
     alternatives: tuple[tuple[bytes, float], ...]
 
 
-def summarize(text: str, reported: Sequence[Mapping[str, Any]], choices: Sequence[str] = ()) -> Logprobs | None:
+def told(message: AIMessage, schema: object = None) -> Logprobs | None:
+    """The summary of what a message's model reported; None where it reported nothing.
+
+    Args:
+        schema: the form that the answer had, for the choices there were.
+    """
+    reported = message.response_metadata.get("logprobs")
+    tokens = reported.get("content") if isinstance(reported, Mapping) else None
+    if not tokens:
+        return None
+    form = schema if isinstance(schema, AnswerType) else None
+    choices = (form.answer.choices if form.answer is not None else form.choices) if form is not None else None
+    texts = [json.dumps(choice, ensure_ascii=False).strip('"') for choice in choices or ()]
+    return summarize(None if message.tool_calls else message.text, tokens, texts)
+
+
+def summarize(text: str | None, reported: Sequence[Mapping[str, Any]], choices: Sequence[str] = ()) -> Logprobs | None:
     """Sum up the log-probabilities of an answer.
 
     Args:
-        text: what the model wrote, JSON or not.
+        text: what the model wrote, JSON or not; None for a tool call, whose text the message does not hold.
         reported: its tokens as OpenAI's API reports them: `token`, `logprob`, `top_logprobs`, and `bytes` where a token
             is no whole character.
         choices: what a closed answer could be, in the form in which it stands in the text.
@@ -90,15 +113,16 @@ def summarize(text: str, reported: Sequence[Mapping[str, Any]], choices: Sequenc
         None where the tokens are not those of the text.
     """
     tokens, written = _tokens(reported)
-    if not tokens or written.strip() != text.encode().strip():
+    if not tokens or (text is not None and written.strip() != text.encode().strip()):
         return None
-    spans = list(_spans(written.decode(errors="replace")))
+    spans = [(name.removeprefix("arguments."), start, end) for name, start, end in
+             _spans(written.decode(errors="replace"))]  # fmt: skip
     fields = {
         name: _field(own)
         for name, start, end in spans
         if (own := [token for token in tokens if token.start < end and token.end > start])
     }
-    decisive = next((span for span in spans if span[0] == "answer"), spans[-1])
+    decisive = next((span for span in spans if span[0] == ANSWER), spans[-1])
     return Logprobs(fields=fields, choices=_shares(written, tokens, [choice.encode() for choice in choices], decisive))
 
 
@@ -128,6 +152,20 @@ def _field(tokens: Sequence[_Token]) -> FieldLogprobs:
     )
 
 
+def _together(fields: Sequence[FieldLogprobs]) -> FieldLogprobs | None:
+    """Several fields as one."""
+    tokens = sum(item.tokens for item in fields)
+    if not tokens:
+        return None
+    return FieldLogprobs(
+        tokens=tokens,
+        total=sum(item.total for item in fields),
+        lowest=min(item.lowest for item in fields),
+        entropy=sum(item.entropy * item.tokens for item in fields) / tokens,
+        forced=sum(item.forced for item in fields),
+    )
+
+
 def _entropy(token: _Token) -> float:
     """Of the reported alternatives; what is left of the probability counts as one more."""
     shares = [math.exp(logprob) for _, logprob in token.alternatives]
@@ -141,14 +179,17 @@ _SPACE = re.compile(r"\s*")
 def _spans(text: str) -> Iterator[tuple[str, int, int]]:
     """Where each field of a JSON object stands, in bytes; a string with its closing quote, which ends it.
 
-    What is no JSON object is one field, with the token that ends it.
+    What is no JSON object is one field, with the token that ends it, or two where it thinks before a last `Answer: …`.
     """
     try:
         found = list(_members(text, _SPACE.match(text).end(), ""))  # type: ignore[union-attr]
     except (ValueError, IndexError):
         found = []
     if not found:
-        yield WHOLE, 0, len(text.encode()) + 1
+        at = len(text[: answer_place(text)].encode())
+        if at:
+            yield THOUGHTS, 0, at
+        yield ANSWER if at else WHOLE, at, len(text.encode()) + 1
     for name, start, end in found:
         yield name, len(text[:start].encode()), len(text[:end].encode())
 

@@ -6,7 +6,8 @@ An answer that can't be read is a `ModelError`, which costs one call.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage
@@ -50,6 +51,8 @@ def read_message(response: Mapping[str, Any], name: str) -> AIMessage:
     message = AIMessage(text, tool_calls=calls, invalid_tool_calls=invalid, additional_kwargs=beside(given, thoughts))
     message.usage_metadata = usage_metadata(response.get("usage"))
     message.response_metadata = {"model_name": name, "finish_reason": finish, "cost": response.get("cost", 0.0)}
+    if choice.get("logprobs"):
+        message.response_metadata["logprobs"] = choice["logprobs"]
     return message
 
 
@@ -80,6 +83,31 @@ def cut_off(message: AIMessage) -> bool:
     """Whether the token limit ended the answer."""
     metadata = message.response_metadata
     return (metadata.get("finish_reason") or metadata.get("stop_reason")) in ("length", "max_tokens", "MAX_TOKENS")
+
+
+def ran_on(message: AIMessage, schema: object, tools: Sequence[object]) -> bool:
+    """Whether a model that decodes under a grammar could not end: it was cut off before a form was whole, or in a loop.
+
+    Words alone that were cut off may be a long answer: there only a loop counts.
+    """
+    calls = [*message.tool_calls, *message.invalid_tool_calls]
+    text = message.text or " ".join(str(call["args"]) for call in calls)
+    formed = schema is not None or (bool(tools) and bool(calls))
+    return (cut_off(message) and (formed or loops(text))) or (formed and loops(text))
+
+
+_LOOP = re.compile(r"(.{2,80}?)\1{11,}", re.DOTALL)
+_LOOPING = 150
+_LOOKED_AT = 4_000
+"""Characters at the end of a text in which a loop is looked for."""
+
+
+def loops(text: str) -> bool:
+    """Whether a text says the same thing twelve times in a row, over at least 150 characters."""
+    return any(
+        len(found[0]) >= _LOOPING and any(char.isalnum() for char in found[1])
+        for found in _LOOP.finditer(text[-_LOOKED_AT:])
+    )
 
 
 def thoughts_of(message: AIMessage) -> str:

@@ -18,7 +18,7 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.utils.json_schema import dereference_refs
 
-from agentkit.answer_type import AnswerType, bounded
+from agentkit.answer_type import AnswerType, bounded, closing
 from agentkit.errors import UserError
 
 IN_PROMPT = "x-in-prompt"
@@ -87,7 +87,7 @@ def grammar_of(union: Union | None, response_format: Mapping[str, Any] | None) -
     return json_grammar(response_format["json_schema"]["schema"] if kind == "json_schema" else {"type": "object"})
 
 
-def answer_format(form: AnswerType) -> dict[str, Any]:
+def answer_format(form: AnswerType, *, room: int | None = None) -> dict[str, Any]:
     """The `response_format` in which a model of this process gives an answer of a type as it stands.
 
     One of several texts is written as it is, in a third of the tokens of a JSON object. Which of the two forms is right
@@ -96,7 +96,8 @@ def answer_format(form: AnswerType) -> dict[str, Any]:
     choices = form.choices
     if choices and all(isinstance(choice, str) for choice in choices):
         return {"type": "choices", "choices": list(choices)}
-    return {"type": "json_schema", "json_schema": {"name": ANSWER_TOOL, "schema": form.bounded, "strict": True}}
+    schema = form.bounded if room is None else closing(form.schema, room)
+    return {"type": "json_schema", "json_schema": {"name": ANSWER_TOOL, "schema": schema, "strict": True}}
 
 
 def check_grammar(form: AnswerType) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from agentkit.answer_type import AnswerType
 from agentkit.protocols import Block
 from agentkit.roles.blocks import block, learnt
 from agentkit.tasks import Task
+from agentkit.text import answer_place
 
 TOOLS = """\
 Use a tool where it is more reliable than your own head: for arithmetic that is not trivial, to look up what you can't
@@ -107,13 +107,9 @@ def reasoned(form: AnswerType) -> AnswerType:
     )  # fmt: skip
 
 
-_LAST = re.compile(r"(?im)^[\s*_#>]*(?:final\s+)?answer[*_]*\s*:[*_]*[ \t]*(?=\S)")
-
-
 def answer_of(text: str) -> str:
     """What stands behind the last line that begins with `Answer:`; all of the text where none does."""
-    leads = list(_LAST.finditer(text))
-    return (text[leads[-1].end() :] if leads else text).strip().strip("*_")
+    return text[answer_place(text) :].strip().strip("*_")
 
 
 def executor_messages(task: Task, subtask: str, findings: Sequence[tuple[str, str]]) -> list[BaseMessage]:

@@ -7,8 +7,17 @@ import math
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
+from agentkit.answer_type import AnswerType
+from agentkit.errors import ModelError
+from agentkit.models import Caller
+from agentkit.models.journal import SqlJournal
 from agentkit.models.logprobs import WHOLE, Logprobs, summarize
+from agentkit.store import Store
+from agentkit.store.run_log import RunLog
+from agentkit.tasks import Task
+from agentkit.testing import ScriptedModel
 
 
 def told(*tokens: tuple[str, float], others: dict[int, dict[str, float]] | None = None) -> list[dict[str, Any]]:
@@ -99,3 +108,78 @@ def test_a_choice_that_the_reasoning_names_is_not_the_answer() -> None:
     found = summarize(text, told(*((letter, 0.0) for letter in text)), ["yes", "no"])
     assert found is not None
     assert found.choices == {"no": 1.0}
+
+
+def test_an_answer_in_words_that_thinks_first_is_judged_by_its_last_line() -> None:
+    text = "It is one of two.\nAnswer: 12"
+    pieces = told(*((letter, -0.5 if letter.isdigit() else -0.1) for letter in text), ("", -0.25))
+    found = summarize(text, pieces)
+    assert found is not None
+    answer = found.answer()
+    assert answer is not None
+    assert (answer.tokens, answer.total, answer.lowest) == (3, pytest.approx(-1.25), -0.5)
+
+
+def test_an_answer_of_several_fields_is_judged_by_all_but_its_thoughts() -> None:
+    text = '{"reasoning": "xxxx", "n": 12, "word": "no"}'
+    found = summarize(text, told(*((letter, -2.0 if letter == "x" else -0.5) for letter in text)))
+    assert found is not None
+    answer = found.answer()
+    assert answer is not None
+    assert (answer.tokens, answer.lowest) == (5, -0.5)
+
+
+def test_the_answer_within_a_tool_call_is_found_where_the_message_holds_no_text() -> None:
+    text = '{"name": "answer", "arguments": {"answer": "yes"}}'
+    found = summarize(None, told(*((letter, -0.5) for letter in text)), ["yes", "no"])
+    assert found is not None
+    answer = found.answer()
+    assert answer is not None
+    assert answer.tokens == 4
+
+
+class Telling(ScriptedModel):
+    """Says how sure it is, where it is asked to; or refuses to."""
+
+    tells_logprobs: bool = True
+    refuses: bool = False
+    asked: int = 0
+
+    def _answer(self, messages: list[BaseMessage], **kwargs: Any) -> AIMessage:
+        message = super()._answer(messages, **kwargs)
+        if not kwargs.get("logprobs"):
+            return message
+        self.asked += 1
+        if self.refuses:
+            raise ModelError("logprobs are not supported", status=400)
+        pieces = told((message.text, -0.25), others={0: {"no": -1.5}})
+        message.response_metadata["logprobs"] = {"content": pieces}
+        return message
+
+
+async def test_a_call_keeps_the_summary_and_a_resumed_run_reads_it_back(store: Store) -> None:
+    ask, form = [HumanMessage("?")], AnswerType.of_choices(["yes", "no"])
+    RunLog(store).start("run", Task(id="t", input="?"), model="m", options={})
+    first = await Caller(Telling(["yes"]), journal=SqlJournal(store, "run")).call(ask, schema=form, logprobs=True)
+    assert first.logprobs is not None
+    assert first.logprobs.choices["yes"] == pytest.approx(math.exp(-0.25) / (math.exp(-0.25) + math.exp(-1.5)))
+    silent = Telling([AssertionError("asked again")])
+    again = await Caller(silent, journal=SqlJournal(store, "run")).call(ask, schema=form, logprobs=True)
+    assert again.replayed
+    assert again.logprobs is not None
+    assert again.logprobs.answer() == first.logprobs.answer()
+
+
+async def test_a_server_that_refuses_log_probabilities_is_asked_for_them_once() -> None:
+    model = Telling(["yes"], refuses=True, name="test/refuses-logprobs")
+    caller = Caller(model)
+    replies = [await caller.call([HumanMessage(text)], logprobs=True) for text in "ab"]
+    assert [reply.text for reply in replies] == ["yes", "yes"]
+    assert [reply.logprobs for reply in replies] == [None, None]
+    assert model.asked == 1
+
+
+async def test_a_model_that_does_not_say_that_it_tells_them_is_not_asked() -> None:
+    model = Telling(["yes"], tells_logprobs=False)
+    assert (await Caller(model).call([HumanMessage("?")], logprobs=True)).logprobs is None
+    assert model.asked == 0
