@@ -18,6 +18,7 @@ from agentkit import telemetry
 from agentkit.aio import run_sync
 from agentkit.answer_type import AnswerType
 from agentkit.checkers import get_checker
+from agentkit.confidence import Assessor, CalibrationStore, assessor_for, check_share
 from agentkit.errors import DataError, RunError, StoreError, UserError
 from agentkit.feedback import FeedbackDesk, Taught
 from agentkit.graph.build import build_graph
@@ -30,6 +31,7 @@ from agentkit.graph.state import first_state
 from agentkit.graph.streaming import events_of, pull
 from agentkit.ledger import Ledger
 from agentkit.models import Budget, Caller, Limits, Reply, load_model
+from agentkit.models.caller import model_name
 from agentkit.models.journal import SqlJournal
 from agentkit.models.union import check_grammar
 from agentkit.opinions import Opinion
@@ -43,6 +45,7 @@ from agentkit.tools import approved, load_tools, reads_outside
 from agentkit.tools.database import without_password
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessage
     from langchain_core.tools import BaseTool
 
@@ -68,6 +71,9 @@ class Agent:
             (tools and plans), or "auto", the cheapest of them that can do the task.
         planning: offer the explorer a plan of sub-tasks.
         evaluate: let the evaluator agent check what no real checker can; None asks it where it was measured to help.
+        decline_below: the confidence below which a run declines to answer (`agentkit calibrate` first).
+        max_error: the share of wrong answers that may be given, instead.
+        calibration: the name of what turns a model's own doubt into confidence.
         approve: tools that a person must approve; `"answer"` stands for the final answer.
         playbook, memory: names of a playbook and a case memory to recall from and to learn into.
         gate: what becomes of what its runs teach (`agentkit.settings.DailyGate`); None takes the settings'.
@@ -99,6 +105,9 @@ class Agent:
         effort: Effort = "auto",
         planning: bool = False,
         evaluate: bool | None = None,
+        decline_below: float | None = None,
+        max_error: float | None = None,
+        calibration: str = "default",
         max_rounds: int | None = None,
         max_steps: int | None = None,
         approve: Sequence[str] = (),
@@ -132,6 +141,7 @@ class Agent:
             "playbook": playbook or self.settings.playbook,
             "memory": memory or self.settings.memory,
             "gate": gate or self.settings.gate,
+            "calibration": calibration,
         }
         self._limits = Limits(concurrency=self.settings.concurrency)
         self._models = self._load_models(model, evaluator_model)
@@ -144,6 +154,8 @@ class Agent:
             planning=planning,
             effort=known_effort(effort),
             evaluate=evaluate,
+            decline_below=decline_below,
+            max_error=max_error,
             approve=approved(approve, chosen, self._tools, servers=self.settings.mcp),
         )
         self.program, self.router = program or Solve(), router or Rules()
@@ -152,6 +164,9 @@ class Agent:
                          *_objects("program", [program]), *_objects("router", [router])]  # fmt: skip
         self._recallers, self._learners = list(recallers), list(learners)
         self._attach_learning()
+        check_share("decline_below", decline_below)
+        check_share("max_error", max_error)
+        self._assessor(self.options)  # says at once what declining lacks
         self._checkpoints = open_checkpoints(self.store)
 
     @classmethod
@@ -168,7 +183,7 @@ class Agent:
             call = f"Agent(…).resume({record.id!r})"
             raise UserError(f"run {record.id} was made in code, with its own {parts}: go on with it there, by {call}")
         spec, options = dict(record.options["agent"]), record.options["run"]
-        names = ("planning", "effort", "evaluate", "max_rounds", "max_steps", "approve")
+        names = ("planning", "effort", "evaluate", "decline_below", "max_error", "max_rounds", "max_steps", "approve")
         chosen = {name: options[name] for name in names if name in options}
         agent = cls(spec.pop("model"), store=store, settings=settings, **spec, **chosen)
         agent._owns_store = True
@@ -286,12 +301,30 @@ class Agent:
         return events_of(lambda emit: self.arun(task, on_event=emit, **options))
 
     @property
+    def explorer(self) -> BaseChatModel:
+        """The model that answers, as long as none of its fallbacks must."""
+        found: BaseChatModel = self._models["explorer"][0]
+        return found
+
+    @property
+    def tells_confidence(self) -> bool:
+        """Whether its model tells log-probabilities, off which confidence is read."""
+        return bool(getattr(self.explorer, "tells_logprobs", False))
+
+    @property
+    def calibration(self) -> str:
+        """The name of its calibration."""
+        return str(self._spec["calibration"])
+
+    @property
     def model_name(self) -> str:
         return _shown(self._spec["model"])
 
     def describe(self) -> dict[str, Any]:
         """What makes this agent's answers its own, as JSON values: models, tools, options, what it has learnt from."""
-        versions = {name: self._ledger.version(name) for name in self._ledger.targets()}
+        versions = {
+            name: self._ledger.version(name) for name in self._ledger.targets() if not name.startswith("calibration:")
+        }
         return {"agent": self._spec, "run": dict(vars(self.options)), "versions": versions}
 
     def checker_for(self, task: Task, default: str | dict[str, Any] | None = None) -> Checker | None:
@@ -404,11 +437,14 @@ class Agent:
                 except BaseException as error:
                     await self._broke_off(run_id, error, started)
                     raise
-        status = "waiting" if interrupts else "abstained" if values.get("outcome") == "abstain" else "done"
+        ways = {"abstain": "abstained", "decline": "declined"}
+        status = "waiting" if interrupts else ways.get(values.get("outcome") or "", "done")
         seconds = time.perf_counter() - started
         answer, rounds = values.get("answer"), values.get("round", 0) + 1
-        effort = values.get("effort")
-        steps = self.log.finish(run_id, status, answer=answer, rounds=rounds, seconds=seconds, effort=effort)
+        effort, confidence = values.get("effort"), values.get("confidence")
+        steps = self.log.finish(
+            run_id, status, answer=answer, rounds=rounds, seconds=seconds, effort=effort, confidence=confidence
+        )
         question = dict(interrupts[0].value) if interrupts else None
         if question is not None:
             emit(Asked(run_id=run_id, question=question["question"], details=question))
@@ -424,6 +460,7 @@ class Agent:
             seconds=seconds,
             sources=tuple(values.get("sources", ())),
             effort=effort,
+            confidence=confidence,
         )
         return self._with_output(with_steps(ended, steps), task, known)
 
@@ -498,6 +535,7 @@ class Agent:
             callers=callers,
             program=self.program,
             router=self.router,
+            assessor=self._assessor(options),
             tools=tools,
             checker=self._checker_for(task, callers),
             recallers=recallers,
@@ -506,6 +544,19 @@ class Agent:
             emit=emit,
             fresh=fresh,
         )
+
+    def _assessor(self, options: RunOptions) -> Assessor:
+        """What tells how likely an answer is right.
+
+        Raises:
+            UserError: answers are to be declined, and there is no calibration for that, or nothing to calibrate.
+        """
+        name, below, error = model_name(self.explorer), options.decline_below, options.max_error
+        if not self.tells_confidence:
+            if below is not None or error is not None:
+                raise UserError(f"{name} tells no log-probabilities, so that it can't decline by them")
+            return Assessor()
+        return assessor_for(CalibrationStore(self.store, self.calibration), name, decline_below=below, max_error=error)
 
     async def _mcp_tools(self, stack: AsyncExitStack) -> list[BaseTool]:
         if not self.settings.mcp:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agentkit.aio import together
+from agentkit.confidence import Features, RiskCoverage, features_of_calls, risk_coverage
 from agentkit.errors import AgentKitError, DataError, UserError
 from agentkit.ledger import digest
 from agentkit.statistics.estimates import proportion
@@ -25,7 +27,10 @@ class Scored:
     """One task's outcome.
 
     Attributes:
-        score: 0 to 1; 0 where the run failed; None where the check itself failed.
+        score: 0 to 1; 0 where the run failed; None where the check itself failed. Of a declined answer it is the score
+            that the answer would have had.
+        confidence: how likely the answer was thought to be right; None where that is not known.
+        features: what confidence is read off; None where the model told no log-probabilities.
         error: why the run failed, if it did.
     """
 
@@ -35,6 +40,8 @@ class Scored:
     score: float | None
     status: str
     seconds: float = 0.0
+    confidence: float | None = None
+    features: Features | None = None
     error: str | None = None
     usage: dict[str, Any] = field(default_factory=dict)
 
@@ -45,8 +52,11 @@ class EvalReport:
 
     Attributes:
         n: tasks, failed ones included: they count as wrong, and are never dropped.
-        accuracy: the mean score.
+        accuracy: the mean score; an answer that was declined or could not be checked counts as wrong.
         ci95: its Wilson interval (for scores between 0 and 1 an approximation by their sum).
+        answered: accuracy among the answers that were not declined; None where all were.
+        risk: what declining more or less would buy; None where nothing is known of any answer's confidence.
+        calibrated: whether `risk` goes by calibrated confidence; else by the probability of the answers' words.
         unknown: answers whose check failed; they count in `n` as wrong.
         tokens: read and written, the cached ones included.
     """
@@ -55,6 +65,8 @@ class EvalReport:
     accuracy: float
     ci95: tuple[float, float]
     abstained: int
+    declined: int
+    answered: float | None
     failed: int
     unknown: int
     calls: int
@@ -64,6 +76,8 @@ class EvalReport:
     seconds: float
     model: str
     batch: str
+    risk: RiskCoverage | None = None
+    calibrated: bool = False
     results: tuple[Scored, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -152,6 +166,8 @@ async def _score(agent: Agent, task: Task, checker: Checker, batch: str, base: s
         score=feedback.score,
         status=result.status,
         seconds=result.seconds,
+        confidence=result.confidence,
+        features=features_of_calls(agent.log.steps(run_id).model_calls),
         usage=asdict(result.usage),
     )
 
@@ -160,12 +176,16 @@ def _report(agent: Agent, results: Sequence[Scored], batch: str, seconds: float)
     def total(name: str) -> Any:
         return sum(item.usage.get(name, 0) for item in results)
 
-    interval = proportion([item.score or 0.0 for item in results])
+    interval = proportion([0.0 if item.status == "declined" else item.score or 0.0 for item in results])
+    given = [item.score or 0.0 for item in results if item.status != "declined"]
+    risk, calibrated = risk_of(results)
     return EvalReport(
         n=len(results),
         accuracy=interval.value,
         ci95=(interval.low, interval.high),
         abstained=sum(item.status == "abstained" for item in results),
+        declined=len(results) - len(given),
+        answered=sum(given) / len(given) if given else None,
         failed=sum(item.status == "failed" for item in results),
         unknown=sum(item.score is None for item in results),
         calls=total("calls"),
@@ -175,5 +195,19 @@ def _report(agent: Agent, results: Sequence[Scored], batch: str, seconds: float)
         seconds=seconds,
         model=agent.model_name,
         batch=batch,
+        risk=risk,
+        calibrated=calibrated,
         results=tuple(results),
     )
+
+
+def risk_of(results: Sequence[Scored]) -> tuple[RiskCoverage | None, bool]:
+    """What declining would buy, by calibrated confidence where that is known, else by the words' probability."""
+    scored = [item for item in results if item.score is not None]
+    known = [(item.confidence, item.score) for item in scored if item.confidence is not None]
+    told = [(math.exp(item.features.total), item.score) for item in scored if item.features is not None]
+    calibrated = bool(known) and len(known) >= len(told)
+    pairs = known if calibrated else told
+    if not pairs:
+        return None, False
+    return risk_coverage([sure for sure, _ in pairs], [score or 0.0 for _, score in pairs]), calibrated

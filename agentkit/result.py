@@ -18,8 +18,10 @@ class Result:
     """How a run ended.
 
     Attributes:
-        status: "done" (accepted), "abstained" (the last answer was not accepted), or "waiting" (for a person).
+        status: "done" (accepted), "abstained" (the last answer was not accepted), "declined" (the
+            answer was not sure enough to be given), or "waiting" (for a person).
         answer: the last answer as text, accepted or not.
+        confidence: how likely it is right, by the calibration in force; None where that is not known.
         output: the answer as the Python object of the output type that was asked for; else the text.
         effort: the mode the run took (`mode`), why, and with which probability it was chosen.
         feedback: everything known about it.
@@ -37,6 +39,7 @@ class Result:
     answer: str | None
     output: Any = None
     effort: dict[str, Any] | None = None
+    confidence: float | None = None
     feedback: tuple[Feedback, ...] = ()
     question: dict[str, Any] | None = None
     trace: tuple[dict[str, Any], ...] = ()
@@ -80,6 +83,7 @@ def read_result(log: RunLog, record: RunRecord) -> Result:
         rounds=record.rounds,
         seconds=record.seconds,
         effort=record.effort,
+        confidence=record.confidence,
     )
     return with_steps(ended, log.steps(record.id))
 
@@ -99,7 +103,8 @@ def trace(calls: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]]) -> l
     counts = ("role", "model", "input_tokens", "output_tokens", "cached_tokens", "seconds")
     steps = [
         (call["created_at"], {"type": "model", "text": call["response"]["content"],
-                              "tool_calls": call["response"]["tool_calls"], **{name: call[name] for name in counts}})
+                              "tool_calls": call["response"]["tool_calls"],
+                              "logprobs": call["response"].get("logprobs"), **{name: call[name] for name in counts}})
         for call in calls
     ]  # fmt: skip
     names = ("tool", "arguments", "result", "ok", "seconds")

@@ -9,13 +9,17 @@ import typer
 
 from agentkit.cli import stopping
 from agentkit.cli.output import JSON_HELP, emit, print_table, say
+from agentkit.cli.risk import show_risk
 from agentkit.cli.run import (
+    Calibration,
     Choices,
     Database,
+    DeclineBelow,
     Effort,
     Evaluator,
     EvaluatorModel,
     Instructions,
+    MaxError,
     MaxRounds,
     Memory,
     Model,
@@ -53,6 +57,9 @@ def evaluate(
     effort: Effort = "auto",
     plan: Plan = False,
     evaluator: Evaluator = None,
+    decline_below: DeclineBelow = None,
+    max_error: MaxError = None,
+    calibration: Calibration = "default",
     max_rounds: MaxRounds = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many tasks.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Runs at once.")] = 1,
@@ -70,10 +77,11 @@ def evaluate(
         model=model, evaluator_model=evaluator_model, tools=tools, root=root, database=database, playbook=playbook,
         memory=memory, planning=plan, evaluate=evaluator, effort=effort,
         instructions=instructions, choices=choices, schema=schema, max_rounds=max_rounds,
+        decline_below=decline_below, max_error=max_error, calibration=calibration,
     ) as agent:  # fmt: skip
         default = parse_checker(checker)
         checkers_for(agent, loaded, default)  # says what is wrong before there is a progress bar
-        with _Bar(len(loaded)) as bar:
+        with Bar(len(loaded)) as bar:
             work = evaluate_tasks(agent, loaded, checker=default, batch=name, concurrency=concurrency, seed=seed,
                                   on_result=bar.add)  # fmt: skip
             stopping.go_on_with_this_command()
@@ -81,7 +89,7 @@ def evaluate(
     emit(report.to_json(), json_=json_, human=_show)
 
 
-class _Bar:
+class Bar:
     """A progress bar with the accuracy so far."""
 
     def __init__(self, total: int) -> None:
@@ -93,7 +101,7 @@ class _Bar:
         self._task = self._bars.add_task("evaluating", total=total)
         self._right = self._done = 0.0
 
-    def __enter__(self) -> _Bar:
+    def __enter__(self) -> Bar:
         self._bars.start()
         return self
 
@@ -111,6 +119,9 @@ def _show(report: dict[str, Any]) -> None:
     print_table(("task", "status", "score", "answer", "run"), rows[:50])
     if len(rows) > 50:
         say(f"… and {len(rows) - 50} more; --json has them all")
+    show_risk(report["risk"], calibrated=report["calibrated"])
+    if report["declined"] and report["answered"] is not None:
+        say(f"declined {report['declined']}; {report['answered']:.3f} of the answers given are right")
     low, high = report["ci95"]
     say(
         f"accuracy {report['accuracy']:.3f} [{low:.3f}, {high:.3f}], n {report['n']}, abstained {report['abstained']},"

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "chat": ("run:chat_app", "Talk to an agent, one task after the other."),
     "resume": ("run:resume_app", "Go on with an interrupted run, or reply to a waiting one."),
     "eval": ("eval:app", "Run a file of tasks and score the answers."),
+    "calibrate": ("calibrate:app", "Fit an agent's confidence to outcomes, so that it can decline."),
     "feedback": ("feedback:app", "Say how past runs went; it teaches what learns."),
     "eval stream": ("stream:stream", "Learn along a stream of tasks, with frozen probes between."),
     "evolve": ("evolve:app", "Learn from tasks, with every change tested on held-out ones."),

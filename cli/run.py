@@ -49,6 +49,11 @@ Evaluator = Annotated[
         show_default=False,
     ),
 ]
+DeclineBelow = Annotated[float | None, typer.Option(help="Decline answers of less confidence, from 0 to 1.")]
+MaxError = Annotated[
+    float | None, typer.Option(help="Decline so that at most this share of the answers given is wrong, from 0 to 1.")
+]
+Calibration = Annotated[str, typer.Option(help="The name of the calibration that confidence comes from.")]
 NoLearn = Annotated[bool, typer.Option("--no-learn", help="Recall, but learn nothing from this run.")]
 Approve = Annotated[
     list[str] | None, typer.Option(help="Tools that a person must approve, with commas; `answer` for the answer.")
@@ -77,6 +82,9 @@ def run(
     effort: Effort = "auto",
     plan: Plan = False,
     evaluator: Evaluator = None,
+    decline_below: DeclineBelow = None,
+    max_error: MaxError = None,
+    calibration: Calibration = "default",
     no_learn: NoLearn = False,
     approve: Approve = None,
     max_rounds: MaxRounds = None,
@@ -91,7 +99,7 @@ def run(
         model=model, evaluator_model=evaluator_model, tools=tools, root=root, database=database, checker=checker,
         playbook=playbook, memory=memory, gate=gate, planning=plan, evaluate=evaluator, effort=effort,
         instructions=instructions, choices=choices, schema=schema, approve=split(approve),
-        max_rounds=max_rounds,
+        max_rounds=max_rounds, decline_below=decline_below, max_error=max_error, calibration=calibration,
     ) as agent:  # fmt: skip
         asked = Task(id="task", input=task, source=source)
         finish(agent, agent.stream(asked, learn=not no_learn, seed=seed), json_=json_)
@@ -186,10 +194,15 @@ def finish(agent: Agent, events: Iterator[Event], *, json_: bool, run_id: str | 
     if json_:
         say(as_json(result.to_json()))
         return
-    say(result.answer if result.answer is not None else "(no answer)")
+    sure = "" if result.confidence is None else f" · confidence {result.confidence:.2f}"
+    if result.status == "declined":
+        say("(declined)")
+        note(f"It would have said: {result.answer}")
+    else:
+        say(result.answer if result.answer is not None else "(no answer)")
     usage = result.usage
     counts = f"{usage.calls} calls, {usage.input_tokens + usage.output_tokens:,} tokens, {result.seconds:.1f} s"
-    note(f"{result.status} · {counts} · agentkit runs show {result.run_id}")
+    note(f"{result.status}{sure} · {counts} · agentkit runs show {result.run_id}")
     if result.status == "waiting":
         note(f"It waits for you: agentkit resume {result.run_id} --accept  or  --reject --text WHY")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +23,7 @@ Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 @app.command("ls")
 def list_runs(
     status: Annotated[
-        str | None, typer.Option(help="done, abstained, waiting, running, interrupted or failed.")
+        str | None, typer.Option(help="done, abstained, declined, waiting, running, interrupted or failed.")
     ] = None,
     batch: Annotated[str | None, typer.Option(help="The name of an evaluation.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
@@ -101,6 +102,8 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "batch": record.batch,
         "rounds": record.rounds,
         "seconds": record.seconds,
+        "confidence": record.confidence,
+        "effort": record.effort,
         "started": record.created_at.isoformat(),
         "task": record.task.input,
         "answer": record.answer,
@@ -143,6 +146,8 @@ def _print_run(found: dict[str, Any]) -> None:
     tokens = f"{usage['input_tokens']:,} tokens in ({usage['cached_tokens']:,} cached), {usage['output_tokens']:,} out"
     say(f"run      {found['run_id']}  {found['status']}  {found['model']}  {found['started'][:16]}")
     say(f"used     {usage['calls']} calls, {tokens}, ${usage['cost']:.4f}, {found['seconds']:.1f} s")
+    if found["effort"]:
+        say(f"effort   {found['effort']['mode']}: {found['effort'].get('why', '')}")
     for block in found["context"]:
         say(f"context  {block['kind']} {block['target']} version {block['version']}")
     say(f"task     {_indented(found['task'])}\n")
@@ -152,6 +157,8 @@ def _print_run(found: dict[str, Any]) -> None:
     for item in found["feedback"]:
         score = "not checked" if item["score"] is None else f"{item['score']:g}"
         say(f"{item['channel']:<8} {score}  {_line(item['text'], 160)}")
+    if found["confidence"] is not None:
+        say(f"sure     {found['confidence']:.3f}")
     say(f"answer   {_indented(found['answer'] if found['answer'] is not None else '–')}")
     if found["error"]:
         say(f"error    {found['error']}")
@@ -165,7 +172,20 @@ def _step(step: dict[str, Any]) -> str:
     names = [f"{call['name']} {args}" for call, args in zip(step["tool_calls"], said, strict=True)]
     text = _line(" ".join([str(step["text"] or ""), *names]).strip(), 240)
     counts = f"{step['input_tokens']} in, {step['cached_tokens']} cached, {step['output_tokens']} out"
-    return f"  {step['role']:<9} {text}\n            {counts}, {step['seconds']:.1f} s"
+    lines = [f"  {step['role']:<9} {text}", f"            {counts}, {step['seconds']:.1f} s"]
+    if told := step.get("logprobs"):
+        lines.append(f"            {_doubt(told)}")
+    return "\n".join(lines)
+
+
+def _doubt(told: dict[str, Any]) -> str:
+    """How sure the model was of its words: of all of them together, and of the choices there were."""
+    from agentkit.models.logprobs import Logprobs
+
+    answer = Logprobs.from_json(told).answer()
+    words = "" if answer is None else f"answer's words {math.exp(answer.total):.0%}, forced {answer.forced}"
+    shares = [f"{_line(name, 40)} {share:.0%}" for name, share in list(told["choices"].items())[:3]]
+    return "; ".join(filter(None, [words, ", ".join(shares)]))
 
 
 def _line(text: str, width: int) -> str:

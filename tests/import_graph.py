@@ -16,10 +16,12 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("roles", "store"),
     ("checkers", "embedding", "ledger"),
     ("models", "opinions"),
-    ("confidence", "curation", "graph", "memory", "playbooks", "result", "testing"),
+    ("confidence",),
+    ("curation", "graph", "memory", "playbooks", "result", "testing"),
     ("changes", "feedback"),
     ("agent",),
     ("evaluation", "evolution"),
+    ("calibrating",),
     ("cli",),
     ("__main__",),
 )

@@ -2,21 +2,26 @@
 
 from agentkit.confidence.calibration import Calibration, Confidence, cross_fitted, fit
 from agentkit.confidence.features import Features, features_of, features_of_calls
+from agentkit.confidence.floor import Assessor, assessor_for, check_share, thresholds_of
 from agentkit.confidence.risk import RiskCoverage, auroc, risk_coverage, threshold_for
 from agentkit.confidence.store import CalibrationStore, StoredCalibration
 
 __all__ = [
+    "Assessor",
     "Calibration",
     "CalibrationStore",
     "Confidence",
     "Features",
     "RiskCoverage",
     "StoredCalibration",
+    "assessor_for",
     "auroc",
+    "check_share",
     "cross_fitted",
     "features_of",
     "features_of_calls",
     "fit",
     "risk_coverage",
     "threshold_for",
+    "thresholds_of",
 ]

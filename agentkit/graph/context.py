@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agentkit.answer_type import AnswerType
+from agentkit.confidence import Assessor
 from agentkit.graph.effort import Effort, Router, Rules
 from agentkit.graph.events import Event
 from agentkit.protocols import Block, Learner, Recaller
@@ -30,6 +31,8 @@ class RunOptions:
         max_steps: model turns one answer may take, over all its sub-tasks.
         planning: offer the explorer a `plan` tool.
         effort: how much a run may spend; "auto" lets the router choose.
+        decline_below: the confidence below which an answer is declined; None declines none.
+        max_error: the share of wrong answers that may be given; those of less confidence than it takes are declined.
         evaluate: let the evaluator agent check answers that no real checker can; None asks it where it was measured to
             help, which without measurements is nowhere.
         labels: how much of the target feedback may carry into the run.
@@ -45,6 +48,8 @@ class RunOptions:
     planning: bool = False
     effort: Effort = "auto"
     evaluate: bool | None = None
+    decline_below: float | None = None
+    max_error: float | None = None
     labels: Labels = "none"
     approve: tuple[str, ...] = ()
     learn: bool = True
@@ -68,6 +73,7 @@ class RunContext:
     callers: Mapping[str, Caller]
     program: Program
     router: Router = field(default_factory=Rules)
+    assessor: Assessor = field(default_factory=Assessor)
     form: AnswerType | None = None
     tools: Mapping[str, BaseTool] = field(default_factory=dict)
     checker: Checker | None = None

@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, AnyMessage
 
 from agentkit.tasks import Task
 
-Outcome = Literal["accept", "revise", "abstain", "ask"]
+Outcome = Literal["accept", "revise", "abstain", "decline", "ask"]
 
 
 class RunState(TypedDict, total=False):
@@ -29,6 +29,8 @@ class RunState(TypedDict, total=False):
         answer: the current answer, None while there is none.
         used: ids of bullets and cases that the explorer named.
         effort: the `Decision` that chose the run's mode, as JSON; runs of older versions have none and are agentic.
+        logprobs: the summary of the call that gave the answer, as JSON; None where the model told nothing.
+        confidence: how likely the answer is right; None where that is not known.
         outcome: what the evaluator decided.
         objection: why the answer is to be revised.
         sources: where text from outside came from that stands in the task, in what was recalled or in the trajectory;
@@ -49,6 +51,8 @@ class RunState(TypedDict, total=False):
     objection: str
     sources: list[str]
     effort: dict[str, Any]
+    logprobs: dict[str, Any] | None
+    confidence: float | None
 
 
 def first_state(run_id: str, task: Task) -> RunState:

@@ -21,7 +21,7 @@ from agentkit.errors import ModelError
 from agentkit.models.replies import cut_off, thoughts_of
 from agentkit.models.requests import Schema, json_schema, openai_tool
 from agentkit.models.speech import known_name, read_call, read_object, read_value
-from agentkit.models.union import ANSWER_TOOL, answer_format, to_chat, union_of
+from agentkit.models.union import ANSWER_TOOL, answer_format, as_field, to_chat, union_of
 from agentkit.models.wire import call_id
 
 Way = Literal["forced", "auto", "text"]
@@ -123,9 +123,7 @@ def _type_tool(schema: AnswerType) -> dict[str, Any]:
     parameters = dict(schema.bounded)
     description = parameters.pop("description", None)
     if not schema.is_object:
-        definitions = {"$defs": parameters.pop("$defs")} if "$defs" in parameters else {}
-        one = {"type": "object", "properties": {ANSWER_TOOL: parameters}, "required": [ANSWER_TOOL]}
-        parameters = {**one, "additionalProperties": False, **definitions}
+        parameters = as_field(parameters)
     return _tool(description, parameters)
 
 

@@ -82,22 +82,30 @@ def grammar_of(union: Union | None, response_format: Mapping[str, Any] | None) -
         return union.grammar
     if response_format is None or kind in (None, "text"):
         return None
-    if kind == "choices":
-        return f"start: {' | '.join(map(json.dumps, response_format['choices']))}"
     return json_grammar(response_format["json_schema"]["schema"] if kind == "json_schema" else {"type": "object"})
 
 
 def answer_format(form: AnswerType, *, room: int | None = None) -> dict[str, Any]:
     """The `response_format` in which a model of this process gives an answer of a type as it stands.
 
-    One of several texts is written as it is, in a third of the tokens of a JSON object. Which of the two forms is right
-    more often is open: on 20 bank messages the 1.5b coder was right in .60 with the text and in .80 with the object.
+    One of several choices stands in an object, `{"answer": …}`, as hosted models give it. That takes five tokens more
+    than the text alone and is right more often: the 1.5b coder sorted 45 bank messages into 77 categories rightly in
+    .51 of them (.47 as text), 20 into 24 in .80 (.60 as text).
+
+    Args:
+        room: tokens that the longest answer may take, for a model that ran on before; None leaves the usual bounds.
     """
-    choices = form.choices
-    if choices and all(isinstance(choice, str) for choice in choices):
-        return {"type": "choices", "choices": list(choices)}
     schema = form.bounded if room is None else closing(form.schema, room)
+    if form.choices:
+        schema = as_field(schema)
     return {"type": "json_schema", "json_schema": {"name": ANSWER_TOOL, "schema": schema, "strict": True}}
+
+
+def as_field(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of an object whose one field, `answer`, has a schema."""
+    value = dict(schema)
+    definitions = {"$defs": value.pop("$defs")} if "$defs" in value else {}
+    return {**_object({ANSWER_TOOL: value}), **definitions}
 
 
 def check_grammar(form: AnswerType) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -77,12 +78,15 @@ def explorer_messages(task: Task, blocks: Sequence[Block], work: Approach | None
     chosen = [learnt(item) for item in shown if item.kind == "cases"]
     asked = "\n\n".join([*chosen, block("task", task.input)]) if chosen else task.input
     system = "\n\n".join(filter(None, lasting))
-    turns = [message for item in blocks for turn in item.turns for message in _turn(*turn)]
+    turns = [message for item in blocks for turn in item.turns for message in _turn(task, *turn)]
     return [*([SystemMessage(system)] if system else []), *turns, HumanMessage(asked)]
 
 
-def _turn(asked: str, answer: str) -> tuple[BaseMessage, BaseMessage]:
+def _turn(task: Task, asked: str, answer: str) -> tuple[BaseMessage, BaseMessage]:
     """A solved task as a turn of the chat, answered in the very form that the task's own answer takes."""
+    form = task.answer_type
+    if form is not None and form.choices and answer in form.choices:
+        answer = json.dumps({"answer": answer}, ensure_ascii=False)
     return HumanMessage(asked), AIMessage(answer)
 
 

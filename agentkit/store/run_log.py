@@ -19,7 +19,7 @@ from agentkit.store.owner import this_process
 from agentkit.store.runs import FeedbackRow, ModelCallRow, RecallRow, RunRow, ToolCallRow
 from agentkit.tasks import Feedback, Task
 
-FINISHED = ("done", "abstained")
+FINISHED = ("done", "abstained", "declined")
 """Statuses after which a run is not resumed."""
 
 
@@ -38,6 +38,7 @@ class RunRecord:
     rounds: int
     seconds: float
     effort: dict[str, Any] | None
+    confidence: float | None
     created_at: dt.datetime
 
 
@@ -87,7 +88,7 @@ _TOOL_CALLS = _of_run(ToolCallRow, ToolCall.__dataclass_fields__, ToolCallRow.cr
 _TIMED = _of_run(ToolCallRow, ["tool", "arguments", "result", "ok", "seconds", "created_at"])
 _FEEDBACK = _of_run(FeedbackRow, ["channel", "score", "text"], FeedbackRow.id)
 _MODEL_CALLS = _of_run(ModelCallRow, ModelCallRow.__table__.columns.keys(), ModelCallRow.created_at, ModelCallRow.key)
-_ENDED = ("status", "answer", "error", "rounds", "effort", "updated_at")
+_ENDED = ("status", "answer", "error", "rounds", "effort", "confidence", "updated_at")
 _FINISH = (
     update(RunRow)
     .where(RunRow.id == bindparam("run"))
@@ -117,16 +118,18 @@ class RunLog:
             connection.execute(update(RunRow).where(RunRow.id == run_id).values(**values))
 
     def finish(self, run_id: str, status: str, *, answer: str | None = None, error: str | None = None,
-               rounds: int = 0, seconds: float = 0.0, effort: dict[str, Any] | None = None) -> Steps:  # fmt: skip
+               rounds: int = 0, seconds: float = 0.0, effort: dict[str, Any] | None = None,
+               confidence: float | None = None) -> Steps:  # fmt: skip
         """Record how a run ended, or that it waits; `seconds` adds to those of earlier attempts.
 
         Args:
             effort: the decision that chose the run's mode.
+            confidence: how likely the answer is right.
 
         Returns:
             what was done in it.
         """
-        ended = zip(_ENDED, (status, answer, error, rounds, effort, now()), strict=True)
+        ended = zip(_ENDED, (status, answer, error, rounds, effort, confidence, now()), strict=True)
         values = {"run": run_id, "more": seconds} | {f"new_{name}": value for name, value in ended}
         with self.store.write() as connection:
             connection.execute(_FINISH, values)

@@ -19,7 +19,7 @@ class RunRow(Base):
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     task: Mapped[dict[str, Any]]
     status: Mapped[str] = mapped_column(String(16), index=True)
-    """running · done · abstained · waiting (for a person) · failed · interrupted"""
+    """running · done · abstained · declined · waiting (for a person) · failed · interrupted"""
     owner: Mapped[str | None] = mapped_column(String(200))
     """The process that works on it; see `agentkit.store.owner`."""
     model: Mapped[str] = mapped_column(String(200))
@@ -31,6 +31,8 @@ class RunRow(Base):
     seconds: Mapped[float] = mapped_column(default=0.0)
     effort: Mapped[dict[str, Any] | None]
     """The decision that chose the run's mode: `mode`, `why`, `probability`."""
+    confidence: Mapped[float | None] = mapped_column(Double)
+    """How likely the answer is right, by the calibration that was in force."""
     created_at: Mapped[dt.datetime] = mapped_column(default=now, index=True)
     updated_at: Mapped[dt.datetime] = mapped_column(default=now)
     """While it is running, its last sign of life."""

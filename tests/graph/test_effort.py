@@ -65,7 +65,9 @@ def test_choices_are_the_bare_call_held_to_the_choices(build: Any) -> None:
     assert result.output == "card_arrival"
     [(messages, kwargs)] = model.asked
     assert messages == [SystemMessage("Sort the message."), HumanMessage("My 2 cards, numbers 1 and 2, have not come")]
-    assert kwargs["response_format"] == {"type": "choices", "choices": ["card_arrival", "lost_card"]}
+    schema = kwargs["response_format"]["json_schema"]["schema"]
+    assert schema["properties"] == {"answer": {"type": "string", "enum": ["card_arrival", "lost_card"]}}
+    assert schema["required"] == ["answer"]
 
 
 def test_a_hosted_model_is_told_what_does_not_fit_and_answers_again(build: Any) -> None:

@@ -31,3 +31,11 @@ def test_solved_tasks_are_turns_of_the_chat_before_the_task() -> None:
     messages = explorer_messages(Task(id="t", input="four?", instructions="Count."), [shown])
     assert [message.type for message in messages] == ["system", "human", "ai", "human", "ai", "human"]
     assert [message.text for message in messages] == ["Count.", "two?", "2", "three?", "3", "four?"]
+
+
+def test_a_solved_task_before_one_with_choices_is_answered_in_the_form_of_its_answer() -> None:
+    shown = Block(kind="cases", target="memory:m", version=1, text="", turns=(("red?", "no"),))
+    task = Task(id="t", input="blue?", choices=("yes", "no"))
+    assert [message.text for message in explorer_messages(task, [shown])] == ["red?", '{"answer": "no"}', "blue?"]
+    free = task.model_copy(update={"choices": None})
+    assert explorer_messages(free, [shown])[1].text == "no"

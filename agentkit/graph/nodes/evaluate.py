@@ -7,10 +7,12 @@ from typing import Any, Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from agentkit.confidence import features_of
 from agentkit.graph.asking import ask
 from agentkit.graph.context import RunContext
 from agentkit.graph.events import Evaluated
 from agentkit.graph.state import Outcome, RunState
+from agentkit.models.logprobs import Logprobs
 from agentkit.protocols import Step
 from agentkit.tasks import Feedback
 
@@ -26,12 +28,27 @@ async def evaluate(state: RunState, runtime: Runtime[RunContext]) -> Command[Aft
         context.log.save_feedback(context.run_id, feedback, round=round)
     if outcome == "revise" and round + 1 >= context.options.max_rounds:
         outcome = "abstain"
+    confidence = _confidence(context, state, feedback)
+    if outcome == "accept" and context.assessor.declines(confidence):
+        outcome = "decline"
     if outcome == "accept" and "answer" in context.options.approve:
         outcome = "ask"
     shown = feedback or Feedback(channel="check", score=None, text="not checked")
     context.emit(Evaluated(run_id=context.run_id, outcome=outcome, feedback=shown, round=round))
-    update = revision(context, state, _objection(shown)) if outcome == "revise" else {"outcome": outcome}
+    update: dict[str, Any] = {"outcome": outcome, "confidence": confidence}
+    if outcome == "revise":
+        update = revision(context, state, _objection(shown))
     return decided(context, update)
+
+
+def _confidence(context: RunContext, state: RunState, feedback: Feedback | None) -> float | None:
+    """How likely the answer is right: 1 or 0 where a label or a check has said so."""
+    if feedback is not None and feedback.score is not None and feedback.channel in ("label", "check"):
+        return feedback.score
+    told = state.get("logprobs")
+    judge = feedback.score if feedback is not None else None
+    features = features_of(Logprobs.from_json(told), judge=judge) if told else None
+    return context.assessor.confidence(features)
 
 
 def decided(context: RunContext, update: dict[str, Any]) -> Command[AfterEvaluate]:

@@ -53,7 +53,8 @@ async def explore(
         return Command(update=update | _subtask_done(context, view, reply.text.strip()), goto="explore")
     text = context.program.read_answer(context.task, reply, work)
     context.emit(Answered(run_id=context.run_id, answer=text, round=state["round"]))
-    update |= {"messages": [AIMessage(text)], "answer": text, "used": _named(context, reply.text)}
+    told = None if reply.logprobs is None else reply.logprobs.to_json()
+    update |= {"messages": [AIMessage(text)], "answer": text, "used": _named(context, reply.text), "logprobs": told}
     return Command(update=update, goto="evaluate")
 
 

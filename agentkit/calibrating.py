@@ -1,0 +1,85 @@
+"""Calibrating an agent: run tasks whose answers can be checked, and fit its confidence to the outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from agentkit.confidence import CalibrationStore, RiskCoverage, cross_fitted, fit, risk_coverage, thresholds_of
+from agentkit.confidence.calibration import LEAST_OF_A_KIND, LEAST_OUTCOMES
+from agentkit.errors import DataError
+from agentkit.evaluation import Scored, evaluate_tasks
+from agentkit.models.caller import model_name
+from agentkit.tasks import Task
+
+if TYPE_CHECKING:
+    from agentkit.agent import Agent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibrated:
+    """What came of a calibration.
+
+    Attributes:
+        target, version: where it is in the ledger.
+        outcomes, right: answers it was fitted on, and how many of them were right.
+        thresholds: the least confidence for each share of errors that could be shown to hold, by that share as text.
+        risk: what declining buys, each answer judged by a calibration that did not see it.
+    """
+
+    target: str
+    version: int
+    model: str
+    outcomes: int
+    right: int
+    thresholds: dict[str, float]
+    risk: RiskCoverage
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+async def calibrate(
+    agent: Agent,
+    tasks: Sequence[Task],
+    *,
+    checker: str | dict[str, Any] | None = None,
+    concurrency: int = 1,
+    on_result: Callable[[Scored], None] = lambda scored: None,
+) -> Calibrated:
+    """Fit the agent's calibration to its own answers and put it in force; started again, it goes on where it stopped.
+
+    Args:
+        agent: whose confidence is to be known; it answers every task and declines none.
+        tasks: with targets or checkers.
+        checker: for tasks that name none.
+
+    Raises:
+        DataError: too few outcomes, said before anything is run where there are too few tasks; or a model that tells no
+            log-probabilities.
+    """
+    if len(tasks) < LEAST_OUTCOMES:
+        raise DataError(
+            f"too few tasks to calibrate on: {len(tasks)}; {LEAST_OUTCOMES} are needed, of which at least "
+            f"{LEAST_OF_A_KIND} are answered right and {LEAST_OF_A_KIND} wrong"
+        )
+    if not agent.tells_confidence:
+        raise DataError(f"{agent.model_name} tells no log-probabilities, so that its confidence can't be calibrated")
+    report = await evaluate_tasks(agent, tasks, checker=checker, concurrency=concurrency, on_result=on_result)
+    known = [item for item in report.results if item.features is not None and item.score is not None]
+    features, scores = [item.features for item in known if item.features], [item.score or 0.0 for item in known]
+    found = fit(features, scores, model=model_name(agent.explorer))
+    confidences = cross_fitted(features, scores)
+    thresholds = thresholds_of(confidences, scores)
+    store = CalibrationStore(agent.store, agent.calibration)
+    version = store.save(found, thresholds, source=report.batch)
+    return Calibrated(
+        target=store.target,
+        version=version,
+        model=found.model,
+        outcomes=found.outcomes,
+        right=found.right,
+        thresholds=thresholds,
+        risk=risk_coverage(confidences, scores),
+    )

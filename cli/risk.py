@@ -1,0 +1,30 @@
+"""The risk–coverage table: what declining buys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agentkit.cli.output import print_table, say
+
+_WIDTH = 24
+
+
+def show_risk(risk: dict[str, Any] | None, *, calibrated: bool) -> None:
+    """Print and draw how many of the more confident answers are right, for each share of tasks that is answered."""
+    if risk is None:
+        return
+    sure = "confidence" if calibrated else "probability"
+    rows = [
+        (
+            f"{point['coverage']:.0%}",
+            point["n"],
+            f"{point['threshold']:.3f}",
+            f"{point['accuracy']:.3f}",
+            "█" * round(_WIDTH * point["accuracy"]),
+        )
+        for point in risk["points"]
+    ]
+    print_table(("answered", "n", f"{sure} from", "right", "0 … 1"), rows, title="What declining buys")
+    rank = "–" if risk["auroc"] is None else f"{risk['auroc']:.3f}"
+    missing = "" if calibrated else ", not calibrated: agentkit calibrate TASKS.jsonl"
+    say(f"AUROC {rank}, right at half coverage {risk['half']:.3f}, by {sure}{missing}")
