@@ -37,6 +37,8 @@ from agentkit.models.union import check_grammar
 from agentkit.opinions import Opinion
 from agentkit.protocols import Learner, Recaller
 from agentkit.result import Result, read_result, with_output, with_steps
+from agentkit.runnable import Asked as AskedFor
+from agentkit.runnable import RunnableAgent, as_task
 from agentkit.settings import DailyGate, Settings, load_settings
 from agentkit.store import Store
 from agentkit.store.run_log import FINISHED, RunLog, RunRecord, Totals
@@ -47,13 +49,14 @@ from agentkit.tools.database import without_password
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessage
+    from langchain_core.runnables import RunnableConfig
     from langchain_core.tools import BaseTool
 
     from agentkit.checkers import Checker
     from agentkit.graph.build import Graph
 
 
-class Agent:
+class Agent(RunnableAgent):
     """An explorer and an evaluator on a durable state machine, with what they have learnt.
 
     Args:
@@ -288,17 +291,23 @@ class Agent:
         answer = {"accept": reply} if isinstance(reply, bool) else reply
         return await self._drive(record.id, record.task, options, reply=answer, on_event=on_event)
 
-    def stream(self, task: str | Task, **options: Any) -> Iterator[Event]:
+    def stream(  # type: ignore[override]  # its events, not its result alone
+        self, task: AskedFor, config: RunnableConfig | None = None, **options: Any
+    ) -> Iterator[Event]:
         """Solve a task, yielding typed events as they happen; the last is `RunEnded` or `Asked`."""
-        return pull(self.astream(task, **options))
+        return pull(self.astream(task, config, **options))
 
     def stream_resume(self, run_id: str, reply: bool | Mapping[str, Any] | None = None) -> Iterator[Event]:
         """Resume a run, yielding typed events as they happen."""
         return pull(events_of(lambda emit: self.aresume(run_id, reply, on_event=emit)))
 
-    def astream(self, task: str | Task, **options: Any) -> AsyncGenerator[Event]:
+    def astream(  # type: ignore[override]
+        self, task: AskedFor, config: RunnableConfig | None = None, **options: Any
+    ) -> AsyncGenerator[Event]:
         """The asynchronous twin of `stream`."""
-        return events_of(lambda emit: self.arun(task, on_event=emit, **options))
+        if config is None:
+            return events_of(lambda emit: self.arun(as_task(task), on_event=emit, **options))
+        return events_of(lambda emit: self.ainvoke(task, config, on_event=emit, **options))
 
     @property
     def explorer(self) -> BaseChatModel:

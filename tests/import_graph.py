@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("models", "opinions"),
     ("confidence",),
     ("curation", "graph", "memory", "playbooks", "result", "testing"),
-    ("changes", "feedback"),
+    ("changes", "feedback", "runnable"),
     ("agent",),
     ("evaluation", "evolution"),
     ("calibrating",),

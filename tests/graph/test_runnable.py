@@ -1,0 +1,111 @@
+"""An agent is a LangChain Runnable: a step of a chain, a node of a graph, one run one nested trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypedDict
+from uuid import UUID
+
+import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import Runnable
+from langgraph.graph import END, START, StateGraph
+
+from agentkit.agent import Agent
+from agentkit.errors import DataError
+from agentkit.graph.events import RunEnded
+from agentkit.store import Store
+from agentkit.tasks import Task
+from agentkit.testing import ScriptedModel
+
+
+class Trace(BaseCallbackHandler):
+    """Who was started by whom."""
+
+    def __init__(self) -> None:
+        self.parents: dict[UUID, UUID | None] = {}
+        self.kinds: dict[UUID, str] = {}
+
+    def on_chain_start(self, *args: Any, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
+        self.parents[run_id], self.kinds[run_id] = parent_run_id, str(kwargs.get("name"))
+
+    def on_chat_model_start(self, *args: Any, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
+        self.parents[run_id], self.kinds[run_id] = parent_run_id, "model"
+
+    def root_of(self, run: UUID) -> UUID:
+        while (parent := self.parents.get(run)) is not None:
+            run = parent
+        return run
+
+
+@pytest.fixture
+def agent(store: Store) -> Iterator[Agent]:
+    with Agent(ScriptedModel(["four"]), tools=[], store=store) as opened:
+        yield opened
+
+
+def roots(trace: Trace) -> set[UUID]:
+    return {trace.root_of(run) for run in trace.parents}
+
+
+def test_a_run_is_one_nested_trace_with_the_model_in_it(agent: Agent) -> None:
+    assert isinstance(agent, Runnable)
+    trace = Trace()
+    result = agent.invoke("two and two?", {"callbacks": [trace], "run_name": "sum"})
+    assert result.answer == "four"
+    [root] = roots(trace)
+    assert trace.kinds[root] == "sum"
+    assert "model" in trace.kinds.values()
+
+
+async def test_so_is_one_that_is_awaited_or_streamed(agent: Agent) -> None:
+    awaited, streamed = Trace(), Trace()
+    assert (await agent.ainvoke({"input": "?"}, {"callbacks": [awaited]})).answer == "four"
+    events = [event async for event in agent.astream("?", {"callbacks": [streamed]})]
+    assert isinstance(events[-1], RunEnded)
+    for trace in (awaited, streamed):
+        assert len(roots(trace)) == 1 and "model" in trace.kinds.values()
+
+
+def test_it_is_a_step_of_a_chain_whether_called_or_streamed(agent: Agent) -> None:
+    prompt = ChatPromptTemplate.from_messages([("system", "Count."), ("human", "{what}?")])
+    chain = prompt | agent | (lambda result: result.answer.upper())
+    assert chain.invoke({"what": "two"}) == "FOUR"
+    assert list(chain.stream({"what": "two"})) == ["FOUR"]
+    [first, _] = agent.log.runs()
+    assert (first.task.input, first.task.instructions) == ("two?", "Count.")
+
+
+def test_several_at_once_come_in_their_order(agent: Agent) -> None:
+    results = agent.batch(["a", Task(id="b", input="b")])
+    assert [result.task_id for result in results] == ["task", "b"]
+
+
+def test_it_is_a_node_of_a_graph_that_has_a_thread_of_its_own(agent: Agent) -> None:
+    class State(TypedDict):
+        said: str
+
+    async def node(state: State) -> State:
+        return {"said": (await agent.ainvoke(state["said"])).answer or ""}
+
+    graph = StateGraph(State).add_node("ask", node).add_edge(START, "ask").add_edge("ask", END).compile()
+    import asyncio
+
+    assert asyncio.run(graph.ainvoke({"said": "?"}, {"configurable": {"thread_id": "theirs"}})) == {"said": "four"}
+    [run] = agent.log.runs()
+    assert run.status == "done" and run.id != "theirs"
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({"question": "?"}, "not a task: input"),
+        ([HumanMessage("a"), AIMessage("b"), HumanMessage("c")], "its runs remember no conversation"),
+        ([SystemMessage("a")], "one user message"),
+    ],
+)
+def test_what_is_no_task_is_one_line(agent: Agent, asked: Any, why: str) -> None:
+    with pytest.raises(DataError, match=why):
+        agent.invoke(asked)
