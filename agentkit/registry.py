@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Generic, TypeVar, cast
 
 from agentkit.errors import UserError
+from agentkit.plugins import Group, plugin, plugins
 
 Made = TypeVar("Made")
 
@@ -23,12 +24,20 @@ class Registry(Generic[Made]):
         built_in: those that AgentKit brings; a text such as `module:attribute` is imported when it is first asked for.
         hint: what else the argument takes, for the message about an unknown name.
         error: the class of that message's error.
+        group: the entry points under which installed packages bring more (`agentkit.plugins`); None lets none.
     """
 
     def __init__(
-        self, what: str, built_in: Mapping[str, Made | str], *, hint: str = "", error: type[UserError] = UserError
+        self,
+        what: str,
+        built_in: Mapping[str, Made | str],
+        *,
+        hint: str = "",
+        error: type[UserError] = UserError,
+        group: Group | None = None,
     ) -> None:
         self.what, self._hint, self._error = what, hint, error
+        self._group = group
         self._made: dict[str, Made | str] = dict(built_in)
 
     def register(self, name: str) -> Callable[[Made], Made]:
@@ -53,7 +62,10 @@ class Registry(Generic[Made]):
             UserError: (or the class given) an unknown name; lists those there are.
         """
         if name not in self._made:
-            raise self._error(f"unknown {self.what} {name!r}: there are {', '.join(self._made)}{self._hint}")
+            offered = plugin(self._group, name) if self._group else None
+            if offered is None:
+                raise self._error(f"unknown {self.what} {name!r}: there are {', '.join(self)}{self._hint}")
+            self._made[name] = offered
         found = self._made[name]
         if isinstance(found, str):
             module, _, attribute = found.partition(":")
@@ -61,10 +73,10 @@ class Registry(Generic[Made]):
         return found
 
     def __contains__(self, name: object) -> bool:
-        return name in self._made
+        return name in set(self)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._made)
+        return iter(dict.fromkeys([*self._made, *(plugins(self._group) if self._group else ())]))
 
     def __len__(self) -> int:
-        return len(self._made)
+        return sum(1 for _ in self)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 from langchain_core.messages import BaseMessage
@@ -26,9 +25,8 @@ class RunnableAgent(Runnable[Asked, Result]):
     `stream` and `astream` give the run's events. Within a chain a run is a step that gives its whole result.
     """
 
-    @abstractmethod
-    async def arun(self, task: str | Task, **options: Any) -> Result:
-        """Solve a task."""
+    arun: Callable[..., Coroutine[Any, Any, Result]]
+    """Solves a task, with options of its own."""
 
     def invoke(self, input: Asked, config: RunnableConfig | None = None, **options: Any) -> Result:
         """Solve a task; see `ainvoke`."""

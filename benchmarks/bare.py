@@ -16,9 +16,9 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -40,7 +40,7 @@ from benchmarks._families import CLOSED, FAMILIES, OUT_OF_SCOPE, load
 from benchmarks._results import Results, arguments
 
 ARMS = ("bare", "agent", "instant", "reasoning", "agentic")
-BLOCK = 25
+BLOCK = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +100,19 @@ def answer_all(args: argparse.Namespace, arms: Sequence[str], tasks: Sequence[Ta
                 ids=ids,
                 rows=rows,
             )
-            with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
-                pool.submit(answer, job).result()
+            _apart(job)
+
+
+def _apart(job: Job) -> None:
+    """Do a job in a process of its own, which ends with this one."""
+    process = multiprocessing.get_context("spawn").Process(target=answer, args=(job,), daemon=True)
+    process.start()
+    try:
+        process.join()
+    finally:
+        process.kill()
+    if process.exitcode:
+        sys.exit(f"error: the arm {job.arm} ended with {process.exitcode}; what it had finished is kept in {job.rows}")
 
 
 def finished(rows: Path) -> dict[tuple[str, str], dict[str, Any]]:

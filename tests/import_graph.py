@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "faults", "interrupts", "json_types", "aio", "statistics", "telemetry"),
+    ("plugins",),
     ("text", "tls", "answer_type", "pictures", "registry"),
     ("tasks", "redaction", "trusted_files", "tools"),
     ("protocols", "settings"),

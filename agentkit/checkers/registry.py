@@ -115,5 +115,6 @@ CHECKERS: Registry[CheckerFactory] = Registry(
         "sql": _plain(Sql, "sql", SqlSettings),
     },
     error=DataError,
+    group="checkers",
 )
 """Every checker that a task may name; `CHECKERS.register("name")` adds one."""

@@ -8,13 +8,14 @@ import logging
 import math
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
 
 from agentkit.aio import run_sync
-from agentkit.embedding import Embedder
+from agentkit.embedding import Embedder, text_hash
 from agentkit.errors import ContextOverflow, MissingExtra, ModelError, ModelNotFound
 from agentkit.models.catalog import Entry, find, require
 
@@ -24,8 +25,8 @@ _SHORTEST = 500
 """Characters that every embedding model reads: a text of this length is not shortened further."""
 
 
-def load_embedder(name: str | Embedder, **options: Any) -> Embedder:
-    """An embedder by its name; one that is given is returned as it is.
+def load_embedder(name: str | Embedder | Embeddings, **options: Any) -> Embedder:
+    """An embedder by its name; one that is given is returned as it is, LangChain's `Embeddings` with a name.
 
     Args:
         name: `local/bge-small-en-v1.5` (or another embedder of the catalog) or `provider/model` for LiteLLM.
@@ -35,7 +36,7 @@ def load_embedder(name: str | Embedder, **options: Any) -> Embedder:
         ModelFileError: a local one whose files are not there.
     """
     if not isinstance(name, str):
-        return name
+        return name if isinstance(name, Embedder) else LangChainEmbedder(name)
     kind, _, rest = name.partition("/")
     if kind == "local":
         return _local(rest, **options)
@@ -54,6 +55,39 @@ def _local(name: str, **options: Any) -> Embedder:
     from agentkit.models.onnx import OnnxEmbedder
 
     return OnnxEmbedder(entry, **options)
+
+
+class LangChainEmbedder(Embeddings):
+    """LangChain's `Embeddings` with what they lack: a dimension, and a name that changes whenever the vectors would.
+
+    Both are read off the vector of one fixed text, asked for once, when they are first needed.
+    """
+
+    def __init__(self, embeddings: Embeddings) -> None:
+        self._embeddings = embeddings
+
+    @cached_property
+    def _probe(self) -> list[float]:
+        return self._embeddings.embed_query("AgentKit")
+
+    @property
+    def name(self) -> str:
+        said = getattr(self._embeddings, "model", None) or getattr(self._embeddings, "model_name", None)
+        shape = ",".join(f"{value:.3f}" for value in self._probe)
+        parts = [type(self._embeddings).__name__, *([said] if isinstance(said, str) else [])]
+        return f"langchain/{':'.join(parts)}@{text_hash(shape)[:12]}"
+
+    @property
+    def dimension(self) -> int:
+        return len(self._probe)
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Vectors of texts, in their order."""
+        return self._embeddings.embed_documents(texts)
+
+    def embed_query(self, text: str) -> list[float]:
+        """The vector of a question."""
+        return self._embeddings.embed_query(text)
 
 
 class TorchEmbedder(Embeddings):

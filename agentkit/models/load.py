@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models import BaseChatModel
 
 from agentkit.errors import MissingKey, ModelNotFound
+from agentkit.plugins import plugin
 
 if TYPE_CHECKING:
     from agentkit.models.hosted import HostedChat
@@ -18,7 +19,8 @@ def load_model(name: str | BaseChatModel, **options: Any) -> BaseChatModel:
 
     Args:
         name: `local/NAME` (of the catalog, or a path to a .gguf file; llama.cpp), `hf/REPO` (or a folder;
-            transformers), `replay/FILE.jsonl` (recorded answers), or `provider/model` for LiteLLM.
+            transformers), `replay/FILE.jsonl` (recorded answers), the kind of a plug-in, or `provider/model` for
+            LiteLLM; `provider:model`, as LangChain has it, is the same.
         options: fields of the model's class, such as `temperature`, `seed`, `api_base`.
 
     Raises:
@@ -29,7 +31,7 @@ def load_model(name: str | BaseChatModel, **options: Any) -> BaseChatModel:
     """
     if isinstance(name, BaseChatModel):
         return name
-    kind, _, rest = name.partition("/")
+    kind, _, rest = (name := _with_slash(name)).partition("/")
     if not rest:
         raise ModelNotFound(f"unknown model {name!r}: use provider/model, local/NAME, hf/REPO or replay/FILE")
     if kind == "local":
@@ -45,7 +47,31 @@ def load_model(name: str | BaseChatModel, **options: Any) -> BaseChatModel:
         from agentkit.models.recorded import RecordedModel
 
         return RecordedModel(rest, **options)
+    if (opened := plugin("models", kind)) is not None:
+        model: BaseChatModel = opened(rest, **options)
+        return model
     return _open_hosted(name, **options)
+
+
+_LANGCHAIN = {
+    "azure_openai": "azure",
+    "bedrock_converse": "bedrock",
+    "fireworks": "fireworks_ai",
+    "google_genai": "gemini",
+    "google_vertexai": "vertex_ai",
+    "huggingface": "hf",
+    "mistralai": "mistral",
+    "together": "together_ai",
+}
+"""Providers that LangChain's `init_chat_model` knows by another name."""
+
+
+def _with_slash(name: str) -> str:
+    """A name as LangChain writes it, `provider:model`, with a slash; any other name as it is."""
+    provider, colon, model = name.partition(":")
+    if not colon or not model or "/" in provider or not provider.replace("_", "").isalnum():
+        return name
+    return f"{_LANGCHAIN.get(provider, provider)}/{model}"
 
 
 def _open_hosted(name: str, **options: Any) -> HostedChat:

@@ -180,6 +180,7 @@ TOOLS: Registry[ToolFactory] = Registry(
         "schema": _schema,
     },
     hint=", or name a function as 'module:function'",
+    group="tools",
 )
 """Every tool that has a name; `TOOLS.register("name")` adds one."""
 
