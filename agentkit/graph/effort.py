@@ -112,8 +112,9 @@ def _named(name: str, task: Task) -> bool:
 
 
 def _calculates(task: Task) -> bool:
-    """Whether there are numbers to calculate with, and the answer can be one."""
+    """Whether there are numbers to calculate with, and the answer can be one: it is none where code is at hand."""
     form = task.answer_type
     if form is not None and not form.numeric:
         return False
-    return len(_NUMBER.findall(task.input)) > 1 and not _CODE.search(task.input)
+    told = f"{task.instructions or ''}\n{task.input}"
+    return len(_NUMBER.findall(task.input)) > 1 and not _CODE.search(told)

@@ -119,6 +119,12 @@ def test_the_calculator_matters_where_there_are_numbers_to_calculate_with(text: 
     assert bool(tools_that_matter(task, {"calculator": calculator()})) is matters
 
 
+def test_it_does_not_where_the_answer_is_to_be_a_query() -> None:
+    told = "Write one SELECT.\nCREATE TABLE city (name text, population int)"
+    task = Task(id="t", input="Which cities have between 1000 and 2000 people?", instructions=told)
+    assert not tools_that_matter(task, {"calculator": calculator()})
+
+
 def test_a_tool_that_only_has_the_calculators_name_always_matters() -> None:
     def calculator(page: str) -> str:
         """Read a page."""
