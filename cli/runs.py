@@ -157,11 +157,24 @@ def _print_run(found: dict[str, Any]) -> None:
     for item in found["feedback"]:
         score = "not checked" if item["score"] is None else f"{item['score']:g}"
         say(f"{item['channel']:<8} {score}  {_line(item['text'], 160)}")
+    say(f"checked  {_checked(found)}")
     if found["confidence"] is not None:
         say(f"sure     {found['confidence']:.3f}")
     say(f"answer   {_indented(found['answer'] if found['answer'] is not None else '–')}")
     if found["error"]:
         say(f"error    {found['error']}")
+
+
+def _checked(found: dict[str, Any]) -> str:
+    """By whom the answer was checked, and why the evaluator was or was not asked."""
+    channels = list(dict.fromkeys(item["channel"] for item in found["feedback"]))
+    if "judge" in channels:
+        return "by the evaluator, as asked for with --evaluator"
+    if channels:
+        return f"by {' and '.join(channels)}, which goes before the evaluator"
+    if found["options"]["run"].get("evaluate") is False:
+        return "by nobody: the evaluator was switched off"
+    return "by nobody: the evaluator is asked where it was measured to help, and nothing was measured; or --evaluator"
 
 
 def _step(step: dict[str, Any]) -> str:

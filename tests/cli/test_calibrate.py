@@ -30,3 +30,21 @@ def test_the_table_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "100%" in out and "████" in out
     assert "AUROC 0.667, right at half coverage 1.000, by confidence" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--evaluator"], "by the evaluator, as asked for"),
+        (["--no-evaluator"], "by nobody: the evaluator was switched off"),
+        ([], "by nobody: the evaluator is asked where it was measured to help"),
+    ],
+)
+def test_a_run_says_why_the_evaluator_was_or_was_not_asked(
+    agentkit: Callable[..., Any], recording: Callable[..., str], options: list[str], why: str
+) -> None:
+    replies = ["Hello.", {"reason": "it greets", "verdict": "accept", "confidence": 0.9}]
+    model = recording(Task(id="task", input="hi"), replies, evaluate="--evaluator" in options)
+    agentkit("run", "hi", "--model", model, *options)
+    run = json.loads(agentkit("runs", "ls", "--json").out)[0]["run_id"]
+    assert f"checked  {why}" in agentkit("runs", "show", run).out
