@@ -101,6 +101,14 @@ def tools_that_matter(task: Task, tools: Mapping[str, BaseTool]) -> tuple[str, .
     )
 
 
+def beyond_the_head(task: Task) -> bool:
+    """Whether a task holds numbers that nobody multiplies without pen and paper: five digits or more between the two
+    longest, and more than one in each. Years are not counted."""
+    digits = sorted(len(re.sub(r"\D", "", number)) for number in _NUMBER.findall(task.input) if not _YEAR.match(number))
+    return _calculates(task) and digits[-2:-1] > [1] and sum(digits[-2:]) >= 5
+
+
+_YEAR = re.compile(r"(1[5-9]|20)\d\d[.,]?$")
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\$?\d[\d,]*\.?\d*")
 _CODE = re.compile(r"```|>>>|^\s*(def|class|import|from|SELECT|CREATE TABLE)\s", re.MULTILINE)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from agentkit.answer_type import answer_text
+from agentkit.answer_type import AnswerType, answer_text
 from agentkit.graph.state import Outcome
 from agentkit.protocols import Block, ModelReply, Step
 from agentkit.roles.evaluator import Evaluation, evaluator_messages
@@ -45,6 +45,10 @@ class Program(Protocol):
     def revision_message(self, objection: str) -> BaseMessage: ...
 
 
+WORDS = AnswerType({"type": "string", "description": "Give the final answer."})
+"""The form of an answer in words that is given by a call."""
+
+
 class Solve:
     """The default program: solve a task, check the answer."""
 
@@ -52,7 +56,9 @@ class Solve:
 
     def answer_form(self, task: Task, work: Approach) -> Schema | None:
         form = task.answer_type
-        return reasoned(form) if form is not None and work.reason else form
+        if form is None:
+            return WORDS if work.calculate else None
+        return reasoned(form) if work.reason else form
 
     def explorer_messages(self, task: Task, blocks: Sequence[Block], work: Approach) -> list[BaseMessage]:
         return explorer_messages(task, blocks, work)
@@ -60,6 +66,8 @@ class Solve:
     def read_answer(self, task: Task, reply: ModelReply, work: Approach) -> str:
         if task.answer_type is not None:
             return answer_text(reply.parsed["answer"] if work.reason else reply.parsed)
+        if work.calculate and reply.parsed is not None:
+            return answer_text(reply.parsed).strip()
         return answer_of(reply.text) if work.reason else reply.text.strip()
 
     def evaluator_messages(self, task: Task, answer: str, steps: Sequence[Step], round: int) -> list[BaseMessage]:

@@ -57,11 +57,14 @@ class Approach:
         reason: think before the answer.
         tools: whether there are any.
         planning: whether it may split the task.
+        calculate: whether an answer in words is given by a call too, so that a model that would rather write the
+            calculation down in words chooses between its tools and the answer.
     """
 
     reason: bool = False
     tools: bool = False
     planning: bool = False
+    calculate: bool = False
 
 
 def explorer_messages(task: Task, blocks: Sequence[Block], work: Approach | None = None) -> list[BaseMessage]:

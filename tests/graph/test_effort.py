@@ -11,7 +11,7 @@ from pydantic import BaseModel, field_validator
 
 from agentkit.agent import Agent
 from agentkit.errors import DataError, UserError
-from agentkit.graph.effort import Decision, Rules, Situation, tools_that_matter
+from agentkit.graph.effort import Decision, Rules, Situation, beyond_the_head, tools_that_matter
 from agentkit.graph.events import EffortChosen
 from agentkit.store import Store
 from agentkit.tasks import Task
@@ -123,6 +123,32 @@ def test_it_does_not_where_the_answer_is_to_be_a_query() -> None:
     told = "Write one SELECT.\nCREATE TABLE city (name text, population int)"
     task = Task(id="t", input="Which cities have between 1000 and 2000 people?", instructions=told)
     assert not tools_that_matter(task, {"calculator": calculator()})
+
+
+@pytest.mark.parametrize(
+    ("text", "beyond"),
+    [
+        ("A hall has 4,213 rows of 37 seats. How many seats are there?", True),
+        ("What is 31*47?", False),
+        ("Was it 1939 or 1945?", False),
+        ("Add 3 to 150000.", False),
+        ("hi", False),
+    ],
+)
+def test_numbers_that_nobody_multiplies_in_the_head(text: str, beyond: bool) -> None:
+    assert beyond_the_head(Task(id="t", input=text)) is beyond
+
+
+def test_a_calculation_beyond_the_head_is_a_call_or_an_answer_by_a_call_and_never_written_down_in_words(
+    build: Any,
+) -> None:
+    called = {"tool": "calculator", "arguments": {"expression": "4213*37"}}
+    model = Seen([called, {"answer": "155881 seats"}])
+    result = build(model).run("A hall has 4213 rows of 37 seats. How many seats are there?")
+    assert (result.answer, result.output, result.usage.calls) == ("155881 seats",) * 2 + (2,)
+    for _, kwargs in model.asked:
+        assert [tool["function"]["name"] for tool in kwargs["tools"]] == ["calculator", "answer"]
+        assert kwargs["tool_choice"] == "any"
 
 
 def test_a_tool_that_only_has_the_calculators_name_always_matters() -> None:

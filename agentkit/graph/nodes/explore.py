@@ -15,10 +15,11 @@ from pydantic import ValidationError
 from agentkit.answer_type import AnswerType
 from agentkit.graph.asking import ask
 from agentkit.graph.context import RunContext
-from agentkit.graph.effort import Situation, decide, tools_that_matter
+from agentkit.graph.effort import Situation, beyond_the_head, decide, tools_that_matter
 from agentkit.graph.events import Answered, EffortChosen, Planned, SubtaskDone
 from agentkit.graph.state import RunState, View
 from agentkit.roles.explorer import Approach, Plan, executor_messages
+from agentkit.tools import is_arithmetic
 
 if TYPE_CHECKING:
     from agentkit.models import Reply
@@ -114,7 +115,8 @@ def _means(context: RunContext, view: View) -> _Means:
     planning = options.planning and not view.executing
     if planning and left > 2:
         tools.append(Plan)
-    return _Means(Approach(tools=bool(names), planning=planning), tools, must_answer)
+    calculate = any(is_arithmetic(context.tools[name]) for name in names) and beyond_the_head(context.task)
+    return _Means(Approach(tools=bool(names), planning=planning, calculate=calculate), tools, must_answer)
 
 
 async def _turn(context: RunContext, view: View, means: _Means) -> Reply:
