@@ -26,7 +26,7 @@ from agentkit.models.asking import BadCall, Way, asked, describe, is_about_logpr
 from agentkit.models.budget import Meter, Usage
 from agentkit.models.journal import Journal, MemoryJournal, StoredCall, response_of
 from agentkit.models.limits import Limits
-from agentkit.models.logprobs import ALTERNATIVES, Logprobs, told
+from agentkit.models.logprobs import ALTERNATIVES, FEW_ALTERNATIVES, Logprobs, told
 from agentkit.models.refusals import headers_of, refusal
 from agentkit.models.replies import check, ran_on
 from agentkit.models.requests import Schema, request_hash
@@ -329,7 +329,8 @@ class _Ask:
 async def _answer(bound: Any, ask: _Ask) -> AIMessage:
     given = {key: value for key, value in ask.params.items() if value is not None}
     if ask.on_token is None:
-        given |= {"logprobs": True, "top_logprobs": ALTERNATIVES} if ask.logprobs else {}
+        if ask.logprobs:
+            given |= {"logprobs": True, "top_logprobs": FEW_ALTERNATIVES if ask.schema is None else ALTERNATIVES}
         answer: AIMessage = await bound.ainvoke(list(ask.messages), **given)
         return answer
     whole: Any = None

@@ -25,6 +25,8 @@ ANSWER, THOUGHTS = "answer", "reasoning"
 """The fields of an answer that its thoughts lead to, as JSON or as text with a last line `Answer: …`."""
 ALTERNATIVES = 20
 """Alternatives a token that are asked for: the most that hosted models give."""
+FEW_ALTERNATIVES = 5
+"""Those asked for where the answer is words alone: there may be many, and each alternative is sent."""
 _KEPT_CHOICES = 8
 
 

@@ -144,12 +144,14 @@ class Telling(ScriptedModel):
     tells_logprobs: bool = True
     refuses: bool = False
     asked: int = 0
+    alternatives: int = 0
 
     def _answer(self, messages: list[BaseMessage], **kwargs: Any) -> AIMessage:
         message = super()._answer(messages, **kwargs)
         if not kwargs.get("logprobs"):
             return message
         self.asked += 1
+        self.alternatives = kwargs["top_logprobs"]
         if self.refuses:
             raise ModelError("logprobs are not supported", status=400)
         pieces = told((message.text, -0.25), others={0: {"no": -1.5}})
@@ -177,6 +179,13 @@ async def test_a_server_that_refuses_log_probabilities_is_asked_for_them_once() 
     assert [reply.text for reply in replies] == ["yes", "yes"]
     assert [reply.logprobs for reply in replies] == [None, None]
     assert model.asked == 1
+
+
+@pytest.mark.parametrize(("form", "few"), [(None, 5), (AnswerType.of_choices(["yes", "no"]), 20)])
+async def test_fewer_alternatives_are_asked_for_where_there_may_be_many_words(form: Any, few: int) -> None:
+    model = Telling(["yes"])
+    await Caller(model).call([HumanMessage("?")], schema=form, logprobs=True)
+    assert model.alternatives == few
 
 
 async def test_a_model_that_does_not_say_that_it_tells_them_is_not_asked() -> None:
