@@ -1,8 +1,8 @@
 """Answers one SPARQL query about a Turtle file, as a program of its own, so that a query without end can be ended.
 
-    python ask.py VIEW.ttl  <  {"query": …, "prefixes": …, "most": …}
+    python ask.py VIEW.ttl QUERY.json      (the query: {"query": …, "prefixes": …, "most": …})
 
-Writes a JSON list of rows, or `{"error": …}`.
+Writes a line once the view is loaded, and then a JSON list of rows, or `{"error": …}`.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ from __future__ import annotations
 import json
 import sys
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pyoxigraph
 
 
-def ask(view: str, query: str, prefixes: dict[str, str], most: int) -> list[dict[str, str | None]]:
+def ask(store: pyoxigraph.Store, query: str, prefixes: dict[str, str], most: int) -> list[dict[str, str | None]]:
     """Rows of a SELECT, the single row of an ASK, triples of a CONSTRUCT; at most `most` and one."""
-    store = pyoxigraph.Store()
-    store.bulk_load(path=view, format=pyoxigraph.RdfFormat.TURTLE)
     result = store.query(query, prefixes=prefixes)
     if isinstance(result, pyoxigraph.QueryBoolean):
         return [{"answer": str(bool(result)).lower()}]
@@ -34,8 +33,11 @@ def _text(term: Any) -> str | None:
 
 
 if __name__ == "__main__":
+    loaded = pyoxigraph.Store()
+    loaded.bulk_load(path=sys.argv[1], format=pyoxigraph.RdfFormat.TURTLE)
+    print("loaded", flush=True)
     try:
-        answer: Any = ask(sys.argv[1], **json.load(sys.stdin))
+        answer: Any = ask(loaded, **json.loads(Path(sys.argv[2]).read_text("utf-8")))
     except (SyntaxError, ValueError, OSError) as error:
         answer = {"error": " ".join(str(error).split())}
     json.dump(answer, sys.stdout)

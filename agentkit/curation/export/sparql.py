@@ -29,7 +29,7 @@ def sparql(content: Content, query: str, *, seconds: float = 60.0) -> list[Mappi
     Our prefixes are known without declaring them. Nothing is fetched: SERVICE, LOAD and FROM are refused.
 
     Args:
-        seconds: how long loading the view and answering may take.
+        seconds: how long answering may take, once the view is loaded.
 
     Raises:
         DataError: the query is malformed, an update, reaches outside, or has too long or too large an answer.
@@ -42,28 +42,32 @@ def sparql(content: Content, query: str, *, seconds: float = 60.0) -> list[Mappi
         raise DataError("a query may not reach outside the knowledge base (SERVICE, LOAD, FROM)")
     with tempfile.TemporaryDirectory() as folder:
         (view,) = turtle.write(content, Path(folder) / "view.ttl")
-        rows = _answer(view, query, seconds)
+        asked = Path(folder) / "query.json"
+        asked.write_text(json.dumps({"query": query, "prefixes": PREFIXES, "most": MOST}), encoding="utf-8")
+        rows = _answer(view, asked, seconds)
     if len(rows) > MOST:
         raise DataError(f"the query has more than {MOST:,} answers: end it with  LIMIT 1000")
     return rows
 
 
-def _answer(view: Path, query: str, seconds: float) -> list[Mapping[str, str | None]]:
+def _answer(view: Path, asked: Path, seconds: float) -> list[Mapping[str, str | None]]:
     """From a process of its own, the only thing that ends a query."""
-    asked = json.dumps({"query": query, "prefixes": PREFIXES, "most": MOST})
-    try:
-        done = subprocess.run(
-            [sys.executable, "-P", ASK, str(view)], input=asked, capture_output=True, text=True, timeout=seconds,
-            encoding="utf-8",
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise DataError(f"the query took longer than {seconds:g} seconds: make it narrower, or give it more") from None
-    answer: Any = json.loads(done.stdout) if done.returncode == 0 else {"error": _last(done.stderr)}
+    command = [sys.executable, "-P", ASK, str(view), str(asked)]
+    with subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()  # it has loaded the view
+            written, said = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise DataError(f"the query took longer than {seconds:g} seconds: narrow it, or give it more") from None
+        finally:
+            process.kill()
+    answer: Any = {"error": _last(said)} if process.returncode else json.loads(written)
     if isinstance(answer, dict):
         raise DataError(f"the query can't be run: {answer['error']}")
     rows: list[Mapping[str, str | None]] = answer
     return rows
 
 
-def _last(text: str) -> str:
-    return (text.strip().splitlines() or ["its process was ended"])[-1]
+def _last(said: bytes) -> str:
+    return (said.decode(errors="replace").strip().splitlines() or ["its process was ended"])[-1]
