@@ -159,7 +159,7 @@ def test_a_query_that_is_broken_or_reaches_outside_is_refused(content: Content, 
 
 def test_a_query_without_end_is_ended(content: Content) -> None:
     product = " . ".join(f"?a{n} ?b{n} ?c{n}" for n in range(9))
-    with pytest.raises(DataError, match="longer than 0.3 seconds"):
+    with pytest.raises(DataError, match=r"longer than 0\.3 seconds"):
         sparql(content, f"SELECT (COUNT(*) AS ?n) {{ {product} }}", seconds=0.3)
 
 

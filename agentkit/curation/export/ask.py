@@ -35,7 +35,8 @@ def _text(term: Any) -> str | None:
 if __name__ == "__main__":
     loaded = pyoxigraph.Store()
     loaded.bulk_load(path=sys.argv[1], format=pyoxigraph.RdfFormat.TURTLE)
-    print("loaded", flush=True)
+    sys.stdout.write("loaded\n")
+    sys.stdout.flush()
     try:
         answer: Any = ask(loaded, **json.loads(Path(sys.argv[2]).read_text("utf-8")))
     except (SyntaxError, ValueError, OSError) as error:
