@@ -12,7 +12,8 @@ import os
 import queue
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -23,7 +24,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from agentkit import interrupts
 from agentkit.errors import ContextOverflow, MissingExtra, ModelError, ModelFileError
-from agentkit.models.base import NamedChat, tell
+from agentkit.models.base import NamedChat, atell, tell
 from agentkit.models.catalog import chat_template, model_file
 from agentkit.models.streams import StreamReader
 from agentkit.models.union import Union, as_chunk, grammar_of, read_union, to_chat, union_of
@@ -67,7 +68,16 @@ class LlamaCppChat(NamedChat):
     def _generate(self, messages: list[BaseMessage], stop: list[str] | None = None,
                   run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any) -> ChatResult:  # fmt: skip
         union = union_of(kwargs)
-        response = self._server().complete(self._body(messages, stop, union, kwargs))
+        return self._result(self._server().complete(self._body(messages, stop, union, kwargs)), union)
+
+    async def _agenerate(self, messages: list[BaseMessage], stop: list[str] | None = None,
+                         run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
+                         ) -> ChatResult:  # fmt: skip
+        union = union_of(kwargs)
+        server = await asyncio.to_thread(self._server)  # it may have to be loaded
+        return self._result(await server.acomplete(self._body(messages, stop, union, kwargs)), union)
+
+    def _result(self, response: Mapping[str, Any], union: Union | None) -> ChatResult:
         choice = response["choices"][0]
         message = read_union(choice["message"].get("content") or "", union, finish=choice["finish_reason"])
         message.usage_metadata = usage_metadata(response["usage"])
@@ -78,11 +88,6 @@ class LlamaCppChat(NamedChat):
             **({"logprobs": choice["logprobs"]} if choice.get("logprobs") else {}),
         }
         return ChatResult(generations=[ChatGeneration(message=message)])
-
-    async def _agenerate(self, messages: list[BaseMessage], stop: list[str] | None = None,
-                         run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
-                         ) -> ChatResult:  # fmt: skip
-        return await asyncio.to_thread(self._generate, messages, stop, None, **kwargs)
 
     def _stream(self, messages: list[BaseMessage], stop: list[str] | None = None,
                 run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any
@@ -97,6 +102,23 @@ class LlamaCppChat(NamedChat):
             if (chunk := reader.read(event)) is not None:
                 tell(run_manager, chunk)
                 yield chunk
+        yield reader.end(None)
+
+    async def _astream(self, messages: list[BaseMessage], stop: list[str] | None = None,
+                       run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
+                       ) -> AsyncIterator[ChatGenerationChunk]:  # fmt: skip
+        union = union_of(kwargs)
+        if union is not None:
+            message = cast("Any", (await self._agenerate(messages, stop, **kwargs)).generations[0].message)
+            yield ChatGenerationChunk(message=as_chunk(message))
+            return
+        reader = StreamReader(self.full_name)
+        server = await asyncio.to_thread(self._server)
+        async with aclosing(server.astream(self._body(messages, stop, None, kwargs))) as events:
+            async for event in events:
+                if (chunk := reader.read(event)) is not None:
+                    await atell(run_manager, chunk)
+                    yield chunk
         yield reader.end(None)
 
     def _body(self, messages: Sequence[BaseMessage], stop: list[str] | None, union: Union | None,
@@ -132,6 +154,10 @@ class Options:
     chat_template: str = ""
 
 
+N_BATCH = 512
+"""Tokens of a prompt that are read in one go, after which llama.cpp looks whether the answer is still wanted."""
+
+
 class Server:
     """One loaded model. llama.cpp queues concurrent calls by itself."""
 
@@ -147,7 +173,7 @@ class Server:
         params = xllamacpp.CommonParams()
         params.model.path = str(options.path)
         params.n_ctx, params.n_parallel = options.n_ctx, options.n_parallel
-        params.n_gpu_layers = options.n_gpu_layers
+        params.n_gpu_layers, params.n_batch = options.n_gpu_layers, N_BATCH
         threads = options.n_threads or _default_threads()
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
         params.cache_ram_mib = 1024  # other prompts' prefixes, kept when another role takes the slot
@@ -169,36 +195,81 @@ class Server:
     def address(self) -> str:
         return str(self._server.listening_address)
 
-    def complete(self, body: dict[str, Any]) -> dict[str, Any]:
+    def complete(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """One chat completion, in OpenAI's form.
 
         Raises:
             ContextOverflow: the prompt is longer than the context.
             ModelError: llama.cpp refused the request.
         """
-        try:
-            response = self._server.handle_chat_completions(body)
-        except ValueError as error:
-            raise ModelError(f"llama.cpp: {error}") from None
-        return cast("dict[str, Any]", _checked(response))
+        return joined(self.stream(body))
 
-    def stream(self, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """The same, as OpenAI's chunks. Abandoned, it lets the answer run out in the background."""
+    async def acomplete(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The same; cancelled, the model stops too."""
+        return joined([event async for event in self.astream(body)])
+
+    def stream(self, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """The same, as OpenAI's chunks. Abandoned, the model stops after the piece of prompt or the token it is at."""
         events: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        full = {**body, "stream": True, "stream_options": {"include_usage": True}}
+        gone = self._begin(body, events.put)
+        try:
+            while (event := events.get()) is not None:
+                yield _checked(event)
+        finally:
+            gone.set()
+
+    async def astream(self, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+        """The asynchronous twin of `stream`."""
+        loop, events = asyncio.get_running_loop(), asyncio.Queue[Any]()
+        gone = self._begin(body, lambda event: loop.call_soon_threadsafe(events.put_nowait, event))
+        try:
+            while (event := await events.get()) is not None:
+                yield _checked(event)
+        finally:
+            gone.set()
+
+    def _begin(self, body: Mapping[str, Any], put: Callable[[Any], object]) -> threading.Event:
+        """Answer in a thread, which hands each chunk over and, at the end, None; returns what stops it when it is set.
+
+        llama.cpp asks whether to go on with each chunk and with each piece of the prompt (`N_BATCH` tokens) that it has
+        read, which is why it is made to tell of those.
+        """
+        told = {"stream": True, "stream_options": {"include_usage": True}, "return_progress": True}
+        gone = threading.Event()
+
+        def take(event: Any) -> bool:
+            if not gone.is_set() and not _is_progress(event):
+                put(event)
+            return gone.is_set()
 
         def work() -> None:
-            try:
-                self._server.handle_chat_completions(full, events.put)
-                events.put(None)
-            except ValueError as error:
-                events.put(ModelError(f"llama.cpp: {error}"))
+            with suppress(RuntimeError):  # the loop of whoever asked is closed
+                try:
+                    self._server.handle_chat_completions({**body, **told}, take)
+                except ValueError as error:
+                    put({"error": {"message": str(error)}})
+                put(None)
 
-        threading.Thread(target=work, daemon=True).start()
-        while (event := events.get()) is not None:
-            if isinstance(event, ModelError):
-                raise event
-            yield _checked(event)
+        threading.Thread(target=work, name="agentkit-llama", daemon=True).start()
+        return gone
+
+
+def _is_progress(event: Any) -> bool:
+    return isinstance(event, dict) and bool(event.get("prompt_progress"))
+
+
+def joined(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The answer that streamed chunks add up to, as a server that does not stream would give it."""
+    text, finish, logprobs = "", None, list[Any]()
+    whole: dict[str, Any] = {"usage": {}}
+    for event in events:
+        whole |= {name: event[name] for name in ("usage", "timings") if event.get(name)}
+        for choice in event.get("choices") or ():
+            text += choice["delta"].get("content") or ""
+            finish = choice.get("finish_reason") or finish
+            logprobs += (choice.get("logprobs") or {}).get("content") or ()
+    choice = {"message": {"content": text}, "finish_reason": finish}
+    return {**whole, "choices": [choice | ({"logprobs": {"content": logprobs}} if logprobs else {})]}
 
 
 _servers: dict[Options, Server] = {}
