@@ -25,13 +25,16 @@ def main() -> int:
     parser.add_argument("--interrupts", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", default=",".join(KINDS), help="which, with commas (default: all)")
+    parser.add_argument("--longest", type=float, default=2.0, help="seconds that it works at most")
     args = parser.parse_args()
     names, results = args.kinds.split(","), Results("kills", settings=vars(args), label=args.label)
     problems = 0
     for number, name in enumerate(names):
         counts = [len(range(number, total, len(names))) for total in (args.kills, args.interrupts)]
         with tempfile.TemporaryDirectory() as folder:
-            toll = torture(KINDS[name], Path(folder), kills=counts[0], interrupts=counts[1], seed=args.seed)
+            toll = torture(
+                KINDS[name], Path(folder), kills=counts[0], interrupts=counts[1], seed=args.seed, longest=args.longest
+            )
         results.add(arm=name, metric="kills", value=toll.kills)
         results.add(arm=name, metric="interrupts", value=toll.interrupts)
         results.add(arm=name, metric="pieces of work acknowledged", value=toll.acknowledged)

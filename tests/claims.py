@@ -68,7 +68,7 @@ CLAIMS: dict[str, Claim] = {
             f"{_LEDGER}test_a_process_killed_around_a_commit_leaves_it_whole_or_absent",
             f"{_LEDGER}test_committing_the_same_key_again_applies_its_effect_once",
             f"{_LOOP}test_ten_kills_leave_the_same_final_state_as_none",
-            "tests/memory/test_kills.py::test_a_killed_writer_loses_nothing_doubles_nothing_and_leaves_a_whole_policy",
+            "tests/test_kills.py::test_what_is_stopped_loses_nothing_and_does_nothing_twice",
             f"{_RECALL}test_a_run_is_learnt_exactly_once",
             f"{_LEARNER}test_learning_that_crashes_anywhere_is_finished_when_it_is_repeated",
         ),

@@ -238,7 +238,7 @@ class Server:
         gone = threading.Event()
 
         def take(event: Any) -> bool:
-            if not gone.is_set() and not _is_progress(event):
+            if not _is_progress(event) and not gone.is_set():
                 put(event)
             return gone.is_set()
 

@@ -1,6 +1,6 @@
 """SIGKILL at any moment: the run goes on, repeats no completed call, and ends in the same bytes.
 
-The full count is `python -m benchmarks.curation_kill` (200 papers, many kills at random moments).
+Kills at random instants: `python -m benchmarks.kills --kinds curate`.
 """
 
 from __future__ import annotations

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from agentkit.playbooks import PlaybookLearner, PlaybookRecaller, PlaybookStore
 from agentkit.store import Store
 from benchmarks._playbook_world import HeldOutGate, PlantedWorld, Roles, final_score, plant, run_and_learn
-from benchmarks.playbook_kills import run
 from benchmarks.playbook_prefix import append_only, entries, grow
 
 
@@ -29,14 +26,6 @@ async def test_a_reflector_that_is_always_harmful_never_costs_a_point_behind_the
         await run_and_learn(world, recaller, learner, roles, number)
     end = final_score(book, world, test)
     assert (end >= start - 0.01) is gated
-
-
-@pytest.mark.kill
-def test_killed_learners_lose_nothing_and_do_nothing_twice(tmp_path: Path) -> None:
-    """The full count: python -m benchmarks.playbook_kills --kills 1000."""
-    counts = run(12, tmp_path)
-    assert counts["kills"] == 12 and counts["versions"] > 0
-    assert (counts["unreadable"], counts["lost"], counts["twice"]) == (0, 0, 0)
 
 
 def test_ninety_eight_percent_of_a_growing_playbooks_tokens_stay_in_the_common_prefix() -> None:
