@@ -59,7 +59,7 @@ def problems(folder: Path, said: list[str], stops: int, rng: random.Random) -> l
         memory = CaseMemory.open(store, embedder=HashEmbedder(32), home=folder)
         counts = Counter(case.id for case in memory.list(limit=None))
         found = [f"{id} is there {counts[id]} times" for id in said if counts[id] != 1]
-        found += _wrong_results(memory, said[-3:])
+        found += _wrong_results(memory, [id for id in said if counts[id] == 1][-3:])
         policies = PolicyStore(store, "default")
         whole, replayed = policies.current(), policies.replay()
         if whole.count != replayed.count or not np.allclose(whole.mean, replayed.mean, atol=1e-9):

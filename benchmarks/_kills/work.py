@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from agentkit.cli import stopping
+from agentkit.errors import AgentKitError
 
 Say = Callable[[str], None]
 """Told the name of each piece of work once it is done and stored, never before."""
@@ -72,7 +73,10 @@ def torture(work: Work, folder: Path, *, kills: int, interrupts: int = 0, seed: 
     for number, stop in enumerate(stops, 1):
         seconds = _stopped(work, folder, stop, rng.uniform(0.0, longest))
         said = acknowledged(folder)
-        found = work.problems(folder, said, number, rng)
+        try:
+            found = work.problems(folder, said, number, rng)
+        except AgentKitError as error:  # a ledger that does not verify, a database that can't be read
+            found = [str(error)]
         if stop is signal.SIGINT:
             toll.interrupts, toll.slowest = toll.interrupts + 1, max(toll.slowest, seconds)
             found += [f"it took {seconds:.1f} seconds to end"] if seconds > LONGEST else []
