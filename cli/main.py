@@ -91,10 +91,12 @@ def _read_with_care(command: Any) -> None:
 
 def _process(param: Any, process: Callable[[Any, Any], Any], ctx: Any, value: Any) -> Any:
     given = value if isinstance(value, list | tuple) else [value]
+    name = param.opts[0] if param.param_type_name == "option" else param.name.strip("_").upper()
     if param.default != "" and any(isinstance(item, str) and not item.strip() for item in given):
-        name = param.opts[0] if param.param_type_name == "option" else param.name.strip("_").upper()
         raise UserError(f"{name} is empty: give a value{'' if param.required else ', or leave it out'}")
     read = process(ctx, value)
+    if isinstance(read, int) and abs(read) > LARGEST:
+        raise UserError(f"{name} is too large: {LARGEST} is the most")
     if isinstance(read, list | tuple):
         return [clean(item) if isinstance(item, str) else item for item in read]
     return clean(read) if isinstance(read, str) else read
@@ -131,6 +133,8 @@ def _adapt_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
+LARGEST = 2**63 - 1
+"""The most that a database can hold as a number."""
 UNREAD = 141
 """Exit code where nobody reads the output any more, as of a program that SIGPIPE has ended."""
 

@@ -84,6 +84,20 @@ def test_a_settings_file_of_too_many_digits_or_levels_is_one_line(
     assert done.code == 2 and "agentkit.toml" in done.err and done.err.count("\n") == 1
 
 
+def test_a_number_that_no_database_holds_is_one_line(agentkit: Callable[..., Done]) -> None:
+    done = agentkit("runs", "ls", "--limit", str(2**64))
+    assert done.code == 2 and done.err == f"error: --limit is too large: {2**63 - 1} is the most\n"
+
+
+def test_a_number_of_thousands_of_digits_in_an_ontology_is_one_line(
+    agentkit: Callable[..., Done], isolated: Path
+) -> None:
+    (isolated / "papers").mkdir()
+    (isolated / "odd.yaml").write_text("concepts: {A: {description: " + "9" * 5_000 + "}}", encoding="utf-8")
+    done = agentkit("curate", "papers", "--ontology", "odd.yaml", "--plan")
+    assert done.code == 2 and "odd.yaml: not valid YAML" in done.err and done.err.count("\n") == 1
+
+
 @pytest.mark.parametrize("source", ["missing", "folder", "odd"])
 def test_name_tables_are_read_from_nothing_else(source: str, agentkit: Callable[..., Done], isolated: Path) -> None:
     for folder, text in (("folder", None), ("odd", "\x00")):

@@ -25,6 +25,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         data = yaml.safe_load(text)
     except RecursionError:
         raise DataError("not valid YAML: nested too deeply", path=path) from None
+    except ValueError as error:  # a number of thousands of digits, a day that there is not
+        raise DataError(f"not valid YAML: {error}", path=path) from None
     except yaml.MarkedYAMLError as error:
         line = None if error.problem_mark is None else error.problem_mark.line + 1
         raise DataError(f"not valid YAML: {error.problem}", path=path, line=line) from None
