@@ -109,7 +109,7 @@ def test_a_signal_ends_a_run_in_the_middle_of_a_call_and_it_goes_on_where_it_was
 ) -> None:
     process = until_called(start(*RUN, model))
     process.send_signal(getattr(signal, name))
-    _out, err = process.communicate(timeout=60)
+    _out, err = process.communicate(timeout=240)
     assert process.returncode == code, err
     assert "Traceback" not in err
     run_id = err.split("Stopped. Go on with:  agentkit resume ")[1].split()[0]
@@ -157,7 +157,7 @@ def test_a_long_command_that_is_stopped_prints_itself_as_the_way_to_go_on(
     while not asked.wait(0.2):
         assert process.poll() is None, process.communicate()
     process.send_signal(signal.SIGINT)
-    _out, err = process.communicate(timeout=60)
+    _out, err = process.communicate(timeout=240)
     assert process.returncode == 130, err
     assert f"Stopped. Go on with:  agentkit {' '.join(args)}" in err
     assert "Traceback" not in err
@@ -179,7 +179,7 @@ with stopping.listening():
 
 def test_a_clean_up_that_hangs_does_not_hold_a_stopped_command_up() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", BUSY], env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", BUSY], env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 143
     assert "Go on with:  agentkit resume r1" in done.stderr
 
@@ -194,7 +194,7 @@ with stopping.listening():
 print("alive")
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=240)
     assert (done.returncode, done.stdout) == (0, "alive\n")
 
 
@@ -219,5 +219,5 @@ with stopping.listening():
     assert process.stdout is not None
     assert process.stdout.readline() == "in\n"
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     assert process.returncode == -signal.SIGINT
