@@ -121,6 +121,7 @@ def _stopped(work: Work, folder: Path, stop: signal.Signals, after: float) -> fl
 def _begin(work: Callable[[Path, list[str], Say], None], folder: Path, ready: Connection) -> None:
     """The worker, which signals end as they end a command."""
     before = acknowledged(folder)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # it may have been started to ignore it, by `nohup … &`
     with (folder / "acknowledged").open("ab", buffering=0) as log, stopping.listening():
         if before:
             log.truncate(sum(len(line.encode()) + 1 for line in before))

@@ -19,6 +19,8 @@ from tests.cli.scripted import ACCEPT
 from tests.conftest import ROOT
 from tests.curation.papers import ONTOLOGY, write_papers
 
+pytestmark = pytest.mark.usefixtures("heard")
+
 TOOLS = """
 import pathlib, time
 
@@ -215,9 +217,12 @@ with stopping.listening():
     thread.join()
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "in\n"
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=240)
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "in\n"
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=240)
+        finally:
+            process.kill()
     assert process.returncode == -signal.SIGINT

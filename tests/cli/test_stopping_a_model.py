@@ -22,6 +22,8 @@ from tests.conftest import ROOT
 from tests.curation.papers import ONTOLOGY
 from tests.models.tiny_gguf import make_tiny_gguf
 
+pytestmark = pytest.mark.usefixtures("heard")
+
 pytest.importorskip("xllamacpp", reason="the local extra is not installed")
 pytest.importorskip("gguf", reason="the hf extra is not installed")
 
