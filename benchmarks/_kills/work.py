@@ -64,7 +64,7 @@ def torture(work: Work, folder: Path, *, kills: int, interrupts: int = 0, seed: 
     """Stop and restart one kind of work in one folder, and look at what is left each time.
 
     Args:
-        longest: seconds that it works at most.
+        longest: seconds of a processor that it works at most.
     """
     rng, toll = random.Random(f"{seed}/{work.name}"), Toll()
     work.prepare(folder)
@@ -107,15 +107,32 @@ def _stopped(work: Work, folder: Path, stop: signal.Signals, after: float) -> fl
     writer.close()
     reader.poll(120)  # it is about to work
     reader.close()
-    time.sleep(after)
-    began = time.monotonic()
     assert process.pid is not None
+    _let_work(process.pid, after)
+    began = time.monotonic()
     os.kill(process.pid, stop)
     process.join()
     wanted = 128 + stop if stop is signal.SIGINT else -stop
     if process.exitcode != wanted:
         raise RuntimeError(f"{work.name}: the worker ended with {process.exitcode}, not {wanted}")
     return time.monotonic() - began
+
+
+def _let_work(pid: int, seconds: float) -> None:
+    """Until a process has had so many seconds of a processor, so that a busy machine stops it at no earlier point; a
+    minute at most, and simply so many seconds where the system doesn't count."""
+    stat, end = Path(f"/proc/{pid}/stat"), time.monotonic() + 60
+
+    def worked() -> float:
+        fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    if not stat.exists():
+        time.sleep(seconds)
+        return
+    before = worked()
+    while worked() - before < seconds and time.monotonic() < end:
+        time.sleep(0.003)
 
 
 def _begin(work: Callable[[Path, list[str], Say], None], folder: Path, ready: Connection) -> None:
