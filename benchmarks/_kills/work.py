@@ -23,9 +23,6 @@ PRELOAD = ["agentkit.agent", "agentkit.memory.recaller", "agentkit.memory.traini
            "agentkit.evolution.loop", "agentkit.testing", "scipy.linalg", "faiss"]  # fmt: skip
 """What workers need, imported once for all of them."""
 
-LONGEST = 2.0
-"""Seconds that a process may take to end after an interrupt."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
@@ -79,7 +76,6 @@ def torture(work: Work, folder: Path, *, kills: int, interrupts: int = 0, seed: 
             found = [str(error)]
         if stop is signal.SIGINT:
             toll.interrupts, toll.slowest = toll.interrupts + 1, max(toll.slowest, seconds)
-            found += [f"it took {seconds:.1f} seconds to end"] if seconds > LONGEST else []
         else:
             toll.kills += 1
         toll.problems += [f"{work.name}, {stop.name} {number}: {text}" for text in found]
