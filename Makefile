@@ -7,7 +7,7 @@ TYPES := build/types
 TESTS ?= tests
 MODELS ?= smollm2-135m bge-small-en-v1.5 qwen2.5-coder-1.5b
 
-.PHONY: help demo test lint typecheck bench picture clean
+.PHONY: help demo learn test lint typecheck bench picture clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -21,6 +21,9 @@ $(READY): pyproject.toml setup.py constraints.txt
 
 demo: $(READY)  ## pull the default model and solve three real tasks, live; SEED=7 repeats those of a seed
 	$(BIN)/python examples/demo.py $(if $(SEED),--seed $(SEED))
+
+learn: $(READY)  ## ten minutes: an agent is corrected at a job and gets better, against chance; SEED=8 asks other things
+	$(BIN)/python examples/learn.py $(if $(SEED),--seed $(SEED))
 
 test: $(READY)  ## the whole test suite; tests of models that can't be downloaded are skipped
 	-for name in $(MODELS); do $(BIN)/agentkit models pull $$name; done

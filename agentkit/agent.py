@@ -20,7 +20,7 @@ from agentkit.answer_type import AnswerType
 from agentkit.checkers import get_checker
 from agentkit.confidence import Assessor, CalibrationStore, assessor_for, check_share
 from agentkit.errors import DataError, RunError, StoreError, UserError
-from agentkit.feedback import FeedbackDesk, Taught
+from agentkit.feedback import FeedbackDesk, Taught, corrected
 from agentkit.graph.build import build_graph
 from agentkit.graph.checkpoints import open_checkpoints
 from agentkit.graph.context import RunContext, RunOptions
@@ -34,7 +34,7 @@ from agentkit.models import Budget, Caller, Limits, Reply, load_model
 from agentkit.models.caller import model_name
 from agentkit.models.journal import SqlJournal
 from agentkit.models.union import check_grammar
-from agentkit.opinions import Opinion
+from agentkit.opinions import Opinion, Settled
 from agentkit.protocols import Learner, Recaller
 from agentkit.result import Result, read_result, with_output, with_steps
 from agentkit.runnable import Asked as AskedFor
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
     from langchain_core.runnables import RunnableConfig
     from langchain_core.tools import BaseTool
+    from pydantic import BaseModel
 
     from agentkit.checkers import Checker
     from agentkit.graph.build import Graph
@@ -166,6 +167,7 @@ class Agent(RunnableAgent):
                          *_objects("recaller", recallers), *_objects("learner", learners),
                          *_objects("program", [program]), *_objects("router", [router])]  # fmt: skip
         self._recallers, self._learners = list(recallers), list(learners)
+        self._book: Learner | None = None
         self._attach_learning()
         check_share("decline_below", decline_below)
         check_share("max_error", max_error)
@@ -372,6 +374,9 @@ class Agent(RunnableAgent):
     ) -> Taught:
         """Say how a finished run went, whenever that becomes known; it teaches once what the run can teach.
 
+        A correction is learnt from as a failed run is: the reflector sees the wrong answer beside the right one, and
+        its lessons take the playbook's gate.
+
         Args:
             run_id: the run's id, or a unique beginning of it.
             score: 0 (wrong) to 1 (right).
@@ -385,7 +390,23 @@ class Agent(RunnableAgent):
         """
         opinion = Opinion(run_id=run_id, by=by, score=score, answer=answer, text=text)
         desk = FeedbackDesk(self.store, self.settings, memory=self._spec["memory"], playbook=self._spec["playbook"])
-        return desk.take(opinion)
+        taught = desk.take(opinion)
+        if self._book is not None and taught.settled is not None:
+            run_sync(self._study(self._book, taught.run_id, taught.settled))
+        return taught
+
+    async def _study(self, learner: Learner, run_id: str, settled: Settled) -> None:
+        """Draw lessons from a correction, once."""
+        episode = corrected(self.log, run_id, settled)
+        if episode is None:
+            return
+        callers = self.callers(run_id, spent=self.log.totals([run_id]))
+
+        async def call(role: str, messages: Sequence[BaseMessage], *, schema: type[BaseModel] | None = None) -> Reply:
+            caller = callers.get(role) or callers["explorer"]
+            return await caller.call(messages, schema=schema, role=role, scope=f"learn:{episode.run_id}")
+
+        await learner.learn(episode, call=call)
 
     def close(self) -> None:
         """Close the database, if this agent opened it."""
@@ -607,7 +628,8 @@ class Agent(RunnableAgent):
             book = PlaybookStore.open(self.store, name)
             trials = StreamGate(book) if gate == "probation" else None
             self._recallers.append(PlaybookRecaller(book, withholding=Withholding(), trials=trials))
-            self._learners.append(PlaybookLearner(book, gate=gate))
+            self._book = PlaybookLearner(book, gate=gate)
+            self._learners.append(self._book)
         if name := self._spec["memory"]:
             from agentkit.memory import FormRecaller, MemoryLearner, open_cases
 

@@ -11,12 +11,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import Connection
 
 from agentkit.errors import DataError, UserError
-from agentkit.ledger import Change, Ledger
+from agentkit.ledger import Change, Ledger, digest
 from agentkit.opinions import Opinion, Settled, check_opinion, named, opinions_of, save_opinion, settle
+from agentkit.protocols import APART, Episode, Step
 from agentkit.settings import Settings
 from agentkit.store import Store
 from agentkit.store.run_log import FINISHED, RunLog, RunRecord
-from agentkit.tasks import read_jsonl
+from agentkit.tasks import Feedback, read_jsonl
 
 if TYPE_CHECKING:
     from agentkit.memory import Case
@@ -104,12 +105,19 @@ class FeedbackDesk:
 
         Raises:
             UserError: no such run, or one that has not finished.
-            DataError: an empty or contradictory opinion.
+            DataError: an empty or contradictory opinion, or a right answer of another type than the task's.
         """
         check_opinion(opinion)
         record = self.log.get(opinion.run_id)
         if record.status not in FINISHED:
             raise UserError(f"run {record.id} has not finished ({record.status}): there is no answer to judge yet")
+        form = record.task.answer_type
+        if form is not None and opinion.answer is not None:
+            try:
+                form.read(opinion.answer)
+            except ValueError as error:
+                line = " ".join(str(error).split())[:200]
+                raise DataError(f"the right answer is not of the form that run {record.id} had: {line}") from None
         return record
 
     def _judge(self, connection: Connection, record: RunRecord, opinion: Opinion) -> Settled | None:
@@ -145,6 +153,29 @@ class FeedbackDesk:
             operations=(operation,), role=opinion.by[:40], run_id=record.id, signal=opinion.channel,
         )  # fmt: skip
         return ledger.commit(change, effect)
+
+
+def corrected(log: RunLog, run_id: str, settled: Settled) -> Episode | None:
+    """A corrected run as an episode to learn lessons from, its wrong answer beside the right one.
+
+    Its id is one of its own for each right answer, so that each is learnt from once, whatever the run taught when it
+    ended; it holds no context, which has been credited already.
+
+    Returns:
+        None where nobody corrected it.
+    """
+    if settled.correction is None:
+        return None
+    record = log.get(run_id)
+    calls, sources = log.tool_calls(run_id), log.sources(record)
+    steps = [Step(actor="call", name=call.tool, text=str(call.arguments)) for call in calls]
+    said = Feedback(channel=settled.channel, score=settled.score, text=settled.text)
+    return Episode(
+        run_id=f"{record.id}{APART}{digest([settled.correction])[:8]}",
+        task=record.task.model_copy(update={"target": settled.correction}),
+        labels="gold", answer=record.answer, steps=(*steps, Step(actor="explorer", text=record.answer or "")),
+        feedback=(said,), model=record.model, untrusted=bool(sources), source=" ".join(sources),
+    )  # fmt: skip
 
 
 def read_feedback(path: str | Path) -> list[Opinion]:

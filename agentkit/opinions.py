@@ -73,12 +73,14 @@ class Settled:
         score: of the run's own answer.
         correction: the right answer, where the run's own was wrong and somebody gave it.
         by: whose word decided, the newest of them.
+        text: why, in their words.
     """
 
     score: float
     correction: str | None
     by: str
     channel: Channel
+    text: str = ""
 
 
 def check_opinion(opinion: Opinion) -> Opinion:
@@ -143,7 +145,8 @@ def settle(opinions: Sequence[Opinion], given: str | None) -> Settled | None:
     winners = [opinion for opinion, says in zip(newest, right, strict=True) if says == agreed]
     score = sum(opinion.verdict(given) or 0.0 for opinion in winners) / len(winners)
     correction, by = (None, winners[-1].by) if agreed else _correction(winners)
-    return Settled(score=score, correction=correction, by=by, channel=winners[-1].channel)
+    text = next((opinion.text for opinion in reversed(winners) if opinion.text.strip()), "")
+    return Settled(score=score, correction=correction, by=by, channel=winners[-1].channel, text=text)
 
 
 def _correction(winners: Sequence[Opinion]) -> tuple[str | None, str]:

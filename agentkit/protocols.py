@@ -50,6 +50,7 @@ class Block:
         untrusted: whether text from outside may stand in it, as in documents that were looked up. A recaller has to say
             so where it gives only what has passed a gate or a person.
         turns: of the chat before the task: an input, and its right answer.
+        choices: the answers that are left to choose from, where the task has choices.
         answer: the answer to the task; no model is asked.
     """
 
@@ -61,6 +62,7 @@ class Block:
     untrusted: bool = True
     coins: tuple[Offer, ...] = ()
     turns: tuple[tuple[str, str], ...] = ()
+    choices: tuple[str, ...] = ()
     answer: str | None = None
 
     @property
@@ -75,7 +77,7 @@ class Block:
     def from_json(cls, data: dict[str, Any]) -> Self:
         offers = {name: tuple(Offer(**offer) for offer in data.get(name, ())) for name in ("offers", "coins")}
         turns = tuple((asked, answer) for asked, answer in data.get("turns", ()))
-        return cls(**{**data, **offers, "turns": turns})
+        return cls(**{**data, **offers, "turns": turns, "choices": tuple(data.get("choices", ()))})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +90,16 @@ class Step:
     ok: bool = True
 
 
+APART = "~"
+"""Stands between a run's id and the name of a correction, where that is learnt from by itself."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Episode:
     """A finished run, as it is handed to learners.
 
     Attributes:
+        run_id: the run, under which it is learnt from once; `RUN~…` for a correction that came later.
         task: with its target only where `labels` is "gold".
         answer: None where the run abstained or failed.
         plan: the sub-tasks, or the tool calls in order where there was no plan.
@@ -116,6 +123,11 @@ class Episode:
     model: str = ""
     untrusted: bool = False
     source: str = ""
+
+    @property
+    def run(self) -> str:
+        """The run that it all comes from."""
+        return self.run_id.partition(APART)[0]
 
     @property
     def score(self) -> float | None:

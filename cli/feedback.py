@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from agentkit.cli.output import JSON_HELP, emit, open_settings, print_table
+
+if TYPE_CHECKING:
+    from agentkit.feedback import FeedbackDesk, Taught
+    from agentkit.opinions import Opinion
+    from agentkit.settings import Settings
 
 app = typer.Typer()
 
@@ -53,8 +58,22 @@ def feedback(
         said = [asdict(opinion) | {"created_at": str(opinion.created_at)} for opinion in desk.opinions(run)]
         emit(said, json_=json_, human=_table)
         return
-    taught = desk.take(Opinion(run_id=run, by=by, score=given, answer=answer, text=text))
+    opinion = Opinion(run_id=run, by=by, score=given, answer=answer, text=text)
+    own = memory is None and playbook is None
+    taught = _with_lessons(desk, opinion, settings) if answer is not None and own else desk.take(opinion)
     emit(_row(asdict(taught)), json_=json_, human=lambda row: _table([row]))
+
+
+def _with_lessons(desk: FeedbackDesk, opinion: Opinion, settings: Settings) -> Taught:
+    """Take a correction; an agent that keeps a playbook, and can be built again here, draws lessons from it."""
+    from agentkit.agent import Agent
+
+    options = desk.check(opinion).options
+    if options.get("in_code") or not options.get("agent", {}).get("playbook"):
+        return desk.take(opinion)
+    agent, run_id = Agent.for_run(opinion.run_id, settings=settings)
+    with agent:
+        return agent.feedback(run_id, score=opinion.score, answer=opinion.answer, text=opinion.text, by=opinion.by)
 
 
 def _row(taught: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`make demo`: an explorer and an evaluator solve three real tasks on a local model, live.
+"""`make demo`: an explorer and an evaluator solve three real tasks on a local model, live, and an agent gets better.
 
 Nothing here is prepared: the tasks are drawn anew each time (`--seed` repeats a draw), the model is asked, tools and
 tests run, and the table shows what came of it. The answers are compared with the right ones afterwards; no model sees
@@ -45,12 +45,12 @@ class Row:
     run: str = "–"
 
 
-def pull() -> None:
-    """Download the model, where it is not there yet."""
+def pull(name: str = MODEL) -> None:
+    """Download a model, where it is not there yet."""
     from agentkit.models.catalog import find
     from agentkit.models.download import pull as fetch
 
-    entry = find(MODEL)
+    entry = find(name)
     if entry.present:
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
@@ -133,10 +133,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         except AgentKitError as error:
             console.print(f"error: {error}", style="red", markup=False)
             return 2
-    Console().print(summary(rows))
+        Console().print(summary(rows))
+        get_better(seed, Path(folder))
     print(*skipped, sep="\n", end="\n" if skipped else "")
     _try_next(rows[-1].run)
     return 0 if all(row.verdict == "right" for row in rows) else 1
+
+
+def get_better(seed: int, folder: Path) -> None:
+    """Two minutes of `make learn`: one kind of job, corrected as it goes."""
+    import learn
+
+    console.rule("[bold]An agent gets better at a job")
+    try:
+        learn.excerpt(folder, seed=seed)
+    except AgentKitError as error:
+        console.print(f"failed: {error}", style="red", markup=False)
 
 
 def _try_next(run_id: str) -> None:
@@ -147,6 +159,7 @@ def _try_next(run_id: str) -> None:
     print(f"  {command} chat --tools search,read_file --root {LIBRARY}")
     print(f"  {command} eval examples/tasks.jsonl")
     print(f"  {command} doctor")
+    print("  make learn   # ten minutes: what an agent learns from corrections, against chance")
 
 
 if __name__ == "__main__":

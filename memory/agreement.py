@@ -1,4 +1,4 @@
-"""How often cases that are alike have one answer: what tells from which likeness on a vote can be relied on."""
+"""How often cases that are alike have one answer: from which likeness on they can be relied on."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import numpy as np
 
 from agentkit.embedding import Vectors
 from agentkit.memory.case import Case, Filters
-from agentkit.memory.forms.vote import threshold_of
+from agentkit.memory.forms.vote import TRUST, threshold_of
 from agentkit.memory.memory import CaseMemory
 from agentkit.memory.neighbours import against_earlier
 
 NEWEST = 200
 """Cases that are looked at."""
+COVER = 0.9
+"""How often the right answer has to be among those of the nearest cases: one that is not can't be given any more."""
+
+Pair = tuple[float, int | None]
+"""Of a case: how alike its nearest earlier one is, and the place of the nearest with its answer."""
 
 
 class Agreement:
@@ -26,17 +31,25 @@ class Agreement:
         Args:
             kind: of task, by `kind_of`.
         """
+        return threshold_of([(likeness, place == 0) for likeness, place in self._known(kind)], trust=TRUST)
+
+    def covered(self, kind: str, k: int) -> float | None:
+        """The likeness from which the right answer has been among those of the k nearest cases."""
+        told = [(likeness, place is not None and place < k) for likeness, place in self._known(kind)]
+        return threshold_of(told, trust=COVER)
+
+    def _known(self, kind: str) -> list[Pair]:
         with self.memory.mirror.lock:
             bank = self.memory.bank(Filters(namespace=self.namespace, trusted=True)).only(("success",))
             positions = bank.allowed[-NEWEST:]
             vectors = dict(zip(bank.seqs(positions), bank.vectors("state", positions), strict=True))
             cases = [case for case in bank.cases(positions) if case.right_answer and case.instructions == kind]
-            return threshold_of(self._pairs(kind, cases, np.array([vectors[case.seq] for case in cases])))
+            return self._pairs(kind, cases, np.array([vectors[case.seq] for case in cases]))
 
-    def _pairs(self, kind: str, cases: list[Case], vectors: Vectors) -> list[tuple[float, bool]]:
+    def _pairs(self, kind: str, cases: list[Case], vectors: Vectors) -> list[Pair]:
         """Pairs of the cases; those looked at before, and unchanged since, are taken from the process."""
         fits, key = self.memory.mirror.fits, ("pairs", self.namespace, kind)
-        known: dict[tuple[int, str | None], tuple[float, bool]] = fits.setdefault(key, {})
+        known: dict[tuple[int, str | None], Pair] = fits.setdefault(key, {})
         for place, case in enumerate(cases[1:], 1):
             name = (case.seq, case.right_answer)
             if name not in known:

@@ -91,6 +91,7 @@ class FormRecaller:
             choices=choices_of(task),
             near=near,
             threshold=self.agreement.threshold(kind) if "vote" in self._forms else None,
+            covered=self._covered(task, kind),
         )
         helps = {arm: help for arm in self._arms() if (help := self._forms[arm.form].help(asked, arm.k)) is not None}
         priors = {arm: self._forms[arm.form].prior for arm in helps}
@@ -108,6 +109,10 @@ class FormRecaller:
             run_id=run_id, namespace=self.namespace, policy=_label(kind, arm, chance),
             version=self.policies.version(), state_hash=text_hash(task.input), offers=offers,
         )  # fmt: skip
+
+    def _covered(self, task: Task, kind: str) -> float | None:
+        form = self._forms.get("shortlist")
+        return self.agreement.covered(kind, max(form.sizes)) if form is not None and choices_of(task) else None
 
     def _arms(self) -> list[RecallArm]:
         size = self.settings.size
@@ -164,7 +169,7 @@ class FormRecaller:
         if not near or arm.form not in self._forms:
             return None
         given = self._forms[arm.form].help(
-            RecallQuestion(task=task, choices=choices_of(task), near=near, threshold=0.0), arm.k
+            RecallQuestion(task=task, choices=choices_of(task), near=near, threshold=0.0, covered=0.0), arm.k
         )
         if given is None:
             return None
@@ -177,7 +182,7 @@ class FormRecaller:
         return Block(
             kind="cases", target=self.policies.target, version=recall.version, text=given.text, offers=offers,
             untrusted=any(not item.case.trusted for item in given.cases),
-            turns=given.turns, answer=given.answer,
+            turns=given.turns, choices=given.choices, answer=given.answer,
         )  # fmt: skip
 
 

@@ -25,8 +25,10 @@ def asked_with(task: Task) -> str:
 
 
 def choices_of(task: Task) -> tuple[str, ...]:
-    """The answers there are, where the task lists them."""
-    return tuple(_form(task).get("choices") or ())
+    """The answers there are, where they can be listed as texts."""
+    form = task.answer_type
+    listed = (form.choices if form is not None else None) or ()
+    return tuple(listed) if all(isinstance(choice, str) for choice in listed) else ()
 
 
 def _form(task: Task) -> dict[str, Any]:

@@ -69,17 +69,21 @@ def nearest(
     return [Neighbour(case=cases[place], likeness=float(likeness[place])) for place in order]
 
 
-def against_earlier(cases: Sequence[Case], vectors: NDArray[np.float32]) -> tuple[float, bool]:
-    """How alike the last case's nearest earlier one is, and whether both have one answer.
+def against_earlier(cases: Sequence[Case], vectors: NDArray[np.float32]) -> tuple[float, int | None]:
+    """How alike the last case's nearest earlier one is, and how many are nearer than the first with its answer.
 
     Args:
         cases: with known right answers, in the order they came; two at least.
         vectors: of their states, shape (n, d).
+
+    Returns:
+        (likeness of the nearest, place of the nearest with the same answer; None where none has it).
     """
     earlier, last = cases[:-1], cases[-1]
     likeness = (wording(last.state, earlier) + _meaning(vectors[:-1] @ vectors[-1])) / 2
-    best = int(np.argmax(likeness))
-    return float(likeness[best]), earlier[best].right_answer == last.right_answer
+    order = np.argsort(-likeness, kind="stable")
+    same = [place for place, found in enumerate(order) if earlier[found].right_answer == last.right_answer]
+    return float(likeness[order[0]]), same[0] if same else None
 
 
 def _meaning(cosine: NDArray[np.float32]) -> NDArray[np.float64]:

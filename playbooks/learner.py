@@ -335,7 +335,7 @@ class PlaybookLearner:
             operations=tuple(operations),
             role="learner" if part == "votes" else "curator",
             model=episode.model[:200],
-            run_id=episode.run_id[:64],
+            run_id=episode.run[:64],
             source=episode.source[:400] if episode.untrusted else "",
             signal=work.signal.channel or "",
             note="" if reflection is None or part == "votes" else redact(reflection.cause)[:500],

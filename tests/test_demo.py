@@ -27,6 +27,7 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         sys.modules.pop(name, None)
     module = importlib.import_module("demo")
     monkeypatch.setattr(module, "pull", lambda: None)
+    monkeypatch.setattr(module, "get_better", lambda seed, folder: None)
     monkeypatch.setattr(module, "Agent", scripted(module))
     return module
 

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -140,6 +142,25 @@ def test_bad_feedback_is_one_line_and_writes_nothing(
     assert desk.opinions("run1") == [] and Ledger(store).targets() == []
 
 
+@pytest.mark.parametrize(
+    ("form", "answer", "says"),
+    [
+        ({"choices": ("berlin", "munich")}, "paris", "'paris' is not one of"),
+        ({"answer_schema": {"type": "integer"}}, "many", "not JSON"),
+        ({"answer_schema": {"type": "integer"}}, "4.5", "not of type 'integer'"),
+    ],
+)
+def test_a_right_answer_has_the_type_that_the_task_asked_for(
+    store: Store, tmp_path: Path, form: dict[str, Any], answer: str, says: str
+) -> None:
+    log = RunLog(store)
+    log.start("typed", Task(id="t", input="?", **form), model="m", options={})
+    log.finish("typed", "done", answer="1")
+    with pytest.raises(DataError, match=says) as error:
+        FeedbackDesk(store, Settings(home=tmp_path)).take(Opinion(run_id="typed", answer=answer))
+    assert "\n" not in str(error.value)
+
+
 def test_a_run_that_has_not_finished_can_not_be_judged(store: Store, tmp_path: Path) -> None:
     RunLog(store).start("open", Task(id="t", input="?"), model="m", options={})
     with pytest.raises(UserError, match="has not finished"):
@@ -154,6 +175,39 @@ def test_an_agent_takes_feedback_on_its_own_runs(store: Store, tmp_path: Path) -
         agent.feedback(result.run_id, answer="berlin", by="ann")
     case = case_of(store, result.run_id)
     assert (case.answer, case.correction, case.state) == ("munich", "berlin", "the largest city?")
+
+
+LESSON = {"error": "the wrong city", "cause": "area was taken for size", "approach": "count people",
+          "lessons": [{"content": "Large means many inhabitants, not much area."}], "judgements": []}  # fmt: skip
+
+
+def test_a_correction_is_a_lesson_once_and_the_wrong_answer_stands_beside_the_right_one(
+    store: Store, tmp_path: Path
+) -> None:
+    read: list[str] = []
+
+    def reply(messages: Sequence[Any], tools: Sequence[str]) -> dict[str, Any]:
+        read.append("\n".join(message.text for message in messages))
+        return LESSON if "You study how" in read[-1] else ANSWER
+
+    with Agent(
+        ScriptedModel(reply), store=store, settings=Settings(home=tmp_path), playbook="main", evaluate=False
+    ) as agent:
+        result = agent.run("the largest city?")
+        assert len(read) == 1
+        agent.feedback(result.run_id, score=0.0)
+        assert len(read) == 1
+        for _ in range(2):
+            agent.feedback(result.run_id, answer="berlin", text="by inhabitants")
+        assert len(read) == 2
+        agent.feedback(result.run_id, answer="hamburg", by="ann")
+        agent.feedback(result.run_id, answer="hamburg", by="bob")
+    assert "<answer>\nmunich\n</answer>" in read[1] and "The right answer is berlin" in read[1]
+    assert "by inhabitants" in read[1] and "The right answer is hamburg" in read[2] and len(read) == 3
+    (change,) = Ledger(store).history("playbook:main")
+    assert (change.run_id, change.status) == (result.run_id, "quarantined")
+    assert "inhabitants" in str(change.operations)
+    assert Ledger(store).verify("playbook:main") == 0 or change.key.endswith(":trial")
 
 
 def test_the_credit_of_bullets_follows(store: Store, tmp_path: Path) -> None:

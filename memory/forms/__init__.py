@@ -4,8 +4,10 @@ from agentkit.memory.forms.base import Form, Help, RecallQuestion
 from agentkit.memory.forms.demonstrations import Demonstrations
 from agentkit.memory.forms.nothing import Nothing
 from agentkit.memory.forms.plan import PlanForm
+from agentkit.memory.forms.shortlist import ShortlistForm
 from agentkit.memory.forms.vote import VoteForm
 
-FORMS: tuple[Form, ...] = (Nothing(), Demonstrations(), PlanForm(), VoteForm())
+FORMS: tuple[Form, ...] = (Nothing(), Demonstrations(), PlanForm(), ShortlistForm(), VoteForm())
 
-__all__ = ["FORMS", "RecallQuestion", "Demonstrations", "Form", "Help", "Nothing", "PlanForm", "VoteForm"]
+__all__ = ["FORMS", "Demonstrations", "Form", "Help", "Nothing", "PlanForm", "RecallQuestion", "ShortlistForm",
+           "VoteForm"]  # fmt: skip

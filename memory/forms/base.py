@@ -18,13 +18,15 @@ class RecallQuestion:
         task: the new task, without its target.
         choices: the answers there are, where its answer is closed.
         near: cases with known right answers, most alike first.
-        threshold: the likeness from which neighbours' answers can be relied on; None where none could be found.
+        threshold: the likeness from which the nearest case's answer can be relied on; None where none could be found.
+        covered: the likeness from which the right answer is among those of the nearest cases; None likewise.
     """
 
     task: Task
     choices: tuple[str, ...] = ()
     near: Sequence[Neighbour] = ()
     threshold: float | None = None
+    covered: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +37,14 @@ class Help:
         cases: those it rests on, in the order they are shown.
         text: a block of the prompt.
         turns: of the chat before the task: an input, and its answer in the very format that is wanted.
+        choices: the answers that are left to choose from.
         answer: the answer itself; no model is asked.
     """
 
     cases: tuple[Neighbour, ...] = ()
     text: str = ""
     turns: tuple[tuple[str, str], ...] = ()
+    choices: tuple[str, ...] = ()
     answer: str | None = None
 
 

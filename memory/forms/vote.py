@@ -11,7 +11,7 @@ from agentkit.memory.neighbours import Neighbour
 SHARE = 0.6
 """Of the likeness of the voters that the first answer must have."""
 TRUST = 0.8
-"""How often the answers of neighbours at least as alike as the threshold have agreed with the right one."""
+"""How often a nearest case at least as alike as the threshold has had the right answer."""
 MIN_PAIRS = 12
 """Pairs on which a threshold rests."""
 
@@ -46,19 +46,21 @@ def elected(voters: Sequence[Neighbour]) -> tuple[str, float]:
     return answer, weights[answer] / (sum(weights.values()) or 1.0)
 
 
-def threshold_of(pairs: Sequence[tuple[float, bool]]) -> float | None:
-    """The least likeness from which a nearest neighbour's answer has been right often enough.
+def threshold_of(pairs: Sequence[tuple[float, bool]], *, trust: float = TRUST) -> float | None:
+    """The least likeness from which the nearest cases have told the right answer often enough.
 
     Args:
-        pairs: for cases that came before: how alike their nearest case was, and whether its answer was theirs.
+        pairs: for cases that came before: how alike their nearest case was, and whether the right answer was told.
+        trust: how often it has to be told.
 
     Returns:
         None where no likeness, with enough cases above it, is good enough: where answers differ from case to case, as
         queries do, nothing is ever elected.
     """
-    best, right = None, 0
-    for count, (likeness, agreed) in enumerate(sorted(pairs, reverse=True), 1):
-        right += agreed
-        if count >= MIN_PAIRS and (right + 1) / (count + 2) >= TRUST:
+    best, right, ordered = None, 0, sorted(pairs, reverse=True)
+    for count, (likeness, told) in enumerate(ordered, 1):
+        right += told
+        whole = count == len(ordered) or ordered[count][0] < likeness  # all that are as alike count together
+        if whole and count >= MIN_PAIRS and (right + 1) / (count + 2) >= trust:
             best = likeness
     return best

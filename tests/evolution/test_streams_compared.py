@@ -78,6 +78,15 @@ def test_a_stream_started_again_goes_on_and_says_the_same(tmp_path: Path, settin
     assert memory.count() == 24
 
 
+def test_a_teacher_who_is_wrong_a_fifth_of_the_time_does_no_harm(tmp_path: Path, settings: Settings) -> None:
+    given = plan(tmp_path, arms=("stateless", "ours"), harm=0.2)
+    arms = compared(given, settings)
+    assert arms["ours"]["stream"]["value"] >= arms["stateless"]["stream"]["value"] - 0.02
+    memory = CaseMemory.open(_store(tmp_path), "stream", embedder=HashEmbedder(64))
+    taught = [found.case for found in memory.search(LANDS[0], k=24) if found.case.correction is not None]
+    assert any((case.correction or "").removeprefix("code-") not in case.state for case in taught)
+
+
 def _store(folder: Path) -> Any:
     from agentkit.store import Store
 

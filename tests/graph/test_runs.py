@@ -215,3 +215,17 @@ def test_an_answer_that_learnt_context_gives_is_evaluated_and_no_explorer_is_ask
     assert (result.status, result.answer, result.usage.calls) == ("done", "7006652", 1)
     revised = build([REVISE, ANSWER, ACCEPT], recallers=[Knows()]).run("What is 1234*5678?")
     assert (revised.answer, revised.rounds, revised.usage.calls) == ("7006652", 2, 3)
+
+
+def test_learnt_context_can_narrow_the_choices_until_an_answer_is_not_accepted(build: Any) -> None:
+    class Narrows:
+        name = "narrows"
+
+        async def recall(self, task: Task, *, run_id: str) -> Block:
+            return Block(kind="cases", target="policy:m", version=1, text="", choices=("b", "c"), untrusted=False)
+
+    task = Task(id="t", input="which letter", choices=("a", "b", "c"))
+    result = build([{"answer": "a"}, {"answer": "c"}, ACCEPT], recallers=[Narrows()]).run(task)
+    assert (result.answer, result.usage.calls) == ("c", 3)
+    revised = build([{"answer": "c"}, REVISE, {"answer": "a"}, ACCEPT], recallers=[Narrows()]).run(task)
+    assert (revised.answer, revised.usage.calls) == ("a", 4)

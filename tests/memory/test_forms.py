@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from agentkit.memory import Case, CaseMemory, Filters, FormRecaller, FormSettings
+from agentkit.memory.agreement import Agreement
 from agentkit.memory.choosing import FLOOR, Belief, RecallArm, Seen, beliefs, choose_arm
-from agentkit.memory.forms import Demonstrations, Form, PlanForm, RecallQuestion, VoteForm
+from agentkit.memory.forms import Demonstrations, Form, PlanForm, RecallQuestion, ShortlistForm, VoteForm
 from agentkit.memory.forms.vote import MIN_PAIRS, elected, threshold_of
 from agentkit.memory.kinds import kind_of
 from agentkit.memory.neighbours import Neighbour, nearest
@@ -84,6 +85,29 @@ def test_a_vote_abstains_below_the_threshold_without_one_and_without_agreement()
     assert elected(near("a", "b", "b"))[0] == "b"
 
 
+def test_a_shortlist_holds_the_answers_of_the_nearest_in_the_order_of_the_choices() -> None:
+    asked = {"task": TASK, "near": near("c", "a", "c", "z", "a", "a"), "choices": ("a", "b", "c", "d")}
+    given = ShortlistForm().help(RecallQuestion(**asked, covered=0.5), 8)
+    assert given is not None and given.choices == ("a", "c")
+    assert given.turns == (("task 4", "a"), ("task 2", "c"), ("task 1", "a"), ("task 0", "c"))
+    assert ShortlistForm().help(RecallQuestion(**asked), 8) is None
+    assert ShortlistForm().help(RecallQuestion(**asked, covered=0.95), 8) is None
+    alone = {**asked, "near": near("c", "c", "c")}
+    assert ShortlistForm().help(RecallQuestion(**alone, covered=0.5), 8) is None
+
+
+def test_a_shortlist_is_relied_on_where_the_right_answer_stood_among_the_nearest(memory: CaseMemory) -> None:
+    """Each pair of questions has two answers: the nearest alone is right half the time, the two nearest always."""
+    things = ("apples", "pears", "plums", "figs")
+    for number in range(40):
+        for half in ("dear", "cheap"):
+            memory.add(case(f"the price of {things[number % 4]}", f"{things[number % 4]} {half}"))
+    known = Agreement(memory, "default")
+    assert known.threshold("") is None
+    assert known.covered("", 1) is None
+    assert known.covered("", 8) is not None
+
+
 def test_the_threshold_is_the_least_likeness_that_has_been_right_often_enough() -> None:
     good = [(0.9 - place / 100, True) for place in range(MIN_PAIRS + 8)]
     bad = [(0.5 - place / 100, False) for place in range(20)]
@@ -91,6 +115,7 @@ def test_the_threshold_is_the_least_likeness_that_has_been_right_often_enough() 
     assert threshold is not None and 0.45 <= threshold < 0.75
     assert threshold_of(bad * 3) is None
     assert threshold_of(good[: MIN_PAIRS - 1]) is None
+    assert threshold_of([(1.0, number < 12) for number in range(24)]) is None
 
 
 def stream(value: dict[str, float], *, tasks: int = 200, seed: int = 0) -> list[RecallArm]:

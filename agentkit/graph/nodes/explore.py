@@ -23,6 +23,7 @@ from agentkit.tools import is_arithmetic
 
 if TYPE_CHECKING:
     from agentkit.models import Reply
+    from agentkit.tasks import Task
 
 PLAN = Plan.__name__
 """The call that is not a tool: splitting the task."""
@@ -126,13 +127,21 @@ async def _turn(context: RunContext, view: View, means: _Means) -> Reply:
         prompt, form = executor_messages(context.task, view.subtask, findings), None
     else:
         prompt = context.program.explorer_messages(context.task, context.fixed_blocks(), means.work)
-        form = context.program.answer_form(context.task, means.work)
+        form = context.program.answer_form(_narrowed(context, view), means.work)
         form = form.backed_by(context.form) if isinstance(form, AnswerType) else form
     role = "executor" if view.executing else "explorer"
     turn = view.state["turn"]
     messages = [*prompt, *view.conversation]
     return await ask(context, role, messages, scope=f"explore:{turn}", turn=turn, tools=means.tools, schema=form,
                      must_answer=means.must_answer)  # fmt: skip
+
+
+def _narrowed(context: RunContext, view: View) -> Task:
+    """The task with the choices that learnt context leaves; with all of them once an answer was not accepted."""
+    short = next((item.choices for item in context.fixed_blocks() if item.choices), ())
+    if not short or view.state["round"]:
+        return context.task
+    return context.task.model_copy(update={"choices": short, "answer_schema": None})
 
 
 def _named(context: RunContext, text: str) -> list[str]:
