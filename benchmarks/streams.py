@@ -168,3 +168,7 @@ def _limits(args: argparse.Namespace) -> dict[str, int]:
 def _tell(arm: str, order: int, place: int, answered: StreamAnswer) -> None:
     if place % 10 == 9:
         print(f"{arm}, order {order + 1}: {place + 1} tasks", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -3,12 +3,14 @@
 Each arm, a form with a size, has a Beta belief of how often runs under it end right. Thompson sampling (Chapelle and Li
 2011): the arm whose drawn value, less what its tokens cost, is greatest is taken; the chance of that is estimated by
 drawing many times, and logged. Older outcomes count for less, because the memory grows: what few cases did for a task
-says little about many. `none` is an arm like the others, with a least chance of its own, so that whether memory helps
+says little about many. So do those of tasks whose nearest case was nearer, or farther: what helps with a task that was
+solved before in other words can mislead with one that nothing is like. `none` is an arm like the others, with a least chance of its own, so that whether memory helps
 at all stays known.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -20,6 +22,8 @@ FLOOR = 0.04
 """Least chance of taking no recall, where anything else can be taken."""
 FADE = 0.985
 """What is left of an outcome's weight with each newer one of its kind."""
+REACH = 0.15
+"""Difference in the likeness of the nearest case at which an outcome counts exp(−½)."""
 TOKEN_COST = 0.03
 """Success that an arm must add for as many tokens as the task has without recall."""
 
@@ -33,10 +37,11 @@ class RecallArm(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """A past run: the arm it took and how it ended."""
+    """A past run: the arm it took, how it ended, and how like its task the nearest case was, where that is known."""
 
     arm: RecallArm
     outcome: float
+    likeness: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,17 +56,21 @@ class Belief:
         return self.right / (self.right + self.wrong)
 
 
-def beliefs(priors: dict[RecallArm, tuple[float, float]], seen: Sequence[Seen]) -> dict[RecallArm, Belief]:
+def beliefs(
+    priors: dict[RecallArm, tuple[float, float]], seen: Sequence[Seen], likeness: float = 0.0
+) -> dict[RecallArm, Belief]:
     """What is believed of each arm.
 
     Args:
         priors: (right, wrong) by arm.
         seen: past runs of the same kind of task, oldest first.
+        likeness: of the task's nearest case.
     """
     counts = {arm: np.array(prior, dtype=float) for arm, prior in priors.items()}
     for age, item in enumerate(reversed(seen)):
         if item.arm in counts:
-            counts[item.arm] += FADE**age * np.array([item.outcome, 1 - item.outcome])
+            apart = 0.0 if item.likeness is None else (item.likeness - likeness) / REACH
+            counts[item.arm] += FADE**age * math.exp(-apart * apart / 2) * np.array([item.outcome, 1 - item.outcome])
     return {arm: Belief(right=float(right), wrong=float(wrong)) for arm, (right, wrong) in counts.items()}
 
 

@@ -95,7 +95,8 @@ class FormRecaller:
         )
         helps = {arm: help for arm in self._arms() if (help := self._forms[arm.form].help(asked, arm.k)) is not None}
         priors = {arm: self._forms[arm.form].prior for arm in helps}
-        known = beliefs(priors, self._seen(kind)) if helps else {}
+        likeness = near[0].likeness if near else 0.0
+        known = beliefs(priors, self._seen(kind), likeness) if helps else {}
         base = _size(Help(), task)
         costs = {arm: (_size(help, task) - base) / base for arm, help in helps.items()}
         rng = np.random.default_rng(run_seed(run_id, self.memory.name))
@@ -106,7 +107,7 @@ class FormRecaller:
                        features=(1.0, min(1.0, max(0.0, item.likeness)))) for item in used
         )  # fmt: skip
         return Recall(
-            run_id=run_id, namespace=self.namespace, policy=_label(kind, arm, chance),
+            run_id=run_id, namespace=self.namespace, policy=_label(kind, arm, chance, likeness),
             version=self.policies.version(), state_hash=text_hash(task.input), offers=offers,
         )  # fmt: skip
 
@@ -153,7 +154,7 @@ class FormRecaller:
         )  # fmt: skip
         with self.memory.store.read() as connection:
             rows = connection.execute(query.order_by(table.learnt.desc()).limit(HISTORY)).all()
-        return [Seen(arm=_arm(row.policy), outcome=float(row.outcome)) for row in reversed(rows)]
+        return [Seen(arm=_arm(row.policy), outcome=float(row.outcome), likeness=_likeness(row.policy)) for row in reversed(rows)]
 
     def _block(self, task: Task, recall: Recall) -> Block | None:
         """The help of a recall, from the cases as they are now: one put into quarantine since is left out."""
@@ -174,7 +175,7 @@ class FormRecaller:
         if given is None:
             return None
         places = {item.case.id: place for place, item in enumerate(given.cases)}
-        chance = float(recall.policy.rsplit("/", 1)[1])
+        chance = float(recall.policy.split("/")[3])
         offers = tuple(
             Offer(id=id, shown=id in places, probability=chance, score=likeness[id], position=places.get(id))
             for id in likeness
@@ -186,14 +187,21 @@ class FormRecaller:
         )  # fmt: skip
 
 
-def _label(kind: str, arm: RecallArm, chance: float) -> str:
-    """How a choice is logged: the kind of task, the form, its size, and the probability with which it was chosen."""
-    return f"{kind}/{arm.form}/{arm.k}/{chance:.4f}"
+def _label(kind: str, arm: RecallArm, chance: float, likeness: float) -> str:
+    """How a choice is logged: the kind of task, the form, its size, the probability with which it was chosen, and how
+    like the task the nearest case was."""
+    return f"{kind}/{arm.form}/{arm.k}/{chance:.4f}/{likeness:.3f}"
 
 
 def _arm(label: str) -> RecallArm:
     parts = label.split("/")
-    return RecallArm(parts[1], int(parts[2])) if len(parts) == 4 else RecallArm(label, 0)
+    return RecallArm(parts[1], int(parts[2])) if len(parts) >= 4 else RecallArm(label, 0)
+
+
+def _likeness(label: str) -> float | None:
+    """None in labels of a version that did not log it."""
+    parts = label.split("/")
+    return float(parts[4]) if len(parts) > 4 else None
 
 
 def _size(help: Help, task: Task) -> int:

@@ -142,6 +142,21 @@ def test_the_form_that_helps_is_found_and_the_one_that_harms_is_left(seed: int) 
     assert sum(arm.form == "none" for arm in harms) > 70
 
 
+def test_what_helps_with_what_is_alike_is_not_taken_for_what_is_not() -> None:
+    none, shown = RecallArm("none", 0), RecallArm("demonstrations", 4)
+    priors = {none: (2.0, 2.0), shown: (3.0, 2.0)}
+    seen = [
+        Seen(arm=arm, outcome=outcome, likeness=likeness)
+        for _ in range(30)
+        for arm, outcome, likeness in ((none, 0.0, 0.9), (none, 1.0, 0.3), (shown, 1.0, 0.9), (shown, 0.0, 0.3))
+    ]
+    for likeness, best in ((0.85, shown), (0.35, none)):
+        known = beliefs(priors, seen, likeness)
+        assert max(known, key=lambda arm: known[arm].mean) == best
+    old = [replace(item, likeness=None) for item in seen]
+    assert beliefs(priors, old, 0.85) == beliefs(priors, old, 0.35)
+
+
 def test_no_recall_keeps_a_least_chance_and_tokens_weigh_between_equals() -> None:
     known = {
         RecallArm("none", 0): Belief(right=1, wrong=400),
@@ -174,7 +189,8 @@ def test_the_same_run_gets_the_same_and_what_was_chosen_is_logged_with_its_proba
     assert first is not None and first == again and len(first.turns) in (2, 4, 3)
     logged = PolicyStore(memory.store, memory.name).log.find("r", "default")
     assert logged is not None
-    kind, form, k, chance = logged.policy.split("/")
+    kind, form, k, chance, likeness = logged.policy.split("/")
+    assert 0.5 < float(likeness) <= 1
     assert (kind, form) == ("", "demonstrations") and k in ("2", "4") and 0 < float(chance) <= 1
     assert {offer.probability for offer in first.offers} == {float(chance)}
 
