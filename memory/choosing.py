@@ -4,8 +4,8 @@ Each arm, a form with a size, has a Beta belief of how often runs under it end r
 2011): the arm whose drawn value, less what its tokens cost, is greatest is taken; the chance of that is estimated by
 drawing many times, and logged. Older outcomes count for less, because the memory grows: what few cases did for a task
 says little about many. So do those of tasks whose nearest case was nearer, or farther: what helps with a task that was
-solved before in other words can mislead with one that nothing is like. `none` is an arm like the others, with a least chance of its own, so that whether memory helps
-at all stays known.
+solved before in other words can mislead with one that nothing is like. `none` is an arm like the others, with a least
+chance of its own, so that whether memory helps at all stays known.
 """
 
 from __future__ import annotations

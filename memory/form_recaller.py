@@ -154,7 +154,10 @@ class FormRecaller:
         )  # fmt: skip
         with self.memory.store.read() as connection:
             rows = connection.execute(query.order_by(table.learnt.desc()).limit(HISTORY)).all()
-        return [Seen(arm=_arm(row.policy), outcome=float(row.outcome), likeness=_likeness(row.policy)) for row in reversed(rows)]
+        return [
+            Seen(arm=_arm(row.policy), outcome=float(row.outcome), likeness=_likeness(row.policy))
+            for row in reversed(rows)
+        ]
 
     def _block(self, task: Task, recall: Recall) -> Block | None:
         """The help of a recall, from the cases as they are now: one put into quarantine since is left out."""

@@ -11,11 +11,13 @@ from pydantic import BaseModel, Field
 
 from agentkit.errors import DataError, UserError
 from agentkit.ledger import Change
+from agentkit.playbooks.bullets import Bullet
 from agentkit.playbooks.curating import Draft
 from agentkit.playbooks.leakage import leaks
 from agentkit.playbooks.operations import Add, Delta, Operation
 from agentkit.playbooks.rendering import Renderer
 from agentkit.playbooks.signals import visible
+from agentkit.playbooks.similarity import Duplicates, Index
 from agentkit.playbooks.storage import PlaybookStore
 from agentkit.playbooks.trust import ask_a_person, lint
 from agentkit.protocols import CallModel, Episode, Learnt
@@ -62,6 +64,7 @@ class BatchLessons:
     ) -> None:
         self.book, self.wrong, self.most, self.characters = book, wrong, most, characters
         self.renderer = Renderer(budget=budget)
+        self.duplicates = Duplicates(index=Index(store=book.store))
 
     async def learn(self, episode: Episode, *, call: CallModel) -> Learnt:
         """Learn from a single episode, as online runs do."""
@@ -75,7 +78,7 @@ class BatchLessons:
             return Learnt(status="nothing", note="nothing was wrong")
         wrong.sort(key=lambda episode: str(episode.task.metadata.get("category", "")))
         solved = {episode.task.id: episode for episode in episodes if episode.score is not None and episode.score >= 1}
-        known = {bullet.content for bullet in self.book.current().bullets.values()}
+        known = [*self.book.current().bullets.values(), *self.book.put_forward(but=f"{key}:{self.book.target}")]
         changes = []
         for number, begin in enumerate(range(0, len(wrong), self.most)):
             one = f"{key}:{self.book.target}" + (f":{number}" if number else "")
@@ -86,7 +89,7 @@ class BatchLessons:
         return Learnt(status="waiting", changes=tuple(changes))
 
     async def _propose(
-        self, wrong: Sequence[Episode], solved: Mapping[str, Episode], known: set[str], *, key: str, call: CallModel
+        self, wrong: Sequence[Episode], solved: Mapping[str, Episode], known: list[Bullet], *, key: str, call: CallModel
     ) -> list[Change]:
         reply = await call("reflector", self.messages(wrong, solved), schema=Lessons)
         draft = self._draft(reply.parsed, wrong, known)
@@ -136,8 +139,9 @@ class BatchLessons:
     def _wrong(self, episode: Episode) -> bool:
         return episode.score is not None and episode.score < self.wrong
 
-    def _draft(self, parsed: Any, wrong: Sequence[Episode], known: set[str]) -> Draft:
-        """The lessons that are general and not known yet, by what the lint finds; they are known from then on."""
+    def _draft(self, parsed: Any, wrong: Sequence[Episode], known: list[Bullet]) -> Draft:
+        """The lessons that are general and that neither the playbook nor another proposal says, by what the lint finds;
+        they are known from then on."""
         draft = Draft()
         tasks = [visible(episode).task for episode in wrong]
         for lesson in parsed.lessons:
@@ -147,7 +151,7 @@ class BatchLessons:
                 added = Add(content=lesson.content, scope=lesson.scope)
             except (DataError, UserError, ValueError):
                 continue  # an empty or overlong line is no lesson
-            if added.content not in known:
+            if self.duplicates.duplicate(added.content, added.scope, known) is None:
                 draft.add(added, lint(f"{added.content}\n{added.scope}"))
-                known.add(added.content)
+                known.append(Bullet(added.id, added.section, added.scope, added.content))
         return draft

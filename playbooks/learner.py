@@ -271,6 +271,7 @@ class PlaybookLearner:
 
     async def _propose(self, work: _Work, base: int, *, untrusted: bool) -> None:
         draft = work.draft
+        await asyncio.to_thread(self._drop_repeats, work)
         work.operations = len(draft.operations) + len(draft.doubtful) + len(draft.held)
         if draft.held:
             delta = self._delta(work, "held", draft.held, base=base)
@@ -291,8 +292,6 @@ class PlaybookLearner:
 
     def _by_name(self, work: _Work, base: int, gate: str) -> Change | None:
         """What a gate that is a mere name does with the edits of a run."""
-        if gate == "probation":
-            work.draft.operations = [item for item in work.draft.operations if not self._tried(item, work.draft)]
         if not work.draft.operations:
             return None
         part = "trial" if gate == "probation" else "edits"
@@ -301,15 +300,22 @@ class PlaybookLearner:
             return self.trials.enter(delta)
         return self.book.submit(delta) if gate == "off" else self.book.hold(delta, _WAITS[gate])
 
-    def _tried(self, operation: Operation, draft: Draft) -> bool:
-        """Whether an edit says again what is on probation, or did not stand it."""
-        if not isinstance(operation, Add):
-            return False
-        near = self.duplicates.near(operation.content, operation.scope, self.trials.tried())
-        known = next((item.bullet.id for item in near if item.duplicate), None)
-        if known is not None:
-            draft.dropped.append(f"said already by {known}, which is or was on probation")
-        return known is not None
+    def _drop_repeats(self, work: _Work) -> None:
+        """Leave out edits that say again what the gate is still to decide about, or did not let pass: a lesson that
+        many runs teach is tried, and paid for, once."""
+        known = self.book.put_forward(but=f"{self._key(work.episode, '')}")
+        kept: list[Operation] = []
+        for operation in work.draft.operations:
+            said = (
+                self.duplicates.duplicate(operation.content, operation.scope, known)
+                if isinstance(operation, Add)
+                else None
+            )
+            if said is None:
+                kept.append(operation)
+            else:
+                work.draft.dropped.append(f"said already by {said.id}, which the gate has not let pass yet")
+        work.draft.operations = kept
 
     async def _gated(self, delta: Delta, gate: Gate) -> Change:
         """What the gate decides. A change it accepts takes effect even where the collapse guard would object."""

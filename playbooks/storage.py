@@ -20,6 +20,7 @@ from agentkit.playbooks.evidence import UsageLog
 from agentkit.playbooks.guard import CollapseGuard
 from agentkit.playbooks.history import History
 from agentkit.playbooks.operations import (
+    Add,
     Delta,
     Operation,
     Restore,
@@ -81,6 +82,22 @@ class PlaybookStore:
 
     def version(self) -> int:
         return self.ledger.version(self.target)
+
+    def put_forward(self, *, but: str = "") -> list[Bullet]:
+        """The bullets that changes would add which no gate has decided about yet, or which did not pass it.
+
+        Args:
+            but: leave out the changes whose keys begin with this.
+        """
+        undecided = ("proposed", "waiting", "quarantined", "rejected")
+        adds = [
+            operation
+            for change in self.ledger.history(self.target)
+            if change.status in undecided and not (but and change.key.startswith(but))
+            for operation in read_operations(list(change.operations))
+            if isinstance(operation, Add)
+        ]
+        return [Bullet(add.id, add.section, add.scope, add.content) for add in adds]
 
     def current(self) -> Playbook:
         """The newest version; what has changed since the last look is all that is read."""

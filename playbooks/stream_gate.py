@@ -19,8 +19,7 @@ from sqlalchemy import select
 
 from agentkit.errors import Conflict
 from agentkit.ledger import Change, Decision, Verdict
-from agentkit.playbooks.bullets import Bullet
-from agentkit.playbooks.operations import Add, Delta, read_operations
+from agentkit.playbooks.operations import Delta
 from agentkit.playbooks.playbook import Playbook
 from agentkit.playbooks.storage import PlaybookStore
 from agentkit.protocols import Offer
@@ -57,18 +56,6 @@ class StreamGate:
     def __init__(self, book: PlaybookStore, policy: StreamPolicy | None = None) -> None:
         self.book, self.policy = book, policy or StreamPolicy()
         self.target = trial_target(book.target)
-
-    def tried(self) -> list[Bullet]:
-        """The bullets that changes on probation, in the line for it, or rejected by it would add."""
-        changes = [c for c in self.book.ledger.history(self.book.target) if c.key.endswith(ON_TRIAL)]
-        adds = [
-            op
-            for change in changes
-            if change.status in ("quarantined", "rejected")
-            for op in read_operations(list(change.operations))
-            if isinstance(op, Add)
-        ]
-        return [Bullet(op.id, op.section, op.scope, op.content) for op in adds]
 
     def enter(self, delta: Delta) -> Change:
         """Put an edit on probation, or in the line for it; it is not applied."""

@@ -67,6 +67,16 @@ def test_demonstrations_are_turns_with_the_most_alike_last(memory: CaseMemory) -
     assert Demonstrations(room=3).help(RecallQuestion(task=TASK, near=near("1", "2")), 2) is None
 
 
+def test_answers_that_differ_in_their_values_alone_are_shown_once() -> None:
+    queries = [f"SELECT a FROM t WHERE b = '{name}'" for name in ("x", "y")]
+    asked = RecallQuestion(task=TASK, near=near(queries[0], queries[1], "SELECT COUNT(*) FROM t", "5", "5"))
+    given = Demonstrations().help(asked, 3)
+    assert given is not None
+    assert [answer for _, answer in given.turns] == ["5", "SELECT COUNT(*) FROM t", queries[0]]
+    labels = Demonstrations().help(RecallQuestion(task=TASK, near=near("a", "a", "a 2")), 3)
+    assert labels is not None and len(labels.turns) == 3
+
+
 def test_a_plan_is_shown_where_there_is_a_way_to_follow() -> None:
     way = Case(state="s", plan="1. look it up\nAnswer: 5", answer="5", reward=1.0)
     given = PlanForm().help(RecallQuestion(task=TASK, near=[Neighbour(case=way, likeness=0.9)]), 3)

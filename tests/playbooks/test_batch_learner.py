@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage
 
-from agentkit.ledger import Ledger
+from agentkit.ledger import Ledger, Verdict
 from agentkit.models.budget import Usage
 from agentkit.models.caller import Reply
 from agentkit.playbooks.batch_learner import BatchLessons, Lessons
@@ -20,7 +20,7 @@ TEXTS = [
 ]
 
 
-async def proposed(store: Store, lesson: str, texts: list[str]) -> list[str]:
+async def proposed(store: Store, lesson: str, texts: list[str], key: str = "k") -> list[str]:
     """What is proposed after wrong answers to such tasks, where this lesson is what the model found."""
 
     async def call(role: str, messages: Any, *, schema: Any = None) -> Reply:
@@ -33,7 +33,7 @@ async def proposed(store: Store, lesson: str, texts: list[str]) -> list[str]:
         Episode(run_id=f"r{n}", task=Task(id=str(n), input=text), answer="1", labels="gold", feedback=wrong)
         for n, text in enumerate(texts)
     ]
-    learnt = await BatchLessons(book).learn_batch(episodes, key="k", call=call)
+    learnt = await BatchLessons(book).learn_batch(episodes, key=key, call=call)
     ledger = Ledger(store)
     return [operation["content"] for id_ in learnt.changes for operation in ledger.get(id_).operations]
 
@@ -52,3 +52,13 @@ async def test_a_lesson_that_tells_one_task_again_is_not_proposed(
     store: Store, lesson: str, texts: list[str], kept: bool
 ) -> None:
     assert await proposed(store, lesson, texts) == ([lesson] if kept else [])
+
+
+async def test_a_lesson_that_waits_for_the_gate_or_did_not_pass_it_is_not_proposed_again(store: Store) -> None:
+    lesson = "Divide by the first amount."
+    assert await proposed(store, lesson, TEXTS) == [lesson]
+    assert await proposed(store, lesson, TEXTS) == [lesson]  # the same batch, repeated after a crash
+    assert await proposed(store, "divide by the first amount", TEXTS, key="later") == []
+    (change,) = Ledger(store).history("playbook:p")
+    Ledger(store).decide(change.id, Verdict(decision="reject", reason="no gain"))
+    assert await proposed(store, lesson, TEXTS, key="later still") == []

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from agentkit.agent import Agent
 from agentkit.errors import UserError
-from agentkit.ledger import Verdict
+from agentkit.ledger import Change, Verdict
 from agentkit.playbooks import Add, Delta, PlaybookLearner, PlaybookRecaller, PlaybookStore, StreamGate
 from agentkit.playbooks.stream_gate import ON_TRIAL, StreamPolicy, judge
 from agentkit.protocols import Block, Episode
@@ -98,6 +99,20 @@ async def test_a_lesson_on_probation_is_not_proposed_twice(book: PlaybookStore) 
     await taught(book)
     again = await taught(book, run_id="second")
     assert again.status == "nothing" and len(StreamGate(book).running()) == 1
+
+
+async def test_a_lesson_that_many_runs_teach_is_put_to_the_gate_once(book: PlaybookStore) -> None:
+    asked = []
+
+    class Undecided:
+        async def decide(self, changes: Sequence[Change], *, key: str) -> dict[str, Verdict]:
+            asked.extend(changes)
+            return {change.id: Verdict(decision="quarantine", reason="too little") for change in changes}
+
+    for number in range(7):
+        learnt = await taught(book, Undecided(), run_id=f"run{number}")
+        assert learnt.status == ("nothing" if number else "quarantined")
+    assert len(asked) == 1 == len(book.ledger.history(book.target))
 
 
 async def test_a_person_may_decide_before_the_runs_do(book: PlaybookStore) -> None:
