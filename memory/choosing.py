@@ -4,8 +4,9 @@ Each arm, a form with a size, has a Beta belief of how often runs under it end r
 2011): the arm whose drawn value, less what its tokens cost, is greatest is taken; the chance of that is estimated by
 drawing many times, and logged. Older outcomes count for less, because the memory grows: what few cases did for a task
 says little about many. So do those of tasks whose nearest case was nearer, or farther: what helps with a task that was
-solved before in other words can mislead with one that nothing is like. `none` is an arm like the others, with a least
-chance of its own, so that whether memory helps at all stays known.
+solved before in other words can mislead with one that nothing is like. `none` is an arm like the others, but what a
+model can do alone does not change as the memory grows, so that all its outcomes count; and it has a least chance of its
+own, so that whether memory helps at all stays known.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def beliefs(
     for age, item in enumerate(reversed(seen)):
         if item.arm in counts:
             apart = 0.0 if item.likeness is None else (item.likeness - likeness) / REACH
-            counts[item.arm] += FADE**age * math.exp(-apart * apart / 2) * np.array([item.outcome, 1 - item.outcome])
+            weight = 1.0 if item.arm.form == "none" else FADE**age * math.exp(-apart * apart / 2)
+            counts[item.arm] += weight * np.array([item.outcome, 1 - item.outcome])
     return {arm: Belief(right=float(right), wrong=float(wrong)) for arm, (right, wrong) in counts.items()}
 
 

@@ -21,7 +21,7 @@ class Demonstrations:
     """
 
     name = "demonstrations"
-    sizes = (2, 4)
+    sizes = (2, 3)
     prior = (3.0, 2.0)
 
     def __init__(self, *, room: int = 6_000, distinct: bool = True) -> None:

@@ -165,6 +165,7 @@ def test_what_helps_with_what_is_alike_is_not_taken_for_what_is_not() -> None:
         assert max(known, key=lambda arm: known[arm].mean) == best
     old = [replace(item, likeness=None) for item in seen]
     assert beliefs(priors, old, 0.85) == beliefs(priors, old, 0.35)
+    assert known[none] == Belief(right=32.0, wrong=32.0) and known[shown].wrong < 30
 
 
 def test_no_recall_keeps_a_least_chance_and_tokens_weigh_between_equals() -> None:
@@ -196,12 +197,12 @@ def test_the_same_run_gets_the_same_and_what_was_chosen_is_logged_with_its_proba
     first = recaller(filled(memory), Demonstrations()).recall_now(TASK, run_id="r")
     memory.add(case("how many people live in utah today", "9", id="new"))
     again = recaller(memory).recall_now(TASK, run_id="r")
-    assert first is not None and first == again and len(first.turns) in (2, 4, 3)
+    assert first is not None and first == again and len(first.turns) in (2, 3)
     logged = PolicyStore(memory.store, memory.name).log.find("r", "default")
     assert logged is not None
     kind, form, k, chance, likeness = logged.policy.split("/")
     assert 0.5 < float(likeness) <= 1
-    assert (kind, form) == ("", "demonstrations") and k in ("2", "4") and 0 < float(chance) <= 1
+    assert (kind, form) == ("", "demonstrations") and k in ("2", "3") and 0 < float(chance) <= 1
     assert {offer.probability for offer in first.offers} == {float(chance)}
 
 
