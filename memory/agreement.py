@@ -6,14 +6,12 @@ import numpy as np
 
 from agentkit.embedding import Vectors
 from agentkit.memory.case import Case, Filters
-from agentkit.memory.forms.vote import TRUST, threshold_of
+from agentkit.memory.forms.vote import threshold_of
 from agentkit.memory.memory import CaseMemory
 from agentkit.memory.neighbours import against_earlier
 
 NEWEST = 200
 """Cases that are looked at."""
-COVER = 0.9
-"""How often the right answer has to be among those of the nearest cases: one that is not can't be given any more."""
 
 Pair = tuple[float, int | None]
 """Of a case: how alike its nearest earlier one is, and the place of the nearest with its answer."""
@@ -31,12 +29,12 @@ class Agreement:
         Args:
             kind: of task, by `kind_of`.
         """
-        return threshold_of([(likeness, place == 0) for likeness, place in self._known(kind)], trust=TRUST)
+        return threshold_of([(likeness, place == 0) for likeness, place in self._known(kind)])
 
     def covered(self, kind: str, k: int) -> float | None:
         """The likeness from which the right answer has been among those of the k nearest cases."""
         told = [(likeness, place is not None and place < k) for likeness, place in self._known(kind)]
-        return threshold_of(told, trust=COVER)
+        return threshold_of(told)
 
     def _known(self, kind: str) -> list[Pair]:
         with self.memory.mirror.lock:

@@ -10,8 +10,9 @@ from agentkit.memory.neighbours import Neighbour
 
 SHARE = 0.6
 """Of the likeness of the voters that the first answer must have."""
-TRUST = 0.8
-"""How often a nearest case at least as alike as the threshold has had the right answer."""
+TRUST = 0.9
+"""How often the nearest cases, where the first is at least as alike as the threshold, have told the right answer: no
+model is asked that could mend it, or it can't give any other."""
 MIN_PAIRS = 12
 """Pairs on which a threshold rests."""
 
@@ -46,12 +47,11 @@ def elected(voters: Sequence[Neighbour]) -> tuple[str, float]:
     return answer, weights[answer] / (sum(weights.values()) or 1.0)
 
 
-def threshold_of(pairs: Sequence[tuple[float, bool]], *, trust: float = TRUST) -> float | None:
+def threshold_of(pairs: Sequence[tuple[float, bool]]) -> float | None:
     """The least likeness from which the nearest cases have told the right answer often enough.
 
     Args:
         pairs: for cases that came before: how alike their nearest case was, and whether the right answer was told.
-        trust: how often it has to be told.
 
     Returns:
         None where no likeness, with enough cases above it, is good enough: where answers differ from case to case, as
@@ -61,6 +61,6 @@ def threshold_of(pairs: Sequence[tuple[float, bool]], *, trust: float = TRUST) -
     for count, (likeness, told) in enumerate(ordered, 1):
         right += told
         whole = count == len(ordered) or ordered[count][0] < likeness  # all that are as alike count together
-        if whole and count >= MIN_PAIRS and (right + 1) / (count + 2) >= trust:
+        if whole and count >= MIN_PAIRS and (right + 1) / (count + 2) >= TRUST:
             best = likeness
     return best
