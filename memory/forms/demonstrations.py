@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from agentkit.memory.forms.base import Help, RecallQuestion
+from agentkit.memory.neighbours import Neighbour
 
 _VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|\d+(?:\.\d+)?")
 
@@ -28,7 +29,8 @@ class Demonstrations:
         self.room, self.distinct = room, distinct
 
     def help(self, asked: RecallQuestion, k: int) -> Help | None:
-        chosen, shown = [], set()
+        chosen: list[Neighbour] = []
+        shown: set[str] = set()
         room = self.room
         for item in asked.near:
             pattern = _pattern(item.answer) if self.distinct else ""
