@@ -108,11 +108,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_argument("--seed", type=int, default=7, help="which questions, in which order")
     options.add_argument("--tasks", type=int, default=60, help="questions that it learns from")
     options.add_argument("--kept", type=int, default=40, help="new questions at the end")
+    options.add_argument("--kinds", type=int, help="of so many kinds alone, on a slow machine")
     given = options.parse_args(argv)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="agentkit-learn-") as folder:
         try:
-            found = play(Path(folder), seed=given.seed, tasks=given.tasks, kept=given.kept)
+            found = play(Path(folder), seed=given.seed, tasks=given.tasks, kept=given.kept, kinds=given.kinds)
         except AgentKitError as error:
             console.print(f"error: {error}", style="red", markup=False)
             return 2

@@ -67,6 +67,15 @@ def test_demonstrations_are_turns_with_the_most_alike_last(memory: CaseMemory) -
     assert Demonstrations(room=3).help(RecallQuestion(task=TASK, near=near("1", "2")), 2) is None
 
 
+def test_what_the_model_did_not_know_goes_before_what_it_got_right_alone() -> None:
+    told = Neighbour(case=case("told", "x", correction="y"), likeness=0.82)
+    given = Demonstrations().help(RecallQuestion(task=TASK, near=[*near("1", "2"), told]), 2)
+    assert given is not None and given.turns == (("told", "y"), ("task 0", "1"))
+    far = replace(told, likeness=0.7)
+    given = Demonstrations().help(RecallQuestion(task=TASK, near=[*near("1", "2"), far]), 2)
+    assert given is not None and given.turns == (("task 1", "2"), ("task 0", "1"))
+
+
 def test_answers_that_differ_in_their_values_alone_are_shown_once() -> None:
     queries = [f"SELECT a FROM t WHERE b = '{name}'" for name in ("x", "y")]
     asked = RecallQuestion(task=TASK, near=near(queries[0], queries[1], "SELECT COUNT(*) FROM t", "5", "5"))
