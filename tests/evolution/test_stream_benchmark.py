@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sqlite3
 import sys
 from contextlib import closing
@@ -67,6 +68,14 @@ def test_what_is_missing_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         ran(monkeypatch, tmp_path, "--set", "banking77", "--data", str(one), "--arms", "neighbours")
     with pytest.raises(SystemExit, match=r"can't be reached: no such file"):
         ran(monkeypatch, tmp_path, "--set", "geoquery", "--data", str(tmp_path / "empty"))
+
+
+def test_it_is_a_program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["streams", "--help"])
+    monkeypatch.delitem(sys.modules, "benchmarks.streams")
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_module("benchmarks.streams", run_name="__main__")
+    assert "--feedback" in capsys.readouterr().out
 
 
 def test_questions_of_a_database_are_tasks_whose_sql_is_run(tmp_path: Path) -> None:
