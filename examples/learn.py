@@ -117,6 +117,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except AgentKitError as error:
             console.print(f"error: {error}", style="red", markup=False)
             return 2
+        except KeyboardInterrupt:
+            return 130
     Console().print(proof(found))
     print(f"{(time.perf_counter() - started) / 60:.1f} minutes")
     your_own()

@@ -69,7 +69,7 @@ def make_database(path: Path, *, seed: int = 7) -> Path:
 
 def _clients(rng: random.Random) -> Iterator[tuple[int, str, str, str, str | None]]:
     for number in range(1, 61):
-        name = f"{CLIENTS[(number - 1) % len(CLIENTS)]} {'Ltd' if number <= 10 else number}"
+        name = CLIENTS[number - 1] if number <= len(CLIENTS) else f"{CLIENTS[number % len(CLIENTS)]} {number}"
         closed = f"2023-{rng.randint(1, 12):02}-15" if rng.random() < 0.2 else None
         yield number, name, rng.choice("NSEW") + str(rng.randint(1, 3)), rng.choice("AABBCCT"), closed
 
@@ -115,9 +115,9 @@ _QUESTIONS = (
               "SELECT name FROM product WHERE line = '{line_code}' ORDER BY price DESC LIMIT 1", ("line",)),
     _Question(("how many big items went to {client}", "number of big items for {client}"),
               "SELECT COUNT(*) FROM item JOIN sale USING (sale_id) JOIN client c USING (client_id) "
-              "WHERE qty >= 24 AND c.name = '{client} Ltd'", ("client",)),
+              "WHERE qty >= 24 AND c.name = '{client}'", ("client",)),
     _Question(("what revenue do we have from {client}", "revenue with {client}"),
-              _REVENUE + " JOIN client c USING (client_id) WHERE s.state = 'F' AND c.name = '{client} Ltd'",
+              _REVENUE + " JOIN client c USING (client_id) WHERE s.state = 'F' AND c.name = '{client}'",
               ("client",)),
     _Question(("how many open sales does team {team} have", "open sales of team {team}"),
               "SELECT COUNT(*) FROM sale JOIN rep USING (rep_id) WHERE state IN ('P', 'B') AND team = '{team_code}'",

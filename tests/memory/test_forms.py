@@ -76,12 +76,14 @@ def test_what_the_model_did_not_know_goes_before_what_it_got_right_alone() -> No
     assert given is not None and given.turns == (("task 1", "2"), ("task 0", "1"))
 
 
-def test_answers_that_differ_in_their_values_alone_are_shown_once() -> None:
-    queries = [f"SELECT a FROM t WHERE b = '{name}'" for name in ("x", "y")]
-    asked = RecallQuestion(task=TASK, near=near(queries[0], queries[1], "SELECT COUNT(*) FROM t", "5", "5"))
+def test_of_answers_that_differ_in_their_values_alone_two_are_shown() -> None:
+    queries = [f"SELECT a FROM t WHERE b = '{name}'" for name in ("x", "y", "z")]
+    asked = RecallQuestion(task=TASK, near=near(*queries, "SELECT COUNT(*) FROM t", "5"))
     given = Demonstrations().help(asked, 3)
     assert given is not None
-    assert [answer for _, answer in given.turns] == ["5", "SELECT COUNT(*) FROM t", queries[0]]
+    assert [answer for _, answer in given.turns] == ["SELECT COUNT(*) FROM t", queries[1], queries[0]]
+    every = Demonstrations(repeats=None).help(asked, 3)
+    assert every is not None and [answer for _, answer in every.turns] == queries[::-1]
     labels = Demonstrations().help(RecallQuestion(task=TASK, near=near("a", "a", "a 2")), 3)
     assert labels is not None and len(labels.turns) == 3
 

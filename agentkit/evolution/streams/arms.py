@@ -36,13 +36,13 @@ def _none(memory: CaseMemory, labels: bool) -> Recaller | None:
 
 
 def _random(memory: CaseMemory, labels: bool) -> Recaller:
-    settings = FormSettings(forms=(Demonstrations(distinct=False),), size=4, own=not labels, ranking="random")
+    settings = FormSettings(forms=(Demonstrations(repeats=None),), size=4, own=not labels, ranking="random")
     return FormRecaller(memory, settings=settings)
 
 
 def _self_streamicl(memory: CaseMemory, labels: bool) -> Recaller:
     """StreamBench's Self-StreamICL (arXiv 2406.08747 §4): the nearest right answers of one's own, k = 16, verbatim."""
-    forms = (Demonstrations(room=40_000, distinct=False),)
+    forms = (Demonstrations(room=40_000, repeats=None),)
     return FormRecaller(memory, settings=FormSettings(forms=forms, size=16, own=not labels, ranking="meaning"))
 
 
