@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
-import unicodedata
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
@@ -19,28 +17,14 @@ from agentkit.errors import UserError
 from agentkit.store import Store
 from agentkit.store.cases import CaseVectorRow
 from agentkit.store.playbooks import VectorRow
+from agentkit.words import stems, words
 
 Vectors = NDArray[np.float32]
 VectorTable = type[CaseVectorRow] | type[VectorRow]
-_WORD = re.compile(r"[a-z0-9]+")
-_WORD_OR_NUMBER = re.compile(r"[a-z]+|\d+(?:\.\d+)?")
-_ENDING = re.compile(r"(?:ing|ed|es|s)$")
-_SCRIPTS = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-)
-_UNSPACED = re.compile(f"[{_SCRIPTS}]")
-_MARKS = (
-    "\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0980-\u0983\u09bc-\u09cd\u0a3c-\u0a4d"
-    "\u0b3c-\u0b4d\u0bbe-\u0bcd\u0c3e-\u0c4d\u0cbc-\u0ccd\u0d3e-\u0d4d\u0591-\u05c7"
-)
-_ANY_WORD = re.compile(f"[{_SCRIPTS}]+|(?:(?![{_SCRIPTS}_])[\\w{_MARKS}])+")
-"""Runs of a script without spaces (Thai, Lao, Burmese, Khmer, Chinese, Japanese), and words of any other."""
-_STOP = frozenset(
-    {"a", "an", "the", "of", "to", "in", "on", "for", "and", "or", "is", "are", "be", "it", "its", "this", "that"}
-    | {"with", "by", "as", "at", "from", "when", "if", "you"}
-)
 _RECENT = 4096
 """Vectors of texts asked for lately, kept in the process."""
+_HASH_VERSION = 2
+"""Of what `HashEmbedder` gives; 2 reads words in every script."""
 
 
 @runtime_checkable
@@ -60,27 +44,6 @@ def text_hash(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def words(text: str) -> list[str]:
-    """Lower-case words and numbers in any script; where words have no spaces between them, characters and their pairs.
-
-    >>> words("TNF-α 5"), words("路由器")
-    (['tnf', 'α', '5'], ['路', '由', '器', '路由', '由器'])
-    """
-    text = text.lower()
-    if text.isascii():
-        return _WORD.findall(text)
-    found: list[str] = []
-    for run in _ANY_WORD.findall(unicodedata.normalize("NFKC", text)):
-        found += [*run, *map("".join, pairwise(run))] if _UNSPACED.match(run) else [run]
-    return found
-
-
-def stems(text: str) -> list[str]:
-    """Words without their endings and without those that carry no meaning of their own; numbers stay whole."""
-    found = _WORD_OR_NUMBER.findall(text.lower()) if text.isascii() else words(text)
-    return [_ENDING.sub("", word) if len(word) > 4 else word for word in found if word not in _STOP]
-
-
 class HashEmbedder:
     """Hashed words and word pairs: no model, the same everywhere, good for tests and for exact wording.
 
@@ -92,10 +55,10 @@ class HashEmbedder:
 
     def __init__(self, dimension: int = 256, *, stems: bool = False) -> None:
         self.dimension, self._stems = dimension, stems
-        self.name = f"hash-stems-{dimension}" if stems else f"hash-{dimension}"
+        self.name = f"hash-{'stems-' if stems else ''}{dimension}@{_HASH_VERSION}"
 
     def embed_query(self, text: str) -> list[float]:
-        tokens = stems(text) if self._stems else words(text)
+        tokens = (stems(text) if self._stems else words(text)) or [text]  # without words it is like itself alone
         pairs = [f"{a} {b}" for a, b in pairwise(tokens)]
         vector = np.zeros(self.dimension)
         for token, weight in [

@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agentkit.embedding import words
 from agentkit.memory import Case, CaseMemory, Filters, load_policy
 from agentkit.memory.bank import Bank, Ranking
 from agentkit.memory.case import case_from_json
@@ -34,6 +33,7 @@ from agentkit.memory.query import Query
 from agentkit.memory.text import plan_steps, skeleton
 from agentkit.models import load_embedder
 from agentkit.store import Store
+from agentkit.words import words
 from benchmarks._results import Results, arguments, data_path, mean
 
 K = 4

@@ -36,7 +36,11 @@ def _row(case: Case) -> dict[str, Any]:
 def _table(rows: list[dict[str, Any]]) -> None:
     first = ("score",) if rows and "score" in rows[0] else ()
     names = (*first, "id", "outcome", "status", "source", "state")
-    print_table(names, [[_cell(row[name]) for name in names] for row in rows])
+    print_table(names, [[_status(row) if name == "status" else _cell(row[name]) for name in names] for row in rows])
+
+
+def _status(row: dict[str, Any]) -> str:
+    return "not vouched for" if row["status"] == "active" and not row["trusted"] else str(row["status"])
 
 
 def _cell(value: Any) -> str:
@@ -145,18 +149,20 @@ def consolidate(memory: Name = "default", namespace: Space = "default", embedder
 
 
 @app.command()
-def release(ids: list[str], memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
+def release(ids: Annotated[list[str] | None, typer.Argument(help="Cases.")] = None,
+            memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
+            source: Annotated[str | None, typer.Option(help="All that came from here.")] = None,
             reward: Annotated[float | None, typer.Option(min=0, max=1, help="How good they are.")] = None,
             json_: Json = False) -> None:  # fmt: skip
-    """Vouch for quarantined cases, so that they may be shown."""
+    """Vouch for cases that wait in quarantine or came from a file, so that runs may be shown them."""
     from agentkit.errors import UserError
     from agentkit.memory.trust import release as work
 
-    count = work(open_memory(memory, embedder), ids, namespace=namespace, reward=reward)
+    if not ids and source is None:
+        raise UserError("name the cases to release, or --source")
+    count = work(open_memory(memory, embedder), ids or (), source=source, namespace=namespace, reward=reward)
     if not count:
-        raise UserError(
-            f"none of these cases waits in quarantine; see  agentkit memory ls -m {memory} --status quarantined"
-        )
+        raise UserError(f"none of these cases waits for a person; see  agentkit memory ls -m {memory}")
     emit({"released": count}, json_=json_, human=lambda r: note(f"released {r['released']}"))
 
 
@@ -204,17 +210,17 @@ def export_(path: Annotated[Path | None, typer.Argument(help="File; standard out
 @app.command("import")
 def import_(path: Path, memory: Name = "default", embedder: EmbedderName = None,
             namespace: Annotated[str | None, typer.Option("-n", "--namespace", help="Not the lines' own.")] = None,
-            trust: Annotated[bool, typer.Option("--trust", help="Show them at once, as far as the file says.")] = False,
+            trust: Annotated[bool, typer.Option("--trust", help="Believe what the file says of itself.")] = False,
             json_: Json = False) -> None:  # fmt: skip
     """Store the cases of a JSON-lines file, all or none; AgentFly's case banks are read as they are.
 
-    Without --trust they wait in quarantine, whatever the file says of them, until  agentkit memory release.
+    Without --trust you find them, and no run is shown them, whatever the file says, until  agentkit memory release.
     """
     from agentkit.memory.transfer import import_cases, read_cases
 
     read_cases(path, namespace=namespace)  # before the database comes into being
     count = import_cases(open_memory(memory, embedder), path, namespace=namespace, trust=trust)
-    held = "" if trust else "; they wait in quarantine until  agentkit memory release"
+    held = "" if trust else "; no run is shown them until you vouch for them: agentkit memory release --source import"
     emit({"imported": count}, json_=json_, human=lambda r: note(f"imported {r['imported']} cases{held}"))
 
 

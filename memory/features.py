@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
 
-from agentkit.embedding import words
 from agentkit.memory.text import plan_steps, skeleton
 from agentkit.store.cases import CaseRow
+from agentkit.words import words
 
 if TYPE_CHECKING:
     from agentkit.memory.bank import Bank

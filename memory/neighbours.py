@@ -16,12 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agentkit.embedding import words
 from agentkit.memory.bank import Bank
 from agentkit.memory.case import Case
 from agentkit.memory.policies.base import pool
 from agentkit.memory.query import Query
 from agentkit.memory.text import ENTITY, mask
+from agentkit.words import words
 
 CANDIDATES = 256
 """Nearest cases by meaning, of which the wording is looked at."""

@@ -42,13 +42,13 @@ def open_cases(
 
 
 def named_embedder(name: str) -> Embedder:
-    """An embedder by its name; `hash-256` needs no model.
+    """An embedder by its name; `hash-256` needs no model, and is always of this program's version.
 
     Raises:
         UserError: no such embedder.
         ModelFileError: a local one that is not downloaded.
     """
-    kind, _, size = name.partition("-")
+    kind, _, size = name.partition("@")[0].partition("-")
     if kind != "hash":
         return load_embedder(name)
     if not (size or "256").isdigit() or int(size or "256") < 1:

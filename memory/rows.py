@@ -16,6 +16,7 @@ from agentkit.memory.text import mask, skeleton
 from agentkit.store import Store
 from agentkit.store.base import now
 from agentkit.store.cases import CaseRecallRow, CaseRemovalRow, CaseRow, CaseVectorRow, MemoryRow
+from agentkit.words import spaced
 
 VIEWS = ("state", "masked", "plan")
 """The texts of a case that can be embedded: the state, the state with entities masked, the plan's skeleton."""
@@ -42,6 +43,7 @@ _INSERT = (
     "parents",
     "weight",
     "masked",
+    "words",
     "state_hash",
     "masked_hash",
     "plan_hash",
@@ -139,6 +141,7 @@ class CaseRows:
             _json(case.parents),
             case.weight,
             masked,
+            spaced(case.state),
             text_hash(case.state),
             text_hash(masked),
             text_hash(view_text(case, "plan")),

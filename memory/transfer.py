@@ -20,6 +20,8 @@ from agentkit.memory.upkeep import embedder_drift
 from agentkit.store.cases import CaseRow, CaseVectorRow
 from agentkit.tasks import read_jsonl
 
+IMPORTED = "import"
+"""A source of every case of a file that is not trusted."""
 DRIFT = 0.01
 """Cosine distance between a stored vector and a fresh one from which the embedder is taken to have changed."""
 
@@ -59,7 +61,8 @@ def import_cases(memory: CaseMemory, path: str | Path, *, namespace: str | None 
     """Store a file's cases; those that are there already are left out. Returns how many were new.
 
     Args:
-        trust: believe what the file says of itself. Else its cases wait in quarantine, as what came from outside.
+        trust: believe what the file says of itself. Else its cases count as text from outside: searches find them, and
+            no run is shown one until a person vouches for it (`release`).
     """
     before, cases = memory.count(), read_cases(path, namespace=namespace)
     memory.add_many(cases if trust else map(_doubted, cases))
@@ -67,8 +70,9 @@ def import_cases(memory: CaseMemory, path: str | Path, *, namespace: str | None 
 
 
 def _doubted(case: Case) -> Case:
-    status = "quarantined" if case.status == "active" else case.status
-    return replace(case, trusted=False, status=status, pinned=False, source=case.source or "import")
+    sources = case.source.split()
+    source = " ".join(sources if IMPORTED in sources else [*sources, IMPORTED])[-400:]
+    return replace(case, trusted=False, pinned=False, source=source)
 
 
 def verify(memory: CaseMemory) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -31,22 +32,46 @@ class Receipt:
         return asdict(self)
 
 
-def release(memory: CaseMemory, ids: list[str], *, namespace: str = "default", reward: float | None = None) -> int:
-    """A person vouches for quarantined cases: they may be shown from now on; returns how many.
+def release(
+    memory: CaseMemory,
+    ids: Sequence[str] = (),
+    *,
+    source: str | None = None,
+    namespace: str = "default",
+    reward: float | None = None,
+) -> int:
+    """A person vouches for cases that are in quarantine or not trusted: runs may be shown them from now on.
 
     Args:
+        source: vouch for all that came from there, too.
         reward: how good the person says they are; None leaves what is known.
+
+    Returns:
+        how many.
+
+    Raises:
+        UserError: a blank source.
     """
+    if source is not None and not source.strip():
+        raise UserError("the source is empty: name the one whose cases are to be released")
     graded = {} if reward is None else {"reward": reward, "channel": "user"}
 
     with memory.store.read() as connection:
-        found = [case for case in memory.rows.existing(connection, namespace, ids=ids) if case.status == "quarantined"]
+        named = memory.rows.existing(connection, namespace, ids=ids)
+    if source is not None:
+        named += [case for case in memory.rows.from_source(source) if case.namespace == namespace]
+    waiting = {case.seq: case for case in named if case.status == "quarantined" or _doubted(case)}
+    found = list(waiting.values())
 
     def effect(connection: Connection, change: Change) -> None:
         memory.rows.update(connection, found, status="active", trusted=True, **graded)
 
     PolicyStore(memory.store, memory.name).touch("vouch", found, effect, role="person")
     return len(found)
+
+
+def _doubted(case: Case) -> bool:
+    return case.status == "active" and not case.trusted
 
 
 def quarantine(memory: CaseMemory, source: str) -> int:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agentkit.embedding import Embedder, HashEmbedder, VectorCache, Vectors, stems, unit
+from agentkit.embedding import Embedder, HashEmbedder, VectorCache, Vectors, unit
 from agentkit.playbooks.bullets import Bullet
 from agentkit.store import Store
 from agentkit.store.playbooks import VectorRow
+from agentkit.words import stems
 
 
 class Index:
@@ -118,7 +119,7 @@ class Duplicates:
 
 def named(text: str) -> frozenset[str]:
     """The particular things a text names: numbers, code, capitalised words inside a sentence."""
-    words = re.findall(r"`[^`]+`|\"[^\"]+\"|[A-Za-z_][\w.]*|\d[\d.,]*%?", text)
+    words = re.findall(r"`[^`]+`|\"[^\"]+\"|[^\W\d][\w.]*|\d[\d.,]*%?", text)
     found = set()
     for place, word in enumerate(words):
         plain = word.strip('`"').rstrip(".,")

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "faults", "interrupts", "json_types", "aio", "statistics", "telemetry"),
     ("plugins",),
-    ("text", "tls", "answer_type", "pictures", "registry"),
+    ("text", "tls", "answer_type", "pictures", "words", "registry"),
     ("tasks", "redaction", "trusted_files", "tools"),
     ("protocols", "settings"),
     ("roles", "store"),

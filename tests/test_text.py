@@ -14,7 +14,6 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tools import StructuredTool
 
-from agentkit.embedding import words
 from agentkit.errors import DataError
 from agentkit.models.caller import Caller
 from agentkit.settings import load_settings
@@ -22,6 +21,7 @@ from agentkit.tasks import Task, load_tasks
 from agentkit.testing import ScriptedModel
 from agentkit.text import clean, clean_data, decode, parse_json, read_text
 from agentkit.tools import run_tool
+from agentkit.words import words
 from tests.conftest import ROOT
 
 SENTENCE = "Das Maß: 5 µg für Zoë – „gut“"

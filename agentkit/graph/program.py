@@ -5,11 +5,13 @@ Solving is the default. Curation brings its own prompts and schemas, and the gra
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agentkit.answer_type import AnswerType, answer_text
 from agentkit.graph.state import Outcome
+from agentkit.models.speech import wrapped_answer
 from agentkit.protocols import Block, ModelReply, Step
 from agentkit.roles.evaluator import Evaluation, evaluator_messages
 from agentkit.roles.explorer import Approach, answer_of, explorer_messages, reasoned, revision_message
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from agentkit.models.requests import Schema
+
+
+_ASKS_FOR_JSON = re.compile(r"json|[\"'`{]\s*reasoning\b", re.IGNORECASE)
+
+
+def _asked(task: Task) -> str:
+    return f"{task.instructions or ''}\n{task.input}"
 
 
 class Program(Protocol):
@@ -68,6 +77,8 @@ class Solve:
             return answer_text(reply.parsed["answer"] if work.reason else reply.parsed)
         if work.calculate and reply.parsed is not None:
             return answer_text(reply.parsed).strip()
+        if (answer := wrapped_answer(reply.text)) is not None and not _ASKS_FOR_JSON.search(_asked(task)):
+            return answer
         return answer_of(reply.text) if work.reason else reply.text.strip()
 
     def evaluator_messages(self, task: Task, answer: str, steps: Sequence[Step], round: int) -> list[BaseMessage]:

@@ -20,7 +20,7 @@ from agentkit.answer_type import AnswerType, closing
 from agentkit.errors import ModelError
 from agentkit.models.replies import cut_off, thoughts_of
 from agentkit.models.requests import Schema, json_schema, openai_tool
-from agentkit.models.speech import known_name, read_call, read_object, read_value
+from agentkit.models.speech import known_name, plain_value, read_call, read_object, read_value
 from agentkit.models.union import ANSWER_TOOL, answer_format, as_field, to_chat, union_of
 from agentkit.models.wire import call_id
 
@@ -145,6 +145,8 @@ def read_reply(message: AIMessage, tools: Sequence[Any], schema: Schema | None) 
     """
     names = [openai_tool(tool)["function"]["name"] for tool in tools]
     offered = [*names, ANSWER_TOOL] if schema is not None else names
+    if schema is None and (said := _answered(message, names)) is not None:
+        return message.model_copy(update={"content": said, "tool_calls": [], "invalid_tool_calls": []}), None
     message = _named(message, offered)
     answer = next((call for call in message.tool_calls if call["name"] == ANSWER_TOOL), None)
     if schema is not None and answer is not None and ANSWER_TOOL not in names:
@@ -154,6 +156,16 @@ def read_reply(message: AIMessage, tools: Sequence[Any], schema: Schema | None) 
     if message.tool_calls or (schema is None and not names):
         return message, None
     return _from_text(message, names, schema)
+
+
+def _answered(message: AIMessage, names: Sequence[str]) -> str | None:
+    """What a model says by a call of `answer`, where it was asked for words and there is no such tool."""
+    if ANSWER_TOOL in names:
+        return None
+    called = [
+        call["args"] for call in message.tool_calls if known_name(call["name"], [*names, ANSWER_TOOL]) == ANSWER_TOOL
+    ]
+    return plain_value(called[0].get(ANSWER_TOOL)) if called else None
 
 
 def _named(message: AIMessage, offered: Sequence[str]) -> AIMessage:

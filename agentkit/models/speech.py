@@ -76,6 +76,24 @@ def read_value(value: Any, schema: Schema, name: str) -> Any:
     return value
 
 
+def wrapped_answer(text: str) -> str | None:
+    """The answer in a `{"reasoning": …, "answer": …}` that a model gave though words were asked for, the last one; None
+    where there is none. Models do so that were trained or shown to."""
+    said = spoken(text)
+    for part in ("\n".join(_FENCE.findall(said)), said):
+        for found in reversed(list(_objects(part))):
+            if {"reasoning", "answer"} <= found.keys() <= {"reasoning", "answer", "used"}:
+                return plain_value(found["answer"])
+    return None
+
+
+def plain_value(value: object) -> str | None:
+    """A text or a number as words; None of anything else, and of a blank text."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return str(value).strip() or None
+
+
 def read_call(text: str, names: Sequence[str]) -> tuple[str, dict[str, Any]] | None:
     """A call of one of these tools that a model wrote as text, the last one: its name and arguments."""
     for found in reversed(list(_objects(text))):

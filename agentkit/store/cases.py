@@ -69,6 +69,8 @@ class CaseRow(Base):
     """How many episodes stand behind it."""
     masked: Mapped[str] = mapped_column(Text)
     """The state with its entities masked."""
+    words: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """The words of the state with spaces between them, for the full-text index."""
     state_hash: Mapped[str] = mapped_column(String(32))
     masked_hash: Mapped[str] = mapped_column(String(32))
     plan_hash: Mapped[str] = mapped_column(String(32))

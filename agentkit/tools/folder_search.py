@@ -15,10 +15,12 @@ from langchain_core.tools import BaseTool
 from agentkit.errors import ToolError
 from agentkit.tools.files import folder, read_text
 from agentkit.tools.function import tool
+from agentkit.words import asked, spaced
 
 SUFFIXES = (".txt", ".md", ".rst")
 MAX_FILE_BYTES = 5_000_000
 PASSAGE_CHARACTERS = 700
+QUERY_WORDS = 64
 NAMED = 5
 """How many of the files that could not be searched are named in a reply."""
 
@@ -62,8 +64,8 @@ def passages(text: str, file: str) -> Iterator[Passage]:
 class FolderIndex:
     """A full-text index of a folder in memory, brought up to date when a file changes.
 
-    Ranking is SQLite's `bm25` over stemmed words, headings counting twice. Links that lead out of the folder are
-    not followed. A file that can't be read costs that file, and is named in `left_out`.
+    Ranking is SQLite's `bm25` over stemmed words of any script, headings counting twice. Links that lead out of the
+    folder are not followed. A file that can't be read costs that file, and is named in `left_out`.
     """
 
     def __init__(self, root: Path) -> None:
@@ -73,13 +75,14 @@ class FolderIndex:
         self._left_out: dict[str, str] = {}
         self._db = sqlite3.connect(":memory:", check_same_thread=False)
         self._db.execute(
-            "CREATE VIRTUAL TABLE passages USING fts5(file UNINDEXED, line UNINDEXED, heading, text,"
-            " tokenize='porter unicode61 remove_diacritics 2')"
+            "CREATE VIRTUAL TABLE passages USING fts5(file UNINDEXED, line UNINDEXED, heading UNINDEXED,"
+            " text UNINDEXED, heading_words, words,"
+            " tokenize=\"porter unicode61 remove_diacritics 2 categories 'L* M* N* Co'\")"
         )
 
     def search(self, query: str, limit: int = 5) -> list[Passage]:
         """The passages that share the most telling words with the query, best first; any word may match."""
-        words = list(dict.fromkeys(re.findall(r"\w+", query.lower())))
+        words = asked(query, QUERY_WORDS)
         if not words:
             return []
         match = " OR ".join(f'"{word}"' for word in words)
@@ -87,7 +90,7 @@ class FolderIndex:
             self._refresh()
             rows = self._db.execute(
                 "SELECT file, line, heading, text FROM passages WHERE passages MATCH ?"
-                " ORDER BY bm25(passages, 0, 0, 2.0, 1.0), file, line LIMIT ?",
+                " ORDER BY bm25(passages, 0, 0, 0, 0, 2.0, 1.0), file, line LIMIT ?",
                 (match, limit),
             ).fetchall()
         return [Passage(file=file, line=line, heading=heading, text=text) for file, line, heading, text in rows]
@@ -139,8 +142,11 @@ class FolderIndex:
         except ToolError as error:
             self._left_out[name] = str(error).removeprefix(f"{name!r} ").removeprefix(f"{name}: ")
             return
-        rows = [(piece.file, piece.line, piece.heading, piece.text) for piece in passages(text, name)]
-        self._db.executemany("INSERT INTO passages VALUES (?, ?, ?, ?)", rows)
+        rows = [
+            (piece.file, piece.line, piece.heading, piece.text, spaced(piece.heading), spaced(piece.text))
+            for piece in passages(text, name)
+        ]
+        self._db.executemany("INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
 def search_tool(root: str | Path) -> BaseTool:

@@ -1,23 +1,27 @@
-"""Lexical search in the database: FTS5 on SQLite, text search on PostgreSQL."""
+"""Lexical search in the database: FTS5 on SQLite, text search on PostgreSQL.
+
+Both are given words that were split here, so that neither has to know a script.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from sqlalchemy import Connection, text
 
-from agentkit.embedding import words
 from agentkit.memory.bank import Bank, Ranking
 from agentkit.memory.query import Query
+from agentkit.words import asked
 
 _WORDS = 24
 """Words of a query that are searched for."""
 
-_TRIGGERS = """
-CREATE VIRTUAL TABLE IF NOT EXISTS cases_fts USING fts5(state, content='cases', content_rowid='seq');
+_INDEX = """
+CREATE VIRTUAL TABLE IF NOT EXISTS cases_fts USING fts5(words, content='cases', content_rowid='seq',
+  tokenize="unicode61 categories 'L* M* N* Co'");
 CREATE TRIGGER IF NOT EXISTS cases_fts_in AFTER INSERT ON cases BEGIN
-  INSERT INTO cases_fts(rowid, state) VALUES (new.seq, new.state); END;
+  INSERT INTO cases_fts(rowid, words) VALUES (new.seq, new.words); END;
 CREATE TRIGGER IF NOT EXISTS cases_fts_out AFTER DELETE ON cases BEGIN
-  INSERT INTO cases_fts(cases_fts, rowid, state) VALUES ('delete', old.seq, old.state); END;
+  INSERT INTO cases_fts(cases_fts, rowid, words) VALUES ('delete', old.seq, old.words); END;
 INSERT INTO cases_fts(cases_fts) VALUES ('rebuild');
 """
 
@@ -28,8 +32,8 @@ class Lexical:
     name = "lexical"
 
     def rank(self, query: Query, bank: Bank, k: int) -> Ranking:
-        found = words(query.text)[:_WORDS]
-        rows = _search(bank, list(dict.fromkeys(found)), k) if found and bank.size else []
+        found = asked(query.text, _WORDS)
+        rows = _search(bank, found, k) if found and bank.size else []
         places = {seq: score for seq, score in rows}
         positions = bank.mirror.positions(list(places))
         seqs = bank.seqs(positions)
@@ -43,7 +47,7 @@ def _search(bank: Bank, found: list[str], k: int) -> list[tuple[int, float]]:
     if sqlite:
         ensure_fts(bank)
     query = _SQLITE if sqlite else _POSTGRES
-    terms = " OR ".join(f'"{word}"' for word in found) if sqlite else " | ".join(found)
+    terms = " OR ".join(f'"{word}"' for word in found) if sqlite else " | ".join(f"'{word}'" for word in found)
     values = {"terms": terms, "memory": bank.rows.memory, "namespace": bank.filters.namespace}
     allowed = set(bank.seqs(bank.allowed))
     hits: list[tuple[int, float]] = []
@@ -60,9 +64,9 @@ _SQLITE = """
 SELECT c.seq, -bm25(cases_fts) AS score FROM cases_fts JOIN cases c ON c.seq = cases_fts.rowid
 WHERE cases_fts MATCH :terms AND c.memory = :memory AND c.namespace = :namespace ORDER BY score DESC, c.seq"""
 _POSTGRES = """
-SELECT seq, ts_rank(to_tsvector('simple', state), to_tsquery('simple', :terms)) AS score FROM cases
+SELECT seq, ts_rank(array_to_tsvector(string_to_array(words, ' ')), CAST(:terms AS tsquery)) AS score FROM cases
 WHERE memory = :memory AND namespace = :namespace
-AND to_tsvector('simple', state) @@ to_tsquery('simple', :terms) ORDER BY score DESC, seq"""
+AND array_to_tsvector(string_to_array(words, ' ')) @@ CAST(:terms AS tsquery) ORDER BY score DESC, seq"""
 
 
 def has_fts(connection: Connection) -> bool:
@@ -77,6 +81,6 @@ def ensure_fts(bank: Bank) -> None:
             return
     with bank.store.write() as connection:
         if not has_fts(connection):
-            for statement in _TRIGGERS.strip().split(";\n"):
+            for statement in _INDEX.strip().split(";\n"):
                 ending = ";" if statement.rstrip().endswith("END") else ""
                 connection.exec_driver_sql(statement.rstrip().rstrip(";") + ending)

@@ -154,10 +154,25 @@ def test_what_a_file_says_of_its_cases_is_believed_only_where_it_is_trusted(memo
     file.write_text(json.dumps({**row, "id": "a"}), encoding="utf-8")
     assert import_cases(memory, file) == 1
     case = memory.get("a")
-    assert (case.status, case.trusted, case.pinned) == ("quarantined", False, False)
+    assert (case.status, case.trusted, case.pinned, case.source) == ("active", False, False, "import")
+    assert [hit.case.id for hit in memory.search("s")] == ["a"]
+    assert MemoryRecaller(memory).recall_now("s", run_id="r") is None
     file.write_text(json.dumps({**row, "id": "b"}), encoding="utf-8")
     assert import_cases(memory, file, trust=True) == 1
     assert (memory.get("b").status, memory.get("b").trusted) == ("active", True)
+
+
+def test_a_person_vouches_for_all_that_a_file_brought(memory: CaseMemory, tmp_path: Path) -> None:
+    rows = [{"state": f"s{n}", "plan": "p", "reward": 1.0, "source": "web" if n else ""} for n in range(3)]
+    file = tmp_path / "in.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    import_cases(memory, file)
+    assert release(memory, source="import") == 3 and release(memory, source="import") == 0
+    assert {case.trusted for case in memory.list()} == {True}
+    assert MemoryRecaller(memory).recall_now("s1", run_id="r") is not None
+    assert forget(memory, "web").cases == 2
+    with pytest.raises(UserError, match="empty"):
+        release(memory, source=" ")
 
 
 def test_holding_vouching_replacing_and_evicting_are_changes_in_the_ledger(memory: CaseMemory) -> None:

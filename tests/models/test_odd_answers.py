@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from pydantic import BaseModel
 
 from agentkit.errors import AgentKitError, BudgetExceeded, ContextOverflow, Declined, ModelError, QuotaUsedUp
+from agentkit.graph.program import Solve
 from agentkit.models import Budget, Caller, Retry, load_embedder, load_model
+from agentkit.models.budget import Usage
+from agentkit.models.caller import Reply
 from agentkit.models.refusals import refusal
-from agentkit.tasks import load_tasks
+from agentkit.models.speech import wrapped_answer
+from agentkit.roles.explorer import Approach
+from agentkit.tasks import Task, load_tasks
 from tests.models.stub import answer, failure, serving
 
 ASK = [HumanMessage("hi")]
@@ -554,3 +559,60 @@ def test_a_target_that_is_nan_is_missing_and_numbers_are_ids(tmp_path: Path) -> 
     assert load_tasks(rows, limit=1)[0].id == "1"
     with pytest.raises(AgentKitError, match=r"tasks\.jsonl:2: target"):
         load_tasks(rows)
+
+
+@pytest.mark.parametrize("tools", [[], [lookup]])
+async def test_an_answer_given_as_a_call_where_words_are_asked_for_is_not_lost(model: Any, tools: Any) -> None:
+    for name in ("answer", "functions.answer"):
+        with serving(called('{"reasoning": "r", "answer": 7, "used": []}', name)) as (base, requests):
+            reply = await Caller(model(base)).call(ASK, tools=tools)
+        assert (reply.text, reply.message.tool_calls, len(requests.requests)) == ("7", [], 1)
+
+
+async def test_a_call_of_answer_that_holds_none_is_asked_for_again(model: Any) -> None:
+    with serving(called('{"answer": ["a"]}'), called("[1]"), called('{"answer": "Bern"}')) as (base, requests):
+        reply = await Caller(model(base)).call(ASK, tools=[lookup])
+    assert (reply.text, len(requests.requests)) == ("Bern", 3)
+
+
+async def test_a_tool_of_the_name_answer_is_a_tool(model: Any) -> None:
+    def answer(text: str) -> str:
+        """Send an answer."""
+        return text
+
+    with serving(called('{"answer": "Bern"}')) as (base, _):
+        reply = await Caller(model(base)).call(ASK, tools=[answer])
+    assert [call["name"] for call in reply.message.tool_calls] == ["answer"]
+
+
+FORM = '{"reasoning": "one by one", "answer": "five geese", "used": []}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FORM,
+        f"<think>\n{{}}\n</think>\n{FORM}",
+        f"So:\n```json\n{FORM}\n```\nIs {{anything}} unclear?",
+        f"{FORM}\n{FORM}",
+    ],
+)
+def test_an_answer_in_a_form_that_nobody_asked_for_is_unwrapped(text: str) -> None:
+    assert wrapped_answer(text) == "five geese"
+
+
+@pytest.mark.parametrize(
+    "text", ["five geese", '{"answer": "x"}', '{"reasoning": "r", "answer": {"a": 1}}',
+             '{"reasoning": "r", "answer": "x", "source": "y"}'],
+)  # fmt: skip
+def test_other_objects_are_the_answer_itself(text: str) -> None:
+    assert wrapped_answer(text) is None
+
+
+@pytest.mark.parametrize("field", ["input", "instructions"])
+def test_who_asks_for_json_gets_it(field: str) -> None:
+    task = Task(id="t", **{"input": "How many geese?", field: 'Give {"reasoning": …, "answer": …}'})
+    reply = Reply(message=AIMessage(FORM), parsed=None, usage=Usage())
+    assert Solve().read_answer(task, reply, Approach()) == FORM
+    plain = Task(id="t", input="How many geese?")
+    assert Solve().read_answer(plain, reply, Approach()) == "five geese"

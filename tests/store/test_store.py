@@ -85,13 +85,19 @@ def test_a_database_that_cannot_be_opened_says_so_in_one_line(url: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def _database_at(path: Path, version: str) -> Store:
+    store = Store(create_engine(f"sqlite:///{path}"))
+    config = _config()
+    with store.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+    return store
+
+
 def test_cases_of_an_old_database_know_their_answers(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
-    old = Store(create_engine(f"sqlite:///{path}"))
+    old = _database_at(path, "0005")
     with old.write() as connection:
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0005")
         connection.exec_driver_sql("INSERT INTO case_memories VALUES ('m', 'e', 2, 'hash-4', 4, '{}', '2026-01-01')")
         fixed = "'[]', '[]', 1, '', '', '', '', '2026-01-01T00:00:00.000000+00:00'"
         names = (
@@ -107,3 +113,35 @@ def test_cases_of_an_old_database_know_their_answers(tmp_path: Path) -> None:
     with Store.open(path).read() as connection:
         rows = connection.exec_driver_sql("SELECT answer, correction, corrected_by FROM cases ORDER BY seq").all()
     assert [tuple(row) for row in rows] == [("two\nlines", None, ""), ("yes", None, ""), (None, None, "")]
+
+
+def test_cases_of_an_old_database_are_found_by_words_of_every_script(tmp_path: Path) -> None:
+    from agentkit.memory import Case, CaseMemory, HashEmbedder
+    from agentkit.memory.policies.lexical import ensure_fts
+
+    path = tmp_path / "old.db"
+    memory = CaseMemory.open(Store.open(path), embedder=HashEmbedder(16))
+    memory.add_many([Case(state="plain words", plan="p", id="a"), Case(state="水龙头", plan="p", id="b")])
+    ensure_fts(memory.bank())
+    hashes = dict(memory.store.engine.connect().exec_driver_sql("SELECT id, state_hash FROM cases").all())
+    with memory.store.write() as connection:  # as the version before left it
+        for statement in (
+            "DROP TABLE cases_fts", "DROP TRIGGER cases_fts_in", "DROP TRIGGER cases_fts_out",
+            "ALTER TABLE cases DROP COLUMN words", "UPDATE alembic_version SET version_num = '0009'",
+            "UPDATE case_vectors SET embedder = 'hash-16'", "UPDATE case_memories SET embedder = 'hash-16'",
+            "CREATE VIRTUAL TABLE cases_fts USING fts5(state, content='cases', content_rowid='seq')",
+            "INSERT INTO case_vectors SELECT 'openai/hash-like', hash, vector FROM case_vectors",
+            "INSERT INTO playbook_vectors SELECT 'hash-stems-16', hash, vector FROM case_vectors LIMIT 1",
+        ):  # fmt: skip
+            connection.exec_driver_sql(statement)
+    memory.store.close()
+    again = CaseMemory.open(Store.open(path), embedder=HashEmbedder(16))
+    with again.store.read() as connection:
+        kept = connection.exec_driver_sql("SELECT embedder, hash FROM case_vectors WHERE embedder LIKE 'hash%'").all()
+        others = connection.exec_driver_sql("SELECT count(*) FROM case_vectors WHERE embedder = 'openai/hash-like'")
+        assert others.scalar() == 2
+        assert connection.exec_driver_sql("SELECT count(*) FROM playbook_vectors").scalar() == 0
+    assert [tuple(row) for row in kept] == [("hash-16@2", hashes["a"])]
+    for query, wanted in (("龙头", "b"), ("words", "a")):
+        for policy in ("lexical", "dense"):
+            assert again.search(query, 1, policy=policy)[0].case.id == wanted

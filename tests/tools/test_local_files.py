@@ -115,6 +115,13 @@ async def test_search_ranks_passages_and_says_where_they_stand(search: BaseTool)
     assert "sub/fish.txt:1" in (await run_tool(search, {"query": "river"})).text
 
 
+async def test_search_finds_words_of_every_script(search: BaseTool, root: Path) -> None:
+    (root / "zh.md").write_text("# 借书\n\n每位读者最多可以借八本书。\n", encoding="utf-8")
+    (root / "hi.md").write_text("किताब चौदह दिन में लौटाएँ।\n", encoding="utf-8")
+    assert "[zh.md:3] (借书)" in await search.ainvoke({"query": "读者能借几本"})
+    assert "[hi.md:1]" in await search.ainvoke({"query": "किताब"})
+
+
 async def test_search_sees_files_that_change(search: BaseTool, root: Path) -> None:
     assert "no passage" in (await run_tool(search, {"query": "quetzal"})).text
     (root / "new.md").write_text("The quetzal is green.", encoding="utf-8")

@@ -7,7 +7,6 @@ reads a word: so retrieval is the exception.
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -17,6 +16,7 @@ from agentkit.curation.language.direction import directions
 from agentkit.curation.language.names import occurrences, synonyms_in
 from agentkit.curation.language.sentences import sentences_of
 from agentkit.curation.language.spelling import folded
+from agentkit.words import words
 
 PAPER_LIMIT = 48_000
 """Characters up to which a paper is read whole; about 12,000 tokens."""
@@ -26,7 +26,6 @@ _LONGEST = 800
 """Characters of a sentence that may be quoted whole."""
 _SHORTEST = 3
 """Words of one."""
-_WORD = re.compile(r"[^\W_]+")
 _CUT = "\n[…]\n"
 
 
@@ -87,7 +86,7 @@ def saying_direction(sentences: Sequence[str]) -> tuple[str, ...]:
 
 def _quotable(sentence: str) -> bool:
     """Whether it says something and is short enough to be copied: a heading doesn't, a table without stops isn't."""
-    return len(sentence) <= _LONGEST and len(_WORD.findall(sentence)) >= _SHORTEST
+    return len(sentence) <= _LONGEST and len(words(sentence)) >= _SHORTEST
 
 
 def _joined(text: str, spans: Sequence[tuple[int, int]]) -> str:
@@ -100,17 +99,13 @@ def _joined(text: str, spans: Sequence[tuple[int, int]]) -> str:
 
 
 def _bm25(texts: Sequence[str], query: str, k: float = 1.2, b: float = 0.75) -> list[float]:
-    bags = [Counter(_words(text)) for text in texts]
+    bags = [Counter(words(text)) for text in texts]
     mean = sum(sum(bag.values()) for bag in bags) / max(1, len(bags)) or 1.0
     scores = [0.0] * len(bags)
-    for word in set(_words(query)):
+    for word in set(words(query)):
         holding = sum(word in bag for bag in bags)
         weight = math.log(1 + (len(bags) - holding + 0.5) / (holding + 0.5))
         for index, bag in enumerate(bags):
             count = bag[word]
             scores[index] += weight * count * (k + 1) / (count + k * (1 - b + b * sum(bag.values()) / mean))
     return scores
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.casefold())
