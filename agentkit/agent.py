@@ -33,6 +33,7 @@ from agentkit.ledger import Ledger
 from agentkit.models import Budget, Caller, Limits, Reply, load_model
 from agentkit.models.caller import model_name
 from agentkit.models.journal import SqlJournal
+from agentkit.models.load import options_for
 from agentkit.models.union import check_grammar
 from agentkit.opinions import Opinion, Settled
 from agentkit.protocols import Learner, Recaller
@@ -41,9 +42,9 @@ from agentkit.runnable import Asked as AskedFor
 from agentkit.runnable import RunnableAgent, as_task
 from agentkit.settings import DailyGate, Settings, load_settings
 from agentkit.store import Store
-from agentkit.store.run_log import FINISHED, RunLog, RunRecord, Totals
+from agentkit.store.run_log import FINISHED, RunLog, RunRecord, Totals, stored_task
 from agentkit.tasks import Labels, Task
-from agentkit.tools import approved, load_tools, reads_outside
+from agentkit.tools import approved, load_tools, one_of_each_name, reads_outside
 from agentkit.tools.database import without_password
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ class Agent(RunnableAgent):
         tools: names of built-in tools, Python functions, or LangChain tools.
         root: the folder that `read_file` and `search` may see.
         database: the SQLite file or the URL that `sql` and `schema` read; its password is not kept with the run.
+        http_hosts: the hosts that `http_get` may fetch; None takes the settings'.
+        model_options: options of the models that are given by name, such as `temperature`, `max_tokens` and, for hosted
+            ones, `api_base`; they go before the settings'.
         checker: what checks answers of tasks that name no checker of their own (a name or `{"name": …}`).
         instructions: what to do with every input. They stand in the prompt's lasting part; what is remembered, embedded
             and compared of a task is its input alone.
@@ -103,6 +107,8 @@ class Agent(RunnableAgent):
         tools: Sequence[Any] | None = None,
         root: str | Path | None = None,
         database: str | Path | None = None,
+        http_hosts: Sequence[str] | None = None,
+        model_options: Mapping[str, object] | None = None,
         checker: str | dict[str, Any] | None = None,
         instructions: str | None = None,
         output_type: Any = None,
@@ -139,6 +145,8 @@ class Agent(RunnableAgent):
             "tools": [_name(tool) for tool in chosen],
             "root": None if root is None else str(root),
             "database": None if database is None else without_password(database),
+            "http_hosts": list(self.settings.http_hosts if http_hosts is None else http_hosts),
+            "model_options": chosen_options(self.settings, model_options),
             "checker": checker,
             "instructions": instructions,
             "output_type": None if self.output_type is None else dict(self.output_type.schema),
@@ -149,7 +157,7 @@ class Agent(RunnableAgent):
         }
         self._limits = Limits(concurrency=self.settings.concurrency)
         self._models = self._load_models(model, evaluator_model)
-        self._tools = load_tools(chosen, root=root, database=database)
+        self._tools = load_tools(chosen, root=root, database=database, allow_hosts=self._spec["http_hosts"])
         self.checker = checker
         self._budget = budget or Budget(**self.settings.budget.model_dump())
         self.options = RunOptions(
@@ -446,7 +454,7 @@ class Agent(RunnableAgent):
             record = self.log.get(run_id)
             if record.status in FINISHED:
                 return self._result(record, known)
-            if record.task != task:
+            if record.task != stored_task(task):
                 raise UserError(f"run {run_id!r} is already there for another task")
         emit = on_event or (lambda event: None)
         started = time.perf_counter()
@@ -556,7 +564,7 @@ class Agent(RunnableAgent):
         spent = Totals() if fresh else self.log.totals([run_id])
         recallers = self._recallers if recallers is None else recallers
         callers = self.callers(run_id, fresh=fresh, spent=spent)
-        tools = {tool.name: tool for tool in [*self._tools, *await self._mcp_tools(stack)]}
+        tools = one_of_each_name([*self._tools, *await self._mcp_tools(stack)])
         return RunContext(
             run_id=run_id,
             task=task,
@@ -613,7 +621,10 @@ class Agent(RunnableAgent):
         if other := evaluator_model or self.settings.evaluator_model:
             chosen["evaluator"] = other
         return {
-            role: [load_model(name) for name in (names if isinstance(names, list | tuple) else [names])]
+            role: [
+                load_model(name, **options_for(name, self._spec["model_options"]))
+                for name in (names if isinstance(names, list | tuple) else [names])
+            ]
             for role, names in chosen.items()
         }
 
@@ -636,6 +647,19 @@ class Agent(RunnableAgent):
             memory = open_cases(self.store, name, settings=self.settings)
             self._recallers.append(FormRecaller(memory))
             self._learners.append(MemoryLearner(memory, hold=gate in ("strict", "quarantine")))
+
+
+def chosen_options(settings: Settings, given: Mapping[str, object] | None) -> dict[str, object]:
+    """The options of models: those given, before the settings'.
+
+    Raises:
+        UserError: a key among them, which would be stored with every run.
+    """
+    address = {} if settings.api_base is None else {"api_base": settings.api_base}
+    options = {**address, **settings.model_options, **(given or {})}
+    if "api_key" in options:
+        raise UserError("api_key is no option, since options are stored with every run: set the provider's variable")
+    return options
 
 
 def _name(model: Any) -> Any:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select
 
 from agentkit.errors import DataError
 from agentkit.ledger import digest
+from agentkit.redaction import redact
 from agentkit.store import Store
 from agentkit.store.base import now
 from agentkit.store.runs import OpinionRow
@@ -103,11 +104,14 @@ def check_opinion(opinion: Opinion) -> Opinion:
 
 
 def named(opinion: Opinion, earlier: Sequence[Opinion]) -> Opinion:
-    """The opinion with its key: that of the person's newest word where it says the same, else a new one.
+    """The opinion as it is kept, without secrets of a known shape, and with its key: that of the person's newest word
+    where it says the same, else a new one.
 
     Args:
         earlier: all opinions on the run, oldest first.
     """
+    answer = None if opinion.answer is None else redact(opinion.answer)
+    opinion = replace(opinion, answer=answer, text=redact(opinion.text))
     own = [known for known in earlier if known.by == opinion.by]
     if own and own[-1].said == opinion.said:
         return own[-1]

@@ -1,4 +1,4 @@
-"""Secrets by their shape, and texts without them: a lesson, its note and a waiting question hold no known one.
+"""Secrets by their shape, and texts without them: nothing that is written down holds a known one.
 
 A shape is no proof. A password without a word that says so is not found, and now and then a harmless text has the shape
 of a secret; the run that is under way keeps working with what it was given, only what is written down is altered.
@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,24 @@ SHAPES = (
 """Passwords come last but one: a key that stands behind `api_key=` is named for what it is."""
 
 
+_NAMES = re.compile(
+    r"(?:\w*[_-])?(?:password|passwd|pwd|passphrase|secret|api[_-]?key|(?:access|auth|refresh|bearer)[_-]?token"
+    r"|authorization)",
+    re.IGNORECASE,
+)
+"""Keys of data whose values are secrets, whatever their shape."""
+_REDACTED = re.compile(r"\[redacted: [^\]]+\]")
+
+
+_WORDS = frozenset(word for shape in SHAPES for word in shape.words) | {"authorization"}
+
+
+def may_hold(data: bytes) -> bool:
+    """Whether secrets may stand in serialised data: a quick look, for the few that are then read in full."""
+    low = data.lower()
+    return any(word.encode() in low for word in _WORDS)
+
+
 def secrets_in(text: str) -> list[str]:
     """The kinds of secret whose shape a text holds."""
     low = text.lower()
@@ -68,6 +89,29 @@ def redact(text: str) -> str:
         if any(word in low for word in shape.words):
             text = shape.pattern.sub(partial(_without, shape.name), text)
     return text
+
+
+def redact_data(data: T) -> T:
+    """JSON data with every text in it redacted, and what stands under the name of a secret.
+
+    >>> redact_data({"headers": ["Bearer abcdefghijklmnop"], "password": "one"})
+    {'headers': ['Bearer [redacted: a token]'], 'password': '[redacted: a password]'}
+    """
+    found: Any = data
+    if isinstance(data, str):
+        found = redact(data)
+    elif isinstance(data, dict):
+        found = {key: _named(key, value) for key, value in data.items()}
+    elif isinstance(data, list | tuple):
+        found = type(data)(map(redact_data, data))
+    redacted: T = found
+    return redacted
+
+
+def _named(key: object, value: Any) -> Any:
+    if isinstance(value, str) and value and isinstance(key, str) and _NAMES.fullmatch(key):
+        return value if _REDACTED.search(value) else "[redacted: a password]"
+    return redact_data(value)
 
 
 def _without(name: str, match: re.Match[str]) -> str:

@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from agentkit.errors import SettingsError
+from agentkit.text import did_you_mean
 from agentkit.trusted_files import config_dir, read_checked
 
 FILE_NAME = "agentkit.toml"
@@ -77,6 +78,9 @@ class Settings(BaseSettings):
         budget: limits of one run.
         timeout: seconds a single model call may take.
         concurrency: model calls in flight at once.
+        http_hosts: the hosts that `http_get` may fetch.
+        api_base: the address of the server that hosted models are asked at, instead of their provider's.
+        model_options: further options of every model, such as `temperature`, `max_tokens`, `n_ctx`.
     """
 
     model_config = SettingsConfigDict(env_prefix="AGENTKIT_", env_nested_delimiter="__", extra="forbid")
@@ -97,6 +101,9 @@ class Settings(BaseSettings):
     memory: str | None = None
     gate: DailyGate = "probation"
     tools: list[str] = Field(default_factory=lambda: ["calculator"])
+    http_hosts: list[str] = Field(default_factory=list)
+    api_base: str | None = None
+    model_options: dict[str, Any] = Field(default_factory=dict)
     mcp: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @property
@@ -116,8 +123,18 @@ class Settings(BaseSettings):
         return (init_settings, _Environment(settings_cls), *toml)
 
 
-_ENV_ONLY = {"AGENTKIT_DATA", "AGENTKIT_FAULT", "AGENTKIT_CACHE"}
-"""Variables of this prefix that are not settings: test data, fault injection, the model cache."""
+_ENV_ONLY = {"AGENTKIT_CACHE", "AGENTKIT_SERVE_KEY"}
+"""Variables of this prefix that are not settings: the model cache, the key of the server."""
+_OF_TESTS = {"AGENTKIT_DATA", "AGENTKIT_FAULT", "AGENTKIT_FUZZ", "AGENTKIT_KILLS"}
+
+
+def _check_environment() -> None:
+    """Raises SettingsError: a variable of this prefix that nothing reads, such as a misspelt one."""
+    known = {f"AGENTKIT_{name.upper()}" for name in Settings.model_fields} | _ENV_ONLY
+    for name in sorted(os.environ):
+        own = name.upper().split("__")[0]
+        if own.startswith("AGENTKIT_") and own not in known | _OF_TESTS:
+            raise SettingsError(f"{name} is no setting{did_you_mean(own, sorted(known))}: unset it, or mend its name")
 
 
 def settings_file() -> Path | None:
@@ -146,20 +163,24 @@ def _read(file: Path) -> dict[str, Any]:
     except ValueError as error:
         raise SettingsError(f"{file}: {error}") from None
     if not trusted and (found := _programs(data)):
-        raise SettingsError(f"{file}: {found} runs code; once you have read the file:  agentkit trust {file}")
+        raise SettingsError(f"{file}: {found}; once you have read the file:  agentkit trust {file}")
     return data
 
 
 def _programs(data: dict[str, Any]) -> str | None:
-    """The first setting that would run code: the command of a tool server, or a function named by its module."""
+    """The first setting that would run code (the command of a tool server, or a function named by its module) or have
+    prompts, files and keys sent somewhere; says what it does."""
     servers, tools = data.get("mcp"), data.get("tools")
     if isinstance(servers, dict):
         for name, server in servers.items():
             if isinstance(server, dict) and server.get("command"):
-                return f"[mcp.{name}] command"
-    if isinstance(tools, list):
-        return next((f"the tool {tool!r}" for tool in tools if ":" in str(tool)), None)
-    return None
+                return f"[mcp.{name}] command runs code"
+    if isinstance(tools, list) and (found := next((tool for tool in tools if ":" in str(tool)), None)):
+        return f"the tool {found!r} runs code"
+    options = data.get("model_options")
+    if data.get("api_base") or (isinstance(options, dict) and "api_base" in options):
+        return "api_base sends prompts and keys to a server of the file's choice"
+    return "http_hosts lets http_get send to hosts of the file's choice" if data.get("http_hosts") else None
 
 
 def load_settings(**flags: Any) -> Settings:
@@ -169,12 +190,17 @@ def load_settings(**flags: Any) -> Settings:
         SettingsError: an unknown name or a value of the wrong kind, with where it stands.
     """
     given = {name: value for name, value in flags.items() if value is not None}
+    _check_environment()
     try:
         settings = Settings(**given)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"setting {name!r} from {_source(name, given)}: {first['msg']}") from None
+        why = first["msg"]
+        if first["type"] == "extra_forbidden":
+            known = BudgetSettings.model_fields if name.startswith("budget.") else Settings.model_fields
+            why = f"there is no such setting{did_you_mean(str(first['loc'][-1]), known)}"
+        raise SettingsError(f"setting {name!r} from {_source(name, given)}: {why}") from None
     file = _saying("home")
     if file is not None and not settings.home.is_absolute():
         settings = settings.model_copy(update={"home": file.parent / settings.home})

@@ -42,10 +42,6 @@ class Task(BaseModel):
             is data, so that it can't name a function: those are given to the agent.
         untrusted: whether text that somebody else wrote stands in the input (a page, a mail, a paper). What is learnt
             from such a run waits in quarantine.
-        source: one word that says where such text came from, such as an address, for `forget --source`; naming one
-            makes the task untrusted.
-        untrusted: whether text that somebody else wrote stands in the input (a page, a mail, a paper). What is learnt
-            from such a run waits in quarantine.
         source: words that say where such text came from, such as an address, for `forget --source`; naming one makes
             the task untrusted.
         metadata: anything else; `category` groups reports, `context` is full text for control arms.

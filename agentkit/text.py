@@ -12,7 +12,7 @@ import json
 import logging
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -71,6 +71,18 @@ def printable(text: str) -> str:
     True
     """
     return text.replace("\r\n", "\n").translate(_UNPRINTABLE)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question that names the nearest of what there is, with a space before it; empty where nothing is near.
+
+    >>> did_you_mean("modle", ["model", "memory"])
+    " (did you mean 'model'?)"
+    """
+    import difflib
+
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def clean_data(data: T) -> T:

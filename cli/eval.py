@@ -11,6 +11,7 @@ from agentkit.cli import stopping
 from agentkit.cli.output import JSON_HELP, emit, print_table, say
 from agentkit.cli.risk import show_risk
 from agentkit.cli.run import (
+    ApiBase,
     Calibration,
     Choices,
     Database,
@@ -18,11 +19,13 @@ from agentkit.cli.run import (
     Effort,
     Evaluator,
     EvaluatorModel,
+    HttpHosts,
     Instructions,
     MaxError,
     MaxRounds,
     Memory,
     Model,
+    ModelOptions,
     Plan,
     Playbook,
     Root,
@@ -48,6 +51,9 @@ def evaluate(
     tools: Tools = None,
     root: Root = None,
     database: Database = None,
+    http_host: HttpHosts = None,
+    api_base: ApiBase = None,
+    model_option: ModelOptions = None,
     checker: Annotated[str | None, typer.Option(help="The checker of tasks that name none.")] = None,
     playbook: Playbook = None,
     memory: Memory = None,
@@ -74,8 +80,9 @@ def evaluate(
 
     loaded = load_tasks(file, limit=limit)
     with build_agent(
-        model=model, evaluator_model=evaluator_model, tools=tools, root=root, database=database, playbook=playbook,
-        memory=memory, planning=plan, evaluate=evaluator, effort=effort,
+        model=model, evaluator_model=evaluator_model, tools=tools, root=root, database=database, http_hosts=http_host,
+        api_base=api_base, model_options=model_option, playbook=playbook, memory=memory, planning=plan,
+        evaluate=evaluator, effort=effort,
         instructions=instructions, choices=choices, schema=schema, max_rounds=max_rounds,
         decline_below=decline_below, max_error=max_error, calibration=calibration,
     ) as agent:  # fmt: skip

@@ -30,6 +30,10 @@ TEMPLATE = """\
 # Built-in tools (calculator, python, search, read_file, http_get) or functions as "module:function"; these run code, so
 # that the file must be trusted once it names one:  agentkit trust agentkit.toml
 #tools = ["calculator"]
+# The hosts that http_get may fetch, such as "example.org" or "*.example.org"; needs trust as well.
+#http_hosts = []
+# The server that hosted models are asked at, where it is not their provider's; needs trust as well.
+#api_base = "http://127.0.0.1:8000/v1"
 # A playbook and a case memory to use and to learn into, by name.
 #playbook = "main"
 #memory = "main"
@@ -48,6 +52,10 @@ TEMPLATE = """\
 # Seconds a single model call may take, and model calls in flight at once.
 #timeout = 600.0
 #concurrency = 8
+
+# Options of every model, such as temperature, max_tokens, seed or, of local ones, n_ctx.
+#[model_options]
+#temperature = 0.0
 
 # What one run may use. Unset, these limits hold; a limit is lifted only in code, by Budget.
 #[budget]

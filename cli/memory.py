@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agentkit.cli.output import JSON_HELP, emit, note, open_settings, print_table, say
+from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table, say
 
 if TYPE_CHECKING:
     from agentkit.memory import Case, CaseMemory
@@ -27,6 +27,21 @@ def open_memory(name: str, embedder: str | None = None) -> CaseMemory:
 
     settings = open_settings()
     return open_cases(Store.open(settings.database_url), name, settings=settings, embedder=embedder)
+
+
+def open_kept(name: str, embedder: str | None = None) -> CaseMemory:
+    """A memory that is there already, for commands that need no vectors; an embedder that is named must be its own.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    from agentkit.errors import UserError
+    from agentkit.memory.opening import stored_cases
+
+    found = stored_cases(open_store(), name) if embedder is None else open_memory(name, embedder)
+    if found is None:
+        raise UserError(f"there is no memory {name!r} yet; see  agentkit memory import")
+    return found
 
 
 def _row(case: Case) -> dict[str, Any]:
@@ -52,13 +67,16 @@ def ls(memory: Name = "default", namespace: Space = "default", embedder: Embedde
        limit: Annotated[int, typer.Option(min=1)] = 50, status: Annotated[str | None, typer.Option()] = None,
        json_: Json = False) -> None:  # fmt: skip
     """The newest cases."""
-    found = open_memory(memory, embedder).list(namespace=namespace, limit=limit, status=status)
+    from agentkit.memory.opening import stored_cases
+
+    kept = stored_cases(open_store(), memory) if embedder is None else open_memory(memory, embedder)
+    found = [] if kept is None else kept.list(namespace=namespace, limit=limit, status=status)
     emit([_row(case) for case in found], json_=json_, human=_table)
 
 
 @app.command()
 def search(text: str, memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
-           k: Annotated[int, typer.Option("-k", help="How many; refused where there are fewer.")] = 4,
+           k: Annotated[int, typer.Option("-k", help="How many at most.")] = 4,
            policy: Annotated[str, typer.Option(help="How to choose.")] = "fused",
            json_: Json = False) -> None:  # fmt: skip
     """The cases a policy would choose for a state."""
@@ -68,7 +86,7 @@ def search(text: str, memory: Name = "default", namespace: Space = "default", em
     opened, filters = open_memory(memory, embedder), Filters(namespace=namespace)
     if not opened.count(namespace=namespace):
         raise UserError(f"memory {memory!r} has no cases in namespace {namespace!r}; see  agentkit memory import")
-    hits = opened.search(text, k, filters=filters, policy=policy, exact_k=True)
+    hits = opened.search(text, k, filters=filters, policy=policy)
     emit([{"score": hit.score, **_row(hit.case)} for hit in hits], json_=json_, human=_table)
 
 
@@ -79,7 +97,7 @@ def show(id: str, memory: Name = "default", namespace: Space = "default", embedd
     from agentkit.memory.credit import credits
     from agentkit.memory.policy_store import PolicyStore
 
-    opened = open_memory(memory, embedder)
+    opened = open_kept(memory, embedder)
     case = opened.get(id, namespace=namespace)
     log = PolicyStore(opened.store, memory).log
     with opened.store.read() as connection:
@@ -120,7 +138,7 @@ def forget(memory: Name = "default", namespace: Space = "default", embedder: Emb
     rules = (days, below, keep)
     if (source is None) == all(rule is None for rule in rules):
         raise UserError("name what to forget: --source, or any of --days, --below and --keep")
-    opened = open_memory(memory, embedder)
+    opened = open_kept(memory, embedder)
     if source is not None:
         receipt = work(opened, source).to_json()
     else:
@@ -160,7 +178,7 @@ def release(ids: Annotated[list[str] | None, typer.Argument(help="Cases.")] = No
 
     if not ids and source is None:
         raise UserError("name the cases to release, or --source")
-    count = work(open_memory(memory, embedder), ids or (), source=source, namespace=namespace, reward=reward)
+    count = work(open_kept(memory, embedder), ids or (), source=source, namespace=namespace, reward=reward)
     if not count:
         raise UserError(f"none of these cases waits for a person; see  agentkit memory ls -m {memory}")
     emit({"released": count}, json_=json_, human=lambda r: note(f"released {r['released']}"))
@@ -198,7 +216,7 @@ def export_(path: Annotated[Path | None, typer.Argument(help="File; standard out
     from agentkit.curation.export.content import writing
     from agentkit.memory.transfer import export_cases
 
-    lines = export_cases(open_memory(memory, embedder), namespace=namespace)
+    lines = export_cases(open_kept(memory, embedder), namespace=namespace)
     if path is None:
         for line in lines:
             say(line)

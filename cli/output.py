@@ -34,18 +34,32 @@ def as_json(data: Any) -> str:
     return re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str | None = None) -> None:
-    """A table on standard output; nothing in a cell is read as markup, and the first column is never cut."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str | None = None, lines: bool = False
+) -> None:
+    """A table on standard output; nothing in a cell is read as markup, and the first column is never cut.
+
+    Args:
+        lines: a line for each row, whose longer cells are cut to fit the terminal.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=title and printable(title), title_justify="left")
     for number, name in enumerate(columns):
-        table.add_column(name, no_wrap=number == 0)
+        least = max((len(str(row[0])) for row in rows), default=0) if number == 0 else None
+        table.add_column(name, no_wrap=lines or number == 0, overflow="ellipsis" if lines else "fold", min_width=least)
     for row in rows:
         table.add_row(*(Text("–" if cell is None else printable(str(cell))) for cell in row))
     Console().print(table)
+
+
+def terminal_width() -> int:
+    """Columns of the terminal; 80 where there is none."""
+    from rich.console import Console
+
+    return Console().width
 
 
 def note(text: str) -> None:

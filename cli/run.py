@@ -27,6 +27,14 @@ Tools = Annotated[
 ]
 Root = Annotated[Path | None, typer.Option(help="The folder that search and read_file may see.")]
 Database = Annotated[str | None, typer.Option(help="What the tools sql and schema read: a SQLite file or a URL.")]
+HttpHosts = Annotated[
+    list[str] | None, typer.Option("--http-host", help="Hosts that http_get may fetch, with commas or again for each.")
+]
+ApiBase = Annotated[str | None, typer.Option(help="The address of the server that hosted models are asked at.")]
+ModelOptions = Annotated[
+    list[str] | None,
+    typer.Option("--model-option", help="An option of the models, such as temperature=0.7; again for each."),
+]
 Checker = Annotated[str | None, typer.Option(help="A checker for the answer, by name or as JSON.")]
 Playbook = Annotated[str | None, typer.Option(help="The playbook to use and to learn into.")]
 Memory = Annotated[str | None, typer.Option(help="The case memory to use and to learn into.")]
@@ -72,6 +80,9 @@ def run(
     tools: Tools = None,
     root: Root = None,
     database: Database = None,
+    http_host: HttpHosts = None,
+    api_base: ApiBase = None,
+    model_option: ModelOptions = None,
     checker: Checker = None,
     playbook: Playbook = None,
     memory: Memory = None,
@@ -96,8 +107,9 @@ def run(
     from agentkit.tasks import Task
 
     with build_agent(
-        model=model, evaluator_model=evaluator_model, tools=tools, root=root, database=database, checker=checker,
-        playbook=playbook, memory=memory, gate=gate, planning=plan, evaluate=evaluator, effort=effort,
+        model=model, evaluator_model=evaluator_model, tools=tools, root=root, database=database, http_hosts=http_host,
+        api_base=api_base, model_options=model_option, checker=checker, playbook=playbook, memory=memory, gate=gate,
+        planning=plan, evaluate=evaluator, effort=effort,
         instructions=instructions, choices=choices, schema=schema, approve=split(approve),
         max_rounds=max_rounds, decline_below=decline_below, max_error=max_error, calibration=calibration,
     ) as agent:  # fmt: skip
@@ -108,14 +120,18 @@ def run(
 @chat_app.command("chat")
 def chat(
     model: Model = None, tools: Tools = None, root: Root = None, database: Database = None,
+    http_host: HttpHosts = None, api_base: ApiBase = None, model_option: ModelOptions = None,
     playbook: Playbook = None, memory: Memory = None, gate: Gate = None,
     instructions: Instructions = None, evaluator: Evaluator = None,
 ) -> None:  # fmt: skip
     """Talk to an agent. Each message is a run of its own, with the conversation so far as its context."""
     said: list[tuple[str, str]] = []
     sources: set[str] = set()
-    with build_agent(model=model, tools=tools, root=root, database=database, playbook=playbook, memory=memory,
-                     gate=gate, instructions=instructions, evaluate=evaluator) as agent:  # fmt: skip
+    with build_agent(
+        model=model, tools=tools, root=root, database=database, http_hosts=http_host, api_base=api_base,
+        model_options=model_option, playbook=playbook, memory=memory, gate=gate, instructions=instructions,
+        evaluate=evaluator,
+    ) as agent:  # fmt: skip
         note("An empty line or Ctrl-D ends the conversation.")
         while message := _ask("you › "):
             result = follow(agent, agent.stream(next_message(said, message, sources)))
@@ -149,6 +165,9 @@ def build_agent(
     instructions: Path | None = None,
     choices: list[str] | None = None,
     schema: Path | None = None,
+    http_hosts: list[str] | None = None,
+    api_base: str | None = None,
+    model_options: list[str] | None = None,
     **options: Any,
 ) -> Agent:
     """An agent from the settings and a command's options."""
@@ -162,8 +181,30 @@ def build_agent(
         checker=parse_checker(checker),
         instructions=read_instructions(instructions),
         output_type=answer_form(choices, schema),
+        http_hosts=split(http_hosts) or None,
+        model_options=read_options(model_options, api_base),
         **options,
     )
+
+
+def read_options(given: list[str] | None, api_base: str | None = None) -> dict[str, object]:
+    """Options of models from `NAME=VALUE` texts; a value that is no JSON is a text.
+
+    Raises:
+        UserError: a text of another form.
+    """
+    from agentkit.errors import UserError
+
+    options: dict[str, object] = {} if api_base is None else {"api_base": api_base}
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UserError(f"--model-option {text!r}: write NAME=VALUE, such as temperature=0.7")
+        try:
+            options[name.strip()] = json.loads(value)
+        except ValueError:
+            options[name.strip()] = value
+    return options
 
 
 def split(lists: list[str] | None) -> list[str]:

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agentkit.cli.output import JSON_HELP, emit, open_store, print_table, say
+from agentkit.cli.output import JSON_HELP, emit, open_store, print_table, say, terminal_width
 
 if TYPE_CHECKING:
     from agentkit.store.run_log import RunLog, RunRecord
 
 app = typer.Typer(help="List, show and prune runs.", no_args_is_help=True)
+
+WIDE = 120
+"""Columns of a terminal from which a list of runs has room for their models and times."""
 
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 
@@ -133,12 +136,15 @@ def _print_runs(rows: list[dict[str, Any]]) -> None:
     if not rows:
         say('no runs yet; try  agentkit run "How many minutes are in a week?"')
         return
+    wide = terminal_width() >= WIDE
+    names = ("run", "status", *(("model", "took") if wide else ()), "started", "task", "answer")
     cells = [
-        (row["run_id"], row["status"], row["model"], row["started"][:16].replace("T", " "), f"{row['seconds']:.1f} s",
-         _line(row["task"], 40), _line(row["answer"] or row["error"] or "–", 24))
+        (row["run_id"], row["status"], *((row["model"], f"{row['seconds']:.1f} s") if wide else ()),
+         row["started"][5:16].replace("T", " "), _line(row["task"], 60),
+         _line(row["answer"] or row["error"] or "–", 40))
         for row in rows
     ]  # fmt: skip
-    print_table(("run", "status", "model", "started (UTC)", "took", "task", "answer"), cells)
+    print_table(names, cells, lines=True)
 
 
 def _print_run(found: dict[str, Any]) -> None:

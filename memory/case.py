@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from agentkit.errors import DataError, UserError
+from agentkit.redaction import redact_data
 from agentkit.store.base import now
 from agentkit.text import clean_data
 
@@ -104,12 +105,12 @@ class Case:
         }
 
 
-_TEXTS = ("id", "state", "plan", "source", "run_id", "tags", "parents")
+_TEXTS = ("id", "state", "plan", "answer", "correction", "source", "run_id", "tags", "parents")
 _FIELDS = [name for name in Case.__dataclass_fields__ if name != "seq"]
 
 
 def check_case(case: Case) -> Case:
-    """The case itself, cleaned of what can't be stored.
+    """The case itself, without what can't be stored and secrets of a known shape, which a later prompt would hold.
 
     Raises:
         DataError: an empty state, a reward outside [0, 1], an unknown channel or status, an id that can't be one.
@@ -128,7 +129,7 @@ def check_case(case: Case) -> Case:
         raise DataError("a corrected case teaches the right answer: its reward is that of a success")
     check_namespace(case.namespace)
     texts = {name: getattr(case, name) for name in _TEXTS}
-    cleaned = clean_data(texts)
+    cleaned = redact_data(clean_data(texts))
     return case if cleaned == texts else replace(case, **cleaned)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from pathlib import Path
+
 from sqlalchemy import select
 
 from agentkit.embedding import Embedder, HashEmbedder
@@ -39,6 +42,38 @@ def open_cases(
         mend = f"or move it:  agentkit memory rebuild -m {name} --embedder {settings.embedder}"
         raise ModelFileError(f"memory {name!r} was embedded by {own}: {error}, {mend}") from None
     return CaseMemory.open(store, name, embedder=found, home=settings.home)
+
+
+def stored_cases(store: Store, name: str = "default", *, home: Path | None = None) -> CaseMemory | None:
+    """A memory whose rows are to be read or removed; its embedder is loaded when a vector is first needed. None where
+    there is no such memory yet.
+    """
+    with store.read() as connection:
+        row = connection.execute(select(MemoryRow.embedder, MemoryRow.dimension).where(MemoryRow.name == name)).first()
+    if row is None:
+        return None
+    home = home or load_settings().home
+    return CaseMemory.open(store, name, embedder=_Later(row.embedder, row.dimension), home=home)
+
+
+class _Later:
+    """An embedder by its name, loaded at its first text."""
+
+    def __init__(self, name: str, dimension: int) -> None:
+        self.name, self.dimension = name, dimension
+
+    @cached_property
+    def _loaded(self) -> Embedder:
+        found = named_embedder(self.name.partition("@")[0])
+        if found.name != self.name:
+            raise UserError(f"this memory was embedded by {self.name!r}, not {found.name!r}: agentkit memory rebuild")
+        return found
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return self._loaded.embed_documents(texts)
+
+    def embed_query(self, text: str) -> list[float]:
+        return self._loaded.embed_query(text)
 
 
 def named_embedder(name: str) -> Embedder:

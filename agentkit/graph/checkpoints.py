@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
     BaseCheckpointSaver,
@@ -25,6 +26,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 
 from agentkit import faults
 from agentkit.errors import MissingExtra
+from agentkit.redaction import may_hold, redact, redact_data
 from agentkit.store import Store
 from agentkit.store.engine import BUSY_SECONDS
 
@@ -33,8 +35,33 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_STRICT = JsonPlusSerializer(allowed_msgpack_modules=None)
-"""Builds only types known to be harmless, whatever a checkpoint claims to hold."""
+
+class _Kept(JsonPlusSerializer):
+    """Builds only types known to be harmless, whatever a checkpoint claims to hold, and keeps no known secret."""
+
+    def __init__(self) -> None:
+        super().__init__(allowed_msgpack_modules=None)
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+        kind, data = super().dumps_typed(obj)
+        return super().dumps_typed(_redacted(obj)) if may_hold(data) else (kind, data)
+
+
+def _redacted(obj: Any) -> Any:
+    """State without secrets: data, and the messages in it."""
+    if isinstance(obj, BaseMessage):
+        names = ("content", "tool_calls", "invalid_tool_calls")
+        said = {name: getattr(obj, name) for name in names if hasattr(obj, name)}
+        return obj.model_copy(update=redact_data(said))
+    if isinstance(obj, dict):
+        plain = redact_data({key: value for key, value in obj.items() if isinstance(value, str)})
+        return {key: plain[key] if key in plain else _redacted(value) for key, value in obj.items()}
+    if isinstance(obj, list | tuple) and type(obj) in (list, tuple):
+        return type(obj)(map(_redacted, obj))
+    return redact(obj) if isinstance(obj, str) else obj
+
+
+_STRICT = _Kept()
 
 
 def open_checkpoints(store: Store) -> Saver:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from agentkit.errors import ContextOverflow, MissingExtra, ModelError, ModelFileError, ModelNotFound
+from agentkit.models.control import pattern_of, without_control
 from agentkit.models.rows import Completion, Request, Row, row_logits, row_stops
 
 
@@ -32,6 +33,8 @@ class Batcher:
                  window: float) -> None:  # fmt: skip
         self.max_batch, self.window = max_batch, window
         self.model, self.tokenizer = _load(repo, gguf_file, device, dtype)
+        special = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
+        self._control = pattern_of([*special, *self.tokenizer.all_special_tokens])
         self.batch_sizes: list[int] = []
         self._grammar_tokenizer: Any = None
         self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
@@ -98,6 +101,7 @@ class Batcher:
             return None
 
     def _prompt(self, chat: list[dict[str, str]]) -> list[int]:
+        chat = without_control(chat, self._control)
         if not self.tokenizer.chat_template:
             text = "".join(f"{turn['role']}: {turn['content']}\n" for turn in chat) + "assistant:"
             return list(self.tokenizer(text).input_ids)

@@ -14,6 +14,7 @@ from typing import Any
 
 from agentkit.errors import ModelFileError, ModelNotFound
 from agentkit.settings import cache_dir
+from agentkit.text import did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,8 @@ def find(name: str) -> Entry:
     except KeyError:
         known = ", ".join(sorted(_catalog()))
         raise ModelNotFound(
-            f"no model {name!r} in the catalog; there are {known}, or give the path of a file"
+            f"no model {name!r} in the catalog{did_you_mean(name, _catalog())}; there are {known},"
+            " or give the path of a file"
         ) from None
 
 

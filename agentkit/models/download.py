@@ -18,6 +18,7 @@ import httpx
 
 from agentkit.errors import ModelFileError
 from agentkit.models.catalog import Entry, ModelFile, sha256_of
+from agentkit.tls import tls_context
 
 Progress = Callable[[str, int, int], None]
 """Receives what is being fetched, and how many of how many bytes are there."""
@@ -95,10 +96,10 @@ def _from_hub(entry: Entry, file: ModelFile, partial: Path, progress: Progress, 
     if done >= file.size:
         return
     url = f"{hub}/{entry.hub}/resolve/main/{file.name}"
-    timeout = httpx.Timeout(60, connect=5)
+    timeout, headers = httpx.Timeout(60, connect=5), {"Range": f"bytes={done}-"} if done else {}
     try:
         with httpx.stream(
-            "GET", url, follow_redirects=True, timeout=timeout, headers={"Range": f"bytes={done}-"} if done else {}
+            "GET", url, follow_redirects=True, timeout=timeout, headers=headers, verify=tls_context()
         ) as response:
             if response.status_code not in (200, 206):
                 raise _Unreachable(f"hub: HTTP {response.status_code}")

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from agentkit.models.budget import Usage
 from agentkit.models.logprobs import Logprobs
 from agentkit.models.replies import cut_off, thoughts_of
+from agentkit.redaction import redact_data
 from agentkit.store import Store
 from agentkit.store.base import now
 from agentkit.store.runs import ModelCallRow
@@ -83,7 +84,7 @@ class MemoryJournal:
 
 
 class SqlJournal:
-    """Keeps the calls of one run in the store.
+    """Keeps the calls of one run in the store, without secrets of a known shape.
 
     Args:
         run_id: the run that the calls belong to; None for calls outside of any run.
@@ -109,6 +110,7 @@ class SqlJournal:
     def save(self, key: str, call: StoredCall) -> None:
         values = {name: getattr(call, name) for name in ("scope", "role", "model", "request_hash", "response")}
         values |= {name: getattr(call.usage, name) for name in Usage.__dataclass_fields__}
+        values["response"] = redact_data(call.response)
         row = {**values, "key": f"{self._prefix}/{key}", "run_id": self.run_id, "created_at": now()}
         with self.store.write() as connection:
             self.store.insert_new(connection, ModelCallRow, [row])

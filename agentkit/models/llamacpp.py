@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import os
 import queue
+import re
 import secrets
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +28,7 @@ from agentkit import interrupts
 from agentkit.errors import ContextOverflow, MissingExtra, ModelError, ModelFileError
 from agentkit.models.base import NamedChat, atell, tell
 from agentkit.models.catalog import chat_template, model_file
+from agentkit.models.control import control_tokens, pattern_of, without_control
 from agentkit.models.streams import StreamReader
 from agentkit.models.union import Union, as_chunk, grammar_of, read_union, to_chat, union_of
 from agentkit.models.wire import usage_metadata
@@ -126,7 +129,8 @@ class LlamaCppChat(NamedChat):
         names = ("temperature", "max_tokens", "seed", "top_p", "top_k", "logprobs", "top_logprobs")
         body = {name: kwargs.get(name, getattr(self, name, None)) for name in names}
         body = {name: value for name, value in body.items() if value is not None}
-        body |= {"messages": to_chat(messages, union), "cache_prompt": True}
+        chat = without_control(to_chat(messages, union), _control(self.path))
+        body |= {"messages": chat, "cache_prompt": True}
         if stops := stop or self.stop:
             body["stop"] = stops
         if kwargs.get("no_loops"):
@@ -137,6 +141,11 @@ class LlamaCppChat(NamedChat):
 
     def _server(self) -> Server:
         return server_for(Options(self.path, self.n_ctx, self.n_threads, self.n_gpu_layers))
+
+
+@cache
+def _control(path: Path) -> re.Pattern[str] | None:
+    return pattern_of(control_tokens(path))
 
 
 @dataclass(frozen=True)

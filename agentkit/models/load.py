@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.language_models import BaseChatModel
+from pydantic import ValidationError
 
-from agentkit.errors import MissingKey, ModelNotFound
+from agentkit.errors import MissingKey, ModelNotFound, UserError
 from agentkit.plugins import plugin
+from agentkit.text import did_you_mean
 
 if TYPE_CHECKING:
     from agentkit.models.hosted import HostedChat
+
+Made = TypeVar("Made", bound=BaseChatModel)
 
 
 def load_model(name: str | BaseChatModel, **options: Any) -> BaseChatModel:
@@ -28,20 +33,25 @@ def load_model(name: str | BaseChatModel, **options: Any) -> BaseChatModel:
         MissingKey: a hosted provider without its key.
         ModelFileError: a local model whose file is not there.
         MissingExtra: the `local` extra is not installed.
+        UserError: an option that such a model does not have.
     """
     if isinstance(name, BaseChatModel):
         return name
     kind, _, rest = (name := _with_slash(name)).partition("/")
     if not rest:
-        raise ModelNotFound(f"unknown model {name!r}: use provider/model, local/NAME, hf/REPO or replay/FILE")
+        from agentkit.models.catalog import catalog
+
+        near = did_you_mean(name, [f"local/{known}" for known in catalog()])
+        raise ModelNotFound(f"unknown model {name!r}{near}: use provider/model, local/NAME, hf/REPO or replay/FILE")
     if kind == "local":
         from agentkit.models.catalog import model_file
         from agentkit.models.llamacpp import LlamaCppChat
 
-        return LlamaCppChat(full_name=name, path=model_file(rest), **options)
+        return _made(LlamaCppChat, name, {"path": model_file(rest), **options})
     if kind == "hf":
-        from agentkit.models.transformers import open_transformers
+        from agentkit.models.transformers import TransformersChat, open_transformers
 
+        _check_options(TransformersChat, name, options)
         return open_transformers(rest, **options)
     if kind == "replay":
         from agentkit.models.recorded import RecordedModel
@@ -88,8 +98,9 @@ def _open_hosted(name: str, **options: Any) -> HostedChat:
     try:
         _model, provider, _key, _base = litellm.get_llm_provider(name, api_base=options.get("api_base"))
     except Exception as error:
+        near = did_you_mean(name.partition("/")[0], ["local", "hf", "replay", *map(_text, litellm.provider_list)])
         raise ModelNotFound(
-            f"unknown model {name!r}: no such provider; use provider/model, local/NAME or hf/REPO"
+            f"unknown model {name!r}: no such provider{near}; use provider/model, local/NAME or hf/REPO"
         ) from error
     if options.get("api_base"):  # a server of one's own need not have keys, but clients insist on one
         key_name = f"{provider.upper()}_API_KEY"
@@ -101,5 +112,34 @@ def _open_hosted(name: str, **options: Any) -> HostedChat:
     if name.startswith("openai/"):
         from agentkit.models.openai import OpenAIChat
 
-        return OpenAIChat(full_name=name, **options)
-    return LiteLLMChat(full_name=name, **options)
+        return _made(OpenAIChat, name, options)
+    return _made(LiteLLMChat, name, options)
+
+
+def _text(provider: object) -> str:
+    return str(getattr(provider, "value", provider))
+
+
+def _check_options(kind: type[BaseChatModel], name: str, options: Mapping[str, Any]) -> None:
+    for option in options:
+        if option not in kind.model_fields:
+            raise UserError(f"{name} has no option {option!r}{did_you_mean(option, kind.model_fields)}")
+
+
+def _made(kind: type[Made], name: str, options: Mapping[str, Any]) -> Made:
+    """Raises UserError: an option that the kind of model does not have, or a value of the wrong kind."""
+    _check_options(kind, name, options)
+    try:
+        return kind(full_name=name, **options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"{name}: option {'.'.join(map(str, first['loc']))!r}: {first['msg']}") from None
+
+
+def options_for(name: object, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an agent's options for models holds for one: none where it is an object, no address where it is no
+    hosted model."""
+    if not isinstance(name, str):
+        return {}
+    here = name.partition("/")[0] in ("local", "hf", "replay")
+    return {key: value for key, value in options.items() if not (here and key == "api_base")}

@@ -14,6 +14,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel
 
 from agentkit.answer_type import AnswerType
+from agentkit.redaction import redact_data
 
 Schema = type[BaseModel] | AnswerType
 """The form of a structured answer: a class, or the type that a task's answer has."""
@@ -27,10 +28,11 @@ def request_hash(
     schema: Schema | None = None,
     params: dict[str, Any] | None = None,
 ) -> str:
-    """SHA-256 over everything that decides the answer; ids that differ from run to run are left out."""
+    """SHA-256 over everything that decides the answer; ids that differ from run to run are left out, and secrets, since
+    a run that is taken up again knows its texts without them."""
     request = {
         "model": model,
-        "messages": [_content(message) for message in messages],
+        "messages": redact_data([_content(message) for message in messages]),
         "tools": [openai_tool(tool) for tool in tools],
         "schema": None if schema is None else json_schema(schema),
         "params": {key: value for key, value in (params or {}).items() if value is not None},

@@ -1,4 +1,7 @@
-"""What is kept of runs: each one's status, context, tool calls, feedback, and the usage of its model calls."""
+"""What is kept of runs: each one's status, context, tool calls, feedback, and the usage of its model calls.
+
+Secrets of a known shape are left out of all of it (`agentkit.redaction`).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, func, select, upda
 
 from agentkit.errors import UserError
 from agentkit.protocols import Block
+from agentkit.redaction import redact_data
 from agentkit.store.base import now
 from agentkit.store.engine import Store
 from agentkit.store.heartbeat import Heartbeat, is_lost
@@ -105,7 +109,8 @@ class RunLog:
     def start(self, run_id: str, task: Task, *, model: str, options: dict[str, Any], batch: str | None = None,
               status: str = "running") -> bool:  # fmt: skip
         """Write a run down; again with the same id does nothing. Returns whether it is new."""
-        row = {"id": run_id, "task": task.model_dump(), "status": status, "model": model, "options": options}
+        row = {"id": run_id, "task": stored_task(task).model_dump(), "status": status, "model": model}
+        row["options"] = redact_data(options)
         row["owner"], stamp = this_process(), now()
         with self.store.write() as connection:
             values = {**row, "batch": batch, "created_at": stamp, "updated_at": stamp}
@@ -129,7 +134,8 @@ class RunLog:
         Returns:
             what was done in it.
         """
-        ended = zip(_ENDED, (status, answer, error, rounds, effort, confidence, now()), strict=True)
+        said = redact_data((answer, error))
+        ended = zip(_ENDED, (status, *said, rounds, effort, confidence, now()), strict=True)
         values = {"run": run_id, "more": seconds} | {f"new_{name}": value for name, value in ended}
         with self.store.write() as connection:
             connection.execute(_FINISH, values)
@@ -174,7 +180,7 @@ class RunLog:
 
     def save_blocks(self, run_id: str, blocks: Sequence[Block]) -> None:
         """Fix the context of a run; the first call wins."""
-        row = {"run_id": run_id, "blocks": [block.to_json() for block in blocks], "created_at": now()}
+        row = {"run_id": run_id, "blocks": redact_data([block.to_json() for block in blocks]), "created_at": now()}
         with self.store.write() as connection:
             self.store.insert_new(connection, RecallRow, [row])
 
@@ -185,7 +191,8 @@ class RunLog:
         return None if row is None else [Block.from_json(block) for block in row]
 
     def save_tool_call(self, run_id: str, call: ToolCall) -> None:
-        row = {**vars(call), "run_id": run_id, "created_at": now()}
+        said = redact_data({"arguments": call.arguments, "result": call.result})
+        row = {**vars(call), **said, "run_id": run_id, "created_at": now()}
         with self.store.write() as connection:
             self.store.insert_new(connection, ToolCallRow, [row])
 
@@ -196,7 +203,7 @@ class RunLog:
 
     def save_feedback(self, run_id: str, feedback: Feedback, *, round: int = 0) -> None:
         """Add feedback; one a run, channel and round."""
-        row = {"run_id": run_id, "round": round, **feedback.model_dump(), "created_at": now()}
+        row = {"run_id": run_id, "round": round, **redact_data(feedback.model_dump()), "created_at": now()}
         with self.store.write() as connection:
             self.store.insert_new(connection, FeedbackRow, [row])
 
@@ -234,6 +241,13 @@ class RunLog:
             for start in range(0, len(ids), 500):
                 connection.execute(delete(RunRow).where(RunRow.id.in_(ids[start : start + 500])))
         return ids
+
+
+def stored_task(task: Task) -> Task:
+    """A task as it is kept: without secrets, but in its target and its checker, which a resumed run is judged by."""
+    shown = {"input": task.input, "instructions": task.instructions, "metadata": task.metadata}
+    redacted = redact_data(shown)
+    return task if redacted == shown else task.model_copy(update=redacted)
 
 
 def _steps(connection: Connection, run_id: str) -> Steps:

@@ -7,7 +7,7 @@ from langchain_core.tools import BaseTool
 
 from agentkit.tools.function import arithmetic, is_arithmetic, reads_outside, tool
 from agentkit.tools.isolation import SandboxLimits, SandboxResult
-from agentkit.tools.loading import BUILT_IN, TOOLS, ToolParts, approved, load_tools
+from agentkit.tools.loading import BUILT_IN, TOOLS, ToolParts, approved, load_tools, one_of_each_name
 from agentkit.tools.mcp import connect_mcp
 from agentkit.tools.running import ToolResult, run_tool
 from agentkit.tools.sandbox import Sandbox
@@ -26,6 +26,7 @@ __all__ = [
     "connect_mcp",
     "is_arithmetic",
     "load_tools",
+    "one_of_each_name",
     "reads_outside",
     "run_tool",
     "tool",

@@ -6,6 +6,8 @@ import asyncio
 import ipaddress
 import re
 import socket
+import ssl
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -13,7 +15,8 @@ from html.parser import HTMLParser
 import httpx
 from langchain_core.tools import BaseTool
 
-from agentkit.errors import ToolError, UserError
+from agentkit.errors import SettingsError, ToolError, UserError
+from agentkit.tls import tls_context
 from agentkit.tools.function import tool
 
 MAX_BYTES = 2_000_000
@@ -100,13 +103,10 @@ async def fetch(
         ToolError: not allowed, not reachable, too large, too slow, or too many redirects.
     """
     try:
-        async with (
-            asyncio.timeout(seconds),
-            httpx.AsyncClient(trust_env=False, timeout=seconds, transport=transport) as client,
-        ):
+        async with asyncio.timeout(seconds):
             target = httpx.URL(url)
             for _ in range(MAX_REDIRECTS + 1):
-                response = await _get(client, target, allow)
+                response = await _get(target, allow, seconds=seconds, transport=transport)
                 if response.next_request is None:
                     return response
                 target = target.join(response.headers["location"])
@@ -119,31 +119,55 @@ async def fetch(
     raise ToolError(f"{url} redirects more than {MAX_REDIRECTS} times")
 
 
-async def _get(client: httpx.AsyncClient, url: httpx.URL, allow: AllowList) -> httpx.Response:
+async def _get(
+    url: httpx.URL, allow: AllowList, *, seconds: float, transport: httpx.AsyncBaseTransport | None
+) -> httpx.Response:
     address = await _checked_address(url, allow)
     pinned = url.copy_with(host=address)
     headers = {"host": url.netloc.decode(), "user-agent": "agentkit", "accept-encoding": "gzip"}
-    request = client.build_request("GET", pinned, headers=headers, extensions={"sni_hostname": url.host})
-    response = await client.send(request, stream=True)
-    try:
-        body = bytearray()
-        _check_encoding(response.headers.get("content-encoding", ""), url)
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > MAX_BYTES:
-                raise ToolError(f"{url} is larger than {MAX_BYTES:,} bytes")
-    finally:
-        await response.aclose()
+    async with httpx.AsyncClient(
+        trust_env=False, verify=_certificates(url), timeout=seconds, transport=transport
+    ) as client:
+        request = client.build_request("GET", pinned, headers=headers, extensions={"sni_hostname": url.host})
+        response = await client.send(request, stream=True)
+        try:
+            body = await _body(response, url)
+        finally:
+            await response.aclose()
     whole = {name: value for name, value in response.headers.items() if name != "content-encoding"}
-    result = httpx.Response(response.status_code, headers=whole, content=bytes(body), request=request)
+    result = httpx.Response(response.status_code, headers=whole, content=body, request=request)
     result.next_request = response.next_request
     return result
 
 
-def _check_encoding(encoding: str, url: httpx.URL) -> None:
-    """One gzip, which grows a chunk by a bounded factor, is decoded; others and nested ones fill the memory at once."""
-    if encoding.strip().lower() not in ("", "identity", "gzip", "x-gzip"):
+def _certificates(url: httpx.URL) -> ssl.SSLContext | bool:
+    """Those that HTTPS trusts; False where there is no HTTPS to need them."""
+    try:
+        return tls_context() if url.scheme == "https" else False
+    except SettingsError as error:
+        raise ToolError(str(error)) from None
+
+
+async def _body(response: httpx.Response, url: httpx.URL) -> bytes:
+    """The body, read as it comes and decoded piece by piece, never more of it than is allowed.
+
+    One gzip is decoded here; other encodings, and one inside another, fill the memory before their size is known.
+    """
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity", "gzip", "x-gzip"):
         raise ToolError(f"{url} is encoded as {encoding[:40]}, which was not asked for")
+    gzip = zlib.decompressobj(wbits=31) if encoding.endswith("gzip") else None
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        try:
+            body += chunk if gzip is None else gzip.decompress(chunk, MAX_BYTES + 1 - len(body))
+        except zlib.error:
+            raise ToolError(f"{url} is no gzip, though it says so") from None
+        if len(body) > MAX_BYTES:
+            raise ToolError(f"{url} is larger than {MAX_BYTES:,} bytes")
+    if gzip is not None and not gzip.eof:
+        raise ToolError(f"{url} broke off before its end")
+    return bytes(body)
 
 
 async def _checked_address(url: httpx.URL, allow: AllowList) -> str:
@@ -246,6 +270,6 @@ def http_get_tool(allow_hosts: Sequence[str], *, private: bool = False) -> BaseT
         response = await fetch(url, allow)
         if response.status_code >= 400:
             raise ToolError(f"{url} answered {response.status_code} {response.reason_phrase}")
-        return readable(response)
+        return await asyncio.to_thread(readable, response)
 
     return tool(http_get)

@@ -71,14 +71,23 @@ def load_tools(
         UserError: an unknown name, two tools of one name, or a built-in tool that lacks what it needs.
         SandboxUnavailable: `python` is asked for and this machine can't isolate code.
     """
-    loaded: dict[str, BaseTool] = {}
     parts = ToolParts(root=root, allow_hosts=allow_hosts, sandbox=sandbox, database=database)
-    for wanted in tools:
-        made = _load(wanted, parts)
-        if made.name in loaded:
-            raise UserError(f"two tools are named {made.name!r}")
-        loaded[made.name] = made
-    return list(loaded.values())
+    made = (_load(wanted, parts) for wanted in tools)
+    return list(one_of_each_name(made).values())
+
+
+def one_of_each_name(tools: Iterable[BaseTool]) -> dict[str, BaseTool]:
+    """Tools by their names.
+
+    Raises:
+        UserError: two of one name, of which the model's call could reach either.
+    """
+    found: dict[str, BaseTool] = {}
+    for made in tools:
+        if made.name in found:
+            raise UserError(f"two tools are named {made.name!r}: rename one of them, or its MCP server")
+        found[made.name] = made
+    return found
 
 
 def approved(

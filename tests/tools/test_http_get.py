@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+import threading
+import tracemalloc
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from agentkit.errors import ToolError, UserError
-from agentkit.tools import load_tools, run_tool
+from agentkit.tools import http, load_tools, run_tool
 from agentkit.tools.http import MAX_BYTES, AllowList, fetch, readable
 
 PUBLIC, PRIVATE = "93.184.215.14", "10.0.0.7"
@@ -43,7 +47,8 @@ def pages(answers: dict[str, httpx.Response], seen: list[httpx.Request] | None =
     def answer(request: httpx.Request) -> httpx.Response:
         if seen is not None:
             seen.append(request)
-        return answers[request.url.path]
+        told = answers[request.url.path]
+        return httpx.Response(told.status_code, headers=told.headers, stream=httpx.ByteStream(told.content))
 
     return httpx.MockTransport(answer)
 
@@ -198,6 +203,72 @@ async def test_encodings_and_charsets_that_cost_without_bound_are_refused(
     page = httpx.MockTransport(lambda request: httpx.Response(200, headers=headers, stream=Body()))
     with pytest.raises(ToolError, match=r"encoded as|character set"):
         await get("http://example.org/", "example.org", pages=page)
+
+
+def zipped(pieces: Iterator[bytes], *, whole: bool = True) -> httpx.MockTransport:
+    """A page in gzip, made piece by piece."""
+    packer = zlib.compressobj(9, wbits=31)
+
+    class Body(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for piece in pieces:
+                yield packer.compress(piece)
+            if whole:
+                yield packer.flush()
+
+    headers = {"content-encoding": "gzip", "content-type": "text/plain"}
+    return httpx.MockTransport(lambda request: httpx.Response(200, headers=headers, stream=Body()))
+
+
+async def test_a_page_in_gzip_is_read_and_a_large_one_never_fills_the_memory(names: dict[str, str]) -> None:
+    assert await get("http://example.org/", "example.org", pages=zipped(iter([b"one ", b"two"]))) == "one two"
+    sent = 0
+
+    def bomb() -> Iterator[bytes]:
+        nonlocal sent
+        for _ in range(500):
+            sent += 1
+            yield bytes(10_000_000)
+
+    tracemalloc.start()
+    with pytest.raises(ToolError, match="larger than"):
+        await get("http://example.org/", "example.org", pages=zipped(bomb()))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sent < 500 and peak < 25_000_000  # the server's own piece among it
+
+
+async def test_gzip_that_is_none_or_breaks_off_is_said(names: dict[str, str]) -> None:
+    with pytest.raises(ToolError, match="broke off"):
+        await get("http://example.org/", "example.org", pages=zipped(iter([b"x" * 10]), whole=False))
+    page = httpx.MockTransport(
+        lambda request: httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(b"plain"))
+    )
+    with pytest.raises(ToolError, match="no gzip"):
+        await get("http://example.org/", "example.org", pages=page)
+
+
+async def test_a_page_is_parsed_beside_the_event_loop(names: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed_in: list[int] = []
+
+    async def answer(*_: object, **__: object) -> httpx.Response:
+        return httpx.Response(200, text="x")
+
+    monkeypatch.setattr(http, "fetch", answer)
+    monkeypatch.setattr(http, "readable", lambda response: parsed_in.append(threading.get_ident()) or response.text)
+    (http_get,) = load_tools(["http_get"], allow_hosts=["example.org"])
+    assert (await run_tool(http_get, {"url": "http://example.org/"})).text == "x"
+    assert parsed_in and parsed_in != [threading.get_ident()]
+
+
+async def test_https_trusts_the_certificates_that_the_environment_names(
+    names: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    page = pages({"/": httpx.Response(200, text="x")})
+    with pytest.raises(ToolError, match="SSL_CERT_FILE names"):
+        await get("https://example.org/", "example.org", pages=page)
+    assert await get("http://example.org/", "example.org", pages=page) == "x"
 
 
 def test_control_tokens_of_every_family_are_broken_in_data() -> None:

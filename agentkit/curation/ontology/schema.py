@@ -14,6 +14,7 @@ from typing import Any, Literal
 from agentkit.curation.claims import digest
 from agentkit.curation.language.direction import direction_named
 from agentkit.errors import DataError
+from agentkit.text import did_you_mean
 
 _PLAIN = "string text integer float double decimal number boolean date datetime time uri uriorcurie curie ncname"
 TYPES = frozenset(_PLAIN.split())
@@ -215,10 +216,7 @@ def _check_relations(known: Mapping[str, Concept], relations: tuple[Relation, ..
 
 
 def _nearest(name: str, known: Mapping[str, Concept]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(name, [*known, *sorted(TYPES)], n=1)
-    return f" (did you mean {close[0]!r}?)" if close else f" (known: {', '.join(sorted(known)[:12])})"
+    return did_you_mean(name, [*known, *sorted(TYPES)]) or f" (known: {', '.join(sorted(known)[:12])})"
 
 
 def _sources(known: Mapping[str, Concept], relations: tuple[Relation, ...]) -> tuple[str, ...]:
