@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agentkit.cli import completion
 from agentkit.cli.output import JSON_HELP, emit, open_settings, print_table
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ app = typer.Typer()
 
 @app.command("feedback")
 def feedback(
-    run: Annotated[str | None, typer.Argument(help="The run, or a unique beginning of its id.")] = None,
+    run: Annotated[
+        str | None, typer.Argument(help="The run, or a unique beginning of its id.", autocompletion=completion.runs)
+    ] = None,
     up: Annotated[bool, typer.Option("--up", help="Its answer was right.")] = False,
     down: Annotated[bool, typer.Option("--down", help="Its answer was wrong.")] = False,
     score: Annotated[float | None, typer.Option(min=0, max=1, help="How right it was, from 0 to 1.")] = None,

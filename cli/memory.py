@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agentkit.cli import completion
 from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table, say
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def ls(memory: Name = "default", namespace: Space = "default", embedder: Embedde
 @app.command()
 def search(text: str, memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
            k: Annotated[int, typer.Option("-k", help="How many at most.")] = 4,
-           policy: Annotated[str, typer.Option(help="How to choose.")] = "fused",
+           policy: Annotated[str, typer.Option(help="How to choose.", autocompletion=completion.policies)] = "fused",
            json_: Json = False) -> None:  # fmt: skip
     """The cases a policy would choose for a state."""
     from agentkit.errors import UserError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agentkit.cli import stopping
+from agentkit.cli import completion, stopping
 from agentkit.cli.output import JSON_HELP, as_json, note, open_settings, say
 
 if TYPE_CHECKING:
@@ -20,10 +20,22 @@ if TYPE_CHECKING:
 
 run_app, chat_app, resume_app = typer.Typer(), typer.Typer(), typer.Typer()
 
-Model = Annotated[str | None, typer.Option("--model", "-m", help="The model: local/NAME, hf/REPO, provider/model.")]
-EvaluatorModel = Annotated[str | None, typer.Option(help="The evaluator's model; the same one where not given.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model", "-m", help="The model: local/NAME, hf/REPO, provider/model.", autocompletion=completion.models
+    ),
+]
+EvaluatorModel = Annotated[
+    str | None,
+    typer.Option(help="The evaluator's model; the same one where not given.", autocompletion=completion.models),
+]
 Tools = Annotated[
-    str | None, typer.Option(help="Tools, by commas: calculator,python,search,read_file,http_get,sql,schema.")
+    str | None,
+    typer.Option(
+        help="Tools, by commas: calculator,python,search,read_file,http_get,sql,schema.",
+        autocompletion=completion.tools,
+    ),
 ]
 Root = Annotated[Path | None, typer.Option(help="The folder that search and read_file may see.")]
 Database = Annotated[str | None, typer.Option(help="What the tools sql and schema read: a SQLite file or a URL.")]
@@ -38,7 +50,12 @@ ModelOptions = Annotated[
 Checker = Annotated[str | None, typer.Option(help="A checker for the answer, by name or as JSON.")]
 Playbook = Annotated[str | None, typer.Option(help="The playbook to use and to learn into.")]
 Memory = Annotated[str | None, typer.Option(help="The case memory to use and to learn into.")]
-Gate = Annotated[str | None, typer.Option(help="For what the run teaches: probation, strict, quarantine or off.")]
+Gate = Annotated[
+    str | None,
+    typer.Option(
+        help="For what the run teaches: probation, strict, quarantine or off.", autocompletion=completion.gates
+    ),
+]
 Instructions = Annotated[
     Path | None, typer.Option(help="A file that says what to do with the input; not remembered with it.")
 ]
@@ -47,7 +64,13 @@ Choices = Annotated[
     typer.Option(help="The answers to choose from: one list with commas, or the option once for each."),
 ]
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A file with the answer's JSON schema.")]
-Effort = Annotated[str, typer.Option(help="instant, reasoning, agentic, or auto: the cheapest that can do the task.")]
+Effort = Annotated[
+    str,
+    typer.Option(
+        help="instant, reasoning, agentic, or auto: the cheapest that can do the task.",
+        autocompletion=completion.efforts,
+    ),
+]
 Plan = Annotated[bool, typer.Option("--plan", help="Let the explorer split the task into sub-tasks.")]
 Evaluator = Annotated[
     bool | None,
@@ -143,7 +166,9 @@ def chat(
 
 @resume_app.command("resume")
 def resume(
-    run_id: Annotated[str, typer.Argument(help="The run's id, or a unique beginning of it.")],
+    run_id: Annotated[
+        str, typer.Argument(help="The run's id, or a unique beginning of it.", autocompletion=completion.runs)
+    ],
     accept: Annotated[bool | None, typer.Option("--accept/--reject", help="The reply, where the run waits.")] = None,
     text: Annotated[str, typer.Option(help="Why not, for the explorer.")] = "",
     answer: Annotated[str | None, typer.Option(help="A better answer, to be taken as it is.")] = None,

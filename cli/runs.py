@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agentkit.cli import completion
 from agentkit.cli.output import JSON_HELP, emit, open_store, print_table, say, terminal_width
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ def list_runs(
 
 @app.command()
 def show(
-    run_id: Annotated[str, typer.Argument(help="The run's id, or a unique beginning of it.")],
+    run_id: Annotated[
+        str, typer.Argument(help="The run's id, or a unique beginning of it.", autocompletion=completion.runs)
+    ],
     json_: Json = False,
 ) -> None:
     """Show a run: the task, every step with its cost, the feedback and the answer."""

@@ -63,6 +63,12 @@ def test_the_shell_completes_commands_and_the_commands_inside_them() -> None:
 
     assert complete("agentkit mod", 1) == ["models"]
     assert complete("agentkit runs pr", 2) == ["prune"]
+    assert complete("agentkit run --model local/qwen2.5-coder-1", 3) == ["local/qwen2.5-coder-1.5b"]
+    assert complete("agentkit run --tools calculator,re", 3) == ["calculator,read_file"]
+    assert complete("agentkit run --effort rea", 3) == ["reasoning"]
+    assert complete("agentkit run --gate st", 3) == ["strict"]
+    assert complete("agentkit memory search x --policy mapp", 5) == ["mapped"]
+    assert complete("agentkit resume zz", 2) == []
 
 
 TASK = '{"id": "a", "input": "x", "target": "1"}\n'
