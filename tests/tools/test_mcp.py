@@ -13,7 +13,12 @@ import pytest
 
 pytest.importorskip("mcp", reason="the mcp extra is not installed")
 
-from agentkit.errors import MissingExtra, SettingsError, ToolError
+from langchain_core.messages import AIMessage
+
+from agentkit import Agent
+from agentkit.errors import MissingExtra, SettingsError, ToolError, UserError
+from agentkit.settings import Settings
+from agentkit.testing import ScriptedModel
 from agentkit.tools import connect_mcp, run_tool
 
 SERVER = Path(__file__).parent / "mcp_server.py"
@@ -109,3 +114,22 @@ async def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pyt
     with pytest.raises(MissingExtra, match=r"agentkit-evolve\[mcp\]"):
         async with connect_mcp({}):
             pass
+
+
+def test_a_servers_tool_never_takes_the_place_of_another(tmp_path: Path) -> None:
+    called: list[str] = []
+
+    def demo_add(a: int, b: int) -> int:
+        """Add."""
+        called.append("own")
+        return a + b
+
+    settings = Settings(mcp={"demo": STDIO}, home=tmp_path)
+    call = {"name": "demo_add", "args": {"a": 1, "b": 2}, "id": "1"}
+    model = ScriptedModel([AIMessage("", tool_calls=[call]), AIMessage("3")])
+    with (
+        Agent(model, tools=[demo_add], settings=settings, effort="agentic") as agent,
+        pytest.raises(UserError, match="two tools are named 'demo_add'"),
+    ):
+        agent.run("add")
+    assert called == []
