@@ -145,8 +145,6 @@ class Agent(RunnableAgent):
             "tools": [_name(tool) for tool in chosen],
             "root": None if root is None else str(root),
             "database": None if database is None else without_password(database),
-            "http_hosts": list(self.settings.http_hosts if http_hosts is None else http_hosts),
-            "model_options": chosen_options(self.settings, model_options),
             "checker": checker,
             "instructions": instructions,
             "output_type": None if self.output_type is None else dict(self.output_type.schema),
@@ -155,9 +153,14 @@ class Agent(RunnableAgent):
             "gate": gate or self.settings.gate,
             "calibration": calibration,
         }
+        hosts = list(self.settings.http_hosts if http_hosts is None else http_hosts)
+        self._model_options = chosen_options(self.settings, model_options)
+        # left out where they say nothing: ids made of this stay what they were
+        self._spec |= {"http_hosts": hosts} if hosts else {}
+        self._spec |= {"model_options": self._model_options} if self._model_options else {}
         self._limits = Limits(concurrency=self.settings.concurrency)
         self._models = self._load_models(model, evaluator_model)
-        self._tools = load_tools(chosen, root=root, database=database, allow_hosts=self._spec["http_hosts"])
+        self._tools = load_tools(chosen, root=root, database=database, allow_hosts=hosts)
         self.checker = checker
         self._budget = budget or Budget(**self.settings.budget.model_dump())
         self.options = RunOptions(
@@ -622,7 +625,7 @@ class Agent(RunnableAgent):
             chosen["evaluator"] = other
         return {
             role: [
-                load_model(name, **options_for(name, self._spec["model_options"]))
+                load_model(name, **options_for(name, self._model_options))
                 for name in (names if isinstance(names, list | tuple) else [names])
             ]
             for role, names in chosen.items()

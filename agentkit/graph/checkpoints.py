@@ -23,6 +23,7 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.types import Interrupt
 
 from agentkit import faults
 from agentkit.errors import MissingExtra
@@ -48,11 +49,13 @@ class _Kept(JsonPlusSerializer):
 
 
 def _redacted(obj: Any) -> Any:
-    """State without secrets: data, and the messages in it."""
+    """State without secrets: data, the messages in it, and what a person is asked."""
     if isinstance(obj, BaseMessage):
         names = ("content", "tool_calls", "invalid_tool_calls")
         said = {name: getattr(obj, name) for name in names if hasattr(obj, name)}
         return obj.model_copy(update=redact_data(said))
+    if isinstance(obj, Interrupt):
+        return Interrupt(value=_redacted(obj.value), id=obj.id)
     if isinstance(obj, dict):
         plain = redact_data({key: value for key, value in obj.items() if isinstance(value, str)})
         return {key: plain[key] if key in plain else _redacted(value) for key, value in obj.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def everything(store: Store) -> str:
     return path.read_bytes().decode("latin-1")
 
 
-def agent_of(store: Store, seen: list[str]) -> Agent:
+def agent_of(store: Store, seen: list[str], approve: Sequence[str] = ()) -> Agent:
     @tool
     def look(key: str) -> str:
         """Look something up."""
@@ -44,7 +45,8 @@ def agent_of(store: Store, seen: list[str]) -> Agent:
 
     call = {"name": "look", "args": {"key": KEYS["arguments"]}, "id": "1"}
     model = ScriptedModel([AIMessage("", tool_calls=[call]), AIMessage(f"It is {KEYS['answer']}")])
-    return Agent(model, tools=[look], store=store, effort="agentic", instructions=f"Use {KEYS['instructions']}")
+    return Agent(model, tools=[look], store=store, effort="agentic", approve=approve,
+                 instructions=f"Use {KEYS['instructions']}")  # fmt: skip
 
 
 def test_nothing_of_a_run_that_holds_secrets_is_stored_and_the_run_works_with_them(store: Store) -> None:
@@ -58,6 +60,15 @@ def test_nothing_of_a_run_that_holds_secrets_is_stored_and_the_run_works_with_th
     assert "[redacted: an API key]" in text
     again = agent.run(task, run_id="r")  # a finished run of the same task is given back
     assert again.answer == "It is [redacted: an API key]"
+
+
+def test_what_a_person_is_asked_is_kept_without_secrets(store: Store) -> None:
+    seen: list[str] = []
+    agent = agent_of(store, seen, approve=["look"])
+    assert agent.run("hello", run_id="r").status == "waiting"
+    text = everything(store)
+    assert [name for name, key in KEYS.items() if key in text] == []
+    assert agent.resume("r", True).status == "done" and seen == ["[redacted: an API key]"]
 
 
 def test_feedback_of_people_and_cases_hold_no_secret(store: Store) -> None:
