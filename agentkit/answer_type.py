@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 
 from agentkit.errors import DataError, UserError
+from agentkit.json_types import JsonObject
 
 MAX_TEXT = 2_000
 """Characters of a text whose schema sets no bound of its own, so that a model that repeats itself comes to an end."""
@@ -99,7 +100,7 @@ class AnswerType:
         return any(node.get("type") in _NUMERIC for node in _nodes(self.schema))
 
     @cached_property
-    def bounded(self) -> dict[str, Any]:
+    def bounded(self) -> JsonObject:
         """The schema for a grammar: every text and list has a longest length, and an object holds nothing else."""
         return bounded(self.schema)
 
@@ -164,13 +165,13 @@ class AnswerType:
             raise ValueError(f"{stripped[:60]!r} is not JSON") from None
 
 
-def bounded(schema: Mapping[str, Any], *, texts: int = MAX_TEXT) -> dict[str, Any]:
+def bounded(schema: Mapping[str, Any], *, texts: int = MAX_TEXT) -> JsonObject:
     """A schema whose every text and list has a longest length, and whose objects hold nothing that it does not name.
 
     Args:
         texts: characters of a text that the schema sets no bound.
     """
-    bound: dict[str, Any] = copy.deepcopy(dict(schema))
+    bound: JsonObject = copy.deepcopy(dict(schema))
     for node in _nodes(bound):
         _bind(node, texts)
     return bound
@@ -231,7 +232,7 @@ def _canonical(value: Any) -> Any:
     return [_canonical(item) for item in value] if isinstance(value, list) else value
 
 
-def _checked(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(schema: Mapping[str, Any]) -> JsonObject:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
 
@@ -250,19 +251,22 @@ def _checked(schema: Mapping[str, Any]) -> dict[str, Any]:
     return dict(schema)
 
 
-def _nodes(schema: Any) -> list[dict[str, Any]]:
+def _nodes(schema: Any) -> list[JsonObject]:
     """Every schema within a schema, itself included; values of enums and defaults are not schemas."""
     if isinstance(schema, list):
         return [node for item in schema for node in _nodes(item)]
     if not isinstance(schema, Mapping):
         return []
-    inner = [value for key, value in schema.items() if key in ("items", "anyOf", "oneOf", "allOf", "prefixItems",
-                                                               "additionalProperties")]  # fmt: skip
+    inner = [
+        value
+        for key, value in schema.items()
+        if key in ("items", "anyOf", "oneOf", "allOf", "prefixItems", "additionalProperties")
+    ]
     named = [value for key in ("properties", "$defs", "definitions") for value in dict(schema.get(key) or {}).values()]
     return [schema, *(node for item in [*inner, *named] for node in _nodes(item))]  # type: ignore[list-item]
 
 
-def _bind(node: dict[str, Any], texts: int) -> None:
+def _bind(node: JsonObject, texts: int) -> None:
     kind = node.get("type")
     if _is_free(node) and "maxLength" not in node:
         node["maxLength"] = max(texts, int(node.get("minLength", 0)))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agentkit.confidence import CalibrationStore, RiskCoverage, cross_fitted, fit, risk_coverage, thresholds_of
 from agentkit.confidence.calibration import LEAST_OF_A_KIND, LEAST_OUTCOMES
 from agentkit.errors import DataError
 from agentkit.evaluation import Scored, evaluate_tasks
+from agentkit.json_types import JsonObject
 from agentkit.models.caller import model_name
 from agentkit.tasks import Task
 
@@ -36,7 +37,7 @@ class Calibrated:
     thresholds: dict[str, float]
     risk: RiskCoverage
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self)
 
 
@@ -44,7 +45,7 @@ async def calibrate(
     agent: Agent,
     tasks: Sequence[Task],
     *,
-    checker: str | dict[str, Any] | None = None,
+    checker: str | JsonObject | None = None,
     concurrency: int = 1,
     on_result: Callable[[Scored], None] = lambda scored: None,
 ) -> Calibrated:

@@ -1,7 +1,7 @@
 """Every error that AgentKit raises on purpose.
 
 AgentKitError                 shown by the command line as one line, exit code 2
-├── UserError                 the caller can mend it: what, where, and how
+├── UserError                 the caller can fix it: what, where, and how
 │   ├── SettingsError         agentkit.toml, AGENTKIT_* or a flag
 │   ├── DataError             a file of tasks, cases, bullets or papers (path and line)
 │   ├── ModelNotFound         no such model, provider or catalog entry
@@ -26,7 +26,7 @@ from __future__ import annotations
 
 
 class AgentKitError(Exception):
-    """Base class; `str(error)` is one line that says what, where and the mend."""
+    """Base class; `str(error)` is one line that says what, where and how to fix it."""
 
 
 class UserError(AgentKitError): ...
@@ -39,7 +39,7 @@ class DataError(UserError):
     """A row or a file that can't be read.
 
     Args:
-        message: what is wrong and how to mend it.
+        message: what is wrong and how to fix it.
         path: the file, if there is one.
         line: its line, counted from 1.
     """

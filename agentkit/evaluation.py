@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from agentkit.aio import together
 from agentkit.confidence import Features, RiskCoverage, features_of_calls, risk_coverage
 from agentkit.errors import AgentKitError, DataError, UserError
+from agentkit.json_types import JsonObject
 from agentkit.ledger import digest
 from agentkit.statistics.estimates import proportion
 from agentkit.tasks import Task
@@ -43,7 +44,7 @@ class Scored:
     confidence: float | None = None
     features: Features | None = None
     error: str | None = None
-    usage: dict[str, Any] = field(default_factory=dict)
+    usage: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,7 @@ class EvalReport:
     calibrated: bool = False
     results: tuple[Scored, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self)
 
 
@@ -88,7 +89,7 @@ async def evaluate_tasks(
     agent: Agent,
     tasks: Sequence[Task],
     *,
-    checker: str | dict[str, Any] | None = None,
+    checker: str | JsonObject | None = None,
     batch: str | None = None,
     concurrency: int = 1,
     learn: bool = False,
@@ -128,7 +129,7 @@ async def evaluate_tasks(
     return _report(agent, results, batch, time.perf_counter() - started)
 
 
-def checkers_for(agent: Agent, tasks: Sequence[Task], default: str | dict[str, Any] | None) -> dict[str, Checker]:
+def checkers_for(agent: Agent, tasks: Sequence[Task], default: str | JsonObject | None) -> dict[str, Checker]:
     """The checker of each task by the task's id.
 
     Raises:
@@ -138,7 +139,7 @@ def checkers_for(agent: Agent, tasks: Sequence[Task], default: str | dict[str, A
     return {task.id: _checker(agent, task, default) for task in tasks}
 
 
-def _checker(agent: Agent, task: Task, default: str | dict[str, Any] | None) -> Checker:
+def _checker(agent: Agent, task: Task, default: str | JsonObject | None) -> Checker:
     checker = agent.checker_for(task, default or ("exact" if task.target is not None else None))
     if checker is None:
         raise DataError(f"task {task.id!r} has neither a target nor a checker, so it can't be scored")

@@ -130,9 +130,13 @@ class FeedbackDesk:
 
         memory = open_cases(self.store, name, settings=self.settings)
         return teach(
-            memory, _case(self.log, record), lambda connection: self._judge(connection, record, opinion),
-            key=opinion.key, by=opinion.by, note=opinion.text,
-        )  # fmt: skip
+            memory,
+            _case(self.log, record),
+            lambda connection: self._judge(connection, record, opinion),
+            key=opinion.key,
+            by=opinion.by,
+            note=opinion.text,
+        )
 
     def _teach_playbook(self, name: str, record: RunRecord, opinion: Opinion) -> Change:
         """The credit of the bullets that the run was shown or denied follows what is now known of it."""
@@ -149,9 +153,15 @@ class FeedbackDesk:
         operation = {"op": "feedback", "run": record.id, "opinion": opinion.key}
         ledger = Ledger(self.store)
         change = Change(
-            key=f"{opinion.key}:{target}", kind="credit", target=target, base=ledger.version(target),
-            operations=(operation,), role=opinion.by[:40], run_id=record.id, signal=opinion.channel,
-        )  # fmt: skip
+            key=f"{opinion.key}:{target}",
+            kind="credit",
+            target=target,
+            base=ledger.version(target),
+            operations=(operation,),
+            role=opinion.by[:40],
+            run_id=record.id,
+            signal=opinion.channel,
+        )
         return ledger.commit(change, effect)
 
 
@@ -211,7 +221,13 @@ def _case(log: RunLog, record: RunRecord) -> Case:
     sources = log.sources(record)
     steps = [f"{number}. {call.tool}({call.arguments})" for number, call in enumerate(calls, 1)]
     return Case(
-        id=case_id(record.id), run_id=record.id, state=record.task.input, answer=record.answer,
-        plan="\n".join([*steps, f"{ANSWER}{record.answer}"]), source=" ".join(sources),
-        instructions=kind_of(record.task), trusted=not sources, status="quarantined" if sources else "active",
-    )  # fmt: skip
+        id=case_id(record.id),
+        run_id=record.id,
+        state=record.task.input,
+        answer=record.answer,
+        plan="\n".join([*steps, f"{ANSWER}{record.answer}"]),
+        source=" ".join(sources),
+        instructions=kind_of(record.task),
+        trusted=not sources,
+        status="quarantined" if sources else "active",
+    )

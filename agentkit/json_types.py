@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any, TypeAlias
 
 JsonObject: TypeAlias = dict[str, Any]
 """A JSON object: what `to_json` returns and `from_json` takes, a JSON schema, a row of a file, a column of JSON."""
+
+
+def digest(value: object) -> str:
+    """SHA-256 of a JSON value in canonical form: sorted keys, no spaces, UTF-8."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -7,8 +7,6 @@ transaction with its effect. Each applied version's hash covers the one before, 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
@@ -17,6 +15,7 @@ from sqlalchemy import Connection, Row, func, select, update
 
 from agentkit import faults
 from agentkit.errors import Conflict, IntegrityError, UserError
+from agentkit.json_types import JsonObject, digest
 from agentkit.store import Store
 from agentkit.store.base import now
 from agentkit.store.changes import ChangeEventRow, ChangeRow, TargetRow
@@ -44,9 +43,9 @@ class Verdict:
 
     decision: Decision
     reason: str
-    evidence: dict[str, Any] = field(default_factory=dict)
+    evidence: JsonObject = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return {"decision": self.decision, "reason": self.reason, "evidence": self.evidence}
 
 
@@ -70,7 +69,7 @@ class Change:
     kind: str
     target: str
     base: int
-    operations: tuple[dict[str, Any], ...]
+    operations: tuple[JsonObject, ...]
     role: str
     model: str = ""
     run_id: str | None = None
@@ -98,7 +97,7 @@ class ChangeEvent:
 
     change_id: str
     status: Status
-    verdict: dict[str, Any] | None
+    verdict: JsonObject | None
     version: int | None
     created_at: dt.datetime
 
@@ -121,12 +120,6 @@ class Gate(Protocol):
             verdicts by change id.
         """
         ...
-
-
-def digest(value: Any) -> str:
-    """SHA-256 of a JSON value in canonical form."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Ledger:
@@ -154,7 +147,7 @@ class Ledger:
         return done
 
     def apply(self, change_id: str, effect: Effect, *, verdict: Verdict | None = None) -> Change:
-        """Apply a change proposed earlier, such as one released from quarantine; once, however often called."""
+        """Apply a change proposed earlier, such as one released from quarantine; calling it again does nothing."""
         faults.point("before:ledger.commit")
         done = self.store.transaction(lambda c: self._apply(c, self._stored(c, change_id), effect, verdict))
         faults.point("after:ledger.commit")

@@ -6,10 +6,11 @@ from a finished run). The graph calls them through these Protocols alone and doe
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
+from agentkit.json_types import JsonObject
 from agentkit.tasks import Feedback, Labels, Task
 
 if TYPE_CHECKING:
@@ -70,11 +71,11 @@ class Block:
         """Where text from outside in the block came from; empty where there is none."""
         return ["-".join(f"{self.kind}:{self.target}".split())] if self.untrusted else []
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def from_json(cls, data: JsonObject) -> Self:
         offers = {name: tuple(Offer(**offer) for offer in data.get(name, ())) for name in ("offers", "coins")}
         turns = tuple((asked, answer) for asked, answer in data.get("turns", ()))
         return cls(**{**data, **offers, "turns": turns, "choices": tuple(data.get("choices", ()))})
@@ -165,7 +166,7 @@ class Learnt:
     status: Status
     changes: tuple[str, ...] = ()
     note: str = ""
-    details: dict[str, Any] = field(default_factory=dict)
+    details: JsonObject = field(default_factory=dict)
 
 
 class Recaller(Protocol):
@@ -186,9 +187,5 @@ class Learner(Protocol):
     def name(self) -> str: ...
 
     async def learn(self, episode: Episode, *, call: CallModel) -> Learnt:
-        """Learn from an episode, exactly once a run however often it is called."""
+        """Learn from an episode, exactly once per run, however often it is called."""
         ...
-
-
-OnEvent = Callable[[str, dict[str, Any]], None]
-"""Receives progress: an event's name and its data."""

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from agentkit.answer_type import AnswerType
+from agentkit.json_types import JsonObject
 from agentkit.store.run_log import RunLog, RunRecord, Steps, Totals
 from agentkit.tasks import Feedback
 
@@ -38,11 +39,11 @@ class Result:
     status: str
     answer: str | None
     output: Any = None
-    effort: dict[str, Any] | None = None
+    effort: JsonObject | None = None
     confidence: float | None = None
     feedback: tuple[Feedback, ...] = ()
-    question: dict[str, Any] | None = None
-    trace: tuple[dict[str, Any], ...] = ()
+    question: JsonObject | None = None
+    trace: tuple[JsonObject, ...] = ()
     usage: Totals = field(default_factory=Totals)
     seconds: float = 0.0
     rounds: int = 0
@@ -57,7 +58,7 @@ class Result:
     def accepted(self) -> bool:
         return self.status == "done"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         plain = asdict(replace(self, output=None, feedback=(), trace=()))
         feedback = [item.model_dump() for item in self.feedback]
         return {**plain, "output": to_jsonable_python(self.output), "feedback": feedback, "trace": list(self.trace)}
@@ -98,21 +99,28 @@ def with_steps(ended: Result, steps: Steps) -> Result:
     )
 
 
-def trace(calls: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def trace(calls: Sequence[JsonObject], tools: Sequence[JsonObject]) -> list[JsonObject]:
     """A run's model and tool calls in the order in which they were completed, as JSON values."""
     counts = ("role", "model", "input_tokens", "output_tokens", "cached_tokens", "seconds")
     steps = [
-        (call["created_at"], {"type": "model", "text": call["response"]["content"],
-                              "tool_calls": call["response"]["tool_calls"],
-                              "logprobs": call["response"].get("logprobs"), **{name: call[name] for name in counts}})
+        (
+            call["created_at"],
+            {
+                "type": "model",
+                "text": call["response"]["content"],
+                "tool_calls": call["response"]["tool_calls"],
+                "logprobs": call["response"].get("logprobs"),
+                **{name: call[name] for name in counts},
+            },
+        )
         for call in calls
-    ]  # fmt: skip
+    ]
     names = ("tool", "arguments", "result", "ok", "seconds")
     steps += [(row["created_at"], {"type": "tool", **{name: row[name] for name in names}}) for row in tools]
     return [step for _, step in sorted(steps, key=lambda item: item[0])]
 
 
-def _totals(calls: Sequence[dict[str, Any]]) -> Totals:
+def _totals(calls: Sequence[JsonObject]) -> Totals:
     names = ("input_tokens", "output_tokens", "cached_tokens", "cost")
     sums = {name: sum(call[name] for call in calls) for name in names}
     return Totals(calls=len(calls), model_seconds=sum(call["seconds"] for call in calls), **sums)

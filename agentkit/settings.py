@@ -183,7 +183,7 @@ def _programs(data: dict[str, Any]) -> str | None:
     return "http_hosts lets http_get send to hosts of the file's choice" if data.get("http_hosts") else None
 
 
-def load_settings(**flags: Any) -> Settings:
+def load_settings(**flags: object) -> Settings:
     """Read the settings; a flag that is None counts as not given. A relative `home` is taken from the file's folder.
 
     Raises:

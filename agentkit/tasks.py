@@ -19,6 +19,7 @@ from pydantic import (
 
 from agentkit.answer_type import AnswerType, answer_text
 from agentkit.errors import AgentKitError, DataError
+from agentkit.json_types import JsonObject
 from agentkit.text import clean_data, parse_json, read_text
 
 Channel = Literal["label", "check", "judge", "user"]
@@ -53,12 +54,12 @@ class Task(BaseModel):
     input: str
     instructions: str | None = None
     choices: tuple[str, ...] | None = None
-    answer_schema: dict[str, Any] | None = Field(default=None, alias="schema")
+    answer_schema: JsonObject | None = Field(default=None, alias="schema")
     target: str | None = None
-    checker: str | dict[str, Any] | None = None
+    checker: str | JsonObject | None = None
     untrusted: bool = False
     source: str = ""
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: JsonObject = Field(default_factory=dict)
 
     @field_validator("id", "input", "instructions", "target", "checker", "metadata")
     @classmethod
@@ -74,7 +75,7 @@ class Task(BaseModel):
 
     @field_validator("answer_schema")
     @classmethod
-    def _sound_schema(cls, schema: dict[str, Any] | None) -> dict[str, Any] | None:
+    def _sound_schema(cls, schema: JsonObject | None) -> JsonObject | None:
         if schema is not None:
             _sound(lambda: AnswerType.of(schema))
         return schema
@@ -86,9 +87,9 @@ class Task(BaseModel):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_unused(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_unused(self, serialize: SerializerFunctionWrapHandler) -> JsonObject:
         """Fields that came later are left out where they say nothing: ids made of a task stay what they were."""
-        dumped: dict[str, Any] = serialize(self)
+        dumped: JsonObject = serialize(self)
         later = ("instructions", "choices", "answer_schema", "schema", "untrusted", "source")
         return {name: value for name, value in dumped.items() if value or name not in later}
 
@@ -105,7 +106,7 @@ class Task(BaseModel):
         return self.source.split() or (["task"] if self.untrusted else [])
 
     @property
-    def own_checker(self) -> str | dict[str, Any] | None:
+    def own_checker(self) -> str | JsonObject | None:
         """The checker that the task asks for.
 
         Raises:
@@ -143,7 +144,7 @@ class Feedback(BaseModel):
     text: str = ""
 
 
-def read_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_jsonl(path: str | Path) -> Iterator[tuple[int, JsonObject]]:
     """Yield `(line number, object)` for each non-empty line.
 
     Raises:
@@ -189,7 +190,7 @@ def _task_from_row(row: Mapping[str, Any], path: str | Path, number: int) -> Tas
     for name in ("id", "target"):
         value = fields.get(name)
         if isinstance(value, float) and value != value:
-            raise DataError(f"{name}: NaN, so it is missing; leave it out or mend it", path=path, line=number)
+            raise DataError(f"{name}: NaN, so it is missing; leave it out or fix it", path=path, line=number)
         if isinstance(value, int | float) and not isinstance(value, bool):
             fields[name] = str(value)
     if not isinstance(fields.get("target"), str | None):

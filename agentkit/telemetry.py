@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import trace
 from opentelemetry.trace import Span, Status, StatusCode
 
+from agentkit.json_types import JsonObject
+
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
@@ -68,7 +70,7 @@ def _records_content(current: Span) -> bool:
     return wanted and current.is_recording()
 
 
-def _parts(message: BaseMessage) -> dict[str, Any]:
+def _parts(message: BaseMessage) -> JsonObject:
     """A message as the conventions' JSON schema of messages has it."""
     said = [{"type": "text", "content": message.text}] if message.text else []
     if message.type == "tool":

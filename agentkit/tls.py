@@ -47,4 +47,6 @@ def _named() -> tuple[str, str] | None:
 
 def _unreadable(name: str, path: str, error: Exception) -> SettingsError:
     why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return SettingsError(f"{name} names {path}, which holds no certificates that can be read ({why}): unset or mend it")
+    return SettingsError(
+        f"{name} names {path}, which holds no certificates that can be read ({why}): unset it or fix the file"
+    )

@@ -12,6 +12,7 @@ from agentkit.agent import Agent
 from agentkit.aio import run_sync
 from agentkit.evolution.arms import Arm, run_arm
 from agentkit.evolution.config import EvolveConfig
+from agentkit.evolution.events import EvolutionEvent
 from agentkit.evolution.harness import trials_for
 from agentkit.evolution.run import EvolutionReport, aevolve, parts_of
 from agentkit.memory import RecallSettings
@@ -133,10 +134,10 @@ def rows(results: Results, done: EvolutionReport, arm: str, *, folder: Path, tar
         results.add(arm=arm, metric=f"changes: {name}", value=decisions.count(name))
     for text in sorted({f"{change['decision']}: {change['reason']}" for change in done.report["changes"]}):
         results.note(f"{arm}: {text}")
-    solved = sum(len(batch["solved with a hint"]) for batch in done.evolved.batches)
-    wrong = sum(score is not None and score < 1 for batch in done.evolved.batches for score in batch["scores"])
+    solved = sum(len(batch.learned.hinted) for batch in done.evolved.batches)
+    wrong = sum(score is not None and score < 1 for batch in done.evolved.batches for score in batch.learned.scores)
     results.add(arm=arm, metric="wrong training tasks solved with a hint", **share(solved, wrong))
-    learned = sum(len(batch["tasks"]) for batch in done.evolved.batches)
+    learned = sum(len(batch.learned.tasks) for batch in done.evolved.batches)
     results.add(
         arm=arm, metric="tokens a learned sample, gate included", value=done.evolved.usage.tokens / max(1, learned)
     )
@@ -160,7 +161,7 @@ def arm_rows(results: Results, item: Mapping[str, Any], arm: str, *, target: str
         )
 
 
-def _tell(event: str, data: dict[str, Any]) -> None:
+def _tell(event: EvolutionEvent) -> None:
     import sys
 
-    print(event, data, file=sys.stderr, flush=True)
+    print(event, file=sys.stderr, flush=True)

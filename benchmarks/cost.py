@@ -26,8 +26,9 @@ from agentkit.agent import Agent
 from agentkit.aio import run_sync
 from agentkit.errors import RunError
 from agentkit.evolution.arms import run_arm
-from agentkit.evolution.harness import AgentRollout, call_for, check_for, cost_of, trials_for
-from agentkit.evolution.protocols import Cost, Fixed
+from agentkit.evolution.harness import AgentHarness, trials_for
+from agentkit.evolution.protocols import Cost, Fixed, Harness
+from agentkit.evolution.records import BatchRecord
 from agentkit.playbooks.evolvable import PlaybookEvolvable
 from agentkit.playbooks.operations import Add, Delta
 from agentkit.playbooks.rendering import Renderer
@@ -71,13 +72,13 @@ class Ace:
     async def sample(self, task: Task, number: int) -> list[str]:
         """One training sample; returns the ids of everything that called the model."""
         evolvable = PlaybookEvolvable(self.book, renderer=Renderer(budget=80_000))
-        name, check = f"ace-{self.book.name}-{number}", check_for(self.agent)
+        name, harness = f"ace-{self.book.name}-{number}", AgentHarness(self.agent, learner="ace")
         page = evolvable.at(self._version(number))
         used = [f"{name}-g0", f"{name}-r"]
         answer = await self._generate(task, [page], used[0])
-        call, reflection = call_for(self.agent, "ace")(used[1]), ""
+        call, reflection = harness.learner_call(used[1]), ""
         for turn in range(self.rounds):
-            right = await _right(check, task, answer)
+            right = await _right(harness, task, answer)
             if right and turn:
                 break
             reflection = await self._reflect(call, task, answer, right)
@@ -100,10 +101,12 @@ class Ace:
         return sum(self.book.ledger.find(self._key(earlier)) is not None for earlier in range(number))
 
     async def _generate(self, task: Task, recallers: list[Recaller], key: str) -> str | None:
-        """An answer without the label; a run that broke off has none."""
-        rollout = AgentRollout(self.agent, "none")
+        """An answer without the label; a run that failed has none."""
+        harness = AgentHarness(self.agent)
         try:
-            return (await rollout(task.model_copy(update={"target": None}), recallers=recallers, key=key)).answer
+            return (
+                await harness.rollout(task.model_copy(update={"target": None}), recallers=recallers, key=key)
+            ).answer
         except RunError:
             return None
 
@@ -163,14 +166,15 @@ def _name(args: argparse.Namespace) -> str:
     return f"cost-{args.train_n}-{args.hints}"
 
 
-def _learning_only(agent: Agent, batches: Sequence[dict[str, Any]], hints: int) -> Cost:
+def _learning_only(agent: Agent, batches: Sequence[BatchRecord], hints: int) -> Cost:
     """Rollouts, hinted attempts and lessons of the training samples, as the ACE arm counts them, without the gate and
     validation."""
-    costs, first = cost_of(agent), batches[0]["notes"][0]["key"].rsplit("-e", 1)[0] if batches[0]["notes"] else ""
+    costs, notes = AgentHarness(agent).cost, batches[0].learned.notes
+    first = notes[0].key.rsplit("-e", 1)[0] if notes else ""
     total = Cost()
     for record in batches:
-        name = f"{first}-e{record['epoch']}-b{record['batch']}"
-        tried = [f"{name}-{number}" for number in range(len(record["tasks"]))]
+        name = f"{first}-e{record.epoch}-b{record.batch}"
+        tried = [f"{name}-{number}" for number in range(len(record.learned.tasks))]
         for run_id in [name, *tried, *(f"{run}-h{attempt}" for run in tried for attempt in range(hints))]:
             total += costs(run_id)
     return total
@@ -178,7 +182,7 @@ def _learning_only(agent: Agent, batches: Sequence[dict[str, Any]], hints: int) 
 
 async def _ace(results: Results, ace: Ace, train: Sequence[Task], ours: Cost, out: Path | None) -> tuple[Cost, Cost]:
     """What ACE's samples used without their last generation, and what that used. Figures are saved as they come."""
-    costs, lean, logged = cost_of(ace.agent), Cost(), Cost()
+    costs, lean, logged = AgentHarness(ace.agent).cost, Cost(), Cost()
     for number, task in enumerate(train, 1):
         *used, last = await ace.sample(task, number - 1)
         lean += sum((costs(run_id) for run_id in used), Cost())
@@ -255,8 +259,8 @@ def _gepa(results: Results, args: argparse.Namespace, train: Sequence[Task], val
     results.add(arm="gepa", metric="metric calls", value=float(done.total_metric_calls or 0))
 
 
-async def _right(check: Any, task: Task, answer: str | None) -> bool:
-    feedback = await check(task, answer)
+async def _right(harness: Harness, task: Task, answer: str | None) -> bool:
+    feedback = await harness.score(task, answer)
     return bool(feedback and (feedback.score or 0) >= 1)
 
 

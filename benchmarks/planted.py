@@ -26,7 +26,7 @@ from agentkit.ledger import Change, Ledger
 from agentkit.statistics.eprocess import PairedTest
 from agentkit.store import Store
 from benchmarks._results import Results, arguments, mean, share
-from benchmarks._worlds import Lesson, Reflector, RuleBook, World, WorldRollout, check, cost_of, no_calls
+from tests.evolution.planted import Lesson, Reflector, RuleBook, World, WorldHarness
 
 HOLDOUT = 200
 """Held-out tasks: a planted +5-point lesson must be found within this many pairs."""
@@ -187,15 +187,13 @@ class Bench:
         """The gain in true accuracy of one evolution."""
         store = self._store()
         world, book = World(seed=seed), RuleBook(store)
-        rollout = WorldRollout(world)
+        rollout = WorldHarness(world)
         config: dict[str, Any] = {"mode": mode, "online": online, "seed": seed}
         config |= {"selection": 0.0} if mode == "off" else {}
         evolution = Evolution(
-            rollout=rollout,
             evolvables=[book],
             learners=[Reflector(book, mix, rate, seed)],
-            trials=Trials(rollout, store, check=check, cost_of=cost_of),
-            call_for=no_calls,
+            trials=Trials(rollout, store),
             train=world.tasks(train, prefix="t", flipped=flipped),
             val=world.tasks(HOLDOUT, prefix="v", flipped=flipped),
             config=EvolveConfig(probation=ProbationPolicy(share=0.5), **config),
@@ -207,10 +205,10 @@ class Bench:
         return after - world.accuracy([], test)
 
 
-def _gate(store: Store, noise: float, seed: int, *, name: str) -> tuple[World, WorldRollout, StrictGate, RuleBook]:
+def _gate(store: Store, noise: float, seed: int, *, name: str) -> tuple[World, WorldHarness, StrictGate, RuleBook]:
     world = World(seed=seed, noise=noise)
-    rollout, book = WorldRollout(world), RuleBook(store, name)
-    trials = Trials(rollout, store, check=check, cost_of=cost_of)
+    rollout, book = WorldHarness(world), RuleBook(store, name)
+    trials = Trials(rollout, store)
     holdout = Holdout(world.tasks(HOLDOUT, prefix="v"))
     return world, rollout, StrictGate([book], trials, holdout, policy=GatePolicy(), evolution=name), book
 

@@ -9,11 +9,13 @@ import typer
 
 from agentkit.cli import stopping
 from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table, say
+from agentkit.json_types import JsonObject
 from agentkit.text import printable
 
 if TYPE_CHECKING:
     from agentkit.curation.curate import Curation, Report
     from agentkit.curation.documents import Document, Failure
+    from agentkit.curation.events import CurationEvent
     from agentkit.curation.extraction.plan import CurationPlan
 
 app = typer.Typer()
@@ -53,9 +55,15 @@ def curate(
     from agentkit.models.budget import Budget
 
     options = CurationOptions(
-        max_rounds=rounds, around=around, papers=papers, floor=floor, retry_failed=retry_failed, max_items=items,
-        paper_budget=Budget(tokens=paper_tokens), run_budget=Budget(tokens=tokens, cost=cost),
-    )  # fmt: skip
+        max_rounds=rounds,
+        around=around,
+        papers=papers,
+        floor=floor,
+        retry_failed=retry_failed,
+        max_items=items,
+        paper_budget=Budget(tokens=paper_tokens),
+        run_budget=Budget(tokens=tokens, cost=cost),
+    )
     report = _run(made, _documents(folder, limit), kb, model, evaluator_model, lexicon, options, quiet=json_)
     emit(report.to_json() | {"kb": kb}, json_=json_, human=lambda data: _print_report(report, kb))
     if report.stopped:
@@ -102,9 +110,15 @@ def _run(
     evaluator = None if checker == "none" else explorer if checker == settings.model else load_model(checker)
     store = open_store()
     run = Curation(
-        KnowledgeBase(store, name), plan, explorer=explorer, evaluator=evaluator, naming=naming,
-        naming_version=version, options=options, limits=Limits(concurrency=settings.concurrency),
-    )  # fmt: skip
+        KnowledgeBase(store, name),
+        plan,
+        explorer=explorer,
+        evaluator=evaluator,
+        naming=naming,
+        naming_version=version,
+        options=options,
+        limits=Limits(concurrency=settings.concurrency),
+    )
     try:
         stopping.go_on_with_this_command()
         with _Progress(run, len(documents), quiet=quiet):
@@ -124,20 +138,25 @@ class _Progress:
         columns = [TextColumn(text) for text in ("papers", claims, spent)]
         console = Console(stderr=True)
         self.bar = Progress(
-            BarColumn(), MofNCompleteColumn(), *columns, TimeRemainingColumn(), console=console,
+            BarColumn(),
+            MofNCompleteColumn(),
+            *columns,
+            TimeRemainingColumn(),
+            console=console,
             disable=quiet or not console.is_terminal,
-        )  # fmt: skip
+        )
         self.task = self.bar.add_task("papers", total=total, claims=0, tokens=0, cost=0.0)
         run.on_event = self._event
 
-    def _event(self, name: str, data: dict[str, Any]) -> None:
-        if name == "work":
-            self.bar.update(self.task, claims=data["claims"], tokens=data["tokens"], cost=data["cost"])
-        elif name in ("paper", "unread"):
+    def _event(self, event: CurationEvent) -> None:
+        from agentkit.curation.events import PaperNotice, PaperRead, PaperUnread, WorkDone
+
+        if isinstance(event, WorkDone):
+            self.bar.update(self.task, claims=event.claims, tokens=event.tokens, cost=event.cost)
+        elif isinstance(event, PaperRead | PaperUnread):
             self.bar.advance(self.task)
-        if name in ("unread", "failed", "busy", "stopped", "long"):
-            reason = data.get("reason", "another process is at it")
-            line = f"{data['source']}: {' '.join(reason.split())}"
+        if isinstance(event, PaperNotice):
+            line = f"{event.source}: {' '.join(event.reason.split())}"
             self.bar.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> None:
@@ -155,7 +174,7 @@ def _print_plan(plan: CurationPlan, documents: list[Document | Failure], *, json
     emit(plan_to_json(plan, papers), json_=json_, human=_show_plan)
 
 
-def _show_plan(data: dict[str, Any]) -> None:
+def _show_plan(data: JsonObject) -> None:
     rows = [
         [step["number"], step["element"], step["mode"], ", ".join(step["context"]) or "–"] for step in data["steps"]
     ]

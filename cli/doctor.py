@@ -6,13 +6,14 @@ import importlib.util
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agentkit.cli.output import JSON_HELP, emit, note, open_settings, print_table
+from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
     from agentkit.models.catalog import Entry
@@ -38,7 +39,7 @@ class Checked:
     """One thing that was looked at.
 
     Attributes:
-        detail: what was found; where it is not ok, with the mend.
+        detail: what was found; where it is not ok, with the fix.
         breaks: the commands of the README that fail because of it.
     """
 
@@ -55,7 +56,7 @@ class Checked:
 @app.command("doctor")
 def doctor(json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False) -> None:
     """Check what this machine has and lacks. Exit code 1 where a command of the README would fail; says which, and the
-    mend."""
+    fix."""
     findings = list(_findings())
     emit([asdict(item) for item in findings], json_=json_, human=_show)
     broken = [item for item in findings if item.failing]
@@ -124,9 +125,9 @@ def _models(settings: Settings) -> Iterator[Checked]:
     from agentkit.errors import AgentKitError
     from agentkit.models import load_embedder, load_model
 
-    openings = {name: load_model for name in _asked(settings)}
-    embedder = {settings.embedder: load_embedder} if settings.memory else {}
-    for name, opening in {**openings, **embedder}.items():
+    openings: dict[str, Callable[[str], object]] = {name: load_model for name in _asked(settings)}
+    openings |= {settings.embedder: load_embedder} if settings.memory else {}
+    for name, opening in openings.items():
         try:
             opening(name)
             yield Checked(what=f"model {name}", ok=True, detail="ready")
@@ -162,5 +163,5 @@ def _database(settings: Settings) -> Checked:
     return Checked(what="database", ok=True, detail=store.name)
 
 
-def _show(rows: list[dict[str, Any]]) -> None:
+def _show(rows: list[JsonObject]) -> None:
     print_table(("", "what", "found"), [("ok" if row["ok"] else "--", row["what"], row["detail"]) for row in rows])

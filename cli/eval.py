@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -35,9 +35,12 @@ from agentkit.cli.run import (
     build_agent,
     parse_checker,
 )
+from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
-    from agentkit.evaluation import Scored
+    from agentkit.agent import Agent
+    from agentkit.evaluation import EvalReport, Scored
+    from agentkit.tasks import Task
 
 
 app = typer.Typer()
@@ -74,26 +77,59 @@ def evaluate(
     json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Run a file of tasks and score the answers. Started again, it goes on where it stopped."""
-    from agentkit.aio import run_sync
-    from agentkit.evaluation import checkers_for, evaluate_tasks
+    tasks = _tasks(file, limit)
+    with build_agent(
+        model=model,
+        evaluator_model=evaluator_model,
+        tools=tools,
+        root=root,
+        database=database,
+        http_hosts=http_host,
+        api_base=api_base,
+        model_options=model_option,
+        playbook=playbook,
+        memory=memory,
+        planning=plan,
+        evaluate=evaluator,
+        effort=effort,
+        instructions=instructions,
+        choices=choices,
+        schema=schema,
+        max_rounds=max_rounds,
+        decline_below=decline_below,
+        max_error=max_error,
+        calibration=calibration,
+    ) as agent:
+        report = _score(agent, tasks, checker, batch=name, concurrency=concurrency, seed=seed)
+    emit(report.to_json(), json_=json_, human=_show)
+
+
+def _tasks(file: Path, limit: int | None) -> list[Task]:
     from agentkit.tasks import load_tasks
 
-    loaded = load_tasks(file, limit=limit)
-    with build_agent(
-        model=model, evaluator_model=evaluator_model, tools=tools, root=root, database=database, http_hosts=http_host,
-        api_base=api_base, model_options=model_option, playbook=playbook, memory=memory, planning=plan,
-        evaluate=evaluator, effort=effort,
-        instructions=instructions, choices=choices, schema=schema, max_rounds=max_rounds,
-        decline_below=decline_below, max_error=max_error, calibration=calibration,
-    ) as agent:  # fmt: skip
-        default = parse_checker(checker)
-        checkers_for(agent, loaded, default)  # says what is wrong before there is a progress bar
-        with Bar(len(loaded)) as bar:
-            work = evaluate_tasks(agent, loaded, checker=default, batch=name, concurrency=concurrency, seed=seed,
-                                  on_result=bar.add)  # fmt: skip
-            stopping.go_on_with_this_command()
-            report = run_sync(work)
-    emit(report.to_json(), json_=json_, human=_show)
+    return load_tasks(file, limit=limit)
+
+
+def _score(
+    agent: Agent,
+    tasks: list[Task],
+    checker_text: str | None,
+    *,
+    batch: str | None,
+    concurrency: int,
+    seed: int,
+) -> EvalReport:
+    from agentkit.aio import run_sync
+    from agentkit.evaluation import checkers_for, evaluate_tasks
+
+    checker = parse_checker(checker_text)
+    checkers_for(agent, tasks, checker)  # says what is wrong before there is a progress bar
+    with Bar(len(tasks)) as bar:
+        work = evaluate_tasks(
+            agent, tasks, checker=checker, batch=batch, concurrency=concurrency, seed=seed, on_result=bar.add
+        )
+        stopping.go_on_with_this_command()
+        return run_sync(work)
 
 
 class Bar:
@@ -121,7 +157,7 @@ class Bar:
         self._bars.update(self._task, advance=1, description=f"accuracy {self._right / self._done:.3f}")
 
 
-def _show(report: dict[str, Any]) -> None:
+def _show(report: JsonObject) -> None:
     rows = [(row["task_id"], row["status"], row["score"], row["answer"], row["run_id"]) for row in report["results"]]
     print_table(("task", "status", "score", "answer", "run"), rows[:50])
     if len(rows) > 50:

@@ -11,10 +11,12 @@ import typer
 from agentkit.cli import stopping
 from agentkit.cli.output import emit, note, open_settings, print_table
 from agentkit.errors import UserError
+from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
     from agentkit.agent import Agent
     from agentkit.evolution.config import EvolveConfig
+    from agentkit.evolution.events import EvolutionEvent, OnEvolution
     from agentkit.evolution.run import EvolutionReport
     from agentkit.tasks import Task
 
@@ -61,15 +63,9 @@ def evolve(
     from agentkit.evolution.config import EvolveConfig, EvolveLimits
     from agentkit.tasks import load_tasks
 
-    _one_of("--labels", labels, ("gold", "check", "none"))
-    _one_of("--learner", learner, ("batch", "each"))
-    _one_of("--gate", gate, (None, "strict", "probation", "off"))
-    tasks = {
-        "train": load_tasks(train, limit=limit),
-        "val": _held_out(val, val_limit, seed),
-        "test": load_tasks(test) if test else [],
-        "probes": load_tasks(probes) if probes else [],
-    }
+    _check(labels=labels, learner=learner, gate=gate)
+    tasks = {"train": load_tasks(train, limit=limit), "val": _held_out(val, val_limit, seed)}
+    tasks |= {name: load_tasks(path) if path else [] for name, path in (("test", test), ("probes", probes))}
     limits = EvolveLimits(tokens=max_tokens, cost=max_cost, seconds=max_seconds)
     checked: dict[str, Any] = {"mode": gate, "labels": labels, "retest": retest, "hints": hints}
     config = EvolveConfig(name=name, epochs=epochs, batch=batch, online=online, seed=seed, limits=limits, **checked)
@@ -97,12 +93,13 @@ def _run(
     from dataclasses import replace
 
     from agentkit.aio import run_sync
+    from agentkit.evolution.events import silent
     from agentkit.evolution.run import aevolve
 
     copies = [_copies(agent, parts, config.seed + number) if number else parts for number in range(seeds)]
     found = []
     for number, mine in enumerate(copies):
-        watch = (lambda event, data: None) if quiet else _progress(seeds, number)
+        watch = silent if quiet else _progress(seeds, number)
         folder = None if out is None else out if number == 0 else out / f"seed-{config.seed + number}"
         work = aevolve(
             agent,
@@ -137,7 +134,7 @@ def _copies(agent: Agent, parts: dict[str, str | None], seed: int) -> dict[str, 
     return names
 
 
-def _joined(reports: list[EvolutionReport]) -> dict[str, Any]:
+def _joined(reports: list[EvolutionReport]) -> JsonObject:
     from agentkit.evolution.report.build import join_seeds, write_report
 
     if len(reports) == 1 or not reports[0].arms:
@@ -158,31 +155,38 @@ def _held_out(path: Path | None, limit: int | None, seed: int) -> list[Task]:
     return tasks
 
 
+def _check(*, labels: str, learner: str, gate: str | None) -> None:
+    _one_of("--labels", labels, ("gold", "check", "none"))
+    _one_of("--learner", learner, ("batch", "each"))
+    _one_of("--gate", gate, (None, "strict", "probation", "off"))
+
+
 def _one_of(option: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
     if value not in allowed:
         raise UserError(f"{option} must be one of {', '.join(filter(None, allowed))}, not {value!r}")
 
 
-def _progress(seeds: int, number: int) -> Any:
+def _progress(seeds: int, number: int) -> OnEvolution:
     """Prints one line a batch on standard error."""
+    from agentkit.evolution.events import BatchDone, Validated
+
     head = f"seed {number + 1}/{seeds} " if seeds > 1 else ""
 
-    def show(event: str, data: dict[str, Any]) -> None:
-        if event == "batch":
-            accuracy = "–" if data["accuracy"] is None else f"{data['accuracy']:.3f}"
-            minutes = data["seconds_left"] / 60
+    def show(event: EvolutionEvent) -> None:
+        if isinstance(event, BatchDone):
+            accuracy = "–" if event.accuracy is None else f"{event.accuracy:.3f}"
             note(
-                f"{head}{data['done']}/{data['total']}  accuracy {accuracy}  accepted {data['accepted']}  "
-                f"rejected {data['rejected']}  waiting {data['quarantined']}  {data['tokens']:,} tokens  "
-                f"{minutes:.1f} min left"
+                f"{head}{event.done}/{event.total}  accuracy {accuracy}  accepted {event.accepted}  "
+                f"rejected {event.rejected}  waiting {event.quarantined}  {event.tokens:,} tokens  "
+                f"{event.seconds_left / 60:.1f} min left"
             )
-        elif event == "validated" and data["score"] is not None:
-            note(f"{head}validation: {data['score']:.3f} on {data['tasks']} tasks")
+        elif isinstance(event, Validated) and event.score is not None:
+            note(f"{head}validation: {event.score:.3f} on {event.tasks} tasks")
 
     return show
 
 
-def _show(report: dict[str, Any], done: EvolutionReport) -> None:
+def _show(report: JsonObject, done: EvolutionReport) -> None:
     rows = []
     for arm in report["arms"]:
         found, compared = arm["accuracy"], arm["against_start"]

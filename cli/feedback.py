@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agentkit.cli import completion
 from agentkit.cli.output import JSON_HELP, emit, open_settings, print_table
+from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
     from agentkit.feedback import FeedbackDesk, Taught
@@ -79,10 +80,10 @@ def _with_lessons(desk: FeedbackDesk, opinion: Opinion, settings: Settings) -> T
         return agent.feedback(run_id, score=opinion.score, answer=opinion.answer, text=opinion.text, by=opinion.by)
 
 
-def _row(taught: dict[str, Any]) -> dict[str, Any]:
+def _row(taught: JsonObject) -> JsonObject:
     return {"run_id": taught["run_id"], **(taught["settled"] or {}), "changes": taught["changes"]}
 
 
-def _table(rows: list[dict[str, Any]]) -> None:
+def _table(rows: list[JsonObject]) -> None:
     names = list(dict.fromkeys(name for row in rows for name in row))
     print_table(names, [[str(row.get(name, "")) for name in names] for row in rows])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentkit.cli.output import JSON_HELP, emit, note, open_store, print_table, say
+from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
     from agentkit.curation.export import Content
@@ -58,7 +59,7 @@ def stats(name: str = NAME, json_: bool = JSON) -> None:
     emit(data, json_=json_, human=_print_stats)
 
 
-def _print_stats(data: dict[str, Any]) -> None:
+def _print_stats(data: JsonObject) -> None:
     rows = []
     for key, value in data.items():
         text = ", ".join(f"{count:,} {what}" for what, count in value.items()) if isinstance(value, dict) else value
@@ -100,7 +101,7 @@ def _fits(id_: str, wanted: str, labels: dict[str, str]) -> bool:
     return id_ == wanted or wanted.casefold() in labels.get(id_, id_).casefold()
 
 
-def _print_rows(rows: list[dict[str, Any]]) -> None:
+def _print_rows(rows: list[JsonObject]) -> None:
     """Columns apart by tabs: identifiers are longer than a terminal's table is wide."""
     if rows:
         say("\t".join(rows[0]))
@@ -108,18 +109,25 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
         say("\t".join("" if cell is None else " ".join(str(cell).split()) for cell in row.values()))
 
 
-def _print_claims(rows: list[dict[str, Any]]) -> None:
+def _print_claims(rows: list[JsonObject]) -> None:
     table = [
-        [r["id"][:8], r["subject_label"], r["predicate"], r["object_label"],
-         ", ".join(f"{k}={v}" for k, v in r["qualifiers"].items()), r["status"]]
+        [
+            r["id"][:8],
+            r["subject_label"],
+            r["predicate"],
+            r["object_label"],
+            ", ".join(f"{k}={v}" for k, v in r["qualifiers"].items()),
+            r["status"],
+        ]
         for r in rows
-    ]  # fmt: skip
+    ]
     print_table(["claim", "subject", "relation", "object", "qualifiers", "status"], table)
 
 
 @app.command()
-def show(claim: str = typer.Argument(..., help="A claim's id, or its beginning."), name: str = NAME,
-         json_: bool = JSON) -> None:  # fmt: skip
+def show(
+    claim: str = typer.Argument(..., help="A claim's id, or its beginning."), name: str = NAME, json_: bool = JSON
+) -> None:
     """One claim with its quotes in their text, its history and what caused it."""
     from agentkit.curation.kb.history import history
 
@@ -128,15 +136,18 @@ def show(claim: str = typer.Argument(..., help="A claim's id, or its beginning."
         document = kb.document(record.claim.document)
         labels = {entity.id: entity.label for entity in kb.entities()}
         data = record.claim.to_json() | {
-            "subject_label": labels.get(record.claim.subject), "object_label": labels.get(record.claim.object),
-            "disagreement": record.disagreement, "title": document.title if document else "",
+            "subject_label": labels.get(record.claim.subject),
+            "object_label": labels.get(record.claim.object),
+            "disagreement": record.disagreement,
+            "title": document.title if document else "",
             "publication": document.metadata.publication if document else "",
-            "history": history(kb, record.claim.id), "reviews": kb.reviews(record.claim.id),
-        }  # fmt: skip
+            "history": history(kb, record.claim.id),
+            "reviews": kb.reviews(record.claim.id),
+        }
     emit(data, json_=json_, human=_print_claim)
 
 
-def _print_claim(data: dict[str, Any]) -> None:
+def _print_claim(data: JsonObject) -> None:
     told = ", ".join(f"{k}: {v}" for k, v in data["qualifiers"].items())
     say(f"{data['subject_label']} —{data['predicate']}→ {data['object_label']}  {told}")
     say(f"{data['status']}{': ' + data['reason'] if data['reason'] else ''}   {data['id']}")
@@ -152,15 +163,19 @@ def _print_claim(data: dict[str, Any]) -> None:
 
 
 @app.command()
-def diff(name: str = NAME, old: int = typer.Option(..., "--from"), new: int | None = typer.Option(None, "--to"),
-         json_: bool = JSON) -> None:  # fmt: skip
+def diff(
+    name: str = NAME,
+    old: int = typer.Option(..., "--from"),
+    new: int | None = typer.Option(None, "--to"),
+    json_: bool = JSON,
+) -> None:
     """What changed between two versions."""
     with _open(name) as kb:
         data = kb.diff(old, new).to_json()
     emit(data, json_=json_, human=_print_diff)
 
 
-def _print_diff(data: dict[str, Any]) -> None:
+def _print_diff(data: JsonObject) -> None:
     say(f"version {data['old']} → {data['new']}")
     for kind in ("claims", "entities"):
         for sign, what in (("+", "added"), ("-", "removed"), ("~", "changed")):
@@ -176,9 +191,11 @@ def verify(name: str = NAME, around: int = typer.Option(0, min=0), json_: bool =
     with _open(name) as kb:
         found = verify_kb(kb, around=around)
 
-    def human(data: dict[str, Any]) -> None:
-        say(f"{found.supported} of {found.checked} claims supported, {found.curated} decided by persons, "
-                   f"{found.versions} versions intact")  # fmt: skip
+    def human(data: JsonObject) -> None:
+        say(
+            f"{found.supported} of {found.checked} claims supported, {found.curated} decided by persons, "
+            f"{found.versions} versions intact"
+        )
         for id_, reason in found.broken:
             say(f"  {id_[:8]}: {reason}")
         for id_ in found.altered:
@@ -313,7 +330,7 @@ def import_(
 
     if path.suffix.lower() == ".jsonl":
         with _open(name, new=True) as kb:
-            data: dict[str, Any] = {"claims": import_jsonl(kb, path)}
+            data: JsonObject = {"claims": import_jsonl(kb, path)}
     else:
         with _open(name) as kb:
             data = vars(read_review(kb, path, reviewer=reviewer or getpass.getuser()))

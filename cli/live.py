@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.spinner import Spinner
 
+from agentkit.json_types import JsonObject
 from agentkit.text import printable
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Progress:
         cost = f" · ${self.cost:.4f}" if self.cost else ""
         return f"{self.calls} calls · {self.tokens:,} tokens ({self.cached:,} cached){cost}"
 
-    def _count(self, data: dict[str, Any]) -> None:
+    def _count(self, data: JsonObject) -> None:
         self.calls += not data["replayed"]
         self.tokens += data["input_tokens"] + data["output_tokens"]
         self.cached += data["cached_tokens"]
@@ -75,23 +76,23 @@ def _short(text: str) -> str:
     return escape(line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…")
 
 
-def _model(data: dict[str, Any]) -> str:
+def _model(data: JsonObject) -> str:
     again = " (recorded)" if data["replayed"] else ""
     counts = f"{data['input_tokens']} in, {data['cached_tokens']} cached, {data['output_tokens']} out"
     return f"[dim]{data['role']:>10}  {counts}, {data['seconds']:.1f} s{again}[/dim]"
 
 
-def _arguments(data: dict[str, Any]) -> str:
+def _arguments(data: JsonObject) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in data["arguments"].items())
 
 
-def _evaluated(data: dict[str, Any]) -> str:
+def _evaluated(data: JsonObject) -> str:
     colour = "green" if data["outcome"] == "accept" else "yellow"
     reason = data["feedback"].text if hasattr(data["feedback"], "text") else data["feedback"]["text"]
     return f"[{colour}]{'evaluator':>10}  {data['outcome']}[/{colour}]  {_short(reason)}"
 
 
-_LINES: dict[str, Callable[[dict[str, Any]], str]] = {
+_LINES: dict[str, Callable[[JsonObject], str]] = {
     "run_started": lambda d: f"[dim]{'run':>10}  {d['run_id']} on {d['model']}{' (resumed)' * d['resumed']}[/dim]",
     "recalled": lambda d: f"{'recall':>10}  {d['shown']} from {escape(d['target'])} version {d['version']}",
     "model_ended": _model,
@@ -104,7 +105,7 @@ _LINES: dict[str, Callable[[dict[str, Any]], str]] = {
     "asked": lambda d: f"[yellow]{'person':>10}  {_short(d['question'])}[/yellow]",
     "learning_done": lambda d: f"{'learn':>10}  {escape(d['learner'])}",
 }
-_BUSY: dict[str, Callable[[dict[str, Any]], str]] = {
+_BUSY: dict[str, Callable[[JsonObject], str]] = {
     "model_started": lambda d: f"{d['role']} is thinking",
     "tool_started": lambda d: f"{escape(d['tool'])} is running",
     "model_ended": lambda d: "",

@@ -9,6 +9,7 @@ import typer
 
 from agentkit.cli import completion
 from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table, say
+from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
     from agentkit.memory import Case, CaseMemory
@@ -49,7 +50,7 @@ def _row(case: Case) -> dict[str, Any]:
     return {**case.to_json(), "seq": case.seq, "outcome": case.outcome}
 
 
-def _table(rows: list[dict[str, Any]]) -> None:
+def _table(rows: list[JsonObject]) -> None:
     first = ("score",) if rows and "score" in rows[0] else ()
     names = (*first, "id", "outcome", "status", "source", "state")
     print_table(names, [[_status(row) if name == "status" else _cell(row[name]) for name in names] for row in rows])
@@ -64,9 +65,14 @@ def _cell(value: Any) -> str:
 
 
 @app.command()
-def ls(memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
-       limit: Annotated[int, typer.Option(min=1)] = 50, status: Annotated[str | None, typer.Option()] = None,
-       json_: Json = False) -> None:  # fmt: skip
+def ls(
+    memory: Name = "default",
+    namespace: Space = "default",
+    embedder: EmbedderName = None,
+    limit: Annotated[int, typer.Option(min=1)] = 50,
+    status: Annotated[str | None, typer.Option()] = None,
+    json_: Json = False,
+) -> None:
     """The newest cases."""
     from agentkit.memory.opening import stored_cases
 
@@ -76,10 +82,15 @@ def ls(memory: Name = "default", namespace: Space = "default", embedder: Embedde
 
 
 @app.command()
-def search(text: str, memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
-           k: Annotated[int, typer.Option("-k", help="How many at most.")] = 4,
-           policy: Annotated[str, typer.Option(help="How to choose.", autocompletion=completion.policies)] = "fused",
-           json_: Json = False) -> None:  # fmt: skip
+def search(
+    text: str,
+    memory: Name = "default",
+    namespace: Space = "default",
+    embedder: EmbedderName = None,
+    k: Annotated[int, typer.Option("-k", help="How many at most.")] = 4,
+    policy: Annotated[str, typer.Option(help="How to choose.", autocompletion=completion.policies)] = "fused",
+    json_: Json = False,
+) -> None:
     """The cases a policy would choose for a state."""
     from agentkit.errors import UserError
     from agentkit.memory import Filters
@@ -92,8 +103,9 @@ def search(text: str, memory: Name = "default", namespace: Space = "default", em
 
 
 @app.command()
-def show(id: str, memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
-         json_: Json = False) -> None:  # fmt: skip
+def show(
+    id: str, memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None, json_: Json = False
+) -> None:
     """One case whole, with what it has been seen to change."""
     from agentkit.memory.credit import credits
     from agentkit.memory.policy_store import PolicyStore
@@ -109,26 +121,42 @@ def show(id: str, memory: Name = "default", namespace: Space = "default", embedd
 
 
 @app.command()
-def add(state: str, plan: str, memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
-        reward: Annotated[float | None, typer.Option(help="0 to 1; left out, it is unknown.")] = None,
-        source: Annotated[str, typer.Option()] = "person", json_: Json = False) -> None:  # fmt: skip
+def add(
+    state: str,
+    plan: str,
+    memory: Name = "default",
+    namespace: Space = "default",
+    embedder: EmbedderName = None,
+    reward: Annotated[float | None, typer.Option(help="0 to 1; left out, it is unknown.")] = None,
+    source: Annotated[str, typer.Option()] = "person",
+    json_: Json = False,
+) -> None:
     """Store a case by hand."""
     from agentkit.memory import Case
 
-    given = Case(state=state, plan=plan, reward=reward, channel="" if reward is None else "user", namespace=namespace,
-                 source=source)  # fmt: skip
+    given = Case(
+        state=state,
+        plan=plan,
+        reward=reward,
+        channel="" if reward is None else "user",
+        namespace=namespace,
+        source=source,
+    )
     case = open_memory(memory, embedder).add(given)
     emit(_row(case), json_=json_, human=lambda row: note(f"stored {row['id']}"))
 
 
 @app.command()
-def forget(memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
-           source: Annotated[str | None, typer.Option(help="Remove all that came from here, in every namespace.")]
-           = None,
-           days: Annotated[int | None, typer.Option(min=0, help="Remove cases older than so many days.")] = None,
-           below: Annotated[float | None, typer.Option(help="Remove cases with a lower reward.")] = None,
-           keep: Annotated[int | None, typer.Option(min=0, help="Keep so many cases, the most valuable.")] = None,
-           json_: Json = False) -> None:  # fmt: skip
+def forget(
+    memory: Name = "default",
+    namespace: Space = "default",
+    embedder: EmbedderName = None,
+    source: Annotated[str | None, typer.Option(help="Remove all that came from here, in every namespace.")] = None,
+    days: Annotated[int | None, typer.Option(min=0, help="Remove cases older than so many days.")] = None,
+    below: Annotated[float | None, typer.Option(help="Remove cases with a lower reward.")] = None,
+    keep: Annotated[int | None, typer.Option(min=0, help="Keep so many cases, the most valuable.")] = None,
+    json_: Json = False,
+) -> None:
     """Remove cases: all that came from a source, with their part in the policy; or by age, reward or number."""
     import datetime as dt
 
@@ -149,10 +177,14 @@ def forget(memory: Name = "default", namespace: Space = "default", embedder: Emb
 
 
 @app.command()
-def consolidate(memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
-                likeness: Annotated[float, typer.Option(min=0, max=1, help="Cosine from which cases merge.")] = 0.97,
-                undo: Annotated[str | None, typer.Option(help="Take this prototype apart again.")] = None,
-                json_: Json = False) -> None:  # fmt: skip
+def consolidate(
+    memory: Name = "default",
+    namespace: Space = "default",
+    embedder: EmbedderName = None,
+    likeness: Annotated[float, typer.Option(min=0, max=1, help="Cosine from which cases merge.")] = 0.97,
+    undo: Annotated[str | None, typer.Option(help="Take this prototype apart again.")] = None,
+    json_: Json = False,
+) -> None:
     """Merge near-duplicates into prototypes that name their sources, and retire cases that were solved better since."""
     from agentkit.memory import upkeep
 
@@ -163,16 +195,23 @@ def consolidate(memory: Name = "default", namespace: Space = "default", embedder
         return
     retired = upkeep.supersede(opened, namespace=namespace)
     made = [case.id for case in upkeep.consolidate(opened, namespace=namespace, likeness=likeness)]
-    emit({"prototypes": made, "retired": retired}, json_=json_,
-         human=lambda r: note(f"{len(r['prototypes'])} prototypes, {r['retired']} cases retired"))  # fmt: skip
+    emit(
+        {"prototypes": made, "retired": retired},
+        json_=json_,
+        human=lambda r: note(f"{len(r['prototypes'])} prototypes, {r['retired']} cases retired"),
+    )
 
 
 @app.command()
-def release(ids: Annotated[list[str] | None, typer.Argument(help="Cases.")] = None,
-            memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
-            source: Annotated[str | None, typer.Option(help="All that came from here.")] = None,
-            reward: Annotated[float | None, typer.Option(min=0, max=1, help="How good they are.")] = None,
-            json_: Json = False) -> None:  # fmt: skip
+def release(
+    ids: Annotated[list[str] | None, typer.Argument(help="Cases.")] = None,
+    memory: Name = "default",
+    namespace: Space = "default",
+    embedder: EmbedderName = None,
+    source: Annotated[str | None, typer.Option(help="All that came from here.")] = None,
+    reward: Annotated[float | None, typer.Option(min=0, max=1, help="How good they are.")] = None,
+    json_: Json = False,
+) -> None:
     """Vouch for cases that wait in quarantine or came from a file, so that runs may be shown them."""
     from agentkit.errors import UserError
     from agentkit.memory.trust import release as work
@@ -186,8 +225,9 @@ def release(ids: Annotated[list[str] | None, typer.Argument(help="Cases.")] = No
 
 
 @app.command()
-def train(memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None,
-          json_: Json = False) -> None:  # fmt: skip
+def train(
+    memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None, json_: Json = False
+) -> None:
     """Replay the policy from its log and fit the parametric head."""
     from agentkit.memory.training import train as work
 
@@ -196,9 +236,12 @@ def train(memory: Name = "default", namespace: Space = "default", embedder: Embe
 
 
 @app.command()
-def stats(memory: Name = "default", embedder: EmbedderName = None, json_: Json = False,
-          picture: Annotated[Path | None, typer.Option(help="Write a map of the cases and the learning curve (PNG).")]
-          = None) -> None:  # fmt: skip
+def stats(
+    memory: Name = "default",
+    embedder: EmbedderName = None,
+    json_: Json = False,
+    picture: Annotated[Path | None, typer.Option(help="Write a map of the cases and the learning curve (PNG).")] = None,
+) -> None:
     """How much there is, from where, and what the policy believes."""
     from agentkit.memory.reports import summary
 
@@ -211,8 +254,12 @@ def stats(memory: Name = "default", embedder: EmbedderName = None, json_: Json =
 
 
 @app.command("export")
-def export_(path: Annotated[Path | None, typer.Argument(help="File; standard output without it.")] = None,
-            memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None) -> None:  # fmt: skip
+def export_(
+    path: Annotated[Path | None, typer.Argument(help="File; standard output without it.")] = None,
+    memory: Name = "default",
+    namespace: Space = "default",
+    embedder: EmbedderName = None,
+) -> None:
     """Cases as JSON lines."""
     from agentkit.curation.export.content import writing
     from agentkit.memory.transfer import export_cases
@@ -227,10 +274,14 @@ def export_(path: Annotated[Path | None, typer.Argument(help="File; standard out
 
 
 @app.command("import")
-def import_(path: Path, memory: Name = "default", embedder: EmbedderName = None,
-            namespace: Annotated[str | None, typer.Option("-n", "--namespace", help="Not the lines' own.")] = None,
-            trust: Annotated[bool, typer.Option("--trust", help="Believe what the file says of itself.")] = False,
-            json_: Json = False) -> None:  # fmt: skip
+def import_(
+    path: Path,
+    memory: Name = "default",
+    embedder: EmbedderName = None,
+    namespace: Annotated[str | None, typer.Option("-n", "--namespace", help="Not the lines' own.")] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="Believe what the file says of itself.")] = False,
+    json_: Json = False,
+) -> None:
     """Store the cases of a JSON-lines file, all or none; AgentFly's case banks are read as they are.
 
     Without --trust you find them, and no run is shown them, whatever the file says, until  agentkit memory release.
@@ -256,9 +307,11 @@ def verify(memory: Name = "default", embedder: EmbedderName = None, json_: Json 
 
 
 @app.command()
-def rebuild(memory: Name = "default", json_: Json = False,
-            embedder: Annotated[str | None, typer.Option(help="Embed anew with another embedder.")]
-            = None) -> None:  # fmt: skip
+def rebuild(
+    memory: Name = "default",
+    json_: Json = False,
+    embedder: Annotated[str | None, typer.Option(help="Embed anew with another embedder.")] = None,
+) -> None:
     """Make the index files anew from the rows; with --embedder, embed anew beside the old vectors and switch."""
     from agentkit.memory.opening import named_embedder
     from agentkit.memory.upkeep import reembed
@@ -271,5 +324,8 @@ def rebuild(memory: Name = "default", json_: Json = False,
         opened = reembed(memory, Store.open(settings.database_url), named_embedder(embedder), home=settings.home)
     opened.mirror.rebuild()
     opened.save()
-    emit({"cases": opened.count(), "embedder": opened.embedder.name}, json_=json_,
-         human=lambda r: note(f"rebuilt {r['cases']} cases with {r['embedder']}"))  # fmt: skip
+    emit(
+        {"cases": opened.count(), "embedder": opened.embedder.name},
+        json_=json_,
+        human=lambda r: note(f"rebuilt {r['cases']} cases with {r['embedder']}"),
+    )

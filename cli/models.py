@@ -10,6 +10,7 @@ import typer
 
 from agentkit.cli import stopping
 from agentkit.cli.output import say
+from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
     from agentkit.models.catalog import Entry
@@ -89,9 +90,9 @@ def test(
     entry = catalog().get(_bare(name))
     full = f"local/{entry.name}" if entry and "/" not in name else name
     if entry is not None and entry.kind == "embedding":
-        result: dict[str, Any] = probe_embedder(full)
+        result: JsonObject = probe_embedder(full)
     else:
-        result = probe_chat(full, **({"api_base": api_base} if api_base else {})).to_json()
+        result = (probe_chat(full, api_base=api_base) if api_base else probe_chat(full)).to_json()
     if json_:
         say(json.dumps(result))
         return
@@ -152,7 +153,7 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def _row(entry: Entry) -> JsonObject:
     return {
         "name": entry.name,
         "model": f"local/{entry.name}",

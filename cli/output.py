@@ -72,7 +72,7 @@ def say(text: str = "", *, nl: bool = True) -> None:
     typer.echo(printable(text), nl=nl)
 
 
-def open_settings(**flags: Any) -> Settings:
+def open_settings(**flags: object) -> Settings:
     from agentkit.settings import load_settings
 
     return load_settings(**flags)

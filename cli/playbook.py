@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,7 @@ from agentkit.cli.changes import (
     print_changes,
 )
 from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table, say
+from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
     from agentkit.playbooks import PlaybookStore
@@ -49,8 +50,15 @@ def ls(json_: Json = False) -> None:
     rows = []
     for name in playbook_names(store):
         book = PlaybookStore(store, name).current()
-        rows.append({"name": name, "version": book.version, "bullets": len(book), "retired": len(book.retired),
-                     "tokens": book.tokens})  # fmt: skip
+        rows.append(
+            {
+                "name": name,
+                "version": book.version,
+                "bullets": len(book),
+                "retired": len(book.retired),
+                "tokens": book.tokens,
+            }
+        )
     columns = ("name", "version", "bullets", "retired", "tokens")
     emit(rows, json_=json_, human=lambda rows: print_table(columns, [[row[c] for c in columns] for row in rows]))
 
@@ -75,8 +83,13 @@ def show(
         rows.append({**bullet_json(bullet), "helpful": helpful, "harmful": harmful})
     columns = ("id", "section", "scope", "status", "helpful", "harmful", "content")
     data = {"name": book.name, "version": book.version, "tokens": book.tokens, "bullets": rows}
-    emit(data, json_=json_, human=lambda d: print_table(columns, [[r[c] for c in columns] for r in d["bullets"]],
-                                                        title=f"{d['name']} at version {d['version']}"))  # fmt: skip
+    emit(
+        data,
+        json_=json_,
+        human=lambda d: print_table(
+            columns, [[r[c] for c in columns] for r in d["bullets"]], title=f"{d['name']} at version {d['version']}"
+        ),
+    )
 
 
 @app.command()
@@ -100,13 +113,17 @@ def diff(
     store = open_playbook(playbook)
     edits = store.diff(before, store.version() if after is None else after)
     rows = [
-        {"kind": edit.kind, "before": edit.before and bullet_json(edit.before), "after": edit.after and
-         bullet_json(edit.after)} for edit in edits
-    ]  # fmt: skip
+        {
+            "kind": edit.kind,
+            "before": edit.before and bullet_json(edit.before),
+            "after": edit.after and bullet_json(edit.after),
+        }
+        for edit in edits
+    ]
     emit(rows, json_=json_, human=_print_diff)
 
 
-def _print_diff(rows: list[dict[str, Any]]) -> None:
+def _print_diff(rows: list[JsonObject]) -> None:
     for row in rows:
         for sign, side in (("-", row["before"]), ("+", row["after"])):
             if side and side["status"] == "active":
@@ -120,12 +137,21 @@ def blame(bullet: str, playbook: Name = None, json_: Json = False) -> None:
     emit(rows, json_=json_, human=_print_origins)
 
 
-def _print_origins(rows: list[dict[str, Any]]) -> None:
+def _print_origins(rows: list[JsonObject]) -> None:
     columns = ("version", "bullet", "what", "by", "run", "source", "signal", "when")
     table = [
-        [row["version"], row["bullet_id"], row["operation"], " ".join(filter(None, (row["role"], row["model"]))),
-         row["run_id"], row["source"], row["signal"], f"{row['created_at']:%Y-%m-%d %H:%M}"] for row in rows
-    ]  # fmt: skip
+        [
+            row["version"],
+            row["bullet_id"],
+            row["operation"],
+            " ".join(filter(None, (row["role"], row["model"]))),
+            row["run_id"],
+            row["source"],
+            row["signal"],
+            f"{row['created_at']:%Y-%m-%d %H:%M}",
+        ]
+        for row in rows
+    ]
     print_table(columns, table)
 
 
@@ -178,8 +204,11 @@ def import_(
     store = open_playbook(playbook, must_exist=False)
     found, before, source = read_file(file), store.current(), clean(file.name)
     held = None if trust else found.held(before, source=source)
-    waits = {} if held is None else {"waiting": len(held[0].operations),
-                                     "change": store.hold(held[0], ask_a_person(held[1])).id}  # fmt: skip
+    waits = (
+        {}
+        if held is None
+        else {"waiting": len(held[0].operations), "change": store.hold(held[0], ask_a_person(held[1])).id}
+    )
     delta = found.delta(before, source=source, trust=trust)
     if delta is not None:
         store.apply(delta)
@@ -188,7 +217,7 @@ def import_(
     emit(data, json_=json_, human=_imported)
 
 
-def _imported(data: dict[str, Any]) -> None:
+def _imported(data: JsonObject) -> None:
     note(f"{data['added']} of {data['read']} bullets are new, version {data['version']}")
     if data.get("waiting"):
         then = f"agentkit playbook decide {data['change']} --accept  or  --reject"
@@ -212,8 +241,9 @@ def add(
         raise UserError(f"it seems to hold {', '.join(secrets)}: secrets are not stored")
     store = open_playbook(playbook, must_exist=False)
     operation, base = Add(content=text, section=section, scope=scope), store.version()
-    change = store.apply(Delta(key=f"{store.target}:add:{operation.id}:{base}", base=base, operations=(operation,),
-                               role="person"))  # fmt: skip
+    change = store.apply(
+        Delta(key=f"{store.target}:add:{operation.id}:{base}", base=base, operations=(operation,), role="person")
+    )
     data = {**change_row(change), "bullet": operation.id}
     emit(data, json_=json_, human=lambda d: note(f"added {d['bullet']}, version {d['version']}"))
 
@@ -270,26 +300,40 @@ def stats(playbook: Name = None, json_: Json = False) -> None:
     rows = []
     for bullet in book.active:
         helpful, harmful = votes.get(bullet.id, (0, 0))
-        row: dict[str, Any] = {"id": bullet.id, "helpful": helpful, "harmful": harmful, "content": bullet.content}
+        row: JsonObject = {"id": bullet.id, "helpful": helpful, "harmful": harmful, "content": bullet.content}
         effect = effects.get(bullet.id)
         row |= {"effect": None, "interval": None, "shown": 0, "withheld": 0}
         if effect is not None:
-            row |= {"effect": round(effect.mean, 4), "interval": [round(end, 4) for end in effect.interval()],
-                    "shown": effect.shown, "withheld": effect.withheld}  # fmt: skip
+            row |= {
+                "effect": round(effect.mean, 4),
+                "interval": [round(end, 4) for end in effect.interval()],
+                "shown": effect.shown,
+                "withheld": effect.withheld,
+            }
         rows.append(row)
     history = store.ledger.history(store.target)
     names = ("applied", "waiting", "quarantined", "rejected")
     statuses = {name: sum(change.status == name for change in history) for name in names}
-    data = {"name": book.name, "version": book.version, "tokens": book.tokens, "changes": statuses,
-            "lessons_waiting": evidence.waiting(), "alarms": alarms(evidence.steps(20)), "bullets": rows,
-            "probation": StreamGate(store).report()}  # fmt: skip
+    data = {
+        "name": book.name,
+        "version": book.version,
+        "tokens": book.tokens,
+        "changes": statuses,
+        "lessons_waiting": evidence.waiting(),
+        "alarms": alarms(evidence.steps(20)),
+        "bullets": rows,
+        "probation": StreamGate(store).report(),
+    }
     emit(data, json_=json_, human=_print_stats)
 
 
-def _print_stats(data: dict[str, Any]) -> None:
+def _print_stats(data: JsonObject) -> None:
     columns = ("id", "helpful", "harmful", "effect", "interval", "shown", "withheld", "content")
-    print_table(columns, [[row[column] for column in columns] for row in data["bullets"]],
-                title=f"{data['name']} at version {data['version']}, about {data['tokens']} tokens")  # fmt: skip
+    print_table(
+        columns,
+        [[row[column] for column in columns] for row in data["bullets"]],
+        title=f"{data['name']} at version {data['version']}, about {data['tokens']} tokens",
+    )
     print_table(tuple(data["changes"]), [list(data["changes"].values())])
     if data["probation"]:
         columns = ("change", "runs", "given", "denied", "mean_given", "mean_denied", "e_value", "e_harm")

@@ -20,9 +20,9 @@ Read commands take `--json`. Exit codes:
 |---|---|
 | 0 | done |
 | 1 | a check found something (`doctor`, `kb verify`) |
-| 2 | the input or the set-up is at fault, or a run failed: one line on standard error says what, where and the mend |
-| 3 | `curate` stopped because its budget is used up; the same command with a larger one goes on |
-| 130, 143, 129 | stopped by Ctrl-C, by SIGTERM, or because the terminal was closed; what goes on is printed |
+| 2 | bad input, a bad set-up or a failed run: one line on standard error says what, where and how to fix it |
+| 3 | `curate` stopped because its budget is used up; the same command with a larger one resumes |
+| 130, 143, 129 | stopped by Ctrl-C, by SIGTERM, or because the terminal was closed; how to resume is printed |
 | 141 | nobody reads the output any more: the program that it was piped into has ended |
 """
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from agentkit.cli.output import print_table, say
+from agentkit.json_types import JsonObject
 
 _WIDTH = 24
 
 
-def show_risk(risk: dict[str, Any] | None, *, calibrated: bool) -> None:
+def show_risk(risk: JsonObject | None, *, calibrated: bool) -> None:
     """Print and draw how many of the more confident answers are right, for each share of tasks that is answered."""
     if risk is None:
         return

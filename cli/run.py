@@ -11,6 +11,7 @@ import typer
 
 from agentkit.cli import completion, stopping
 from agentkit.cli.output import JSON_HELP, as_json, note, open_settings, say
+from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
     from agentkit.agent import Agent
@@ -130,31 +131,66 @@ def run(
     from agentkit.tasks import Task
 
     with build_agent(
-        model=model, evaluator_model=evaluator_model, tools=tools, root=root, database=database, http_hosts=http_host,
-        api_base=api_base, model_options=model_option, checker=checker, playbook=playbook, memory=memory, gate=gate,
-        planning=plan, evaluate=evaluator, effort=effort,
-        instructions=instructions, choices=choices, schema=schema, approve=split(approve),
-        max_rounds=max_rounds, decline_below=decline_below, max_error=max_error, calibration=calibration,
-    ) as agent:  # fmt: skip
+        model=model,
+        evaluator_model=evaluator_model,
+        tools=tools,
+        root=root,
+        database=database,
+        http_hosts=http_host,
+        api_base=api_base,
+        model_options=model_option,
+        checker=checker,
+        playbook=playbook,
+        memory=memory,
+        gate=gate,
+        planning=plan,
+        evaluate=evaluator,
+        effort=effort,
+        instructions=instructions,
+        choices=choices,
+        schema=schema,
+        approve=split(approve),
+        max_rounds=max_rounds,
+        decline_below=decline_below,
+        max_error=max_error,
+        calibration=calibration,
+    ) as agent:
         asked = Task(id="task", input=task, source=source)
         finish(agent, agent.stream(asked, learn=not no_learn, seed=seed), json_=json_)
 
 
 @chat_app.command("chat")
 def chat(
-    model: Model = None, tools: Tools = None, root: Root = None, database: Database = None,
-    http_host: HttpHosts = None, api_base: ApiBase = None, model_option: ModelOptions = None,
-    playbook: Playbook = None, memory: Memory = None, gate: Gate = None,
-    instructions: Instructions = None, evaluator: Evaluator = None,
-) -> None:  # fmt: skip
+    model: Model = None,
+    tools: Tools = None,
+    root: Root = None,
+    database: Database = None,
+    http_host: HttpHosts = None,
+    api_base: ApiBase = None,
+    model_option: ModelOptions = None,
+    playbook: Playbook = None,
+    memory: Memory = None,
+    gate: Gate = None,
+    instructions: Instructions = None,
+    evaluator: Evaluator = None,
+) -> None:
     """Talk to an agent. Each message is a run of its own, with the conversation so far as its context."""
     said: list[tuple[str, str]] = []
     sources: set[str] = set()
     with build_agent(
-        model=model, tools=tools, root=root, database=database, http_hosts=http_host, api_base=api_base,
-        model_options=model_option, playbook=playbook, memory=memory, gate=gate, instructions=instructions,
+        model=model,
+        tools=tools,
+        root=root,
+        database=database,
+        http_hosts=http_host,
+        api_base=api_base,
+        model_options=model_option,
+        playbook=playbook,
+        memory=memory,
+        gate=gate,
+        instructions=instructions,
         evaluate=evaluator,
-    ) as agent:  # fmt: skip
+    ) as agent:
         note("An empty line or Ctrl-D ends the conversation.")
         while message := _ask("you › "):
             result = follow(agent, agent.stream(next_message(said, message, sources)))
@@ -237,7 +273,7 @@ def split(lists: list[str] | None) -> list[str]:
     return [name.strip() for text in lists or () for name in text.split(",") if name.strip()]
 
 
-def parse_checker(text: str | None) -> str | dict[str, Any] | None:
+def parse_checker(text: str | None) -> str | JsonObject | None:
     """A checker's name, or its settings as JSON.
 
     Raises:
@@ -248,7 +284,7 @@ def parse_checker(text: str | None) -> str | dict[str, Any] | None:
     if text is None or not text.lstrip().startswith("{"):
         return text
     try:
-        parsed: dict[str, Any] = json.loads(text)
+        parsed: JsonObject = json.loads(text)
     except json.JSONDecodeError as error:
         raise DataError(f"--checker is not valid JSON: {error.msg}") from None
     return parsed
@@ -293,7 +329,7 @@ def follow(agent: Agent, events: Iterator[Event], *, run_id: str | None = None) 
     return agent.result(run_id)
 
 
-def _reply(accept: bool | None, text: str, answer: str | None) -> dict[str, Any]:
+def _reply(accept: bool | None, text: str, answer: str | None) -> JsonObject:
     return {"accept": True if accept is None else accept, "text": text, "answer": answer}
 
 

@@ -6,12 +6,13 @@ import datetime as dt
 import json
 import math
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agentkit.cli import completion
 from agentkit.cli.output import JSON_HELP, emit, open_store, print_table, say, terminal_width
+from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
     from agentkit.store.run_log import RunLog, RunRecord
@@ -99,7 +100,7 @@ def parse_age(text: str) -> dt.timedelta:
     return dt.timedelta(**{unit: int(found[1])})
 
 
-def _row(record: RunRecord) -> dict[str, Any]:
+def _row(record: RunRecord) -> JsonObject:
     return {
         "run_id": record.id,
         "task_id": record.task.id,
@@ -117,7 +118,7 @@ def _row(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _details(log: RunLog, run_id: str) -> dict[str, Any]:
+def _details(log: RunLog, run_id: str) -> JsonObject:
     from agentkit.result import trace
 
     record = log.get(run_id)
@@ -135,22 +136,27 @@ def _details(log: RunLog, run_id: str) -> dict[str, Any]:
     }
 
 
-def _print_runs(rows: list[dict[str, Any]]) -> None:
+def _print_runs(rows: list[JsonObject]) -> None:
     if not rows:
         say('no runs yet; try  agentkit run "How many minutes are in a week?"')
         return
     wide = terminal_width() >= WIDE
     names = ("run", "status", *(("model", "took") if wide else ()), "started", "task", "answer")
     cells = [
-        (row["run_id"], row["status"], *((row["model"], f"{row['seconds']:.1f} s") if wide else ()),
-         row["started"][5:16].replace("T", " "), _line(row["task"], 60),
-         _line(row["answer"] or row["error"] or "–", 40))
+        (
+            row["run_id"],
+            row["status"],
+            *((row["model"], f"{row['seconds']:.1f} s") if wide else ()),
+            row["started"][5:16].replace("T", " "),
+            _line(row["task"], 60),
+            _line(row["answer"] or row["error"] or "–", 40),
+        )
         for row in rows
-    ]  # fmt: skip
+    ]
     print_table(names, cells, lines=True)
 
 
-def _print_run(found: dict[str, Any]) -> None:
+def _print_run(found: JsonObject) -> None:
     usage = found["usage"]
     tokens = f"{usage['input_tokens']:,} tokens in ({usage['cached_tokens']:,} cached), {usage['output_tokens']:,} out"
     say(f"run      {found['run_id']}  {found['status']}  {found['model']}  {found['started'][:16]}")
@@ -174,7 +180,7 @@ def _print_run(found: dict[str, Any]) -> None:
         say(f"error    {found['error']}")
 
 
-def _checked(found: dict[str, Any]) -> str:
+def _checked(found: JsonObject) -> str:
     """By whom the answer was checked, and why the evaluator was or was not asked."""
     channels = list(dict.fromkeys(item["channel"] for item in found["feedback"]))
     if "judge" in channels:
@@ -186,7 +192,7 @@ def _checked(found: dict[str, Any]) -> str:
     return "by nobody: the evaluator is asked where it was measured to help, and nothing was measured; or --evaluator"
 
 
-def _step(step: dict[str, Any]) -> str:
+def _step(step: JsonObject) -> str:
     if step["type"] == "tool":
         given = json.dumps(step["arguments"], ensure_ascii=False)
         return f"  tool      {step['tool']} {given}\n            → {_line(step['result'], 200)}"
@@ -200,7 +206,7 @@ def _step(step: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _doubt(told: dict[str, Any]) -> str:
+def _doubt(told: JsonObject) -> str:
     """How sure the model was of its words: of all of them together, and of the choices there were."""
     from agentkit.models.logprobs import Logprobs
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from agentkit.cli import stopping
 from agentkit.cli.output import emit, note, open_settings, print_table
 from agentkit.errors import UserError
+from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from agentkit.agent import Agent
+    from agentkit.evolution.config import EvolveConfig
+    from agentkit.evolution.events import EvolutionEvent
+    from agentkit.evolution.stream import Probes
     from agentkit.evolution.streams.comparing import StreamAnswer
     from agentkit.tasks import Task
 
@@ -51,45 +56,75 @@ def stream(
     controls, and with AgentKit's case memory. Started again, it goes on where it stopped.
     """
     from agentkit.agent import Agent
-    from agentkit.aio import run_sync
-    from agentkit.evolution.config import EvolveConfig
-    from agentkit.evolution.run import parts_of, prepare
-    from agentkit.evolution.stream import Probes, Stream
+    from agentkit.evolution.stream import Probes
     from agentkit.tasks import load_tasks
 
-    if gate not in ("probation", "off") or labels not in ("gold", "check", "none"):
-        raise UserError("--gate must be probation or off, --labels gold, check or none")
+    config = _config(name, block, gate, labels, seed)
     ordered = load_tasks(tasks, limit=limit)
     if arms is not None:
-        kept = load_tasks(holdout) if holdout else ()
-        report = _compare(ordered, kept, arms, feedback, orders, model, seed, name, picture)
+        last = load_tasks(holdout) if holdout else ()
+        report = _compare(ordered, last, arms, feedback, orders, model, seed, name, picture)
         emit(report, json_=json_, human=_show_arms)
         return
-    frozen = Probes(
-        retention=load_tasks(probes) if probes else (),
-        ood=load_tasks(ood) if ood else (),
-        policy=load_tasks(policy) if policy else (),
-        replay=replay,
-    )
-    batch = next(size for size in range(min(8, block), 0, -1) if block % size == 0)
-    config = EvolveConfig(name=f"stream {name}", online=True, batch=batch, mode=gate, labels=labels, seed=seed)  # type: ignore[arg-type]
+    kept, others, refused = (load_tasks(path) if path else () for path in (probes, ood, policy))
+    frozen = Probes(retention=kept, ood=others, policy=refused, replay=replay)
     settings = open_settings(model=model)
     with Agent(settings=settings, max_rounds=rounds, evaluate=evaluate) as agent:
-        evolvables, learners = parts_of(agent, playbook=playbook or settings.playbook, memory=memory or settings.memory)
-        show = (lambda event, data: None) if json_ else _progress
-        evolution = prepare(
-            agent, ordered, evolvables=evolvables, learners=learners, config=config, on_event=show,
-            probes=[*frozen.retention, *frozen.ood],
-        )  # fmt: skip
-        stopping.go_on_with_this_command()
-        report = run_sync(Stream(evolution, frozen, block=block).run())
+        parts = {"playbook": playbook or settings.playbook, "memory": memory or settings.memory}
+        report = _learn_along(agent, ordered, frozen, config, parts, block=block, quiet=json_)
     emit(report, json_=json_, human=_show)
 
 
+def _config(name: str, block: int, gate: str, labels: str, seed: int) -> EvolveConfig:
+    """Of an evolution whose batches end where blocks do."""
+    from agentkit.evolution.config import EvolveConfig
+
+    if gate not in ("probation", "off") or labels not in ("gold", "check", "none"):
+        raise UserError("--gate must be probation or off, --labels gold, check or none")
+    batch = next(size for size in range(min(8, block), 0, -1) if block % size == 0)
+    return EvolveConfig(name=f"stream {name}", online=True, batch=batch, mode=gate, labels=labels, seed=seed)  # type: ignore[arg-type]
+
+
+def _learn_along(
+    agent: Agent,
+    tasks: list[Task],
+    frozen: Probes,
+    config: EvolveConfig,
+    parts: dict[str, str | None],
+    *,
+    block: int,
+    quiet: bool,
+) -> JsonObject:
+    from agentkit.aio import run_sync
+    from agentkit.evolution.events import silent
+    from agentkit.evolution.run import parts_of, prepare
+    from agentkit.evolution.stream import Stream
+
+    evolvables, learners = parts_of(agent, playbook=parts["playbook"], memory=parts["memory"])
+    evolution = prepare(
+        agent,
+        tasks,
+        evolvables=evolvables,
+        learners=learners,
+        config=config,
+        on_event=silent if quiet else _progress,
+        probes=[*frozen.retention, *frozen.ood],
+    )
+    stopping.go_on_with_this_command()
+    return run_sync(Stream(evolution, frozen, block=block).run())
+
+
 def _compare(
-    tasks: list[Task], holdout: Sequence[Task], arms: str, feedback: str, orders: int, model: str | None, seed: int,
-    name: str, picture: Path | None,
-) -> dict[str, Any]:  # fmt: skip
+    tasks: list[Task],
+    holdout: Sequence[Task],
+    arms: str,
+    feedback: str,
+    orders: int,
+    model: str | None,
+    seed: int,
+    name: str,
+    picture: Path | None,
+) -> JsonObject:
     from agentkit.aio import run_sync
     from agentkit.evolution.streams import ARMS, StreamPlan, compare_arms, stream_report
     from agentkit.evolution.streams.comparing import FeedbackKind
@@ -103,9 +138,15 @@ def _compare(
     key = digest([[task.model_dump() for task in (*tasks, *holdout)], settings.model, feedback, seed, name])[:12]
     opened = load_model(settings.model)
     plan = StreamPlan(
-        tasks=tasks, holdout=holdout, arms=list(ARMS) if arms == "all" else arms.split(","), orders=orders,
-        feedback=feedback, seed=seed, folder=settings.home / "streams" / key, model=lambda: opened,  # type: ignore[arg-type]
-    )  # fmt: skip
+        tasks=tasks,
+        holdout=holdout,
+        arms=list(ARMS) if arms == "all" else arms.split(","),
+        orders=orders,
+        feedback=feedback,  # type: ignore[arg-type]
+        seed=seed,
+        folder=settings.home / "streams" / key,
+        model=lambda: opened,
+    )
     report = stream_report(run_sync(compare_arms(plan, settings, on_answer=_answered)))
     if picture is not None:
         draw_stream(report, picture)
@@ -117,25 +158,35 @@ def _answered(arm: str, order: int, place: int, answered: StreamAnswer) -> None:
         note(f"{arm}, order {order + 1}: {place + 1} tasks")
 
 
-def _show_arms(report: dict[str, Any]) -> None:
+def _show_arms(report: JsonObject) -> None:
     rows = [
-        [arm["name"], _estimate(arm["stream"]), _estimate(arm["quarters"][-1]), _estimate(arm["holdout"]),
-         f"{arm['gain']:+.3f}" if "gain" in arm else "–", f"{arm['tokens']:,.0f}", f"{arm['seconds']:.1f}"]
+        [
+            arm["name"],
+            _estimate(arm["stream"]),
+            _estimate(arm["quarters"][-1]),
+            _estimate(arm["holdout"]),
+            f"{arm['gain']:+.3f}" if "gain" in arm else "–",
+            f"{arm['tokens']:,.0f}",
+            f"{arm['seconds']:.1f}",
+        ]
         for arm in report["arms"]
-    ]  # fmt: skip
+    ]
     names = ["arm", "stream", "last quarter", "hold-out", "gain", "tokens", "seconds"]
     print_table(names, rows, title=f"{report['tasks']} tasks, {report['orders']} orders")
 
 
-def _progress(event: str, data: dict[str, Any]) -> None:
-    if event == "batch":
-        note(f"{data['done']}/{data['total']}  success {data['accuracy']:.3f}  {data['tokens']:,} tokens")
-    elif event == "probed":
-        shown = "  ".join(f"{key} {value:.3f}" for key, value in data.items() if key != "tasks")
-        note(f"after {data['tasks']} tasks: {shown}")
+def _progress(event: EvolutionEvent) -> None:
+    from agentkit.evolution.events import BatchDone, Probed
+
+    if isinstance(event, BatchDone):
+        accuracy = "–" if event.accuracy is None else f"{event.accuracy:.3f}"
+        note(f"{event.done}/{event.total}  success {accuracy}  {event.tokens:,} tokens")
+    elif isinstance(event, Probed):
+        shown = "  ".join(f"{name} {value:.3f}" for name, value in event.accuracy.items())
+        note(f"after {event.tasks} tasks: {shown}")
 
 
-def _show(report: dict[str, Any]) -> None:
+def _show(report: JsonObject) -> None:
     rows = [
         ["success, first block", _estimate(report["success"]["first"])],
         ["success, last block", _estimate(report["success"]["final"])],
@@ -153,15 +204,15 @@ def _show(report: dict[str, Any]) -> None:
     print_table(["measure", "value [95 % interval]"], rows, title=f"{report['id']}: {report['tasks']} tasks")
 
 
-def _estimate(found: dict[str, Any] | None, *, digits: int = 3) -> str:
+def _estimate(found: JsonObject | None, *, digits: int = 3) -> str:
     if not found or not found["n"]:
         return "–"
     return f"{found['value']:.{digits}f} [{found['low']:.{digits}f}, {found['high']:.{digits}f}] n={found['n']}"
 
 
-def _change(found: dict[str, Any] | None) -> str:
+def _change(found: JsonObject | None) -> str:
     return "–" if not found else _difference(found["change"])
 
 
-def _difference(found: dict[str, Any] | None) -> str:
+def _difference(found: JsonObject | None) -> str:
     return "–" if not found else f"{_estimate(found['difference'])}, p={found['p']:.3g}"

@@ -17,19 +17,44 @@ if TYPE_CHECKING:
     from agentkit.memory.recaller import MemoryRecaller, RecallSettings
 
 _HOME = {
-    "Case": "case", "Filters": "case", "Hit": "case", "Embedder": ".embedding", "HashEmbedder": ".embedding",
-    "MemoryLearner": "learner", "CaseMemory": "memory", "POLICIES": "policies",
-    "Policy": "policies", "load_policy": "policies",
-    "policy_names": "policies", "PolicyStore": "policy_store", "MemoryRecaller": "recaller",
-    "RecallSettings": "recaller", "open_cases": "opening", "FormRecaller": "form_recaller",
+    "Case": "case",
+    "Filters": "case",
+    "Hit": "case",
+    "Embedder": ".embedding",
+    "HashEmbedder": ".embedding",
+    "MemoryLearner": "learner",
+    "CaseMemory": "memory",
+    "POLICIES": "policies",
+    "Policy": "policies",
+    "load_policy": "policies",
+    "policy_names": "policies",
+    "PolicyStore": "policy_store",
+    "MemoryRecaller": "recaller",
+    "RecallSettings": "recaller",
+    "open_cases": "opening",
+    "FormRecaller": "form_recaller",
     "FormSettings": "form_recaller",
-}  # fmt: skip
+}
 
 __all__ = [
-    "POLICIES", "Case", "CaseMemory", "Embedder", "Filters", "FormRecaller", "FormSettings", "HashEmbedder", "Hit",
-    "MemoryLearner", "MemoryRecaller", "Policy", "PolicyStore", "RecallSettings",
-    "load_policy", "open_cases", "policy_names",
-]  # fmt: skip
+    "POLICIES",
+    "Case",
+    "CaseMemory",
+    "Embedder",
+    "Filters",
+    "FormRecaller",
+    "FormSettings",
+    "HashEmbedder",
+    "Hit",
+    "MemoryLearner",
+    "MemoryRecaller",
+    "Policy",
+    "PolicyStore",
+    "RecallSettings",
+    "load_policy",
+    "open_cases",
+    "policy_names",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ Pair = tuple[float, int | None]
 
 
 class Agreement:
-    """Pairs of alike cases of one namespace, each looked at once a process."""
+    """Pairs of alike cases of one namespace, each looked at once per process."""
 
     def __init__(self, memory: CaseMemory, namespace: str) -> None:
         self.memory, self.namespace = memory, namespace

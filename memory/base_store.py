@@ -26,6 +26,7 @@ from langgraph.store.memory import _compare_values, _does_match
 from sqlalchemy import Connection, delete, select
 
 from agentkit.embedding import Embedder, VectorCache, Vectors, text_hash
+from agentkit.json_types import JsonObject
 from agentkit.memory.text import ITEMS
 from agentkit.store import Store
 from agentkit.store.base import now
@@ -213,7 +214,7 @@ def _expiry(ttl: float | None) -> dt.datetime | None:
     return None if ttl is None else now() + dt.timedelta(minutes=ttl)
 
 
-def _fields(row: Any) -> dict[str, Any]:
+def _fields(row: Any) -> JsonObject:
     return {
         "namespace": tuple(row.prefix.split(_SEPARATOR)),
         "key": row.key,

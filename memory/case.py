@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from agentkit.errors import DataError, UserError
+from agentkit.json_types import JsonObject
 from agentkit.redaction import redact_data
 from agentkit.store.base import now
 from agentkit.text import clean_data
@@ -94,7 +95,7 @@ class Case:
                 return self.plan[: -len(end)].rstrip("\n")
         return self.plan
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """As a line of an export; `seq` stays behind, since another store numbers anew."""
         data = {name: getattr(self, name) for name in _FIELDS}
         return {
@@ -150,7 +151,7 @@ def check_namespace(name: str) -> str:
     return name
 
 
-def case_from_json(data: dict[str, Any], *, namespace: str | None = None) -> Case:
+def case_from_json(data: JsonObject, *, namespace: str | None = None) -> Case:
     """A case from a line of an export, or from AgentFly's `{"case", "plan", "case_label"}`.
 
     Args:
@@ -206,7 +207,7 @@ _NAMES = {
 }
 
 
-def _from_agentfly(data: dict[str, Any]) -> dict[str, Any]:
+def _from_agentfly(data: JsonObject) -> JsonObject:
     rewards = {"positive": 1.0, "negative": 0.0}
     label = data.get("case_label")
     if label is not None and label not in rewards:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -11,6 +10,7 @@ from agentkit.ledger import Change
 from agentkit.memory.case import Case
 from agentkit.memory.memory import CaseMemory
 from agentkit.memory.policy_store import PolicyStore
+from agentkit.memory.rows import CaseValues
 from agentkit.opinions import Settled
 
 Judge = Callable[[Connection], Settled | None]
@@ -18,7 +18,7 @@ Judge = Callable[[Connection], Settled | None]
 
 
 def teach(memory: CaseMemory, case: Case, judge: Judge, *, key: str, by: str, note: str = "") -> Change:
-    """Take in what people say of a run, as one change in the ledger; once a key, however often called.
+    """Take in what people say of a run, as one change in the ledger; once per key.
 
     Args:
         case: the run as a case, for a memory that holds none of it.
@@ -58,7 +58,7 @@ def _missing(memory: CaseMemory, case: Case) -> bool:
         return not memory.rows.existing(connection, case.namespace, run_ids=[str(case.run_id)])
 
 
-def _known(settled: Settled) -> dict[str, Any]:
+def _known(settled: Settled) -> CaseValues:
     """The columns of a case that feedback decides: a corrected failure teaches the right answer."""
     corrected = settled.correction is not None
     return {

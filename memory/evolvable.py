@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from sqlalchemy import Connection
 
 from agentkit.errors import Conflict
+from agentkit.json_types import JsonObject
 from agentkit.ledger import Change, Ledger, Verdict
 from agentkit.memory import CaseMemory, Filters, MemoryLearner, PolicyStore, RecallSettings
 from agentkit.memory.case import case_id
@@ -40,7 +40,7 @@ class GatedCases:
         return await self.learn_batch([episode], key=episode.run_id, call=call)
 
     async def learn_batch(self, episodes: Sequence[Episode], *, key: str, call: CallModel) -> Learnt:
-        """Propose the cases of the batch as one change; once a key, however often called."""
+        """Propose the cases of the batch as one change; once per key."""
         known = self.ledger.find(f"{key}:{self.memory.target}")
         if known is None:
             known = await asyncio.to_thread(self._propose, episodes, key)
@@ -219,7 +219,7 @@ def _is_release(change: Change) -> bool:
     return any(operation.get("op") == RELEASE for operation in change.operations)
 
 
-def _runs(change: Change) -> list[dict[str, Any]]:
+def _runs(change: Change) -> list[JsonObject]:
     return [run for operation in change.operations if operation.get("op") == RELEASE for run in operation["runs"]]
 
 

@@ -103,13 +103,23 @@ class FormRecaller:
         arm, chance = choose_arm(known, costs, rng) if known else (RecallArm("none", 0), 1.0)
         used = sorted(helps[arm].cases, key=lambda item: -item.likeness) if helps else []
         offers = tuple(
-            Considered(case_id=item.case.id, shown=True, probability=chance, score=item.likeness,
-                       features=(1.0, min(1.0, max(0.0, item.likeness)))) for item in used
-        )  # fmt: skip
+            Considered(
+                case_id=item.case.id,
+                shown=True,
+                probability=chance,
+                score=item.likeness,
+                features=(1.0, min(1.0, max(0.0, item.likeness))),
+            )
+            for item in used
+        )
         return Recall(
-            run_id=run_id, namespace=self.namespace, policy=_label(kind, arm, chance, likeness),
-            version=self.policies.version(), state_hash=text_hash(task.input), offers=offers,
-        )  # fmt: skip
+            run_id=run_id,
+            namespace=self.namespace,
+            policy=_label(kind, arm, chance, likeness),
+            version=self.policies.version(),
+            state_hash=text_hash(task.input),
+            offers=offers,
+        )
 
     def _covered(self, task: Task, kind: str) -> float | None:
         form = self._forms.get("shortlist")
@@ -149,9 +159,11 @@ class FormRecaller:
         """Outcomes of this kind of task, oldest first, under the arms that were taken."""
         table = CaseRecallRow
         query = select(table.policy, table.outcome).where(
-            table.memory == self.memory.name, table.namespace == self.namespace, table.learnt.is_not(None),
+            table.memory == self.memory.name,
+            table.namespace == self.namespace,
+            table.learnt.is_not(None),
             table.policy.startswith(f"{kind}/", autoescape=True),
-        )  # fmt: skip
+        )
         with self.memory.store.read() as connection:
             rows = connection.execute(query.order_by(table.learnt.desc()).limit(HISTORY)).all()
         return [
@@ -184,10 +196,16 @@ class FormRecaller:
             for id in likeness
         )
         return Block(
-            kind="cases", target=self.policies.target, version=recall.version, text=given.text, offers=offers,
+            kind="cases",
+            target=self.policies.target,
+            version=recall.version,
+            text=given.text,
+            offers=offers,
             untrusted=any(not item.case.trusted for item in given.cases),
-            turns=given.turns, choices=given.choices, answer=given.answer,
-        )  # fmt: skip
+            turns=given.turns,
+            choices=given.choices,
+            answer=given.answer,
+        )
 
 
 def _label(kind: str, arm: RecallArm, chance: float, likeness: float) -> str:

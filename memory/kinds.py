@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from agentkit.embedding import text_hash
+from agentkit.json_types import JsonObject
 from agentkit.tasks import Task
 
 _FORM = {"instructions", "choices", "answer_schema"}
@@ -31,5 +31,5 @@ def choices_of(task: Task) -> tuple[str, ...]:
     return tuple(listed) if all(isinstance(choice, str) for choice in listed) else ()
 
 
-def _form(task: Task) -> dict[str, Any]:
+def _form(task: Task) -> JsonObject:
     return task.model_dump(include=_FORM)

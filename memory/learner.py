@@ -29,8 +29,15 @@ class MemoryLearner:
         limit: the most cases that the namespace keeps; a tenth above it the least valuable are removed.
     """
 
-    def __init__(self, memory: CaseMemory, *, namespace: str = "default", quarantine: bool = True,
-                 hold: bool = False, limit: int | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        memory: CaseMemory,
+        *,
+        namespace: str = "default",
+        quarantine: bool = True,
+        hold: bool = False,
+        limit: int | None = None,
+    ) -> None:
         self.hold = hold
         self.memory, self.namespace, self.quarantine, self.limit = memory, namespace, quarantine, limit
         self.policies = PolicyStore(memory.store, memory.name)
@@ -52,9 +59,14 @@ class MemoryLearner:
             write(connection)
 
         change = self.policies.learn(
-            episode.run_id, self.namespace, case.earned, model=episode.model,
-            signal=case.channel, note=f"case {case.id}", then=then,
-        )  # fmt: skip
+            episode.run_id,
+            self.namespace,
+            case.earned,
+            model=episode.model,
+            signal=case.channel,
+            note=f"case {case.id}",
+            then=then,
+        )
         if self.limit is not None and self.memory.count(namespace=self.namespace) > 1.1 * self.limit:
             evict(self.memory, namespace=self.namespace, keep=self.limit)
         held = case.status == "quarantined"
@@ -70,14 +82,22 @@ class MemoryLearner:
         trusted, right = not episode.untrusted, known is not None and (known.score or 0) >= SUCCESS
         correction = _correction(episode, known, right)
         return Case(
-            id=case_id(episode.run_id), run_id=episode.run_id, namespace=self.namespace, state=episode.task.input,
-            plan=_plan(episode, right), answer=episode.answer, correction=correction,
+            id=case_id(episode.run_id),
+            run_id=episode.run_id,
+            namespace=self.namespace,
+            state=episode.task.input,
+            plan=_plan(episode, right),
+            answer=episode.answer,
+            correction=correction,
             corrected_by="" if correction is None else "label",
-            reward=1.0 if correction is not None else None if known is None else known.score, channel=channel,
-            source=episode.source, trusted=trusted, instructions=kind_of(episode.task),
+            reward=1.0 if correction is not None else None if known is None else known.score,
+            channel=channel,
+            source=episode.source,
+            trusted=trusted,
+            instructions=kind_of(episode.task),
             status="quarantined" if self.hold or (self.quarantine and not trusted) else "active",
             tags=tuple(str(episode.task.metadata[name]) for name in ("category",) if name in episode.task.metadata),
-        )  # fmt: skip
+        )
 
 
 def _correction(episode: Episode, known: Feedback | None, right: bool) -> str | None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from sqlalchemy import Connection
 
@@ -197,8 +197,17 @@ class CaseMemory:
         if exact_k and k > bank.size:
             raise UserError(f"k = {k}, but memory {self.name!r} has {bank.size} such cases: ask for fewer")
 
-    async def asearch(self, text: str, k: int = 4, **options: Any) -> list[Hit]:
-        return await asyncio.to_thread(self.search, text, k, **options)
+    async def asearch(
+        self,
+        text: str,
+        k: int = 4,
+        *,
+        filters: Filters | None = None,
+        policy: str | Policy = "dense",
+        exact_k: bool = False,
+    ) -> list[Hit]:
+        """The asynchronous twin of `search`."""
+        return await asyncio.to_thread(self.search, text, k, filters=filters, policy=policy, exact_k=exact_k)
 
     async def aadd(self, case: Case) -> Case:
         return await asyncio.to_thread(self.add, case)

@@ -56,7 +56,7 @@ class Mirror:
         self._saved: dict[str, int] = {}
         self.features: Any = None
         self.fits: dict[Any, Any] = {}
-        """What policies have fitted to these cases."""
+        """What policies have fitted to these cases; keyed by policy, and theirs to compare with `changed`."""
         self.changed = 0
         """Counts every change of anything here; what is derived from the mirror is stale when it differs."""
 
@@ -73,11 +73,14 @@ class Mirror:
             clock, epoch, _ = self.rows.stamp(connection)
             if (clock, epoch) == (self.clock, self.epoch):
                 return
+            # The epoch changes where rows were removed for good or embedded anew: nothing here can be trusted then. A
+            # clock that went back is that of a restored database. Holes left by removed cases cost every search a
+            # little, so that from a quarter of all positions a fresh start is cheaper.
             if epoch != self.epoch or clock < self.clock or self.gone > 1000 + self.size // 4:
                 self._reset()
             rows = self.rows.changes(connection, self.clock)
             last = int(self.columns["seq"][self.size - 1]) if self.size else -1
-            for row in rows:
+            for row in rows:  # a case that is here already keeps its position: its vector does not move
                 if row[0] <= last:
                     self._write(self._position(row[0]), [row])
             self._append([row for row in rows if row[0] > last])
@@ -112,6 +115,7 @@ class Mirror:
         for name, column in values.items():
             self.columns[name][start : start + len(rows)] = column
         for offset, found in enumerate(tags):
+            # Most memories have no tags: until the first one comes, reading them is left out altogether.
             if self.tags or found not in ("[]", []):
                 self._tag(start + offset, json.loads(found) if isinstance(found, str) else found)
 
@@ -176,6 +180,7 @@ class Mirror:
     def _grow(self, name: str, view: FlatView) -> None:
         after = int(self.column("seq")[len(view) - 1]) if len(view) else 0
         found: dict[int, bytes | None] = {}
+        # Another process may add cases between a read and the embedding of what it lacked: read again until all are in.
         while not found or None in found.values():
             with self.store.read() as connection:
                 found = dict(self.rows.vectors(connection, name, self.vectors.embedder.name, after))
@@ -208,6 +213,8 @@ class Mirror:
         found = index_file.load(path) if path is not None else None
         if found is None:
             return view
+        # A file is used only where it was made by this embedder in this epoch and holds every case that the rows had
+        # up to its last; cases removed since are left out, later ones are added by `_grow`.
         stamp, seqs, vectors = found
         wanted = (self.epoch, self.vectors.embedder.name, name, view.dimension)
         upto = int(np.searchsorted(self.column("seq"), stamp.last, side="right"))

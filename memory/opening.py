@@ -87,7 +87,7 @@ def named_embedder(name: str) -> Embedder:
     if kind != "hash":
         return load_embedder(name)
     if not (size or "256").isdigit() or int(size or "256") < 1:
-        raise UserError(f"{name!r} is no embedder: write hash-256")
+        raise UserError(f"{name!r} is not an embedder: write hash-256")
     return HashEmbedder(int(size or "256"))
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, delete, select
 
 from agentkit.errors import IntegrityError, UserError
+from agentkit.json_types import JsonObject
 from agentkit.ledger import Change, Ledger
 from agentkit.memory.case import Case
 from agentkit.memory.exposures import ExposureLog, Recall
@@ -68,7 +68,7 @@ class PolicyStore:
         note: str = "",
         then: Then | None = None,
     ) -> Change:
-        """Take in one run's outcome, once however often called.
+        """Take in one run's outcome; calling it again does nothing.
 
         Args:
             outcome: its reward; None teaches nothing, and is still a change with whatever `then` writes.
@@ -156,9 +156,7 @@ class PolicyStore:
         self._save(connection, value, version, list(value.effects))
         return value
 
-    def change(
-        self, operation: dict[str, Any], effect: Then, *, key: str, role: str = "person", note: str = ""
-    ) -> Change:
+    def change(self, operation: JsonObject, effect: Then, *, key: str, role: str = "person", note: str = "") -> Change:
         """Apply any other change of the policy, such as a training or a rollback."""
         change = Change(
             key=key,

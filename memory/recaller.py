@@ -97,8 +97,14 @@ class MemoryRecaller:
         self._remember_state(state)
         rng = np.random.default_rng(run_seed(run_id, self.memory.name))
         offers = tuple(replace(offer, shown=bool(rng.random() < offer.probability)) for offer in chosen)
-        return Recall(run_id=run_id, namespace=self.namespace, policy=self.policy.name, version=version,
-                      state_hash=text_hash(state), offers=offers)  # fmt: skip
+        return Recall(
+            run_id=run_id,
+            namespace=self.namespace,
+            policy=self.policy.name,
+            version=version,
+            state_hash=text_hash(state),
+            offers=offers,
+        )
 
     def _found(self, query: Query, bank: Bank, kinds: tuple[str, ...], k: int) -> list[Considered]:
         """The best cases of a kind by the ranking, with the features that the judgement reads."""
@@ -110,8 +116,10 @@ class MemoryRecaller:
         near = cosine >= self.settings.min_relevance
         ids = part.ids(ranking.positions[near])
         rows = zip(ids, ranking.scores[near], cosine[near], strict=True)
-        return [Considered(case_id=id, shown=True, probability=1.0, score=float(score), features=(1.0, float(c)))
-                for id, score, c in rows]  # fmt: skip
+        return [
+            Considered(case_id=id, shown=True, probability=1.0, score=float(score), features=(1.0, float(c)))
+            for id, score, c in rows
+        ]
 
     def _chosen(self, found: list[Considered], k: int, value: EffectModel) -> list[Considered]:
         return choose(found, k, value) if self.settings.learn else found[:k]
@@ -131,13 +139,23 @@ class MemoryRecaller:
             return None
         places = {case.id: place for place, case in enumerate(cases)}
         offers = tuple(
-            Offer(id=o.case_id, shown=o.case_id in places, probability=o.probability, score=o.score,
-                  position=places.get(o.case_id)) for o in recall.offers
-        )  # fmt: skip
+            Offer(
+                id=o.case_id,
+                shown=o.case_id in places,
+                probability=o.probability,
+                score=o.score,
+                position=places.get(o.case_id),
+            )
+            for o in recall.offers
+        )
         return Block(
-            kind="cases", target=self.policies.target, version=recall.version, text=render(cases), offers=offers,
+            kind="cases",
+            target=self.policies.target,
+            version=recall.version,
+            text=render(cases),
+            offers=offers,
             untrusted=any(not case.trusted for case in cases),
-        )  # fmt: skip
+        )
 
     def _showable(self, case: Case) -> bool:
         """Checked again on the row itself: it may have been put into quarantine since it was chosen."""

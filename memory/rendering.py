@@ -46,14 +46,9 @@ def _plan(case: Case) -> str:
     if len(steps) < 2:
         return f"How: {_clip(' '.join(steps), PLAN_LIMIT)}"
     lines = "\n".join(f"  {number}. {' '.join(step.split())}" for number, step in enumerate(steps, 1))
-    return "How:\n" + escape(lines if len(lines) <= PLAN_LIMIT else lines[:PLAN_LIMIT] + " …")
+    return "How:\n" + defuse(lines if len(lines) <= PLAN_LIMIT else lines[:PLAN_LIMIT] + " …")
 
 
 def _clip(text: str, limit: int) -> str:
     text = " ".join(text.split())
-    return escape(text if len(text) <= limit else f"{text[: limit // 2]} … {text[-limit // 2 :]}")
-
-
-def escape(text: str) -> str:
-    """Break whatever looks like a tag."""
-    return defuse(text)
+    return defuse(text if len(text) <= limit else f"{text[: limit // 2]} … {text[-limit // 2 :]}")

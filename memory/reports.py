@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import func, select
 
+from agentkit.json_types import JsonObject
 from agentkit.memory.memory import CaseMemory
 from agentkit.memory.policy_store import PolicyStore
 from agentkit.store.cases import CaseRecallRow, CaseRow
 
 
-def summary(memory: CaseMemory) -> dict[str, Any]:
+def summary(memory: CaseMemory) -> JsonObject:
     """Counts by namespace, status, outcome and source, and what the policy has learnt."""
     mine = CaseRow.memory == memory.name
     with memory.store.read() as connection:

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import Connection, Row, delete, exists, func, literal, or_, select, text, update
 
@@ -60,6 +60,18 @@ def view_text(case: Case, view: str) -> str:
     return mask(case.state) if view == "masked" else skeleton(case.plan) or "nothing"
 
 
+class CaseValues(TypedDict, total=False):
+    """Columns of a case that may change; see `Case`."""
+
+    status: str
+    trusted: bool
+    reward: float | None
+    channel: str
+    tags: list[str]
+    correction: str | None
+    corrected_by: str
+
+
 class CaseRows:
     """The rows of one memory. Methods that take a connection work inside the caller's transaction."""
 
@@ -100,10 +112,10 @@ class CaseRows:
         """Advance the clock; until the transaction ends no other writer of this memory gets past this point."""
         return int(connection.exec_driver_sql(self._tick, (count, self.memory)).scalar_one())
 
-    def new_epoch(self, connection: Connection, **values: Any) -> None:
+    def new_epoch(self, connection: Connection) -> None:
         """Make every cached index of this memory distrust itself."""
         changed = update(MemoryRow).where(MemoryRow.name == self.memory)
-        connection.execute(changed.values(epoch=uuid.uuid4().hex, **values))
+        connection.execute(changed.values(epoch=uuid.uuid4().hex))
 
     def insert(self, connection: Connection, cases: Sequence[Case]) -> int:
         """Append cases; those whose id or run is there already are left out. Returns how many were new."""
@@ -194,7 +206,7 @@ class CaseRows:
         with self.store.read() as connection:
             return connection.execute(query).scalar_one()
 
-    def update(self, connection: Connection, cases: Sequence[Case], **values: Any) -> None:
+    def update(self, connection: Connection, cases: Sequence[Case], **values: Unpack[CaseValues]) -> None:
         """Change columns of cases; never the state, whose vector would no longer fit."""
         for part in _chunks([case.seq for case in cases]):
             rev = self.tick(connection)

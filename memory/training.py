@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from sqlalchemy import Connection
 
+from agentkit.json_types import JsonObject
 from agentkit.ledger import Change
 from agentkit.memory.case import Filters
 from agentkit.memory.exposures import outcomes_by_case
@@ -15,7 +14,7 @@ from agentkit.memory.policies.parametric import train as fit
 from agentkit.memory.policy_store import PolicyStore
 
 
-def train(memory: CaseMemory, *, namespace: str = "default", seed: int = 0) -> dict[str, Any]:
+def train(memory: CaseMemory, *, namespace: str = "default", seed: int = 0) -> JsonObject:
     """Fit the parametric head on every case shown with its run's outcome, and replay the online policy.
 
     The new head and the snapshots are one change of the ledger: after a kill the policy is the last whole one.

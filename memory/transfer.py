@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import select
 
 from agentkit.errors import DataError
+from agentkit.json_types import JsonObject
 from agentkit.ledger import Ledger
 from agentkit.memory import index_file
 from agentkit.memory.case import Case, case_from_json
@@ -75,7 +75,7 @@ def _doubted(case: Case) -> Case:
     return replace(case, trusted=False, pinned=False, source=source)
 
 
-def verify(memory: CaseMemory) -> dict[str, Any]:
+def verify(memory: CaseMemory) -> JsonObject:
     """Check vectors, cached files, the embedder, the policy's snapshots and the ledger.
 
     Returns:

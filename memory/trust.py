@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from sqlalchemy import Connection, select, text, update
 
 from agentkit.errors import UserError
+from agentkit.json_types import JsonObject
 from agentkit.ledger import Change
 from agentkit.memory.case import Case
 from agentkit.memory.memory import CaseMemory
 from agentkit.memory.policies.lexical import has_fts
 from agentkit.memory.policy_store import PolicyStore
+from agentkit.memory.rows import CaseValues
 from agentkit.memory.text import ITEMS
 from agentkit.store.cases import CaseRow
 
@@ -28,7 +29,7 @@ class Receipt:
     recalls: int
     policy_version: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self)
 
 
@@ -54,7 +55,9 @@ def release(
     """
     if source is not None and not source.strip():
         raise UserError("the source is empty: name the one whose cases are to be released")
-    graded = {} if reward is None else {"reward": reward, "channel": "user"}
+    vouched: CaseValues = {"status": "active", "trusted": True}
+    if reward is not None:
+        vouched |= {"reward": reward, "channel": "user"}
 
     with memory.store.read() as connection:
         named = memory.rows.existing(connection, namespace, ids=ids)
@@ -64,7 +67,7 @@ def release(
     found = list(waiting.values())
 
     def effect(connection: Connection, change: Change) -> None:
-        memory.rows.update(connection, found, status="active", trusted=True, **graded)
+        memory.rows.update(connection, found, **vouched)
 
     PolicyStore(memory.store, memory.name).touch("vouch", found, effect, role="person")
     return len(found)
@@ -121,8 +124,13 @@ def forget(memory: CaseMemory, source: str) -> Receipt:
     key = f"{memory.target}:forget:{max(case.seq for case in gone)}:{policies.version()}"
     change = policies.change(operation, effect, key=key, note="all that came from one source")
     _scrub(memory)
-    return Receipt(source=source, cases=len(found), derived=len(derived), recalls=counted["recalls"],
-                   policy_version=change.version or 0)  # fmt: skip
+    return Receipt(
+        source=source,
+        cases=len(found),
+        derived=len(derived),
+        recalls=counted["recalls"],
+        policy_version=change.version or 0,
+    )
 
 
 def _derived(memory: CaseMemory, found: list[Case]) -> list[Case]:

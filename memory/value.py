@@ -20,10 +20,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import erf, sqrt
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from agentkit.json_types import JsonObject
 
 Array = NDArray[np.float64]
 
@@ -173,7 +175,7 @@ class EffectModel:
     ) -> Self:
         value = cls(effects=effects, settings=settings or ValueSettings())
         if head is not None:
-            data: dict[str, Any] = json.loads(head)
+            data: JsonObject = json.loads(head)
             for name in _ARRAYS:
                 setattr(value, name, np.array(data[name]))
             for name in _NUMBERS:

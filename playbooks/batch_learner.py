@@ -71,7 +71,7 @@ class BatchLessons:
         return await self.learn_batch([episode], key=episode.run_id, call=call)
 
     async def learn_batch(self, episodes: Sequence[Episode], *, key: str, call: CallModel) -> Learnt:
-        """Propose one delta for each call; once a key, however often called. Wrong answers of a category are shown
+        """Propose one delta for each call; once per key. Wrong answers of a category are shown
         together, each with the work that a later attempt at the same task got right."""
         wrong = [episode for episode in episodes if self._wrong(episode)]
         if not wrong:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import ValidationError
 
 from agentkit.errors import UserError
+from agentkit.json_types import JsonObject
 from agentkit.playbooks.bullets import Bullet, clean, label
 from agentkit.playbooks.leakage import leaks
 from agentkit.playbooks.operations import Add, Merge, Operation, Retire, Split, Update
@@ -76,7 +76,7 @@ class Sorted:
     duplicate: Bullet | None
 
 
-def sort_lessons(waiting: Sequence[dict[str, Any]], book: Playbook, duplicates: Duplicates) -> list[Sorted]:
+def sort_lessons(waiting: Sequence[JsonObject], book: Playbook, duplicates: Duplicates) -> list[Sorted]:
     """Compare lessons with the playbook and with each other; a later repeat within the batch is left out."""
     found: list[Sorted] = []
     seen: set[str] = set()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
+from agentkit.json_types import JsonObject
 from agentkit.playbooks.credit import Cell, Effect, estimate_effects
 from agentkit.protocols import Learnt, Offer
 from agentkit.store import Store
@@ -76,13 +76,13 @@ class UsageLog:
         """The estimated effect of each bullet that was ever withheld."""
         return estimate_effects(self.cells())
 
-    def add_lessons(self, run_id: str, lessons: Sequence[dict[str, Any]]) -> None:
+    def add_lessons(self, run_id: str, lessons: Sequence[JsonObject]) -> None:
         """Keep lessons for the curator, once a run."""
         fixed = {"target": self.target, "run_id": run_id[:64], "claimed_by": "", "created_at": now()}
         rows = [{**fixed, "n": n, "lesson": lesson} for n, lesson in enumerate(lessons)]
         self.store.transaction(lambda connection: self.store.insert_new(connection, LessonRow, rows))
 
-    def claim(self, run_id: str, *, batch: int) -> list[dict[str, Any]]:
+    def claim(self, run_id: str, *, batch: int) -> list[JsonObject]:
         """The lessons this run's learning is to curate: all that wait, where there are enough; the same ones again
         when it is repeated after a crash, whoever has come since."""
         row, mine = LessonRow, run_id[:64]
@@ -136,5 +136,5 @@ class UsageLog:
             ]
 
 
-def _learnt(outcome: dict[str, Any]) -> Learnt:
+def _learnt(outcome: JsonObject) -> Learnt:
     return Learnt(**{**outcome, "changes": tuple(outcome["changes"])})

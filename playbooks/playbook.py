@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from agentkit.errors import UserError
+from agentkit.json_types import JsonObject
 from agentkit.ledger import digest
 from agentkit.playbooks.applying import DeltaOutcome, updated
 from agentkit.playbooks.bullets import Bullet
@@ -72,7 +72,7 @@ class Playbook:
         rows = [[b.id, b.section, b.scope, b.content, b.status, list(b.parents)] for b in self.bullets.values()]
         return digest(sorted(rows))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The exact state, orders and stamps included: a replay must give the same bytes."""
         rows = sorted(self.bullets.values(), key=lambda bullet: bullet.order)
         return {"target": self.target, "version": self.version, "bullets": [bullet_json(row) for row in rows]}
@@ -82,7 +82,7 @@ class Playbook:
         return Playbook(target=self.target, version=version, bullets=updated(self.bullets, outcome))
 
 
-def bullet_json(bullet: Bullet) -> dict[str, Any]:
+def bullet_json(bullet: Bullet) -> JsonObject:
     names = ("id", "section", "scope", "content", "status", "added", "revised", "seq")
     return {**{name: getattr(bullet, name) for name in names}, "parents": list(bullet.parents)}
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import select
 
 from agentkit.errors import Conflict
+from agentkit.json_types import JsonObject
 from agentkit.ledger import Change, Decision, Verdict
 from agentkit.playbooks.operations import Delta
 from agentkit.playbooks.playbook import Playbook
@@ -113,7 +113,7 @@ class StreamGate:
                 for shown, score in connection.execute(query.order_by(row.created_at, row.run_id))
             ]
 
-    def report(self) -> list[dict[str, Any]]:
+    def report(self) -> list[JsonObject]:
         """How each edit on probation stands."""
         return [{"change": change.id, **evidence(self.runs(change.id), self.policy.share)} for change in self.running()]
 
@@ -157,7 +157,7 @@ def _bets(runs: Sequence[tuple[bool, float]], share: float) -> Iterator[float]:
         total += score
 
 
-def evidence(runs: Sequence[tuple[bool, float]], share: float = 0.5) -> dict[str, Any]:
+def evidence(runs: Sequence[tuple[bool, float]], share: float = 0.5) -> JsonObject:
     """The counts, the means and the curve of an edit's trial, as JSON values."""
     gain, harm, curve = Betting(0.0), Betting(0.0), []
     for bet in _bets(runs, share):

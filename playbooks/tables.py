@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import CTE, Connection, Integer, Select, and_, func, insert, literal, select
 
 from agentkit.errors import Conflict
+from agentkit.json_types import JsonObject
 from agentkit.ledger import Change
 from agentkit.playbooks.applying import DeltaOutcome, apply_operations
 from agentkit.playbooks.bullets import Bullet
@@ -135,7 +136,7 @@ def _restore(connection: Connection, target: str, then: int, version: int) -> No
     connection.execute(insert(RollbackRow), {"target": target, "version": version, "restored": then, "line": line})
 
 
-def _row(target: str, bullet: Bullet) -> dict[str, Any]:
+def _row(target: str, bullet: Bullet) -> JsonObject:
     row = {column.key: getattr(bullet, column.key) for column in _COLUMNS}
     return {**row, "parents": ",".join(bullet.parents), "target": target}
 

@@ -184,7 +184,7 @@ CLAIMS: dict[str, Claim] = {
     ),
     "errors.line": Claim(
         source=PROMISE,
-        says="Bad input gets one line that says what, where and the mend, exit code 2, and nothing is lost.",
+        says="Bad input gets one line that says what, where and how to fix it, exit code 2, and nothing is lost.",
         tests=(
             "tests/cli/test_main.py::test_bad_input_is_one_clear_line_and_exit_code_2",
             f"{_STORE}test_a_database_from_a_newer_version_is_refused_in_one_line",

@@ -15,7 +15,7 @@ from agentkit.agent import Agent
 from agentkit.checkers import CHECKERS, final_answer, get_checker
 from agentkit.checkers.judge import Judgement
 from agentkit.errors import DataError, InvalidOutput, SandboxUnavailable, UserError
-from agentkit.evolution.harness import check_for
+from agentkit.evolution.harness import AgentHarness
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task, load_tasks
 from agentkit.testing import ScriptedModel
@@ -319,7 +319,7 @@ async def test_a_task_that_names_a_function_is_refused_wherever_it_came_from(sto
         with pytest.raises(DataError, match="can't name a function"):
             await agent.arun(planted)
         with pytest.raises(DataError, match="can't name a function"):
-            await check_for(agent)(planted, "4")
+            await AgentHarness(agent).score(planted, "4")
     assert called == []
 
 

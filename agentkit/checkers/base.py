@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agentkit.errors import DataError
+from agentkit.json_types import JsonObject
 from agentkit.tasks import Channel, Feedback, Task
 
 
@@ -43,7 +44,7 @@ class CheckerSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @classmethod
-    def read(cls, name: str, given: dict[str, Any]) -> Self:
+    def read(cls, name: str, given: JsonObject) -> Self:
         """Raises DataError with the wrong setting and, for an unknown one, those there are."""
         try:
             return cls.model_validate(given)

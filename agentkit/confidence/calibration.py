@@ -15,6 +15,7 @@ import numpy as np
 
 from agentkit.confidence.features import Features
 from agentkit.errors import DataError
+from agentkit.json_types import JsonObject
 
 LEAST_OUTCOMES = 40
 """Outcomes that a calibration needs."""
@@ -58,7 +59,7 @@ class Calibration:
         z = sum(self.weights[name] * (value - self.means[name]) / self.scales[name] for name, value in values)
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, self.intercept + z))))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self)
 
     @classmethod

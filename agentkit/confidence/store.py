@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from agentkit.confidence.calibration import Calibration
 from agentkit.errors import UserError
+from agentkit.json_types import JsonObject
 from agentkit.ledger import Change, Ledger, digest
 from agentkit.store import Store
 
@@ -72,7 +72,7 @@ class CalibrationStore:
         operation = {"op": "rollback", "to": version, "calibration": earlier.calibration.to_json()}
         return self._commit(operation | {"thresholds": earlier.thresholds}, source="", note=reason)
 
-    def _commit(self, operation: dict[str, Any], *, source: str, note: str = "") -> int:
+    def _commit(self, operation: JsonObject, *, source: str, note: str = "") -> int:
         base = self.version
         change = Change(
             key=f"{self.target}:{base}:{digest(operation)[:16]}",
@@ -89,6 +89,6 @@ class CalibrationStore:
             return base
         return self._ledger.commit(change, lambda connection, applied: None).version or base
 
-    def _same(self, version: int, operation: dict[str, Any]) -> bool:
+    def _same(self, version: int, operation: JsonObject) -> bool:
         stored = self.at(version)
         return (stored.calibration.to_json(), stored.thresholds) == (operation["calibration"], operation["thresholds"])

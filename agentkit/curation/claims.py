@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self, get_args
 
 from agentkit.errors import DataError
+from agentkit.json_types import JsonObject
+from agentkit.json_types import digest as json_digest
 
 Status = Literal["supported", "unsupported", "accepted", "rejected"]
 """`supported`: the quote carries the claim. `unsupported`: it does not; kept, not exported.
@@ -24,8 +24,7 @@ Qualifier = str | int | float | bool
 
 def digest(*parts: object, length: int = 32) -> str:
     """A stable id: the first `length` hex digits of SHA-256 over the parts as canonical JSON."""
-    text = json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
+    return json_digest(parts)[:length]
 
 
 def name_key(name: str) -> str:
@@ -64,7 +63,7 @@ class Entity:
         found = bool(known) if groundable is None else groundable
         return cls(id=id_, label=label, cls=kind, curies=known, ambiguous=len(known) > 1, groundable=found)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self) | {"curies": list(self.curies)}
 
     @classmethod
@@ -100,7 +99,7 @@ class Evidence:
     suffix: str = ""
     section: str = ""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return dict(vars(self))
 
     @classmethod
@@ -169,7 +168,7 @@ class Claim:
         """The same claim, same id, after a check or a person's decision."""
         return replace(self, status=status, reason=reason)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         row = {name: getattr(self, name) for name in _CLAIM_FIELDS}
         return row | {"qualifiers": dict(self.qualifiers), "evidence": [e.to_json() for e in self.evidence]}
 

@@ -16,6 +16,17 @@ from sqlalchemy import Connection
 from agentkit import faults
 from agentkit.curation.claims import Entity, digest
 from agentkit.curation.documents import Document, Failure
+from agentkit.curation.events import (
+    OnCuration,
+    PaperBusy,
+    PaperRead,
+    PaperStopped,
+    PaperTooLong,
+    PaperUnread,
+    WorkDone,
+    WorkFailed,
+    silent,
+)
 from agentkit.curation.extraction.answers import MAX_ITEMS
 from agentkit.curation.extraction.duo import Duo, Naming, QuestionOutcome, curate_item, records_of
 from agentkit.curation.extraction.findings import Finding, Findings, findings_of
@@ -26,11 +37,12 @@ from agentkit.curation.kb.knowledge_base import Author, KnowledgeBase, Write
 from agentkit.curation.kb.records import merged
 from agentkit.curation.kb.work import State, Work, WorkKey, WorkLog
 from agentkit.errors import AgentKitError, BudgetExceeded, ModelError
+from agentkit.json_types import JsonObject
 from agentkit.models.budget import Budget, Meter, Usage
 from agentkit.models.caller import Caller, Retry, model_name
 from agentkit.models.journal import SqlJournal
 from agentkit.models.limits import Limits
-from agentkit.protocols import Block, OnEvent, Recaller
+from agentkit.protocols import Block, Recaller
 from agentkit.tasks import Task
 
 
@@ -82,7 +94,7 @@ class Report:
     seconds: float = 0.0
     stopped: str = ""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         rows = {"unread": [vars(failure) for failure in self.unread], "failed": [list(pair) for pair in self.failed]}
         return vars(self) | rows | {"states": dict(self.states), "seconds": round(self.seconds, 2)}
 
@@ -119,7 +131,7 @@ class Curation:
         naming_version: changes when `naming` would name differently; part of every work key.
         recallers: playbook and case memory, asked with the relation as the task's category.
         run_id: names the run to recallers; give the same one to go on where they withhold at random.
-        on_event: told of `paper`, `work`, `failed`, `unread`, `long`, `busy` and `stopped`.
+        on_event: sees events as they happen; see `agentkit.curation.events`.
     """
 
     def __init__(
@@ -133,7 +145,7 @@ class Curation:
         naming_version: str = "",
         options: CurationOptions | None = None,
         recallers: Sequence[Recaller] = (),
-        on_event: OnEvent | None = None,
+        on_event: OnCuration = silent,
         retry: Retry | None = None,
         limits: Limits | None = None,
         run_id: str = "",
@@ -142,7 +154,7 @@ class Curation:
         self.kb, self.plan, self.explorer, self.evaluator = kb, plan, explorer, evaluator
         self.naming, self.naming_version = naming, naming_version
         self.options = options or CurationOptions()
-        self.recallers, self.on_event = recallers, on_event or (lambda name, data: None)
+        self.recallers, self.on_event = recallers, on_event
         self.retry, self.limits = retry, limits or Limits(concurrency=self.options.papers)
         self.run_id = run_id or uuid.uuid4().hex
         self.work = WorkLog(kb.store, kb.name, owner=owner)
@@ -175,11 +187,11 @@ class Curation:
                 return
             if isinstance(document, Failure):
                 self.report.unread.append(document)
-                self.on_event("unread", {"source": document.source, "reason": document.reason})
+                self.on_event(PaperUnread(source=document.source, reason=document.reason))
                 continue
             await self._paper(document)
             self.report.papers += 1
-            self.on_event("paper", {"id": document.id, "title": document.title, "source": document.source})
+            self.on_event(PaperRead(source=document.source, id=document.id, title=document.title))
 
     async def _paper(self, document: Document) -> None:
         self.kb.add_document(document)
@@ -222,11 +234,11 @@ class _Paper:
         size, limit = len(self.document.text), self.run_.options.paper_limit
         if size > limit:
             reason = f"{size:,} characters: each question gets the {limit:,} that fit it best"
-            self.run_.on_event("long", {"source": self.document.source, "reason": reason})
+            self.run_.on_event(PaperTooLong(source=self.document.source, reason=reason))
         for step in self.run_.plan.steps:
             for subjects in list(self.findings.forks(step)):
                 if self._exhausted():
-                    self.run_.on_event("stopped", {"source": self.document.source, "reason": "few new claims"})
+                    self.run_.on_event(PaperStopped(source=self.document.source, reason="few new claims"))
                     return True
                 work = await self._question(step, subjects)
                 if work is None or not work.finished:
@@ -254,7 +266,7 @@ class _Paper:
         self.asked.append(wanted.key)
         work = run.work.lease(wanted, again=run.options.retry_failed)
         if work is None:
-            run.on_event("busy", {"source": self.document.source})
+            run.on_event(PaperBusy(source=self.document.source, reason="another process is at it"))
             return None
         if work.state != "leased":
             run.report.reused += 1
@@ -368,7 +380,7 @@ class _Paper:
         self._tell(state)
         return Work(**{**vars(work), **values, "state": state})
 
-    def _used(self, before: tuple[int, int, float]) -> dict[str, Any]:
+    def _used(self, before: tuple[int, int, float]) -> JsonObject:
         meter = self.meter
         return {"calls": meter.calls - before[0], "tokens": meter.tokens - before[1], "cost": meter.cost - before[2]}
 
@@ -383,7 +395,7 @@ class _Paper:
 
     def _failed(self, message: str, state: State) -> None:
         self.run_.report.failed.append((self.document.source or self.document.id[:12], message))
-        self.run_.on_event("failed", {"source": self.document.source, "reason": message, "state": state})
+        self.run_.on_event(WorkFailed(source=self.document.source, reason=message, state=state))
 
     def _stop_if_spent(self) -> None:
         try:
@@ -393,8 +405,8 @@ class _Paper:
 
     def _tell(self, state: State) -> None:
         run = self.run_
-        told = {"state": state, "claims": run.report.supported, "tokens": run.meter.tokens, "cost": run.meter.cost}
-        run.on_event("work", told)
+        claims, tokens, cost = run.report.supported, run.meter.tokens, run.meter.cost
+        run.on_event(WorkDone(source=self.document.source, state=state, claims=claims, tokens=tokens, cost=cost))
 
     def retire(self) -> int:
         """Close the claims of questions that this plan no longer asks; those a person decided on stay."""
@@ -415,6 +427,6 @@ class _Paper:
         return len(gone)
 
 
-def scope_of(step: PlanStep) -> dict[str, Any]:
+def scope_of(step: PlanStep) -> JsonObject:
     """A step as learning sees it: playbooks and memories keep what they know of each relation apart by `category`."""
     return {"category": step.key, "element": step.element, "concept": step.concept.name}

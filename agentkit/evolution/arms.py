@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from agentkit.evolution.controls import OthersCases, RandomBullets, full_text
 from agentkit.evolution.protocols import Cost, Evolvable
 from agentkit.evolution.trials import Trial, Trials
+from agentkit.json_types import JsonObject
 from agentkit.protocols import Recaller
 from agentkit.statistics.estimates import Estimate, PairedComparison, bootstrap_mean, mcnemar_exact, paired, proportion
 from agentkit.tasks import Task
@@ -48,7 +48,7 @@ class Arm:
         shared = [id for id in self.scores if id in other.scores]
         return paired([self.scores[id] for id in shared], [other.scores[id] for id in shared])
 
-    def to_json(self, start: Arm | None = None) -> dict[str, Any]:
+    def to_json(self, start: Arm | None = None) -> JsonObject:
         n = max(1, len(self.scores))
         return {
             "name": self.name,
@@ -120,7 +120,7 @@ def _control(kind: str, recaller: Recaller, tasks: Sequence[Task], seed: int) ->
     return RandomBullets(recaller, seed) if kind == "playbook" else OthersCases(recaller, tasks, seed)
 
 
-def by_category(before: Arm, after: Arm) -> list[dict[str, Any]]:
+def by_category(before: Arm, after: Arm) -> list[JsonObject]:
     """Accuracy before and after for each category, largest first."""
     groups: dict[str, list[str]] = defaultdict(list)
     for id in after.scores:
@@ -133,7 +133,7 @@ def by_category(before: Arm, after: Arm) -> list[dict[str, Any]]:
     return rows
 
 
-def pooled(arms: Sequence[Arm], starts: Sequence[Arm]) -> dict[str, Any]:
+def pooled(arms: Sequence[Arm], starts: Sequence[Arm]) -> JsonObject:
     """One arm over several seeds: seeds of a task are averaged first, because they are not independent tasks."""
     means, base = _by_task(arms), _by_task(starts)
     shared = [id for id in means if id in base]

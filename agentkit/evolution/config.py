@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from agentkit.evolution.gate import GateMode, GatePolicy
 from agentkit.evolution.probation import ProbationPolicy
 from agentkit.evolution.protocols import Cost
+from agentkit.evolution.records import BatchRecord
+from agentkit.json_types import JsonObject
+from agentkit.ledger import Verdict
 from agentkit.tasks import Labels
 
 
@@ -95,9 +98,18 @@ class Evolved:
     start: dict[str, int]
     chosen: dict[str, int]
     candidates: tuple[Candidate, ...]
-    batches: tuple[dict[str, Any], ...]
-    verdicts: dict[str, dict[str, Any]]
+    batches: tuple[BatchRecord, ...]
+    verdicts: Mapping[str, Verdict]
     usage: Cost
 
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "usage": self.usage.to_json()}
+    def to_json(self) -> JsonObject:
+        return {
+            "id": self.id,
+            "status": self.status,
+            "start": dict(self.start),
+            "chosen": dict(self.chosen),
+            "candidates": [asdict(candidate) for candidate in self.candidates],
+            "batches": [record.to_json() for record in self.batches],
+            "verdicts": {id: verdict.to_json() for id, verdict in self.verdicts.items()},
+            "usage": self.usage.to_json(),
+        }

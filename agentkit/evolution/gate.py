@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import select
 
@@ -17,6 +17,7 @@ from agentkit.errors import Conflict
 from agentkit.evolution.holdout import Holdout, levels_so_far
 from agentkit.evolution.protocols import Cost, Evolvable
 from agentkit.evolution.trials import Prepared, Trial, Trials
+from agentkit.json_types import JsonObject
 from agentkit.ledger import Change, Verdict, digest
 from agentkit.protocols import Recaller
 from agentkit.statistics.eprocess import PairedTest
@@ -57,7 +58,7 @@ class GateTest:
     """A finished test of a group of changes."""
 
     outcome: str
-    evidence: dict[str, Any]
+    evidence: JsonObject
 
 
 AskWhen = Callable[[Change], str | None]
@@ -184,7 +185,7 @@ class StrictGate:
 
     async def _compare(
         self, pairs: Sequence[tuple[Task, Prepared, Prepared]], level: float
-    ) -> tuple[PairedTest, dict[str, Any]]:
+    ) -> tuple[PairedTest, JsonObject]:
         policy = self.policy
         test = PairedTest(level=level, min_effect=policy.min_effect, stop_level=policy.stop_level)
         better, worse, cost, unknown = [], [], Cost(), 0
@@ -215,7 +216,7 @@ class StrictGate:
         low, high = await self.trials.scores(tasks, before), await self.trials.scores(tasks, after)
         return [None if a is None or b is None else b - a for a, b in zip(low, high, strict=True)]
 
-    async def _probe(self, without: list[Recaller], with_: list[Recaller]) -> tuple[str, dict[str, Any]]:
+    async def _probe(self, without: list[Recaller], with_: list[Recaller]) -> tuple[str, JsonObject]:
         """Whether the frozen probes stand still: "better" goes on, "regression" rejects, "doubt" asks a person."""
         before, after = await self.trials.many(self.probes, without), await self.trials.many(self.probes, with_)
         differences = await self._differences(self.probes, before, after)
@@ -245,7 +246,7 @@ def disjoint_groups(changes: Sequence[Change], evolvables: Sequence[Evolvable]) 
     return [members for members, _ in groups]
 
 
-def _counts(text: str, evidence: dict[str, Any]) -> str:
+def _counts(text: str, evidence: JsonObject) -> str:
     if "pairs" not in evidence:
         return text
     return f"{text}: {evidence['wins']} won, {evidence['losses']} lost of {evidence['pairs']} pairs"

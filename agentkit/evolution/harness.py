@@ -1,13 +1,13 @@
-"""`Agent.evolve`: an agent, its playbook and its memory in the loops of this package."""
+"""AgentHarness: an agent in the loops of this package."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from agentkit.checkers import get_checker
-from agentkit.evolution.protocols import Check, Cost
+from agentkit.evolution.protocols import Cost
 from agentkit.evolution.trials import Trials
 from agentkit.graph.context import RunContext
 from agentkit.graph.episode import build_episode
@@ -27,75 +27,49 @@ SAMPLED = 0.8
 """Temperature of runs that are to differ from the measured one."""
 
 
-@dataclass(frozen=True)
-class AgentRollout:
-    """Runs tasks on an agent, with fixed context and without learning.
+class AgentHarness:
+    """An agent as the loops see it. Its runs learn nothing by themselves, and see no target unless `labels` says so.
 
     Args:
-        labels: "none" wherever an answer is only to be measured.
+        labels: how much of a task's target the feedback of training runs may carry; measured runs have no target.
+        learner: names the calls of learners in the journal.
     """
 
-    agent: Agent
-    labels: Labels = "none"
-    seed: int = 0
+    def __init__(self, agent: Agent, *, labels: Labels = "none", seed: int = 0, learner: str = "evolve") -> None:
+        self.agent, self.labels, self.seed, self.learner = agent, labels, seed, learner
+        self._fingerprint = fingerprint(agent)
 
-    async def __call__(self, task: Task, *, recallers: Sequence[Recaller], key: str, sample: int = 0) -> Episode:
+    @property
+    def fingerprint(self) -> str:
+        return self._fingerprint
+
+    async def rollout(self, task: Task, *, recallers: Sequence[Recaller], key: str, sample: int = 0) -> Episode:
         labels: Labels = "none" if task.target is None else self.labels
         await self.agent.arun(
-            task, run_id=key, labels=labels, learn=False, recallers=recallers, seed=self.seed + sample,
-            temperature=SAMPLED if sample else None, batch="evolve",
-        )  # fmt: skip
-        return await episode_of(self.agent, key, labels)
+            task,
+            run_id=key,
+            labels=labels,
+            learn=False,
+            recallers=recallers,
+            seed=self.seed + sample,
+            temperature=SAMPLED if sample else None,
+            batch="evolve",
+        )
+        context = self._context(key, self.agent.log.get(key).task, labels=labels)
+        return build_episode(context, cast("RunState", await self.agent.state(key)))
 
-
-async def episode_of(agent: Agent, run_id: str, labels: Labels) -> Episode:
-    """The episode of a finished run, as its learners would have seen it."""
-    context = _context(agent, run_id, agent.log.get(run_id).task, labels=labels)
-    return build_episode(context, cast("RunState", await agent.state(run_id)))
-
-
-def call_for(agent: Agent, learner: str = "evolve") -> Callable[[str], CallModel]:
-    """Model calls of learners, journalled under a run's id so that none is repeated after a crash."""
-
-    def calls(run_id: str) -> CallModel:
-        task = Task(id="learn", input="learn")
-        agent.log.start(run_id, task, model=agent.model_name, options={}, batch="evolve", status="done")
-        return learner_call(_context(agent, run_id, task), learner)
-
-    return calls
-
-
-def _context(agent: Agent, run_id: str, task: Task, *, labels: Labels = "none") -> RunContext:
-    return RunContext(
-        run_id=run_id,
-        task=task,
-        options=replace(agent.options, labels=labels),
-        log=agent.log,
-        callers=agent.callers(run_id),
-        program=agent.program,
-    )
-
-
-def check_for(agent: Agent) -> Check:
-    """Scores answers with each task's own checker, else the agent's, else by comparing with the target."""
-
-    async def check(task: Task, answer: str | None) -> Feedback | None:
-        spec = task.own_checker or agent.checker
+    async def score(self, task: Task, answer: str | None) -> Feedback | None:
+        """By the task's own checker, else the agent's, else by comparing with the target."""
+        spec = task.own_checker or self.agent.checker
         if spec is None and task.target is None:
             return None
-        checker = get_checker(spec or "exact", call=call_for(agent, "judge")(f"judge-{digest(task.id)[:12]}"))
+        checker = get_checker(spec or "exact", call=self._call(f"judge-{digest(task.id)[:12]}", "judge"))
         if checker.needs_target and task.target is None:
             return None
         return await checker.check(answer or "", task)
 
-    return check
-
-
-def cost_of(agent: Agent) -> Callable[[str], Cost]:
-    """What the model calls of a run used."""
-
-    def cost(run_id: str) -> Cost:
-        totals = agent.log.totals([run_id])
+    def cost(self, run_id: str) -> Cost:
+        totals = self.agent.log.totals([run_id])
         return Cost(
             calls=totals.calls,
             input_tokens=totals.input_tokens,
@@ -105,7 +79,23 @@ def cost_of(agent: Agent) -> Callable[[str], Cost]:
             seconds=totals.model_seconds,
         )
 
-    return cost
+    def learner_call(self, run_id: str) -> CallModel:
+        return self._call(run_id, self.learner)
+
+    def _call(self, run_id: str, learner: str) -> CallModel:
+        task = Task(id="learn", input="learn")
+        self.agent.log.start(run_id, task, model=self.agent.model_name, options={}, batch="evolve", status="done")
+        return learner_call(self._context(run_id, task), learner)
+
+    def _context(self, run_id: str, task: Task, *, labels: Labels = "none") -> RunContext:
+        return RunContext(
+            run_id=run_id,
+            task=task,
+            options=replace(self.agent.options, labels=labels),
+            log=self.agent.log,
+            callers=self.agent.callers(run_id),
+            program=self.agent.program,
+        )
 
 
 _PER_RUN = ("labels", "learn", "seed", "temperature")
@@ -127,12 +117,9 @@ def fingerprint(agent: Agent) -> str:
 def trials_for(agent: Agent, *, labels: Labels = "gold", seed: int = 0) -> Trials:
     """What answers held-out tasks with an agent, and remembers the answers."""
     return Trials(
-        AgentRollout(agent, "none", seed),
+        AgentHarness(agent, labels=labels, seed=seed),
         agent.store,
-        check=check_for(agent),
         labels=labels,
-        fingerprint=fingerprint(agent),
         seed=seed,
         concurrency=agent.settings.concurrency,
-        cost_of=cost_of(agent),
     )

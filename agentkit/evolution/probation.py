@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import select
 
 from agentkit.errors import Conflict
 from agentkit.evolution.protocols import Evolvable
+from agentkit.evolution.records import Watched
 from agentkit.evolution.trials import Trials
 from agentkit.ledger import Change, Ledger, Verdict, digest
 from agentkit.statistics.eprocess import PairedTest
@@ -80,7 +80,7 @@ class Watch:
         self.trials, self.ledger, self.evolution = trials, ledger, f"{evolution}/watch"
         self.policy = policy or ProbationPolicy()
 
-    async def watch(self, tasks: Sequence[Task], accepted: Sequence[str], *, key: str) -> list[dict[str, Any]]:
+    async def watch(self, tasks: Sequence[Task], accepted: Sequence[str], *, key: str) -> list[Watched]:
         """Shadow-run a share of these tasks for the changes still on probation, and withdraw what harms.
 
         Args:
@@ -92,7 +92,7 @@ class Watch:
             one record for each change watched: its outcome and its evidence so far.
         """
         rounds = self._rounds()
-        now = {row["change"] for name, row in rounds.items() if name.startswith(f"{key}:")}
+        now = {row.change for name, row in rounds.items() if name.startswith(f"{key}:")}
         watched = self.active(accepted)
         records = []
         for change_id in [id for id in accepted if id in now or id in watched]:
@@ -101,7 +101,7 @@ class Watch:
             records.append(self._carry_out(record, "withdrawn on probation"))
         return records
 
-    async def end(self, tasks: Sequence[Task], accepted: Sequence[str], *, key: str) -> list[dict[str, Any]]:
+    async def end(self, tasks: Sequence[Task], accepted: Sequence[str], *, key: str) -> list[Watched]:
         """Nobody watches any longer: release what has won more often than it lost, and withdraw the rest.
 
         Args:
@@ -118,16 +118,14 @@ class Watch:
             records.append(self._carry_out(record, "the tasks ended before it proved itself"))
         return records
 
-    def _carry_out(self, record: dict[str, Any], reason: str) -> dict[str, Any]:
-        if record["outcome"] == "worse":
-            change = self.ledger.get(record["change"])
+    def _carry_out(self, record: Watched, reason: str) -> Watched:
+        if record.outcome == "worse":
+            change = self.ledger.get(record.change)
             self.evolvables[change.target].withdraw(change, reason=reason)
         return record
 
-    async def _conclude(
-        self, change_id: str, tasks: Sequence[Task], rounds: dict[str, dict[str, Any]], name: str
-    ) -> dict[str, Any]:
-        known = [d for row in rounds.values() if row["change"] == change_id for d in row["differences"]]
+    async def _conclude(self, change_id: str, tasks: Sequence[Task], rounds: dict[str, Watched], name: str) -> Watched:
+        known = [d for row in rounds.values() if row.change == change_id for d in row.differences]
         unseen = [task for task in tasks if not self._shadowed(task)]
         new = await self._differences(self.ledger.get(change_id), unseen)
         outcome = "released" if sum(known) + sum(new) > 0 else "worse"
@@ -135,24 +133,22 @@ class Watch:
 
     def active(self, accepted: Sequence[str]) -> list[str]:
         """Those of the accepted changes that are still on probation."""
-        done = {row["change"] for row in self._rounds().values() if row["outcome"] != "watching"}
+        done = {row.change for row in self._rounds().values() if row.outcome != "watching"}
         return [id for id in accepted if id not in done]
 
-    def _rounds(self) -> dict[str, dict[str, Any]]:
+    def _rounds(self) -> dict[str, Watched]:
         query = select(GateTestRow.key, GateTestRow.evidence).where(GateTestRow.evolution == self.evolution)
         with self.trials.store.read() as connection:
-            return {row.key: row.evidence for row in connection.execute(query.order_by(GateTestRow.number))}
+            rows = connection.execute(query.order_by(GateTestRow.number))
+            return {row.key: Watched.from_json(row.evidence) for row in rows}
 
-    async def _look(
-        self, change_id: str, tasks: Sequence[Task], rounds: dict[str, dict[str, Any]], name: str
-    ) -> dict[str, Any]:
+    async def _look(self, change_id: str, tasks: Sequence[Task], rounds: dict[str, Watched], name: str) -> Watched:
         change = self.ledger.get(change_id)
-        known = [d for row in rounds.values() if row["change"] == change_id for d in row["differences"]]
-        seen = sum(row["tasks"] for row in rounds.values() if row["change"] == change_id)
+        known = [d for row in rounds.values() if row.change == change_id for d in row.differences]
         new = await self._differences(change, [task for task in tasks if self._shadowed(task)])
         test = PairedTest.of([*known, *new], stop_level=self.policy.harm_level)
         outcome = "worse" if test.to_json()["e_harm"] >= 1 / self.policy.harm_level else "watching"
-        if outcome == "watching" and seen + len(new) >= self.policy.pairs:
+        if outcome == "watching" and len(known) + len(new) >= self.policy.pairs:
             outcome = "released" if test.to_json()["mean"] >= 0 else "worse"
         return self._write(change_id, test, outcome, new, rounds, name)
 
@@ -162,13 +158,18 @@ class Watch:
         test: PairedTest,
         outcome: str,
         new: list[float],
-        rounds: dict[str, dict[str, Any]],
+        rounds: dict[str, Watched],
         name: str,
-    ) -> dict[str, Any]:
+    ) -> Watched:
         """Write down how a change stands, once a name."""
-        record = {**test.to_json(), "change": change_id, "outcome": outcome, "differences": new, "tasks": len(new)}
+        record = Watched(change=change_id, outcome=outcome, differences=tuple(new), evidence=test.to_json())
         row = {"key": name, "evolution": self.evolution, "number": len(rounds) + 1, "holdout": "online"}
-        row |= {"changes": [change_id], "level": self.policy.harm_level, "outcome": outcome, "evidence": record}
+        row |= {
+            "changes": [change_id],
+            "level": self.policy.harm_level,
+            "outcome": outcome,
+            "evidence": record.to_json(),
+        }
         store = self.trials.store
         store.transaction(lambda connection: store.insert_new(connection, GateTestRow, [row]))
         rounds[name] = record

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from agentkit import faults
 from agentkit.errors import Conflict
+from agentkit.json_types import JsonObject
 from agentkit.store import Store
 from agentkit.store.base import now
 from agentkit.store.evolution import EvolutionRow, EvolutionStepRow
@@ -25,7 +26,7 @@ class EvolutionProgress:
     def __init__(self, store: Store, evolution: str, config: Mapping[str, Any]) -> None:
         self.store, self.id, self.config = store, evolution, dict(config)
         self._next = 0
-        self._known: dict[int, tuple[str, dict[str, Any]]] = {}
+        self._known: dict[int, tuple[str, JsonObject]] = {}
 
     def begin(self, versions: Mapping[str, int]) -> dict[str, int]:
         """Start, or go on: returns the versions at which this evolution began."""
@@ -43,7 +44,7 @@ class EvolutionProgress:
             self._known = {row.number: (row.kind, row.data) for row in rows}
         return start
 
-    def recorded(self, kind: str) -> dict[str, Any] | None:
+    def recorded(self, kind: str) -> JsonObject | None:
         """What the next step came to, if it was finished earlier.
 
         Raises:
@@ -57,7 +58,7 @@ class EvolutionProgress:
         self._next += 1
         return found[1]
 
-    def record(self, kind: str, data: dict[str, Any]) -> dict[str, Any]:
+    def record(self, kind: str, data: JsonObject) -> JsonObject:
         """Write a finished step down."""
         row = {"evolution": self.id, "number": self._next, "kind": kind, "data": data}
         faults.point("before:evolve.step")
@@ -66,12 +67,12 @@ class EvolutionProgress:
         self._next += 1
         return data
 
-    def finish(self, result: dict[str, Any]) -> None:
+    def finish(self, result: JsonObject) -> None:
         done = update(EvolutionRow).where(EvolutionRow.id == self.id)
         values = {"status": "done", "result": result, "updated_at": now()}
         self.store.transaction(lambda connection: connection.execute(done.values(**values)))
 
-    def result(self) -> dict[str, Any] | None:
+    def result(self) -> JsonObject | None:
         """The result of a finished evolution."""
         with self.store.read() as connection:
             row = connection.execute(

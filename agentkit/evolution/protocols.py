@@ -2,29 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
+from agentkit.json_types import JsonObject
 from agentkit.ledger import Change, Verdict
-from agentkit.protocols import Block, Episode, Recaller
+from agentkit.protocols import Block, CallModel, Episode, Recaller
 from agentkit.tasks import Feedback, Task
 
 
-class Rollout(Protocol):
-    """Runs one task with fixed context and learns nothing."""
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What model calls used. `seconds` is their own time, not that of a clock on the wall."""
 
-    async def __call__(self, task: Task, *, recallers: Sequence[Recaller], key: str, sample: int = 0) -> Episode:
-        """One run of the state machine.
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cost: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(**{name: value + getattr(other, name) for name, value in vars(self).items()})
+
+    def __sub__(self, earlier: Cost) -> Cost:
+        """What was used since."""
+        return Cost(**{name: value - getattr(earlier, name) for name, value in vars(self).items()})
+
+    def to_json(self) -> JsonObject:
+        return {**vars(self), "tokens": self.tokens}
+
+    @classmethod
+    def from_json(cls, data: JsonObject) -> Self:
+        return cls(**{name: value for name, value in data.items() if name != "tokens"})
+
+
+class Harness(Protocol):
+    """The one seam between the loops and whatever solves tasks: `AgentHarness` for an agent."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Names everything, save what is learned, that can change an answer. Trials with equal ones are shared."""
+        ...
+
+    async def rollout(self, task: Task, *, recallers: Sequence[Recaller], key: str, sample: int = 0) -> Episode:
+        """Run one task with fixed context, and learn nothing.
 
         Args:
-            task: as learning may see it; without labels it has no target.
+            task: as the run may see it; without labels it has no target.
             recallers: the context, already fixed for this run.
             key: at most 64 characters; the run's id. Called again with the same key, a finished run is returned from
-                the store and an interrupted one goes on.
+                the store and an interrupted one is resumed.
             sample: 0 is the run as it is measured; other numbers are other answers to the same prompt, where the model
                 can give any.
+
+        Raises:
+            RunError: the run failed.
         """
+        ...
+
+    async def score(self, task: Task, answer: str | None) -> Feedback | None:
+        """Score an answer against the task's target or checker; None where the task has neither."""
+        ...
+
+    def cost(self, run_id: str) -> Cost:
+        """What the model calls of a run, its learners' calls included, have used so far."""
+        ...
+
+    def learner_call(self, run_id: str) -> CallModel:
+        """The model call of a run's learners, journalled under the run's id."""
         ...
 
 
@@ -65,7 +116,7 @@ class Evolvable(Protocol):
         ...
 
     def apply(self, change: Change, verdict: Verdict) -> Change:
-        """Apply a proposed change with its verdict; once, however often called.
+        """Apply a proposed change with its verdict; calling it again does nothing.
 
         Raises:
             Conflict: the target has moved on in a way that the change can't follow.
@@ -79,40 +130,6 @@ class Evolvable(Protocol):
     def rollback(self, version: int, *, key: str, reason: str) -> Change:
         """Make an earlier version current by a new change."""
         ...
-
-
-Check = Callable[[Task, str | None], Awaitable[Feedback | None]]
-"""Scores an answer against the task's target or checker; None where the task has neither."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What model calls used. `seconds` is their own time, not that of a clock on the wall."""
-
-    calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
-    cost: float = 0.0
-    seconds: float = 0.0
-
-    @property
-    def tokens(self) -> int:
-        return self.input_tokens + self.output_tokens
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(**{name: value + getattr(other, name) for name, value in vars(self).items()})
-
-    def to_json(self) -> dict[str, Any]:
-        return {**vars(self), "tokens": self.tokens}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        return cls(**{name: value for name, value in data.items() if name != "tokens"})
-
-
-CostOf = Callable[[str], Cost]
-"""What the model calls of a run (or of an evolution: its id) have used so far."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from agentkit.aio import run_sync
 from agentkit.errors import UserError
 from agentkit.evolution.arms import Arm, run_arms
 from agentkit.evolution.config import EvolveConfig, Evolved
-from agentkit.evolution.harness import AgentRollout, call_for, cost_of, trials_for
+from agentkit.evolution.events import OnEvolution, silent
+from agentkit.evolution.harness import trials_for
 from agentkit.evolution.loop import Evolution
 from agentkit.evolution.protocols import DeferringGate, Evolvable
 from agentkit.evolution.report.build import build_report, write_report
+from agentkit.json_types import JsonObject
 from agentkit.ledger import Gate
-from agentkit.protocols import Learner, OnEvent
+from agentkit.protocols import Learner
 from agentkit.tasks import Task
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class EvolutionReport:
 
     evolved: Evolved
     arms: tuple[Arm, ...]
-    report: dict[str, Any]
+    report: JsonObject
     paths: dict[str, Path]
 
 
@@ -46,7 +48,7 @@ def prepare(
     learners: Sequence[Learner],
     config: EvolveConfig,
     gate: Gate | None = None,
-    on_event: OnEvent = lambda name, data: None,
+    on_event: OnEvolution = silent,
 ) -> Evolution:
     """The evolution of an agent, ready to run.
 
@@ -56,17 +58,14 @@ def prepare(
     if not evolvables:
         raise UserError("there is nothing to evolve: name a playbook or a memory (--playbook P, --memory M)")
     return Evolution(
-        rollout=AgentRollout(agent, config.labels, config.seed),
         evolvables=evolvables,
         learners=learners,
         trials=trials_for(agent, labels=config.labels, seed=config.seed),
-        call_for=call_for(agent),
         train=train,
         val=val,
         probes=probes,
         config=config,
         on_event=on_event,
-        cost_of=cost_of(agent),
         gate=gate,
     )
 
@@ -76,7 +75,7 @@ async def run_and_report(
     *,
     test: Sequence[Task] = (),
     controls: bool = True,
-    about: dict[str, Any] | None = None,
+    about: JsonObject | None = None,
     folder: Path | None = None,
 ) -> EvolutionReport:
     """Run an evolution, score start, choice and controls, and write the report.
@@ -86,7 +85,7 @@ async def run_and_report(
         folder: where the report goes; None writes none.
     """
     evolved = await evolution.run()
-    tasks = list(test) or list(evolution.selection)
+    tasks = list(test) or list(evolution.selection.tasks)
     arms: list[Arm] = []
     if tasks:
         arms = await run_arms(
@@ -159,7 +158,7 @@ async def aevolve(
     gate: Gate | None = None,
     controls: bool = True,
     folder: Path | None = None,
-    on_event: OnEvent = lambda name, data: None,
+    on_event: OnEvolution = silent,
 ) -> EvolutionReport:
     """Let an agent learn from tasks, prove what was gained, and write the report.
 
@@ -189,20 +188,21 @@ async def aevolve(
         gate=gate,
         on_event=on_event,
     )
-    settings = evolution.config
-    about = {
-        "model": agent.model_name,
-        "training tasks": len(train),
-        "validation tasks": len(val),
-        "test tasks": len(test),
-        "playbook": playbook,
-        "memory": memory,
-        "labels": settings.labels,
-        "gate": evolution.mode,
-        "seed": settings.seed,
-    }
+    about = {"model": agent.model_name, "test tasks": len(test), "playbook": playbook, "memory": memory}
+    about |= _about(evolution)
     folder = folder or agent.settings.home / "evolutions" / evolution.id
     return await run_and_report(evolution, test=test, controls=controls, about=about, folder=folder)
+
+
+def _about(evolution: Evolution) -> JsonObject:
+    """What the head of a report says of an evolution."""
+    return {
+        "training tasks": len(evolution.train),
+        "validation tasks": len(evolution.val),
+        "labels": evolution.config.labels,
+        "gate": evolution.mode,
+        "seed": evolution.config.seed,
+    }
 
 
 class EvolveArguments(TypedDict, total=False):
@@ -219,7 +219,7 @@ class EvolveArguments(TypedDict, total=False):
     gate: Gate | None
     controls: bool
     folder: Path | None
-    on_event: OnEvent
+    on_event: OnEvolution
 
 
 def evolve(agent: Agent, train: Sequence[Task], **options: Unpack[EvolveArguments]) -> EvolutionReport:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from agentkit.evolution.arms import Arm, run_arm
 from agentkit.evolution.config import Evolved
+from agentkit.evolution.events import Probed
 from agentkit.evolution.loop import Evolution
 from agentkit.evolution.protocols import Cost, Evolvable
 from agentkit.evolution.trials import Trial, Trials
+from agentkit.json_types import JsonObject
 from agentkit.statistics.estimates import bootstrap_mean, paired, proportion, slope
 from agentkit.tasks import Task
 
@@ -67,7 +68,7 @@ class Stream:
         self.borders: list[_Border] = []
         evolution.after_batch = self._look
 
-    async def run(self) -> dict[str, Any]:
+    async def run(self) -> JsonObject:
         """The report, as JSON values."""
         evolved = await self.evolution.run()
         return {
@@ -102,9 +103,9 @@ class Stream:
                 border.trials += list(zip(tasks, made, strict=True))
         self.borders.append(border)
         shown = {name: arm.estimate.value for name, arm in border.arms.items()}
-        self.evolution.on_event("probed", {"tasks": seen, **shown})
+        self.evolution.on_event(Probed(tasks=seen, accuracy=shown))
 
-    def _success(self, evolved: Evolved) -> dict[str, Any]:
+    def _success(self, evolved: Evolved) -> JsonObject:
         scores = _scores(evolved)
         blocks = [scores[begin : begin + self.block] for begin in range(0, len(scores), self.block)]
         return {
@@ -114,7 +115,7 @@ class Stream:
             "final": proportion(blocks[-1]).to_json() if blocks else None,
         }
 
-    def _retention(self) -> dict[str, Any] | None:
+    def _retention(self) -> JsonObject | None:
         """Frozen in-domain probes over time, and what was lost of the best ever reached (forgetting)."""
         rows = [border.arms["retention"] for border in self.borders if "retention" in border.arms]
         if not rows:
@@ -130,7 +131,7 @@ class Stream:
             "forgetting": bootstrap_mean(lost).to_json(),
         }
 
-    async def _backward(self, evolved: Evolved) -> dict[str, Any] | None:
+    async def _backward(self, evolved: Evolved) -> JsonObject | None:
         """Tasks of each block answered right after it and again at the end (backward transfer)."""
         last = self.borders[-1]
         after: list[float] = []
@@ -143,7 +144,7 @@ class Stream:
                 scores += [arm.scores.get(task.id, 0.0) for task in block]
         return paired(after, before).to_json() if after else None
 
-    def _change(self, name: str) -> dict[str, Any] | None:
+    def _change(self, name: str) -> JsonObject | None:
         rows = [border.arms[name] for border in self.borders if name in border.arms]
         if not rows:
             return None
@@ -154,13 +155,12 @@ class Stream:
             "curve": [row.estimate.value for row in rows],
         }
 
-    def _tokens(self, evolved: Evolved) -> dict[str, Any]:
+    def _tokens(self, evolved: Evolved) -> JsonObject:
         """Tokens a task over time. Learning included: an agent that learns more than it saves shows it here."""
         per_batch, done = [], Cost()
         for record in evolved.batches:
-            used = Cost.from_json(record["usage"])
-            per_batch.append((used.tokens - done.tokens) / max(1, len(record["tasks"])))
-            done = used
+            per_batch.append((record.usage - done).tokens / max(1, len(record.learned.tasks)))
+            done = record.usage
         solving = [
             sum(border.arms[name].cost.tokens for name in border.arms)
             / max(1, sum(len(border.arms[name].categories) for name in border.arms))
@@ -169,21 +169,21 @@ class Stream:
         ]
         return {"with_learning": per_batch, "trend": slope(per_batch).to_json(), "probes": solving}
 
-    async def _evaluator(self) -> dict[str, Any]:
+    async def _evaluator(self) -> JsonObject:
         """The evaluator's own quality: right first answers kept (confidence), wrong ones mended (critique)."""
         kept: list[float] = []
         mended: list[float] = []
         for task, trial in {trial.key: (task, trial) for b in self.borders for task, trial in b.trials}.values():
             answers = trial.details.get("answers") or [trial.answer]
-            first = await self.trials.check(task, answers[0])
-            last = await self.trials.check(task, trial.answer)
+            first = await self.trials.harness.score(task, answers[0])
+            last = await self.trials.harness.score(task, trial.answer)
             if first is None or last is None or first.score is None or last.score is None:
                 continue
             (kept if first.score >= 1 else mended).append(float(last.score >= 1))
         return {"confidence": proportion(kept).to_json(), "critique": proportion(mended).to_json()}
 
 
-def adaptation(scores: Sequence[float], block: int) -> dict[str, Any]:
+def adaptation(scores: Sequence[float], block: int) -> JsonObject:
     """How fast success rose: tasks until nine tenths of the way from the first block to the last, and the mean gain
     over the first block (area under the curve)."""
     if len(scores) < 2 * block:
@@ -216,9 +216,9 @@ def _refusals(arm: Arm, tasks: Sequence[Task], made: Sequence[Trial]) -> Arm:
 
 
 def _scores(evolved: Evolved) -> list[float]:
-    return [score for record in evolved.batches for score in record["scores"] if score is not None]
+    return [score for record in evolved.batches for score in record.learned.scores if score is not None]
 
 
 def _decisions(evolved: Evolved) -> dict[str, int]:
-    decisions = [verdict["decision"] for verdict in evolved.verdicts.values()]
+    decisions = [verdict.decision for verdict in evolved.verdicts.values()]
     return {name: decisions.count(name) for name in ("accept", "reject", "quarantine", "ask")}

@@ -17,7 +17,8 @@ from sqlalchemy import Row, select
 from agentkit import faults
 from agentkit.aio import together
 from agentkit.errors import RunError
-from agentkit.evolution.protocols import Check, Cost, CostOf, Fixed, Rollout
+from agentkit.evolution.protocols import Cost, Fixed, Harness
+from agentkit.json_types import JsonObject
 from agentkit.ledger import digest
 from agentkit.protocols import Block, Episode, Recaller
 from agentkit.store import Store
@@ -41,7 +42,7 @@ class Trial:
     answer: str | None
     judged: float | None
     cost: Cost
-    details: dict[str, Any]
+    details: JsonObject
 
     @property
     def failed(self) -> bool:
@@ -61,31 +62,23 @@ class Trials:
     """Runs tasks with fixed context, a few at a time, and keeps what came out.
 
     Args:
-        rollout: runs one task.
+        harness: runs a task and scores its answer.
         store: where trials are kept; equal content is found again, in this run of the program or a later one.
-        check: scores an answer by the task's target or checker.
         labels: "none" keeps targets out of every decision.
-        fingerprint: of the agent: model, tools, prompts, settings.
         seed: tells repeated samples apart.
         concurrency: rollouts in flight at once; no result depends on it.
-        cost_of: what a run's model calls used.
     """
 
     def __init__(
         self,
-        rollout: Rollout,
+        harness: Harness,
         store: Store,
         *,
-        check: Check,
         labels: Labels = "gold",
-        fingerprint: str = "",
         seed: int = 0,
         concurrency: int = 4,
-        cost_of: CostOf | None = None,
     ) -> None:
-        self.rollout, self.store, self.check, self.labels = rollout, store, check, labels
-        self.fingerprint, self.seed = fingerprint, seed
-        self.cost_of = cost_of or (lambda run_id: Cost())
+        self.harness, self.store, self.labels, self.seed = harness, store, labels, seed
         self.running = asyncio.Semaphore(concurrency)
         self.made = Cost()
         """What trials made by this object have used; those found in the store cost nothing."""
@@ -96,10 +89,10 @@ class Trials:
     async def prepare(self, task: Task, recallers: Sequence[Recaller]) -> Prepared:
         """Recall the task's blocks, which settle what a trial is; calls no model."""
         shown = hide(task)
-        probe = digest([shown.id, self.fingerprint])[:24]
+        probe = digest([shown.id, self.harness.fingerprint])[:24]
         recalled = [await recaller.recall(shown, run_id=f"trial-{probe}") for recaller in recallers]
         blocks = tuple(block for block in recalled if block is not None)
-        content = [visible(shown), [[block.kind, block.text] for block in blocks], self.fingerprint, self.seed]
+        content = [visible(shown), [[block.kind, block.text] for block in blocks], self.harness.fingerprint, self.seed]
         return Prepared(task=task, blocks=blocks, key=digest(content))
 
     async def run(self, item: Prepared) -> Trial:
@@ -161,7 +154,7 @@ class Trials:
     async def _check(self, task: Task, trial: Trial) -> float | None:
         key = (trial.key, task.target)
         if key not in self._checks:
-            feedback = None if trial.failed else await self.check(task, trial.answer)
+            feedback = None if trial.failed else await self.harness.score(task, trial.answer)
             self._checks[key] = None if feedback is None else feedback.score
         return self._checks[key]
 
@@ -170,7 +163,7 @@ class Trials:
             fixed = [Fixed(name=block.kind, block=block) for block in item.blocks]
             run_id = f"trial-{item.key[:40]}"
             try:
-                episode = await self.rollout(hide(item.task), recallers=fixed, key=run_id)
+                episode = await self.harness.rollout(hide(item.task), recallers=fixed, key=run_id)
             except RunError as error:
                 return self._failed(item, run_id, error)
         trial = Trial(
@@ -179,7 +172,7 @@ class Trials:
             run_id=episode.run_id,
             answer=episode.answer,
             judged=episode.score,
-            cost=self.cost_of(episode.run_id),
+            cost=self.harness.cost(episode.run_id),
             details=summary(episode),
         )
         self._keep(trial)
@@ -188,7 +181,7 @@ class Trials:
 
     def _failed(self, item: Prepared, run_id: str, error: RunError) -> Trial:
         """A run that failed. It is not kept, so that it is tried again, and it proves nothing either way."""
-        cost = self.cost_of(run_id)
+        cost = self.harness.cost(run_id)
         self.made += cost
         details = {"error": f"{type(error).__name__}: {error}"}
         return Trial(
@@ -222,7 +215,7 @@ def visible(task: Task) -> list[Any]:
     return [task.id, task.input, task.target, task.checker, task.metadata]
 
 
-def summary(episode: Episode) -> dict[str, Any]:
+def summary(episode: Episode) -> JsonObject:
     """What reports keep of an episode: the answers of each round and how many steps it took."""
     return {"answers": round_answers(episode), "steps": len(episode.steps), "cited": list(episode.cited)}
 

@@ -37,9 +37,17 @@ async def ask(
     caller = context.caller(role)
     context.emit(ModelStarted(run_id=context.run_id, role=role, turn=turn))
     options = context.options
-    reply = await caller.call(messages, tools=tools, schema=schema, must_answer=must_answer, role=role, scope=scope,
-                              seed=options.seed, temperature=options.temperature,
-                              logprobs=role == "explorer")  # fmt: skip
+    reply = await caller.call(
+        messages,
+        tools=tools,
+        schema=schema,
+        must_answer=must_answer,
+        role=role,
+        scope=scope,
+        seed=options.seed,
+        temperature=options.temperature,
+        logprobs=role == "explorer",
+    )
     usage = reply.usage
     context.emit(
         ModelEnded(

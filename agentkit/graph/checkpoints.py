@@ -99,8 +99,13 @@ def _guarded(saver: Saver, store: Store) -> Saver:
 class SqliteCheckpoints(SqliteSaver):
     """`SqliteSaver` with asynchronous methods that write in place."""
 
-    def put(self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata,
-            new_versions: ChannelVersions) -> RunnableConfig:  # fmt: skip
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
         if _first(metadata):
             return _named(config, checkpoint)
         faults.point("before:checkpoint")
@@ -111,18 +116,29 @@ class SqliteCheckpoints(SqliteSaver):
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         return self.get_tuple(config)
 
-    async def aput(self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata,
-                   new_versions: ChannelVersions) -> RunnableConfig:  # fmt: skip
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
         return self.put(config, checkpoint, metadata, new_versions)
 
-    async def aput_writes(self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str,
-                          task_path: str = "") -> None:  # fmt: skip
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
         if kept := _kept(writes):
             self.put_writes(config, kept, task_id, task_path)
 
-    async def alist(self, config: RunnableConfig | None, *, filter: dict[str, Any] | None = None,
-                    before: RunnableConfig | None = None, limit: int | None = None
-                    ) -> AsyncIterator[CheckpointTuple]:  # fmt: skip
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
         for item in list(self.list(config, filter=filter, before=before, limit=limit)):
             yield item
 
@@ -163,14 +179,20 @@ def _open_postgres(store: Store) -> Saver:
         async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
             return await asyncio.to_thread(self.get_tuple, config)
 
-        async def aput(self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata,
-                       new_versions: ChannelVersions) -> RunnableConfig:  # fmt: skip
+        async def aput(
+            self,
+            config: RunnableConfig,
+            checkpoint: Checkpoint,
+            metadata: CheckpointMetadata,
+            new_versions: ChannelVersions,
+        ) -> RunnableConfig:
             if _first(metadata):
                 return _named(config, checkpoint)
             return await asyncio.to_thread(self.put, config, checkpoint, metadata, new_versions)
 
-        async def aput_writes(self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str,
-                              task_path: str = "") -> None:  # fmt: skip
+        async def aput_writes(
+            self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+        ) -> None:
             if kept := _kept(writes):
                 await asyncio.to_thread(self.put_writes, config, kept, task_id, task_path)
 

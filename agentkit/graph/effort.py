@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from agentkit.errors import UserError
+from agentkit.json_types import JsonObject
 from agentkit.tasks import Task
 from agentkit.tools import is_arithmetic
 
@@ -54,7 +55,7 @@ class Decision:
     why: str
     probability: float = 1.0
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self)
 
 

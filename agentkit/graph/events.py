@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
+from agentkit.json_types import JsonObject
 from agentkit.protocols import Learnt
 from agentkit.tasks import Feedback
 
@@ -15,7 +15,7 @@ class Event:
 
     run_id: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         name = type(self).__name__
         kind = "".join(f"_{char.lower()}" if char.isupper() else char for char in name).lstrip("_")
         return {"type": kind, **asdict(self)}
@@ -93,7 +93,7 @@ class ToolStarted(Event):
     """A tool was called."""
 
     tool: str
-    arguments: dict[str, Any]
+    arguments: JsonObject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +128,7 @@ class Asked(Event):
     """The run waits for a person; go on with `Agent.resume(run_id, reply)`."""
 
     question: str
-    details: dict[str, Any]
+    details: JsonObject
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypeAlias, TypedDict
 
 from langchain_core.messages import AIMessage, AnyMessage
 
+from agentkit.json_types import JsonObject
 from agentkit.tasks import Task
 
 Outcome = Literal["accept", "revise", "abstain", "decline", "ask"]
+
+StateUpdate: TypeAlias = JsonObject
+"""The fields of a `RunState` that a node changes."""
 
 
 class RunState(TypedDict, total=False):
@@ -50,8 +54,8 @@ class RunState(TypedDict, total=False):
     outcome: Outcome | None
     objection: str
     sources: list[str]
-    effort: dict[str, Any]
-    logprobs: dict[str, Any] | None
+    effort: JsonObject
+    logprobs: JsonObject | None
     confidence: float | None
 
 
@@ -102,7 +106,7 @@ class View:
         return {"work": [*self.conversation, *messages]} if self.executing else {"messages": list(messages)}
 
     @property
-    def pending_calls(self) -> list[dict[str, Any]]:
+    def pending_calls(self) -> list[JsonObject]:
         """Tool calls of the last message that have no result yet."""
         last = self.conversation[-1] if self.conversation else None
         return [dict(call) for call in last.tool_calls] if isinstance(last, AIMessage) else []

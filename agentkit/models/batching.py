@@ -14,9 +14,10 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from agentkit.errors import ContextOverflow, MissingExtra, ModelError, ModelFileError, ModelNotFound
+from agentkit.json_types import JsonObject
 from agentkit.models.control import pattern_of, without_control
 from agentkit.models.rows import Completion, Request, Row, row_logits, row_stops
 
@@ -29,8 +30,9 @@ class Batcher:
         ModelFileError: the files can't be loaded.
     """
 
-    def __init__(self, repo: str, *, gguf_file: str | None, device: str | None, dtype: str | None, max_batch: int,
-                 window: float) -> None:  # fmt: skip
+    def __init__(
+        self, repo: str, *, gguf_file: str | None, device: str | None, dtype: str | None, max_batch: int, window: float
+    ) -> None:
         self.max_batch, self.window = max_batch, window
         self.model, self.tokenizer = _load(repo, gguf_file, device, dtype)
         special = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
@@ -161,12 +163,12 @@ _batchers: dict[tuple[Any, ...], Batcher] = {}
 _loading = threading.Lock()
 
 
-def batcher_for(repo: str, **options: Any) -> Batcher:
+def batcher_for(repo: str, **options: str | float | None) -> Batcher:
     """The process's engine for a model, loaded once."""
     key = (repo, *sorted(options.items(), key=lambda item: item[0]))
     with _loading:
         if key not in _batchers:
-            _batchers[key] = Batcher(repo, **options)
+            _batchers[key] = Batcher(repo, **cast("JsonObject", options))
         return _batchers[key]
 
 

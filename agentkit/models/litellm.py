@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from agentkit.errors import AgentKitError, ContextOverflow
+from agentkit.json_types import JsonObject
 from agentkit.models.hosted import HostedChat
 from agentkit.models.pricing import dollars, load_litellm
 from agentkit.models.refusals import headers_of, overflow, refusal
@@ -23,12 +24,12 @@ class LiteLLMChat(HostedChat):
     def _llm_type(self) -> str:
         return "litellm"
 
-    async def _complete(self, request: dict[str, Any]) -> Mapping[str, Any]:
+    async def _complete(self, request: JsonObject) -> Mapping[str, Any]:
         response = await self._call(request)
         hidden = getattr(response, "_hidden_params", None) or {}
         return {**response.model_dump(), "cost": dollars(hidden.get("response_cost"))}
 
-    async def _events(self, request: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
+    async def _events(self, request: JsonObject) -> AsyncIterator[Mapping[str, Any]]:
         stream = await self._call(request)
         try:
             async for event in stream:
@@ -36,7 +37,7 @@ class LiteLLMChat(HostedChat):
         except Exception as error:
             raise as_model_error(error, self.full_name) from error
 
-    async def _call(self, request: dict[str, Any]) -> Any:
+    async def _call(self, request: JsonObject) -> Any:
         try:
             return await load_litellm().acompletion(
                 model=self.full_name,

@@ -68,14 +68,23 @@ class LlamaCppChat(NamedChat):
         """Load the model now rather than at the first call."""
         self._server()
 
-    def _generate(self, messages: list[BaseMessage], stop: list[str] | None = None,
-                  run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any) -> ChatResult:  # fmt: skip
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
         union = union_of(kwargs)
         return self._result(self._server().complete(self._body(messages, stop, union, kwargs)), union)
 
-    async def _agenerate(self, messages: list[BaseMessage], stop: list[str] | None = None,
-                         run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
-                         ) -> ChatResult:  # fmt: skip
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
         union = union_of(kwargs)
         server = await asyncio.to_thread(self._server)  # it may have to be loaded
         return self._result(await server.acomplete(self._body(messages, stop, union, kwargs)), union)
@@ -92,9 +101,13 @@ class LlamaCppChat(NamedChat):
         }
         return ChatResult(generations=[ChatGeneration(message=message)])
 
-    def _stream(self, messages: list[BaseMessage], stop: list[str] | None = None,
-                run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any
-                ) -> Iterator[ChatGenerationChunk]:  # fmt: skip
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
         union = union_of(kwargs)
         if union is not None:  # a tool call is only known as one when it is whole
             message = cast("Any", self._generate(messages, stop, **kwargs).generations[0].message)
@@ -107,9 +120,13 @@ class LlamaCppChat(NamedChat):
                 yield chunk
         yield reader.end(None)
 
-    async def _astream(self, messages: list[BaseMessage], stop: list[str] | None = None,
-                       run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
-                       ) -> AsyncIterator[ChatGenerationChunk]:  # fmt: skip
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
         union = union_of(kwargs)
         if union is not None:
             message = cast("Any", (await self._agenerate(messages, stop, **kwargs)).generations[0].message)
@@ -124,8 +141,9 @@ class LlamaCppChat(NamedChat):
                     yield chunk
         yield reader.end(None)
 
-    def _body(self, messages: Sequence[BaseMessage], stop: list[str] | None, union: Union | None,
-              kwargs: dict[str, Any]) -> dict[str, Any]:  # fmt: skip
+    def _body(
+        self, messages: Sequence[BaseMessage], stop: list[str] | None, union: Union | None, kwargs: dict[str, Any]
+    ) -> dict[str, Any]:
         names = ("temperature", "max_tokens", "seed", "top_p", "top_k", "logprobs", "top_logprobs")
         body = {name: kwargs.get(name, getattr(self, name, None)) for name in names}
         body = {name: value for name, value in body.items() if value is not None}
@@ -295,8 +313,17 @@ def serving(name: str, *, n_ctx: int = 16_384, n_parallel: int = 1, port: int = 
         port: on loopback; 0 takes a free one.
         api_key: what clients must send; empty lets everyone in.
     """
-    return Options(model_file(name), n_ctx, None, 999, port=port, api_key=api_key, n_parallel=n_parallel, alias=name,
-                   chat_template=chat_template(name))  # fmt: skip
+    return Options(
+        model_file(name),
+        n_ctx,
+        None,
+        999,
+        port=port,
+        api_key=api_key,
+        n_parallel=n_parallel,
+        alias=name,
+        chat_template=chat_template(name),
+    )
 
 
 def server_for(options: Options) -> Server:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from langchain_core.language_models import BaseChatModel
 from pydantic import ValidationError
 
 from agentkit.errors import MissingKey, ModelNotFound, UserError
+from agentkit.json_types import JsonObject
+from agentkit.models.options import ModelOptions
 from agentkit.plugins import plugin
 from agentkit.text import did_you_mean
 
@@ -19,14 +21,14 @@ if TYPE_CHECKING:
 Made = TypeVar("Made", bound=BaseChatModel)
 
 
-def load_model(name: str | BaseChatModel, **options: Any) -> BaseChatModel:
+def load_model(name: str | BaseChatModel, **options: Unpack[ModelOptions]) -> BaseChatModel:
     """A chat model by its name; a model that is given is returned as it is.
 
     Args:
         name: `local/NAME` (of the catalog, or a path to a .gguf file; llama.cpp), `hf/REPO` (or a folder;
             transformers), `replay/FILE.jsonl` (recorded answers), the kind of a plug-in, or `provider/model` for
             LiteLLM; `provider:model`, as LangChain has it, is the same.
-        options: fields of the model's class, such as `temperature`, `seed`, `api_base`.
+        options: fields of the model's class; see `ModelOptions`.
 
     Raises:
         ModelNotFound: no such model or provider.
@@ -38,6 +40,7 @@ def load_model(name: str | BaseChatModel, **options: Any) -> BaseChatModel:
     if isinstance(name, BaseChatModel):
         return name
     kind, _, rest = (name := _with_slash(name)).partition("/")
+    given: JsonObject = {**options}
     if not rest:
         from agentkit.models.catalog import catalog
 
@@ -47,20 +50,20 @@ def load_model(name: str | BaseChatModel, **options: Any) -> BaseChatModel:
         from agentkit.models.catalog import model_file
         from agentkit.models.llamacpp import LlamaCppChat
 
-        return _made(LlamaCppChat, name, {"path": model_file(rest), **options})
+        return _made(LlamaCppChat, name, {"path": model_file(rest), **given})
     if kind == "hf":
         from agentkit.models.transformers import TransformersChat, open_transformers
 
-        _check_options(TransformersChat, name, options)
+        _check_options(TransformersChat, name, given)
         return open_transformers(rest, **options)
     if kind == "replay":
         from agentkit.models.recorded import RecordedModel
 
-        return RecordedModel(rest, **options)
+        return RecordedModel(rest, **given)
     if (opened := plugin("models", kind)) is not None:
-        model: BaseChatModel = opened(rest, **options)
+        model: BaseChatModel = opened(rest, **given)
         return model
-    return _open_hosted(name, **options)
+    return _open_hosted(name, given)
 
 
 _LANGCHAIN = {
@@ -84,7 +87,7 @@ def _with_slash(name: str) -> str:
     return f"{_LANGCHAIN.get(provider, provider)}/{model}"
 
 
-def _open_hosted(name: str, **options: Any) -> HostedChat:
+def _open_hosted(name: str, options: JsonObject) -> HostedChat:
     """Check that LiteLLM knows the provider and has its key, before any request.
 
     Raises:

@@ -19,6 +19,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 
 from agentkit.errors import ModelError
+from agentkit.json_types import JsonObject
 from agentkit.models.hosted import SETTINGS, HostedChat
 from agentkit.models.pricing import load_litellm, price
 from agentkit.models.refusals import one_line, refusal
@@ -41,7 +42,7 @@ class OpenAIChat(HostedChat):
     def _llm_type(self) -> str:
         return "openai"
 
-    async def _complete(self, request: dict[str, Any]) -> Mapping[str, Any]:
+    async def _complete(self, request: JsonObject) -> Mapping[str, Any]:
         async with self._post(request) as response:
             data = await _body_of(response)
             try:
@@ -55,13 +56,13 @@ class OpenAIChat(HostedChat):
                 else {"error": found}
             )
 
-    async def _events(self, request: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
+    async def _events(self, request: JsonObject) -> AsyncIterator[Mapping[str, Any]]:
         async with self._post(request) as response:
             async for event in read_events(response.content, self.full_name):
                 yield event
 
     @asynccontextmanager
-    async def _post(self, request: dict[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _post(self, request: JsonObject) -> AsyncIterator[aiohttp.ClientResponse]:
         base = self.api_base or os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE") or _HOME
         headers = {"Authorization": f"Bearer {self.api_key or os.environ.get('OPENAI_API_KEY', 'none')}"}
         if organization := os.environ.get("OPENAI_ORGANIZATION"):
@@ -87,7 +88,7 @@ class OpenAIChat(HostedChat):
             raise ModelError(f"{self.full_name}: {one_line(error) or type(error).__name__}", retryable=again) from error
 
 
-def _body(model: str, request: Mapping[str, Any]) -> dict[str, Any]:
+def _body(model: str, request: Mapping[str, Any]) -> JsonObject:
     """The request with the parameters that this model takes, by the names that it knows them by."""
     settings = {name: request[name] for name in SETTINGS if name in request}
     others = {name: value for name, value in request.items() if name not in settings and name in _taken(model)}
@@ -102,7 +103,7 @@ def _taken(model: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=256)
-def _settled(model: str, settings: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+def _settled(model: str, settings: tuple[tuple[str, Any], ...]) -> JsonObject:
     """What LiteLLM makes of settings for a model: newer ones know `max_tokens` by another name."""
     made = load_litellm().utils.get_optional_params(
         model=model, custom_llm_provider="openai", drop_params=True, **dict(settings)

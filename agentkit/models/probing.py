@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Unpack
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, Field
 
+from agentkit.json_types import JsonObject
 from agentkit.models.budget import Usage
 from agentkit.models.embedders import load_embedder
 from agentkit.models.load import load_model
+from agentkit.models.options import ModelOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,7 @@ class Probe:
     tools: bool
     schema: bool
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self)
 
 
@@ -44,7 +46,7 @@ class _Person(BaseModel):
     age: int = Field(ge=0)
 
 
-def probe_chat(name: str, **options: Any) -> Probe:
+def probe_chat(name: str, **options: Unpack[ModelOptions]) -> Probe:
     """Load a chat model and try it.
 
     Raises:
@@ -66,7 +68,7 @@ def probe_chat(name: str, **options: Any) -> Probe:
     )
 
 
-def probe_embedder(name: str, texts: int = 64) -> dict[str, Any]:
+def probe_embedder(name: str, texts: int = 64) -> JsonObject:
     """Load an embedder and embed some texts: `load_seconds`, `texts_per_second`, `dimension`."""
     started = time.perf_counter()
     embedder = load_embedder(name)

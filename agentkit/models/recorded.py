@@ -19,6 +19,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import PrivateAttr
 
 from agentkit.errors import DataError
+from agentkit.json_types import JsonObject
 from agentkit.models.journal import response_of
 from agentkit.models.requests import request_hash
 from agentkit.tasks import read_jsonl
@@ -77,7 +78,7 @@ class RecordedModel(OfflineChat):
     path: Path
     model: BaseChatModel | None = None
     log: str | None = None
-    _recorded: dict[str, dict[str, Any]] = PrivateAttr(default_factory=dict)
+    _recorded: dict[str, JsonObject] = PrivateAttr(default_factory=dict)
     _held: bool = PrivateAttr(default=False)
     _seen: Counter[str] = PrivateAttr(default_factory=Counter)
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
@@ -115,14 +116,14 @@ class RecordedModel(OfflineChat):
             append_line(self.log, {"key": key})
         return AIMessage(**row["response"], usage_metadata=row["usage"])
 
-    def _record(self, key: str, messages: list[BaseMessage], kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _record(self, key: str, messages: list[BaseMessage], kwargs: JsonObject) -> JsonObject:
         if self.model is None:
             last = str(messages[-1].content)[:60].replace("\n", " ")
             raise DataError(f"no recorded answer to the request that ends {last!r}", path=self.path)
         given = {name: value for name, value in kwargs.items() if value is not None}
         message = self.model.invoke(messages, **given)
         usage = message.usage_metadata or UsageMetadata(input_tokens=0, output_tokens=0, total_tokens=0)
-        row: dict[str, Any] = {"key": key, "response": response_of(message), "usage": dict(usage)}
+        row: JsonObject = {"key": key, "response": response_of(message), "usage": dict(usage)}
         if self.constrained:
             row["constrained"] = True
         with self._lock:
@@ -131,7 +132,7 @@ class RecordedModel(OfflineChat):
         return row
 
 
-def append_line(path: str | Path, row: dict[str, Any]) -> None:
+def append_line(path: str | Path, row: JsonObject) -> None:
     """Append one whole line, also when several processes do."""
     line = (json.dumps(row, ensure_ascii=False) + "\n").encode()
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

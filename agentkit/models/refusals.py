@@ -12,9 +12,9 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from html import unescape
-from typing import Any
 
 from agentkit.errors import ContextOverflow, ModelError, QuotaUsedUp
+from agentkit.json_types import JsonObject
 
 _LIMIT = 300
 """Characters of a provider's message that are shown."""
@@ -238,7 +238,7 @@ def _hinted(body: object) -> float | None:
     return None
 
 
-def _dicts(body: object, depth: int = 0) -> Iterator[dict[str, Any]]:
+def _dicts(body: object, depth: int = 0) -> Iterator[JsonObject]:
     if depth > 6:
         return
     if isinstance(body, dict):

@@ -14,6 +14,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel
 
 from agentkit.answer_type import AnswerType
+from agentkit.json_types import JsonObject
 from agentkit.redaction import redact_data
 
 Schema = type[BaseModel] | AnswerType
@@ -26,7 +27,7 @@ def request_hash(
     *,
     tools: Sequence[Any] = (),
     schema: Schema | None = None,
-    params: dict[str, Any] | None = None,
+    params: JsonObject | None = None,
 ) -> str:
     """SHA-256 over everything that decides the answer; ids that differ from run to run are left out, and secrets, since
     a run that is taken up again knows its texts without them."""
@@ -41,20 +42,20 @@ def request_hash(
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def json_schema(schema: Schema) -> dict[str, Any]:
+def json_schema(schema: Schema) -> JsonObject:
     """The JSON schema, made once; not to be altered."""
     return schema.bounded if isinstance(schema, AnswerType) else _class_schema(schema)
 
 
 @cache
-def _class_schema(schema: type[BaseModel]) -> dict[str, Any]:
+def _class_schema(schema: type[BaseModel]) -> JsonObject:
     return schema.model_json_schema()
 
 
-_tools: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+_tools: WeakKeyDictionary[Any, JsonObject] = WeakKeyDictionary()
 
 
-def openai_tool(tool: Any) -> dict[str, Any]:
+def openai_tool(tool: Any) -> JsonObject:
     """A tool in OpenAI's form, made once for each tool; not to be altered."""
     if isinstance(tool, dict):
         return tool if "function" in tool else convert_to_openai_tool(tool)

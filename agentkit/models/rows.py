@@ -7,6 +7,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from agentkit.json_types import JsonObject
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -43,7 +45,7 @@ class Completion:
     finish: str
     prompt_tokens: int
     completion_tokens: int
-    logprobs: tuple[dict[str, Any], ...] = ()
+    logprobs: tuple[JsonObject, ...] = ()
 
 
 class Row:
@@ -64,7 +66,7 @@ class Row:
         self.text, self.finish = "", ""
         self._settled = self._sent = 0
         self.noise: Any = None
-        self.logprobs: list[dict[str, Any]] = []
+        self.logprobs: list[JsonObject] = []
         self._before: Any = None
 
     def watch(self, scores: Any) -> None:
@@ -92,14 +94,14 @@ class Row:
         self._send()
         return bool(self.finish)
 
-    def _told(self, token: int) -> dict[str, Any]:
+    def _told(self, token: int) -> JsonObject:
         """A token's log-probability and those of its likeliest rivals, in OpenAI's form."""
         best = self._before.topk(min(self.request.logprobs, self._before.shape[-1]))
         rivals = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         told = self._piece(token, float(self._before[token]))
         return told | {"top_logprobs": [self._piece(other, value) for other, value in rivals]}
 
-    def _piece(self, token: int, logprob: float) -> dict[str, Any]:
+    def _piece(self, token: int, logprob: float) -> JsonObject:
         text = "" if token in self._ends else self._tokenizer.decode([token], skip_special_tokens=True)
         return {"token": text, "logprob": logprob}
 

@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 
 from agentkit.errors import ModelError
+from agentkit.json_types import JsonObject
 from agentkit.models.refusals import refusal
 from agentkit.models.replies import first_choice
 from agentkit.models.wire import MAX_CALLS, beside, calls_of, clean_usage, function_of, read_texts, usage_metadata
@@ -20,7 +21,7 @@ _FIELDS = (b":", b"event:", b"id:", b"retry:")
 """Lines of an event stream that hold no data."""
 
 
-async def read_events(lines: AsyncIterable[bytes], name: str) -> AsyncIterator[dict[str, Any]]:
+async def read_events(lines: AsyncIterable[bytes], name: str) -> AsyncIterator[JsonObject]:
     """The JSON objects of an event stream, until its end.
 
     An object may be spread over several `data:` lines, or be the whole body of a server that does not stream.
@@ -96,12 +97,12 @@ class StreamReader:
 
     def __init__(self, name: str) -> None:
         self._name, self._calls = name, list[_Call]()
-        self._usage: dict[str, Any] | None = None
+        self._usage: JsonObject | None = None
         self._finish: str | None = None
         self._half, self._any = "", False
 
     @property
-    def usage(self) -> dict[str, Any] | None:
+    def usage(self) -> JsonObject | None:
         """Token counts in OpenAI's form; None where the server gave none."""
         return self._usage
 
@@ -152,7 +153,7 @@ class StreamReader:
             text, self._half = text[:-1], text[-1]
         return clean(text)
 
-    def _piece(self, call: object) -> dict[str, Any]:
+    def _piece(self, call: object) -> JsonObject:
         function, found = function_of(call), call if isinstance(call, dict) else {}
         name, text = function.get("name"), function.get("arguments")
         name = name if isinstance(name, str) else ""
@@ -182,7 +183,7 @@ class StreamReader:
         return self._calls[-1]
 
 
-def _larger(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+def _larger(first: Mapping[str, Any], second: Mapping[str, Any]) -> JsonObject:
     """The larger of each count: counts run on from event to event, or stand in different ones."""
     return {
         key: _larger(first.get(key) or {}, value) if isinstance(value, dict) else max(first.get(key) or 0, value)

@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from agentkit.errors import ModelFileError
+from agentkit.json_types import JsonObject
 from agentkit.models.base import NamedChat, tell
 from agentkit.models.batching import Batcher, batcher_for
 from agentkit.models.catalog import catalog, require
+from agentkit.models.options import ModelOptions
 from agentkit.models.rows import Completion, Request
 from agentkit.models.union import as_chunk, grammar_of, read_union, to_chat, union_of
 from agentkit.models.wire import usage_metadata
@@ -52,21 +54,30 @@ class TransformersChat(NamedChat):
         return "transformers"
 
     @property
-    def _identifying_params(self) -> dict[str, Any]:
+    def _identifying_params(self) -> JsonObject:
         return {"model": self.full_name, "temperature": self.temperature, "seed": self.seed}
 
     def warm_up(self) -> None:
         """Load the model now rather than at the first call."""
         self._batcher()
 
-    def _generate(self, messages: list[BaseMessage], stop: list[str] | None = None,
-                  run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any) -> ChatResult:  # fmt: skip
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
         request = self._request(messages, stop, kwargs)
         return self._result(self._batcher().submit(request).result(), kwargs)
 
-    async def _agenerate(self, messages: list[BaseMessage], stop: list[str] | None = None,
-                         run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any
-                         ) -> ChatResult:  # fmt: skip
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
         request = self._request(messages, stop, kwargs)
         batcher = await asyncio.to_thread(self._batcher)
         try:
@@ -76,9 +87,13 @@ class TransformersChat(NamedChat):
             raise
         return self._result(answer, kwargs)
 
-    def _stream(self, messages: list[BaseMessage], stop: list[str] | None = None,
-                run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any
-                ) -> Iterator[ChatGenerationChunk]:  # fmt: skip
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
         if union_of(kwargs) is not None:  # a tool call is only known as one when it is whole
             message = cast("Any", self._generate(messages, stop, **kwargs).generations[0].message)
             yield ChatGenerationChunk(message=as_chunk(message))
@@ -94,7 +109,7 @@ class TransformersChat(NamedChat):
             request.cancelled = True
         yield _last_chunk(future.result(), self.full_name)
 
-    def _request(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Request:
+    def _request(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: JsonObject) -> Request:
         def option(name: str) -> Any:
             given = kwargs.get(name)
             return getattr(self, name) if given is None else given
@@ -110,7 +125,7 @@ class TransformersChat(NamedChat):
             logprobs=int(kwargs.get("top_logprobs") or 1) if kwargs.get("logprobs") else 0,
         )
 
-    def _result(self, answer: Completion, kwargs: dict[str, Any]) -> ChatResult:
+    def _result(self, answer: Completion, kwargs: JsonObject) -> ChatResult:
         message = read_union(answer.text, union_of(kwargs), finish=answer.finish)
         message.usage_metadata = usage_metadata(_usage(answer))
         message.response_metadata = {"model_name": self.full_name, "finish_reason": answer.finish}
@@ -120,28 +135,32 @@ class TransformersChat(NamedChat):
 
     def _batcher(self) -> Batcher:
         return batcher_for(
-            self.repo, gguf_file=self.gguf_file, device=self.device, dtype=self.dtype, max_batch=self.max_batch,
+            self.repo,
+            gguf_file=self.gguf_file,
+            device=self.device,
+            dtype=self.dtype,
+            max_batch=self.max_batch,
             window=self.window,
-        )  # fmt: skip
+        )
 
 
-def open_transformers(name: str, **options: Any) -> TransformersChat:
+def open_transformers(name: str, **options: Unpack[ModelOptions]) -> TransformersChat:
     """A hub repository, a folder, a .gguf file, or a chat model of the catalog."""
-    full_name, path = f"hf/{name}", Path(name).expanduser()
+    full_name, path, given = f"hf/{name}", Path(name).expanduser(), cast("JsonObject", options)
     if name in catalog():
         entry = catalog()[name]
         require(entry)
-        return TransformersChat(full_name=full_name, repo=str(entry.folder), gguf_file=entry.files[0].name, **options)
+        return TransformersChat(full_name=full_name, repo=str(entry.folder), gguf_file=entry.files[0].name, **given)
     if name.endswith(".gguf"):
         if not path.is_file():
             raise ModelFileError(f"{path}: no such file")
-        return TransformersChat(full_name=full_name, repo=str(path.parent), gguf_file=path.name, **options)
+        return TransformersChat(full_name=full_name, repo=str(path.parent), gguf_file=path.name, **given)
     if name.startswith(("/", ".", "~")) and not path.is_dir():
         raise ModelFileError(f"{path}: no such folder")
-    return TransformersChat(full_name=full_name, repo=str(path) if path.is_dir() else name, **options)
+    return TransformersChat(full_name=full_name, repo=str(path) if path.is_dir() else name, **given)
 
 
-def _usage(answer: Completion) -> dict[str, Any]:
+def _usage(answer: Completion) -> JsonObject:
     return {"prompt_tokens": answer.prompt_tokens, "completion_tokens": answer.completion_tokens}
 
 

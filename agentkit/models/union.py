@@ -20,6 +20,7 @@ from langchain_core.utils.json_schema import dereference_refs
 
 from agentkit.answer_type import AnswerType, bounded, closing
 from agentkit.errors import UserError
+from agentkit.json_types import JsonObject
 
 IN_PROMPT = "x-in-prompt"
 """Marks an enum of a schema whose values stand in the prompt already, such as the sentences of a paper: it binds the
@@ -134,7 +135,7 @@ def _rule(function: dict[str, Any]) -> str:
     return f'{head} {_json(bounded(arguments, texts=MAX_ARGUMENT))} "}}"'
 
 
-def union_of(kwargs: dict[str, Any]) -> Union | None:
+def union_of(kwargs: JsonObject) -> Union | None:
     """The union that bound arguments (`tools`, `tool_choice`) ask for; None for a plain text."""
     tools, choice = tuple(kwargs.get("tools") or ()), kwargs.get("tool_choice")
     if not tools:

@@ -14,6 +14,8 @@ from typing import Any
 
 from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 
+from agentkit.json_types import JsonObject
+
 log = logging.getLogger("agentkit.models")
 
 MAX_CALLS = 64
@@ -50,7 +52,7 @@ def _parts(content: object, name: str) -> tuple[str, str]:
     return "".join(texts), "".join(thoughts)
 
 
-def beside(given: Mapping[str, Any], thoughts: str) -> dict[str, Any]:
+def beside(given: Mapping[str, Any], thoughts: str) -> JsonObject:
     refused = given.get("refusal")
     found = {"reasoning_content": thoughts, "refusal": refused if isinstance(refused, str) else ""}
     return {key: value for key, value in found.items() if value}
@@ -92,7 +94,7 @@ def function_of(call: object) -> Mapping[str, Any]:
     return function if isinstance(function, dict) else call
 
 
-def read_arguments(value: object) -> tuple[dict[str, Any], str]:
+def read_arguments(value: object) -> tuple[JsonObject, str]:
     """The arguments of a call as an object, and what is wrong where they are none.
 
     They come as an object, as its JSON, as JSON of that JSON, or as nothing where a tool takes none.
@@ -115,7 +117,7 @@ def call_id() -> str:
     return f"call_{uuid.uuid4().hex[:12]}"
 
 
-def clean_usage(usage: object) -> dict[str, Any]:
+def clean_usage(usage: object) -> JsonObject:
     """Token counts in OpenAI's form, as numbers that can be added up; what is no such number counts as 0."""
     given = usage if isinstance(usage, Mapping) else {}
 

@@ -11,17 +11,12 @@ from agentkit.text import defuse
 
 def block(name: str, text: str) -> str:
     """`text` as data between `<name>` and `</name>`; anything in it that looks like a tag is defused."""
-    return f"<{name}>\n{escape(text)}\n</{name}>"
+    return f"<{name}>\n{defuse(text)}\n</{name}>"
 
 
 def learnt(item: Block) -> str:
     """A block of a playbook or a case memory as a prompt holds it; its text is escaped already."""
     return f"<{item.kind}>\n{item.text}\n</{item.kind}>"
-
-
-def escape(text: str) -> str:
-    """Break every opening of a tag, so that no block can be closed or forged from inside."""
-    return defuse(text)
 
 
 def shorten(text: str, limit: int) -> str:

@@ -108,10 +108,15 @@ def reasoned(form: AnswerType) -> AnswerType:
     definitions = {"$defs": value.pop("$defs")} if "$defs" in value else {}
     reasoning = {"type": "string", "maxLength": MAX_REASONING}
     return AnswerType(
-        {"type": "object", "properties": {"reasoning": reasoning, "answer": value},
-         "required": ["reasoning", "answer"], "additionalProperties": False, **definitions},
+        {
+            "type": "object",
+            "properties": {"reasoning": reasoning, "answer": value},
+            "required": ["reasoning", "answer"],
+            "additionalProperties": False,
+            **definitions,
+        },
         answer=form,
-    )  # fmt: skip
+    )
 
 
 def answer_of(text: str) -> str:

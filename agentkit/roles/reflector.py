@@ -100,11 +100,17 @@ def difference(answer: str, target: str) -> str:
 
 
 _FACTORS = {
-    1: "rounded otherwise", 100: "times 100: a percentage, not a fraction",
-    0.01: "divided by 100: a fraction, not a percentage", -1: "with the other sign", 10: "times 10",
-    0.1: "divided by 10", 1000: "times 1000", 0.001: "divided by 1000", 1e6: "times a million",
+    1: "rounded otherwise",
+    100: "times 100: a percentage, not a fraction",
+    0.01: "divided by 100: a fraction, not a percentage",
+    -1: "with the other sign",
+    10: "times 10",
+    0.1: "divided by 10",
+    1000: "times 1000",
+    0.001: "divided by 1000",
+    1e6: "times a million",
     1e-6: "divided by a million",
-}  # fmt: skip
+}
 
 
 def _number(text: str) -> tuple[float, float] | None:

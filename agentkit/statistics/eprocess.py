@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Literal, Self
+
+from agentkit.json_types import JsonObject
 
 _STAKES = ((0.9, 0.40), (0.7, 0.20), (0.5, 0.16), (0.3, 0.12), (0.15, 0.08), (0.06, 0.04))
 """Shares of the capital bet on each pair, and how it is divided between them. A mixture is itself an e-process.
@@ -62,6 +64,9 @@ class PairedTest:
     outcome: Outcome = "open"
 
     def __post_init__(self) -> None:
+        # Three gamblers see the same pairs. One bets that the change helps (against "the mean is at most 0"), one that
+        # it harms (the same with the signs turned), one that it is not worth having (against "the mean is at least
+        # `min_effect`"). The first to be rich decides.
         self._gain, self._harm, self._small = Betting(0.0), Betting(0.0), Betting(-self.min_effect)
         known, self.differences = self.differences, []
         for difference in known:
@@ -83,11 +88,11 @@ class PairedTest:
 
     def hopeless(self, remaining: int) -> bool:
         """Whether not even wins on all the remaining pairs could decide for the change."""
-        probe = Betting(0.0)
+        probe = Betting(0.0)  # a copy of the first gambler, who wins every bet from here on
         probe._parts = list(self._gain._parts)
         return all(probe.add(1.0) < 1 / self.level for _ in range(remaining)) if remaining else True
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The evidence of a verdict: counts, test, interval."""
         wins, losses = sum(d > 0 for d in self.differences), sum(d < 0 for d in self.differences)
         low, high = mean_interval(self.differences)
@@ -106,8 +111,9 @@ class PairedTest:
         }
 
     @classmethod
-    def of(cls, differences: Iterable[float], **options: Any) -> Self:
-        return cls(differences=list(differences), **options)
+    def of(cls, differences: Iterable[float], *, level: float = 0.05, stop_level: float = 0.1) -> Self:
+        """The test after these differences."""
+        return cls(differences=list(differences), level=level, stop_level=stop_level)
 
 
 def mean_interval(values: Sequence[float], *, level: float = 0.05) -> tuple[float, float]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from agentkit.json_types import JsonObject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +20,7 @@ class Estimate:
     high: float
     n: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self)
 
     def __str__(self) -> str:
@@ -45,7 +46,7 @@ class PairedComparison:
     before: float
     after: float
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self)
 
 

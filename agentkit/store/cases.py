@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Boolean, Double, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from agentkit.json_types import JsonObject
 from agentkit.store.base import Base, now
 
 
@@ -22,7 +23,7 @@ class MemoryRow(Base):
     clock: Mapped[int] = mapped_column(default=0)
     embedder: Mapped[str] = mapped_column(String(200))
     dimension: Mapped[int]
-    settings: Mapped[dict[str, Any]]
+    settings: Mapped[JsonObject]
     created_at: Mapped[dt.datetime] = mapped_column(default=now)
 
 
@@ -118,7 +119,7 @@ class CaseOfferRow(Base):
 
 
 class CaseRecallRow(Base):
-    """One recall of a run: its block stays the same however often it is asked for."""
+    """One recall of a run: its block stays the same every time it is asked for."""
 
     __tablename__ = "case_recalls"
 
@@ -157,7 +158,7 @@ class StoreItemRow(Base):
     memory: Mapped[str] = mapped_column(String(80), primary_key=True)
     prefix: Mapped[str] = mapped_column(String(400), primary_key=True)
     key: Mapped[str] = mapped_column(String(400), primary_key=True)
-    value: Mapped[dict[str, Any]]
+    value: Mapped[JsonObject]
     paths: Mapped[list[Any]]
     """The indexed texts' hashes."""
     ttl: Mapped[float | None] = mapped_column(Double)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from agentkit.json_types import JsonObject
 from agentkit.store.base import Base, now
 
 
@@ -56,7 +57,7 @@ class ChangeEventRow(Base):
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     change_id: Mapped[str] = mapped_column(ForeignKey("changes.id"), index=True)
     status: Mapped[str] = mapped_column(String(16))
-    verdict: Mapped[dict[str, Any] | None]
+    verdict: Mapped[JsonObject | None]
     version: Mapped[int | None]
     chain: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[dt.datetime] = mapped_column(default=now)

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from agentkit.json_types import JsonObject
 from agentkit.store.base import Base, now
 
 OPEN = 2**31 - 1
@@ -27,7 +28,7 @@ class DocumentRow(Base):
     parser: Mapped[str] = mapped_column(String(40), primary_key=True)
     title: Mapped[str] = mapped_column(Text)
     source: Mapped[str] = mapped_column(Text)
-    content: Mapped[dict[str, Any]]
+    content: Mapped[JsonObject]
 
 
 class KbDocumentRow(Base):
@@ -107,12 +108,12 @@ class KbClaimRow(Base):
     predicate: Mapped[str] = mapped_column(String(120))
     object: Mapped[str] = mapped_column(String(200))
     document: Mapped[str] = mapped_column(String(64))
-    qualifiers: Mapped[dict[str, Any]]
+    qualifiers: Mapped[JsonObject]
     status: Mapped[str] = mapped_column(String(12))
     confidence: Mapped[float | None]
     disagreement: Mapped[float] = mapped_column(default=0.0)
     evidence: Mapped[list[Any]]
-    names: Mapped[dict[str, Any]]
+    names: Mapped[JsonObject]
     reason: Mapped[str] = mapped_column(Text, default="")
     run_id: Mapped[str] = mapped_column(String(64), default="")
     model: Mapped[str] = mapped_column(String(200), default="")

@@ -8,7 +8,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -143,7 +143,7 @@ class Store:
         target: Any = getattr(table, "__table__", table)
         return sqlite.insert(target) if self._sqlite else postgresql.insert(target)
 
-    def insert_new(self, connection: Connection, table: Table | type[Any], rows: list[dict[str, Any]]) -> int:
+    def insert_new(self, connection: Connection, table: Table | type[Any], rows: Sequence[Mapping[str, Any]]) -> int:
         """Insert the rows whose keys are not there yet; returns how many were new."""
         if not rows:
             return 0
@@ -251,7 +251,7 @@ _MENDS = (
 
 
 def _reason(error: Exception) -> str:
-    """One line: what the driver said, and the mend where one is known."""
+    """One line: what the driver said, and the fix where one is known."""
     said = str(getattr(error, "orig", None) or error).strip().split("\n")[0] or type(error).__name__
     mend = next((mend for word, mend in _MENDS if word in said.lower()), "")
     return f"{said}: {mend}" if mend else said

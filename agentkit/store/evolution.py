@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from agentkit.json_types import JsonObject
 from agentkit.store.base import Base, now
 
 
@@ -22,8 +23,8 @@ class TrialRow(Base):
     run_id: Mapped[str] = mapped_column(String(64))
     answer: Mapped[str | None] = mapped_column(Text)
     judged: Mapped[float | None]
-    cost: Mapped[dict[str, Any]]
-    details: Mapped[dict[str, Any]]
+    cost: Mapped[JsonObject]
+    details: Mapped[JsonObject]
     created_at: Mapped[dt.datetime] = mapped_column(default=now)
 
 
@@ -40,7 +41,7 @@ class GateTestRow(Base):
     changes: Mapped[list[Any]]
     level: Mapped[float]
     outcome: Mapped[str] = mapped_column(String(16))
-    evidence: Mapped[dict[str, Any]]
+    evidence: Mapped[JsonObject]
     created_at: Mapped[dt.datetime] = mapped_column(default=now)
 
 
@@ -50,12 +51,12 @@ class EvolutionRow(Base):
     __tablename__ = "evolutions"
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    config: Mapped[dict[str, Any]]
-    start: Mapped[dict[str, Any]]
+    config: Mapped[JsonObject]
+    start: Mapped[JsonObject]
     """The version of each target when it began."""
     status: Mapped[str] = mapped_column(String(16))
     """running · done"""
-    result: Mapped[dict[str, Any] | None]
+    result: Mapped[JsonObject | None]
     created_at: Mapped[dt.datetime] = mapped_column(default=now)
     updated_at: Mapped[dt.datetime] = mapped_column(default=now)
 
@@ -68,5 +69,5 @@ class EvolutionStepRow(Base):
     evolution: Mapped[str] = mapped_column(String(64), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
-    data: Mapped[dict[str, Any]]
+    data: Mapped[JsonObject]
     created_at: Mapped[dt.datetime] = mapped_column(default=now)

@@ -8,11 +8,11 @@ of a playbook is one indexed query, and going back costs the same however much h
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 from sqlalchemy import Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from agentkit.json_types import JsonObject
 from agentkit.store.base import Base, now
 
 
@@ -106,7 +106,7 @@ class LessonRow(Base):
     target: Mapped[str] = mapped_column(String(200), primary_key=True)
     run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     n: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    lesson: Mapped[dict[str, Any]]
+    lesson: Mapped[JsonObject]
     claimed_by: Mapped[str] = mapped_column(String(64), default="")
     """The run whose learning curates it; empty while it waits."""
     created_at: Mapped[dt.datetime] = mapped_column(default=now)
@@ -120,7 +120,7 @@ class LearningStepRow(Base):
 
     target: Mapped[str] = mapped_column(String(200), primary_key=True)
     run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    outcome: Mapped[dict[str, Any]]
+    outcome: Mapped[JsonObject]
     reflected: Mapped[bool]
     parsed: Mapped[bool]
     operations: Mapped[int]

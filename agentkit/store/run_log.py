@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, delete, func, select, update
 
 from agentkit.errors import UserError
+from agentkit.json_types import JsonObject
 from agentkit.protocols import Block
 from agentkit.redaction import redact_data
 from agentkit.store.base import now
@@ -35,13 +36,13 @@ class RunRecord:
     task: Task
     status: str
     model: str
-    options: dict[str, Any]
+    options: JsonObject
     answer: str | None
     error: str | None
     batch: str | None
     rounds: int
     seconds: float
-    effort: dict[str, Any] | None
+    effort: JsonObject | None
     confidence: float | None
     created_at: dt.datetime
 
@@ -64,7 +65,7 @@ class ToolCall:
 
     key: str
     tool: str
-    arguments: dict[str, Any]
+    arguments: JsonObject
     result: str
     ok: bool
     seconds: float
@@ -74,8 +75,8 @@ class ToolCall:
 class Steps:
     """What was done in a run: its model calls in order, its tool calls with their times, and all feedback on it."""
 
-    model_calls: list[dict[str, Any]]
-    tool_calls: list[dict[str, Any]]
+    model_calls: list[JsonObject]
+    tool_calls: list[JsonObject]
     feedback: list[Feedback]
 
 
@@ -106,8 +107,16 @@ class RunLog:
     def __init__(self, store: Store) -> None:
         self.store, self.heartbeat = store, Heartbeat(store)
 
-    def start(self, run_id: str, task: Task, *, model: str, options: dict[str, Any], batch: str | None = None,
-              status: str = "running") -> bool:  # fmt: skip
+    def start(
+        self,
+        run_id: str,
+        task: Task,
+        *,
+        model: str,
+        options: JsonObject,
+        batch: str | None = None,
+        status: str = "running",
+    ) -> bool:
         """Write a run down; again with the same id does nothing. Returns whether it is new."""
         row = {"id": run_id, "task": stored_task(task).model_dump(), "status": status, "model": model}
         row["options"] = redact_data(options)
@@ -122,9 +131,18 @@ class RunLog:
         with self.store.write() as connection:
             connection.execute(update(RunRow).where(RunRow.id == run_id).values(**values))
 
-    def finish(self, run_id: str, status: str, *, answer: str | None = None, error: str | None = None,
-               rounds: int = 0, seconds: float = 0.0, effort: dict[str, Any] | None = None,
-               confidence: float | None = None) -> Steps:  # fmt: skip
+    def finish(
+        self,
+        run_id: str,
+        status: str,
+        *,
+        answer: str | None = None,
+        error: str | None = None,
+        rounds: int = 0,
+        seconds: float = 0.0,
+        effort: JsonObject | None = None,
+        confidence: float | None = None,
+    ) -> Steps:
         """Record how a run ended, or that it waits; `seconds` adds to those of earlier attempts.
 
         Args:
@@ -228,8 +246,14 @@ class RunLog:
                 row = connection.execute(query.where(ModelCallRow.run_id.in_(ids[start : start + 500]))).one()
                 found = [old + (new or 0) for old, new in zip(found, row, strict=True)]
         calls, input_tokens, output_tokens, cached, cost, seconds = found
-        return Totals(calls=int(calls), input_tokens=int(input_tokens), output_tokens=int(output_tokens),
-                      cached_tokens=int(cached), cost=cost, model_seconds=seconds)  # fmt: skip
+        return Totals(
+            calls=int(calls),
+            input_tokens=int(input_tokens),
+            output_tokens=int(output_tokens),
+            cached_tokens=int(cached),
+            cost=cost,
+            model_seconds=seconds,
+        )
 
     def prune(self, before: dt.datetime, *, finished_only: bool = True) -> list[str]:
         """Delete runs that started before a time, with their calls and feedback; returns their ids."""
@@ -256,11 +280,11 @@ def _steps(connection: Connection, run_id: str) -> Steps:
     return Steps(model_calls=calls, tool_calls=tools, feedback=feedback)
 
 
-def _rows(connection: Connection, query: Select[Any], run_id: str) -> list[dict[str, Any]]:
+def _rows(connection: Connection, query: Select[Any], run_id: str) -> list[JsonObject]:
     return [dict(row) for row in connection.execute(query, {"run": run_id}).mappings()]
 
 
-def _record(row: dict[str, Any]) -> RunRecord:
+def _record(row: JsonObject) -> RunRecord:
     owner, seen = row.pop("owner"), row.pop("updated_at")
     lost = row["status"] == "running" and is_lost(owner, seen)
     return RunRecord(**{**row, "task": Task.model_validate(row["task"]), **({"status": "interrupted"} if lost else {})})

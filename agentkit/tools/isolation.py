@@ -98,7 +98,7 @@ class Backend(Protocol):
     def subset(self) -> str: ...
 
     def problem(self) -> str | None:
-        """Why it can't isolate code on this machine, with the mend; None where it can. Tried once a process."""
+        """Why it can't isolate code on this machine, with the fix; None where it can. Tried once per process."""
         ...
 
     def run(self, program: SandboxProgram, limits: SandboxLimits) -> SandboxResult:

@@ -15,6 +15,7 @@ from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agentkit.errors import MissingExtra, SettingsError, ToolError
+from agentkit.json_types import JsonObject
 from agentkit.tools.mcp_tools import as_text, make_tool, sifted
 
 CONNECT_SECONDS = 30.0
@@ -194,7 +195,7 @@ class _Connection:
         error = self._holder.exception()
         return "the connection was closed" if error is None else _reason(error)
 
-    async def call(self, name: str, arguments: dict[str, Any]) -> str:
+    async def call(self, name: str, arguments: JsonObject) -> str:
         """Raises ToolError where the tool says it failed, or the server is gone or silent."""
         holder = self._holder
         if holder is None or holder.done() or self._stop.is_set():

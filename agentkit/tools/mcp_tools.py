@@ -14,13 +14,14 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
 
 from agentkit.errors import ToolError
+from agentkit.json_types import JsonObject
 
 _log = logging.getLogger(__name__)
 
 LONGEST_NAME = 64
 """Characters that providers allow in the name of a tool or of an argument."""
 
-Call = Callable[[str, dict[str, Any]], Awaitable[str]]
+Call = Callable[[str, JsonObject], Awaitable[str]]
 
 
 class McpTool(BaseTool):
@@ -38,17 +39,17 @@ class McpTool(BaseTool):
     send: Call
 
     def _to_args_and_kwargs(
-        self, tool_input: str | dict[str, Any], tool_call_id: str | None
-    ) -> tuple[tuple[str, ...], dict[str, Any]]:
+        self, tool_input: str | JsonObject, tool_call_id: str | None
+    ) -> tuple[tuple[str, ...], JsonObject]:
         given = self._parse_input(tool_input, tool_call_id)
         if not isinstance(given, dict):
             raise ToolError(f"{self.name} takes its arguments by name")
         return (), {"arguments": {self.originals.get(name, name): value for name, value in given.items()}}
 
-    def _run(self, arguments: dict[str, Any], config: RunnableConfig) -> str:
+    def _run(self, arguments: JsonObject, config: RunnableConfig) -> str:
         raise ToolError(f"{self.name} can only be called asynchronously")
 
-    async def _arun(self, arguments: dict[str, Any]) -> str:
+    async def _arun(self, arguments: JsonObject) -> str:
         return await self.send(self.listed_name, arguments)
 
 
@@ -74,7 +75,7 @@ def safe_name(name: str, taken: Collection[str], *, allowed: str) -> str:
     return f"{safe[: LONGEST_NAME - 9]}_{sha256(name.encode(errors='replace')).hexdigest()[:8]}"
 
 
-def _shown(schema: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+def _shown(schema: Mapping[str, Any]) -> tuple[JsonObject, dict[str, str]]:
     """The schema with argument names that providers accept, and the server's name for each one changed."""
     properties = schema.get("properties") or {}
     fine = {name for name in properties if safe_name(name, (), allowed=r"\w.-") == name}
@@ -104,7 +105,7 @@ def fault(listed: Any) -> str | None:
         return " ".join(str(error).split())[:200]
 
 
-def _schema_fault(schema: dict[str, Any]) -> str | None:
+def _schema_fault(schema: JsonObject) -> str | None:
     from jsonschema import SchemaError
     from jsonschema.validators import validator_for
 
@@ -128,7 +129,7 @@ def _references(part: Any) -> Iterator[str]:
             yield from _references(inner)
 
 
-def _leads_somewhere(schema: dict[str, Any], reference: str) -> bool:
+def _leads_somewhere(schema: JsonObject, reference: str) -> bool:
     """Whether a reference ends at a part of the schema, rather than at nothing, elsewhere or at itself."""
     seen: set[str] = set()
     while reference not in seen:

@@ -15,6 +15,7 @@ from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import ValidationError
 
 from agentkit.errors import ToolError
+from agentkit.json_types import JsonObject
 from agentkit.telemetry import set_tool_call, span
 from agentkit.text import clean
 
@@ -76,7 +77,7 @@ def _is_async(tool: BaseTool) -> bool:
     return type(tool)._arun is not BaseTool._arun
 
 
-async def _invoke(tool: BaseTool, arguments: dict[str, Any]) -> Any:
+async def _invoke(tool: BaseTool, arguments: JsonObject) -> Any:
     try:
         if _is_async(tool):
             return await tool.ainvoke(arguments)

@@ -8,6 +8,7 @@ import pytest
 
 from agentkit.curation.curate import Curation, CurationOptions, Report
 from agentkit.curation.documents import read_folder
+from agentkit.curation.events import CurationEvent, PaperRead, PaperUnread, WorkDone, silent
 from agentkit.curation.export import export
 from agentkit.curation.extraction.plan import make_plan
 from agentkit.curation.grounding.grounders import Grounders
@@ -40,6 +41,7 @@ def run(kb: KnowledgeBase, folder: Path, *, text: str = ONTOLOGY, explorer: Any 
     schema.write_text(text)
     explorer = explorer or model()
     recallers, evaluator = options.pop("recallers", ()), options.pop("evaluator", explorer)
+    on_event = options.pop("on_event", silent)
     made = Curation(
         kb,
         make_plan(load_ontology(schema)),
@@ -48,9 +50,20 @@ def run(kb: KnowledgeBase, folder: Path, *, text: str = ONTOLOGY, explorer: Any 
         naming=Grounders(),
         options=CurationOptions(**options),
         recallers=recallers,
+        on_event=on_event,
         retry=Retry(attempts=1),
     )
     return asyncio.run(made.run(read_folder(folder)))
+
+
+def test_events_tell_of_every_paper_and_of_what_was_found_by_then(store: Store, folder: Path) -> None:
+    (folder / "cut.pdf").write_bytes(b"%PDF-1.7 cut")
+    events: list[CurationEvent] = []
+    report = run(KnowledgeBase(store, "kb"), folder, on_event=events.append)
+    work = [event for event in events if isinstance(event, WorkDone)]
+    assert sum(isinstance(event, PaperRead) for event in events) == report.papers == 6
+    assert [event.source for event in events if isinstance(event, PaperUnread)] == [report.unread[0].source]
+    assert work[-1].claims == report.supported > work[0].claims and work[-1].tokens == report.tokens
 
 
 def exported(kb: KnowledgeBase, path: Path) -> bytes:

@@ -130,7 +130,7 @@ async def test_what_was_never_solved_is_learned_from_attempts_with_a_hint(tmp_pa
     done = await evolve_ratios(tmp_path, brain, hints=1)
     after = next(arm for arm in done.report["arms"] if arm["name"] == "learned")
     assert after["accuracy"]["value"] == 1 and done.report["arms"][0]["accuracy"]["value"] == 0
-    assert len(done.evolved.batches[0]["solved with a hint"]) == 4
+    assert len(done.evolved.batches[0].learned.hinted) == 4
     hinted = [prompt for prompt in brain.prompts if "right answer" in prompt and "You improve" not in prompt]
     assert len(hinted) == 4 and not any(PARENTHESES in prompt for prompt in hinted)
 
@@ -141,7 +141,7 @@ async def test_a_copied_answer_teaches_nothing_and_neither_does_failure_alone(
 ) -> None:
     brain = Ratios(cheat=cheat)
     done = await evolve_ratios(tmp_path, brain, hints=hints)
-    assert done.report["changes"] == [] and not done.evolved.batches[0]["solved with a hint"]
+    assert done.report["changes"] == [] and not done.evolved.batches[0].learned.hinted
     hinted = [prompt for prompt in brain.prompts if "right answer" in prompt and "You improve" not in prompt]
     assert len(hinted) == 8 * hints
 
@@ -149,7 +149,7 @@ async def test_a_copied_answer_teaches_nothing_and_neither_does_failure_alone(
 async def test_hinted_evolutions_are_identical_whatever_the_concurrency(tmp_path: Path) -> None:
     done = [await evolve_ratios(tmp_path / str(n), Ratios(), hints=2, concurrency=n) for n in (1, 8)]
     first, second = (
-        [[batch["solved with a hint"], batch["proposals"], batch["versions"]] for batch in item.evolved.batches]
+        [[batch.learned.hinted, batch.learned.proposals, batch.settled.versions] for batch in item.evolved.batches]
         for item in done
     )
     assert first == second

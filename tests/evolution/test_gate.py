@@ -14,7 +14,7 @@ from agentkit.evolution.trials import Trials
 from agentkit.ledger import Change
 from agentkit.store import Store
 from agentkit.tasks import Task
-from benchmarks._worlds import RuleBook, World, WorldRollout, check, cost_of
+from tests.evolution.planted import RuleBook, World, WorldHarness
 
 
 class Setup:
@@ -32,9 +32,9 @@ class Setup:
         **options: Any,
     ) -> None:
         self.world = World(seed=seed, noise=noise)
-        self.rollout = WorldRollout(self.world)
+        self.harness = WorldHarness(self.world)
         self.book = RuleBook(store, scoped=self.world if scoped else None)
-        self.trials = Trials(self.rollout, store, check=check, cost_of=cost_of)
+        self.trials = Trials(self.harness, store)
         self.holdout = Holdout(self.world.tasks(size, prefix="v"), limit=options.pop("limit", None))
         self.gate = StrictGate(
             [self.book],
@@ -97,7 +97,7 @@ async def test_a_change_that_no_held_out_task_sees_is_quarantined_without_a_call
     world = setup(scoped=True)
     change = world.propose("elsewhere", 0.2, scope=99)
     verdict = (await world.gate.decide([change], key="k"))[change.id]
-    assert verdict.decision == "quarantine" and "reached" in verdict.reason and world.rollout.calls == 0
+    assert verdict.decision == "quarantine" and "reached" in verdict.reason and world.harness.calls == 0
 
 
 async def test_only_the_tasks_a_change_reaches_are_run(setup: Callable[..., Setup]) -> None:
@@ -105,30 +105,30 @@ async def test_only_the_tasks_a_change_reaches_are_run(setup: Callable[..., Setu
     change = world.propose("local", 0.3, scope=2)
     verdict = (await world.gate.decide([change], key="k"))[change.id]
     reached = sum(world.world.domain(task.id) == 2 for task in world.holdout.tasks)
-    assert verdict.evidence["reached"] == reached and world.rollout.calls <= 2 * reached
+    assert verdict.evidence["reached"] == reached and world.harness.calls <= 2 * reached
 
 
 async def test_the_same_decision_asked_again_repeats_its_verdict_and_runs_nothing(setup: Callable[..., Setup]) -> None:
     world = setup()
     change = world.propose("good", 0.1)
     first = await world.gate.decide([change], key="k")
-    calls = world.rollout.calls
-    assert await world.gate.decide([change], key="k") == first and world.rollout.calls == calls
+    calls = world.harness.calls
+    assert await world.gate.decide([change], key="k") == first and world.harness.calls == calls
 
 
 async def test_baseline_answers_are_made_once_for_all_tests(setup: Callable[..., Setup]) -> None:
     world = setup(size=40)
     await world.decide(world.propose("one", 0.0), key="a")
-    first = world.rollout.calls
+    first = world.harness.calls
     await world.decide(world.propose("two", 0.0), key="b")
-    assert world.rollout.calls - first < first
+    assert world.harness.calls - first < first
 
 
 async def test_a_group_of_placebos_costs_hardly_more_than_one(setup: Callable[..., Setup]) -> None:
     world = setup()
     changes = [world.propose(f"p{number}", 0.0) for number in range(8)]
     assert await world.decide(*changes) == ["reject"] * 8
-    assert world.rollout.calls <= 2 * 112
+    assert world.harness.calls <= 2 * 112
 
 
 async def test_the_good_member_of_a_group_is_told_apart(setup: Callable[..., Setup]) -> None:
@@ -188,6 +188,22 @@ async def test_a_change_that_breaks_frozen_probes_is_rejected_though_it_helps_el
     change = world.propose("good", 0.2)
     verdict = (await world.gate.decide([change], key="k"))[change.id]
     assert verdict.decision == "reject" and verdict.evidence["probes"]["losses"] > 10
+
+
+@pytest.mark.parametrize(("probes", "decision"), [(8, "ask"), (60, "accept")])
+async def test_a_loss_on_probes_that_may_be_chance_is_for_a_person_if_it_is_large(
+    setup: Callable[..., Setup], monkeypatch: pytest.MonkeyPatch, probes: int, decision: str
+) -> None:
+    world = setup(probes=probes)
+    solves = World.solves
+
+    def two_probes_lost(self: World, task_id: str, lessons: Any, text: str) -> bool:
+        if task_id.startswith("p"):
+            return not (lessons and task_id in ("p0", "p1"))
+        return solves(self, task_id, lessons, text)
+
+    monkeypatch.setattr(World, "solves", two_probes_lost)
+    assert await world.decide(world.propose("good", 0.2)) == [decision]
 
 
 async def test_a_person_is_asked_about_changes_the_policy_names(setup: Callable[..., Setup]) -> None:

@@ -15,12 +15,13 @@ import pytest
 
 from agentkit.errors import RunError, UserError
 from agentkit.evolution.config import EvolveLimits
+from agentkit.evolution.events import BatchDone, EvolutionEnded, EvolutionEvent, Validated
 from agentkit.evolution.trials import Trials
 from agentkit.ledger import Change, Ledger, Verdict
 from agentkit.protocols import Episode
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task
-from benchmarks._worlds import World, WorldRollout, check
+from tests.evolution.planted import World, WorldHarness
 from tests.evolution.worlds import build, final_state
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +34,7 @@ def opened(tmp_path: Path, name: str) -> Store:
 async def test_offline_learning_accepts_good_lessons_and_ends_above_its_start(store: Store) -> None:
     evolution, book, _ = build(store, train=40, val=200)
     evolved = await evolution.run()
-    test = evolution.trials.rollout.world.tasks(800, prefix="x")  # type: ignore[attr-defined]
+    test = evolution.trials.harness.world.tasks(800, prefix="x")  # type: ignore[attr-defined]
     world = World()
     assert world.accuracy(book.lessons(), test) > world.accuracy([], test) + 0.1
     assert evolved.candidates[0].versions == evolved.start == {book.target: 0}
@@ -58,31 +59,29 @@ async def test_ledgers_are_identical_whatever_the_concurrency(tmp_path: Path, on
     for concurrency in (1, 3, 16):
         store = opened(tmp_path, f"c{concurrency}")
         evolution, _, _ = build(store, concurrency=concurrency, online=online)
-        evolution.rollout = Scrambled(evolution.rollout)  # type: ignore[arg-type]
+        evolution.trials.harness = Scrambled(World())
         states.append(final_state(store, await evolution.run()))
         store.close()
     assert states[0] == states[1] == states[2] and states[0]["changes"]
 
 
-class Scrambled:
+class Scrambled(WorldHarness):
     """Rollouts that finish in an order of their own, and prove that they overlap."""
 
-    def __init__(self, inner: WorldRollout) -> None:
-        self.inner, self.now, self.most = inner, 0, 0
+    now = most = 0
 
-    async def __call__(self, task: Task, *, recallers: Any, key: str, sample: int = 0) -> Episode:
+    async def rollout(self, task: Task, *, recallers: Any, key: str, sample: int = 0) -> Episode:
         self.now += 1
         self.most = max(self.most, self.now)
         for _ in range(random.Random(key).randrange(5)):
             await asyncio.sleep(0)
         self.now -= 1
-        return await self.inner(task, recallers=recallers, key=key)
+        return await super().rollout(task, recallers=recallers, key=key)
 
 
 async def test_rollouts_of_a_batch_overlap_up_to_the_limit(store: Store) -> None:
-    evolution, _, rollout = build(store, concurrency=3)
-    scrambled = Scrambled(rollout)
-    evolution.rollout = scrambled
+    scrambled = Scrambled(World())
+    evolution, _, _ = build(store, concurrency=3, harness=scrambled)
     await evolution.run()
     assert scrambled.most == 3
 
@@ -132,12 +131,12 @@ async def test_label_free_prompts_are_byte_identical_when_targets_are_noise(tmp_
     seen, states = [], []
     for name, flipped in (("true", 0.0), ("noise", 0.5)):
         store, world = opened(tmp_path, name), World()
-        rollout = WorldRollout(world, keep_prompts=True)
+        rollout = WorldHarness(world, keep_prompts=True)
 
         def tasks(count: int, *, prefix: str, flipped: float = flipped, world: World = world) -> list[Task]:
             return world.tasks(count, prefix=prefix, flipped=flipped)
 
-        evolution, _, _ = build(store, labels="none", rollout=rollout, tasks=tasks, concurrency=1, epochs=2)
+        evolution, _, _ = build(store, labels="none", harness=rollout, tasks=tasks, concurrency=1, epochs=2)
         evolved = await evolution.run()
         seen.append(rollout.prompts)
         states.append({key: value for key, value in final_state(store, evolved).items() if key != "curve"})
@@ -148,30 +147,30 @@ async def test_label_free_prompts_are_byte_identical_when_targets_are_noise(tmp_
 async def test_trials_never_carry_a_target_whatever_the_labels(store: Store) -> None:
     world, targets = World(), []
 
-    class Spy(WorldRollout):
-        async def __call__(self, task: Task, **options: Any) -> Episode:
+    class Spy(WorldHarness):
+        async def rollout(self, task: Task, **options: Any) -> Episode:
             targets.append(task.target)
-            return await super().__call__(task, **options)
+            return await super().rollout(task, **options)
 
-    trials = Trials(Spy(world), store, check=check, labels="gold")
+    trials = Trials(Spy(world), store, labels="gold")
     tasks = world.tasks(5, prefix="v")
     made = await trials.many(tasks, [])
     assert targets == [None] * 5 and None not in await trials.scores(tasks, made)
 
 
 async def test_the_same_trial_wanted_twice_at_once_is_made_once(store: Store) -> None:
-    rollout = WorldRollout(World())
-    trials = Trials(rollout, store, check=check)
+    harness = WorldHarness(World())
+    trials = Trials(harness, store)
     tasks = World().tasks(1, prefix="v") * 6
-    assert len({trial.key for trial in await trials.many(tasks, [])}) == 1 and rollout.calls == 1
+    assert len({trial.key for trial in await trials.many(tasks, [])}) == 1 and harness.calls == 1
 
 
 async def test_a_run_that_broke_off_counts_as_wrong_in_reports_and_as_unknown_in_decisions(store: Store) -> None:
-    class Broken(WorldRollout):
-        async def __call__(self, task: Task, **options: Any) -> Episode:
+    class Broken(WorldHarness):
+        async def rollout(self, task: Task, **options: Any) -> Episode:
             raise RunError("no answer")
 
-    trials = Trials(Broken(World()), store, check=check)
+    trials = Trials(Broken(World()), store)
     tasks = World().tasks(2, prefix="v")
     made = [await trials.run(await trials.prepare(task, [])) for task in tasks]
     assert await trials.scores(tasks, made) == [None, None] and await trials.truths(tasks, made) == [0.0, 0.0]
@@ -180,15 +179,15 @@ async def test_a_run_that_broke_off_counts_as_wrong_in_reports_and_as_unknown_in
 
 
 async def test_a_broken_training_run_is_reported_and_the_rest_goes_on(store: Store) -> None:
-    class Flaky(WorldRollout):
-        async def __call__(self, task: Task, **options: Any) -> Episode:
+    class Flaky(WorldHarness):
+        async def rollout(self, task: Task, **options: Any) -> Episode:
             if task.id == "t3":
                 raise RunError("context overflow")
-            return await super().__call__(task, **options)
+            return await super().rollout(task, **options)
 
-    evolved = await build(store, rollout=Flaky(World()))[0].run()
-    failed = [line for record in evolved.batches for line in record["failed"]]
-    assert failed == ["context overflow"] and sum(len(record["tasks"]) for record in evolved.batches) == 24
+    evolved = await build(store, harness=Flaky(World()))[0].run()
+    failed = [line for record in evolved.batches for line in record.learned.failed]
+    assert failed == ["context overflow"] and sum(len(record.learned.tasks) for record in evolved.batches) == 24
 
 
 async def test_a_budget_ends_learning_and_still_chooses_a_version(store: Store) -> None:
@@ -198,16 +197,19 @@ async def test_a_budget_ends_learning_and_still_chooses_a_version(store: Store) 
 
 async def test_an_epoch_without_an_accepted_change_ends_learning_early(store: Store) -> None:
     evolved = await build(store, mix=((1.0, 0.0),), epochs=5)[0].run()
-    assert evolved.status == "converged" and {record["epoch"] for record in evolved.batches} == {0}
+    assert evolved.status == "converged" and {record.epoch for record in evolved.batches} == {0}
 
 
 async def test_progress_tells_accuracy_verdicts_tokens_and_time_left(store: Store) -> None:
-    events: list[tuple[str, dict[str, Any]]] = []
-    await build(store, on_event=lambda name, data: events.append((name, data)))[0].run()
-    batches = [data for name, data in events if name == "batch"]
-    assert len(batches) == 3 and batches[-1]["seconds_left"] == 0
-    assert {"accuracy", "accepted", "rejected", "tokens"} <= batches[0].keys()
-    assert batches[-1]["tokens"] > batches[0]["tokens"] > 0
+    events: list[EvolutionEvent] = []
+    evolved = await build(store, on_event=events.append)[0].run()
+    batches = [event for event in events if isinstance(event, BatchDone)]
+    assert len(batches) == 3 and batches[-1].seconds_left == 0
+    decisions = [verdict.decision for verdict in evolved.verdicts.values()]
+    assert batches[-1].accepted == decisions.count("accept") and batches[-1].rejected == decisions.count("reject")
+    assert batches[-1].tokens > batches[0].tokens > 0
+    assert events[-1] == EvolutionEnded(status="done", chosen=evolved.chosen)
+    assert isinstance(events[0], Validated) and events[0].tasks == len(evolved.candidates[0].scores)
 
 
 def test_tasks_in_both_training_and_validation_are_refused(store: Store) -> None:
@@ -224,8 +226,8 @@ def test_the_strict_gate_asks_for_held_out_tasks(store: Store) -> None:
 async def test_online_scores_come_from_before_learning_and_harm_is_withdrawn(store: Store) -> None:
     evolution, book, _ = build(store, online=True, train=320, mix=((1.0, -0.4),), rate=0.02)
     evolved = await evolution.run()
-    outcomes = [record["outcome"] for batch in evolved.batches for record in batch["watched"]]
-    assert evolved.batches[0]["at"] == {book.target: 0}
+    outcomes = [record.outcome for batch in evolved.batches for record in batch.settled.watched]
+    assert evolved.batches[0].learned.at == {book.target: 0}
     assert "worse" in outcomes
     assert any(change.status == "withdrawn" for change in book.ledger.history())
 
@@ -239,14 +241,14 @@ async def test_no_more_changes_are_on_probation_than_the_policy_allows(store: St
 
 
 async def test_label_free_decisions_without_any_judge_quarantine(store: Store) -> None:
-    class Silent(WorldRollout):
-        async def __call__(self, task: Task, **options: Any) -> Episode:
-            episode = await super().__call__(task, **options)
+    class Silent(WorldHarness):
+        async def rollout(self, task: Task, **options: Any) -> Episode:
+            episode = await super().rollout(task, **options)
             unknown = Feedback(channel="judge", score=None)
             return Episode(**{**vars(episode), "feedback": (unknown,)})
 
-    evolved = await build(store, rollout=Silent(World()), labels="none")[0].run()
-    assert {verdict["decision"] for verdict in evolved.verdicts.values()} == {"quarantine"}
+    evolved = await build(store, harness=Silent(World()), labels="none")[0].run()
+    assert {verdict.decision for verdict in evolved.verdicts.values()} == {"quarantine"}
 
 
 async def test_nothing_stays_on_probation_when_the_tasks_end(store: Store) -> None:
@@ -278,6 +280,6 @@ async def test_a_gate_of_ones_own_decides_instead(store: Store) -> None:
     evolution, book, _ = build(store, val=0, gate=NightShift(), online=True)
     other, _, _ = build(store, val=0, online=True)
     evolved = await evolution.run()
-    assert {verdict["reason"] for verdict in evolved.verdicts.values()} == {"by its id"}
+    assert {verdict.reason for verdict in evolved.verdicts.values()} == {"by its id"}
     assert book.lessons() and all(lesson.id[0].isdigit() for lesson in book.lessons())
     assert evolution.id != other.id

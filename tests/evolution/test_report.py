@@ -20,9 +20,9 @@ from tests.evolution.worlds import build
 
 
 async def report_of(store: Store, **options: Any) -> dict[str, Any]:
-    evolution, book, rollout = build(store, **options)
+    evolution, book, harness = build(store, **options)
     evolved = await evolution.run()
-    test = rollout.world.tasks(60, prefix="x")
+    test = harness.world.tasks(60, prefix="x")
     arms = await run_arms(evolution.trials, test, [book], start=evolved.start, chosen=evolved.chosen)
     return build_report(evolved, arms, store=store, about={"model": "a world"})
 

@@ -11,13 +11,13 @@ from agentkit.evolution.trials import round_answers
 from agentkit.protocols import Episode, Step
 from agentkit.store import Store
 from agentkit.tasks import Task
-from benchmarks._worlds import World, WorldRollout
+from tests.evolution.planted import World, WorldHarness
 from tests.evolution.worlds import build
 
 
-async def streamed(store: Store, *, rollout: Any = None, **options: Any) -> dict[str, Any]:
-    evolution, _, rollout = build(store, online=True, train=64, rollout=rollout, **options)
-    world = rollout.world
+async def streamed(store: Store, *, harness: WorldHarness | None = None, **options: Any) -> dict[str, Any]:
+    evolution, _, harness = build(store, online=True, train=64, harness=harness, **options)
+    world = harness.world
     probes = Probes(
         retention=world.tasks(20, prefix="r"),
         ood=World(seed=9).tasks(10, prefix="o"),
@@ -50,7 +50,7 @@ async def test_probes_teach_nothing(store: Store) -> None:
 
 
 async def test_the_evaluator_is_measured_by_right_answers_kept_and_wrong_ones_mended(store: Store) -> None:
-    class Revising(WorldRollout):
+    class Revising(WorldHarness):
         """Gives every answer twice, and is right the second time."""
 
         async def __call__(self, task: Task, **options: Any) -> Episode:
@@ -62,7 +62,7 @@ async def test_the_evaluator_is_measured_by_right_answers_kept_and_wrong_ones_me
             )
             return Episode(**{**vars(episode), "steps": said, "answer": "yes"})
 
-    report = await streamed(store, rollout=Revising(World()))
+    report = await streamed(store, harness=Revising(World()))
     assert report["evaluator"]["confidence"]["value"] == 1 and report["evaluator"]["critique"]["value"] == 1
     assert report["evaluator"]["critique"]["n"] > 3
 

@@ -8,12 +8,13 @@ import sys
 from typing import Any
 
 from agentkit.evolution.config import EvolveConfig, Evolved
+from agentkit.evolution.events import OnEvolution, silent
 from agentkit.evolution.loop import Evolution
 from agentkit.evolution.trials import Trials
 from agentkit.ledger import Gate, Ledger
 from agentkit.store import Store
 from agentkit.tasks import Labels
-from benchmarks._worlds import Reflector, RuleBook, World, WorldRollout, check, cost_of, no_calls
+from tests.evolution.planted import Reflector, RuleBook, World, WorldHarness
 
 MIX = ((0.4, 0.2), (0.3, 0.0), (0.3, -0.2))
 
@@ -27,30 +28,28 @@ def build(
     mix: Any = MIX,
     labels: Labels = "gold",
     concurrency: int = 4,
-    rollout: Any = None,
+    harness: WorldHarness | None = None,
     tasks: Any = None,
-    on_event: Any = lambda name, data: None,
+    on_event: OnEvolution = silent,
     rate: float = 0.4,
     gate: Gate | None = None,
     **config: Any,
-) -> tuple[Evolution, RuleBook, WorldRollout]:
+) -> tuple[Evolution, RuleBook, WorldHarness]:
     world = World(seed=seed)
     book = RuleBook(store)
-    rollout = rollout or WorldRollout(world)
+    harness = harness or WorldHarness(world)
     make = tasks or world.tasks
     evolution = Evolution(
-        rollout=rollout,
         evolvables=[book],
         learners=[Reflector(book, mix, rate, seed)],
-        trials=Trials(rollout, store, check=check, labels=labels, concurrency=concurrency, cost_of=cost_of),
-        call_for=no_calls,
+        trials=Trials(harness, store, labels=labels, concurrency=concurrency),
         train=make(train, prefix="t"),
         val=make(val, prefix="v"),
         config=EvolveConfig(seed=seed, labels=labels, **config),
         on_event=on_event,
         gate=gate,
     )
-    return evolution, book, rollout
+    return evolution, book, harness
 
 
 def final_state(store: Store, evolved: Evolved) -> dict[str, Any]:
@@ -68,7 +67,7 @@ def final_state(store: Store, evolved: Evolved) -> dict[str, Any]:
         for change in reversed(ledger.history())
     ]
     heads = {target: ledger.version(target) for target in ledger.targets()}
-    curve = [[record["tasks"], record["scores"], record["versions"]] for record in evolved.batches]
+    curve = [[record.learned.tasks, record.learned.scores, record.settled.versions] for record in evolved.batches]
     return {
         "changes": changes,
         "heads": heads,

@@ -11,14 +11,15 @@ import pytest
 
 from agentkit.evolution.config import EvolveConfig, Evolved
 from agentkit.evolution.loop import Evolution
+from agentkit.evolution.protocols import Cost
 from agentkit.evolution.trials import Trials
 from agentkit.ledger import Ledger
 from agentkit.memory import CaseMemory, HashEmbedder
 from agentkit.memory.evolvable import GatedCases, MemoryEvolvable
-from agentkit.protocols import Episode, Recaller
+from agentkit.protocols import CallModel, Episode, Recaller
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task
-from benchmarks._worlds import check, cost_of, no_calls
+from tests.evolution.planted import check, cost_of, no_calls
 
 
 @dataclass
@@ -27,8 +28,9 @@ class Solver:
 
     with_cases: str
     seen: list[str]
+    fingerprint: str = ""
 
-    async def __call__(self, task: Task, *, recallers: Sequence[Recaller], key: str, sample: int = 0) -> Episode:
+    async def rollout(self, task: Task, *, recallers: Sequence[Recaller], key: str, sample: int = 0) -> Episode:
         blocks = [block for item in recallers if (block := await item.recall(task, run_id=key)) is not None]
         self.seen.append("\n".join(block.text for block in blocks))
         alone = "yes" if int(task.id[1:]) % 2 else "no"
@@ -37,6 +39,15 @@ class Solver:
         return Episode(
             run_id=key, task=task, labels="gold", answer=answer, feedback=known, blocks=tuple(blocks), model="solver"
         )
+
+    async def score(self, task: Task, answer: str | None) -> Feedback | None:
+        return await check(task, answer)
+
+    def cost(self, run_id: str) -> Cost:
+        return cost_of(run_id)
+
+    def learner_call(self, run_id: str) -> CallModel:
+        return no_calls(run_id)
 
 
 def tasks(prefix: str, count: int) -> list[Task]:
@@ -51,11 +62,9 @@ def memory(store: Store, tmp_path: Path) -> CaseMemory:
 async def evolve(memory: CaseMemory, with_cases: str, **config: Any) -> tuple[Evolved, Solver]:
     solver = Solver(with_cases, [])
     evolution = Evolution(
-        rollout=solver,
         evolvables=[MemoryEvolvable(memory)],
         learners=[GatedCases(memory)],
-        trials=Trials(solver, memory.store, check=check, cost_of=cost_of),
-        call_for=no_calls,
+        trials=Trials(solver, memory.store),
         train=tasks("t", 8),
         val=tasks("v", config.pop("held", 30)),
         config=EvolveConfig(batch=8, selection=0.2, **config),
@@ -70,7 +79,7 @@ def statuses(memory: CaseMemory) -> set[str]:
 async def test_cases_that_help_are_put_to_use_after_their_test(memory: CaseMemory) -> None:
     done, solver = await evolve(memory, "yes")
     (verdict,) = done.verdicts.values()
-    assert verdict["decision"] == "accept" and verdict["evidence"]["wins"] >= 6
+    assert verdict.decision == "accept" and verdict.evidence["wins"] >= 6
     assert statuses(memory) == {"active"} and done.chosen == {memory.target: 1}
     assert any("question t" in text for text in solver.seen)
 
@@ -78,16 +87,16 @@ async def test_cases_that_help_are_put_to_use_after_their_test(memory: CaseMemor
 async def test_cases_that_harm_stay_hidden(memory: CaseMemory) -> None:
     done, _ = await evolve(memory, "no")
     (verdict,) = done.verdicts.values()
-    assert verdict["decision"] == "reject"
+    assert verdict.decision == "reject"
     assert statuses(memory) == {"quarantined"} and memory.search("question t 1") == []
 
 
 async def test_what_was_left_in_quarantine_is_tested_again_with_more_tasks(memory: CaseMemory) -> None:
     done, _ = await evolve(memory, "yes", held=6)
-    assert [verdict["decision"] for verdict in done.verdicts.values()] == ["quarantine"]
+    assert [verdict.decision for verdict in done.verdicts.values()] == ["quarantine"]
     (first,) = Ledger(memory.store).history(memory.target)
     done, _ = await evolve(memory, "yes", held=60, retest=True)
-    assert done.verdicts[first.id]["decision"] == "accept"
+    assert done.verdicts[first.id].decision == "accept"
 
 
 async def test_choosing_the_start_hides_the_cases_again(memory: CaseMemory) -> None:

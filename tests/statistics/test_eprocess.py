@@ -36,6 +36,12 @@ def test_six_wins_in_a_row_decide() -> None:
     assert [test.add(1.0) for _ in range(6)] == ["open"] * 5 + ["better"]
 
 
+def test_losses_in_a_row_are_called_harm_and_not_merely_useless() -> None:
+    whole, half = PairedTest(), PairedTest()
+    assert [whole.add(-1.0) for _ in range(5)] == ["open"] * 4 + ["worse"]
+    assert [half.add(-0.5) for _ in range(8)] == ["open"] * 7 + ["worse"]
+
+
 def test_harm_ends_a_test_long_before_its_pairs_run_out() -> None:
     test = outcome_of(0.02, 0.4, 1)
     assert test.outcome in ("worse", "useless") and len(test.differences) < 40

@@ -37,6 +37,11 @@ def test_the_same_seed_gives_the_same_interval() -> None:
     assert stats.bootstrap_mean([0.1, 0.9, 0.4]) == stats.bootstrap_mean([0.1, 0.9, 0.4])
 
 
+def test_the_bootstrap_interval_of_a_mean_is_about_two_standard_errors_to_each_side() -> None:
+    found = stats.bootstrap_mean([0.0, 1.0] * 50)
+    assert (found.low, found.high) == (pytest.approx(0.4, abs=0.015), pytest.approx(0.6, abs=0.015))
+
+
 def test_partial_scores_get_a_bootstrap_interval_and_right_or_wrong_a_wilson_one() -> None:
     assert stats.proportion([0.25, 0.5, 1.0]).value == pytest.approx(0.5833, abs=1e-4)
     assert stats.proportion([1.0, 0.0]) == stats.wilson(1, 2)

@@ -189,7 +189,7 @@ def test_a_packaged_binary_that_is_not_the_one_we_know_is_not_run(
     (folder / "_bin" / "bwrap").chmod(0o755)
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
-    with pytest.raises(SandboxUnavailable, match=r"has not the hash we know|no binary for"):
+    with pytest.raises(SandboxUnavailable, match=r"does not have the hash we know|no binary for"):
         Sandbox(backend="bubblewrap").run("print(1)")
     assert not Path("ran").exists()
 

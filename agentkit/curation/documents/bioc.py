@@ -14,6 +14,7 @@ from agentkit.curation.documents.source import Source
 from agentkit.curation.documents.xml import find, lxml_etree, records
 from agentkit.curation.documents.xml_names import local
 from agentkit.errors import DataError
+from agentkit.json_types import JsonObject
 from agentkit.text import parse_json
 
 PARSER = "bioc/2"
@@ -55,7 +56,7 @@ def _records(collection: Mapping[str, Any]) -> list[Any] | None:
     return None
 
 
-def _collections(source: Source) -> Iterator[dict[str, Any]]:
+def _collections(source: Source) -> Iterator[JsonObject]:
     text = source.decode()
     try:
         loaded = parse_json(text, path=source.name)
@@ -189,7 +190,7 @@ def _metadata(record: Mapping[str, Any]) -> Metadata:
     )
 
 
-def _xml_record(element: Any) -> dict[str, Any]:
+def _xml_record(element: Any) -> JsonObject:
     passages = [
         {
             "infons": _infons(p),
@@ -217,14 +218,14 @@ def _xml_record(element: Any) -> dict[str, Any]:
     }
 
 
-def _annotations(holder: Any) -> list[dict[str, Any]]:
+def _annotations(holder: Any) -> list[JsonObject]:
     return [
         {"infons": _infons(a), "text": _content(a, "text"), "locations": [c.attrib for c in _children(a, "location")]}
         for a in _children(holder, "annotation")
     ]
 
 
-def _xml_relations(element: Any) -> list[dict[str, Any]]:
+def _xml_relations(element: Any) -> list[JsonObject]:
     return [
         {"infons": _infons(r), "nodes": [n.attrib for n in _children(r, "node")]}
         for r in _children(element, "relation")

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from agentkit.errors import DataError
+from agentkit.json_types import JsonObject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +141,7 @@ class Document:
         segment = self.locate(offset)
         return None if segment is None or segment.source is None else segment.source + offset - segment.start
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Every field as JSON values, for a store."""
         return asdict(self)
 
@@ -153,7 +154,7 @@ class Document:
             raise DataError(f"no document: {error}") from error
 
 
-def _parts(row: Mapping[str, Any]) -> dict[str, Any]:
+def _parts(row: Mapping[str, Any]) -> JsonObject:
     metadata = dict(row.get("metadata") or {})
     return {
         "sections": tuple(Section(**s) for s in row.get("sections") or ()),

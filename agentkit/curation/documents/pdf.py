@@ -7,13 +7,13 @@ import logging
 import re
 import zlib
 from collections.abc import Iterator
-from typing import Any
 
 from agentkit.curation.documents.builder import Builder, headed_sections
 from agentkit.curation.documents.document import Document, Metadata, content_id
 from agentkit.curation.documents.identifiers import doi_of
 from agentkit.curation.documents.source import Source
 from agentkit.errors import DataError, MissingExtra
+from agentkit.json_types import JsonObject
 from agentkit.text import clean
 
 PARSER = "pdf/1"
@@ -60,7 +60,7 @@ def read(source: Source) -> Iterator[Document]:
     yield _document(source, data, pages, info)
 
 
-def _document(source: Source, data: bytes, pages: list[str], info: dict[str, Any]) -> Document:
+def _document(source: Source, data: bytes, pages: list[str], info: JsonObject) -> Document:
     built = Builder()
     for number, page in enumerate(pages, 1):
         built.block(clean(page.strip()), label="TEXT", where=f"page {number}")

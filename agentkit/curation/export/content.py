@@ -12,6 +12,7 @@ from typing import IO, Any, Self
 from agentkit.curation.claims import EXPORTED, Claim, Entity, Status
 from agentkit.curation.documents.document import Document
 from agentkit.errors import DataError
+from agentkit.json_types import JsonObject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class Paper:
             source=document.source,
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self)
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any
 
 from agentkit.curation.export.content import Content, writing
 from agentkit.curation.export.rdf import PREFIXES, Iri, Literal, Node, nodes
+from agentkit.json_types import JsonObject
 
 
 def write(content: Content, path: Path) -> list[Path]:
@@ -22,8 +23,8 @@ def write(content: Content, path: Path) -> list[Path]:
     return [path]
 
 
-def _node(node: Node) -> dict[str, Any]:
-    made: dict[str, Any] = {"@id": node.iri.value} if node.iri else {}
+def _node(node: Node) -> JsonObject:
+    made: JsonObject = {"@id": node.iri.value} if node.iri else {}
     for name, value in node.statements:
         if name == "rdf:type" and isinstance(value, Iri):
             made.setdefault("@type", []).append(value.value)

@@ -11,26 +11,68 @@ from agentkit.curation.export.content import Content, negated, one_line, writing
 
 NODE_COLUMNS = ("id", "category", "name", "xref", "provided_by")
 EDGE_COLUMNS = (
-    "id", "subject", "predicate", "object", "category", "original_predicate", "knowledge_level", "agent_type",
-    "primary_knowledge_source", "publications", "negated", "qualifiers", "has_confidence_score", "supporting_text",
-    "supporting_text_section_type", "supporting_text_location",
-)  # fmt: skip
+    "id",
+    "subject",
+    "predicate",
+    "object",
+    "category",
+    "original_predicate",
+    "knowledge_level",
+    "agent_type",
+    "primary_knowledge_source",
+    "publications",
+    "negated",
+    "qualifiers",
+    "has_confidence_score",
+    "supporting_text",
+    "supporting_text_section_type",
+    "supporting_text_location",
+)
 SOURCE = "infores:agentkit"
 
 _CATEGORIES = {
-    "chemical": "ChemicalEntity", "compound": "ChemicalEntity", "drug": "Drug", "disease": "Disease",
-    "disorder": "Disease", "gene": "Gene", "protein": "Protein",
-    "phenotype": "PhenotypicFeature", "symptom": "PhenotypicFeature",
-    "procedure": "Procedure", "treatment": "Treatment", "population": "PopulationOfIndividualOrganisms",
-    "organism": "OrganismTaxon", "process": "BiologicalProcess", "pathway": "Pathway", "cell": "Cell",
+    "chemical": "ChemicalEntity",
+    "compound": "ChemicalEntity",
+    "drug": "Drug",
+    "disease": "Disease",
+    "disorder": "Disease",
+    "gene": "Gene",
+    "protein": "Protein",
+    "phenotype": "PhenotypicFeature",
+    "symptom": "PhenotypicFeature",
+    "procedure": "Procedure",
+    "treatment": "Treatment",
+    "population": "PopulationOfIndividualOrganisms",
+    "organism": "OrganismTaxon",
+    "process": "BiologicalProcess",
+    "pathway": "Pathway",
+    "cell": "Cell",
     "device": "Device",
-}  # fmt: skip
+}
 _PREDICATES = {
-    "treats", "causes", "affects", "prevents", "interacts_with", "associated_with", "correlated_with", "regulates",
-    "located_in", "part_of", "has_part", "has_phenotype", "contraindicated_in", "contributes_to",
-    "predisposes_to_condition", "ameliorates_condition", "exacerbates_condition", "has_side_effect", "subclass_of",
-    "related_to", "produces", "disrupts",
-}  # fmt: skip
+    "treats",
+    "causes",
+    "affects",
+    "prevents",
+    "interacts_with",
+    "associated_with",
+    "correlated_with",
+    "regulates",
+    "located_in",
+    "part_of",
+    "has_part",
+    "has_phenotype",
+    "contraindicated_in",
+    "contributes_to",
+    "predisposes_to_condition",
+    "ameliorates_condition",
+    "exacerbates_condition",
+    "has_side_effect",
+    "subclass_of",
+    "related_to",
+    "produces",
+    "disrupts",
+}
 
 
 def write(content: Content, path: Path) -> list[Path]:
@@ -73,11 +115,20 @@ def _edge(claim: Claim, publication: str, content: Content) -> list[str]:
     first = claim.evidence[0] if claim.evidence else None
     rest = {k: v for k, v in sorted(claim.qualifiers.items()) if k != "negated"}
     return [
-        claim.id, claim.subject, predicate(claim.predicate, content), claim.object,
-        "biolink:Association", claim.predicate,
+        claim.id,
+        claim.subject,
+        predicate(claim.predicate, content),
+        claim.object,
+        "biolink:Association",
+        claim.predicate,
         "knowledge_assertion" if reviewed else "not_provided",
         "manual_validation_of_automated_agent" if reviewed else "text_mining_agent",
-        SOURCE, publication, str(negated(claim)).lower(), json.dumps(rest, ensure_ascii=False) if rest else "",
-        "" if claim.confidence is None else str(claim.confidence), first.quote if first else "",
-        first.section if first else "", f"{first.start}|{first.end}" if first else "",
-    ]  # fmt: skip
+        SOURCE,
+        publication,
+        str(negated(claim)).lower(),
+        json.dumps(rest, ensure_ascii=False) if rest else "",
+        "" if claim.confidence is None else str(claim.confidence),
+        first.quote if first else "",
+        first.section if first else "",
+        f"{first.start}|{first.end}" if first else "",
+    ]

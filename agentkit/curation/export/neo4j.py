@@ -12,9 +12,19 @@ from agentkit.curation.export.content import Content, one_line, writing
 
 NODE_HEADER = ("id:ID", "label", "class", "curies:string[]", "groundable:boolean", ":LABEL")
 EDGE_HEADER = (
-    ":START_ID", ":END_ID", ":TYPE", "id", "status", "confidence:double", "publication", "section", "start:int",
-    "end:int", "quote", "qualifiers",
-)  # fmt: skip
+    ":START_ID",
+    ":END_ID",
+    ":TYPE",
+    "id",
+    "status",
+    "confidence:double",
+    "publication",
+    "section",
+    "start:int",
+    "end:int",
+    "quote",
+    "qualifiers",
+)
 
 
 def write(content: Content, path: Path) -> list[Path]:

@@ -14,10 +14,27 @@ from agentkit.curation.claims import Claim, Entity
 from agentkit.curation.export.content import Content, writing
 
 COLUMNS = (
-    "id", "subject", "subject_label", "subject_class", "predicate", "object", "object_label", "object_class",
-    "qualifiers", "status", "confidence", "publication", "document", "section", "start", "end", "quote", "more_quotes",
-    "model", "run_id",
-)  # fmt: skip
+    "id",
+    "subject",
+    "subject_label",
+    "subject_class",
+    "predicate",
+    "object",
+    "object_label",
+    "object_class",
+    "qualifiers",
+    "status",
+    "confidence",
+    "publication",
+    "document",
+    "section",
+    "start",
+    "end",
+    "quote",
+    "more_quotes",
+    "model",
+    "run_id",
+)
 
 
 def write(content: Content, path: Path) -> list[Path]:
@@ -41,8 +58,21 @@ def _row(claim: Claim, entities: dict[str, Entity], publication: str) -> list[ob
     place = [first.section, first.start, first.end, first.quote] if first else ["", "", "", ""]
     more = [e.quote for e in claim.evidence[1:]]
     return [
-        claim.id, claim.subject, subject.label, subject.cls, claim.predicate, claim.object, object_.label, object_.cls,
-        json.dumps(dict(claim.qualifiers), ensure_ascii=False, sort_keys=True), claim.status,
-        "" if claim.confidence is None else claim.confidence, publication, claim.document, *place,
-        json.dumps(more, ensure_ascii=False) if more else "", claim.model, claim.run_id,
-    ]  # fmt: skip
+        claim.id,
+        claim.subject,
+        subject.label,
+        subject.cls,
+        claim.predicate,
+        claim.object,
+        object_.label,
+        object_.cls,
+        json.dumps(dict(claim.qualifiers), ensure_ascii=False, sort_keys=True),
+        claim.status,
+        "" if claim.confidence is None else claim.confidence,
+        publication,
+        claim.document,
+        *place,
+        json.dumps(more, ensure_ascii=False) if more else "",
+        claim.model,
+        claim.run_id,
+    ]

@@ -27,6 +27,7 @@ from agentkit.curation.extraction.prompts import (
 )
 from agentkit.curation.kb.records import Record
 from agentkit.curation.language.sentences import window
+from agentkit.json_types import JsonObject
 from agentkit.models.caller import Caller
 
 
@@ -73,7 +74,7 @@ class Item:
     subject: Entity | None
     value: Entity
     quote: str
-    qualifiers: dict[str, Any] = field(default_factory=dict)
+    qualifiers: JsonObject = field(default_factory=dict)
     reason: str = ""
     evidence: Evidence | None = None
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -120,6 +121,8 @@ async def curate_item(
     reply = await duo.explorer.call(messages, schema=schema, role="explorer", scope=scope)
     items = _read(reply.parsed, question, subjects, duo, naming)
     covered: list[str] = []
+    # A round is an evaluation and, where it objects, another answer. The machine's checks are part of `_read`: what
+    # they find wrong is an objection like the evaluator's, and costs no call.
     for round_ in range(1, duo.max_rounds + 1):
         items, missing = await _evaluate(question, items, covered, duo, scope)
         objections = _objections(items, missing)
@@ -130,7 +133,7 @@ async def curate_item(
         schema = _narrowed(question, duo, quotes, items, missing)
         reply = await duo.explorer.call(messages, schema=schema, role="explorer", scope=scope)
         revised = _read(reply.parsed, question, subjects, duo, naming)
-        if question.step.mode == "completeness":
+        if question.step.mode == "completeness":  # a second list names what was missing and may forget what was right
             revised = _union(items, revised)
         if {(*i.identity, i.quote) for i in revised} == {(*i.identity, i.quote) for i in items}:
             return QuestionOutcome(items=tuple(items), rounds=round_ + 1, stable=True)  # it defends its answer
@@ -202,7 +205,7 @@ def _value(question: Question, name: str, naming: Naming) -> Entity:
     return Entity.named(name, concept.name, (meaning,) if ":" in meaning else (), groundable=True)
 
 
-def _qualifiers(question: Question, data: dict[str, Any]) -> dict[str, Any]:
+def _qualifiers(question: Question, data: JsonObject) -> JsonObject:
     relation = question.step.relation
     given = {name for name, _ in question.given}
     names = [q.name for q in relation.qualifiers if q.name not in given] if relation is not None else []
@@ -343,6 +346,6 @@ def _disagreement(item: Item, outcome: QuestionOutcome) -> float:
     name."""
     machine = 0.0 if item.problem else 1.0
     judged = item.confidence if item.confidence is not None else 0.5
-    parts = [abs(machine - judged), 1 - abs(2 * judged - 1)]
+    parts = [abs(machine - judged), 1 - abs(2 * judged - 1)]  # they contradict each other; the evaluator is unsure
     ambiguous = item.value.ambiguous or (item.subject is not None and item.subject.ambiguous)
     return min(1.0, sum(parts) / 2 + 0.15 * (not outcome.stable) + 0.15 * ambiguous)

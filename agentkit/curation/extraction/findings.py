@@ -13,6 +13,7 @@ from typing import Any
 from agentkit.curation.claims import Entity
 from agentkit.curation.extraction.duo import Item
 from agentkit.curation.extraction.plan import PlanStep
+from agentkit.json_types import JsonObject
 
 FORKS = 20
 """The most subjects one step asks about in one paper."""
@@ -31,7 +32,7 @@ class Finding:
     subject: str = ""
     supported: bool = True
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return {**vars(self), "entity": self.entity.to_json()}
 
     @classmethod

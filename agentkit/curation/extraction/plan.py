@@ -12,9 +12,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 from agentkit.curation.ontology.schema import Concept, Ontology, Relation
+from agentkit.json_types import JsonObject
 
 Mode = Literal["rationality", "completeness"]
 """How the evaluator works: on the reasons of one answer, or on what a list leaves out."""
@@ -63,7 +64,7 @@ class CurationPlan:
     def by_element(self) -> Mapping[str, PlanStep]:
         return {step.element: step for step in self.steps}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         steps = [
             {
                 "number": s.number,
@@ -147,5 +148,5 @@ class PaperEstimate:
     input_tokens: int
     fresh_tokens: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self)

@@ -16,7 +16,8 @@ from agentkit.curation.extraction.answers import field_order
 from agentkit.curation.extraction.plan import CurationPlan, PaperEstimate, PlanStep, estimate_tokens
 from agentkit.curation.ontology.schema import Concept, Ontology, Qualifier, Value
 from agentkit.protocols import Block
-from agentkit.roles.blocks import block, escape, learnt
+from agentkit.roles.blocks import block, learnt
+from agentkit.text import defuse
 
 EXPLORER = """\
 You extract facts from a paper for a knowledge base. Report what the paper itself states, nothing else: no background
@@ -108,21 +109,21 @@ def _known(context: Sequence[tuple[str, tuple[str, ...]]]) -> str:
 
 def _ask(question: Question) -> str:
     step, relation = question.step, question.step.relation
-    subject = escape(" · ".join(question.subjects))
+    subject = defuse(" · ".join(question.subjects))
     if relation is None:
         asked = (
             f"Which {step.concept.label} does this paper report on? List each once, by its shortest name in the paper."
         )
     elif relation.question:
-        asked = relation.question.replace("{subject}", subject).replace("{value}", escape(question.value or ""))
+        asked = relation.question.replace("{subject}", subject).replace("{value}", defuse(question.value or ""))
         asked += f"\nSubject: {subject}" if "{subject}" not in relation.question else ""
     else:
         many = "Name every" if relation.many else "What is the"
         asked = f"{many} {step.concept.label} that {subject!r} has ({relation.name.replace('_', ' ')})?"
     lines = [asked]
     if question.value is not None and (relation is None or "{value}" not in relation.question):
-        lines.append(f"It is about the {step.concept.label}: {escape(question.value)}")
-    lines += [f"{name}: {escape(text)}" for name, text in question.given]
+        lines.append(f"It is about the {step.concept.label}: {defuse(question.value)}")
+    lines += [f"{name}: {defuse(text)}" for name, text in question.given]
     return "\n".join(lines)
 
 

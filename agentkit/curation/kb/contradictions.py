@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentkit.curation.claims import Claim, name_key
+from agentkit.json_types import JsonObject
 
 _TELLING = ("direction", "polarity", "negated")
 """Qualifiers in which claims contradict each other; every other one sets them apart."""
@@ -31,7 +32,7 @@ class Contradiction:
     context: tuple[tuple[str, str], ...]
     sides: dict[str, tuple[str, ...]]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return vars(self) | {"context": dict(self.context), "sides": {k: list(v) for k, v in self.sides.items()}}
 
 

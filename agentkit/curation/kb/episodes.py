@@ -7,12 +7,12 @@ than wrong directions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 from agentkit.curation.claims import digest
 from agentkit.curation.kb.knowledge_base import KnowledgeBase
 from agentkit.curation.kb.records import Record
 from agentkit.curation.ontology.schema import Ontology
+from agentkit.json_types import JsonObject
 from agentkit.protocols import CallModel, Episode, Learner, Learnt, Step
 from agentkit.tasks import Channel, Feedback, Labels, Task
 
@@ -161,8 +161,8 @@ def _feedback(channel: Channel, right: bool, note: str, score: float | None = No
     return Feedback(channel=channel, score=float(right) if score is None else score, text=text)
 
 
-async def learn(episodes: Sequence[Episode], learners: Sequence[Learner], *, call: CallModel) -> dict[str, Any]:
-    """Hand episodes to the learners, one after the other; each learns an episode once, however often it gets it."""
+async def learn(episodes: Sequence[Episode], learners: Sequence[Learner], *, call: CallModel) -> JsonObject:
+    """Hand episodes to the learners, one after the other; each learns an episode only once."""
     outcomes: list[Learnt] = []
     for episode in episodes:
         for learner in learners:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import select
 
 from agentkit.curation.kb.knowledge_base import KnowledgeBase
+from agentkit.json_types import JsonObject
 from agentkit.store.curation import OPEN, KbClaimRow
 
 
-def history(kb: KnowledgeBase, claim: str) -> list[dict[str, Any]]:
+def history(kb: KnowledgeBase, claim: str) -> list[JsonObject]:
     """The states of a claim, oldest first: from which version to which, its status, and who made it: role, model, run,
     source, note and time of the change."""
     query = select(KbClaimRow.__table__).where(KbClaimRow.kb == kb.name, KbClaimRow.id == claim)
@@ -19,7 +18,7 @@ def history(kb: KnowledgeBase, claim: str) -> list[dict[str, Any]]:
     return [_state(kb, dict(row)) for row in rows]
 
 
-def _state(kb: KnowledgeBase, row: dict[str, Any]) -> dict[str, Any]:
+def _state(kb: KnowledgeBase, row: JsonObject) -> JsonObject:
     (change,) = kb.ledger.applied(kb.target, after=row["since"] - 1, upto=row["since"])
     until = None if row["until"] == OPEN else row["until"] - 1
     made = {name: getattr(change, name) for name in ("role", "model", "run_id", "source", "note")}

@@ -7,22 +7,23 @@ changed by persons only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
-from agentkit.curation.claims import Claim, Entity
+from agentkit.curation.claims import Entity
 from agentkit.curation.documents import Document
+from agentkit.curation.kb.reader import KbReader, Table
 from agentkit.curation.kb.records import BY_PERSON, Record, entity_row, merged
 from agentkit.errors import UserError
-from agentkit.ledger import Change, Ledger
+from agentkit.json_types import JsonObject
+from agentkit.ledger import Change
 from agentkit.store import Store
 from agentkit.store.curation import OPEN, DocumentRow, KbClaimRow, KbDocumentRow, KbEntityRow, KbReviewRow
 
-Table = type[KbClaimRow] | type[KbEntityRow]
-Operation = dict[str, Any]
+Operation = JsonObject
 Decision = Literal["accepted", "rejected"]
 _CHUNK = 500
 
@@ -57,87 +58,8 @@ class Write:
         return bool(self.records or self.entities or self.retired)
 
 
-class KnowledgeBase:
-    """One named knowledge base in a store."""
-
-    def __init__(self, store: Store, name: str) -> None:
-        if not name or len(name) > 160:
-            raise UserError("a knowledge base needs a name of at most 160 characters")
-        self.store, self.name = store, name
-        self.target = f"kb:{name}"
-        self.ledger = Ledger(store)
-
-    @property
-    def version(self) -> int:
-        return self.ledger.version(self.target)
-
-    def exists(self) -> bool:
-        return self.target in self.ledger.targets("knowledge")
-
-    # --- reading
-
-    def records(self, *, at: int | None = None, **fields: Any) -> Iterator[Record]:
-        """Claims with what is kept about them, by id; `fields` are columns to match, such as `status="supported"`."""
-        query = self._valid(KbClaimRow, at)
-        for name, value in fields.items():
-            if value is not None:
-                query = query.where(getattr(KbClaimRow, name) == value)
-        with self.store.read() as connection:
-            for row in connection.execute(query.order_by(KbClaimRow.id)).mappings():
-                yield Record.from_row(dict(row))
-
-    def claims(self, *, at: int | None = None, **fields: Any) -> Iterator[Claim]:
-        """The claims of a version (the newest by default), by id."""
-        return (record.claim for record in self.records(at=at, **fields))
-
-    def entities(self, *, at: int | None = None) -> Iterator[Entity]:
-        with self.store.read() as connection:
-            for row in connection.execute(self._valid(KbEntityRow, at).order_by(KbEntityRow.id)).mappings():
-                yield Entity.from_json(dict(row))
-
-    def find(self, prefix: str) -> Record:
-        """The claim whose id begins with `prefix`. Raises UserError where there is none or several."""
-        query = self._valid(KbClaimRow, None).where(KbClaimRow.id.startswith(prefix, autoescape=True)).limit(2)
-        with self.store.read() as connection:
-            rows = connection.execute(query).mappings().all()
-        if len(rows) != 1:
-            raise UserError(f"no claim {prefix!r} in {self.name}" if not rows else f"{prefix!r} begins several claims")
-        return Record.from_row(dict(rows[0]))
-
-    def count(self, table: Table, column: str | None = None, *, at: int | None = None) -> dict[str, int]:
-        """How many rows there are, by the values of a column (all under "" without one)."""
-        key = None if column is None else getattr(table, column)
-        query = self._valid(table, at)
-        counted = query.with_only_columns(*([] if key is None else [key]), func.count())
-        with self.store.read() as connection:
-            rows = connection.execute(counted if key is None else counted.group_by(key).order_by(key)).all()
-        return {"" if key is None else str(row[0]): row[-1] for row in rows}
-
-    def document(self, id_: str) -> Document | None:
-        """The paper as it was read for this knowledge base."""
-        query = select(DocumentRow.content).join(
-            KbDocumentRow, and_(KbDocumentRow.document == DocumentRow.id, KbDocumentRow.parser == DocumentRow.parser)
-        )
-        with self.store.read() as connection:
-            row = connection.execute(query.where(KbDocumentRow.kb == self.name, DocumentRow.id == id_)).scalar()
-        return None if row is None else Document.from_json(row)
-
-    def documents(self) -> Iterator[Document]:
-        query = select(DocumentRow.content).join(
-            KbDocumentRow, and_(KbDocumentRow.document == DocumentRow.id, KbDocumentRow.parser == DocumentRow.parser)
-        )
-        with self.store.read() as connection:
-            ordered = query.where(KbDocumentRow.kb == self.name).order_by(DocumentRow.id)
-            for content in connection.execute(ordered).scalars():
-                yield Document.from_json(content)
-
-    def _valid(self, table: Table, at: int | None) -> Select[Any]:
-        query = select(table.__table__).where(table.kb == self.name)
-        if at is None:
-            return query.where(table.until == OPEN)
-        return query.where(table.since <= at, table.until > at)
-
-    # --- writing
+class KnowledgeBase(KbReader):
+    """One named knowledge base in a store, to read and to change."""
 
     def add_document(self, document: Document) -> None:
         """Keep a paper's canonical text; again with the same parser does nothing."""
@@ -284,7 +206,7 @@ class KnowledgeBase:
 
         return self.ledger.commit(change, effect)
 
-    def reviews(self, claim: str | None = None) -> list[dict[str, Any]]:
+    def reviews(self, claim: str | None = None) -> list[JsonObject]:
         """Decisions of persons, oldest first."""
         query = select(KbReviewRow.__table__).where(KbReviewRow.kb == self.name).order_by(KbReviewRow.id)
         with self.store.read() as connection:
@@ -352,16 +274,6 @@ class KnowledgeBase:
             added=sorted(after.keys() - before.keys()), removed=sorted(before.keys() - after.keys()), changed=changed
         )
 
-    def at(self, ids: Iterable[str], version: int) -> dict[str, Record]:
-        """The states of claims in a version."""
-        wanted = list(ids)
-        found: dict[str, Record] = {}
-        with self.store.read() as connection:
-            for start in range(0, len(wanted), _CHUNK):
-                query = self._valid(KbClaimRow, version).where(KbClaimRow.id.in_(wanted[start : start + _CHUNK]))
-                found |= {row["id"]: Record.from_row(dict(row)) for row in connection.execute(query).mappings()}
-        return found
-
 
 @dataclass(frozen=True, kw_only=True)
 class Moved:
@@ -384,7 +296,7 @@ class Difference:
     claims: Moved
     entities: Moved
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return {"old": self.old, "new": self.new, "claims": vars(self.claims), "entities": vars(self.entities)}
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from agentkit.curation.claims import Claim, Entity, digest
+from agentkit.json_types import JsonObject
 
 BY_PERSON = ("accepted", "rejected")
 """Statuses that a person gave."""
@@ -36,7 +37,7 @@ class Record:
         """Whether a person decided on it: no machine changes it any more."""
         return self.claim.status in BY_PERSON
 
-    def to_row(self) -> dict[str, Any]:
+    def to_row(self) -> JsonObject:
         names = {key: list(value) for key, value in self.names.items()}
         return self.claim.to_json() | {"names": names, "disagreement": round(self.disagreement, 6), "hash": self.hash}
 
@@ -46,7 +47,7 @@ class Record:
         return cls(claim=Claim.from_json(row), names=names, disagreement=row["disagreement"] or 0.0)
 
 
-def entity_row(entity: Entity) -> dict[str, Any]:
+def entity_row(entity: Entity) -> JsonObject:
     row = entity.to_json()
     return row | {"hash": digest(row)}
 

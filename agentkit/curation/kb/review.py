@@ -13,13 +13,25 @@ from agentkit.curation.kb.contradictions import contradictions
 from agentkit.curation.kb.knowledge_base import Decision, KnowledgeBase
 from agentkit.curation.kb.records import Record
 from agentkit.errors import DataError
+from agentkit.json_types import JsonObject
 from agentkit.text import read_table
 
 Order = Literal["disagreement", "random"]
 COLUMNS = (
-    "claim", "subject", "predicate", "object", "qualifiers", "status", "confidence", "disagreement", "reason",
-    "quote", "document", "decision", "note",
-)  # fmt: skip
+    "claim",
+    "subject",
+    "predicate",
+    "object",
+    "qualifiers",
+    "status",
+    "confidence",
+    "disagreement",
+    "reason",
+    "quote",
+    "document",
+    "decision",
+    "note",
+)
 _DECISIONS = {"accept": "accepted", "accepted": "accepted", "reject": "rejected", "rejected": "rejected"}
 
 
@@ -32,10 +44,12 @@ class Waiting:
     object: str
     disagreement: float
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return self.record.claim.to_json() | {
-            "subject_label": self.subject, "object_label": self.object, "disagreement": round(self.disagreement, 4),
-        }  # fmt: skip
+            "subject_label": self.subject,
+            "object_label": self.object,
+            "disagreement": round(self.disagreement, 4),
+        }
 
 
 def queue(kb: KnowledgeBase, *, limit: int | None = None) -> list[Waiting]:
@@ -74,7 +88,7 @@ def write_review(kb: KnowledgeBase, path: Path) -> int:
     return len(records)
 
 
-def _row(record: Record, labels: dict[str, str]) -> dict[str, Any]:
+def _row(record: Record, labels: dict[str, str]) -> JsonObject:
     claim = record.claim
     quote = claim.evidence[0].quote if claim.evidence else ""
     return {

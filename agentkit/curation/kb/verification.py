@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from agentkit.curation.documents import Document
 from agentkit.curation.evidence import verify
 from agentkit.curation.kb.knowledge_base import KnowledgeBase
 from agentkit.curation.kb.records import Record
+from agentkit.json_types import JsonObject
 from agentkit.store.curation import KbClaimRow
 
 
@@ -36,7 +36,7 @@ class Verification:
     def ok(self) -> bool:
         return not self.broken and not self.altered
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return vars(self) | {"broken": [list(pair) for pair in self.broken], "altered": list(self.altered)}
 
 

@@ -10,11 +10,12 @@ import datetime as dt
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 from sqlalchemy import Connection, func, select, update
 
 from agentkit.curation.claims import digest
+from agentkit.json_types import JsonObject
 from agentkit.store import Store
 from agentkit.store.base import now
 from agentkit.store.curation import WorkRow
@@ -72,6 +73,17 @@ class WorkKey:
         return digest(*content, dict(self.params), length=40)
 
 
+class WorkValues(TypedDict, total=False):
+    """What a piece of work came to: findings and ids of claims, as JSON; what it used, in calls, tokens and dollars."""
+
+    findings: list[JsonObject]
+    claims: list[str]
+    rounds: int
+    calls: int
+    tokens: int
+    cost: float
+
+
 class WorkLog:
     """The work of one knowledge base. Several processes may share it; a lease keeps them off each other's work."""
 
@@ -91,7 +103,7 @@ class WorkLog:
         None where another living process holds it. Finished work, and work that failed for good (unless `again`), is
         returned as it is.
         """
-        row: dict[str, Any] = {"kb": self.kb, "key": work.key, "document": work.document, "element": work.element}
+        row: JsonObject = {"kb": self.kb, "key": work.key, "document": work.document, "element": work.element}
         row |= {"subject": work.subject, "findings": [], "claims": [], "updated_at": now()}
         lease = {"state": "leased", "owner": self.owner, "lease_until": now() + LEASE, "live": True}
 
@@ -116,12 +128,15 @@ class WorkLog:
             return False
         return not is_gone(row["owner"])
 
-    def finish(self, connection: Connection, key: str, state: State, **values: Any) -> None:
+    def finish(
+        self, connection: Connection, key: str, state: State, *, error: str = "", **values: Unpack[WorkValues]
+    ) -> None:
         """Mark work done (or failed) inside the transaction that writes what it found."""
         stamp = {"state": state, "owner": "", "lease_until": None, "updated_at": now()}
-        connection.execute(self._at(key).values(**stamp, **values))
+        connection.execute(self._at(key).values(**stamp, error=error, **values))
 
-    def fail(self, key: str, state: State, error: str, **values: Any) -> None:
+    def fail(self, key: str, state: State, error: str, **values: Unpack[WorkValues]) -> None:
+        """Mark work failed, or pending again, with what it had used by then."""
         self.store.transaction(lambda connection: self.finish(connection, key, state, error=error, **values))
 
     def live(self, document: str | None = None) -> Iterator[Work]:

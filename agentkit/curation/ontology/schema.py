@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 from agentkit.curation.claims import digest
 from agentkit.curation.language.direction import direction_named
 from agentkit.errors import DataError
+from agentkit.json_types import JsonObject
 from agentkit.text import did_you_mean
 
 _PLAIN = "string text integer float double decimal number boolean date datetime time uri uriorcurie curie ncname"
@@ -135,7 +136,7 @@ class Ontology:
         """Of everything that can change a claim."""
         return digest(self.elements, self.roots)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self) | {"hash": self.hash}
 
 
@@ -167,7 +168,7 @@ def make_ontology(
 
     Raises:
         DataError: a duplicate, an unknown range, no root, a concept no root leads to, or relations that require each
-            other in a circle. Each says where and how to mend it.
+            other in a circle. Each says where and how to fix it.
     """
     known = _unique(concepts, path)
     listed = tuple(relations)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from agentkit.errors import DataError
+from agentkit.json_types import JsonObject
 from agentkit.text import read_text
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> JsonObject:
     """A YAML mapping in which no key occurs twice. Raises DataError with the line."""
     text = read_text(path)
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 from agentkit.evolution.arms import Arm, by_category, pooled
 from agentkit.evolution.config import Evolved
+from agentkit.json_types import JsonObject
 from agentkit.ledger import Ledger
 from agentkit.statistics.estimates import proportion
 from agentkit.store import Store
@@ -16,7 +17,7 @@ from agentkit.store import Store
 
 def build_report(
     evolved: Evolved, arms: Sequence[Arm], *, store: Store, about: Mapping[str, Any], scored_on: str = "test"
-) -> dict[str, Any]:
+) -> JsonObject:
     """Everything a reader wants to know about one evolution, as JSON values.
 
     Args:
@@ -44,7 +45,7 @@ def build_report(
     }
 
 
-def join_seeds(reports: Sequence[dict[str, Any]], arms: Sequence[Sequence[Arm]]) -> dict[str, Any]:
+def join_seeds(reports: Sequence[JsonObject], arms: Sequence[Sequence[Arm]]) -> JsonObject:
     """The first seed's report with the pooled table of all seeds."""
     starts = [next(arm for arm in group if arm.name == "start") for group in arms]
     names = list(dict.fromkeys(arm.name for group in arms for arm in group))
@@ -55,32 +56,32 @@ def join_seeds(reports: Sequence[dict[str, Any]], arms: Sequence[Sequence[Arm]])
     return {**reports[0], "seeds": rows, "runs": [report["id"] for report in reports]}
 
 
-def learning_curve(evolved: Evolved, *, window: int = 40) -> list[dict[str, Any]]:
+def learning_curve(evolved: Evolved, *, window: int = 40) -> list[JsonObject]:
     """Accuracy on the last `window` training tasks, each scored before it was learned from: a point a task, and one
     where a batch ends (its `batch` is how many have), with the changes decided and the tokens used by then."""
     scores: list[float] = []
     counts = {"accepted": 0, "rejected": 0, "tokens": 0}
-    points: list[dict[str, Any]] = [{"tasks": 0, **counts, "batch": 0}]
+    points: list[JsonObject] = [{"tasks": 0, **counts, "batch": 0}]
     for number, record in enumerate(evolved.batches, 1):
-        for score in record["scores"]:
+        for score in record.learned.scores:
             if score is not None:
                 scores.append(score)
                 points.append({"tasks": len(scores), **counts, **proportion(scores[-window:]).to_json()})
-        decisions = [verdict["decision"] for verdict in record["verdicts"].values()]
+        decisions = [verdict.decision for verdict in record.settled.verdicts.values()]
         counts = {
             "accepted": counts["accepted"] + decisions.count("accept"),
             "rejected": counts["rejected"] + decisions.count("reject"),
-            "tokens": record["usage"]["tokens"],
+            "tokens": record.usage.tokens,
         }
         points.append({**points[-1], **counts, "batch": number})
     return points
 
 
-def validation_curve(evolved: Evolved) -> list[dict[str, Any]]:
+def validation_curve(evolved: Evolved) -> list[JsonObject]:
     """Each candidate's score on the selection tasks, against the training tasks seen by then."""
     sizes = [0]
     for record in evolved.batches:
-        sizes.append(sizes[-1] + len(record["tasks"]))
+        sizes.append(sizes[-1] + len(record.learned.tasks))
     return [
         {
             "tasks": sizes[candidate.step],
@@ -92,7 +93,7 @@ def validation_curve(evolved: Evolved) -> list[dict[str, Any]]:
     ]
 
 
-def changes(evolved: Evolved, store: Store) -> list[dict[str, Any]]:
+def changes(evolved: Evolved, store: Store) -> list[JsonObject]:
     """Every proposal with its verdict and evidence, in the order they were decided."""
     ledger = Ledger(store)
     rows = []
@@ -106,7 +107,7 @@ def changes(evolved: Evolved, store: Store) -> list[dict[str, Any]]:
                 "run_id": change.run_id,
                 "status": change.status,
                 "operations": list(change.operations),
-                **verdict,
+                **verdict.to_json(),
             }
         )
     return rows
@@ -115,16 +116,16 @@ def changes(evolved: Evolved, store: Store) -> list[dict[str, Any]]:
 def alarms(evolved: Evolved) -> list[str]:
     """Signs of a loop that quietly does nothing, which is the commonest way for learning to fail."""
     found = []
-    failed = sum(len(record["failed"]) for record in evolved.batches)
-    notes = [note for record in evolved.batches for note in record["notes"]]
-    broken = [note["note"] for note in notes if note["note"].startswith("failed")]
+    failed = sum(len(record.learned.failed) for record in evolved.batches)
+    notes = [note for record in evolved.batches for note in record.learned.notes]
+    broken = [note.note for note in notes if note.note.startswith("failed")]
     if failed:
         found.append(f"{failed} training runs failed")
     if broken:
         found.append(f"{len(broken)} lessons failed; the first {broken[0]}")
     if evolved.batches and not evolved.verdicts:
         found.append("nothing was proposed: check that the reflector answers and that some tasks are answered wrongly")
-    spent = sum(verdict["reason"].startswith("the hold-out was used") for verdict in evolved.verdicts.values())
+    spent = sum(verdict.reason.startswith("the hold-out was used") for verdict in evolved.verdicts.values())
     if spent:
         found.append(f"{spent} changes were not tested because the hold-out was used too often")
     return found

@@ -142,9 +142,14 @@ class _ArmRunner:
         recaller = self.arm.recaller(self.memory, self.plan.feedback == "labels")
         learners = [MemoryLearner(self.memory)] if self.arm.learns else []
         with Agent(
-            self.plan.model(), store=self.store, settings=self.settings, tools=[], evaluate=False,
-            recallers=[] if recaller is None else [recaller], learners=learners,
-        ) as agent:  # fmt: skip
+            self.plan.model(),
+            store=self.store,
+            settings=self.settings,
+            tools=[],
+            evaluate=False,
+            recallers=[] if recaller is None else [recaller],
+            learners=learners,
+        ) as agent:
             stream = []
             for place, task in enumerate(self.tasks):
                 answered = await self._answer(agent, task, f"s{place}")
@@ -173,9 +178,12 @@ class _ArmRunner:
         if learn and self.arm.learns:
             self.desk.take(self._opinion(result.run_id, task, score))
         return StreamAnswer(
-            task_id=task.id, score=score, tokens=result.usage.input_tokens + result.usage.output_tokens,
-            seconds=result.seconds, form=self._form(run_id),
-        )  # fmt: skip
+            task_id=task.id,
+            score=score,
+            tokens=result.usage.input_tokens + result.usage.output_tokens,
+            seconds=result.seconds,
+            form=self._form(run_id),
+        )
 
     def _opinion(self, run_id: str, task: Task, score: float) -> Opinion:
         """What the teacher says: whether it was right and, where that is given too, what is right."""
@@ -198,8 +206,15 @@ class _ArmRunner:
         stream = []
         for place, task in enumerate(self.tasks):
             answered = await self._elect(task)
-            case = Case(id=f"c{place}", state=task.input, plan="", answer=task.target, reward=1.0, channel="label",
-                        instructions=kind_of(task))  # fmt: skip
+            case = Case(
+                id=f"c{place}",
+                state=task.input,
+                plan="",
+                answer=task.target,
+                reward=1.0,
+                channel="label",
+                instructions=kind_of(task),
+            )
             self.memory.add(case)
             stream.append(answered)
             self.on_answer(self.arm.name, self.order, place, answered)

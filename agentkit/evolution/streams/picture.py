@@ -37,8 +37,9 @@ def draw_stream(report: Mapping[str, Any], path: Path) -> None:
 def _ends(axis: Any, report: Mapping[str, Any]) -> None:
     """The last quarter (a dot, with its interval), the hold-out (a ring), and what a task costs."""
     arms = list(reversed(report["arms"]))
-    axis.set_title("Last quarter ●, hold-out ○ (95 %), tokens a task", loc="left", color=INK, fontsize=11,
-                   fontweight="bold")  # fmt: skip
+    axis.set_title(
+        "Last quarter ●, hold-out ○ (95 %), tokens a task", loc="left", color=INK, fontsize=11, fontweight="bold"
+    )
     for row, arm in enumerate(arms):
         colour, last = COLOURS[arm["name"]], arm["quarters"][-1]
         axis.plot([last["low"], last["high"]], [row, row], color=colour, linewidth=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from langgraph.runtime import Runtime
 from langgraph.types import Command
@@ -11,7 +11,7 @@ from agentkit.confidence import features_of
 from agentkit.graph.asking import ask
 from agentkit.graph.context import RunContext
 from agentkit.graph.events import Evaluated
-from agentkit.graph.state import Outcome, RunState
+from agentkit.graph.state import Outcome, RunState, StateUpdate
 from agentkit.models.logprobs import Logprobs
 from agentkit.protocols import Step
 from agentkit.tasks import Feedback
@@ -35,7 +35,7 @@ async def evaluate(state: RunState, runtime: Runtime[RunContext]) -> Command[Aft
         outcome = "ask"
     shown = feedback or Feedback(channel="check", score=None, text="not checked")
     context.emit(Evaluated(run_id=context.run_id, outcome=outcome, feedback=shown, round=round))
-    update: dict[str, Any] = {"outcome": outcome, "confidence": confidence}
+    update: StateUpdate = {"outcome": outcome, "confidence": confidence}
     if outcome == "revise":
         update = revision(context, state, _objection(shown))
     return decided(context, update)
@@ -51,13 +51,13 @@ def _confidence(context: RunContext, state: RunState, feedback: Feedback | None)
     return context.assessor.confidence(features)
 
 
-def decided(context: RunContext, update: dict[str, Any]) -> Command[AfterEvaluate]:
+def decided(context: RunContext, update: StateUpdate) -> Command[AfterEvaluate]:
     """The update with where its outcome leads: back to work, to a person, or to what learns from the run, if any."""
     ways: dict[str, AfterEvaluate] = {"revise": "explore", "ask": "confirm"}
     return Command(update=update, goto=ways.get(update["outcome"], "learn" if context.learners else "__end__"))
 
 
-def revision(context: RunContext, state: RunState, objection: str) -> dict[str, Any]:
+def revision(context: RunContext, state: RunState, objection: str) -> StateUpdate:
     """The update that sends the explorer back to work."""
     message = context.program.revision_message(objection)
     return {

@@ -132,8 +132,16 @@ async def _turn(context: RunContext, view: View, means: _Means) -> Reply:
     role = "executor" if view.executing else "explorer"
     turn = view.state["turn"]
     messages = [*prompt, *view.conversation]
-    return await ask(context, role, messages, scope=f"explore:{turn}", turn=turn, tools=means.tools, schema=form,
-                     must_answer=means.must_answer)  # fmt: skip
+    return await ask(
+        context,
+        role,
+        messages,
+        scope=f"explore:{turn}",
+        turn=turn,
+        tools=means.tools,
+        schema=form,
+        must_answer=means.must_answer,
+    )
 
 
 def _narrowed(context: RunContext, view: View) -> Task:

@@ -90,15 +90,16 @@ class World:
 
 
 @dataclass
-class WorldRollout:
-    """Runs tasks of a world; counts its calls."""
+class WorldHarness:
+    """Solves the tasks of a world; counts its runs."""
 
     world: World
     calls: int = 0
     prompts: list[str] = field(default_factory=list)
     keep_prompts: bool = False
+    fingerprint: str = ""
 
-    async def __call__(self, task: Task, *, recallers: Sequence[Recaller], key: str, sample: int = 0) -> Episode:
+    async def rollout(self, task: Task, *, recallers: Sequence[Recaller], key: str, sample: int = 0) -> Episode:
         blocks = [block for item in recallers if (block := await item.recall(task, run_id=key)) is not None]
         text = "\n".join(block.text for block in blocks)
         self.calls += 1
@@ -117,6 +118,15 @@ class WorldRollout:
             blocks=tuple(blocks),
             model="world",
         )
+
+    async def score(self, task: Task, answer: str | None) -> Feedback | None:
+        return await check(task, answer)
+
+    def cost(self, run_id: str) -> Cost:
+        return cost_of(run_id)
+
+    def learner_call(self, run_id: str) -> CallModel:
+        return no_calls(run_id)
 
 
 async def check(task: Task, answer: str | None) -> Feedback | None:

@@ -1,0 +1,68 @@
+"""Typed events of a curation, in the order in which they happen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurationEvent:
+    """Base of all events of a curation; `source` is the paper's file or address."""
+
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperRead(CurationEvent):
+    """All that the plan asks of a paper was asked."""
+
+    id: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperNotice(CurationEvent):
+    """Something about a paper that a person should know, in one line."""
+
+    reason: str
+
+
+class PaperUnread(PaperNotice):
+    """A file could not be read as a paper; it is done with."""
+
+
+class PaperTooLong(PaperNotice):
+    """A paper does not fit a prompt whole: passages are chosen for each question."""
+
+
+class PaperStopped(PaperNotice):
+    """The rest of a paper's questions were left out."""
+
+
+class PaperBusy(PaperNotice):
+    """Another process is at the paper."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkFailed(PaperNotice):
+    """A question failed; `state` says whether it is asked again."""
+
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkDone(CurationEvent):
+    """A question was answered, as `state` says: claims so far, and what was used so far."""
+
+    state: str
+    claims: int
+    tokens: int
+    cost: float
+
+
+OnCuration = Callable[[CurationEvent], None]
+
+
+def silent(event: CurationEvent) -> None:
+    """Tells nobody."""

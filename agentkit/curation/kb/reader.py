@@ -1,0 +1,116 @@
+"""Reading a knowledge base: its claims, entities and papers, as they are or as they were at any version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sqlalchemy import Select, and_, func, select
+
+from agentkit.curation.claims import Claim, Entity
+from agentkit.curation.documents import Document
+from agentkit.curation.kb.records import Record
+from agentkit.errors import UserError
+from agentkit.ledger import Ledger
+from agentkit.store import Store
+from agentkit.store.curation import OPEN, DocumentRow, KbClaimRow, KbDocumentRow, KbEntityRow
+
+Table = type[KbClaimRow] | type[KbEntityRow]
+_CHUNK = 500
+
+
+class KbReader:
+    """One named knowledge base in a store, to read."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        if not name or len(name) > 160:
+            raise UserError("a knowledge base needs a name of at most 160 characters")
+        self.store, self.name = store, name
+        self.target = f"kb:{name}"
+        self.ledger = Ledger(store)
+
+    @property
+    def version(self) -> int:
+        return self.ledger.version(self.target)
+
+    def exists(self) -> bool:
+        return self.target in self.ledger.targets("knowledge")
+
+    def records(
+        self,
+        *,
+        at: int | None = None,
+        predicate: str | None = None,
+        status: str | None = None,
+        document: str | None = None,
+    ) -> Iterator[Record]:
+        """Claims with what is kept about them, by id: all, or those of one predicate, status or document."""
+        query = self._valid(KbClaimRow, at)
+        wanted = ((KbClaimRow.predicate, predicate), (KbClaimRow.status, status), (KbClaimRow.document, document))
+        query = query.where(*(column == value for column, value in wanted if value is not None))
+        with self.store.read() as connection:
+            for row in connection.execute(query.order_by(KbClaimRow.id)).mappings():
+                yield Record.from_row(dict(row))
+
+    def claims(
+        self, *, at: int | None = None, predicate: str | None = None, status: str | None = None
+    ) -> Iterator[Claim]:
+        """The claims of a version (the newest by default), by id."""
+        return (record.claim for record in self.records(at=at, predicate=predicate, status=status))
+
+    def entities(self, *, at: int | None = None) -> Iterator[Entity]:
+        with self.store.read() as connection:
+            for row in connection.execute(self._valid(KbEntityRow, at).order_by(KbEntityRow.id)).mappings():
+                yield Entity.from_json(dict(row))
+
+    def find(self, prefix: str) -> Record:
+        """The claim whose id begins with `prefix`. Raises UserError where there is none or several."""
+        query = self._valid(KbClaimRow, None).where(KbClaimRow.id.startswith(prefix, autoescape=True)).limit(2)
+        with self.store.read() as connection:
+            rows = connection.execute(query).mappings().all()
+        if len(rows) != 1:
+            raise UserError(f"no claim {prefix!r} in {self.name}" if not rows else f"{prefix!r} begins several claims")
+        return Record.from_row(dict(rows[0]))
+
+    def count(self, table: Table, column: str | None = None, *, at: int | None = None) -> dict[str, int]:
+        """How many rows there are, by the values of a column (all under "" without one)."""
+        key = None if column is None else getattr(table, column)
+        query = self._valid(table, at)
+        counted = query.with_only_columns(*([] if key is None else [key]), func.count())
+        with self.store.read() as connection:
+            rows = connection.execute(counted if key is None else counted.group_by(key).order_by(key)).all()
+        return {"" if key is None else str(row[0]): row[-1] for row in rows}
+
+    def document(self, id_: str) -> Document | None:
+        """The paper as it was read for this knowledge base."""
+        query = select(DocumentRow.content).join(
+            KbDocumentRow, and_(KbDocumentRow.document == DocumentRow.id, KbDocumentRow.parser == DocumentRow.parser)
+        )
+        with self.store.read() as connection:
+            row = connection.execute(query.where(KbDocumentRow.kb == self.name, DocumentRow.id == id_)).scalar()
+        return None if row is None else Document.from_json(row)
+
+    def documents(self) -> Iterator[Document]:
+        query = select(DocumentRow.content).join(
+            KbDocumentRow, and_(KbDocumentRow.document == DocumentRow.id, KbDocumentRow.parser == DocumentRow.parser)
+        )
+        with self.store.read() as connection:
+            ordered = query.where(KbDocumentRow.kb == self.name).order_by(DocumentRow.id)
+            for content in connection.execute(ordered).scalars():
+                yield Document.from_json(content)
+
+    def _valid(self, table: Table, at: int | None) -> Select[Any]:
+        query = select(table.__table__).where(table.kb == self.name)
+        if at is None:
+            return query.where(table.until == OPEN)
+        return query.where(table.since <= at, table.until > at)
+
+    def at(self, ids: Iterable[str], version: int) -> dict[str, Record]:
+        """The states of claims in a version."""
+        wanted = list(ids)
+        found: dict[str, Record] = {}
+        with self.store.read() as connection:
+            for start in range(0, len(wanted), _CHUNK):
+                query = self._valid(KbClaimRow, version).where(KbClaimRow.id.in_(wanted[start : start + _CHUNK]))
+                found |= {row["id"]: Record.from_row(dict(row)) for row in connection.execute(query).mappings()}
+        return found
