@@ -189,7 +189,7 @@ def load_settings(**flags: object) -> Settings:
     Raises:
         SettingsError: an unknown name or a value of the wrong kind, with where it stands.
     """
-    given = {name: value for name, value in flags.items() if value is not None}
+    given: JsonObject = {name: value for name, value in flags.items() if value is not None}
     _check_environment()
     try:
         settings = Settings(**given)
