@@ -15,8 +15,8 @@ from alembic import op
 
 from agentkit.words import spaced
 
-revision = "0010"
-down_revision = "0009"
+revision = "0012"
+down_revision = "0011"
 
 _BATCH = 500
 _HASHED = "(embedder LIKE 'hash-%' OR embedder LIKE 'items:hash-%') AND embedder NOT LIKE '%@%'"
