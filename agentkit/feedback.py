@@ -183,9 +183,14 @@ def corrected(log: RunLog, run_id: str, settled: Settled) -> Episode | None:
     return Episode(
         run_id=f"{record.id}{APART}{digest([settled.correction])[:8]}",
         task=record.task.model_copy(update={"target": settled.correction}),
-        labels="gold", answer=record.answer, steps=(*steps, Step(actor="explorer", text=record.answer or "")),
-        feedback=(said,), model=record.model, untrusted=bool(sources), source=" ".join(sources),
-    )  # fmt: skip
+        labels="gold",
+        answer=record.answer,
+        steps=(*steps, Step(actor="explorer", text=record.answer or "")),
+        feedback=(said,),
+        model=record.model,
+        untrusted=bool(sources),
+        source=" ".join(sources),
+    )
 
 
 def read_feedback(path: str | Path) -> list[Opinion]:

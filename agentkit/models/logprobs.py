@@ -117,8 +117,9 @@ def summarize(text: str | None, reported: Sequence[Mapping[str, Any]], choices: 
     tokens, written = _tokens(reported)
     if not tokens or (text is not None and written.strip() != text.encode().strip()):
         return None
-    spans = [(name.removeprefix("arguments."), start, end) for name, start, end in
-             _spans(written.decode(errors="replace"))]  # fmt: skip
+    spans = [
+        (name.removeprefix("arguments."), start, end) for name, start, end in _spans(written.decode(errors="replace"))
+    ]
     fields = {
         name: _field(own)
         for name, start, end in spans

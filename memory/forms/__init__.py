@@ -9,5 +9,14 @@ from agentkit.memory.forms.vote import VoteForm
 
 FORMS: tuple[Form, ...] = (Nothing(), Demonstrations(), PlanForm(), ShortlistForm(), VoteForm())
 
-__all__ = ["FORMS", "Demonstrations", "Form", "Help", "Nothing", "PlanForm", "RecallQuestion", "ShortlistForm",
-           "VoteForm"]  # fmt: skip
+__all__ = [
+    "FORMS",
+    "Demonstrations",
+    "Form",
+    "Help",
+    "Nothing",
+    "PlanForm",
+    "RecallQuestion",
+    "ShortlistForm",
+    "VoteForm",
+]

@@ -71,8 +71,11 @@ def _over(runs: Sequence[ArmRun], others: Sequence[ArmRun]) -> dict[str, Any]:
         "last quarter": [(_quarters(one.stream)[-1], _quarters(other.stream)[-1]) for one, other in both],
         "holdout": [(one.holdout, other.holdout) for one, other in both],
     }
-    return {name: paired(*map(_scores, zip(*pairs, strict=True))).to_json() for name, pairs in parts.items()
-            if any(one and other for one, other in pairs)}  # fmt: skip
+    return {
+        name: paired(*map(_scores, zip(*pairs, strict=True))).to_json()
+        for name, pairs in parts.items()
+        if any(one and other for one, other in pairs)
+    }
 
 
 def _matched(runs: Sequence[ArmRun], base: Sequence[ArmRun]) -> tuple[list[float], list[float]]:
