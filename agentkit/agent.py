@@ -29,6 +29,7 @@ from agentkit.graph.events import Asked, Event, RunEnded, RunStarted
 from agentkit.graph.program import Program, Solve
 from agentkit.graph.state import first_state
 from agentkit.graph.streaming import events_of, pull
+from agentkit.graph.waiting import calls_of, question_of, reply_to, save_results
 from agentkit.ledger import Ledger
 from agentkit.models import Budget, Caller, Limits, Reply, load_model
 from agentkit.models.caller import model_name
@@ -45,6 +46,7 @@ from agentkit.store import Store
 from agentkit.store.run_log import FINISHED, RunLog, RunRecord, Totals, stored_task
 from agentkit.tasks import Labels, Task
 from agentkit.tools import approved, load_tools, one_of_each_name, reads_outside
+from agentkit.tools import client_tools as client_tools_of
 from agentkit.tools.database import without_password
 
 if TYPE_CHECKING:
@@ -221,7 +223,9 @@ class Agent(RunnableAgent):
         seed: int = 0,
         temperature: float | None = None,
         recallers: Sequence[Recaller] | None = None,
+        client_tools: Sequence[Mapping[str, Any]] = (),
         on_event: Callable[[Event], None] | None = None,
+        on_words: Callable[[str], None] | None = None,
     ) -> Result:
         """Solve a task durably.
 
@@ -234,10 +238,14 @@ class Agent(RunnableAgent):
             learn: hand the finished run to the learners.
             seed, temperature: for models that take them; a temperature of None is each model's own.
             recallers: context for this run alone, instead of the agent's own.
+            client_tools: tools that you carry out yourself, as `{"name", "description", "parameters"}`: a run that
+                calls one waits, `result.question["calls"]` says for what, and `resume` takes the results.
             on_event: sees every event as it happens.
+            on_words: gets the answer as far as it is written, each time it grows, in runs in which nothing can follow
+                that replaces it: without tools, a form, or anything that checks.
 
         Raises:
-            DataError: the task is empty.
+            DataError: the task is empty, or a client's tool is none.
             UserError: an output type that no schema or no grammar can hold.
             RunError: the run could not go on; `resume` takes it up again.
         """
@@ -248,13 +256,16 @@ class Agent(RunnableAgent):
         if checker is not None and checker.needs_target and asked.target is None and not hidden:
             raise DataError(f"task {asked.id!r}: its checker compares with a target, and it has none")
         run_id = run_id or uuid.uuid4().hex[:12]
-        options = replace(self.options, labels=labels, learn=learn, seed=seed, temperature=temperature)
+        offered = tuple(dict(spec) for spec in client_tools)
+        client_tools_of(offered, taken=[tool.name for tool in self._tools])
+        options = replace(self.options, labels=labels, learn=learn, seed=seed, temperature=temperature,
+                          client_tools=offered)  # fmt: skip
         own = [tool.name for tool in self._tools if not reads_outside(tool)]
         recorded = {"agent": self._spec, "run": vars(options), "in_code": self._in_code, "own_tools": own}
         fresh = self.log.start(run_id, asked, model=_shown(self._spec["model"]), options=recorded, batch=batch)
         known = form or self.output_type
         return await self._drive(
-            run_id, asked, options, known=known, fresh=fresh, recallers=recallers, on_event=on_event
+            run_id, asked, options, known=known, fresh=fresh, recallers=recallers, on_event=on_event, on_words=on_words
         )
 
     def asked(self, task: Task, form: AnswerType | None = None) -> Task:
@@ -281,28 +292,43 @@ class Agent(RunnableAgent):
             check_grammar(wanted)
         return found
 
-    def resume(self, run_id: str, reply: bool | Mapping[str, Any] | None = None) -> Result:
+    def resume(
+        self,
+        run_id: str,
+        reply: bool | Mapping[str, Any] | None = None,
+        *,
+        results: Mapping[str, str] | None = None,
+    ) -> Result:
         """Resume an interrupted or waiting run; see `aresume`."""
-        return run_sync(self.aresume(run_id, reply))
+        return run_sync(self.aresume(run_id, reply, results=results))
 
     async def aresume(
         self,
         run_id: str,
         reply: bool | Mapping[str, Any] | None = None,
         *,
+        results: Mapping[str, str] | None = None,
         on_event: Callable[[Event], None] | None = None,
+        on_words: Callable[[str], None] | None = None,
     ) -> Result:
         """Go on where a run stopped; no completed model call or tool call is repeated.
 
         Args:
             run_id: the run's id, or a unique beginning of it.
             reply: to a run that waits for a person: True, False, or `{"accept": …, "text": …, "answer": …}`.
+            results: of calls of client's tools that the run waits for, by the ids of the calls.
+
+        Raises:
+            UserError: the run waits for something that was not given.
         """
         record = self.log.get(run_id)
         stored = record.options["run"]
-        options = RunOptions(**{**stored, "approve": tuple(stored["approve"])})
+        lists = {name: tuple(stored.get(name, ())) for name in ("approve", "client_tools")}
+        options = RunOptions(**{**stored, **lists})
         answer = {"accept": reply} if isinstance(reply, bool) else reply
-        return await self._drive(record.id, record.task, options, reply=answer, on_event=on_event)
+        if results is not None:
+            save_results(self.log, record.id, calls_of(await self.question(record.id)), results)
+        return await self._drive(record.id, record.task, options, reply=answer, on_event=on_event, on_words=on_words)
 
     def stream(  # type: ignore[override]  # its events, not its result alone
         self, task: AskedFor, config: RunnableConfig | None = None, **options: Any
@@ -347,7 +373,8 @@ class Agent(RunnableAgent):
         versions = {
             name: self._ledger.version(name) for name in self._ledger.targets() if not name.startswith("calibration:")
         }
-        return {"agent": self._spec, "run": dict(vars(self.options)), "versions": versions}
+        options = {name: value for name, value in vars(self.options).items() if name != "client_tools"}  # a run's own
+        return {"agent": self._spec, "run": options, "versions": versions}
 
     def checker_for(self, task: Task, default: str | dict[str, Any] | None = None) -> Checker | None:
         """The checker of a task: its own, else the agent's, else a default; None where there is none.
@@ -451,6 +478,7 @@ class Agent(RunnableAgent):
         reply: Mapping[str, Any] | None = None,
         recallers: Sequence[Recaller] | None = None,
         on_event: Callable[[Event], None] | None = None,
+        on_words: Callable[[str], None] | None = None,
     ) -> Result:
         known = known or self.output_type
         if not fresh:
@@ -468,7 +496,7 @@ class Agent(RunnableAgent):
             async with AsyncExitStack() as stack:
                 try:
                     context = await self._context(stack, run_id, task, options, recallers, emit, fresh)
-                    context.form = known
+                    context.form, context.on_words = known, on_words
                     graph_input = first_state(run_id, task) if fresh else await self._input(run_id, task, reply)
                     if not fresh:
                         self.log.take_up(run_id)
@@ -543,11 +571,14 @@ class Agent(RunnableAgent):
         snapshot = await self._graph.aget_state(config)
         if not snapshot.values:
             return first_state(run_id, task)
-        if any(item.interrupts for item in snapshot.tasks):
-            if reply is None:
-                raise UserError(f"run {run_id} waits for a person: agentkit resume {run_id} --accept  or  --reject")
-            return Command(resume=dict(reply))
+        if (question := question_of(snapshot)) is not None:
+            return Command(resume=reply_to(self.log, run_id, question, reply))
         return None
+
+    async def question(self, run_id: str) -> dict[str, Any] | None:
+        """What a run that waits asks of a person or of its client; None where it does not wait."""
+        config: Any = {"configurable": {"thread_id": run_id}}
+        return question_of(await self._graph.aget_state(config))
 
     async def state(self, run_id: str) -> dict[str, Any]:
         """The state of a run as its last checkpoint holds it; empty before the first."""
@@ -567,7 +598,9 @@ class Agent(RunnableAgent):
         spent = Totals() if fresh else self.log.totals([run_id])
         recallers = self._recallers if recallers is None else recallers
         callers = self.callers(run_id, fresh=fresh, spent=spent)
-        tools = one_of_each_name([*self._tools, *await self._mcp_tools(stack)])
+        own = [*self._tools, *await self._mcp_tools(stack)]
+        offered = client_tools_of(options.client_tools, taken=[tool.name for tool in own])
+        tools = one_of_each_name([*own, *offered])
         return RunContext(
             run_id=run_id,
             task=task,

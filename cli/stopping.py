@@ -76,6 +76,19 @@ def listening() -> Iterator[None]:
 
 
 @contextmanager
+def left_to_the_command() -> Iterator[None]:
+    """Signals are the command's own affair while the block lasts; it must handle them, and end in its own time."""
+    before = signal.set_wakeup_fd(-1)
+    handlers = {number: signal.getsignal(number) for number in _NUMBERS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(before, warn_on_full_buffer=False)
+
+
+@contextmanager
 def _by_default(heard: list[int]) -> Iterator[None]:
     """Let the system end the process at these signals, from whatever thread: Python's own module asks for the main one.
 
@@ -108,6 +121,15 @@ def end(number: int) -> NoReturn:
             sys.stderr.flush()
         _exit(128 + number)
     threading.Event().wait()
+    raise AssertionError("unreachable")
+
+
+def leave(code: int) -> NoReturn:
+    """End the process whatever its other threads are doing."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    _exit(code)
     raise AssertionError("unreachable")
 
 

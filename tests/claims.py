@@ -47,6 +47,7 @@ _VALUE = "tests/memory/test_value.py::"
 _CURATE = "tests/curation/test_curate.py::"
 _EVIDENCE = "tests/curation/test_evidence.py::"
 _PLAN = "tests/curation/test_ontology.py::"
+_SERVING = "tests/server/test_stopping.py::"
 _LEARNER = "tests/playbooks/test_learner.py::"
 _BOOK = "tests/playbooks/test_storage.py::"
 
@@ -59,6 +60,17 @@ CLAIMS: dict[str, Claim] = {
             f"{_CALLER}test_a_journal_answers_the_same_call_again_for_nothing",
             f"{_RUNS}test_a_failed_run_goes_on_where_it_stopped",
             "tests/curation/test_kill.py::test_a_killed_run_goes_on_without_repeating_a_call",
+        ),
+    ),
+    "serve.accepted": Claim(
+        source=PROMISE,
+        says="Every request that `agentkit serve` accepts is a run that ends or goes on, through SIGTERM and SIGKILL.",
+        tests=(
+            f"{_SERVING}test_requests_that_were_accepted_before_sigterm_are_answered",
+            f"{_SERVING}test_runs_that_have_no_time_left_are_interrupted_and_go_on_at_the_next_start",
+            f"{_SERVING}test_sixty_four_requests_outlive_a_kill",
+            f"{_SERVING}test_a_run_that_waits_for_its_client_outlives_a_kill",
+            f"{_SERVING}test_a_run_goes_on_when_nobody_waits_for_it_any_more",
         ),
     ),
     "run.once": Claim(

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "faults", "interrupts", "json_types", "aio", "statistics", "telemetry"),
     ("plugins",),
-    ("text", "tls", "answer_type", "pictures", "words", "registry"),
+    ("text", "tls", "answer_type", "conversation", "pictures", "words", "registry"),
     ("tasks", "redaction", "trusted_files", "tools"),
     ("protocols", "settings"),
     ("roles", "store"),
@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("curation", "graph", "memory", "playbooks", "result", "testing"),
     ("changes", "feedback", "runnable"),
     ("agent",),
-    ("evaluation", "evolution"),
+    ("evaluation", "evolution", "server"),
     ("calibrating",),
     ("cli",),
     ("__main__",),

@@ -18,6 +18,7 @@ PACKAGES = (
     "agentkit.memory",
     "agentkit.models",
     "agentkit.playbooks",
+    "agentkit.server",
     "agentkit.tools",
 )
 

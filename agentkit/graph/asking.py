@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agentkit.graph.context import RunContext
@@ -25,6 +25,7 @@ async def ask(
     tools: Sequence[Any] = (),
     schema: Schema | None = None,
     must_answer: bool = False,
+    on_token: Callable[[str], None] | None = None,
 ) -> Reply:
     """Ask a role's model.
 
@@ -33,6 +34,7 @@ async def ask(
             run gets the recorded answer.
         turn: for progress.
         must_answer: no tool may be called.
+        on_token: gets the text as it is written.
     """
     caller = context.caller(role)
     context.emit(ModelStarted(run_id=context.run_id, role=role, turn=turn))
@@ -47,6 +49,7 @@ async def ask(
         seed=options.seed,
         temperature=options.temperature,
         logprobs=role == "explorer",
+        on_token=on_token,
     )
     usage = reply.usage
     context.emit(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from langgraph.graph import START, StateGraph
 
 from agentkit.graph.context import RunContext
+from agentkit.graph.nodes.client import client
 from agentkit.graph.nodes.evaluate import evaluate
 from agentkit.graph.nodes.explore import explore
 from agentkit.graph.nodes.learn import learn
@@ -39,6 +40,7 @@ def build_graph(checkpoints: Saver | None = None, *, first: Literal["recall", "e
         "recall": recall,
         "explore": explore,
         "approve": approve,
+        "client": client,
         "tools": tools,
         "evaluate": evaluate,
         "confirm": confirm,

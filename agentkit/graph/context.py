@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agentkit.answer_type import AnswerType
 from agentkit.confidence import Assessor
@@ -41,6 +41,7 @@ class RunOptions:
         seed: for models that take one, and for randomised recall.
         temperature: of every model of the run; None leaves each its own.
         tool_timeout: seconds one tool call may take.
+        client_tools: tools of whoever asks (`agentkit.tools.client_tools`), whose results the run waits for.
     """
 
     max_rounds: int = 3
@@ -56,6 +57,7 @@ class RunOptions:
     seed: int = 0
     temperature: float | None = None
     tool_timeout: float = 60.0
+    client_tools: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(kw_only=True)
@@ -63,7 +65,8 @@ class RunContext:
     """Everything a node needs besides the state.
 
     A `fresh` run has just been started: nothing of it is stored yet. `form` is the form of the task's answer with the
-    Python type behind it, where this process knows it.
+    Python type behind it, where this process knows it. `on_words` gets the answer, as far as it is written, each time
+    it grows, where nothing can follow that replaces it.
     """
 
     run_id: str
@@ -80,6 +83,7 @@ class RunContext:
     recallers: Sequence[Recaller] = ()
     learners: Sequence[Learner] = ()
     emit: Callable[[Event], None] = lambda event: None
+    on_words: Callable[[str], None] | None = None
     blocks: list[Block] | None = None
     fresh: bool = False
 

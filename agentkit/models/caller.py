@@ -158,7 +158,8 @@ class Caller:
             seed: for models that take one.
             temperature: None is the model's own.
             logprobs: have log-probabilities told by models that can, and keep their summary; not while it streams.
-            on_token: gets the text as it is written; a recorded answer comes in one piece.
+            on_token: gets the text as it is written; a recorded answer comes in one piece. An empty text says that
+                what was written so far does not count: another try begins.
 
         Raises:
             BudgetExceeded: before the call.
@@ -180,12 +181,16 @@ class Caller:
             used = used + given.usage
             if not ask.ran_on and self.constrained and ran_on(given.message, schema, tools):
                 ask, problem = replace(ask, ran_on=True), "it wrote on and on"
+                if on_token is not None:
+                    on_token("")
                 continue
             try:
                 message, parsed = read_reply(given.message, tools, schema)
                 return replace(given, message=message, parsed=parsed, usage=used)
             except ValueError as error:  # a ValidationError among them
                 problem = describe(error, given.message)
+                if on_token is not None:
+                    on_token("")
                 ask = ask.mended(given.message, problem, called=isinstance(error, BadCall))
         raise InvalidOutput(
             f"{self.name} gave no valid {_schema_name(schema)} in {self.retry.invalid} tries: {problem}"
@@ -334,10 +339,14 @@ async def _answer(bound: Any, ask: _Ask) -> AIMessage:
         answer: AIMessage = await bound.ainvoke(list(ask.messages), **given)
         return answer
     whole: Any = None
-    async for chunk in bound.astream(list(ask.messages), **given):
-        whole = chunk if whole is None else whole + chunk
-        if chunk.text:
-            ask.on_token(clean(chunk.text))
+    try:
+        async for chunk in bound.astream(list(ask.messages), **given):
+            whole = chunk if whole is None else whole + chunk
+            if chunk.text:
+                ask.on_token(clean(chunk.text))
+    except BaseException:
+        ask.on_token("")
+        raise
     return _added_up(whole)
 
 

@@ -131,6 +131,17 @@ class RunLog:
         with self.store.write() as connection:
             connection.execute(update(RunRow).where(RunRow.id == run_id).values(**values))
 
+    def claim(self, run_id: str) -> bool:
+        """Take up a run that nobody works on any more; of several processes that try, one gets it."""
+        query = select(RunRow.status, RunRow.owner, RunRow.updated_at).where(RunRow.id == run_id).with_for_update()
+        with self.store.write() as connection:
+            row = connection.execute(query).one_or_none()
+            if row is None or not (row.status == "interrupted" or (row.status == "running" and is_lost(*row[1:]))):
+                return False
+            mine = {"status": "running", "owner": this_process(), "error": None, "updated_at": now()}
+            connection.execute(update(RunRow).where(RunRow.id == run_id).values(**mine))
+            return True
+
     def finish(
         self,
         run_id: str,

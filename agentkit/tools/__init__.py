@@ -5,6 +5,7 @@ Every tool is a `langchain_core` `BaseTool`. What a tool returns is data, never 
 
 from langchain_core.tools import BaseTool
 
+from agentkit.tools.client import client_tools, is_clients
 from agentkit.tools.function import arithmetic, is_arithmetic, reads_outside, tool
 from agentkit.tools.isolation import SandboxLimits, SandboxResult
 from agentkit.tools.loading import BUILT_IN, TOOLS, ToolParts, approved, load_tools, one_of_each_name
@@ -23,8 +24,10 @@ __all__ = [
     "ToolResult",
     "approved",
     "arithmetic",
+    "client_tools",
     "connect_mcp",
     "is_arithmetic",
+    "is_clients",
     "load_tools",
     "one_of_each_name",
     "reads_outside",

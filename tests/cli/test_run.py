@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agentkit.cli import run as commands
+from agentkit.conversation import AGENT, USER, with_history
 from tests.cli.scripted import ACCEPT, ANSWER, SUM
 
 QUESTION = "What is 1234*5678? Use the calculator."
@@ -107,7 +107,7 @@ def test_a_run_made_in_code_says_that_it_must_be_gone_on_with_there(agentkit: Ca
 def test_chat_gives_each_message_the_conversation_so_far(
     agentkit: Callable[..., Any], recording: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    second = commands.with_history([(QUESTION, "7006652")], "And half of that?")
+    second = with_history([(USER, QUESTION), (AGENT, "7006652")], "And half of that?")
     assert f"User: {QUESTION}" in second
     half = {"reasoning": "half of 7006652", "answer": "3503326"}
     model = recording([QUESTION, second], [SUM, ANSWER, half])

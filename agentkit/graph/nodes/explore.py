@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +17,9 @@ from agentkit.graph.asking import ask
 from agentkit.graph.context import RunContext
 from agentkit.graph.effort import Situation, beyond_the_head, decide, tools_that_matter
 from agentkit.graph.events import Answered, EffortChosen, Planned, SubtaskDone
+from agentkit.graph.nodes.client import way_to_tools
 from agentkit.graph.state import RunState, View
+from agentkit.models.speech import spoken
 from agentkit.roles.explorer import Approach, Plan, executor_messages
 from agentkit.tools import is_arithmetic
 
@@ -31,7 +33,7 @@ PLAN = Plan.__name__
 
 async def explore(
     state: RunState, runtime: Runtime[RunContext]
-) -> Command[Literal["explore", "approve", "tools", "evaluate"]]:
+) -> Command[Literal["explore", "approve", "client", "tools", "evaluate"]]:
     """Ask the explorer once; the reply is an answer, a plan, or calls of tools.
 
     An answer is evaluated, calls are carried out, and a plan or a finished sub-task is explored further.
@@ -50,7 +52,9 @@ async def explore(
     if made and reply.parsed is None:
         message = AIMessage(reply.message.text, tool_calls=made)
         watched = any(call["name"] in context.options.approve for call in made)
-        return Command(update=update | view.added([message]), goto="approve" if watched else "tools")
+        return Command(
+            update=update | view.added([message]), goto="approve" if watched else way_to_tools(context, made)
+        )
     if view.executing:
         return Command(update=update | _subtask_done(context, view, reply.text.strip()), goto="explore")
     text = context.program.read_answer(context.task, reply, work)
@@ -132,6 +136,7 @@ async def _turn(context: RunContext, view: View, means: _Means) -> Reply:
     role = "executor" if view.executing else "explorer"
     turn = view.state["turn"]
     messages = [*prompt, *view.conversation]
+    hears = None if view.executing or form is not None else _hearing(context, means)
     return await ask(
         context,
         role,
@@ -141,6 +146,7 @@ async def _turn(context: RunContext, view: View, means: _Means) -> Reply:
         tools=means.tools,
         schema=form,
         must_answer=means.must_answer,
+        on_token=hears,
     )
 
 
@@ -150,6 +156,28 @@ def _narrowed(context: RunContext, view: View) -> Task:
     if not short or view.state["round"]:
         return context.task
     return context.task.model_copy(update={"choices": short, "answer_schema": None})
+
+
+def _hearing(context: RunContext, means: _Means) -> Callable[[str], None] | None:
+    """What passes the reply on as it is written, where its words can only be the run's answer."""
+    tell, options = context.on_words, context.options
+    revised = context.checker is not None or options.evaluate or "answer" in options.approve
+    if tell is None or revised or means.tools or means.work.reason:
+        return None
+    written = ""
+
+    def hear(piece: str) -> None:
+        nonlocal written
+        written = written + piece if piece else ""
+        if not written.lstrip().startswith(_MARK_BEGINS) or len(written) > _LONGEST_MARK:
+            tell(spoken(written).strip())
+
+    return hear
+
+
+_MARK_BEGINS = ("<", "[", "\u25c1")
+"""What a mark of thoughts begins with, which are no part of the answer."""
+_LONGEST_MARK = 30
 
 
 def _named(context: RunContext, text: str) -> list[str]:

@@ -13,6 +13,7 @@ from langgraph.types import Command, interrupt
 from pydantic import BaseModel
 
 from agentkit.graph.context import RunContext
+from agentkit.graph.nodes.client import way_to_tools
 from agentkit.graph.nodes.evaluate import AfterEvaluate, decided, revision
 from agentkit.graph.state import RunState, View
 from agentkit.tasks import Feedback
@@ -26,13 +27,13 @@ class PersonReply(BaseModel):
     answer: str | None = None
 
 
-async def approve(state: RunState, runtime: Runtime[RunContext]) -> Command[Literal["explore", "tools"]]:
+async def approve(state: RunState, runtime: Runtime[RunContext]) -> Command[Literal["explore", "client", "tools"]]:
     """Ask whether the pending tool calls may go ahead; refused ones are answered to the explorer as refused."""
-    view = View(state)
+    context, view = runtime.context, View(state)
     calls = [{"tool": call["name"], "arguments": call["args"]} for call in view.pending_calls]
     reply = PersonReply.model_validate(interrupt({"question": "May these tools be called?", "calls": calls}))
     if reply.accept:
-        return Command(goto="tools")
+        return Command(goto=way_to_tools(context, view.pending_calls))
     text = "error: a person refused this call" + (f": {reply.text}" if reply.text else "")
     refused = [ToolMessage(text, tool_call_id=call["id"], status="error") for call in view.pending_calls]
     return Command(update=view.added(refused), goto="explore")

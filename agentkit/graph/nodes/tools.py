@@ -12,6 +12,7 @@ from agentkit import faults
 from agentkit.aio import together
 from agentkit.graph.context import RunContext
 from agentkit.graph.events import Answered, ToolEnded, ToolStarted
+from agentkit.graph.nodes.client import call_key
 from agentkit.graph.state import RunState, View, with_sources
 from agentkit.roles.blocks import block
 from agentkit.store.run_log import ToolCall
@@ -27,7 +28,7 @@ async def tools(state: RunState, runtime: Runtime[RunContext]) -> Command[Litera
     context, view = runtime.context, View(state)
     calls = view.pending_calls
     done = {call.key: call for call in context.log.tool_calls(context.run_id)}
-    keys = [f"{context.run_id}/{state['turn']}/{position}" for position in range(len(calls))]
+    keys = [call_key(context.run_id, state["turn"], position) for position in range(len(calls))]
     jobs = [_call(context, key, call, done.get(key)) for key, call in zip(keys, calls, strict=True)]
     results = await together(jobs)
     messages = [
