@@ -153,7 +153,9 @@ async def chunks(job: Job, wanted: Wanted, model: str, tell: Any) -> AsyncIterat
     try:
         outcome: Outcome = await tell(job, wanted)
         if not (outcome.content or "").startswith(sent):
-            raise Refused(502, "the model broke off and began anew; ask again", kind="server_error", run_id=job.run_id)
+            raise Refused(
+                502, "the model failed in the middle and began anew; ask again", kind="server_error", run_id=job.run_id
+            )
     except Refused as error:
         yield _event(error.body())
         return

@@ -72,7 +72,7 @@ class Job:
     async def pieces(self) -> AsyncIterator[str]:
         """The answer's words as they are written; an empty piece after a while without any.
 
-        They end early where words are taken back, as when a model breaks off and is asked again.
+        They end early where words are taken back, as when a model fails in the middle and is asked again.
         """
         sent = ""
         while not self.task.done():
@@ -110,7 +110,7 @@ class Jobs:
         self.open = True
 
     def take(self, wanted: Wanted, key: str | None) -> Job:
-        """The job of a request: a new run, or one that is gone on with.
+        """The job of a request: a new run, or one that is resumed.
 
         Args:
             key: the request's idempotency key: what was asked under it before is not done again.

@@ -30,7 +30,7 @@ def serve(agent: Agent, options: ServerOptions, *, ready: Callable[[str, int], N
     interrupted and goes on when the server starts again. To be called in the main thread.
 
     Args:
-        ready: gets the address, and how many runs of an earlier server are gone on with.
+        ready: gets the address, and how many runs of an earlier server are resumed.
 
     Returns:
         how many runs were interrupted.

@@ -236,7 +236,7 @@ class ResponseStream:
         try:
             outcome: Outcome = await self.tell(self.job, self.wanted)
             if not (outcome.content or "").startswith(self._sent or ""):
-                raise Refused(502, "the model broke off and began anew; ask again", run_id=self.job.run_id)
+                raise Refused(502, "the model failed in the middle and began anew; ask again", run_id=self.job.run_id)
         except Refused as error:
             yield self._event("response.failed", response=self._whole("failed", error=error))
             return

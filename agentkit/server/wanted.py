@@ -90,7 +90,7 @@ class Wanted:
 
     Attributes:
         task: for a new run.
-        results: of calls that a run made, by their ids; that run is gone on with instead.
+        results: of calls that a run made, by their ids; that run is resumed instead.
         tools: the client's, as `agentkit.tools.client_tools` takes them.
         forced: the call that must be made.
         form: the form of the answer.

@@ -36,6 +36,8 @@ REMOVES = {"runs prune", "memory forget", "memory consolidate", "memory rebuild"
 WRITES_FILES = {"kb export", "playbook export", "memory export", "memory stats", "evolve", "eval stream", "trust"}
 NOT_TRIED = {"models serve", "models pull"}
 """Commands that are meant to run without end, or to download; they get names that don't exist."""
+ENDLESS = {"serve"}
+"""Commands that run until they are stopped whatever they are given; tests/server has tests of their own."""
 LEFT_OUT = {"--fetch", "--install-completion", "--show-completion"}
 """Options that download, or that change the user's shell."""
 
@@ -65,7 +67,7 @@ class Trial:
 
 def trials(count: int, seed: int, pool: Pool) -> Iterator[Trial]:
     """The inputs of a seed, every command in turn."""
-    leaves = [leaf for name in COMMANDS for leaf in _leaves(name, load_command(name))]
+    leaves = [leaf for name in COMMANDS if name not in ENDLESS for leaf in _leaves(name, load_command(name))]
     for number in range(count):
         rng = random.Random(f"{seed}/{number}")
         command, params = leaves[number % len(leaves)]
