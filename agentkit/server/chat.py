@@ -13,7 +13,7 @@ from agentkit.conversation import AGENT, USER
 from agentkit.server.failures import Refused
 from agentkit.server.jobs import Job
 from agentkit.server.outcome import HandedCall, Outcome
-from agentkit.server.wanted import Request, Said, Wanted, chosen_tools, form_of, parse, task_of, text_of
+from agentkit.server.wanted import ClientRequest, Said, Wanted, chosen_tools, form_of, parse, task_of, text_of
 
 
 class ChatMessage(BaseModel):
@@ -40,7 +40,7 @@ class ChatTool(BaseModel):
     function: ChatFunction
 
 
-class ChatRequest(Request):
+class ChatRequest(ClientRequest):
     """The body of a request."""
 
     messages: list[ChatMessage] = Field(min_length=1)

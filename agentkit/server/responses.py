@@ -12,7 +12,7 @@ from agentkit.conversation import AGENT, USER
 from agentkit.server.failures import Refused
 from agentkit.server.jobs import Job
 from agentkit.server.outcome import HandedCall, Outcome
-from agentkit.server.wanted import Request, Said, Wanted, chosen_tools, form_of, parse, task_of, text_of
+from agentkit.server.wanted import ClientRequest, Said, Wanted, chosen_tools, form_of, parse, task_of, text_of
 from agentkit.store.run_log import RunRecord
 
 PREFIX = "resp_"
@@ -32,7 +32,7 @@ class FunctionTool(BaseModel):
     parameters: dict[str, Any] | None = None
 
 
-class ResponseRequest(Request):
+class ResponseRequest(ClientRequest):
     """The body of a request."""
 
     input: str | list[dict[str, Any]]

@@ -29,7 +29,7 @@ _REFUSED = (
 header `x-agentkit-ignored`."""
 
 
-class Request(BaseModel):
+class ClientRequest(BaseModel):
     """What requests of both interfaces share."""
 
     model_config = ConfigDict(extra="allow")
