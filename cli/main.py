@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval stream": ("stream:stream", "Learn along a stream of tasks, with frozen probes between."),
     "evolve": ("evolve:app", "Learn from tasks, with every change tested on held-out ones."),
     "serve": ("serve:app", "Serve an agent to clients of OpenAI's API."),
+    "view": ("view:app", "Look at all of it in a browser."),
     "curate": ("curate:app", "Build a knowledge base from a folder of papers."),
     "runs": ("runs:app", "List, show and prune runs."),
     "changes": ("changes:app", "Changes to anything that evolves: list, show, decide, roll back."),

@@ -23,6 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("agent",),
     ("evaluation", "evolution", "server"),
     ("calibrating",),
+    ("view",),
     ("cli",),
     ("__main__",),
 )

@@ -49,7 +49,7 @@ def test_the_wheel_holds_exactly_the_modules_of_the_tree(wheel: Path) -> None:
 def test_the_wheel_holds_the_data_files(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert set(DATA) <= names
-    for pattern in ("*.toml", "*.yaml", "*.html", "*.txt", "*.tsv", "*.json", "*.mako"):
+    for pattern in ("*.toml", "*.yaml", "*.html", "*.txt", "*.tsv", "*.json", "*.mako", "*.css", "*.js"):
         assert tree(pattern) <= names
 
 

@@ -20,6 +20,7 @@ PACKAGES = (
     "agentkit.playbooks",
     "agentkit.server",
     "agentkit.tools",
+    "agentkit.view",
 )
 
 

@@ -15,12 +15,17 @@ from agentkit.errors import SettingsError
 from agentkit.server.app import create_app
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from agentkit.agent import Agent
     from agentkit.server.options import ServerOptions
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 _BEYOND_GRACE = 10
 """Seconds that responses of interrupted runs are given to reach their clients."""
+
+Stop = Callable[[float], Awaitable[int]]
+"""Ends what is at work within so many seconds; gives how much had to be interrupted."""
 
 
 def serve(agent: Agent, options: ServerOptions, *, ready: Callable[[str, int], None] | None = None) -> int:
@@ -38,56 +43,73 @@ def serve(agent: Agent, options: ServerOptions, *, ready: Callable[[str, int], N
     Raises:
         SettingsError: the port can't be had.
     """
-    with _listening(options) as listener:
-        return asyncio.run(_serve(agent, options, listener, ready))
+    app = create_app(agent, options)
+    jobs = app.state.api.jobs
+
+    def listening(address: str) -> None:
+        if ready is not None:
+            ready(address, len(jobs.running))
+
+    return run_app(app, options.host, options.port, listening=listening, stop=jobs.stop, grace=options.grace)
+
+
+def run_app(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    *,
+    listening: Callable[[str], None],
+    stop: Stop | None = None,
+    grace: float = 0.0,
+) -> int:
+    """Run an application until a signal; see `serve`.
+
+    Args:
+        listening: gets the address once it is open.
+
+    Raises:
+        SettingsError: the port can't be had.
+    """
+    with _listener(host, port) as listener:
+        return asyncio.run(_run(app, listener, listening, stop, grace))
 
 
 @contextmanager
-def _listening(options: ServerOptions) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+def _listener(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((options.host, options.port))
+            listener.bind((host, port))
         except OSError as error:
-            raise SettingsError(
-                f"{options.host}:{options.port} can't be had ({error.strerror}); choose another with  --port"
-            ) from None
+            raise SettingsError(f"{host}:{port} can't be had ({error.strerror}); choose another with  --port") from None
         listener.listen(1024)
         listener.setblocking(False)
         yield listener
 
 
-async def _serve(
-    agent: Agent, options: ServerOptions, listener: socket.socket, ready: Callable[[str, int], None] | None
+async def _run(
+    app: ASGIApp, listener: socket.socket, listening: Callable[[str], None], stop: Stop | None, grace: float
 ) -> int:
-    app = create_app(agent, options)
-    jobs = app.state.api.jobs
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="on", server_header=False, log_config=None,
-        timeout_graceful_shutdown=int(options.grace) + _BEYOND_GRACE,
+        timeout_graceful_shutdown=int(grace) + _BEYOND_GRACE,
     )  # fmt: skip
     host, port = listener.getsockname()[:2]
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-    def listening() -> None:
-        if ready is not None:
-            ready(address, len(jobs.running))
-
-    server = _Server(config, listening)
+    server = _Server(config, lambda: listening(f"http://{f'[{host}]' if ':' in host else host}:{port}"))
     stopping: list[asyncio.Task[int]] = []
 
-    def stop() -> None:
-        """The first signal gives runs their time; a second one takes it from them."""
+    def heard() -> None:
+        """The first signal gives the work its time; a second one takes it from it."""
         for task in stopping:
             task.cancel()
-        stopping.append(asyncio.ensure_future(_stop(server, jobs.stop, 0.0 if stopping else options.grace)))
+        stopping.append(asyncio.ensure_future(_stop(server, stop, 0.0 if stopping else grace)))
 
     loop = asyncio.get_running_loop()
-    heard = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
-    for number in heard:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            loop.add_signal_handler(number, stop)
+    for name in SIGNALS:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, heard)
     await server.serve([listener])
     return await stopping[-1] if stopping else 0
 
@@ -108,6 +130,6 @@ class _Server(uvicorn.Server):
         self.listening()
 
 
-async def _stop(server: uvicorn.Server, stop: Callable[[float], Awaitable[int]], grace: float) -> int:
+async def _stop(server: uvicorn.Server, stop: Stop | None, grace: float) -> int:
     server.should_exit = True
-    return await stop(grace)
+    return 0 if stop is None else await stop(grace)

@@ -54,6 +54,7 @@ class PairedTest:
         min_effect: a mean gain below this is useless.
         stop_level: chance of giving up a change that is worth `min_effect` (or calling one harmful that isn't).
         differences: score with minus score without, in the order seen.
+        curve: the capital that bets on a gain, after each of them.
     """
 
     level: float = 0.05
@@ -61,6 +62,7 @@ class PairedTest:
     stop_level: float = 0.1
     differences: list[float] = field(default_factory=list)
     best: float = 1.0
+    curve: list[float] = field(default_factory=list)
     outcome: Outcome = "open"
 
     def __post_init__(self) -> None:
@@ -76,6 +78,7 @@ class PairedTest:
         """Take one pair; once the outcome is known it stays."""
         self.differences.append(difference)
         self.best = max(self.best, self._gain.add(difference))
+        self.curve.append(round(self._gain.capital, 3))
         harm, small = self._harm.add(-difference), self._small.add(-difference)
         if self.outcome == "open":
             if self._gain.capital >= 1 / self.level:
@@ -108,6 +111,7 @@ class PairedTest:
             "e_harm": round(self._harm.capital, 4),
             "threshold": round(1 / self.level, 2),
             "outcome": self.outcome,
+            "curve": self.curve[-400:],
         }
 
     @classmethod

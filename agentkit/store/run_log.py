@@ -6,12 +6,13 @@ Secrets of a known shape are left out of all of it (`agentkit.redaction`).
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Select, Text, bindparam, cast, delete, func, or_, select, update
 
 from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
@@ -193,19 +194,37 @@ class RunLog:
         found |= {source for block in self.blocks(record.id) or () for source in block.outside}
         return tuple(sorted(found.union(record.task.outside)))
 
-    def runs(self, *, status: str | None = None, batch: str | None = None, limit: int | None = 50) -> list[RunRecord]:
-        """Runs, newest first."""
+    def runs(self, *, status: str | None = None, batch: str | None = None, limit: int | None = 50,
+             before: dt.datetime | None = None, containing: str = "") -> list[RunRecord]:  # fmt: skip
+        """Runs, newest first.
+
+        Args:
+            before: those that started before a time alone.
+            containing: those whose task or answer holds this text alone.
+        """
         query = select(*_RUN_COLUMNS).order_by(RunRow.created_at.desc(), RunRow.id)
         if status is not None:
             stored = ("running", "interrupted") if status == "interrupted" else (status,)
             query = query.where(RunRow.status.in_(stored))
         if batch is not None:
             query = query.where(RunRow.batch == batch)
+        if before is not None:
+            query = query.where(RunRow.created_at < before)
+        if containing:
+            written = json.dumps(containing)[1:-1]  # as it stands in the column
+            task = cast(RunRow.task, Text).contains(written, autoescape=True)
+            query = query.where(or_(task, RunRow.answer.contains(containing, autoescape=True)))
         if status not in ("running", "interrupted"):
             query = query.limit(limit)
         with self.store.read() as connection:
             found = (_record(dict(row)) for row in connection.execute(query).mappings())
             return list(islice((run for run in found if status in (None, run.status)), limit))
+
+    def counts(self) -> dict[str, int]:
+        """How many runs there are, by their stored status."""
+        query = select(RunRow.status, func.count()).group_by(RunRow.status).order_by(RunRow.status)
+        with self.store.read() as connection:
+            return {status: count for status, count in connection.execute(query)}
 
     def save_blocks(self, run_id: str, blocks: Sequence[Block]) -> None:
         """Fix the context of a run; the first call wins."""

@@ -36,8 +36,8 @@ REMOVES = {"runs prune", "memory forget", "memory consolidate", "memory rebuild"
 WRITES_FILES = {"kb export", "playbook export", "memory export", "memory stats", "evolve", "eval stream", "trust"}
 NOT_TRIED = {"models serve", "models pull"}
 """Commands that are meant to run without end, or to download; they get names that don't exist."""
-ENDLESS = {"serve"}
-"""Commands that run until they are stopped whatever they are given; tests/server has tests of their own."""
+ENDLESS = {"serve", "view"}
+"""Commands that run until they are stopped whatever they are given; tests/server and tests/view test them."""
 LEFT_OUT = {"--fetch", "--install-completion", "--show-completion"}
 """Options that download, or that change the user's shell."""
 

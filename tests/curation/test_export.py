@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import random
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -234,3 +236,12 @@ def test_a_decision_in_a_file_is_nobodys_here() -> None:
 
     claim = Claim(subject="A:1", predicate="p", object="B:1", document="d", status="accepted")
     assert _undecided(claim).status == "unsupported" and "accepted" in _undecided(claim).reason
+
+
+def test_a_page_shows_each_claim_with_its_quote_and_runs_nothing(content: Content, tmp_path: Path) -> None:
+    [path] = export(content, tmp_path / "claims.html")
+    text = path.read_text(encoding="utf-8")
+    assert text.count(f"<mark>{html.escape(NASTY)}</mark>") == 3
+    assert "A &lt;title&gt;" in text and "<b>famotidine</b> —causes→ <b>delirium</b>" in text
+    assert "default-src 'none'" in text
+    assert not re.search(r"<script|<img|<link|href=|src=|onerror", text)

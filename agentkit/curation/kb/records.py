@@ -5,13 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-from agentkit.curation.claims import Claim, Entity, digest
+from agentkit.curation.claims import EXPORTED, Claim, Entity, Qualifier, Status, digest
 from agentkit.json_types import JsonObject
 
 BY_PERSON = ("accepted", "rejected")
 """Statuses that a person gave."""
+
+
+class ClaimHead(NamedTuple):
+    """What a claim says and how it stands, without its evidence."""
+
+    id: str
+    subject: str
+    predicate: str
+    object: str
+    document: str
+    qualifiers: Mapping[str, Qualifier]
+    status: Status
+    disagreement: float
+
+    @property
+    def exported(self) -> bool:
+        return self.status in EXPORTED
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from agentkit.curation.export.content import writing
 from agentkit.curation.kb.contradictions import contradictions
 from agentkit.curation.kb.knowledge_base import Decision, KnowledgeBase
-from agentkit.curation.kb.records import Record
+from agentkit.curation.kb.records import BY_PERSON, Record
 from agentkit.errors import DataError
 from agentkit.json_types import JsonObject
 from agentkit.text import read_table
@@ -32,6 +32,8 @@ COLUMNS = (
     "decision",
     "note",
 )
+_FEW = 400
+"""Up to so many claims are read one by one rather than all of them."""
 _DECISIONS = {"accept": "accepted", "accepted": "accepted", "reject": "rejected", "rejected": "rejected"}
 
 
@@ -57,21 +59,32 @@ def queue(kb: KnowledgeBase, *, limit: int | None = None) -> list[Waiting]:
 
     Disagreement is what explorer, evaluator and the machine's check left, raised for claims that contradict another.
     """
-    labels = {entity.id: entity.label for entity in kb.entities()}
-    records = list(kb.records())
-    opposed = {id_ for found in contradictions(r.claim for r in records) for ids in found.sides.values() for id_ in ids}
-    waiting = [
+    order = queue_order(kb)[:limit]
+    few = len(order) <= _FEW
+    records = {record.claim.id: record for record in kb.records(ids=[id_ for id_, _ in order] if few else None)}
+    ends = {end for id_, _ in order for end in (records[id_].claim.subject, records[id_].claim.object)}
+    labels = {entity.id: entity.label for entity in kb.entities(ids=sorted(ends) if few else None)}
+    return [
         Waiting(
-            record=record,
-            subject=labels.get(record.claim.subject, record.claim.subject),
-            object=labels.get(record.claim.object, record.claim.object),
-            disagreement=min(1.0, record.disagreement + 0.3 * (record.claim.id in opposed)),
+            record=records[id_],
+            subject=labels.get(records[id_].claim.subject, records[id_].claim.subject),
+            object=labels.get(records[id_].claim.object, records[id_].claim.object),
+            disagreement=disagreement,
         )
-        for record in records
-        if not record.by_person
+        for id_, disagreement in order
     ]
-    waiting.sort(key=lambda item: (-item.disagreement, item.record.claim.id))
-    return waiting[:limit]
+
+
+def queue_order(kb: KnowledgeBase) -> list[tuple[str, float]]:
+    """The ids of the queue in its order, each with how much it is disputed; the claims themselves are not read."""
+    heads = list(kb.heads())
+    opposed = {id_ for found in contradictions(heads) for ids in found.sides.values() for id_ in ids}
+    waiting = [
+        (head.id, min(1.0, head.disagreement + 0.3 * (head.id in opposed)))
+        for head in heads
+        if head.status not in BY_PERSON
+    ]
+    return sorted(waiting, key=lambda item: (-item[1], item[0]))
 
 
 def write_review(kb: KnowledgeBase, path: Path) -> int:

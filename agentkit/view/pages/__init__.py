@@ -1,0 +1,1 @@
+"""The pages, a file each kind; `routes` of each says what is where."""

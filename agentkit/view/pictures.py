@@ -1,0 +1,106 @@
+"""Pictures as SVG in the page: intervals and curves. Every text in them is escaped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+_ROW, _LABEL, _PLOT = 22, 190, 380
+_WIDTH, _HEIGHT, _LEFT, _TOP = 720, 240, 52, 14
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """One row of a forest plot: an estimate in [-1, 1] with its interval, and what it rests on."""
+
+    label: str
+    value: float
+    low: float
+    high: float
+    note: str = ""
+
+
+def forest(rows: Sequence[Interval]) -> Markup:
+    """Effects under each other, with the line of no effect; those whose interval is on one side of it are coloured."""
+    if not rows:
+        return Markup("")
+    height = _ROW * len(rows) + 30
+    reach = max(0.1, *(max(abs(row.low), abs(row.high)) for row in rows))
+    middle = _LABEL + _PLOT / 2
+
+    def x(value: float) -> float:
+        return round(middle + value / reach * (_PLOT / 2 - 6), 1)
+
+    parts = [Markup('<line x1="{0}" y1="4" x2="{0}" y2="{1}" class="zero"/>').format(middle, height - 24)]
+    for number, row in enumerate(rows):
+        y = 16 + number * _ROW
+        side = "good" if row.low > 0 else "bad" if row.high < 0 else "open"
+        parts.append(
+            Markup(
+                '<text x="0" y="{y4}">{label}</text><line x1="{low}" y1="{y}" x2="{high}" y2="{y}" class="{side}"/>'
+                '<circle cx="{value}" cy="{y}" r="4" class="{side}"/>'
+                '<text x="{end}" y="{y4}" class="small">{mean} {note}</text>'
+            ).format(y=y, y4=y + 4, label=row.label[:30], low=x(row.low), high=x(row.high), value=x(row.value),
+                     side=side, end=_LABEL + _PLOT + 8, mean=f"{row.value:+.3f}", note=row.note)
+        )  # fmt: skip
+    for value in (-reach, 0.0, reach):
+        place = Markup('<text x="{}" y="{}" text-anchor="middle" class="small">{}</text>')
+        parts.append(place.format(x(value), height - 6, f"{value:+.2f}"))
+    return _svg(_LABEL + _PLOT + 150, height, parts, "effects with their intervals")
+
+
+def curves(
+    lines: Mapping[str, Sequence[tuple[float, float]]], *, border: float | None = None, log: bool = False
+) -> Markup:
+    """Lines over one axis.
+
+    Args:
+        lines: points of each, by its name.
+        border: a level that matters, drawn across.
+        log: a logarithmic vertical axis, for capitals.
+    """
+    points = [point for line in lines.values() for point in line]
+    if not points:
+        return Markup("")
+    levels = [y for _, y in points] + ([border] if border is not None else [])
+    if log:
+        levels = [max(1e-3, level) for level in levels]
+    low, high = (min(levels), max(levels)) if log else (min(0.0, *levels), max(1.0, *levels))
+    left, right = min(x for x, _ in points), max(x for x, _ in points)
+
+    def scale(value: float) -> float:
+        bottom, top = (math.log(low), math.log(max(high, low * 1.01))) if log else (low, high)
+        given = math.log(max(1e-3, value)) if log else value
+        return round(_HEIGHT - 26 - (given - bottom) / max(1e-9, top - bottom) * (_HEIGHT - 26 - _TOP), 1)
+
+    def across(value: float) -> float:
+        return round(_LEFT + (value - left) / max(1e-9, right - left) * (_WIDTH - _LEFT - 130), 1)
+
+    parts = [_axis(low, high, scale), _axis(left, right, across, bottom=True)]
+    if border is not None:
+        line = Markup('<line x1="{}" y1="{y}" x2="{}" y2="{y}" class="border"/>')
+        parts.append(line.format(_LEFT, _WIDTH - 130, y=scale(border)))
+    for number, (name, line_points) in enumerate(lines.items()):
+        path = " ".join(f"{across(x)},{scale(y)}" for x, y in line_points)
+        parts.append(Markup('<polyline points="{}" class="line l{}"/>').format(path, number % 6))
+        if line_points:
+            place = Markup('<text x="{}" y="{}" class="small">{}</text>')
+            parts.append(place.format(_WIDTH - 124, scale(line_points[-1][1]) + 4, name[:22]))
+    return _svg(_WIDTH, _HEIGHT, parts, ", ".join(lines))
+
+
+def _axis(low: float, high: float, scale: object, *, bottom: bool = False) -> Markup:
+    assert callable(scale)
+    text = Markup("")
+    for value in (low, high):
+        x, y = (scale(value), _HEIGHT - 8) if bottom else (4, scale(value) + 4)
+        text += Markup('<text x="{}" y="{}" class="small">{}</text>').format(x, y, f"{value:.3g}")
+    return text
+
+
+def _svg(width: float, height: float, parts: Sequence[Markup], about: str) -> Markup:
+    frame = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>')
+    return frame.format(width, height, about, Markup("").join(parts))
