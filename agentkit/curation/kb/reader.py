@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Select, and_, func, select
@@ -43,9 +43,16 @@ class KbReader:
         predicate: str | None = None,
         status: str | None = None,
         document: str | None = None,
+        ids: Sequence[str] | None = None,
     ) -> Iterator[Record]:
-        """Claims with what is kept about them, by id: all, or those of one predicate, status or document."""
+        """Claims with what is kept about them, by id: all, or those of one predicate, status or document.
+
+        Args:
+            ids: these alone, a few hundred at most.
+        """
         query = self._valid(KbClaimRow, at)
+        if ids is not None:
+            query = query.where(KbClaimRow.id.in_(ids))
         wanted = ((KbClaimRow.predicate, predicate), (KbClaimRow.status, status), (KbClaimRow.document, document))
         query = query.where(*(column == value for column, value in wanted if value is not None))
         with self.store.read() as connection:
@@ -65,9 +72,13 @@ class KbReader:
         with self.store.read() as connection:
             yield from (ClaimHead(*row) for row in connection.execute(query))
 
-    def entities(self, *, at: int | None = None) -> Iterator[Entity]:
+    def entities(self, *, at: int | None = None, ids: Sequence[str] | None = None) -> Iterator[Entity]:
+        """Entities by id; `ids` names a few hundred of them at most."""
+        query = self._valid(KbEntityRow, at).order_by(KbEntityRow.id)
+        if ids is not None:
+            query = query.where(KbEntityRow.id.in_(ids))
         with self.store.read() as connection:
-            for row in connection.execute(self._valid(KbEntityRow, at).order_by(KbEntityRow.id)).mappings():
+            for row in connection.execute(query).mappings():
                 yield Entity.from_json(dict(row))
 
     def find(self, prefix: str) -> Record:
