@@ -67,31 +67,66 @@ def _runs(store: Store, sizes: Sizes, text: Text) -> None:
     }
     rows = [
         {
-            "id": f"run-{number}", "task": Task(id="t", input=text(f"Question {number}?")).model_dump(),
-            "status": ("done", "done", "done", "failed", "abstained")[number % 5], "model": text("m"),
-            "options": options, "answer": text(f"answer {number}"),
+            "id": f"run-{number}",
+            "task": Task(id="t", input=text(f"Question {number}?")).model_dump(),
+            "status": ("done", "done", "done", "failed", "abstained")[number % 5],
+            "model": text("m"),
+            "options": options,
+            "answer": text(f"answer {number}"),
             "error": text("an error") if number % 5 == 3 else None,
-            "batch": text("a batch"), "rounds": 1, "seconds": 1.5, "effort": {"mode": "agentic", "why": text("why")},
-            "created_at": BEGAN + dt.timedelta(seconds=number), "updated_at": BEGAN, "owner": None,
+            "batch": text("a batch"),
+            "rounds": 1,
+            "seconds": 1.5,
+            "effort": {"mode": "agentic", "why": text("why")},
+            "created_at": BEGAN + dt.timedelta(seconds=number),
+            "updated_at": BEGAN,
+            "owner": None,
         }
         for number in range(sizes.runs)
-    ]  # fmt: skip
+    ]
     with store.write() as connection:
         for start in range(0, len(rows), 2_000):
             connection.execute(insert(RunRow), rows[start : start + 2_000])
     log = RunLog(store)
     offers = (Offer(id=text("b1"), probability=0.5, score=0.4), Offer(id="b2", shown=False, probability=0.5))
-    log.save_blocks(RUN, [Block(kind=text("playbook"), target=text("playbook:main"), version=1, text=text("a lesson"),
-                                offers=offers)])  # fmt: skip
-    log.save_tool_call(RUN, ToolCall(key=f"{RUN}/1/0", tool=text("calculator"), arguments={"e": text("1+1")},
-                                     result=text("2"), ok=True, seconds=0.1))  # fmt: skip
+    log.save_blocks(
+        RUN,
+        [Block(kind=text("playbook"), target=text("playbook:main"), version=1, text=text("a lesson"), offers=offers)],
+    )
+    log.save_tool_call(
+        RUN,
+        ToolCall(
+            key=f"{RUN}/1/0",
+            tool=text("calculator"),
+            arguments={"e": text("1+1")},
+            result=text("2"),
+            ok=True,
+            seconds=0.1,
+        ),
+    )
     log.save_feedback(RUN, Feedback(channel="judge", score=0.5, text=text("so so")))
     call = {"name": text("calculator"), "args": {"e": text("1+1")}, "id": "c"}
     response = {"content": text("Let me see"), "tool_calls": [call]}
-    model_call = {"key": "k", "run_id": RUN, "scope": "explore:0", "role": text("explorer"), "model": text("m"),
-                  "request_hash": "h", "response": response, "input_tokens": 100, "cached_tokens": 40}  # fmt: skip
-    opinion = {"key": "o", "run_id": RUN, "by": text("ada"), "channel": "user", "score": 0.0, "answer": text("right"),
-               "text": text("because")}  # fmt: skip
+    model_call = {
+        "key": "k",
+        "run_id": RUN,
+        "scope": "explore:0",
+        "role": text("explorer"),
+        "model": text("m"),
+        "request_hash": "h",
+        "response": response,
+        "input_tokens": 100,
+        "cached_tokens": 40,
+    }
+    opinion = {
+        "key": "o",
+        "run_id": RUN,
+        "by": text("ada"),
+        "channel": "user",
+        "score": 0.0,
+        "answer": text("right"),
+        "text": text("because"),
+    }
     with store.write() as connection:
         connection.execute(insert(ModelCallRow), [model_call])
         connection.execute(insert(OpinionRow), [opinion])
@@ -105,8 +140,17 @@ def _playbook(store: Store, sizes: Sizes, text: Text) -> None:
         )
         for number in range(sizes.bullets)
     )
-    book.apply(Delta(key="a", base=0, operations=adds, role="curator", run_id=RUN, source=text("a page")[:400],
-                     note=text("a note")))  # fmt: skip
+    book.apply(
+        Delta(
+            key="a",
+            base=0,
+            operations=adds,
+            role="curator",
+            run_id=RUN,
+            source=text("a page")[:400],
+            note=text("a note"),
+        )
+    )
     first = book.current().active[0]
     change = Update(id=first.id, expected=first.hash, content=text("Lesson 0 about something else."))
     book.apply(Delta(key="b", base=1, operations=(change,), role="curator"))
@@ -129,36 +173,101 @@ def _playbook(store: Store, sizes: Sizes, text: Text) -> None:
 def _memory(store: Store, sizes: Sizes, text: Text) -> None:
     memory = CaseMemory.open(store, "main", embedder=HashEmbedder(32))
     memory.add_many(
-        Case(state=text(f"Case {number}"), plan=text(f"Plan {number}"), answer=text("answer"), reward=0.5,
-             source=text("a page"), status="quarantined" if number % 2 else "active", run_id=f"run-{number}")
+        Case(
+            state=text(f"Case {number}"),
+            plan=text(f"Plan {number}"),
+            answer=text("answer"),
+            reward=0.5,
+            source=text("a page"),
+            status="quarantined" if number % 2 else "active",
+            run_id=f"run-{number}",
+        )
         for number in range(sizes.cases)
-    )  # fmt: skip
+    )
     case = memory.list(limit=1)[0]
     rng = random.Random(2)
     fixed = {"memory": "main", "namespace": "default"}
-    recalls = [{**fixed, "run_id": f"r{n}", "policy": "p", "version": 0, "state_hash": "h", "created_at": BEGAN,
-                "outcome": float(rng.random() < 0.5), "learnt": 1} for n in range(20)]  # fmt: skip
-    offers = [{**fixed, "run_id": f"r{n}", "place": 0, "case_id": case.id, "shown": bool(n % 2), "probability": 0.5,
-               "score": 0.5, "features": []} for n in range(20)]  # fmt: skip
+    recalls = [
+        {
+            **fixed,
+            "run_id": f"r{n}",
+            "policy": "p",
+            "version": 0,
+            "state_hash": "h",
+            "created_at": BEGAN,
+            "outcome": float(rng.random() < 0.5),
+            "learnt": 1,
+        }
+        for n in range(20)
+    ]
+    offers = [
+        {
+            **fixed,
+            "run_id": f"r{n}",
+            "place": 0,
+            "case_id": case.id,
+            "shown": bool(n % 2),
+            "probability": 0.5,
+            "score": 0.5,
+            "features": [],
+        }
+        for n in range(20)
+    ]
     with store.write() as connection:
         connection.execute(insert(CaseRecallRow), recalls)
         connection.execute(insert(CaseOfferRow), offers)
 
 
 def _evolution(store: Store, sizes: Sizes, text: Text) -> None:
-    evolution = {"id": "evolution-1", "config": {"name": text("a name")}, "start": {"playbook:main": 0},
-                 "status": "done", "result": {"status": text("converged")}, "created_at": BEGAN,
-                 "updated_at": BEGAN}  # fmt: skip
+    evolution = {
+        "id": "evolution-1",
+        "config": {"name": text("a name")},
+        "start": {"playbook:main": 0},
+        "status": "done",
+        "result": {"status": text("converged")},
+        "created_at": BEGAN,
+        "updated_at": BEGAN,
+    }
     steps: list[dict[str, Any]] = [
-        {"evolution": "evolution-1", "number": number, "kind": "learned", "created_at": BEGAN,
-         "data": {"scores": [1.0, 0.0, None, 1.0]}} for number in range(sizes.steps)
-    ]  # fmt: skip
-    steps.append({"evolution": "evolution-1", "number": sizes.steps, "kind": "validated", "created_at": BEGAN,
-                  "data": {"scores": [1.0, 0.0]}})  # fmt: skip
-    evidence = {"mean": 0.2, "interval": [0.05, 0.4], "wins": 9, "losses": 2, "pairs": 20, "threshold": 20.0,
-                "curve": [1.0, 1.6, 2.4, 9.0, 24.0], "better": [text("a task")]}  # fmt: skip
-    test = {"key": "t", "evolution": "evolution-1", "number": 1, "holdout": "h", "changes": [text("change")],
-            "level": 0.05, "outcome": "better", "evidence": evidence, "created_at": BEGAN}  # fmt: skip
+        {
+            "evolution": "evolution-1",
+            "number": number,
+            "kind": "learned",
+            "created_at": BEGAN,
+            "data": {"scores": [1.0, 0.0, None, 1.0]},
+        }
+        for number in range(sizes.steps)
+    ]
+    steps.append(
+        {
+            "evolution": "evolution-1",
+            "number": sizes.steps,
+            "kind": "validated",
+            "created_at": BEGAN,
+            "data": {"scores": [1.0, 0.0]},
+        }
+    )
+    evidence = {
+        "mean": 0.2,
+        "interval": [0.05, 0.4],
+        "wins": 9,
+        "losses": 2,
+        "pairs": 20,
+        "threshold": 20.0,
+        "curve": [1.0, 1.6, 2.4, 9.0, 24.0],
+        "better": [text("a task")],
+    }
+    test = {
+        "key": "t",
+        "evolution": "evolution-1",
+        "number": 1,
+        "holdout": "h",
+        "changes": [text("change")],
+        "level": 0.05,
+        "outcome": "better",
+        "evidence": evidence,
+        "created_at": BEGAN,
+    }
     with store.write() as connection:
         connection.execute(insert(EvolutionRow), [evolution])
         connection.execute(insert(EvolutionStepRow), steps)
@@ -172,9 +281,13 @@ def _knowledge(store: Store, sizes: Sizes, text: Text) -> None:
         quotes = [text(f"Substance {number}-{place} lowers pressure {place}.") for place in range(each)]
         body = text("Title") + "\n" + "\n".join(quotes)
         document = Document(
-            id=f"doc-{number:05d}", title=text(f"Paper {number}"), text=body, source=text("paper.txt"),
-            sections=(Section(label="RESULTS", start=0, end=len(body)),), metadata=Metadata(journal=text("A journal")),
-        )  # fmt: skip
+            id=f"doc-{number:05d}",
+            title=text(f"Paper {number}"),
+            text=body,
+            source=text("paper.txt"),
+            sections=(Section(label="RESULTS", start=0, end=len(body)),),
+            metadata=Metadata(journal=text("A journal")),
+        )
         kb.add_document(document)
         kb.write(_write(document, quotes, number, text), key=f"w{number}", author=Author(note=text("a note")))
     if sizes.claims < 100:
@@ -188,12 +301,26 @@ def _write(document: Document, quotes: list[str], number: int, text: Text) -> Wr
         subject = Entity.named(text(f"Substance {number % 50}-{place % 40}"), text("Chemical")[:120])
         found = Entity.named(text(f"pressure {place % 30}"), text("Finding")[:120])
         entities |= {subject.id: subject, found.id: found}
-        evidence = Evidence(document=document.id, start=at, end=at + len(quote), quote=quote,
-                            prefix=text("before")[:32], suffix=text("after")[:32], section=text("RESULTS"))  # fmt: skip
+        evidence = Evidence(
+            document=document.id,
+            start=at,
+            end=at + len(quote),
+            quote=quote,
+            prefix=text("before")[:32],
+            suffix=text("after")[:32],
+            section=text("RESULTS"),
+        )
         claim = Claim(
-            subject=subject.id, predicate=text("lowers")[:120], object=found.id, document=document.id,
-            qualifiers={text("direction"): text("decreased")}, status="supported" if place % 3 else "unsupported",
-            confidence=0.7, evidence=(evidence,), reason=text("why"), model=text("m"),
-        )  # fmt: skip
+            subject=subject.id,
+            predicate=text("lowers")[:120],
+            object=found.id,
+            document=document.id,
+            qualifiers={text("direction"): text("decreased")},
+            status="supported" if place % 3 else "unsupported",
+            confidence=0.7,
+            evidence=(evidence,),
+            reason=text("why"),
+            model=text("m"),
+        )
         records.append(Record(claim=claim, disagreement=(place % 10) / 10))
     return Write(records=records, entities=list(entities.values()))

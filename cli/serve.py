@@ -40,13 +40,29 @@ Untrusted = Annotated[bool, typer.Option("--untrusted", help="Clients send text 
 
 @app.command("serve")
 def serve(
-    model: Model = None, evaluator_model: EvaluatorModel = None, tools: Tools = None, root: Root = None,
-    database: Database = None, checker: Checker = None, playbook: Playbook = None, memory: Memory = None,
-    gate: Gate = None, instructions: Instructions = None, choices: Choices = None, schema: SchemaFile = None,
-    effort: Effort = "auto", evaluator: Evaluator = None, max_rounds: MaxRounds = None,
-    name: Name = "agentkit", host: Host = "127.0.0.1", port: Port = 8000, concurrency: Concurrency = 256,
-    max_body: MaxBody = 4096, grace: Grace = 30.0, untrusted: Untrusted = False,
-) -> None:  # fmt: skip
+    model: Model = None,
+    evaluator_model: EvaluatorModel = None,
+    tools: Tools = None,
+    root: Root = None,
+    database: Database = None,
+    checker: Checker = None,
+    playbook: Playbook = None,
+    memory: Memory = None,
+    gate: Gate = None,
+    instructions: Instructions = None,
+    choices: Choices = None,
+    schema: SchemaFile = None,
+    effort: Effort = "auto",
+    evaluator: Evaluator = None,
+    max_rounds: MaxRounds = None,
+    name: Name = "agentkit",
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    concurrency: Concurrency = 256,
+    max_body: MaxBody = 4096,
+    grace: Grace = 30.0,
+    untrusted: Untrusted = False,
+) -> None:
     """Serve an agent to clients of OpenAI's API, until Ctrl-C or SIGTERM.
 
     Clients send one of the keys in AGENTKIT_SERVE_KEY, which have commas between them. Runs that an earlier server of
@@ -60,13 +76,36 @@ def serve(
         from agentkit.server.options import keys_of_environment
     except ModuleNotFoundError as error:
         raise MissingExtra("server", error.name or "starlette") from None
-    options = ServerOptions(name=name, host=host, port=port, keys=keys_of_environment(), concurrency=concurrency,
-                            max_body=max_body << 10, grace=grace, untrusted=untrusted)  # fmt: skip
-    with build_agent(
-        model=model, evaluator_model=evaluator_model, tools=tools, root=root, database=database, checker=checker,
-        playbook=playbook, memory=memory, gate=gate, evaluate=evaluator, effort=effort, instructions=instructions,
-        choices=choices, schema=schema, max_rounds=max_rounds,
-    ) as agent, stopping.left_to_the_command():  # fmt: skip
+    options = ServerOptions(
+        name=name,
+        host=host,
+        port=port,
+        keys=keys_of_environment(),
+        concurrency=concurrency,
+        max_body=max_body << 10,
+        grace=grace,
+        untrusted=untrusted,
+    )
+    with (
+        build_agent(
+            model=model,
+            evaluator_model=evaluator_model,
+            tools=tools,
+            root=root,
+            database=database,
+            checker=checker,
+            playbook=playbook,
+            memory=memory,
+            gate=gate,
+            evaluate=evaluator,
+            effort=effort,
+            instructions=instructions,
+            choices=choices,
+            schema=schema,
+            max_rounds=max_rounds,
+        ) as agent,
+        stopping.left_to_the_command(),
+    ):
         interrupted = work(agent, options, ready=_ready)
     note(f"stopped; {interrupted} runs go on when it starts again" if interrupted else "stopped; no run is left")
     stopping.leave(0)

@@ -133,8 +133,12 @@ class Api:
 
     def _check_model(self, name: str) -> None:
         if name != self.options.name:
-            raise Refused(404, f"there is no model {name!r} here; there is {self.options.name!r}",
-                          code="model_not_found", param="model")  # fmt: skip
+            raise Refused(
+                404,
+                f"there is no model {name!r} here; there is {self.options.name!r}",
+                code="model_not_found",
+                param="model",
+            )
 
     async def _begin(self, request: Request, model: str, wanted: Wanted) -> tuple[Job, dict[str, str]]:
         """Begin the run that a request asks for; once this returns, nothing can lose it."""

@@ -104,8 +104,13 @@ def _said(request: ChatRequest) -> Said:
                 continue
         results = {}  # what was handed back before this has been read
     now = before.pop()[1] if before and not results and before[-1][0] == USER else None
-    return Said(instructions=tuple(instructions), before=tuple(before), message=now, results=results,
-                sources=tuple(sorted(sources)))  # fmt: skip
+    return Said(
+        instructions=tuple(instructions),
+        before=tuple(before),
+        message=now,
+        results=results,
+        sources=tuple(sorted(sources)),
+    )
 
 
 def _assistant(message: ChatMessage, text: str) -> list[tuple[str, str]]:
@@ -129,8 +134,13 @@ def completion(outcome: Outcome, model: str) -> dict[str, Any]:
     if outcome.calls:
         message["tool_calls"] = [_call(call) for call in outcome.calls]
     choice = {"index": 0, "message": message, "finish_reason": _finish(outcome), "logprobs": None}
-    return {**_head(outcome.run_id, model), "object": "chat.completion", "choices": [choice],
-            "usage": _usage(outcome), "agentkit": _ours(outcome)}  # fmt: skip
+    return {
+        **_head(outcome.run_id, model),
+        "object": "chat.completion",
+        "choices": [choice],
+        "usage": _usage(outcome),
+        "agentkit": _ours(outcome),
+    }
 
 
 async def chunks(job: Job, wanted: Wanted, model: str, tell: Any) -> AsyncIterator[str]:

@@ -124,15 +124,25 @@ class Jobs:
         if key is not None and (known := self.find(run_id)) is not None:
             self._refuse_elsewhere(known)
             if known.task.input != wanted.task.input:
-                raise Refused(400, f"the idempotency key {key!r} was used for another request",
-                              code="idempotency_key_reused", run_id=run_id)  # fmt: skip
+                raise Refused(
+                    400,
+                    f"the idempotency key {key!r} was used for another request",
+                    code="idempotency_key_reused",
+                    run_id=run_id,
+                )
 
         def work(job: Job) -> Awaitable[Result]:
             form = None if wanted.forced is None else wanted.forced.form
             return self.agent.arun(
-                wanted.task, run_id=run_id, output_type=form or wanted.form, seed=wanted.seed,
-                temperature=wanted.temperature, client_tools=wanted.tools, on_event=job.see, on_words=job.hear,
-            )  # fmt: skip
+                wanted.task,
+                run_id=run_id,
+                output_type=form or wanted.form,
+                seed=wanted.seed,
+                temperature=wanted.temperature,
+                client_tools=wanted.tools,
+                on_event=job.see,
+                on_words=job.hear,
+            )
 
         return self._start(run_id, work)
 
@@ -203,8 +213,13 @@ class Jobs:
         if not self.open:
             raise Refused(503, "the server is stopping", kind="server_error", code="server_stopping", retry_after=5)
         if not admitted and len(self.running) >= self.options.concurrency:
-            raise Refused(429, f"{len(self.running)} runs are at work; come again", kind="rate_limit_error",
-                          code="rate_limit_exceeded", retry_after=1)  # fmt: skip
+            raise Refused(
+                429,
+                f"{len(self.running)} runs are at work; come again",
+                kind="rate_limit_error",
+                code="rate_limit_exceeded",
+                retry_after=1,
+            )
         job = self.running[run_id] = Job(run_id, before or Totals())
         job.task = asyncio.ensure_future(self._work(job, work))
         job.task.add_done_callback(lambda _done: self._ended(job))

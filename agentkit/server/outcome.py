@@ -57,8 +57,12 @@ def outcome_of(result: Result, *, typed: bool, forced: Forced | None, before: To
         for call in calls_of(result.question)
     )
     if result.status == "waiting" and not calls:
-        raise Refused(409, f"run {result.run_id} waits for a person: agentkit resume {result.run_id} --accept",
-                      code="waiting_for_person", run_id=result.run_id)  # fmt: skip
+        raise Refused(
+            409,
+            f"run {result.run_id} waits for a person: agentkit resume {result.run_id} --accept",
+            code="waiting_for_person",
+            run_id=result.run_id,
+        )
     if forced is not None and result.answer is not None:
         name, arguments = forced.call(json.loads(result.answer))
         calls = (HandedCall(id=f"fc_{result.run_id}", name=name, arguments=json.dumps(arguments)),)

@@ -92,9 +92,14 @@ async def _run(
     app: ASGIApp, listener: socket.socket, listening: Callable[[str], None], stop: Stop | None, grace: float
 ) -> int:
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, lifespan="on", server_header=False, log_config=None,
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        server_header=False,
+        log_config=None,
         timeout_graceful_shutdown=int(grace) + _BEYOND_GRACE,
-    )  # fmt: skip
+    )
     host, port = listener.getsockname()[:2]
     server = _Server(config, lambda: listening(f"http://{f'[{host}]' if ':' in host else host}:{port}"))
     stopping: list[asyncio.Task[int]] = []

@@ -92,8 +92,9 @@ def _earlier(previous: str | None, find: Find) -> Said:
     if previous is None:
         return Said()
     if (found := find(previous.removeprefix(PREFIX))) is None:
-        raise Refused(400, f"there is no response {previous!r}", code="previous_response_not_found",
-                      param="previous_response_id")  # fmt: skip
+        raise Refused(
+            400, f"there is no response {previous!r}", code="previous_response_not_found", param="previous_response_id"
+        )
     record, sources = found
     before = [(str(speaker), str(text)) for speaker, text in record.task.metadata.get("before", ())]
     before.append((USER, str(record.task.metadata.get("said", record.task.input))))
@@ -131,14 +132,24 @@ def _said(request: ResponseRequest, earlier: Said) -> Said:
         else:
             raise Refused(400, f"{where}.role: there are user, assistant, system and developer", param=where)
     message = before.pop()[1] if before and not results and before[-1][0] == USER else None
-    return Said(instructions=tuple(instructions), before=tuple(before), message=message, results=results,
-                sources=tuple(sorted(sources)))  # fmt: skip
+    return Said(
+        instructions=tuple(instructions),
+        before=tuple(before),
+        message=message,
+        results=results,
+        sources=tuple(sorted(sources)),
+    )
 
 
 def response(
-    run_id: str, created: float, status: str, echo: Mapping[str, Any], outcome: Outcome | None = None,
-    *, error: Refused | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    run_id: str,
+    created: float,
+    status: str,
+    echo: Mapping[str, Any],
+    outcome: Outcome | None = None,
+    *,
+    error: Refused | None = None,
+) -> dict[str, Any]:
     """A response as it stands.
 
     Args:
@@ -183,8 +194,14 @@ def items_of(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 def _call_item(outcome: Outcome, number: int, call: HandedCall) -> dict[str, Any]:
-    return {"type": "function_call", "id": f"item_{outcome.run_id}_{number}", "call_id": call.id, "name": call.name,
-            "arguments": call.arguments, "status": "completed"}  # fmt: skip
+    return {
+        "type": "function_call",
+        "id": f"item_{outcome.run_id}_{number}",
+        "call_id": call.id,
+        "name": call.name,
+        "arguments": call.arguments,
+        "status": "completed",
+    }
 
 
 def _message_item(run_id: str, text: str | None, status: str) -> dict[str, Any]:

@@ -22,9 +22,18 @@ GO_ON = "(The tools that you called have answered. Go on.)"
 """What stands for the user's next words where the client hands back results of calls that this server did not make."""
 
 _REFUSED = (
-    "audio", "function_call", "functions", "logit_bias", "logprobs", "prediction", "prompt", "stop", "top_logprobs",
-    "web_search_options", "conversation",
-)  # fmt: skip
+    "audio",
+    "function_call",
+    "functions",
+    "logit_bias",
+    "logprobs",
+    "prediction",
+    "prompt",
+    "stop",
+    "top_logprobs",
+    "web_search_options",
+    "conversation",
+)
 """Fields that change what an answer is, and that an agent can't honour; others that it does not know are named in the
 header `x-agentkit-ignored`."""
 

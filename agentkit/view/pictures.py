@@ -43,9 +43,19 @@ def forest(rows: Sequence[Interval]) -> Markup:
                 '<text x="0" y="{y4}">{label}</text><line x1="{low}" y1="{y}" x2="{high}" y2="{y}" class="{side}"/>'
                 '<circle cx="{value}" cy="{y}" r="4" class="{side}"/>'
                 '<text x="{end}" y="{y4}" class="small">{mean} {note}</text>'
-            ).format(y=y, y4=y + 4, label=row.label[:30], low=x(row.low), high=x(row.high), value=x(row.value),
-                     side=side, end=_LABEL + _PLOT + 8, mean=f"{row.value:+.3f}", note=row.note)
-        )  # fmt: skip
+            ).format(
+                y=y,
+                y4=y + 4,
+                label=row.label[:30],
+                low=x(row.low),
+                high=x(row.high),
+                value=x(row.value),
+                side=side,
+                end=_LABEL + _PLOT + 8,
+                mean=f"{row.value:+.3f}",
+                note=row.note,
+            )
+        )
     for value in (-reach, 0.0, reach):
         place = Markup('<text x="{}" y="{}" text-anchor="middle" class="small">{}</text>')
         parts.append(place.format(x(value), height - 6, f"{value:+.2f}"))

@@ -49,9 +49,12 @@ class Site:
     def __init__(self, store: Store, settings: Settings, options: ViewOptions) -> None:
         self.store, self.settings, self.options = store, settings, options
         self._templates = Environment(
-            loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined,
-            trim_blocks=True, lstrip_blocks=True,
-        )  # fmt: skip
+            loader=FileSystemLoader(_HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
         self._templates.filters |= {"part": _part, "json": _json, "time": _time, "short": _short}
         self._templates.globals["edit"] = options.edit
 

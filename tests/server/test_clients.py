@@ -73,8 +73,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def served(model: Provider, home: str) -> Iterator[Served]:
-    made = launch(model, key=f"another key of the same server, {KEY}", HOME=home,
-                  AGENTKIT_HOME=home, XDG_CONFIG_HOME=home)  # fmt: skip
+    made = launch(
+        model, key=f"another key of the same server, {KEY}", HOME=home, AGENTKIT_HOME=home, XDG_CONFIG_HOME=home
+    )
     yield made
     made.kill()
     made.process.communicate()
@@ -297,15 +298,19 @@ def test_the_model_is_listed_and_no_other_is_there(client: openai.OpenAI) -> Non
         ({"logprobs": True}, "logprobs"),
         ({"stop": "x"}, "stop"),
         ({"temperature": 9}, "temperature"),
-        ({"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "no"}}}},
-         "response_format"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "no"}}}},
+            "response_format",
+        ),
         ({"tools": [STOCK], "tool_choice": {"type": "function", "function": {"name": "other"}}}, "tool_choice"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
-         "messages.0.content"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
+            "messages.0.content",
+        ),
         ({"messages": [{"role": "system", "content": "Be kind."}]}, "messages"),
         ({"tools": [{**STOCK, "function": {"name": "calculator"}}]}, None),
     ],
-)  # fmt: skip
+)
 def test_what_can_t_be_done_is_said_in_the_shape_of_openai_s_errors(
     more: dict[str, Any], param: str | None, client: openai.OpenAI, log: RunLog
 ) -> None:
@@ -361,8 +366,11 @@ def test_langchain_s_client_asks_streams_calls_tools_and_keeps_to_a_form(served:
     with pytest.raises(openai.NotFoundError):
         chat.bind(model="other").invoke("Say a few words.")
     newer = langchain_openai.ChatOpenAI(
-        base_url=f"{served.address}/v1", api_key=KEY, model="agentkit", max_retries=0,
+        base_url=f"{served.address}/v1",
+        api_key=KEY,
+        model="agentkit",
+        max_retries=0,
         use_responses_api=True,
-    )  # fmt: skip
+    )
     assert newer.invoke("Say a few words.").text == "a few words, and then some"
     assert asyncio.run(newer.ainvoke("Say a few words.")).text == "a few words, and then some"

@@ -23,10 +23,18 @@ from tests.view.test_markup import PAYLOADS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PATHS = (
-    "/runs", "/runs/run-0", "/compare?a=run-0&b=run-1", "/playbooks/main", "/playbooks/main/diff?from=0&to=2",
-    "/memories/main", "/evolutions/evolution-1", "/kbs/main", "/kbs/main/claims", "/kbs/main/papers/doc-00000",
+    "/runs",
+    "/runs/run-0",
+    "/compare?a=run-0&b=run-1",
+    "/playbooks/main",
+    "/playbooks/main/diff?from=0&to=2",
+    "/memories/main",
+    "/evolutions/evolution-1",
+    "/kbs/main",
+    "/kbs/main/claims",
+    "/kbs/main/papers/doc-00000",
     "/kbs/main/review",
-)  # fmt: skip
+)
 
 if CHROMIUM is None:
     pytest.skip("Chromium is not installed (Debian: apt-get install chromium)", allow_module_level=True)

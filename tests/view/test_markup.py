@@ -51,10 +51,45 @@ _TAGS = (
 FOLDER = Path(view.__file__).parent
 PAYLOADS = [begin + tag for begin, tag in itertools.product(_BEGINS, _TAGS)]
 TAGS = {
-    "html", "head", "meta", "title", "link", "script", "body", "nav", "b", "a", "span", "main", "h1", "h2", "p", "pre",
-    "table", "tr", "th", "td", "form", "input", "select", "option", "button", "textarea", "details", "summary", "div",
-    "br", "mark", "del", "ins", "svg", "line", "circle", "text", "polyline",
-}  # fmt: skip
+    "html",
+    "head",
+    "meta",
+    "title",
+    "link",
+    "script",
+    "body",
+    "nav",
+    "b",
+    "a",
+    "span",
+    "main",
+    "h1",
+    "h2",
+    "p",
+    "pre",
+    "table",
+    "tr",
+    "th",
+    "td",
+    "form",
+    "input",
+    "select",
+    "option",
+    "button",
+    "textarea",
+    "details",
+    "summary",
+    "div",
+    "br",
+    "mark",
+    "del",
+    "ins",
+    "svg",
+    "line",
+    "circle",
+    "text",
+    "polyline",
+}
 PER_PAGE = 26
 """Payloads of one database: each field has one of them, and over the databases each payload has been in most fields."""
 
@@ -159,8 +194,13 @@ def test_other_hosts_and_sites_are_refused(browser: Open) -> None:
 
 def test_a_page_that_shows_takes_nothing(browser: Open, store: Store) -> None:
     page = browser()
-    for path in ("/runs/run-0/feedback", "/changes/x/decide", "/targets/playbook%3Amain/rollback",
-                 "/kbs/main/claims/x/review", "/memories/main/cases/x/release"):  # fmt: skip
+    for path in (
+        "/runs/run-0/feedback",
+        "/changes/x/decide",
+        "/targets/playbook%3Amain/rollback",
+        "/kbs/main/claims/x/review",
+        "/memories/main/cases/x/release",
+    ):
         assert page.post(path, data={"decision": "accept"}).status_code == 403
     for path in ("/runs/run-0", "/playbooks/main", "/memories/main", "/kbs/main/review"):
         assert 'method="post"' not in page.get(path).text

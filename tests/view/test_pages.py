@@ -31,8 +31,18 @@ def test_runs_are_listed_newest_first_and_filtered(browser: Open) -> None:
 
 def test_a_run_is_a_timeline_with_what_was_recalled_asked_called_and_said(browser: Open) -> None:
     text = browser().get("/runs/run-0").text
-    for part in ("Question 0?", "a lesson", "withheld at random", "calculator", "Let me see", "so so", "answer 0",
-                 "because", "100 tokens in (40 cached)", "playbook:main"):  # fmt: skip
+    for part in (
+        "Question 0?",
+        "a lesson",
+        "withheld at random",
+        "calculator",
+        "Let me see",
+        "so so",
+        "answer 0",
+        "because",
+        "100 tokens in (40 cached)",
+        "playbook:main",
+    ):
         assert part in text, part
     assert '<span class="cached">Use a tool' in text
 
@@ -141,9 +151,20 @@ def test_a_case_in_quarantine_can_be_vouched_for(browser: Open) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/runs/none", "/playbooks/none", "/memories/none", "/evolutions/none", "/kbs/none", "/kbs/main/claims/none",
-     "/kbs/main/papers/none", "/playbooks/main/bullets/none", "/assets/none", "/assets/..%2Fapp.py", "/nothing"],
-)  # fmt: skip
+    [
+        "/runs/none",
+        "/playbooks/none",
+        "/memories/none",
+        "/evolutions/none",
+        "/kbs/none",
+        "/kbs/main/claims/none",
+        "/kbs/main/papers/none",
+        "/playbooks/main/bullets/none",
+        "/assets/none",
+        "/assets/..%2Fapp.py",
+        "/nothing",
+    ],
+)
 def test_what_is_not_there_is_said(path: str, browser: Open) -> None:
     assert browser().get(path).status_code == 404
 

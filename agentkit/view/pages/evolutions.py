@@ -47,15 +47,26 @@ def one(site: Site, request: Request) -> Response:
             select(GateTestRow.__table__).where(GateTestRow.evolution == id).order_by(GateTestRow.number)
         ).all()
     means = [
-        Interval(label=f"test {test.number}: {test.outcome}", value=test.evidence["mean"],
-                 low=test.evidence["interval"][0], high=test.evidence["interval"][1],
-                 note=f"{test.evidence['wins']}/{test.evidence['losses']} of {test.evidence['pairs']}")
-        for test in tests if test.evidence.get("interval")
-    ]  # fmt: skip
+        Interval(
+            label=f"test {test.number}: {test.outcome}",
+            value=test.evidence["mean"],
+            low=test.evidence["interval"][0],
+            high=test.evidence["interval"][1],
+            note=f"{test.evidence['wins']}/{test.evidence['losses']} of {test.evidence['pairs']}",
+        )
+        for test in tests
+        if test.evidence.get("interval")
+    ]
     return site.page(
-        "evolution", f"Evolution {id}", found=found, tests=tests, curve=curves(_accuracy(steps)), means=forest(means),
-        capital=curves(_capital(tests), border=_border(tests), log=True), live=found.status == "running",
-    )  # fmt: skip
+        "evolution",
+        f"Evolution {id}",
+        found=found,
+        tests=tests,
+        curve=curves(_accuracy(steps)),
+        means=forest(means),
+        capital=curves(_capital(tests), border=_border(tests), log=True),
+        live=found.status == "running",
+    )
 
 
 def _accuracy(steps: Sequence[Any]) -> dict[str, list[tuple[float, float]]]:

@@ -71,10 +71,17 @@ def one(site: Site, request: Request) -> Response:
             for document, predicate, count in connection.execute(said.group_by(row.document, row.predicate))
         }
     return site.page(
-        "kb", f"Knowledge base {kb.name}", kb=kb, statuses=kb.count(KbClaimRow, "status"), relations=relations,
-        columns=columns, papers=papers[:PAGE], cells=cells, start=start,
+        "kb",
+        f"Knowledge base {kb.name}",
+        kb=kb,
+        statuses=kb.count(KbClaimRow, "status"),
+        relations=relations,
+        columns=columns,
+        papers=papers[:PAGE],
+        cells=cells,
+        start=start,
         more=address("kbs", kb.name, start=start + PAGE) if len(papers) > PAGE else "",
-    )  # fmt: skip
+    )
 
 
 def _start(request: Request) -> int:
@@ -101,10 +108,13 @@ def _told(kb: KnowledgeBase, records: Sequence[Record]) -> list[Told]:
         for entity in kb.entities(ids=ends[begin : begin + 400])
     }
     return [
-        Told(record=record, subject=labels.get(record.claim.subject, record.claim.subject),
-             object=labels.get(record.claim.object, record.claim.object))
+        Told(
+            record=record,
+            subject=labels.get(record.claim.subject, record.claim.subject),
+            object=labels.get(record.claim.object, record.claim.object),
+        )
         for record in records
-    ]  # fmt: skip
+    ]
 
 
 def claims(site: Site, request: Request) -> Response:
@@ -123,8 +133,17 @@ def claims(site: Site, request: Request) -> Response:
     more = ""
     if len(ids) > PAGE:
         more = address("kbs", kb.name, "claims", status=status, predicate=predicate, after=ids[PAGE - 1])
-    return site.page("claims", f"Claims of {kb.name}", kb=kb, told=told, more=more, status=status, predicate=predicate,
-                     statuses=kb.count(row, "status"), relations=kb.count(row, "predicate"))  # fmt: skip
+    return site.page(
+        "claims",
+        f"Claims of {kb.name}",
+        kb=kb,
+        told=told,
+        more=more,
+        status=status,
+        predicate=predicate,
+        statuses=kb.count(row, "status"),
+        relations=kb.count(row, "predicate"),
+    )
 
 
 def _record(kb: KnowledgeBase, id: str) -> Record:
@@ -140,8 +159,15 @@ def claim(site: Site, request: Request) -> Response:
     record = _record(kb, request.path_params["id"])
     id = record.claim.id
     [told] = _told(kb, [record])
-    return site.page("claim", f"Claim {id[:12]}", kb=kb, told=told, history=history(kb, id), reviews=kb.reviews(id),
-                     title_of=_title(site, record.claim.document))  # fmt: skip
+    return site.page(
+        "claim",
+        f"Claim {id[:12]}",
+        kb=kb,
+        told=told,
+        history=history(kb, id),
+        reviews=kb.reviews(id),
+        title_of=_title(site, record.claim.document),
+    )
 
 
 def _title(site: Site, document: str) -> str:
@@ -164,8 +190,14 @@ def paper(site: Site, request: Request) -> Response:
     if document is None:
         raise HTTPException(404, f"no paper {id!r}")
     records = list(kb.records(document=id))
-    return site.page("paper", document.title or id, kb=kb, document=document, told=_told(kb, records),
-                     stretches=stretches(document.text, records))  # fmt: skip
+    return site.page(
+        "paper",
+        document.title or id,
+        kb=kb,
+        document=document,
+        told=_told(kb, records),
+        stretches=stretches(document.text, records),
+    )
 
 
 def stretches(text: str, records: Sequence[Record]) -> list[Stretch]:
@@ -194,8 +226,16 @@ def review(site: Site, request: Request) -> Response:
         return site.page("review", f"Review of {kb.name}", kb=kb, told=None, left=0, start=0)
     id, disagreement = order[start]
     [told] = _told(kb, [_record(kb, id)])
-    return site.page("review", f"Review of {kb.name}", kb=kb, told=told, left=len(order), start=start,
-                     disagreement=disagreement, title_of=_title(site, told.record.claim.document))  # fmt: skip
+    return site.page(
+        "review",
+        f"Review of {kb.name}",
+        kb=kb,
+        told=told,
+        left=len(order),
+        start=start,
+        disagreement=disagreement,
+        title_of=_title(site, told.record.claim.document),
+    )
 
 
 def decided(site: Site, request: Request, fields: Mapping[str, str]) -> str:

@@ -67,16 +67,27 @@ def playbook(site: Site, request: Request) -> Response:
     votes = store.votes(version)
     known = [(item, effects[item.id]) for item in book.active if item.id in effects][:_MOST]
     rows = [
-        Interval(label=f"{item.id} {item.content}", value=effect.mean, low=effect.interval()[0],
-                 high=effect.interval()[1], note=f"n={effect.shown}+{effect.withheld}")
+        Interval(
+            label=f"{item.id} {item.content}",
+            value=effect.mean,
+            low=effect.interval()[0],
+            high=effect.interval()[1],
+            note=f"n={effect.shown}+{effect.withheld}",
+        )
         for item, effect in known
-    ]  # fmt: skip
+    ]
     waits = [change for status in ("quarantined", "waiting") for change in _changes(store.ledger, store.target, status)]
     return site.page(
-        "playbook", f"Playbook {store.name}", book=book, newest=newest, votes=votes, picture=forest(rows),
-        effects=effects, waits=[(change, _reason(store.ledger, change)) for change in waits],
+        "playbook",
+        f"Playbook {store.name}",
+        book=book,
+        newest=newest,
+        votes=votes,
+        picture=forest(rows),
+        effects=effects,
+        waits=[(change, _reason(store.ledger, change)) for change in waits],
         log=_changes(store.ledger, store.target, None),
-    )  # fmt: skip
+    )
 
 
 def _changes(ledger: Ledger, target: str, status: Any) -> list[Change]:
@@ -125,8 +136,9 @@ def differences(site: Site, request: Request) -> Response:
         (edit.kind, edit.after or edit.before, words_apart(_content(edit.before), _content(edit.after)))
         for edit in store.diff(before, after)
     ]
-    return site.page("diff", f"Playbook {store.name}: {before} → {after}", name=store.name, edits=edits, before=before,
-                     after=after)  # fmt: skip
+    return site.page(
+        "diff", f"Playbook {store.name}: {before} → {after}", name=store.name, edits=edits, before=before, after=after
+    )
 
 
 def _content(bullet: Any) -> str:
@@ -170,15 +182,33 @@ def memory(site: Site, request: Request) -> Response:
         found = connection.execute(query).all()
         effects = _credits(connection, name, [case.id for case in found[:PAGE]])
     cases, ledger = found[:PAGE], Ledger(site.store)
-    rows = [Interval(label=f"{case.id[:8]} {case.state}", value=effect.value, low=max(-1.0, effect.low),
-                     high=min(1.0, effect.high), note=f"n={effect.n}")
-            for case in cases if (effect := effects.get(case.id)) is not None]  # fmt: skip
+    rows = [
+        Interval(
+            label=f"{case.id[:8]} {case.state}",
+            value=effect.value,
+            low=max(-1.0, effect.low),
+            high=min(1.0, effect.high),
+            note=f"n={effect.n}",
+        )
+        for case in cases
+        if (effect := effects.get(case.id)) is not None
+    ]
     older = address("memories", name, status=status, q=words, before=cases[-1].seq) if len(found) > PAGE else ""
     target = f"policy:{name}"
     return site.page(
-        "memory", f"Memory {name}", name=name, cases=cases, effects=effects, picture=forest(rows[:_MOST]), older=older,
-        status=status, words=words, target=target, version=ledger.version(target), log=_changes(ledger, target, None),
-    )  # fmt: skip
+        "memory",
+        f"Memory {name}",
+        name=name,
+        cases=cases,
+        effects=effects,
+        picture=forest(rows[:_MOST]),
+        older=older,
+        status=status,
+        words=words,
+        target=target,
+        version=ledger.version(target),
+        log=_changes(ledger, target, None),
+    )
 
 
 def _credits(connection: Any, memory: str, ids: Sequence[str]) -> dict[str, Credit]:
@@ -197,8 +227,9 @@ def _credits(connection: Any, memory: str, ids: Sequence[str]) -> dict[str, Cred
 def decided(site: Site, request: Request, fields: Mapping[str, str]) -> str:
     """Accept or reject a change that waits."""
     reason = fields.get("reason", "").strip() or f"decided by {site.options.reviewer}"
-    change = changes.decide(site.store, request.path_params["id"], accept=fields.get("decision") == "accept",
-                            reason=reason)  # fmt: skip
+    change = changes.decide(
+        site.store, request.path_params["id"], accept=fields.get("decision") == "accept", reason=reason
+    )
     return _home(change.target)
 
 

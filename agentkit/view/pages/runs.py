@@ -41,14 +41,28 @@ def listed(site: Site, request: Request) -> Response:
     asked = request.query_params
     status, batch, words = (asked.get(name, "").strip() for name in ("status", "batch", "q"))
     log = RunLog(site.store)
-    found = log.runs(status=status if status in STATUSES else None, batch=batch or None, limit=PAGE + 1,
-                     before=_moment(asked.get("before")), containing=words)  # fmt: skip
+    found = log.runs(
+        status=status if status in STATUSES else None,
+        batch=batch or None,
+        limit=PAGE + 1,
+        before=_moment(asked.get("before")),
+        containing=words,
+    )
     rows = found[:PAGE]
     older = ""
     if len(found) > PAGE:
         older = address("runs", status=status, batch=batch, q=words, before=rows[-1].created_at.isoformat())
-    return site.page("runs", "Runs", rows=rows, older=older, counts=log.counts(), statuses=STATUSES,
-                     status=status, batch=batch, words=words)  # fmt: skip
+    return site.page(
+        "runs",
+        "Runs",
+        rows=rows,
+        older=older,
+        counts=log.counts(),
+        statuses=STATUSES,
+        status=status,
+        batch=batch,
+        words=words,
+    )
 
 
 def _moment(text: str | None) -> dt.datetime | None:
@@ -143,7 +157,12 @@ def taught(site: Site, request: Request, fields: Mapping[str, str]) -> str:
     """Thumbs, a corrected answer, a note."""
     id = request.path_params["id"]
     score = {"up": 1.0, "down": 0.0}.get(fields.get("thumb", ""))
-    opinion = Opinion(run_id=id, by=site.options.reviewer, score=score, answer=fields.get("answer", "").strip() or None,
-                      text=fields.get("text", "").strip())  # fmt: skip
+    opinion = Opinion(
+        run_id=id,
+        by=site.options.reviewer,
+        score=score,
+        answer=fields.get("answer", "").strip() or None,
+        text=fields.get("text", "").strip(),
+    )
     FeedbackDesk(site.store, site.settings).take(opinion)
     return address("runs", id)
