@@ -9,7 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "faults", "interrupts", "json_types", "aio", "statistics", "telemetry"),
+    ("errors", "faults", "interrupts", "json_types", "aio"),
+    ("statistics", "telemetry"),
     ("plugins",),
     ("text", "tls", "answer_type", "conversation", "pictures", "words", "registry"),
     ("tasks", "redaction", "trusted_files", "tools"),

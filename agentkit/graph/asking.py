@@ -38,7 +38,6 @@ async def ask(
     """
     caller = context.caller(role)
     context.emit(ModelStarted(run_id=context.run_id, role=role, turn=turn))
-    options = context.options
     reply = await caller.call(
         messages,
         tools=tools,
@@ -46,12 +45,11 @@ async def ask(
         must_answer=must_answer,
         role=role,
         scope=scope,
-        seed=options.seed,
-        temperature=options.temperature,
+        seed=context.options.seed,
+        temperature=context.options.temperature,
         logprobs=role == "explorer",
         on_token=on_token,
     )
-    usage = reply.usage
     context.emit(
         ModelEnded(
             run_id=context.run_id,
@@ -59,11 +57,11 @@ async def ask(
             turn=turn,
             text=reply.text,
             model=caller.name,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cached_tokens=usage.cached_tokens,
-            cost=usage.cost,
-            seconds=usage.seconds,
+            input_tokens=reply.usage.input_tokens,
+            output_tokens=reply.usage.output_tokens,
+            cached_tokens=reply.usage.cached_tokens,
+            cost=reply.usage.cost,
+            seconds=reply.usage.seconds,
             replayed=reply.replayed,
         )
     )

@@ -38,8 +38,14 @@ def save_results(log: RunLog, run_id: str, calls: Sequence[Mapping[str, Any]], r
         raise UserError(f"run {run_id} waits for no result of the call {unknown[0]!r}")
     for call in calls:
         if (text := results.get(call["id"])) is not None:
-            record = ToolCall(key=call["id"], tool=call["tool"], arguments=call["arguments"],
-                              result=shorten(clean(text), OUTPUT_LIMIT), ok=True, seconds=0.0)  # fmt: skip
+            record = ToolCall(
+                key=call["id"],
+                tool=call["tool"],
+                arguments=call["arguments"],
+                result=shorten(clean(text), OUTPUT_LIMIT),
+                ok=True,
+                seconds=0.0,
+            )
             log.save_tool_call(run_id, record)
 
 

@@ -194,8 +194,15 @@ class RunLog:
         found |= {source for block in self.blocks(record.id) or () for source in block.outside}
         return tuple(sorted(found.union(record.task.outside)))
 
-    def runs(self, *, status: str | None = None, batch: str | None = None, limit: int | None = 50,
-             before: dt.datetime | None = None, containing: str = "") -> list[RunRecord]:  # fmt: skip
+    def runs(
+        self,
+        *,
+        status: str | None = None,
+        batch: str | None = None,
+        limit: int | None = 50,
+        before: dt.datetime | None = None,
+        containing: str = "",
+    ) -> list[RunRecord]:
         """Runs, newest first.
 
         Args:

@@ -53,8 +53,8 @@ async def test_the_evaluator_is_measured_by_right_answers_kept_and_wrong_ones_me
     class Revising(WorldHarness):
         """Gives every answer twice, and is right the second time."""
 
-        async def __call__(self, task: Task, **options: Any) -> Episode:
-            episode = await super().__call__(task, **options)
+        async def rollout(self, task: Task, **options: Any) -> Episode:
+            episode = await super().rollout(task, **options)
             said = (
                 Step(actor="explorer", text=f'{{"reasoning": "", "answer": "{episode.answer}"}}'),
                 Step(actor="evaluator", text="look again"),

@@ -75,8 +75,7 @@ def test_bad_questions_get_one_line() -> None:
     with pytest.raises(AgentKitError, match="has no cases"):
         call("search", "x", *HASH)
     call("add", "a", "b", *HASH)
-    with pytest.raises(AgentKitError, match="k = 9, but memory 'default' has 1 such cases"):
-        call("search", "x", "-k", "9", *HASH)
+    assert len(json.loads(call("search", "x", "-k", "9", *HASH, "--json"))) == 1
     with pytest.raises(AgentKitError, match="holds vectors of 64 dimensions"):
         call("ls", "--embedder", "hash-32")
 

@@ -22,8 +22,14 @@ FORMATS: dict[str, Callable[[Content, Path], list[Path]]] = {
 }
 """Each writes a file, or (kgx, neo4j) two files into a folder, and returns what it wrote."""
 
-_BY_SUFFIX = {".jsonl": "jsonl", ".csv": "csv", ".jsonld": "jsonld", ".ttl": "turtle", ".graphml": "graphml",
-               ".html": "html"}  # fmt: skip
+_BY_SUFFIX = {
+    ".jsonl": "jsonl",
+    ".csv": "csv",
+    ".jsonld": "jsonld",
+    ".ttl": "turtle",
+    ".graphml": "graphml",
+    ".html": "html",
+}
 
 
 def export(content: Content, path: Path | str, form: str | None = None) -> list[Path]:
