@@ -36,9 +36,8 @@ async def ask(
         must_answer: no tool may be called.
         on_token: gets the text as it is written.
     """
-    caller = context.caller(role)
     context.emit(ModelStarted(run_id=context.run_id, role=role, turn=turn))
-    reply = await caller.call(
+    reply = await context.caller(role).call(
         messages,
         tools=tools,
         schema=schema,
@@ -56,7 +55,7 @@ async def ask(
             role=role,
             turn=turn,
             text=reply.text,
-            model=caller.name,
+            model=context.caller(role).name,
             input_tokens=reply.usage.input_tokens,
             output_tokens=reply.usage.output_tokens,
             cached_tokens=reply.usage.cached_tokens,
