@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -150,3 +151,14 @@ def forked() -> Callable[[list[tuple[str, str | None]]], list[int]]:
         return codes
 
     return run
+
+
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Signals that the tests were started to ignore, as `nohup` and a shell's background do, reach what tests start."""
+    numbers = [number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_IGN]
+    for number in numbers:
+        signal.signal(number, lambda *_: None)  # a handler is not inherited, only that there is none
+    yield
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,17 +37,6 @@ def agentkit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         return Done(int(ended.value.code or 0), shown.out, shown.err)
 
     return run
-
-
-@pytest.fixture
-def heard() -> Iterator[None]:
-    """Signals that the tests were started to ignore, as `nohup` and a shell's background do, reach what tests start."""
-    numbers = [number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_IGN]
-    for number in numbers:
-        signal.signal(number, lambda *_: None)  # a handler is not inherited, only that there is none
-    yield
-    for number in numbers:
-        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from agentkit.store.run_log import RunLog, RunRecord
 from tests.server.conftest import Served, Start
 from tests.server.provider import Provider, Say
 
+pytestmark = pytest.mark.usefixtures("heard")
+
 CLIENTS = 64
 TOOL: Any = {"type": "function", "function": {"name": "stock", "description": "x", "parameters": {"type": "object"}}}
 
