@@ -142,16 +142,24 @@ def _print_runs(rows: list[JsonObject]) -> None:
         return
     wide = terminal_width() >= WIDE
     names = ("run", "status", *(("model", "took") if wide else ()), "started", "task", "answer")
-    cells = [
+    short = [
         (
-            row["run_id"],
-            row["status"],
-            *((row["model"], f"{row['seconds']:.1f} s") if wide else ()),
+            str(row["run_id"]),
+            str(row["status"]),
+            *((str(row["model"]), f"{row['seconds']:.1f} s") if wide else ()),
             row["started"][5:16].replace("T", " "),
-            _line(row["task"], 60),
-            _line(row["answer"] or row["error"] or "–", 40),
         )
         for row in rows
+    ]
+    taken = sum(max(map(len, column)) for column in zip(*short, names[: len(short[0])], strict=True))
+    room = max(20, terminal_width() - taken - 3 * len(names) - 1)  # what borders and spaces leave
+    cells = [
+        (
+            *first,
+            _line(row["task"], min(60, room * 3 // 5)),
+            _line(row["answer"] or row["error"] or "–", min(40, room * 2 // 5)),
+        )
+        for first, row in zip(short, rows, strict=True)
     ]
     print_table(names, cells, lines=True)
 

@@ -166,7 +166,7 @@ async def _body(response: httpx.Response, url: httpx.URL) -> bytes:
         if len(body) > MAX_BYTES:
             raise ToolError(f"{url} is larger than {MAX_BYTES:,} bytes")
     if gzip is not None and not gzip.eof:
-        raise ToolError(f"{url} broke off before its end")
+        raise ToolError(f"{url} ended before all of it was there")
     return bytes(body)
 
 

@@ -73,6 +73,7 @@ def test_a_blank_argument_is_refused_and_never_means_all(
 @pytest.mark.parametrize("area", ["playbook", "memory"])
 def test_an_export_replaces_nothing_but_a_regular_file(area: str, agentkit: Callable[..., Any], tmp_path: Path) -> None:
     agentkit("playbook", "add", "Check the units.")
+    agentkit("memory", "add", "a question", "a plan", "--embedder", "hash-64")
     (tmp_path / "folder").mkdir()
     target = ["--output", str(tmp_path / "folder")] if area == "playbook" else [str(tmp_path / "folder")]
     done = agentkit(area, "export", *target)

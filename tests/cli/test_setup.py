@@ -16,7 +16,7 @@ from agentkit.cli.reference import reference
 from agentkit.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = {"evaluator_model", "home", "database", "playbook", "memory", "mcp"}
+EXAMPLES = {"evaluator_model", "home", "database", "playbook", "memory", "mcp", "api_base", "model_options"}
 """Settings whose line in the template is an example, since their default is nothing or depends on the system."""
 
 

@@ -273,7 +273,8 @@ def test_feedback_is_taken_and_measured(client: openai.OpenAI, served: Served) -
 
 def _check_feedback(http: httpx.Client, run_id: str) -> None:
     taught = http.post(f"/runs/{run_id}/feedback", json={"score": 0, "answer": "other words", "by": "ada"})
-    assert taught.json()["settled"] == {"score": 0.0, "correction": "other words", "by": "ada", "channel": "user"}
+    settled = {"score": 0.0, "correction": "other words", "text": "", "by": "ada", "channel": "user"}
+    assert taught.json()["settled"] == settled
     assert http.get(f"/runs/{run_id}").json()["answer"] == "a few words, and then some"
     label = http.post(f"/runs/{run_id}/feedback", json={"score": 1, "by": "label"})
     assert (label.status_code, label.json()["error"]["param"]) == (400, "by")

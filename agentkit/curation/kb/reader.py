@@ -60,10 +60,16 @@ class KbReader:
                 yield Record.from_row(dict(row))
 
     def claims(
-        self, *, at: int | None = None, predicate: str | None = None, status: str | None = None
+        self,
+        *,
+        at: int | None = None,
+        predicate: str | None = None,
+        status: str | None = None,
+        document: str | None = None,
     ) -> Iterator[Claim]:
         """The claims of a version (the newest by default), by id."""
-        return (record.claim for record in self.records(at=at, predicate=predicate, status=status))
+        found = self.records(at=at, predicate=predicate, status=status, document=document)
+        return (record.claim for record in found)
 
     def heads(self) -> Iterator[ClaimHead]:
         """The claims of the newest version without their evidence, by id: a tenth of the time of `records`."""
