@@ -22,7 +22,7 @@ $(READY): pyproject.toml setup.py constraints.txt
 demo: $(READY)  ## pull the default model and solve three real tasks, live; SEED=7 repeats those of a seed
 	$(BIN)/python examples/demo.py $(if $(SEED),--seed $(SEED))
 
-learn: $(READY)  ## ten minutes: an agent is corrected at a job and gets better, against chance; SEED=8 asks other things
+learn: $(READY)  ## an agent is corrected at a job and gets better, against chance; SEED=8 asks other things
 	$(BIN)/python examples/learn.py $(if $(SEED),--seed $(SEED))
 
 test: $(READY)  ## the whole test suite; tests of models that can't be downloaded are skipped

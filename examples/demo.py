@@ -159,7 +159,7 @@ def _try_next(run_id: str) -> None:
     print(f"  {command} chat --tools search,read_file --root {LIBRARY}")
     print(f"  {command} eval examples/tasks.jsonl")
     print(f"  {command} doctor")
-    print("  make learn   # ten minutes: what an agent learns from corrections, against chance")
+    print("  make learn   # what an agent learns from corrections, against chance")
 
 
 if __name__ == "__main__":

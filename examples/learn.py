@@ -1,4 +1,4 @@
-"""`make learn`: an agent gets better at a job, with the proof.
+"""`make learn`: an agent gets better at a job, compared with no experience and with chance.
 
 A small company's questions are turned into SQL by the default model. What the house means by its words stands nowhere
 in the schema, so that at first most answers are wrong; each wrong one is corrected, as a colleague would. At the end
