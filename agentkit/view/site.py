@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,6 +20,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
+
+from agentkit.errors import UserError
 
 if TYPE_CHECKING:
     from agentkit.settings import Settings
@@ -100,6 +104,22 @@ def address(*parts: str, **query: object) -> str:
     path = "/" + "/".join(map(_part, parts))
     asked = "&".join(f"{name}={_part(str(value))}" for name, value in query.items() if value not in (None, ""))
     return f"{path}?{asked}" if asked else path
+
+
+@contextmanager
+def not_found() -> Iterator[None]:
+    """What the library says is not there is a page that is not there."""
+    try:
+        yield
+    except UserError as error:
+        raise HTTPException(404, str(error)) from None
+
+
+def whole_number(text: str, what: str) -> int:
+    """A number of an address or a form; raises HTTPException, which says `what` it should have been."""
+    if not re.fullmatch(r"\d{1,9}", text):
+        raise HTTPException(400, f"{text!r} is no {what}")
+    return int(text)
 
 
 def _part(text: object) -> str:

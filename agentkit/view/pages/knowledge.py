@@ -20,7 +20,7 @@ from agentkit.curation.kb.review import queue_order
 from agentkit.errors import UserError
 from agentkit.ledger import Ledger
 from agentkit.store.curation import OPEN, DocumentRow, KbClaimRow, KbDocumentRow
-from agentkit.view.site import Site, address, done, shown
+from agentkit.view.site import Site, address, done, not_found, shown, whole_number
 
 PAGE = 50
 _RELATIONS = 12
@@ -40,10 +40,8 @@ def routes(site: Site) -> list[Route]:
 
 
 def _kb(site: Site, request: Request) -> KnowledgeBase:
-    try:
+    with not_found():
         return open_kb(site.store, request.path_params["name"])
-    except UserError as error:
-        raise HTTPException(404, str(error)) from None
 
 
 def listed(site: Site, request: Request) -> Response:
@@ -85,10 +83,7 @@ def one(site: Site, request: Request) -> Response:
 
 
 def _start(request: Request) -> int:
-    text = request.query_params.get("start", "0")
-    if not text.isdecimal() or len(text) > 9:
-        raise HTTPException(400, f"{text!r} is no place")
-    return int(text)
+    return whole_number(request.query_params.get("start", "0"), "place")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,14 +16,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from agentkit import changes
-from agentkit.errors import UserError
 from agentkit.ledger import Change, Ledger
 from agentkit.memory.credit import Credit, credit
 from agentkit.playbooks.evidence import UsageLog
 from agentkit.playbooks.storage import PlaybookStore, playbook_names
 from agentkit.store.cases import CaseOfferRow, CaseRecallRow, CaseRow, MemoryRow
 from agentkit.view.pictures import Interval, forest
-from agentkit.view.site import Site, address, done, shown
+from agentkit.view.site import Site, address, done, not_found, shown, whole_number
 
 PAGE = 50
 _SHOWN = 30
@@ -52,10 +51,8 @@ def playbooks(site: Site, request: Request) -> Response:
 
 
 def _book(site: Site, request: Request) -> PlaybookStore:
-    try:
+    with not_found():
         return PlaybookStore.open(site.store, request.path_params["name"], must_exist=True)
-    except UserError as error:
-        raise HTTPException(404, str(error)) from None
 
 
 def playbook(site: Site, request: Request) -> Response:
@@ -99,11 +96,7 @@ def _reason(ledger: Ledger, change: Change) -> str:
 
 
 def _number(text: str | None, otherwise: int) -> int:
-    if not text:
-        return otherwise
-    if not re.fullmatch(r"\d{1,9}", text):
-        raise HTTPException(400, f"{text!r} is no version")
-    return int(text)
+    return whole_number(text, "version") if text else otherwise
 
 
 @dataclass(frozen=True, kw_only=True)

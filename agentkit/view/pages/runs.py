@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from agentkit.errors import UserError
 from agentkit.feedback import FeedbackDesk
 from agentkit.opinions import Opinion
 from agentkit.protocols import Block
@@ -21,7 +20,7 @@ from agentkit.result import Result, read_result
 from agentkit.roles.explorer import Approach, explorer_messages
 from agentkit.store.changes import ChangeRow
 from agentkit.store.run_log import RunLog, RunRecord
-from agentkit.view.site import Site, address, done, shown
+from agentkit.view.site import Site, address, done, not_found, shown
 
 PAGE = 50
 STATUSES = ("done", "abstained", "waiting", "running", "interrupted", "failed")
@@ -115,10 +114,8 @@ def compared(site: Site, request: Request) -> Response:
 
 def _shown(site: Site, id: str) -> ShownRun:
     log = RunLog(site.store)
-    try:
+    with not_found():
         record = log.get(id)
-    except UserError as error:
-        raise HTTPException(404, str(error)) from None
     blocks, result = log.blocks(record.id) or [], read_result(log, record)
     query = select(ChangeRow.id, ChangeRow.target, ChangeRow.status, ChangeRow.version, ChangeRow.operations)
     with site.store.read() as connection:
