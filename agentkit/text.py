@@ -76,6 +76,12 @@ def printable(text: str) -> str:
     return text.replace("\r\n", "\n").translate(_UNPRINTABLE)
 
 
+def clipped(text: object, width: int) -> str:
+    """A text in one line of at most `width` characters; what is cut shows as an ellipsis."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A question that names the nearest of what there is, with a space before it; empty where nothing is near.
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.spinner import Spinner
 
 from agentkit.json_types import JsonObject
-from agentkit.text import printable
+from agentkit.text import clipped, printable
 
 if TYPE_CHECKING:
     from agentkit.graph.events import Event
@@ -72,8 +72,7 @@ class Progress:
 
 
 def _short(text: str) -> str:
-    line = " ".join(str(text).split())
-    return escape(line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…")
+    return escape(clipped(text, _WIDTH))
 
 
 def _model(data: JsonObject) -> str:

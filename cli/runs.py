@@ -13,6 +13,7 @@ import typer
 from agentkit.cli import completion
 from agentkit.cli.output import JSON_HELP, emit, open_store, print_table, say, terminal_width
 from agentkit.json_types import JsonObject
+from agentkit.text import clipped
 
 if TYPE_CHECKING:
     from agentkit.store.run_log import RunLog, RunRecord
@@ -156,8 +157,8 @@ def _print_runs(rows: list[JsonObject]) -> None:
     cells = [
         (
             *first,
-            _line(row["task"], min(60, room * 3 // 5)),
-            _line(row["answer"] or row["error"] or "–", min(40, room * 2 // 5)),
+            clipped(row["task"], min(60, room * 3 // 5)),
+            clipped(row["answer"] or row["error"] or "–", min(40, room * 2 // 5)),
         )
         for first, row in zip(short, rows, strict=True)
     ]
@@ -179,7 +180,7 @@ def _print_run(found: JsonObject) -> None:
     say("")
     for item in found["feedback"]:
         score = "not checked" if item["score"] is None else f"{item['score']:g}"
-        say(f"{item['channel']:<8} {score}  {_line(item['text'], 160)}")
+        say(f"{item['channel']:<8} {score}  {clipped(item['text'], 160)}")
     say(f"checked  {_checked(found)}")
     if found["confidence"] is not None:
         say(f"sure     {found['confidence']:.3f}")
@@ -203,10 +204,10 @@ def _checked(found: JsonObject) -> str:
 def _step(step: JsonObject) -> str:
     if step["type"] == "tool":
         given = json.dumps(step["arguments"], ensure_ascii=False)
-        return f"  tool      {step['tool']} {given}\n            → {_line(step['result'], 200)}"
+        return f"  tool      {step['tool']} {given}\n            → {clipped(step['result'], 200)}"
     said = [json.dumps(call.get("args"), ensure_ascii=False) for call in step["tool_calls"]]
     names = [f"{call['name']} {args}" for call, args in zip(step["tool_calls"], said, strict=True)]
-    text = _line(" ".join([str(step["text"] or ""), *names]).strip(), 240)
+    text = clipped(" ".join([str(step["text"] or ""), *names]).strip(), 240)
     counts = f"{step['input_tokens']} in, {step['cached_tokens']} cached, {step['output_tokens']} out"
     lines = [f"  {step['role']:<9} {text}", f"            {counts}, {step['seconds']:.1f} s"]
     if told := step.get("logprobs"):
@@ -220,13 +221,8 @@ def _doubt(told: JsonObject) -> str:
 
     answer = Logprobs.from_json(told).answer()
     words = "" if answer is None else f"answer's words {math.exp(answer.total):.0%}, forced {answer.forced}"
-    shares = [f"{_line(name, 40)} {share:.0%}" for name, share in list(told["choices"].items())[:3]]
+    shares = [f"{clipped(name, 40)} {share:.0%}" for name, share in list(told["choices"].items())[:3]]
     return "; ".join(filter(None, [words, ", ".join(shares)]))
-
-
-def _line(text: str, width: int) -> str:
-    line = " ".join(str(text).split())
-    return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def _indented(text: str) -> str:

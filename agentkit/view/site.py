@@ -22,6 +22,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from agentkit.errors import UserError
+from agentkit.text import clipped
 
 if TYPE_CHECKING:
     from agentkit.settings import Settings
@@ -136,5 +137,4 @@ def _time(value: dt.datetime | None) -> str:
 
 
 def _short(text: object, length: int = 100) -> str:
-    line = " ".join(str("" if text is None else text).split())
-    return line if len(line) <= length else line[: length - 1] + "…"
+    return clipped("" if text is None else text, length)
