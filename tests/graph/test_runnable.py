@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any, TypedDict
 from uuid import UUID
@@ -13,7 +14,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable
 from langgraph.graph import END, START, StateGraph
 
-from agentkit.agent import Agent
+from agentkit.agent import Agent, RunArguments, StreamArguments
 from agentkit.errors import DataError
 from agentkit.graph.events import RunEnded
 from agentkit.store import Store
@@ -109,3 +110,14 @@ def test_it_is_a_node_of_a_graph_that_has_a_thread_of_its_own(agent: Agent) -> N
 def test_what_is_no_task_is_one_line(agent: Agent, asked: Any, why: str) -> None:
     with pytest.raises(DataError, match=why):
         agent.invoke(asked)
+
+
+def test_every_way_of_calling_an_agent_takes_what_arun_takes() -> None:
+    taken = set(inspect.signature(Agent.arun).parameters) - {"self", "task"}
+    assert taken == set(RunArguments.__optional_keys__)
+    assert taken - {"on_event"} == set(StreamArguments.__optional_keys__)
+
+
+def test_an_argument_that_is_not_there_is_refused(store: Store) -> None:
+    with Agent(ScriptedModel([]), store=store) as agent, pytest.raises(TypeError, match="lables"):
+        agent.run("Hello?", lables="gold")  # type: ignore[call-arg]

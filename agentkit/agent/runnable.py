@@ -1,9 +1,11 @@
-"""An agent as a LangChain `Runnable`: a step of a chain or a node of somebody else's graph, in one nested trace."""
+"""Every way to call an agent, over `arun` and `aresume`: from synchronous code, as a stream of events, and as
+LangChain's `Runnable`, a step of a chain or a node of somebody else's graph, in one nested trace."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from typing import Any
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Any, TypedDict, Unpack
 
 from langchain_core.messages import BaseMessage
 from langchain_core.prompt_values import PromptValue
@@ -12,21 +14,90 @@ from pydantic import ValidationError
 
 from agentkit.aio import run_sync
 from agentkit.errors import DataError
+from agentkit.graph.events import Event
+from agentkit.graph.streaming import events_of, pull
+from agentkit.protocols import Recaller
 from agentkit.result import Result
-from agentkit.tasks import Task
+from agentkit.tasks import Labels, Task
 
 Asked = str | Task | Mapping[str, Any] | PromptValue | list[BaseMessage]
 """What may be asked: the input, a task, a task's fields (`{"input": …}`), or a prompt of system and user messages."""
 
 
-class RunnableAgent(Runnable[Asked, Result]):
-    """What LangChain asks of a step: `invoke` and `ainvoke`; `batch`, `|`, `with_retry` and the like follow from them.
+class StreamArguments(TypedDict, total=False):
+    """What `Agent.arun` takes beside the task, where its events are streamed."""
 
-    `stream` and `astream` give the run's events. Within a chain a run is a step that gives its whole result.
+    output_type: Any
+    run_id: str | None
+    batch: str | None
+    labels: Labels
+    learn: bool
+    seed: int
+    temperature: float | None
+    recallers: Sequence[Recaller] | None
+    client_tools: Sequence[Mapping[str, Any]]
+    on_words: Callable[[str], None] | None
+
+
+class RunArguments(StreamArguments, total=False):
+    """What `Agent.arun` takes beside the task."""
+
+    on_event: Callable[[Event], None] | None
+
+
+class RunnableAgent(Runnable[Asked, Result]):
+    """What `arun` and `aresume` do, called in other ways.
+
+    LangChain asks `invoke` and `ainvoke` of a step; `batch`, `|`, `with_retry` and the like follow from them. `stream`
+    and `astream` give the run's events. Within a chain a run is a step that gives its whole result.
     """
 
-    arun: Callable[..., Coroutine[Any, Any, Result]]
-    """Solves a task, with options of its own."""
+    @abstractmethod
+    async def arun(self, task: str | Task, **options: Unpack[RunArguments]) -> Result:
+        """Solve a task durably."""
+
+    @abstractmethod
+    async def aresume(
+        self,
+        run_id: str,
+        reply: bool | Mapping[str, Any] | None = None,
+        *,
+        results: Mapping[str, str] | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> Result:
+        """Go on where a run stopped."""
+
+    def run(self, task: str | Task, **options: Unpack[RunArguments]) -> Result:
+        """Solve a task; see `arun`."""
+        return run_sync(self.arun(task, **options))
+
+    def resume(
+        self,
+        run_id: str,
+        reply: bool | Mapping[str, Any] | None = None,
+        *,
+        results: Mapping[str, str] | None = None,
+    ) -> Result:
+        """Resume an interrupted or waiting run; see `aresume`."""
+        return run_sync(self.aresume(run_id, reply, results=results))
+
+    def stream(  # type: ignore[override]  # its events, not its result alone
+        self, task: Asked, config: RunnableConfig | None = None, **options: Unpack[StreamArguments]
+    ) -> Iterator[Event]:
+        """Solve a task, yielding typed events as they happen; the last is `RunEnded` or `Asked`."""
+        return pull(self.astream(task, config, **options))
+
+    def stream_resume(self, run_id: str, reply: bool | Mapping[str, Any] | None = None) -> Iterator[Event]:
+        """Resume a run, yielding typed events as they happen."""
+        return pull(events_of(lambda emit: self.aresume(run_id, reply, on_event=emit)))
+
+    def astream(  # type: ignore[override]
+        self, task: Asked, config: RunnableConfig | None = None, **options: Unpack[StreamArguments]
+    ) -> AsyncGenerator[Event]:
+        """The asynchronous twin of `stream`."""
+        if config is None:
+            return events_of(lambda emit: self.arun(as_task(task), on_event=emit, **options))
+        return events_of(lambda emit: self.ainvoke(task, config, on_event=emit, **options))
 
     def invoke(self, input: Asked, config: RunnableConfig | None = None, **options: Any) -> Result:
         """Solve a task; see `ainvoke`."""
