@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentkit.cli import stopping
+from agentkit.cli.agent_options import Model
 from agentkit.cli.output import emit, note, open_settings, print_table
 from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
@@ -33,7 +34,7 @@ def evolve(
     probes: Annotated[Path | None, typer.Option(help="Frozen tasks that no change may make worse.")] = None,
     playbook: Annotated[str | None, typer.Option(help="The playbook that evolves.")] = None,
     memory: Annotated[str | None, typer.Option(help="The case memory that evolves.")] = None,
-    model: Annotated[str | None, typer.Option(help="Model name; the settings' by default.")] = None,
+    model: Model = None,
     epochs: Annotated[int, typer.Option(min=1, max=1000, help="Passes over the training tasks.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Take this many training tasks.")] = None,
     val_limit: Annotated[int | None, typer.Option(min=1, help="Take this many validation tasks.")] = None,

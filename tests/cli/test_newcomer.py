@@ -114,7 +114,7 @@ def test_memory_is_listed_and_shown_without_its_embedder(agentkit: Callable[...,
     assert json.loads(agentkit("memory", "show", "c1", "--json").out)["state"] == "s1"
     assert agentkit("memory", "release", "c1").code == 0
     assert len(agentkit("memory", "export").out.splitlines()) == 2
-    assert "there is no memory 'other'" in agentkit("memory", "show", "c1", "-m", "other").err
+    assert "there is no memory 'other'" in agentkit("memory", "show", "c1", "--memory", "other").err
 
 
 def _none(name: str) -> Any:
