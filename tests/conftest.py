@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from agentkit.store import Store
-from benchmarks._postgres import server
+from tests.support.postgres import server
 
 REAL_CACHE = os.environ.get("AGENTKIT_CACHE") or str(
     Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "agentkit"
