@@ -91,6 +91,10 @@ Approve = Annotated[
 MaxRounds = Annotated[int | None, typer.Option(min=1, help="Answers the explorer may give.")]
 Seed = Annotated[int, typer.Option(help="For models that take one, and for randomised recall.")]
 
+LEARNING, FORM = ("playbook", "memory", "gate"), ("choices", "schema")
+DECLINING = ("decline_below", "max_error", "calibration")
+"""Options of an agent that go together, as `AgentOptions` names them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AgentOptions:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agentkit.cli import completion, stopping
-from agentkit.cli.agent_options import AgentOptions, Seed, with_agent_options
+from agentkit.cli.agent_options import DECLINING, FORM, AgentOptions, Seed, with_agent_options
 from agentkit.cli.output import JSON_HELP, as_json, note, open_settings, say
 from agentkit.json_types import JsonObject
 
@@ -45,7 +45,7 @@ def run(
 
 
 @chat_app.command("chat")
-@with_agent_options(without=("checker", "choices", "schema", "decline_below", "max_error", "calibration", "approve"))
+@with_agent_options(without=("checker", *FORM, *DECLINING, "approve"))
 def chat(*, wanted: AgentOptions) -> None:
     """Talk to an agent. Each message is a run of its own, with the conversation so far as its context."""
     said: list[tuple[str, str]] = []

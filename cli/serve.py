@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from agentkit.cli import stopping
-from agentkit.cli.agent_options import AgentOptions, with_agent_options
+from agentkit.cli.agent_options import DECLINING, AgentOptions, with_agent_options
 from agentkit.cli.output import note, say
 
 app = typer.Typer()
@@ -22,7 +22,7 @@ Untrusted = Annotated[bool, typer.Option("--untrusted", help="Clients send text 
 
 
 @app.command("serve")
-@with_agent_options(without=("decline_below", "max_error", "calibration", "approve"))
+@with_agent_options(without=(*DECLINING, "approve"))
 def serve(
     *,
     wanted: AgentOptions,

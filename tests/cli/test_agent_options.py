@@ -14,7 +14,7 @@ from agentkit.cli.agent_options import AgentOptions, with_agent_options
 from agentkit.cli.main import COMMANDS, load_command
 from agentkit.errors import UserError
 
-BUILDS_AN_AGENT = ("run", "chat", "eval", "calibrate", "serve")
+BUILDS_AN_AGENT = ("run", "chat", "eval", "calibrate", "evolve", "serve")
 
 
 def commands() -> Iterator[tuple[str, Any]]:
