@@ -163,10 +163,10 @@ class AgentLearning:
         self,
         settings: Settings,
         store: Store,
-        *,
         playbook: str | None = None,
         memory: str | None = None,
         gate: DailyGate | None = None,
+        *,
         recallers: Sequence[Recaller] = (),
         learners: Sequence[Learner] = (),
     ) -> None:

@@ -111,17 +111,14 @@ class AgentParts:
         program: Program | None = None,
         router: Router | None = None,
     ) -> None:
-        self._owns_store = not isinstance(store, Store)
         self.settings = kept = settings or load_settings()
-        self.store = store if isinstance(store, Store) else Store.open(store or kept.database_url)
+        self.store, self._owns_store = _opened(store, kept)
         self.log, self._ledger = RunLog(self.store), Ledger(self.store)
         self.checker, self.instructions, self._calibration = checker, instructions, calibration
         self.output_type = None if output_type is None else AnswerType.of(output_type)
         self.models = AgentModels(kept, model, evaluator_model, options=model_options, budget=budget)
         self.tools = AgentTools(kept, tools, root=root, database=database, http_hosts=http_hosts)
-        self.learning = AgentLearning(
-            kept, self.store, playbook=playbook, memory=memory, gate=gate, recallers=recallers, learners=learners
-        )
+        self.learning = AgentLearning(kept, self.store, playbook, memory, gate, recallers=recallers, learners=learners)
         self.program, self.router = program or Solve(), router or Rules()
         self._also_in_code = [*objects("program", [program]), *objects("router", [router])]
         going = RunOptions(planning=planning, evaluate=evaluate, decline_below=decline_below, max_error=max_error)
@@ -259,3 +256,8 @@ class AgentParts:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _opened(store: Store | str | None, settings: Settings) -> tuple[Store, bool]:
+    """The store to use, and whether it was opened here."""
+    return (store, False) if isinstance(store, Store) else (Store.open(store or settings.database_url), True)
