@@ -43,6 +43,14 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     return work
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With workers (`-n 2 --dist loadgroup`) a file's tests stay together, and one worker alone runs local models."""
+    for item in items:
+        group = "model" if item.get_closest_marker("model") else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """One line for each thing that this machine lacks: how many tests it left out, and what to do."""
     skipped = terminalreporter.stats.get("skipped", [])
