@@ -134,7 +134,7 @@ def _rollback_calibration(store: Store, name: str, version: int, reason: str) ->
 
 
 def _release_claims(store: Store, change: Change, verdict: Verdict) -> Change:
-    raise UserError(f"claims are decided one by one: agentkit kb review {change.target.partition(':')[2]}")
+    raise UserError(f"claims are decided one by one: agentkit kb review --kb {change.target.partition(':')[2]}")
 
 
 def _rollback_claims(store: Store, name: str, version: int, reason: str) -> Change:

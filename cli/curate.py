@@ -198,4 +198,4 @@ def _print_report(report: Report, kb: str) -> None:
     say(f"{report.calls} calls, {report.tokens:,} tokens, ${report.cost:.4f}, {report.seconds:.1f} s")
     if report.stopped:
         say(f"stopped: {report.stopped}; run the same command again to go on")
-    say(f"next:  agentkit kb review {kb}")
+    say(f"next:  agentkit kb review --kb {kb}")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 JSON = typer.Option(False, "--json", help=JSON_HELP)
-NAME = typer.Argument("default", help="The knowledge base.")
+NAME = typer.Option("default", "--kb", help="Which knowledge base.")
 
 
 @contextmanager

@@ -88,3 +88,10 @@ def test_options_of_hosts_and_models_reach_the_agent(monkeypatch: pytest.MonkeyP
 def test_a_model_s_option_without_a_value_is_refused() -> None:
     with pytest.raises(UserError, match="write NAME=VALUE"):
         AgentOptions(model_option=["temperature"]).build()
+
+
+@pytest.mark.parametrize("group", ["playbook", "memory", "kb"])
+def test_what_a_group_is_about_is_named_by_the_option_of_its_name(group: str) -> None:
+    names = {path: [name for param in command.params for name in param.opts] for path, command in commands()}
+    without = {path for path, opts in names.items() if path.startswith(f"{group} ") and f"--{group}" not in opts}
+    assert without == {"playbook": {"playbook ls"}, "memory": set(), "kb": {"kb tables"}}[group]

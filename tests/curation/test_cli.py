@@ -73,32 +73,32 @@ def test_a_paper_of_200_pages_is_read_by_its_best_sections(folder: Path) -> None
 
 def test_from_papers_to_a_reviewed_export(folder: Path, tmp_path: Path) -> None:
     curate(folder, "--ontology", folder.parent / "o.yaml", "--kb", "x", "--json")
-    stats = kb("stats", "x", "--json")
+    stats = kb("stats", "--kb", "x", "--json")
     assert stats["claims"] == {"supported": 6} and stats["relations"] == {"dose": 3, "induces": 3}
-    assert kb("verify", "x", "--json")["supported"] == 6
-    (claim,) = kb("query", "x", "--subject", "famotidine", "--predicate", "induces", "--json")
-    assert kb("show", claim["id"][:8], "x", "--json")["evidence"][0]["quote"].startswith("Famotidine caused")
-    assert "2 decided" in kb("review", "x", "--reviewer", "ada", stdin="a\nn\nnot so\nr\nq\n")
-    assert kb("stats", "x", "--json")["claims"] == {"accepted": 1, "rejected": 1, "supported": 4}
-    done = kb("export", tmp_path / "x.ttl", "x", "--json")
+    assert kb("verify", "--kb", "x", "--json")["supported"] == 6
+    (claim,) = kb("query", "--kb", "x", "--subject", "famotidine", "--predicate", "induces", "--json")
+    assert kb("show", claim["id"][:8], "--kb", "x", "--json")["evidence"][0]["quote"].startswith("Famotidine caused")
+    assert "2 decided" in kb("review", "--kb", "x", "--reviewer", "ada", stdin="a\nn\nnot so\nr\nq\n")
+    assert kb("stats", "--kb", "x", "--json")["claims"] == {"accepted": 1, "rejected": 1, "supported": 4}
+    done = kb("export", tmp_path / "x.ttl", "--kb", "x", "--json")
     assert done["claims"] == 5 and (tmp_path / "x.ttl").read_text(encoding="utf-8").count("Quote") >= 5
     asked = "SELECT (COUNT(*) AS ?n) WHERE { ?s a <http://www.w3.org/1999/02/22-rdf-syntax-ns#Statement> }"
-    assert kb("query", "x", "--sparql", asked, "--json")
-    version = kb("stats", "x", "--json")["version"]
-    kb("rollback", "x", "--to", version - 2, "--reviewer", "ada")
-    assert kb("stats", "x", "--json")["claims"] == {"supported": 6}
-    assert len(kb("diff", "x", "--from", version, "--json")["claims"]["changed"]) == 2
+    assert kb("query", "--kb", "x", "--sparql", asked, "--json")
+    version = kb("stats", "--kb", "x", "--json")["version"]
+    kb("rollback", "--kb", "x", "--to", version - 2, "--reviewer", "ada")
+    assert kb("stats", "--kb", "x", "--json")["claims"] == {"supported": 6}
+    assert len(kb("diff", "--kb", "x", "--from", version, "--json")["claims"]["changed"]) == 2
 
 
 def test_a_review_file_goes_out_and_comes_back(folder: Path, tmp_path: Path) -> None:
     curate(folder, "--ontology", folder.parent / "o.yaml", "--kb", "x", "--json")
     path = tmp_path / "review.csv"
-    assert kb("export", path, "x", "--review", "--json")["claims"] == 6
+    assert kb("export", path, "--kb", "x", "--review", "--json")["claims"] == 6
     path.write_text(path.read_text(encoding="utf-8").replace(",,\n", ",accept,\n"), encoding="utf-8")
-    assert kb("import", path, "x", "--reviewer", "ada", "--json") == {"decided": 6, "unchanged": 0, "empty": 0}
+    assert kb("import", path, "--kb", "x", "--reviewer", "ada", "--json") == {"decided": 6, "unchanged": 0, "empty": 0}
 
 
 def test_an_unknown_knowledge_base_names_those_there_are(folder: Path) -> None:
     curate(folder, "--ontology", folder.parent / "o.yaml", "--kb", "x", "--json")
     with pytest.raises(AgentKitError, match=r"no knowledge base 'y' \(there are: x\)"):
-        kb("stats", "y")
+        kb("stats", "--kb", "y")
