@@ -203,7 +203,7 @@ def read_options(given: list[str] | None, api_base: str | None = None) -> dict[s
             raise UserError(f"--model-option {text!r}: write NAME=VALUE, such as temperature=0.7")
         try:
             options[name.strip()] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             options[name.strip()] = value
     return options
 

@@ -134,5 +134,5 @@ def next_message(said: list[tuple[str, str]], message: str, sources: set[str]) -
 def _ask(prompt: str) -> str:
     try:
         return input(prompt).strip()
-    except EOFError:
+    except (EOFError, RuntimeError):  # the latter where standard input is closed
         return ""
