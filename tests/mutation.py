@@ -64,10 +64,10 @@ MUTANTS: tuple[tuple[str, str, str, str], ...] = (
         "playbooks/signals.py",
         "abs(known.score - 0.5) < margin",
         "abs(known.score - 0.5) < 0",
-        "playbooks/test_learner.py",
+        "playbooks/test_signals.py",
     ),
-    ("playbooks/signals.py", 'if f.channel != "label")', "if f.channel)", "playbooks/test_learner.py"),
-    ("playbooks/alarms.py", 'any(step.learnt.status == "applied" for', "any(True for", "playbooks/test_learner.py"),
+    ("playbooks/signals.py", 'if f.channel != "label")', "if f.channel)", "playbooks/test_signals.py"),
+    ("playbooks/alarms.py", 'any(step.learnt.status == "applied" for', "any(True for", "playbooks/test_alarms.py"),
     (
         "playbooks/merging.py",
         "start <= edits[number - 1][1]:",

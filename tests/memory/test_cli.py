@@ -29,8 +29,8 @@ def test_cases_are_added_found_shown_exported_and_imported_again() -> None:
     assert found[0]["id"] == case["id"]
     assert json.loads(call("show", case["id"], *HASH, "--json"))["plan"] == "use sum()"
     Path("out.jsonl").write_text(call("export", *HASH), encoding="utf-8")
-    assert json.loads(call("import", "out.jsonl", "-m", "copy", "--trust", *HASH, "--json")) == {"imported": 2}
-    assert call("export", "-m", "copy", *HASH) == Path("out.jsonl").read_text(encoding="utf-8")
+    assert json.loads(call("import", "out.jsonl", "--memory", "copy", "--trust", *HASH, "--json")) == {"imported": 2}
+    assert call("export", "--memory", "copy", *HASH) == Path("out.jsonl").read_text(encoding="utf-8")
     assert json.loads(call("verify", *HASH, "--json"))["problems"] == []
     assert json.loads(call("stats", *HASH, "--json"))["failures"] == 1
     assert json.loads(call("rebuild", "--embedder", "hash-32", "--json"))["cases"] == 2

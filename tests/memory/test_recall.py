@@ -109,6 +109,19 @@ def test_an_outcome_moves_the_policy_and_a_rollback_moves_it_back(any_memory: Ca
     assert policies.ledger.verify(policies.target) == 7
 
 
+def test_a_run_s_outcome_is_taken_in_once_whatever_change_brings_it(memory: CaseMemory) -> None:
+    learner, recaller = MemoryLearner(memory), MemoryRecaller(memory)
+    learner.learn_now(episode("first"))
+    recaller.recall_now("add two numbers", run_id="run")
+    learner.learn_now(episode("run", 0.0))
+    policies = PolicyStore(memory.store, "default")
+    before = policies.current()
+    assert before.count == 1
+    memory.store.transaction(lambda connection: policies.take_outcome(connection, "run", "default", 0.0, 9))
+    same(policies.current(), before)
+    assert policies.current().count == 1
+
+
 def same(a: EffectModel, b: EffectModel) -> None:
     assert np.allclose(a.mean, b.mean, atol=1e-9)
     assert np.allclose(a.covariance, b.covariance, atol=1e-9)

@@ -36,6 +36,13 @@ def test_a_success_supersedes_failures_of_the_same_state(memory: CaseMemory) -> 
     assert {hit.case.id for hit in memory.search("s", 9)} == {"good", "alone"}
 
 
+def test_a_success_that_nobody_vouches_for_supersedes_nothing(memory: CaseMemory) -> None:
+    memory.add(Case(id="own", state="s", plan="p", reward=0.0))
+    memory.add(Case(id="planted", state="s", plan="q", reward=1.0, trusted=False))
+    assert supersede(memory) == 0
+    assert memory.get("own").status == "active"
+
+
 def test_eviction_goes_by_age_reward_and_number_and_spares_pinned_cases(memory: CaseMemory) -> None:
     old = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
     memory.add(Case(id="old", state="a", plan="p", created_at=old))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from agentkit.memory.credit import credit
-from agentkit.memory.value import EffectModel
+from agentkit.memory.value import EffectEvidence, EffectModel
 
 CASES, OFFERED, SHOWN = 30, 8, 3
 
@@ -119,3 +119,21 @@ def test_intervals_of_credit_cover_the_truth_as_often_as_they_say() -> None:
         found = credit(shown, probability, outcome)
         hits += found.low <= effect <= found.high
     assert 0.93 <= hits / trials <= 0.97, hits / trials
+
+
+def test_the_chance_of_showing_a_case_is_held_off_certainty() -> None:
+    model = EffectModel()
+    chances = model.probabilities(np.array([9.0, -9.0]), np.array([0.01, 0.01]))
+    assert chances.tolist() == [1 - model.settings.floor, model.settings.floor]
+    assert 0 < model.settings.floor < 0.5
+
+
+def test_an_outcome_that_was_expected_of_a_case_teaches_nothing_of_the_others() -> None:
+    model = EffectModel(effects={"a": EffectEvidence(precision=400.0, shift=120.0)})
+    features, before = np.array([[1.0, 0.8]]), model.mean.copy()
+    own, _ = model.effect("a")
+    assert own > 0.2
+    model.update(0.8, ["a"], features, float(np.array([1.0, 0.8, 1.0, 0.8]) @ before) + own)
+    assert np.allclose(model.mean, before)
+    model.update(0.8, ["a"], features, 0.0)
+    assert not np.allclose(model.mean, before)

@@ -38,6 +38,12 @@ def test_a_harmful_bullet_is_known_by_its_upper_bound() -> None:
     assert not estimate_effects(cells((40, 18), (40, 20)))["b"].harmful()
 
 
+def test_harm_is_known_from_no_fewer_than_three_runs_on_each_side() -> None:
+    assert Effect(mean=-0.9, deviation=0.05, shown=3, withheld=3).harmful()
+    assert not Effect(mean=-0.9, deviation=0.05, shown=2, withheld=40).harmful()
+    assert not Effect(mean=-0.9, deviation=0.05, shown=40, withheld=2).harmful()
+
+
 def test_ninety_percent_intervals_hold_the_truth_about_nine_times_in_ten() -> None:
     rng, held, rounds = random.Random(0), 0, 600
     for _ in range(rounds):

@@ -191,6 +191,15 @@ def test_without_a_gain_at_most_one_edit_in_twenty_is_released() -> None:
     assert sum(simulated(0.0, seed)[0] == "accept" for seed in range(200)) <= 16
 
 
+def test_a_trial_ends_with_harm_or_where_no_gain_has_shown_and_says_which() -> None:
+    worse = judge([(number % 2 == 0, float(number % 2)) for number in range(200)], StreamPolicy())
+    assert worse is not None and (worse.decision, worse.reason[:13]) == ("reject", "worse with it")
+    alike = [(number % 2 == 0, 1.0) for number in range(40)]
+    assert judge(alike, StreamPolicy(most=41)) is None
+    ended = judge(alike, StreamPolicy(most=40))
+    assert ended is not None and (ended.decision, ended.reason) == ("reject", "no gain was seen in 40 runs")
+
+
 def test_a_large_gain_is_found_in_a_hundred_runs() -> None:
     found = [simulated(0.4, seed) for seed in range(60)]
     assert sum(decision == "accept" for decision, _ in found) >= 54
