@@ -24,7 +24,7 @@ from agentkit.feedback import FeedbackDesk, Taught, corrected
 from agentkit.graph.build import build_graph
 from agentkit.graph.checkpoints import open_checkpoints
 from agentkit.graph.context import RunContext, RunOptions
-from agentkit.graph.effort import Effort, Router, Rules, known_effort
+from agentkit.graph.effort import Effort, Router, Samples, known_effort, known_samples
 from agentkit.graph.events import Asked, Event, RunEnded, RunStarted
 from agentkit.graph.program import Program, Solve
 from agentkit.graph.state import first_state
@@ -39,6 +39,7 @@ from agentkit.models.union import check_grammar
 from agentkit.opinions import Opinion, Settled
 from agentkit.protocols import Learner, Recaller
 from agentkit.result import Result, read_result, with_output, with_steps
+from agentkit.routing import LearnedRouter, learners_of
 from agentkit.runnable import Asked as AskedFor
 from agentkit.runnable import RunnableAgent, as_task
 from agentkit.settings import DailyGate, Settings, load_settings
@@ -78,7 +79,9 @@ class Agent(RunnableAgent):
         output_type: the form of answers: a Pydantic model, a dataclass, `Literal[…]`, an `Enum`, `int`, `float`,
             `bool`, `date`, `list[…]` or a JSON schema; None for words. A task's own form goes before it.
         effort: how much a run may spend: "instant" (one call, the answer alone), "reasoning" (thinks first), "agentic"
-            (tools and plans), or "auto", the cheapest of them that can do the task.
+            (tools and plans), or "auto", the cheapest of them that can do the task, by rules and by what past runs of
+            its kind have shown.
+        samples: answers to ask for and to vote on; "auto" stops when another one is not worth it.
         planning: offer the explorer a plan of sub-tasks.
         evaluate: let the evaluator agent check what no real checker can; None asks it where it was measured to help.
         decline_below: the confidence below which a run declines to answer (`agentkit calibrate` first).
@@ -91,7 +94,7 @@ class Agent(RunnableAgent):
         budget: limits of one run; None takes the settings'.
         store: a `Store` or a database URL; None takes the settings'.
         program: prompts and schemas, where they are not those of solving tasks.
-        router: what chooses the mode of runs whose effort is "auto"; None takes `Rules`.
+        router: what chooses the mode of runs whose effort is "auto"; None takes what past runs have shown.
 
     Attributes:
         options: how runs go unless told otherwise.
@@ -115,6 +118,7 @@ class Agent(RunnableAgent):
         instructions: str | None = None,
         output_type: Any = None,
         effort: Effort = "auto",
+        samples: Samples = 1,
         planning: bool = False,
         evaluate: bool | None = None,
         decline_below: float | None = None,
@@ -170,12 +174,14 @@ class Agent(RunnableAgent):
             max_steps=max_steps or self.settings.max_steps,
             planning=planning,
             effort=known_effort(effort),
+            samples=known_samples(samples),
             evaluate=evaluate,
             decline_below=decline_below,
             max_error=max_error,
             approve=approved(approve, chosen, self._tools, servers=self.settings.mcp),
         )
-        self.program, self.router = program or Solve(), router or Rules()
+        self._learned = LearnedRouter(self.store)
+        self.program, self.router = program or Solve(), router or self._learned
         self._in_code = [*_objects("model", [model, evaluator_model]), *_objects("tool", chosen),
                          *_objects("recaller", recallers), *_objects("learner", learners),
                          *_objects("program", [program]), *_objects("router", [router])]  # fmt: skip
@@ -201,7 +207,17 @@ class Agent(RunnableAgent):
             call = f"Agent(…).resume({record.id!r})"
             raise UserError(f"run {record.id} was made in code, with its own {parts}: go on with it there, by {call}")
         spec, options = dict(record.options["agent"]), record.options["run"]
-        names = ("planning", "effort", "evaluate", "decline_below", "max_error", "max_rounds", "max_steps", "approve")
+        names = (
+            "planning",
+            "effort",
+            "samples",
+            "evaluate",
+            "decline_below",
+            "max_error",
+            "max_rounds",
+            "max_steps",
+            "approve",
+        )
         chosen = {name: options[name] for name in names if name in options}
         agent = cls(spec.pop("model"), store=store, settings=settings, **spec, **chosen)
         agent._owns_store = True
@@ -609,12 +625,13 @@ class Agent(RunnableAgent):
             callers=callers,
             program=self.program,
             router=self.router,
+            judgement=self._learned,
             assessor=self._assessor(options),
             tools=tools,
-            checker=self._checker_for(task, callers),
+            checker=(checker := self._checker_for(task, callers)),
             recallers=recallers,
             blocks=[] if fresh and not recallers else None,
-            learners=self._learners if options.learn else (),
+            learners=learners_of(self._learned, self._learners, options, checker),
             emit=emit,
             fresh=fresh,
         )

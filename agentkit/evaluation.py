@@ -160,6 +160,7 @@ async def _score(agent: Agent, task: Task, checker: Checker, batch: str, base: s
             task_id=task.id, run_id=run_id, answer=None, score=0.0, status="failed", error=str(error), usage=used
         )
     feedback = await checker.check(result.answer or "", task)
+    samples = (result.effort or {}).get("samples")
     return Scored(
         task_id=task.id,
         run_id=run_id,
@@ -168,7 +169,7 @@ async def _score(agent: Agent, task: Task, checker: Checker, batch: str, base: s
         status=result.status,
         seconds=result.seconds,
         confidence=result.confidence,
-        features=features_of_calls(agent.log.steps(run_id).model_calls),
+        features=features_of_calls(agent.log.steps(run_id).model_calls, samples=samples),
         usage=asdict(result.usage),
     )
 

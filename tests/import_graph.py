@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("models", "opinions"),
     ("confidence",),
     ("curation", "graph", "memory", "playbooks", "result", "testing"),
+    ("routing",),
     ("changes", "feedback", "runnable"),
     ("agent",),
     ("evaluation", "evolution", "server"),
