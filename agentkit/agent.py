@@ -389,7 +389,8 @@ class Agent(RunnableAgent):
         versions = {
             name: self._ledger.version(name) for name in self._ledger.targets() if not name.startswith("calibration:")
         }
-        options = {name: value for name, value in vars(self.options).items() if name != "client_tools"}  # a run's own
+        unsaid = (("client_tools", ()), ("samples", 1))  # a run's own; what came later and says nothing
+        options = {name: value for name, value in vars(self.options).items() if (name, value) not in unsaid}
         return {"agent": self._spec, "run": options, "versions": versions}
 
     def checker_for(self, task: Task, default: str | dict[str, Any] | None = None) -> Checker | None:

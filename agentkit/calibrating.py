@@ -1,17 +1,21 @@
-"""Calibrating an agent: run tasks whose answers can be checked, and fit its confidence to the outcomes."""
+"""Calibrating an agent: run tasks whose answers can be checked, and fit its confidence to the outcomes.
+
+The same outcomes teach what a mode and the evaluator are worth (`agentkit.routing`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from agentkit.confidence import CalibrationStore, RiskCoverage, cross_fitted, fit, risk_coverage, thresholds_of
 from agentkit.confidence.calibration import LEAST_OF_A_KIND, LEAST_OUTCOMES
 from agentkit.errors import DataError
-from agentkit.evaluation import Scored, evaluate_tasks
+from agentkit.evaluation import EvalReport, Scored, checkers_for, evaluate_tasks
 from agentkit.json_types import JsonObject
 from agentkit.models.caller import model_name
+from agentkit.routing import EffortRecord, Levels, levels_of, outcome_of
 from agentkit.tasks import Task
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ class Calibrated:
         outcomes, right: answers it was fitted on, and how many of them were right.
         thresholds: the least confidence for each share of errors that could be shown to hold, by that share as text.
         risk: what declining buys, each answer judged by a calibration that did not see it.
+        evaluator: what hearing the evaluator did to these answers; None where it was not asked.
     """
 
     target: str
@@ -36,6 +41,7 @@ class Calibrated:
     right: int
     thresholds: dict[str, float]
     risk: RiskCoverage
+    evaluator: Levels | None = None
 
     def to_json(self) -> JsonObject:
         return asdict(self)
@@ -52,7 +58,8 @@ async def calibrate(
     """Fit the agent's calibration to its own answers and put it in force; started again, it goes on where it stopped.
 
     Args:
-        agent: whose confidence is to be known; it answers every task and declines none.
+        agent: whose confidence is to be known; it answers every task and declines none. What it had learnt of effort
+            before does not make it a new calibration.
         tasks: with targets or checkers.
         checker: for tasks that name none.
 
@@ -67,7 +74,9 @@ async def calibrate(
         )
     if not agent.tells_confidence:
         raise DataError(f"{agent.model_name} tells no log-probabilities, so that its confidence can't be calibrated")
-    report = await evaluate_tasks(agent, tasks, checker=checker, concurrency=concurrency, on_result=on_result)
+    report = await evaluate_tasks(
+        agent, tasks, checker=checker, concurrency=concurrency, on_result=on_result, apart_from=("effort:",)
+    )
     known = [item for item in report.results if item.features is not None and item.score is not None]
     features, scores = [item.features for item in known if item.features], [item.score or 0.0 for item in known]
     found = fit(features, scores, model=model_name(agent.explorer))
@@ -75,6 +84,8 @@ async def calibrate(
     thresholds = thresholds_of(confidences, scores)
     store = CalibrationStore(agent.store, agent.calibration)
     version = store.save(found, thresholds, source=report.batch)
+    sure = {item.run_id: confidence for item, confidence in zip(known, confidences, strict=True)}
+    levels = await teach(agent, tasks, report, checker=checker, sure=sure)
     return Calibrated(
         target=store.target,
         version=version,
@@ -83,4 +94,47 @@ async def calibrate(
         right=found.right,
         thresholds=thresholds,
         risk=risk_coverage(confidences, scores),
+        evaluator=levels,
     )
+
+
+async def teach(
+    agent: Agent,
+    tasks: Sequence[Task],
+    report: EvalReport,
+    *,
+    checker: str | JsonObject | None = None,
+    sure: Mapping[str, float] | None = None,
+) -> Levels | None:
+    """Let an evaluation teach which mode pays for such tasks, and whether the evaluator does; each run once.
+
+    Args:
+        report: of these tasks.
+        checker: for tasks that name none.
+        sure: the confidence in each answer by its run's id; None takes that of the report.
+
+    Returns:
+        what hearing the evaluator did; None where it was not asked.
+    """
+    checkers, known = checkers_for(agent, tasks, checker), {task.id: task for task in tasks}
+    record, taught = EffortRecord(agent.store), []
+    for item in report.results:
+        run = agent.log.get(item.run_id) if item.score is not None and item.answer is not None else None
+        if run is None or not run.effort or item.score is None:
+            continue
+        earlier = [str(text) for text in run.effort.get("earlier", ())]
+        scores = {text: (await checkers[item.task_id].check(text, known[item.task_id])).score for text in earlier}
+        outcome = outcome_of(
+            run.id,
+            run.task,
+            run.effort,
+            agent.log.steps(run.id).model_calls,
+            answer=item.answer,
+            score=item.score,
+            confidence=item.confidence if sure is None else sure.get(run.id),
+            score_of=scores.get,
+        )
+        if outcome is not None:
+            record.learn(outcome, key=f"{run.id}:taught", signal="label", source=report.batch)
+            taught.append(outcome)
+    return levels_of(taught)

@@ -95,6 +95,7 @@ async def evaluate_tasks(
     learn: bool = False,
     seed: int = 0,
     on_result: Callable[[Scored], None] = lambda scored: None,
+    apart_from: tuple[str, ...] = (),
 ) -> EvalReport:
     """Run every task and score it.
 
@@ -109,13 +110,16 @@ async def evaluate_tasks(
         concurrency: runs at once.
         learn: let each run teach the agent's learners.
         on_result: sees each outcome as it comes.
+        apart_from: beginnings of names of what has been learnt that does not make this another evaluation.
 
     Raises:
         DataError: a task that can't be scored, before anything is run.
         UserError: what would fail every run, such as a missing key; the evaluation can be resumed.
     """
     checkers = checkers_for(agent, tasks, checker)
-    base = digest([agent.describe(), seed, learn])[:8]
+    said = agent.describe()
+    versions = {name: number for name, number in said["versions"].items() if not name.startswith(apart_from or ("~",))}
+    base = digest([said | {"versions": versions}, seed, learn])[:8]
     batch = batch or f"eval-{digest([[task.model_dump() for task in tasks], base])[:8]}"
     gate, started = asyncio.Semaphore(concurrency), time.perf_counter()
 

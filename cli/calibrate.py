@@ -10,17 +10,20 @@ import typer
 from agentkit.cli import stopping
 from agentkit.cli.eval import Bar
 from agentkit.cli.output import JSON_HELP, emit, say
-from agentkit.cli.risk import show_risk
+from agentkit.cli.risk import show_levels, show_risk
 from agentkit.cli.run import (
     Calibration,
     Choices,
     Database,
     Effort,
+    Evaluator,
+    EvaluatorModel,
     Instructions,
     Memory,
     Model,
     Playbook,
     Root,
+    Samples,
     SchemaFile,
     Tools,
     build_agent,
@@ -34,6 +37,7 @@ app = typer.Typer()
 def calibrate(
     file: Annotated[Path, typer.Argument(metavar="TASKS.jsonl", help="Tasks like those to come, with targets.")],
     model: Model = None,
+    evaluator_model: EvaluatorModel = None,
     tools: Tools = None,
     root: Root = None,
     database: Database = None,
@@ -44,12 +48,17 @@ def calibrate(
     choices: Choices = None,
     schema: SchemaFile = None,
     effort: Effort = "auto",
+    samples: Samples = "1",
+    evaluator: Evaluator = None,
     calibration: Calibration = "default",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many tasks.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Runs at once.")] = 1,
     json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Fit confidence to outcomes, as a change in the ledger. Started again, it goes on where it stopped."""
+    """Fit confidence to outcomes, as a change in the ledger. Started again, it goes on where it stopped.
+
+    The outcomes also teach which mode pays for such tasks and, with --evaluator, whether the evaluator does.
+    """
     from agentkit.aio import run_sync
     from agentkit.calibrating import calibrate as fit_to
     from agentkit.evaluation import checkers_for
@@ -58,12 +67,15 @@ def calibrate(
     loaded = load_tasks(file, limit=limit)
     agent = build_agent(
         model=model,
+        evaluator_model=evaluator_model,
         tools=tools,
         root=root,
         database=database,
         playbook=playbook,
         memory=memory,
         effort=effort,
+        samples=samples,
+        evaluate=evaluator,
         instructions=instructions,
         choices=choices,
         schema=schema,
@@ -84,3 +96,4 @@ def _show(found: dict[str, Any]) -> None:
     say(f"{where}, on {found['outcomes']} answers of {found['model']}, {found['right']} of them right")
     kept = [f"{float(error):.0%} from {floor:.3f}" for error, floor in found["thresholds"].items()]
     say(f"--max-error  {', '.join(kept) if kept else 'none could be shown to hold: more outcomes, or fewer errors'}")
+    show_levels(found["evaluator"])

@@ -29,6 +29,7 @@ from agentkit.cli.run import (
     Plan,
     Playbook,
     Root,
+    Samples,
     SchemaFile,
     Seed,
     Tools,
@@ -64,6 +65,7 @@ def evaluate(
     choices: Choices = None,
     schema: SchemaFile = None,
     effort: Effort = "auto",
+    samples: Samples = "1",
     plan: Plan = False,
     evaluator: Evaluator = None,
     decline_below: DeclineBelow = None,
@@ -73,6 +75,9 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many tasks.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Runs at once.")] = 1,
     name: Annotated[str | None, typer.Option(help="Names the evaluation in  agentkit runs ls.")] = None,
+    teach: Annotated[
+        bool, typer.Option("--teach", help="Let the scores teach which mode, and whether the evaluator, pays.")
+    ] = False,
     seed: Seed = 0,
     json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
@@ -92,6 +97,7 @@ def evaluate(
         planning=plan,
         evaluate=evaluator,
         effort=effort,
+        samples=samples,
         instructions=instructions,
         choices=choices,
         schema=schema,
@@ -101,6 +107,8 @@ def evaluate(
         calibration=calibration,
     ) as agent:
         report = _score(agent, tasks, checker, batch=name, concurrency=concurrency, seed=seed)
+        if teach:
+            _teach(agent, tasks, report, checker)
     emit(report.to_json(), json_=json_, human=_show)
 
 
@@ -130,6 +138,15 @@ def _score(
         )
         stopping.go_on_with_this_command()
         return run_sync(work)
+
+
+def _teach(agent: Agent, tasks: list[Task], report: EvalReport, checker: str | None) -> None:
+    from agentkit.aio import run_sync
+    from agentkit.calibrating import teach
+    from agentkit.cli.risk import show_levels
+
+    levels = run_sync(teach(agent, tasks, report, checker=parse_checker(checker)))
+    show_levels(None if levels is None else levels.to_json())
 
 
 class Bar:

@@ -68,9 +68,12 @@ SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A file with t
 Effort = Annotated[
     str,
     typer.Option(
-        help="instant, reasoning, agentic, or auto: the cheapest that can do the task.",
+        help="instant, reasoning, agentic, or auto: the cheapest that can do the task, by what past runs showed.",
         autocompletion=completion.efforts,
     ),
+]
+Samples = Annotated[
+    str, typer.Option(help="Answers to ask for and vote on, 1 to 64, or auto: as many as are worth it.", metavar="N|auto")
 ]
 Plan = Annotated[bool, typer.Option("--plan", help="Let the explorer split the task into sub-tasks.")]
 Evaluator = Annotated[
@@ -115,6 +118,7 @@ def run(
     choices: Choices = None,
     schema: SchemaFile = None,
     effort: Effort = "auto",
+    samples: Samples = "1",
     plan: Plan = False,
     evaluator: Evaluator = None,
     decline_below: DeclineBelow = None,
@@ -146,6 +150,7 @@ def run(
         planning=plan,
         evaluate=evaluator,
         effort=effort,
+        samples=samples,
         instructions=instructions,
         choices=choices,
         schema=schema,
