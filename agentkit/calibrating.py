@@ -1,12 +1,12 @@
 """Calibrating an agent: run tasks whose answers can be checked, and fit its confidence to the outcomes.
 
-The same outcomes teach what a mode and the evaluator are worth (`agentkit.routing`).
+The same outcomes teach what a mode is worth, and those of any evaluation what the evaluator is (`agentkit.routing`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from agentkit.confidence import CalibrationStore, RiskCoverage, cross_fitted, fit, risk_coverage, thresholds_of
@@ -31,7 +31,6 @@ class Calibrated:
         outcomes, right: answers it was fitted on, and how many of them were right.
         thresholds: the least confidence for each share of errors that could be shown to hold, by that share as text.
         risk: what declining buys, each answer judged by a calibration that did not see it.
-        evaluator: what hearing the evaluator did to these answers; None where it was not asked.
     """
 
     target: str
@@ -41,7 +40,6 @@ class Calibrated:
     right: int
     thresholds: dict[str, float]
     risk: RiskCoverage
-    evaluator: Levels | None = None
 
     def to_json(self) -> JsonObject:
         return asdict(self)
@@ -85,7 +83,7 @@ async def calibrate(
     store = CalibrationStore(agent.store, agent.calibration)
     version = store.save(found, thresholds, source=report.batch)
     sure = {item.run_id: confidence for item, confidence in zip(known, confidences, strict=True)}
-    levels = await teach(agent, tasks, report, checker=checker, sure=sure)
+    await teach(agent, tasks, report, checker=checker, sure=sure)
     return Calibrated(
         target=store.target,
         version=version,
@@ -94,7 +92,6 @@ async def calibrate(
         right=found.right,
         thresholds=thresholds,
         risk=risk_coverage(confidences, scores),
-        evaluator=levels,
     )
 
 
@@ -135,6 +132,6 @@ async def teach(
             score_of=scores.get,
         )
         if outcome is not None:
-            record.learn(outcome, key=f"{run.id}:taught", signal="label", source=report.batch)
+            record.learn(replace(outcome, used=False), key=f"{run.id}:taught", signal="label", source=report.batch)
             taught.append(outcome)
     return levels_of(taught)

@@ -10,14 +10,12 @@ import typer
 from agentkit.cli import stopping
 from agentkit.cli.eval import Bar
 from agentkit.cli.output import JSON_HELP, emit, say
-from agentkit.cli.risk import show_levels, show_risk
+from agentkit.cli.risk import show_risk
 from agentkit.cli.run import (
     Calibration,
     Choices,
     Database,
     Effort,
-    Evaluator,
-    EvaluatorModel,
     Instructions,
     Memory,
     Model,
@@ -37,7 +35,6 @@ app = typer.Typer()
 def calibrate(
     file: Annotated[Path, typer.Argument(metavar="TASKS.jsonl", help="Tasks like those to come, with targets.")],
     model: Model = None,
-    evaluator_model: EvaluatorModel = None,
     tools: Tools = None,
     root: Root = None,
     database: Database = None,
@@ -49,7 +46,6 @@ def calibrate(
     schema: SchemaFile = None,
     effort: Effort = "auto",
     samples: Samples = "1",
-    evaluator: Evaluator = None,
     calibration: Calibration = "default",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many tasks.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Runs at once.")] = 1,
@@ -57,7 +53,7 @@ def calibrate(
 ) -> None:
     """Fit confidence to outcomes, as a change in the ledger. Started again, it goes on where it stopped.
 
-    The outcomes also teach which mode pays for such tasks and, with --evaluator, whether the evaluator does.
+    The outcomes also teach which mode pays for such tasks.
     """
     from agentkit.aio import run_sync
     from agentkit.calibrating import calibrate as fit_to
@@ -67,7 +63,6 @@ def calibrate(
     loaded = load_tasks(file, limit=limit)
     agent = build_agent(
         model=model,
-        evaluator_model=evaluator_model,
         tools=tools,
         root=root,
         database=database,
@@ -75,7 +70,6 @@ def calibrate(
         memory=memory,
         effort=effort,
         samples=samples,
-        evaluate=evaluator,
         instructions=instructions,
         choices=choices,
         schema=schema,
@@ -96,4 +90,3 @@ def _show(found: dict[str, Any]) -> None:
     say(f"{where}, on {found['outcomes']} answers of {found['model']}, {found['right']} of them right")
     kept = [f"{float(error):.0%} from {floor:.3f}" for error, floor in found["thresholds"].items()]
     say(f"--max-error  {', '.join(kept) if kept else 'none could be shown to hold: more outcomes, or fewer errors'}")
-    show_levels(found["evaluator"])

@@ -30,6 +30,7 @@ class Outcome:
         up: whether the run began in a cheaper mode.
         evaluator: the model that checked the first answer; empty where none was asked.
         first, second: the scores of the answer before and after the evaluator was heard; None where not known.
+        used: whether it became known in use, by a check or by feedback; not in an evaluation.
     """
 
     run: str
@@ -44,6 +45,7 @@ class Outcome:
     evaluator: str = ""
     first: float | None = None
     second: float | None = None
+    used: bool = True
 
     def to_json(self) -> JsonObject:
         return asdict(self)
@@ -60,8 +62,8 @@ class EffortRecord:
     def __init__(self, store: Store, name: str = "default") -> None:
         self.target = f"effort:{name}"
         self._ledger = Ledger(store)
-        self._changes: list[Change] = []
-        self._known: tuple[int, Sequence[Outcome]] = (0, ())
+        self._operations: list[JsonObject] = []
+        self._known: dict[str, Outcome] = {}
         self._lock = threading.Lock()
 
     @property
@@ -72,26 +74,26 @@ class EffortRecord:
         """Those in force, oldest first, one a run. What was read before is not read again."""
         version = self.version
         with self._lock:
-            if version > len(self._changes):
-                self._changes += self._ledger.applied(self.target, after=len(self._changes), upto=version)
-            if self._known[0] != version:
-                self._known = (version, self.at(version))
-            return self._known[1]
+            for change in self._ledger.applied(self.target, after=len(self._operations), upto=version):
+                self._operations.append(change.operations[0])
+                self._known = self._after(self._known, len(self._operations))
+            return tuple(self._known.values())
 
-    def at(self, version: int) -> Sequence[Outcome]:
-        """Those that were in force at a version."""
-        since: list[Outcome] = []
-        while version > 0:
-            operation = self._changes[version - 1].operations[0]
-            if operation["op"] == "rollback":
-                version = int(operation["to"])
-                continue
-            since.append(Outcome.from_json(operation))
-            version -= 1
-        newest: dict[str, Outcome] = {}
-        for item in since:  # the newest first
-            newest.setdefault(item.run, item)
-        return tuple(reversed(newest.values()))
+    def _after(self, known: dict[str, Outcome], version: int) -> dict[str, Outcome]:
+        """Those in force at a version, from those before it."""
+        operation = self._operations[version - 1]
+        if operation["op"] == "rollback":
+            return self._at(int(operation["to"]))
+        known.pop(operation["run"], None)  # the newest word on a run counts, and is the newest
+        known[operation["run"]] = Outcome.from_json(operation)
+        return known
+
+    def _at(self, version: int) -> dict[str, Outcome]:
+        """Those that were in force at an earlier version."""
+        known: dict[str, Outcome] = {}
+        for earlier in range(1, version + 1):
+            known = self._after(known, earlier)
+        return known
 
     def learn(
         self,
@@ -122,6 +124,7 @@ class EffortRecord:
             run_id=outcome.run,
             signal=signal,
             source=source,
+            note=f"{outcome.mode}, {outcome.score:g}",
         )
         return self._ledger.commit(change, effect)
 

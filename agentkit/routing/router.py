@@ -10,7 +10,7 @@ three times `PRICE` more of its runs.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from agentkit.memory.choosing import Belief, Seen
 
 LEAST = 8
-"""Outcomes of a kind of task before which rules decide."""
+"""Outcomes of a kind of task before which rules decide, and outcomes in use before which no mode is tried: where it never
+becomes known how a run went, nothing could be learnt from trying."""
 LEAST_OF_A_MODE = 4
 """Outcomes of a mode without which it is only tried, never taken for the better one."""
 HISTORY = 200
@@ -66,7 +67,7 @@ class LearnedRouter:
         seen = self._alike(situation)
         if len(seen) < LEAST:
             return rule
-        found = self._drawn(situation, rule, seen) if situation.explores else self._best(situation, rule, seen)
+        found = self._drawn(situation, seen) if _explores(situation, seen) else self._best(situation, rule, seen)
         return Decision(**self.log.fix(situation.run_id, "mode", found.to_json()))
 
     def higher(self, situation: Situation, confidence: float) -> Decision | None:
@@ -110,18 +111,18 @@ class LearnedRouter:
         kind = kind_in(situation.task, situation.tools)
         return [item for item in known if (item.kind, item.model) == (kind, situation.model)][-HISTORY:]
 
-    def _drawn(self, situation: Situation, rule: Decision, seen: Sequence[Outcome]) -> Decision:
+    def _drawn(self, situation: Situation, seen: Sequence[Outcome]) -> Decision:
         from agentkit.memory.choosing import choose_arm
 
         known, costs = self._beliefs(situation, seen), self._costs(situation, seen)
-        mode, chance = choose_arm(known, costs, self._rng(situation, "mode"), price=PRICE, kept=_is(rule.mode))
+        mode, chance = choose_arm(known, costs, self._rng(situation, "mode"), price=PRICE, kept=_never)
         return Decision(mode=mode, why=f"{_told(known, seen)}; drawn with {chance:.2f}", probability=chance)
 
     def _best(self, situation: Situation, rule: Decision, seen: Sequence[Outcome]) -> Decision:
         """The best of the modes that were tried often enough; nothing is left to chance."""
         known, costs = self._beliefs(situation, seen), self._costs(situation, seen)
         tried = [
-            mode for mode in known if mode == rule.mode or sum(item.mode == mode for item in seen) >= LEAST_OF_A_MODE
+            mode for mode in known if mode == rule.mode or sum(item.mode == mode and not item.up for item in seen) >= LEAST_OF_A_MODE
         ]
         best = max(tried, key=lambda mode: known[mode].mean - PRICE * costs[mode])
         return Decision(mode=best, why=f"{_told(known, seen)}; the best by that")
@@ -140,13 +141,14 @@ class LearnedRouter:
         ]
         known = beliefs(priors, past, confidence)
         costs = self._costs(situation, seen)
-        if situation.explores:
-            mode, chance = choose_arm(known, costs, self._rng(situation, "up"), price=PRICE, kept=_is("instant"))
+        if _explores(situation, seen):
+            mode, chance = choose_arm(known, costs, self._rng(situation, "up"), price=PRICE, kept=_never)
         else:
             mode, chance = max(known, key=lambda arm: known[arm].mean - PRICE * costs[arm]), 1.0
         told = ", ".join(f"{arm} {belief.mean:.2f}" for arm, belief in known.items())
         went = "stays with" if mode == "instant" else "goes up from"
-        why = f"{went} an instant answer of confidence {confidence:.2f}: thought right {told}; drawn with {chance:.2f}"
+        why = f"{went} an instant answer of confidence {confidence:.2f}: thought right {told}"
+        why += f"; drawn with {chance:.2f}" if chance < 1 else ""
         return Decision(mode=mode, why=why, probability=chance)
 
     def _beliefs(self, situation: Situation, seen: Sequence[Outcome]) -> dict[Mode, Belief]:
@@ -172,6 +174,11 @@ class LearnedRouter:
         return np.random.default_rng(run_seed(situation.run_id, f"{self.record.target}:{what}"))
 
 
+def _explores(situation: Situation, seen: Sequence[Outcome]) -> bool:
+    """Whether a mode may be tried to see what it is worth."""
+    return situation.explores and sum(item.used for item in seen) >= LEAST
+
+
 def _modes(situation: Situation) -> tuple[Mode, ...]:
     """Those that differ for a task, the cheapest first: without tools that matter, being agentic adds nothing."""
     return _MODES if situation.tools else _MODES[:2]
@@ -181,8 +188,9 @@ def _mode(outcome: Outcome) -> Mode:
     return next(mode for mode in _MODES if mode == outcome.mode)
 
 
-def _is(wanted: Mode) -> Callable[[Mode], bool]:
-    return lambda mode: mode == wanted
+def _never(mode: Mode) -> bool:
+    """No mode has a least chance: what a model can do in it does not change, so that nothing has to be kept known."""
+    return False
 
 
 def _spent(mode: Mode, outcomes: Sequence[Outcome]) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -90,11 +91,11 @@ def test_auto_stops_at_once_where_the_model_is_sure_and_goes_on_where_answers_di
         return int(result.usage.calls)
 
     assert drawn(["yes"], 98) == 1
-    assert drawn(["yes"], 60) == 2
+    assert drawn(["yes"], 70) == 2
     assert 3 <= drawn(["yes", "no", "yes", "no", "yes", "no", "yes", "no"], 55) <= 8
 
 
-def test_agreement_is_one_of_the_signals_that_confidence_is_read_off(build: Any, store: Store) -> None:
+def test_agreement_is_one_of_the_signals_that_confidence_is_read_off(build: Any) -> None:
     tasks = [
         Task(id=f"{n}", input=f"{'split' if n % 2 else 'sure'} {n} at 60", target="no" if n % 2 else "yes")
         for n in range(60)
@@ -106,11 +107,8 @@ def test_agreement_is_one_of_the_signals_that_confidence_is_read_off(build: Any,
         turns[said] = turns.get(said, 0) + 1
         return "no" if said.startswith("split") and turns[said] % 3 == 0 else "yes"
 
-    agent = build(Doubting(reply), samples=3, decline_below=None)
-    made = agent, tasks
-    import asyncio
-
-    found = asyncio.run(calibrate(*made, checker="exact"))
+    agent = build(Doubting(reply), samples=3)
+    found = asyncio.run(calibrate(agent, tasks, checker="exact"))
     assert found.risk.auroc == 1.0  # the words are equally likely in all: agreement alone tells them apart
     sure, split = agent.run("sure 100 at 60"), agent.run("split 101 at 60")
     assert sure.confidence is not None and split.confidence is not None and sure.confidence > split.confidence + 0.3
@@ -126,11 +124,11 @@ def test_a_crash_repeats_no_sample_that_was_answered(build: Any, monkeypatch: py
         if name == "after:model.call":
             passed.append(name)
             if len(passed) == 3:
-                raise KeyboardInterrupt
+                raise RuntimeError("cut off")
         real(name)
 
     monkeypatch.setattr(faults, "point", point)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(RuntimeError, match="cut off"):
         agent.run("The capital of France?", run_id="cut")
     assert model.calls == 3
     result = agent.resume("cut")

@@ -46,7 +46,7 @@ def seen(store: Store, mode: str, right: int, wrong: int, **more: Any) -> None:
         run = f"{mode}-{more}-{place}"
         more_ = {"tokens": 100.0, "seconds": 1.0, **more}
         outcome = Outcome(
-            run=run, kind="plain", model="ScriptedModel", mode=mode, score=float(place < right), **more_
+            run=run, kind="plain", model="test/ScriptedModel", mode=mode, score=float(place < right), **more_
         )
         record.learn(outcome, key=run)
 
@@ -101,7 +101,8 @@ def test_a_decision_outlives_a_crash_and_what_was_learnt_meanwhile(build: Any, s
     with pytest.raises(RuntimeError):
         broken.run("two and two", run_id="r", learn=False)
     assert RunLog(store).get("r").effort["mode"] == "reasoning"
-    seen(store, "instant", 150, 0, sure=0.5)
+    seen(store, "reasoning", 0, 60, seconds=2.0)
+    seen(store, "instant", 100, 0, seconds=2.0)
     assert broken.resume("r").effort["mode"] == "reasoning"
     assert build(["4"]).run("two and two", learn=False).effort["mode"] == "instant"
 
@@ -146,14 +147,14 @@ def test_an_instant_answer_of_low_confidence_goes_up_where_that_was_measured_to_
     agent = build(Doubting(reply))
     asyncio.run(calibrate(agent, TASKS, checker="exact"))
     unsure = agent.run("Item 1 sure at 12", learn=False)
-    assert unsure.effort["mode"] == "instant" and unsure.confidence is not None and unsure.confidence < 0.3
+    assert unsure.effort["mode"] == "instant" and unsure.confidence is not None and unsure.confidence < 0.4
     seen_by = EffortRecord(store)
     for n in range(12):
-        outcome = Outcome(run=f"r{n}", kind="plain", model="Doubting", mode="reasoning", score=float(n != 0), up=True)
+        outcome = Outcome(run=f"r{n}", kind="plain", model="test/Doubting", mode="reasoning", score=float(n != 0), up=True)
         seen_by.learn(Outcome(**{**outcome.to_json(), "sure": 0.2}), key=f"r{n}")
     result = agent.run("Item 2 sure at 12", learn=False)
     assert (result.answer, result.effort["mode"], result.usage.calls) == ("no", "reasoning", 2)
-    assert result.effort["before"]["answer"] == "yes" and result.effort["before"]["confidence"] < 0.3
+    assert result.effort["before"]["answer"] == "yes" and result.effort["before"]["confidence"] < 0.4
     assert result.effort["why"].startswith("goes up from an instant answer of confidence 0.")
     sure = agent.run("Item 3 sure at 96", learn=False)
     assert (sure.answer, sure.effort["mode"], sure.usage.calls) == ("yes", "instant", 1)
@@ -184,8 +185,8 @@ def test_the_evaluator_is_asked_where_its_calls_were_shown_to_help(build: Any, s
     ]
     agent = build(Doubting(judged), evaluate=True)
     assert build(Doubting(judged)).run("Item 20 sure at 20").answer == "yes"  # not measured, not asked
-    found = asyncio.run(calibrate(agent, tasks, checker="exact"))
-    levels = found.evaluator
+    asyncio.run(calibrate(build(Doubting(judged)), tasks, checker="exact"))
+    levels = asyncio.run(teach(agent, tasks, asyncio.run(evaluate_tasks(agent, tasks))))
     assert levels is not None and levels.n == len(tasks) and levels.effect > 0.3 and levels.bound > 0
     assert (levels.confidence, levels.critique) == (1.0, 1.0)
     shipped = build(Doubting(judged))

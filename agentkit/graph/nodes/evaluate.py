@@ -48,10 +48,11 @@ async def evaluate(state: RunState, runtime: Runtime[RunContext]) -> Command[Aft
         outcome = "ask"
     shown = feedback or Feedback(channel="check", score=None, text="not checked")
     context.emit(Evaluated(run_id=context.run_id, outcome=outcome, feedback=shown, round=round))
-    update: StateUpdate = {"outcome": outcome, "confidence": confidence, "effort": effort}
+    update: StateUpdate = {"outcome": outcome, "confidence": confidence}
     if outcome == "revise":
-        update = revision(context, {**state, "effort": effort}, _objection(shown))
-    return decided(context, update)
+        effort["earlier"] = [*effort.get("earlier", ()), state["answer"] or ""]
+        update = revision(context, state, _objection(shown))
+    return decided(context, update | ({"effort": effort} if effort else {}))
 
 
 def _confidence(context: RunContext, state: RunState, feedback: Feedback | None) -> float | None:
@@ -73,10 +74,9 @@ def decided(context: RunContext, update: StateUpdate) -> Command[AfterEvaluate]:
 
 def revision(context: RunContext, state: RunState, objection: str) -> StateUpdate:
     """The update that sends the explorer back to work."""
-    message, effort = context.program.revision_message(objection), state.get("effort", {})
+    message = context.program.revision_message(objection)
     return {
         "outcome": "revise",
-        "effort": {**effort, "earlier": [*effort.get("earlier", ()), state["answer"] or ""]},
         "objection": objection,
         "messages": [message],
         "answer": None,

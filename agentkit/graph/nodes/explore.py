@@ -20,7 +20,7 @@ from agentkit.graph.events import Answered, Planned, SubtaskDone
 from agentkit.graph.nodes.client import way_to_tools
 from agentkit.graph.sampling import Sample, vote
 from agentkit.graph.spending import chosen, nothing_follows
-from agentkit.graph.state import RunState, View
+from agentkit.graph.state import RunState, StateUpdate, View
 from agentkit.models.speech import spoken
 from agentkit.roles.explorer import Approach, Plan, executor_messages
 from agentkit.tools import is_arithmetic
@@ -61,7 +61,7 @@ async def explore(
     return Command(update=update | await _answered(context, view, means, reply), goto="evaluate")
 
 
-async def _answered(context: RunContext, view: View, means: _Means, reply: Reply) -> dict[str, Any]:
+async def _answered(context: RunContext, view: View, means: _Means, reply: Reply) -> StateUpdate:
     """The update with an answer: the reply's, or the one that most of several replies give."""
 
     def sample(reply: Reply, number: int) -> Sample:
