@@ -2,17 +2,17 @@
 
     python -m benchmarks.effort [--families banking77 humaneval formula geoquery] [--model M] [--limit 100] [--json]
 
-Each task is answered once in each way: `instant`, `reasoning`, `agentic` where tools can matter, seven further samples of
-the instant answer, and an instant answer that the evaluator may have revised. These rows are the pool, kept in build/: a
-benchmark that was stopped goes on. All arms are then computed from the pool, with no further call:
+Each task is answered once in each way: `instant`, `reasoning`, `agentic` where tools can matter, seven further samples
+of the instant answer, and an instant answer that the evaluator may have revised. These rows are the pool, kept in
+build/: a benchmark that was stopped goes on. All arms are then computed from the pool, with no further call:
 
 - modes: each alone, the rules, what routing learns online (feedback after every task, in several orders; all tasks, and
   the later half), and the same modes dealt to other tasks at random;
 - samples: one, the majority of eight, `auto`, and stopping at random with the same mean;
 - evaluator: off, always heard, as shipped (taught by the other half of the tasks), and heard at random as often.
 
-No run sees a target or a checker. Confidence is fitted on the instant rows, each row's by a calibration that did not see
-it. Tokens are read and written together; seconds are the models' own.
+No run sees a target or a checker. Confidence is fitted on the instant rows, each row's by a calibration that did not
+see it. Tokens are read and written together; seconds are the models' own.
 """
 
 from __future__ import annotations
@@ -341,7 +341,9 @@ def beside(
         results.add(arm=name, metric=metric, value=value, n=len(found), target=goal if wanted else "")
     taken = [step.ways for steps in walks for step in steps[begin:]]
     for ways in sorted(set(taken)):
-        results.add(arm=name, metric=f"share of {' then '.join(ways)}", value=taken.count(ways) / len(taken), n=len(taken))
+        results.add(
+            arm=name, metric=f"share of {' then '.join(ways)}", value=taken.count(ways) / len(taken), n=len(taken)
+        )
 
 
 def samples(results: Results, items: Sequence[Item]) -> None:

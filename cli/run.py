@@ -73,7 +73,8 @@ Effort = Annotated[
     ),
 ]
 Samples = Annotated[
-    str, typer.Option(help="Answers to ask for and vote on, 1 to 64, or auto: as many as are worth it.", metavar="N|auto")
+    str,
+    typer.Option(help="Answers to ask for and vote on, 1 to 64, or auto: as many as are worth it.", metavar="N|auto"),
 ]
 Plan = Annotated[bool, typer.Option("--plan", help="Let the explorer split the task into sub-tasks.")]
 Evaluator = Annotated[

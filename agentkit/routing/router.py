@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from agentkit.memory.choosing import Belief, Seen
 
 LEAST = 8
-"""Outcomes of a kind of task before which rules decide, and outcomes in use before which no mode is tried: where it never
-becomes known how a run went, nothing could be learnt from trying."""
+"""Outcomes of a kind of task before which rules decide, and outcomes in use before which no mode is tried: where it
+never becomes known how a run went, nothing could be learnt from trying."""
 LEAST_OF_A_MODE = 4
 """Outcomes of a mode without which it is only tried, never taken for the better one."""
 HISTORY = 200
@@ -122,7 +122,9 @@ class LearnedRouter:
         """The best of the modes that were tried often enough; nothing is left to chance."""
         known, costs = self._beliefs(situation, seen), self._costs(situation, seen)
         tried = [
-            mode for mode in known if mode == rule.mode or sum(item.mode == mode and not item.up for item in seen) >= LEAST_OF_A_MODE
+            mode
+            for mode in known
+            if mode == rule.mode or sum(item.mode == mode and not item.up for item in seen) >= LEAST_OF_A_MODE
         ]
         best = max(tried, key=lambda mode: known[mode].mean - PRICE * costs[mode])
         return Decision(mode=best, why=f"{_told(known, seen)}; the best by that")

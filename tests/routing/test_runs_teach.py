@@ -31,7 +31,8 @@ def build(store: Store) -> Iterator[Any]:
     opened: list[Agent] = []
 
     def make(model: Any, **options: Any) -> Agent:
-        opened.append(Agent(model if isinstance(model, ScriptedModel) else ScriptedModel(model), store=store, **options))
+        scripted = model if isinstance(model, ScriptedModel) else ScriptedModel(model)
+        opened.append(Agent(scripted, store=store, tools=[], **options))
         return opened[-1]
 
     yield make
@@ -150,7 +151,9 @@ def test_an_instant_answer_of_low_confidence_goes_up_where_that_was_measured_to_
     assert unsure.effort["mode"] == "instant" and unsure.confidence is not None and unsure.confidence < 0.4
     seen_by = EffortRecord(store)
     for n in range(12):
-        outcome = Outcome(run=f"r{n}", kind="plain", model="test/Doubting", mode="reasoning", score=float(n != 0), up=True)
+        outcome = Outcome(
+            run=f"r{n}", kind="plain", model="test/Doubting", mode="reasoning", score=float(n != 0), up=True
+        )
         seen_by.learn(Outcome(**{**outcome.to_json(), "sure": 0.2}), key=f"r{n}")
     result = agent.run("Item 2 sure at 12", learn=False)
     assert (result.answer, result.effort["mode"], result.usage.calls) == ("no", "reasoning", 2)

@@ -1,5 +1,5 @@
-"""A world without a model: tasks of four kinds, of which each mode's chance and cost is known, and what routing makes of
-it beside the best single mode and beside chance."""
+"""A world without a model: tasks of four kinds, of which each mode's chance and cost is known, and what routing makes
+of it beside the best single mode and beside chance."""
 
 from __future__ import annotations
 

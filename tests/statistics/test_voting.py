@@ -34,7 +34,7 @@ def test_more_agreement_and_fewer_left_make_it_surer() -> None:
 
 
 def test_in_a_recorded_world_it_finds_the_majority_of_eight_with_far_fewer_than_random_stopping() -> None:
-    """Items with a most frequent answer of some share, which is often the right one; the first sample is that answer."""
+    """Items with a most frequent answer of some share, which is often the right one, and comes first."""
     rng = random.Random(5)
     auto, full, chance, drawn = [], [], [], []
     for _ in range(3000):
