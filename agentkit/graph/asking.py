@@ -54,19 +54,22 @@ async def ask(
         logprobs=role == "explorer",
         on_token=on_token,
     )
-    context.emit(
-        ModelEnded(
-            run_id=context.run_id,
-            role=role,
-            turn=turn,
-            text=reply.text,
-            model=context.caller(role).name,
-            input_tokens=reply.usage.input_tokens,
-            output_tokens=reply.usage.output_tokens,
-            cached_tokens=reply.usage.cached_tokens,
-            cost=reply.usage.cost,
-            seconds=reply.usage.seconds,
-            replayed=reply.replayed,
-        )
-    )
+    context.emit(_ended(context, role, turn, reply))
     return reply
+
+
+def _ended(context: RunContext, role: str, turn: int, reply: Reply) -> ModelEnded:
+    used = reply.usage
+    return ModelEnded(
+        run_id=context.run_id,
+        role=role,
+        turn=turn,
+        text=reply.text,
+        model=context.caller(role).name,
+        input_tokens=used.input_tokens,
+        output_tokens=used.output_tokens,
+        cached_tokens=used.cached_tokens,
+        cost=used.cost,
+        seconds=used.seconds,
+        replayed=reply.replayed,
+    )
