@@ -13,7 +13,6 @@ from agentkit.graph.effort import Decision, Mode, Situation
 from agentkit.routing import EffortRecord, LearnedRouter, Outcome, levels_of
 from agentkit.routing.outcomes import kind_in
 from agentkit.store import Store
-from agentkit.store.run_log import RunLog
 from agentkit.tasks import Task
 
 
@@ -62,13 +61,22 @@ def taught(record: EffortRecord, asked: Situation, mode: str, score: float, cell
 
 
 @pytest.fixture
-def router(store: Store) -> Iterator[LearnedRouter]:
-    yield LearnedRouter(store)
+def router(store: Store) -> LearnedRouter:
+    return LearnedRouter(store)
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LearnedRouter, list[tuple[str, Decision]]]]:
+    """A router after all tasks, and what it decided about each."""
+    store = Store.open(tmp_path_factory.mktemp("world") / "agentkit.db")
+    router = LearnedRouter(store)
+    yield router, list(walk(router, 1))
+    store.close()
 
 
 def walk(router: LearnedRouter, seed: int) -> Iterator[tuple[str, Decision]]:
     """Tasks one after the other, each run's outcome learnt before the next begins."""
-    rng, log = random.Random(seed), RunLog(router.record._ledger.store)
+    rng, log = random.Random(seed), router.log
     for number in range(TASKS):
         kind = rng.choice(list(WORLD))
         asked = situation(kind, f"w{seed}-{number}")
@@ -79,10 +87,13 @@ def walk(router: LearnedRouter, seed: int) -> Iterator[tuple[str, Decision]]:
         yield kind, decision
 
 
-def test_it_reaches_the_best_mode_at_fewer_tokens_and_chance_does_not(router: LearnedRouter) -> None:
-    walked = list(walk(router, 1))
-    assert {decision.mode for _, decision in walked[:4]} <= {"instant", "agentic"}  # as rules have it
-    late = walked[TASKS // 2 :]
+Walked = tuple[LearnedRouter, list[tuple[str, Decision]]]
+
+
+def test_it_reaches_the_best_mode_at_fewer_tokens_and_chance_does_not(walked: Walked) -> None:
+    decisions = walked[1]
+    assert {decision.mode for _, decision in decisions[:4]} <= {"instant", "agentic"}  # as rules have it
+    late = decisions[TASKS // 2 :]
     kinds = [kind for kind, _ in late]
 
     def accuracy(modes: list[Mode]) -> float:
@@ -99,12 +110,12 @@ def test_it_reaches_the_best_mode_at_fewer_tokens_and_chance_does_not(router: Le
     assert accuracy(own) >= 0.95 * accuracy(best)
     assert tokens(own) <= 0.75 * tokens(best)
     assert accuracy(mixed) < 0.95 * accuracy(best) and accuracy(mixed) < accuracy(own) - 0.05
-    assert all(0 < decision.probability <= 1 for _, decision in walked)
+    assert all(0 < decision.probability <= 1 for _, decision in decisions)
 
 
-def test_runs_that_teach_nothing_take_the_best_mode_and_leave_nothing_to_chance(router: LearnedRouter) -> None:
-    list(walk(router, 3))
-    log = RunLog(router.record._ledger.store)
+def test_runs_that_teach_nothing_take_the_best_mode_and_leave_nothing_to_chance(walked: Walked) -> None:
+    router = walked[0]
+    log = router.log
     for kind, best in (("sort", "instant"), ("formula", "reasoning"), ("look up", "agentic")):
         for number in range(5):
             asked = situation(kind, f"e{kind}{number}", explores=False)
@@ -115,7 +126,7 @@ def test_runs_that_teach_nothing_take_the_best_mode_and_leave_nothing_to_chance(
 
 def test_going_up_pays_where_it_was_measured_to_and_more_than_at_random(router: LearnedRouter) -> None:
     """Instant answers are as often right as they are sure; thinking is right in .7, whatever the task."""
-    rng, log = random.Random(4), RunLog(router.record._ledger.store)
+    rng, log = random.Random(4), router.log
     for number in range(30):
         asked = situation("formula", f"d{number}")
         taught(router.record, asked, "reasoning", float(number % 10 < 7), WORLD["formula"]["reasoning"])
@@ -144,7 +155,7 @@ def test_going_up_pays_where_it_was_measured_to_and_more_than_at_random(router: 
 def test_the_evaluator_is_asked_where_it_was_measured_to_help_and_never_costs_accuracy(
     router: LearnedRouter, keeps: float, mends: float, asks: bool
 ) -> None:
-    rng, log = random.Random(6), RunLog(router.record._ledger.store)
+    rng, log = random.Random(6), router.log
 
     def second(first: float) -> float:
         return float(rng.random() < (keeps if first else mends))
