@@ -626,7 +626,7 @@ class Agent(RunnableAgent):
             callers=callers,
             program=self.program,
             router=self.router,
-            judgement=self._learned,
+            thrift=self._learned,
             assessor=self._assessor(options),
             tools=tools,
             checker=(checker := self._checker_for(task, callers)),

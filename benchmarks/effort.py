@@ -37,7 +37,7 @@ from agentkit.graph.sampling import TEMPERATURE, Sample, vote
 from agentkit.ledger import digest
 from agentkit.models import load_model
 from agentkit.models.logprobs import Logprobs
-from agentkit.routing import EffortRecord, LearnedRouter, Outcome
+from agentkit.routing import EffortOutcome, EffortRecord, LearnedRouter
 from agentkit.routing.outcomes import kind_in
 from agentkit.settings import load_settings
 from agentkit.store import Store
@@ -278,7 +278,7 @@ def routed(router: LearnedRouter, item: Item, place: int, run_id: str) -> Step:
         ways += () if up is None or up.mode == "instant" else (up.mode,)
     done = [alone(item, way) for way in ways]
     spent = Spent(score=done[-1].score, tokens=sum(s.tokens for s in done), seconds=sum(s.seconds for s in done))
-    outcome = Outcome(
+    outcome = EffortOutcome(
         run=run_id,
         kind=kind_in(item.task, item.tools),
         model="pool",
@@ -437,7 +437,7 @@ def shipped(items: Sequence[Item], half: int) -> Iterator[tuple[int, bool]]:
         for place, item in enumerate(items):
             if place % 2 != half:
                 row = item.rows["evaluator"]
-                outcome = Outcome(
+                outcome = EffortOutcome(
                     run=f"t{place}",
                     kind=kind_in(item.task, item.tools),
                     model="pool",

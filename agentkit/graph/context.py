@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentkit.answer_type import AnswerType
 from agentkit.confidence import Assessor
-from agentkit.graph.effort import Effort, Judgement, Router, Rules, Samples
+from agentkit.graph.effort import Effort, Router, Rules, Samples, Thrift
 from agentkit.graph.events import Event
 from agentkit.protocols import Block, Learner, Recaller
 from agentkit.tasks import Labels, Task
@@ -78,7 +78,7 @@ class RunContext:
     callers: Mapping[str, Caller]
     program: Program
     router: Router = field(default_factory=Rules)
-    judgement: Judgement | None = None
+    thrift: Thrift | None = None
     assessor: Assessor = field(default_factory=Assessor)
     form: AnswerType | None = None
     tools: Mapping[str, BaseTool] = field(default_factory=dict)

@@ -94,14 +94,17 @@ class Router(Protocol):
         ...
 
 
-class Judgement(Protocol):
+class Thrift(Protocol):
     """Says after an answer whether more is to be spent on it. Asked again of the same run, it says the same."""
 
     def higher(self, situation: Situation, confidence: float) -> Decision | None:
-        """The mode in which a run that answered at once begins again; None where its answer stays.
+        """What becomes of a run that answered at once: it begins again in a higher mode, or stays "instant".
 
         Args:
             confidence: how likely the answer is right.
+
+        Returns:
+            None where no higher mode was measured.
         """
         ...
 

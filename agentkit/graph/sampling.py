@@ -49,7 +49,7 @@ Draw = Callable[[int], Awaitable[Sample]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Vote:
+class Voted:
     """What came of it: the answer that most gave, the first of equals.
 
     Attributes:
@@ -66,7 +66,7 @@ class Vote:
         return {"drawn": self.drawn, "agree": self.agree, "scope": self.winner.scope}
 
 
-async def vote(context: RunContext, first: Sample, draw: Draw) -> Vote:
+async def vote(context: RunContext, first: Sample, draw: Draw) -> Voted:
     """Have as many answers as the run's options ask for, and count which are the same.
 
     A sample that a crash interrupted is asked for again, and no other: what was answered stands in the journal.
@@ -89,7 +89,7 @@ async def vote(context: RunContext, first: Sample, draw: Draw) -> Vote:
         else:
             groups.append([another])
     won = max(groups, key=len)
-    return Vote(winner=won[0], agree=len(won), drawn=sum(map(len, groups)))
+    return Voted(winner=won[0], agree=len(won), drawn=sum(map(len, groups)))
 
 
 async def same(context: RunContext, one: str, other: str) -> bool:

@@ -46,9 +46,9 @@ def told(context: RunContext, decision: Decision) -> None:
 def higher(context: RunContext, state: RunState, confidence: float | None) -> Decision | None:
     """What past runs say about going up from an answer that no check has seen; None where they say nothing."""
     mode = state.get("effort", {}).get("mode")
-    if context.judgement is None or context.options.effort != "auto" or mode != "instant" or confidence is None:
+    if context.thrift is None or context.options.effort != "auto" or mode != "instant" or confidence is None:
         return None
-    return context.judgement.higher(situation_of(context), confidence)
+    return context.thrift.higher(situation_of(context), confidence)
 
 
 def begin_again(context: RunContext, state: RunState, decision: Decision, confidence: float) -> StateUpdate:
@@ -66,9 +66,9 @@ def begin_again(context: RunContext, state: RunState, decision: Decision, confid
 
 def asking(context: RunContext, state: RunState, confidence: float | None) -> Asking | None:
     """Whether the evaluator is asked about a first answer; None where nobody can say."""
-    if context.judgement is None or state["round"]:
+    if context.thrift is None or state["round"]:
         return None
-    return context.judgement.asks(situation_of(context), confidence)
+    return context.thrift.asks(situation_of(context), confidence)
 
 
 def nothing_follows(context: RunContext) -> bool:
@@ -76,4 +76,4 @@ def nothing_follows(context: RunContext) -> bool:
     if context.options.samples != 1:
         return False
     sure = context.assessor.calibration is not None
-    return not (sure and context.judgement is not None and context.judgement.may_change(situation_of(context)))
+    return not (sure and context.thrift is not None and context.thrift.may_change(situation_of(context)))

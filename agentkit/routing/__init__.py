@@ -2,7 +2,7 @@
 
 from agentkit.routing.learner import EffortLearner, learners_of
 from agentkit.routing.outcomes import outcome_of
-from agentkit.routing.record import EffortRecord, Outcome
+from agentkit.routing.record import EffortOutcome, EffortRecord
 from agentkit.routing.router import LearnedRouter
 from agentkit.routing.worth import Levels, levels_of
 
@@ -11,7 +11,7 @@ __all__ = [
     "EffortRecord",
     "LearnedRouter",
     "Levels",
-    "Outcome",
+    "EffortOutcome",
     "learners_of",
     "levels_of",
     "outcome_of",

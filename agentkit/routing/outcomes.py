@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from agentkit.routing.record import Outcome
+from agentkit.routing.record import EffortOutcome
 from agentkit.tasks import Task
 
 Score = Callable[[str], float | None]
@@ -33,7 +33,7 @@ def outcome_of(
     score: float,
     confidence: float | None = None,
     score_of: Score = lambda text: None,
-) -> Outcome | None:
+) -> EffortOutcome | None:
     """The outcome of a run.
 
     Args:
@@ -55,7 +55,7 @@ def outcome_of(
     judges = [str(call["model"]) for call in own if call["role"] == "evaluator"]
     texts = [*earlier, answer or ""]
     first, second = ((score if text == answer else score_of(text)) for text in (texts[0], texts[:2][-1]))
-    return Outcome(
+    return EffortOutcome(
         run=run_id,
         kind=kind_in(task, effort.get("tools", ())),
         model=str(asked[0]["model"]),

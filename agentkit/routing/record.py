@@ -16,7 +16,7 @@ from agentkit.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class EffortOutcome:
     """How a run went, and what was spent on it.
 
     Attributes:
@@ -63,14 +63,14 @@ class EffortRecord:
         self.target = f"effort:{name}"
         self._ledger = Ledger(store)
         self._operations: list[JsonObject] = []
-        self._known: dict[str, Outcome] = {}
+        self._known: dict[str, EffortOutcome] = {}
         self._lock = threading.Lock()
 
     @property
     def version(self) -> int:
         return self._ledger.version(self.target)
 
-    def outcomes(self) -> Sequence[Outcome]:
+    def outcomes(self) -> Sequence[EffortOutcome]:
         """Those in force, oldest first, one a run. What was read before is not read again."""
         version = self.version
         with self._lock:
@@ -79,25 +79,25 @@ class EffortRecord:
                 self._known = self._after(self._known, len(self._operations))
             return tuple(self._known.values())
 
-    def _after(self, known: dict[str, Outcome], version: int) -> dict[str, Outcome]:
+    def _after(self, known: dict[str, EffortOutcome], version: int) -> dict[str, EffortOutcome]:
         """Those in force at a version, from those before it."""
         operation = self._operations[version - 1]
         if operation["op"] == "rollback":
             return self._at(int(operation["to"]))
         known.pop(operation["run"], None)  # the newest word on a run counts, and is the newest
-        known[operation["run"]] = Outcome.from_json(operation)
+        known[operation["run"]] = EffortOutcome.from_json(operation)
         return known
 
-    def _at(self, version: int) -> dict[str, Outcome]:
+    def _at(self, version: int) -> dict[str, EffortOutcome]:
         """Those that were in force at an earlier version."""
-        known: dict[str, Outcome] = {}
+        known: dict[str, EffortOutcome] = {}
         for earlier in range(1, version + 1):
             known = self._after(known, earlier)
         return known
 
     def learn(
         self,
-        outcome: Outcome,
+        outcome: EffortOutcome,
         *,
         key: str,
         signal: str = "",

@@ -17,7 +17,7 @@ import numpy as np
 
 from agentkit.graph.effort import Asking, Decision, Mode, Rules, Situation
 from agentkit.routing.outcomes import kind_in
-from agentkit.routing.record import EffortRecord, Outcome
+from agentkit.routing.record import EffortOutcome, EffortRecord
 from agentkit.routing.worth import LEAST_ASKED, Levels, levels_of
 from agentkit.store import Store
 from agentkit.store.run_log import RunLog
@@ -103,7 +103,7 @@ class LearnedRouter:
         """Whether anything was learnt by which an answer could still be replaced."""
         return bool(self._alike(situation))
 
-    def _alike(self, situation: Situation) -> list[Outcome]:
+    def _alike(self, situation: Situation) -> list[EffortOutcome]:
         """The newest outcomes of this model on this kind of task, oldest first."""
         known = self.record.outcomes()
         if not known:
@@ -111,14 +111,14 @@ class LearnedRouter:
         kind = kind_in(situation.task, situation.tools)
         return [item for item in known if (item.kind, item.model) == (kind, situation.model)][-HISTORY:]
 
-    def _drawn(self, situation: Situation, seen: Sequence[Outcome]) -> Decision:
+    def _drawn(self, situation: Situation, seen: Sequence[EffortOutcome]) -> Decision:
         from agentkit.memory.choosing import choose_arm
 
         known, costs = self._beliefs(situation, seen), self._costs(situation, seen)
         mode, chance = choose_arm(known, costs, self._rng(situation, "mode"), price=PRICE, kept=_never)
         return Decision(mode=mode, why=f"{_told(known, seen)}; drawn with {chance:.2f}", probability=chance)
 
-    def _best(self, situation: Situation, rule: Decision, seen: Sequence[Outcome]) -> Decision:
+    def _best(self, situation: Situation, rule: Decision, seen: Sequence[EffortOutcome]) -> Decision:
         """The best of the modes that were tried often enough; nothing is left to chance."""
         known, costs = self._beliefs(situation, seen), self._costs(situation, seen)
         tried = [
@@ -129,7 +129,9 @@ class LearnedRouter:
         best = max(tried, key=lambda mode: known[mode].mean - PRICE * costs[mode])
         return Decision(mode=best, why=f"{_told(known, seen)}; the best by that")
 
-    def _up(self, situation: Situation, confidence: float, modes: Sequence[Mode], seen: Sequence[Outcome]) -> Decision:
+    def _up(
+        self, situation: Situation, confidence: float, modes: Sequence[Mode], seen: Sequence[EffortOutcome]
+    ) -> Decision:
         from agentkit.memory.choosing import Seen, beliefs, choose_arm
 
         own = (1 + BELIEVED * confidence, 1 + BELIEVED * (1 - confidence))
@@ -153,13 +155,13 @@ class LearnedRouter:
         why += f"; drawn with {chance:.2f}" if chance < 1 else ""
         return Decision(mode=mode, why=why, probability=chance)
 
-    def _beliefs(self, situation: Situation, seen: Sequence[Outcome]) -> dict[Mode, Belief]:
+    def _beliefs(self, situation: Situation, seen: Sequence[EffortOutcome]) -> dict[Mode, Belief]:
         from agentkit.memory.choosing import Seen, beliefs
 
         past: list[Seen[Mode]] = [Seen(arm=_mode(item), outcome=item.score) for item in seen if not item.up]
         return beliefs(dict.fromkeys(_modes(situation), _SHY), past, lasting=lambda mode: True)
 
-    def _costs(self, situation: Situation, seen: Sequence[Outcome]) -> dict[Mode, float]:
+    def _costs(self, situation: Situation, seen: Sequence[EffortOutcome]) -> dict[Mode, float]:
         """Doublings of tokens and seconds against "instant": of this kind of task, else of any kind, else guessed."""
         modes = _modes(situation)
         everywhere = [item for item in self.record.outcomes() if item.model == situation.model]
@@ -176,7 +178,7 @@ class LearnedRouter:
         return np.random.default_rng(run_seed(situation.run_id, f"{self.record.target}:{what}"))
 
 
-def _explores(situation: Situation, seen: Sequence[Outcome]) -> bool:
+def _explores(situation: Situation, seen: Sequence[EffortOutcome]) -> bool:
     """Whether a mode may be tried to see what it is worth."""
     return situation.explores and sum(item.used for item in seen) >= LEAST
 
@@ -186,7 +188,7 @@ def _modes(situation: Situation) -> tuple[Mode, ...]:
     return _MODES if situation.tools else _MODES[:2]
 
 
-def _mode(outcome: Outcome) -> Mode:
+def _mode(outcome: EffortOutcome) -> Mode:
     return next(mode for mode in _MODES if mode == outcome.mode)
 
 
@@ -195,7 +197,7 @@ def _never(mode: Mode) -> bool:
     return False
 
 
-def _spent(mode: Mode, outcomes: Sequence[Outcome]) -> float | None:
+def _spent(mode: Mode, outcomes: Sequence[EffortOutcome]) -> float | None:
     """The logarithm to the base two of what a run takes, tokens and seconds alike; None where none took anything."""
     own = [item for item in outcomes if item.mode == mode and not item.up]
     if not own:
@@ -206,7 +208,7 @@ def _spent(mode: Mode, outcomes: Sequence[Outcome]) -> float | None:
     return sum(logs) / len(logs) if logs else None
 
 
-def _told(known: Mapping[Mode, Belief], seen: Sequence[Outcome]) -> str:
+def _told(known: Mapping[Mode, Belief], seen: Sequence[EffortOutcome]) -> str:
     """How often each mode was right, for those who want to know why."""
     parts = []
     for mode in known:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from agentkit.json_types import JsonObject
-from agentkit.routing.record import Outcome
+from agentkit.routing.record import EffortOutcome
 
 LEAST_ASKED = 10
 """Answers that the evaluator must have been measured on before it is asked by itself."""
@@ -46,7 +46,7 @@ class Levels:
         return asdict(self)
 
 
-def levels_of(outcomes: Sequence[Outcome]) -> Levels | None:
+def levels_of(outcomes: Sequence[EffortOutcome]) -> Levels | None:
     """The levels of those outcomes in which the evaluator was asked and both scores are known; None where none is."""
     pairs = [(item.first, item.second) for item in outcomes if item.first is not None and item.second is not None]
     if not pairs:

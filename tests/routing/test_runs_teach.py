@@ -16,7 +16,7 @@ from agentkit.calibrating import calibrate, teach
 from agentkit.changes import rollback
 from agentkit.evaluation import evaluate_tasks
 from agentkit.ledger import Ledger
-from agentkit.routing import EffortRecord, Outcome
+from agentkit.routing import EffortOutcome, EffortRecord
 from agentkit.routing.router import LEAST
 from agentkit.store import Store
 from agentkit.store.run_log import RunLog
@@ -46,7 +46,7 @@ def seen(store: Store, mode: str, right: int, wrong: int, **more: Any) -> None:
     for place in range(right + wrong):
         run = f"{mode}-{more}-{place}"
         more_ = {"tokens": 100.0, "seconds": 1.0, **more}
-        outcome = Outcome(
+        outcome = EffortOutcome(
             run=run, kind="plain", model="test/ScriptedModel", mode=mode, score=float(place < right), **more_
         )
         record.learn(outcome, key=run)
@@ -151,10 +151,10 @@ def test_an_instant_answer_of_low_confidence_goes_up_where_that_was_measured_to_
     assert unsure.effort["mode"] == "instant" and unsure.confidence is not None and unsure.confidence < 0.4
     seen_by = EffortRecord(store)
     for n in range(12):
-        outcome = Outcome(
+        outcome = EffortOutcome(
             run=f"r{n}", kind="plain", model="test/Doubting", mode="reasoning", score=float(n != 0), up=True
         )
-        seen_by.learn(Outcome(**{**outcome.to_json(), "sure": 0.2}), key=f"r{n}")
+        seen_by.learn(EffortOutcome(**{**outcome.to_json(), "sure": 0.2}), key=f"r{n}")
     result = agent.run("Item 2 sure at 12", learn=False)
     assert (result.answer, result.effort["mode"], result.usage.calls) == ("no", "reasoning", 2)
     assert result.effort["before"]["answer"] == "yes" and result.effort["before"]["confidence"] < 0.4

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from agentkit.graph.effort import Decision, Mode, Situation
-from agentkit.routing import EffortRecord, LearnedRouter, Outcome, levels_of
+from agentkit.routing import EffortOutcome, EffortRecord, LearnedRouter, levels_of
 from agentkit.routing.outcomes import kind_in
 from agentkit.store import Store
 from agentkit.tasks import Task
@@ -48,7 +48,7 @@ def situation(kind: str, run_id: str, *, explores: bool = True) -> Situation:
 
 
 def taught(record: EffortRecord, asked: Situation, mode: str, score: float, cell: Cell, **more: object) -> None:
-    outcome = Outcome(
+    outcome = EffortOutcome(
         run=asked.run_id,
         kind=kind_in(asked.task, asked.tools),
         model="m",
@@ -57,7 +57,7 @@ def taught(record: EffortRecord, asked: Situation, mode: str, score: float, cell
         tokens=cell.tokens,
         seconds=cell.seconds,
     )
-    record.learn(Outcome(**{**outcome.to_json(), **more}), key=asked.run_id)
+    record.learn(EffortOutcome(**{**outcome.to_json(), **more}), key=asked.run_id)
 
 
 @pytest.fixture
