@@ -32,8 +32,10 @@ LEAST_OF_A_MODE = 4
 """Outcomes of a mode without which it is only tried, never taken for the better one."""
 HISTORY = 200
 """Newest outcomes of a kind of task that beliefs rest on."""
-PRICE = 0.01
+PRICE = 0.02
 """Success that a mode must add for each doubling of the tokens and seconds that a run takes."""
+LIKELY = 0.84
+"""Standard errors that a dearer mode must be better by to be taken for good: a chance of four in five."""
 GUESSED = {"instant": 0.0, "reasoning": 3.0, "agentic": 3.0}
 """Doublings that a mode is thought to cost before any run has shown it."""
 BELIEVED = 10.0
@@ -121,12 +123,8 @@ class LearnedRouter:
     def _best(self, situation: Situation, rule: Decision, seen: Sequence[EffortOutcome]) -> Decision:
         """The best of the modes that were tried often enough; nothing is left to chance."""
         known, costs = self._beliefs(situation, seen), self._costs(situation, seen)
-        tried = [
-            mode
-            for mode in known
-            if mode == rule.mode or sum(item.mode == mode and not item.up for item in seen) >= LEAST_OF_A_MODE
-        ]
-        best = max(tried, key=lambda mode: known[mode].mean - PRICE * costs[mode])
+        tried = {mode: sum(item.mode == mode and not item.up for item in seen) for mode in known}
+        best = _best_from(rule.mode, known, costs, tried)
         return Decision(mode=best, why=f"{_told(known, seen)}; the best by that")
 
     def _up(
@@ -148,7 +146,7 @@ class LearnedRouter:
         if _explores(situation, seen):
             mode, chance = choose_arm(known, costs, self._rng(situation, "up"), price=PRICE, kept=_never)
         else:
-            mode, chance = max(known, key=lambda arm: known[arm].mean - PRICE * costs[arm]), 1.0
+            mode, chance = _best_from("instant", known, costs, dict.fromkeys(known, LEAST)), 1.0
         told = ", ".join(f"{arm} {belief.mean:.2f}" for arm, belief in known.items())
         went = "stays with" if mode == "instant" else "goes up from"
         why = f"{went} an instant answer of confidence {confidence:.2f}: thought right {told}"
@@ -190,6 +188,31 @@ def _modes(situation: Situation) -> tuple[Mode, ...]:
 
 def _mode(outcome: EffortOutcome) -> Mode:
     return next(mode for mode in _MODES if mode == outcome.mode)
+
+
+def _best_from(
+    start: Mode, known: Mapping[Mode, Belief], costs: Mapping[Mode, float], tried: Mapping[Mode, int]
+) -> Mode:
+    """The mode to take for sure: from one to a dearer one only where that is likely to be worth it, to a cheaper one
+    where it is as good as far as that is known.
+
+    Args:
+        start: the mode by rule.
+        tried: outcomes by mode.
+    """
+    best = start
+    for mode, belief in known.items():
+        dearer = costs[mode] > costs[best]
+        if mode == best or tried[mode] < (LEAST_OF_A_MODE if dearer else LEAST):
+            continue
+        gain = belief.mean - known[best].mean - PRICE * (costs[mode] - costs[best])
+        if gain > (LIKELY * math.sqrt(_variance(belief) + _variance(known[best])) if dearer else 0.0):
+            best = mode
+    return best
+
+
+def _variance(belief: Belief) -> float:
+    return belief.mean * (1 - belief.mean) / (belief.right + belief.wrong + 1)
 
 
 def _never(mode: Mode) -> bool:
