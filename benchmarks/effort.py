@@ -42,6 +42,7 @@ from agentkit.routing.outcomes import kind_in
 from agentkit.settings import load_settings
 from agentkit.store import Store
 from agentkit.tasks import Task
+from agentkit.tools import load_tools
 from benchmarks._families import FAMILIES, OUT_OF_SCOPE, load
 from benchmarks._results import Results, arguments, mean, paired
 from benchmarks.bare import _score, finished
@@ -120,10 +121,9 @@ def pool(args: argparse.Namespace, family: str, folder: Path) -> list[Item]:
     with TemporaryDirectory() as home:
         settings = load_settings(home=Path(home), model=args.model)
         fill(args, tasks, path, settings)
-        with Agent(args.model, settings=settings) as agent:
-            offered = agent._tools
+        offered = {tool.name: tool for tool in load_tools(list(settings.tools))}
     done = finished(path)
-    matter = {task.id: tools_that_matter(task, {tool.name: tool for tool in offered}) for task in tasks}
+    matter = {task.id: tools_that_matter(task, offered) for task in tasks}
     items = [
         Item(
             family=family,

@@ -23,10 +23,18 @@ def test_a_vote_is_shown_with_the_run(agentkit: Callable[..., Any], recording: C
 
 
 @pytest.mark.parametrize("samples", ["0", "65", "many", "-1", "1.5"])
-def test_a_number_of_samples_that_is_none_is_one_line(agentkit: Callable[..., Any], samples: str) -> None:
-    done = agentkit("run", "hi", "--model", "replay/none.jsonl", "--samples", samples)
+def test_a_number_of_samples_that_is_none_is_one_line(
+    agentkit: Callable[..., Any], recording: Callable[..., str], samples: str
+) -> None:
+    model = recording(Task(id="task", input="hi"), ["Hello."])
+    done = agentkit("run", "hi", "--model", model, "--samples", samples)
     assert (done.code, done.out) == (2, "")
-    assert f"samples must be auto or a number from 1 to 64, not '{samples}'" in done.err
+    assert done.err == f"error: samples must be auto or a number from 1 to 64, not {_said(samples)}\n"
+    assert json.loads(agentkit("runs", "ls", "--json").out) == []
+
+
+def _said(samples: str) -> str:
+    return samples if samples.isdigit() else repr(samples)
 
 
 def test_feedback_teaches_effort_and_is_taken_back(agentkit: Callable[..., Any], recording: Callable[..., str]) -> None:
