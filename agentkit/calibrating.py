@@ -1,17 +1,21 @@
-"""Calibrating an agent: run tasks whose answers can be checked, and fit its confidence to the outcomes."""
+"""Calibrating an agent: run tasks whose answers can be checked, and fit its confidence to the outcomes.
+
+The same outcomes teach what a mode is worth, and those of any evaluation what the evaluator is (`agentkit.routing`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from agentkit.confidence import CalibrationStore, RiskCoverage, cross_fitted, fit, risk_coverage, thresholds_of
 from agentkit.confidence.calibration import LEAST_OF_A_KIND, LEAST_OUTCOMES
 from agentkit.errors import DataError
-from agentkit.evaluation import Scored, evaluate_tasks
+from agentkit.evaluation import EvalReport, Scored, checkers_for, evaluate_tasks
 from agentkit.json_types import JsonObject
 from agentkit.models.caller import model_name
+from agentkit.routing import EffortRecord, Levels, levels_of, outcome_of
 from agentkit.tasks import Task
 
 if TYPE_CHECKING:
@@ -52,7 +56,8 @@ async def calibrate(
     """Fit the agent's calibration to its own answers and put it in force; started again, it goes on where it stopped.
 
     Args:
-        agent: whose confidence is to be known; it answers every task and declines none.
+        agent: whose confidence is to be known; it answers every task and declines none. What it had learnt of effort
+            before does not make it a new calibration.
         tasks: with targets or checkers.
         checker: for tasks that name none.
 
@@ -67,7 +72,9 @@ async def calibrate(
         )
     if not agent.tells_confidence:
         raise DataError(f"{agent.model_name} tells no log-probabilities, so that its confidence can't be calibrated")
-    report = await evaluate_tasks(agent, tasks, checker=checker, concurrency=concurrency, on_result=on_result)
+    report = await evaluate_tasks(
+        agent, tasks, checker=checker, concurrency=concurrency, on_result=on_result, apart_from=("effort:",)
+    )
     known = [item for item in report.results if item.features is not None and item.score is not None]
     features, scores = [item.features for item in known if item.features], [item.score or 0.0 for item in known]
     found = fit(features, scores, model=model_name(agent.explorer))
@@ -75,6 +82,8 @@ async def calibrate(
     thresholds = thresholds_of(confidences, scores)
     store = CalibrationStore(agent.store, agent.calibration)
     version = store.save(found, thresholds, source=report.batch)
+    sure = {item.run_id: confidence for item, confidence in zip(known, confidences, strict=True)}
+    await teach(agent, tasks, report, checker=checker, sure=sure)
     return Calibrated(
         target=store.target,
         version=version,
@@ -84,3 +93,45 @@ async def calibrate(
         thresholds=thresholds,
         risk=risk_coverage(confidences, scores),
     )
+
+
+async def teach(
+    agent: Agent,
+    tasks: Sequence[Task],
+    report: EvalReport,
+    *,
+    checker: str | JsonObject | None = None,
+    sure: Mapping[str, float] | None = None,
+) -> Levels | None:
+    """Let an evaluation teach which mode pays for such tasks, and whether the evaluator does; each run once.
+
+    Args:
+        report: of these tasks.
+        checker: for tasks that name none.
+        sure: the confidence in each answer by its run's id; None takes that of the report.
+
+    Returns:
+        what hearing the evaluator did; None where it was not asked.
+    """
+    checkers, known = checkers_for(agent, tasks, checker), {task.id: task for task in tasks}
+    record, taught = EffortRecord(agent.store), []
+    for item in report.results:
+        run = agent.log.get(item.run_id) if item.score is not None and item.answer is not None else None
+        if run is None or not run.effort or item.score is None:
+            continue
+        earlier = [str(text) for text in run.effort.get("earlier", ())]
+        scores = {text: (await checkers[item.task_id].check(text, known[item.task_id])).score for text in earlier}
+        outcome = outcome_of(
+            run.id,
+            run.task,
+            run.effort,
+            agent.log.steps(run.id).model_calls,
+            answer=item.answer,
+            score=item.score,
+            confidence=item.confidence if sure is None else sure.get(run.id),
+            score_of=scores.get,
+        )
+        if outcome is not None:
+            record.learn(replace(outcome, used=False), key=f"{run.id}:taught", signal="label", source=report.batch)
+            taught.append(outcome)
+    return levels_of(taught)

@@ -121,7 +121,7 @@ def _namespaces(changes: list[Change]) -> list[str]:
     return sorted(found) or ["default"]
 
 
-def _release_calibration(store: Store, change: Change, verdict: Verdict) -> Change:
+def _release_as_it_is(store: Store, change: Change, verdict: Verdict) -> Change:
     return Ledger(store).apply(change.id, lambda connection, applied: None, verdict=verdict)
 
 
@@ -131,6 +131,12 @@ def _rollback_calibration(store: Store, name: str, version: int, reason: str) ->
     calibrations, ledger = CalibrationStore(store, name), Ledger(store)
     made = calibrations.rollback(version, reason=reason)
     return ledger.applied(calibrations.target, after=made - 1, upto=made)[0]
+
+
+def _rollback_effort(store: Store, name: str, version: int, reason: str) -> Change:
+    from agentkit.routing import EffortRecord
+
+    return EffortRecord(store, name).rollback(version, reason=reason)
 
 
 def _release_claims(store: Store, change: Change, verdict: Verdict) -> Change:
@@ -154,7 +160,8 @@ def _no_rollback(store: Store, name: str, version: int, reason: str) -> Change:
 KINDS = {
     "playbook": TargetKind(release=_release_playbook, rollback=_rollback_playbook),
     "policy": TargetKind(release=_release_cases, rollback=_rollback_memory),
-    "calibration": TargetKind(release=_release_calibration, rollback=_rollback_calibration),
+    "calibration": TargetKind(release=_release_as_it_is, rollback=_rollback_calibration),
+    "effort": TargetKind(release=_release_as_it_is, rollback=_rollback_effort),
     "knowledge": TargetKind(release=_release_claims, rollback=_rollback_claims),
     "credit": TargetKind(release=_no_release, rollback=_no_rollback),
 }

@@ -95,6 +95,7 @@ async def evaluate_tasks(
     learn: bool = False,
     seed: int = 0,
     on_result: Callable[[Scored], None] = lambda scored: None,
+    apart_from: tuple[str, ...] = (),
 ) -> EvalReport:
     """Run every task and score it.
 
@@ -109,13 +110,16 @@ async def evaluate_tasks(
         concurrency: runs at once.
         learn: let each run teach the agent's learners.
         on_result: sees each outcome as it comes.
+        apart_from: beginnings of names of what has been learnt that does not make this another evaluation.
 
     Raises:
         DataError: a task that can't be scored, before anything is run.
         UserError: what would fail every run, such as a missing key; the evaluation can be resumed.
     """
     checkers = checkers_for(agent, tasks, checker)
-    base = digest([agent.describe(), seed, learn])[:8]
+    said = agent.describe()
+    versions = {name: number for name, number in said["versions"].items() if not name.startswith(apart_from or ("~",))}
+    base = digest([said | {"versions": versions}, seed, learn])[:8]
     batch = batch or f"eval-{digest([[task.model_dump() for task in tasks], base])[:8]}"
     gate, started = asyncio.Semaphore(concurrency), time.perf_counter()
 
@@ -160,6 +164,7 @@ async def _score(agent: Agent, task: Task, checker: Checker, batch: str, base: s
             task_id=task.id, run_id=run_id, answer=None, score=0.0, status="failed", error=str(error), usage=used
         )
     feedback = await checker.check(result.answer or "", task)
+    samples = (result.effort or {}).get("samples")
     return Scored(
         task_id=task.id,
         run_id=run_id,
@@ -168,7 +173,7 @@ async def _score(agent: Agent, task: Task, checker: Checker, batch: str, base: s
         status=result.status,
         seconds=result.seconds,
         confidence=result.confidence,
-        features=features_of_calls(agent.log.steps(run_id).model_calls),
+        features=features_of_calls(agent.log.steps(run_id).model_calls, samples=samples),
         usage=asdict(result.usage),
     )
 

@@ -12,8 +12,19 @@ from sqlalchemy import Connection
 
 from agentkit.errors import DataError, UserError
 from agentkit.ledger import Change, Ledger, digest
-from agentkit.opinions import Opinion, Settled, check_opinion, named, opinions_of, save_opinion, settle
+from agentkit.opinions import (
+    RIGHT,
+    Opinion,
+    Settled,
+    check_opinion,
+    named,
+    opinions_of,
+    same_answer,
+    save_opinion,
+    settle,
+)
 from agentkit.protocols import APART, Episode, Learner, Step
+from agentkit.routing import EffortRecord, outcome_of
 from agentkit.settings import Settings
 from agentkit.store import Store
 from agentkit.store.run_log import FINISHED, RunLog, RunRecord
@@ -83,6 +94,8 @@ class FeedbackDesk:
             changes.append(self._teach_memory(name, record, opinion))
         if name := self.playbook or spec.get("playbook"):
             changes.append(self._teach_playbook(name, record, opinion))
+        if record.effort is not None and (taught := self._teach_effort(record, opinion)) is not None:
+            changes.append(taught)
         if not changes:
             self.store.transaction(lambda connection: save_opinion(self.store, connection, opinion))
         return Taught(
@@ -166,6 +179,42 @@ class FeedbackDesk:
             signal=opinion.channel,
         )
         return ledger.commit(change, effect)
+
+    def _teach_effort(self, record: RunRecord, opinion: Opinion) -> Change | None:
+        """The mode that the run took is credited with what is now known of it, and so is the evaluator."""
+        with self.store.read() as connection:
+            said = [*opinions_of(connection, record.id), opinion]
+        settled = settle(list({item.key: item for item in said}.values()), record.answer)
+        if settled is None:
+            return None
+        outcome = outcome_of(
+            record.id,
+            record.task,
+            record.effort or {},
+            self.log.steps(record.id).model_calls,
+            answer=record.answer,
+            score=settled.score,
+            confidence=record.confidence,
+            score_of=lambda text: _score_of(text, record, settled),
+        )
+        if outcome is None:
+            return None
+        return EffortRecord(self.store).learn(
+            outcome,
+            key=opinion.key,
+            signal=opinion.channel,
+            role=opinion.by[:40],
+            effect=lambda connection, change: save_opinion(self.store, connection, opinion),
+        )
+
+
+def _score_of(text: str, record: RunRecord, settled: Settled) -> float | None:
+    """How right an earlier answer of a run was, by what is known of the last one; None where that does not say."""
+    if same_answer(text, record.answer):
+        return settled.score
+    if settled.correction is not None:
+        return float(same_answer(text, settled.correction))
+    return 0.0 if settled.score >= RIGHT and record.task.answer_type is not None else None
 
 
 def corrected(log: RunLog, run_id: str, settled: Settled) -> Episode | None:

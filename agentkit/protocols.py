@@ -110,6 +110,7 @@ class Episode:
         cited: ids of bullets or cases that the explorer said it used.
         untrusted: whether text from outside (tools, web, papers) is in the trajectory.
         source: where such text came from.
+        effort: what was decided about how much the run may spend.
     """
 
     run_id: str
@@ -124,6 +125,7 @@ class Episode:
     model: str = ""
     untrusted: bool = False
     source: str = ""
+    effort: JsonObject = field(default_factory=dict)
 
     @property
     def run(self) -> str:

@@ -67,9 +67,13 @@ SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A file with t
 Effort = Annotated[
     str,
     typer.Option(
-        help="instant, reasoning, agentic, or auto: the cheapest that can do the task.",
+        help="instant, reasoning, agentic, or auto: the cheapest that can do the task, by what past runs showed.",
         autocompletion=completion.efforts,
     ),
+]
+Samples = Annotated[
+    str,
+    typer.Option(help="Answers to ask for and vote on, 1 to 64, or auto: as many as are worth it.", metavar="N|auto"),
 ]
 Plan = Annotated[bool, typer.Option("--plan", help="Let the explorer split the task into sub-tasks.")]
 Evaluator = Annotated[
@@ -116,6 +120,7 @@ class AgentOptions:
     choices: Choices = None
     schema: SchemaFile = None
     effort: Effort = "auto"
+    samples: Samples = "1"
     plan: Plan = False
     evaluator: Evaluator = None
     decline_below: DeclineBelow = None
@@ -145,6 +150,7 @@ class AgentOptions:
             instructions=read_instructions(self.instructions),
             output_type=answer_form(self.choices, self.schema),
             effort=self.effort,  # type: ignore[arg-type]  # the agent says which there are
+            samples=self.samples,  # type: ignore[arg-type]  # likewise
             planning=self.plan,
             evaluate=self.evaluator,
             decline_below=self.decline_below,

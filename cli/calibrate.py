@@ -27,7 +27,10 @@ def calibrate(
     concurrency: Concurrency = 1,
     json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Fit confidence to outcomes, as a change in the ledger. Started again, it goes on where it stopped."""
+    """Fit confidence to outcomes, as a change in the ledger. Started again, it goes on where it stopped.
+
+    The outcomes also teach which mode pays for such tasks.
+    """
     from agentkit.aio import run_sync
     from agentkit.calibrating import calibrate as fit_to
     from agentkit.evaluation import checkers_for

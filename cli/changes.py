@@ -11,7 +11,9 @@ from agentkit.cli.output import JSON_HELP, emit, note, open_store, print_table, 
 if TYPE_CHECKING:
     from agentkit.ledger import Change, ChangeEvent, Ledger, Status
 
-app = typer.Typer(no_args_is_help=True, help="Changes to playbooks, memories, knowledge bases and calibrations.")
+app = typer.Typer(
+    no_args_is_help=True, help="Changes to playbooks, memories, knowledge bases, calibrations and effort."
+)
 
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 StatusName = Annotated[str | None, typer.Option("--status", help="applied, quarantined, waiting, rejected …")]

@@ -39,6 +39,9 @@ def evaluate(
     limit: Limit = None,
     concurrency: Concurrency = 1,
     name: Annotated[str | None, typer.Option(help="Names the evaluation in  agentkit runs ls.")] = None,
+    teach: Annotated[
+        bool, typer.Option("--teach", help="Let the scores teach which mode, and whether the evaluator, pays.")
+    ] = False,
     seed: Seed = 0,
     json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
@@ -46,6 +49,8 @@ def evaluate(
     tasks = load_some(file, limit)
     with wanted.build() as agent:
         report = _score(agent, tasks, default_checker, batch=name, concurrency=concurrency, seed=seed)
+        if teach:
+            _teach(agent, tasks, report, default_checker)
     emit(report.to_json(), json_=json_, human=_show)
 
 
@@ -76,6 +81,15 @@ def _score(
         )
         stopping.go_on_with_this_command()
         return run_sync(work)
+
+
+def _teach(agent: Agent, tasks: list[Task], report: EvalReport, checker: str | None) -> None:
+    from agentkit.aio import run_sync
+    from agentkit.calibrating import teach
+    from agentkit.cli.risk import show_levels
+
+    levels = run_sync(teach(agent, tasks, report, checker=parse_checker(checker)))
+    show_levels(None if levels is None else levels.to_json())
 
 
 class Bar:

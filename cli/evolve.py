@@ -28,7 +28,9 @@ File = Annotated[Path | None, typer.Option(help="JSONL of tasks.", show_default=
 
 
 @app.command()
-@with_agent_options(without=("checker", *LEARNING, *FORM, "plan", "evaluator", *DECLINING, "approve", "max_rounds"))
+@with_agent_options(
+    without=("checker", *LEARNING, *FORM, "samples", "plan", "evaluator", *DECLINING, "approve", "max_rounds")
+)
 def evolve(
     train: Annotated[Path, typer.Argument(help="JSONL of tasks to learn from.")],
     *,

@@ -1,4 +1,4 @@
-"""The risk–coverage table: what declining buys."""
+"""The risk–coverage table: what declining buys; and what hearing the evaluator does."""
 
 from __future__ import annotations
 
@@ -27,3 +27,17 @@ def show_risk(risk: JsonObject | None, *, calibrated: bool) -> None:
     rank = "–" if risk["auroc"] is None else f"{risk['auroc']:.3f}"
     missing = "" if calibrated else ", not calibrated: agentkit calibrate TASKS.jsonl"
     say(f"AUROC {rank}, right at half coverage {risk['half']:.3f}, by {sure}{missing}")
+
+
+def show_levels(levels: JsonObject | None) -> None:
+    """Print how often the evaluator kept right answers and mended wrong ones; nothing where it was not asked."""
+    if levels is None:
+        return
+    kept, mended, relative = (
+        "–" if levels[name] is None else f"{levels[name]:.3f}" for name in ("confidence", "critique", "relative")
+    )
+    say(
+        f"evaluator, on {levels['n']} answers: right {levels['before']:.3f} before, {levels['after']:.3f} after; keeps "
+        f"{kept} of the right ones, mends {mended} of the wrong ones, relative score {relative}, net effect "
+        f"{levels['effect']:+.3f}, at least {levels['bound']:+.3f}"
+    )

@@ -45,7 +45,7 @@ def run(
 
 
 @chat_app.command("chat")
-@with_agent_options(without=("checker", *FORM, *DECLINING, "approve"))
+@with_agent_options(without=("checker", "samples", *FORM, *DECLINING, "approve"))
 def chat(*, wanted: AgentOptions) -> None:
     """Talk to an agent. Each message is a run of its own, with the conversation so far as its context."""
     said: list[tuple[str, str]] = []

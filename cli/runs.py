@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import math
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -170,8 +171,8 @@ def _print_run(found: JsonObject) -> None:
     tokens = f"{usage['input_tokens']:,} tokens in ({usage['cached_tokens']:,} cached), {usage['output_tokens']:,} out"
     say(f"run      {found['run_id']}  {found['status']}  {found['model']}  {found['started'][:16]}")
     say(f"used     {usage['calls']} calls, {tokens}, ${usage['cost']:.4f}, {found['seconds']:.1f} s")
-    if found["effort"]:
-        say(f"effort   {found['effort']['mode']}: {found['effort'].get('why', '')}")
+    for line in _effort(found["effort"] or {}):
+        say(line)
     for block in found["context"]:
         say(f"context  {block['kind']} {block['target']} version {block['version']}")
     say(f"task     {_indented(found['task'])}\n")
@@ -189,9 +190,24 @@ def _print_run(found: JsonObject) -> None:
         say(f"error    {found['error']}")
 
 
+def _effort(effort: JsonObject) -> Iterator[str]:
+    """How much was spent and why: the mode, the cheaper one it began in, and the vote."""
+    if "mode" in effort:
+        yield f"effort   {effort['mode']}: {effort.get('why', '')}"
+    if stayed := effort.get("stayed"):
+        yield f"         {stayed['why']}"
+    if before := effort.get("before"):
+        yield f"         before that, {before['mode']}: {clipped(before['answer'] or '–', 160)}"
+    if samples := effort.get("samples"):
+        yield f"samples  {samples['drawn']}, of which {samples['agree']} gave the answer"
+
+
 def _checked(found: JsonObject) -> str:
     """By whom the answer was checked, and why the evaluator was or was not asked."""
     channels = list(dict.fromkeys(item["channel"] for item in found["feedback"]))
+    decided = (found["effort"] or {}).get("evaluator")
+    if decided is not None:
+        return f"by {'the evaluator' if decided['asked'] else 'nobody'}: {decided['why']}"
     if "judge" in channels:
         return "by the evaluator, as asked for with --evaluator"
     if channels:

@@ -22,7 +22,7 @@ Untrusted = Annotated[bool, typer.Option("--untrusted", help="Clients send text 
 
 
 @app.command("serve")
-@with_agent_options(without=(*DECLINING, "approve"))
+@with_agent_options(without=("samples", *DECLINING, "approve"))
 def serve(
     *,
     wanted: AgentOptions,

@@ -1,4 +1,5 @@
 """Which form of recall to take, and with how many cases: learned online from how runs went, for each kind of task.
+Which mode a run takes, and whether it goes up, is learned in the same way (`agentkit.routing`).
 
 Each arm, a form with a size, has a Beta belief of how often runs under it end right. Thompson sampling (Chapelle and Li
 2011): the arm whose drawn value, less what its tokens cost, is greatest is taken; the chance of that is estimated by
@@ -12,9 +13,9 @@ own, so that whether memory helps at all stays known.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -36,13 +37,23 @@ class RecallArm(NamedTuple):
     k: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """A past run: the arm it took, how it ended, and how like its task the nearest case was, where that is known."""
+Arm = TypeVar("Arm", bound=Hashable)
 
-    arm: RecallArm
+
+def without_recall(arm: object) -> bool:
+    """Whether an arm is the task alone."""
+    return isinstance(arm, RecallArm) and arm.form == "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen(Generic[Arm]):
+    """A past run: the arm it took, how it ended, how like its task the nearest case was, where that is known, and how
+    much it counts."""
+
+    arm: Arm
     outcome: float
     likeness: float | None = None
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,40 +69,52 @@ class Belief:
 
 
 def beliefs(
-    priors: dict[RecallArm, tuple[float, float]], seen: Sequence[Seen], likeness: float = 0.0
-) -> dict[RecallArm, Belief]:
+    priors: Mapping[Arm, tuple[float, float]],
+    seen: Sequence[Seen[Arm]],
+    likeness: float = 0.0,
+    *,
+    lasting: Callable[[Arm], bool] = without_recall,
+) -> dict[Arm, Belief]:
     """What is believed of each arm.
 
     Args:
         priors: (right, wrong) by arm.
         seen: past runs of the same kind of task, oldest first.
         likeness: of the task's nearest case.
+        lasting: whether an arm's outcomes count alike, however old.
     """
     counts = {arm: np.array(prior, dtype=float) for arm, prior in priors.items()}
     for age, item in enumerate(reversed(seen)):
         if item.arm in counts:
             apart = 0.0 if item.likeness is None else (item.likeness - likeness) / REACH
-            weight = 1.0 if item.arm.form == "none" else FADE**age * math.exp(-apart * apart / 2)
-            counts[item.arm] += weight * np.array([item.outcome, 1 - item.outcome])
+            weight = 1.0 if lasting(item.arm) else FADE**age * math.exp(-apart * apart / 2)
+            counts[item.arm] += item.weight * weight * np.array([item.outcome, 1 - item.outcome])
     return {arm: Belief(right=float(right), wrong=float(wrong)) for arm, (right, wrong) in counts.items()}
 
 
 def choose_arm(
-    known: dict[RecallArm, Belief], costs: dict[RecallArm, float], rng: np.random.Generator
-) -> tuple[RecallArm, float]:
+    known: Mapping[Arm, Belief],
+    costs: Mapping[Arm, float],
+    rng: np.random.Generator,
+    *,
+    price: float = TOKEN_COST,
+    kept: Callable[[Arm], bool] = without_recall,
+) -> tuple[Arm, float]:
     """An arm and the probability with which it was chosen.
 
     Args:
         known: beliefs of the arms that can be taken.
         costs: tokens of each arm over those of `none`, as a share of them; below zero where it saves some.
+        price: success that an arm must add for a cost of one.
+        kept: whether an arm has the least chance of `FLOOR`.
     """
     arms = list(known)
     drawn = np.stack([rng.beta(known[arm].right, known[arm].wrong, DRAWS) for arm in arms])
-    drawn -= TOKEN_COST * np.array([[costs.get(arm, 0.0)] for arm in arms])
+    drawn -= price * np.array([[costs.get(arm, 0.0)] for arm in arms])
     share = np.bincount(drawn.argmax(axis=0), minlength=len(arms)) / DRAWS
     share = share.astype(float)
     for place, arm in enumerate(arms):
-        if arm.form == "none" and share[place] < FLOOR:
+        if kept(arm) and share[place] < FLOOR:
             share *= (1 - FLOOR) / (1 - share[place])
             share[place] = FLOOR
     share = share / share.sum()

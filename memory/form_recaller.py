@@ -155,7 +155,7 @@ class FormRecaller:
             np.random.default_rng(run_seed(query.seed, "random")).shuffle(found)
         return found[:NEAR]
 
-    def _seen(self, kind: str) -> list[Seen]:
+    def _seen(self, kind: str) -> list[Seen[RecallArm]]:
         """Outcomes of this kind of task, oldest first, under the arms that were taken."""
         table = CaseRecallRow
         query = select(table.policy, table.outcome).where(

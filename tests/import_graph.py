@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("models", "opinions"),
     ("confidence",),
     ("curation", "graph", "memory", "playbooks", "result", "testing"),
+    ("routing",),
     ("changes", "feedback"),
     ("agent",),
     ("evaluation", "evolution", "server"),

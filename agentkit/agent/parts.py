@@ -14,7 +14,7 @@ from agentkit.confidence import Assessor, CalibrationStore, assessor_for, check_
 from agentkit.errors import DataError, UserError
 from agentkit.graph.checkpoints import open_checkpoints
 from agentkit.graph.context import RunOptions
-from agentkit.graph.effort import Effort, Router, Rules, known_effort
+from agentkit.graph.effort import Effort, Router, Samples, known_effort, known_samples
 from agentkit.graph.program import Program, Solve
 from agentkit.json_types import JsonObject
 from agentkit.ledger import Ledger
@@ -22,6 +22,7 @@ from agentkit.models import Budget, Caller, Reply
 from agentkit.models.caller import model_name
 from agentkit.models.union import check_grammar
 from agentkit.protocols import Learner, Recaller
+from agentkit.routing import LearnedRouter
 from agentkit.settings import DailyGate, Settings, load_settings
 from agentkit.store import Store
 from agentkit.store.run_log import RunLog, Totals
@@ -52,7 +53,9 @@ class AgentParts:
         output_type: the form of answers: a Pydantic model, a dataclass, `Literal[…]`, an `Enum`, `int`, `float`,
             `bool`, `date`, `list[…]` or a JSON schema; None for words. A task's own form goes before it.
         effort: how much a run may spend: "instant" (one call, the answer alone), "reasoning" (thinks first), "agentic"
-            (tools and plans), or "auto", the cheapest of them that can do the task.
+            (tools and plans), or "auto", the cheapest of them that can do the task, by rules and by what past runs of
+            its kind have shown.
+        samples: answers to ask for and to vote on; "auto" stops when another one is not worth it.
         planning: offer the explorer a plan of sub-tasks.
         evaluate: let the evaluator agent check what no real checker can; None asks it where it was measured to help.
         decline_below: the confidence below which a run declines to answer (`agentkit calibrate` first).
@@ -67,12 +70,13 @@ class AgentParts:
         budget: limits of one run; None takes the settings'.
         store: a `Store` or a database URL; None takes the settings'.
         program: prompts and schemas, where they are not those of solving tasks.
-        router: what chooses the mode of runs whose effort is "auto"; None takes `Rules`.
+        router: what chooses the mode of runs whose effort is "auto"; None takes what past runs have shown.
 
     Attributes:
         options: how runs go unless told otherwise.
         store, log, checkpoints: where everything is kept, its runs, and how far each has come.
         models, tools, learning: the parts as they were built.
+        learned: what past runs have shown about modes and about the evaluator.
 
     Raises:
         AgentKitError: a model, tool or database that can't be had, in one line.
@@ -92,6 +96,7 @@ class AgentParts:
         instructions: str | None = None,
         output_type: Any = None,
         effort: Effort = "auto",
+        samples: Samples = 1,
         planning: bool = False,
         evaluate: bool | None = None,
         decline_below: float | None = None,
@@ -119,9 +124,11 @@ class AgentParts:
         self.models = AgentModels(kept, model, evaluator_model, options=model_options, budget=budget)
         self.tools = AgentTools(kept, tools, root=root, database=database, http_hosts=http_hosts)
         self.learning = AgentLearning(kept, self.store, playbook, memory, gate, recallers=recallers, learners=learners)
-        self.program, self.router = program or Solve(), router or Rules()
+        self.learned = LearnedRouter(self.store)
+        self.program, self.router = program or Solve(), router or self.learned
         self._also_in_code = [*objects("program", [program]), *objects("router", [router])]
         going = RunOptions(planning=planning, evaluate=evaluate, decline_below=decline_below, max_error=max_error)
+        going = replace(going, samples=known_samples(samples))
         self.options = self._going(going, effort, max_rounds or kept.max_rounds, max_steps or kept.max_steps, approve)
         self.checkpoints = open_checkpoints(self.store)
 
@@ -176,7 +183,8 @@ class AgentParts:
         versions = {
             name: self._ledger.version(name) for name in self._ledger.targets() if not name.startswith("calibration:")
         }
-        options = {name: value for name, value in vars(self.options).items() if name != "client_tools"}  # a run's own
+        unsaid = (("client_tools", ()), ("samples", 1))  # a run's own; what came later and says nothing
+        options = {name: value for name, value in vars(self.options).items() if (name, value) not in unsaid}
         return {"agent": self.spec, "run": options, "versions": versions}
 
     def asked(self, task: Task, form: AnswerType | None = None) -> Task:

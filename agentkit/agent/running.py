@@ -24,6 +24,7 @@ from agentkit.graph.waiting import question_of, reply_to
 from agentkit.json_types import JsonObject
 from agentkit.protocols import Recaller
 from agentkit.result import Result, read_result, with_output, with_steps
+from agentkit.routing import learners_of
 from agentkit.store.run_log import FINISHED, RunRecord, Totals, stored_task
 from agentkit.tasks import Task
 from agentkit.tools import client_tools, one_of_each_name
@@ -156,6 +157,7 @@ class RunDriver:
         spent = Totals() if run.fresh else self.log.totals([run.run_id])
         recallers = parts.learning.recallers if run.recallers is None else run.recallers
         callers = parts.callers(run.run_id, fresh=run.fresh, spent=spent)
+        checker = parts.checker_for(run.task, callers=callers)
         return RunContext(
             run_id=run.run_id,
             task=run.task,
@@ -164,13 +166,14 @@ class RunDriver:
             callers=callers,
             program=parts.program,
             router=parts.router,
+            thrift=parts.learned,
             assessor=parts.assessor(options),
             form=run.form,
             tools=await self._tools(stack, options),
-            checker=parts.checker_for(run.task, callers=callers),
+            checker=checker,
             recallers=recallers,
             blocks=[] if run.fresh and not recallers else None,
-            learners=parts.learning.learners if options.learn else (),
+            learners=learners_of(parts.learned, parts.learning.learners, options, checker),
             emit=run.emit,
             on_words=run.on_words,
             fresh=run.fresh,

@@ -1,7 +1,7 @@
 """How likely an answer is right: signals of the model's own doubt, calibrated on recorded outcomes."""
 
 from agentkit.confidence.calibration import Calibration, Confidence, cross_fitted, fit
-from agentkit.confidence.features import Features, features_of, features_of_calls
+from agentkit.confidence.features import Features, agreement_of, features_of, features_of_calls
 from agentkit.confidence.floor import Assessor, assessor_for, check_share, thresholds_of
 from agentkit.confidence.risk import RiskCoverage, auroc, risk_coverage, threshold_for
 from agentkit.confidence.store import CalibrationStore, StoredCalibration
@@ -14,6 +14,7 @@ __all__ = [
     "Features",
     "RiskCoverage",
     "StoredCalibration",
+    "agreement_of",
     "assessor_for",
     "auroc",
     "check_share",

@@ -67,15 +67,32 @@ def features_of(
     )
 
 
-def features_of_calls(calls: Iterable[Mapping[str, Any]], *, judge: float | None = None) -> Features | None:
+def features_of_calls(
+    calls: Iterable[Mapping[str, Any]], *, judge: float | None = None, samples: Mapping[str, Any] | None = None
+) -> Features | None:
     """The features of a stored run: of the explorer's last call that has log-probabilities.
 
     Args:
         calls: the run's model calls in order, as `RunLog.steps` gives them.
+        samples: how its answers were voted on, as its record holds it: the call is then that of the answer that won.
     """
-    told = [call["response"].get("logprobs") for call in calls if call["role"] == "explorer"]
+    won = None if samples is None else samples["scope"]
+    told = [
+        call["response"].get("logprobs")
+        for call in calls
+        if call["role"] == "explorer" and (won is None or call["scope"] == won)
+    ]
     kept = [item for item in told if item]
-    return features_of(Logprobs.from_json(kept[-1]), judge=judge) if kept else None
+    if not kept:
+        return None
+    return features_of(Logprobs.from_json(kept[-1]), judge=judge, agreement=agreement_of(samples))
+
+
+def agreement_of(samples: Mapping[str, Any] | None) -> float | None:
+    """The share of the other samples that gave the answer that won; None where there was one sample."""
+    if samples is None or samples["drawn"] < 2:
+        return None
+    return float((samples["agree"] - 1) / (samples["drawn"] - 1))
 
 
 def _margin(choices: Mapping[str, float]) -> float:

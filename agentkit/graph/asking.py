@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentkit.graph.context import RunContext
 from agentkit.graph.events import ModelEnded, ModelStarted
+from agentkit.graph.sampling import TEMPERATURE
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -22,6 +23,7 @@ async def ask(
     *,
     scope: str,
     turn: int,
+    sample: int = 0,
     tools: Sequence[Any] = (),
     schema: Schema | None = None,
     must_answer: bool = False,
@@ -33,10 +35,13 @@ async def ask(
         scope: the place in the run that asks; with the request it names the call in the journal, so that a resumed
             run gets the recorded answer.
         turn: for progress.
+        sample: which of several answers is asked for: all but the first, 0, are drawn with a seed and a temperature.
         must_answer: no tool may be called.
         on_token: gets the text as it is written.
     """
     context.emit(ModelStarted(run_id=context.run_id, role=role, turn=turn))
+    options = context.options
+    drawn = TEMPERATURE if sample and options.temperature is None else options.temperature
     reply = await context.caller(role).call(
         messages,
         tools=tools,
@@ -44,24 +49,27 @@ async def ask(
         must_answer=must_answer,
         role=role,
         scope=scope,
-        seed=context.options.seed,
-        temperature=context.options.temperature,
+        seed=options.seed + sample,
+        temperature=drawn,
         logprobs=role == "explorer",
         on_token=on_token,
     )
-    context.emit(
-        ModelEnded(
-            run_id=context.run_id,
-            role=role,
-            turn=turn,
-            text=reply.text,
-            model=context.caller(role).name,
-            input_tokens=reply.usage.input_tokens,
-            output_tokens=reply.usage.output_tokens,
-            cached_tokens=reply.usage.cached_tokens,
-            cost=reply.usage.cost,
-            seconds=reply.usage.seconds,
-            replayed=reply.replayed,
-        )
-    )
+    context.emit(_ended(context, role, turn, reply))
     return reply
+
+
+def _ended(context: RunContext, role: str, turn: int, reply: Reply) -> ModelEnded:
+    used = reply.usage
+    return ModelEnded(
+        run_id=context.run_id,
+        role=role,
+        turn=turn,
+        text=reply.text,
+        model=context.caller(role).name,
+        input_tokens=used.input_tokens,
+        output_tokens=used.output_tokens,
+        cached_tokens=used.cached_tokens,
+        cost=used.cost,
+        seconds=used.seconds,
+        replayed=reply.replayed,
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentkit.answer_type import AnswerType
 from agentkit.confidence import Assessor
-from agentkit.graph.effort import Effort, Router, Rules
+from agentkit.graph.effort import Effort, Router, Rules, Samples, Thrift
 from agentkit.graph.events import Event
 from agentkit.protocols import Block, Learner, Recaller
 from agentkit.tasks import Labels, Task
@@ -31,6 +31,7 @@ class RunOptions:
         max_steps: model turns one answer may take, over all its sub-tasks.
         planning: offer the explorer a `plan` tool.
         effort: how much a run may spend; "auto" lets the router choose.
+        samples: answers that are asked for and voted on; "auto" stops when another one is not worth it.
         decline_below: the confidence below which an answer is declined; None declines none.
         max_error: the share of wrong answers that may be given; those of less confidence than it takes are declined.
         evaluate: let the evaluator agent check answers that no real checker can; None asks it where it was measured to
@@ -48,6 +49,7 @@ class RunOptions:
     max_steps: int = 12
     planning: bool = False
     effort: Effort = "auto"
+    samples: Samples = 1
     evaluate: bool | None = None
     decline_below: float | None = None
     max_error: float | None = None
@@ -76,6 +78,7 @@ class RunContext:
     callers: Mapping[str, Caller]
     program: Program
     router: Router = field(default_factory=Rules)
+    thrift: Thrift | None = None
     assessor: Assessor = field(default_factory=Assessor)
     form: AnswerType | None = None
     tools: Mapping[str, BaseTool] = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """Effort: how much a run may spend on a task, and what decides it (after A²FM, arXiv 2510.12838 §3).
 
 `instant` is one call that gives the answer alone: the very prompt of a bare call. `reasoning` thinks first. `agentic`
-has tools and plans. `auto` lets a `Router` choose; the default one knows rules alone, others may learn from outcomes.
+has tools and plans. `auto` lets a `Router` choose: by rules alone (`Rules`), or by outcomes
+(`agentkit.routing.LearnedRouter`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 Mode = Literal["instant", "reasoning", "agentic"]
 Effort = Literal["instant", "reasoning", "agentic", "auto"]
+Samples = int | Literal["auto"]
+"""How many answers are asked for; "auto" stops when another one is not worth it."""
+MOST = 8
+"""Answers that "auto" asks for at most."""
+LIMIT = 64
+"""Answers that may be asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +40,9 @@ class Situation:
         tools: names of the tools that can matter to it.
         planning: whether the user offers plans.
         model: who answers.
+        explores: whether a mode may be tried to see what it is worth: not in runs that nothing is learnt from.
+        resumed: whether the run goes on where an earlier process left it.
+        evaluator: who checks answers.
     """
 
     run_id: str
@@ -40,6 +50,9 @@ class Situation:
     tools: tuple[str, ...]
     planning: bool
     model: str
+    explores: bool = True
+    resumed: bool = False
+    evaluator: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +72,17 @@ class Decision:
         return asdict(self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """Whether the evaluator is asked about an answer, and why."""
+
+    asked: bool
+    why: str
+
+    def to_json(self) -> JsonObject:
+        return asdict(self)
+
+
 class Router(Protocol):
     """Chooses the mode of runs whose effort is `auto`."""
 
@@ -67,6 +91,29 @@ class Router(Protocol):
 
     def choose(self, situation: Situation) -> Decision:
         """The mode to begin with. Asked again after a crash, it decides the same of the same run."""
+        ...
+
+
+class Thrift(Protocol):
+    """Says after an answer whether more is to be spent on it. Asked again of the same run, it says the same."""
+
+    def higher(self, situation: Situation, confidence: float) -> Decision | None:
+        """What becomes of a run that answered at once: it begins again in a higher mode, or stays "instant".
+
+        Args:
+            confidence: how likely the answer is right.
+
+        Returns:
+            None where no higher mode was measured.
+        """
+        ...
+
+    def asks(self, situation: Situation, confidence: float | None) -> Asking | None:
+        """Whether the evaluator is asked, where the user left that open; None where nothing was measured."""
+        ...
+
+    def may_change(self, situation: Situation) -> bool:
+        """Whether either could come about: then no answer is told before it is final."""
         ...
 
 
@@ -93,6 +140,17 @@ def known_effort(effort: str) -> Effort:
     if effort not in get_args(Effort):
         raise UserError(f"unknown effort {effort!r}: use {', '.join(get_args(Effort))}")
     return effort  # type: ignore[return-value]
+
+
+def known_samples(samples: int | str) -> Samples:
+    """Raises UserError where it is neither "auto" nor a number of answers."""
+    if samples == "auto":
+        return "auto"
+    if isinstance(samples, str) and samples.isdigit():
+        samples = int(samples)
+    if isinstance(samples, bool) or not isinstance(samples, int) or not 1 <= samples <= LIMIT:
+        raise UserError(f"samples must be auto or a number from 1 to {LIMIT}, not {samples!r}")
+    return samples
 
 
 def tools_that_matter(task: Task, tools: Mapping[str, BaseTool]) -> tuple[str, ...]:

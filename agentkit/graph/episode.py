@@ -35,6 +35,7 @@ def build_episode(context: RunContext, state: RunState) -> Episode:
         model=context.caller("explorer").name,
         untrusted=bool(sources),
         source=" ".join(sources),
+        effort=state.get("effort", {}),
     )
 
 

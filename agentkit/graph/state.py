@@ -26,13 +26,16 @@ class RunState(TypedDict, total=False):
         turn: how many times the explorer has spoken, over all rounds.
         round: the number of the current answer, from 0.
         since: the turn at which this round began.
+        start: how many of the messages belong to an answer in a cheaper mode, which is not shown any more.
         messages: the planner's conversation after its prompt; the prompt itself is built from the store.
         plan: the sub-tasks of the current plan.
         findings: `[sub-task, result]` pairs, in order: the sub-task memory.
         work: the executor's conversation on the current sub-task: the tool memory.
         answer: the current answer, None while there is none.
         used: ids of bullets and cases that the explorer named.
-        effort: the `Decision` that chose the run's mode, as JSON; runs of older versions have none and are agentic.
+        effort: the `Decision` that chose the run's mode, as JSON, and what was decided after it: `tools` that could
+            matter, the answer `before` it went up, `earlier` answers that were revised, the vote on `samples`, whether
+            the `evaluator` was asked. Runs of older versions have none and are agentic.
         logprobs: the summary of the call that gave the answer, as JSON; None where the model told nothing.
         confidence: how likely the answer is right; None where that is not known.
         outcome: what the evaluator decided.
@@ -45,6 +48,7 @@ class RunState(TypedDict, total=False):
     turn: int
     round: int
     since: int
+    start: int
     messages: Annotated[list[AnyMessage], operator.add]
     plan: list[str]
     findings: list[list[str]]
@@ -99,7 +103,9 @@ class View:
 
     @property
     def conversation(self) -> list[AnyMessage]:
-        return self.state.get("work", []) if self.executing else self.state.get("messages", [])
+        if self.executing:
+            return self.state.get("work", [])
+        return self.state.get("messages", [])[self.state.get("start", 0) :]
 
     def added(self, messages: Sequence[AnyMessage]) -> dict[str, Any]:
         """The update that adds messages to the conversation."""

@@ -18,7 +18,7 @@ from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
 from agentkit.protocols import Block
 from agentkit.redaction import redact_data
-from agentkit.store.base import now
+from agentkit.store.base import JsonValue, now
 from agentkit.store.engine import Store
 from agentkit.store.heartbeat import Heartbeat, is_lost
 from agentkit.store.owner import this_process
@@ -95,10 +95,12 @@ _TIMED = _of_run(ToolCallRow, ["tool", "arguments", "result", "ok", "seconds", "
 _FEEDBACK = _of_run(FeedbackRow, ["channel", "score", "text"], FeedbackRow.id)
 _MODEL_CALLS = _of_run(ModelCallRow, ModelCallRow.__table__.columns.keys(), ModelCallRow.created_at, ModelCallRow.key)
 _ENDED = ("status", "answer", "error", "rounds", "effort", "confidence", "updated_at")
+_DECIDED = func.coalesce(bindparam("new_effort", type_=JsonValue), RunRow.effort)
 _FINISH = (
     update(RunRow)
     .where(RunRow.id == bindparam("run"))
     .values(seconds=RunRow.seconds + bindparam("more"), **{name: bindparam(f"new_{name}") for name in _ENDED})
+    .values(effort=_DECIDED)
 )
 
 
@@ -158,18 +160,46 @@ class RunLog:
         """Record how a run ended, or that it waits; `seconds` adds to those of earlier attempts.
 
         Args:
-            effort: the decision that chose the run's mode.
+            effort: the decision that chose the run's mode, and what was decided after it; None leaves what was fixed.
             confidence: how likely the answer is right.
 
         Returns:
             what was done in it.
         """
-        said = redact_data((answer, error))
+        *said, effort = redact_data((answer, error, effort))
         ended = zip(_ENDED, (status, *said, rounds, effort, confidence, now()), strict=True)
         values = {"run": run_id, "more": seconds} | {f"new_{name}": value for name, value in ended}
         with self.store.write() as connection:
             connection.execute(_FINISH, values)
             return _steps(connection, run_id)
+
+    def fix(self, run_id: str, name: str, decided: JsonObject) -> JsonObject:
+        """Write down what was decided about a run's effort under a name, before anything is done about it.
+
+        Returns:
+            what was decided first: made again after a crash, a decision stays what it was.
+        """
+
+        def work(connection: Connection) -> JsonObject:
+            query = select(RunRow.effort).where(RunRow.id == run_id).with_for_update()
+            known: JsonObject = connection.execute(query).scalar_one_or_none() or {}
+            fixed = known.get("fixed", {})
+            if name in fixed:
+                found: JsonObject = fixed[name]
+                return found
+            shown = decided if name == "mode" else {}
+            changed = {**shown, **known, "fixed": {**fixed, name: decided}}
+            connection.execute(update(RunRow).where(RunRow.id == run_id).values(effort=changed))
+            return decided
+
+        return self.store.transaction(work)
+
+    def fixed(self, run_id: str, name: str) -> JsonObject | None:
+        """What was decided about a run under a name; None where nothing was."""
+        with self.store.read() as connection:
+            known = connection.execute(select(RunRow.effort).where(RunRow.id == run_id)).scalar_one_or_none() or {}
+        found: JsonObject | None = known.get("fixed", {}).get(name)
+        return found
 
     def get(self, run_id: str) -> RunRecord:
         """A run by its id or a unique beginning of it.

@@ -146,6 +146,7 @@ class _ArmRunner:
             store=self.store,
             settings=self.settings,
             tools=[],
+            effort="instant",  # the arms differ by what they remember alone
             evaluate=False,
             recallers=[] if recaller is None else [recaller],
             learners=learners,

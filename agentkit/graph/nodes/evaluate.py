@@ -7,23 +7,36 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from agentkit.confidence import features_of
+from agentkit.confidence import agreement_of, features_of
 from agentkit.graph.asking import ask
 from agentkit.graph.context import RunContext
 from agentkit.graph.events import Evaluated
+from agentkit.graph.spending import asking, begin_again, higher
 from agentkit.graph.state import Outcome, RunState, StateUpdate
+from agentkit.json_types import JsonObject
 from agentkit.models.logprobs import Logprobs
 from agentkit.protocols import Step
 from agentkit.tasks import Feedback
 
+Checked = tuple[Outcome, Feedback | None]
 AfterEvaluate = Literal["explore", "confirm", "learn", "__end__"]
 """Where a decision leads; `__end__` is LangGraph's END."""
 
 
 async def evaluate(state: RunState, runtime: Runtime[RunContext]) -> Command[AfterEvaluate]:
-    """Decide about the current answer: accept, revise, abstain, or ask a person."""
+    """Decide about the current answer: accept, revise, abstain, do it again in a higher mode, or ask a person."""
     context, round = runtime.context, state["round"]
-    outcome, feedback = await _check(context, state)
+    checked = await _check(context, state)
+    effort = dict(state.get("effort", {}))
+    if checked is None:
+        sure = _confidence(context, state, None)
+        up = higher(context, state, sure)
+        if up is not None and sure is not None and up.mode != effort.get("mode"):
+            return Command(update=begin_again(context, state, up, sure), goto="explore")
+        effort |= {} if up is None else {"stayed": up.to_json()}
+        checked, asked = await _judged(context, state, sure)
+        effort |= asked
+    outcome, feedback = checked
     if feedback is not None:
         context.log.save_feedback(context.run_id, feedback, round=round)
     if outcome == "revise" and round + 1 >= context.options.max_rounds:
@@ -37,8 +50,9 @@ async def evaluate(state: RunState, runtime: Runtime[RunContext]) -> Command[Aft
     context.emit(Evaluated(run_id=context.run_id, outcome=outcome, feedback=shown, round=round))
     update: StateUpdate = {"outcome": outcome, "confidence": confidence}
     if outcome == "revise":
+        effort["earlier"] = [*effort.get("earlier", ()), state["answer"] or ""]
         update = revision(context, state, _objection(shown))
-    return decided(context, update)
+    return decided(context, update | ({"effort": effort} if effort else {}))
 
 
 def _confidence(context: RunContext, state: RunState, feedback: Feedback | None) -> float | None:
@@ -47,7 +61,8 @@ def _confidence(context: RunContext, state: RunState, feedback: Feedback | None)
         return feedback.score
     told = state.get("logprobs")
     judge = feedback.score if feedback is not None else None
-    features = features_of(Logprobs.from_json(told), judge=judge) if told else None
+    agreement = agreement_of(state.get("effort", {}).get("samples"))
+    features = features_of(Logprobs.from_json(told), judge=judge, agreement=agreement) if told else None
     return context.assessor.confidence(features)
 
 
@@ -70,18 +85,38 @@ def revision(context: RunContext, state: RunState, objection: str) -> StateUpdat
     }
 
 
-async def _check(context: RunContext, state: RunState) -> tuple[Outcome, Feedback | None]:
-    answer, checker = state["answer"] or "", context.checker
-    if checker is not None and (not checker.needs_target or context.options.labels != "none"):
-        feedback = await checker.check(answer, context.task)
-        if feedback.score is not None:
-            return ("accept" if feedback.score >= 1 else "revise"), feedback
-    if context.options.evaluate is not True:
-        return "accept", None
+async def _check(context: RunContext, state: RunState) -> Checked | None:
+    """What a real checker says; None where there is none, or it can't tell."""
+    checker = context.checker
+    if checker is None or (checker.needs_target and context.options.labels == "none"):
+        return None
+    feedback = await checker.check(state["answer"] or "", context.task)
+    if feedback.score is None:
+        return None
+    return ("accept" if feedback.score >= 1 else "revise"), feedback
+
+
+async def _judged(context: RunContext, state: RunState, confidence: float | None) -> tuple[Checked, JsonObject]:
+    """What the evaluator says, where it is asked, and what the run's record says of that.
+
+    Where the user left it open, it may have an answer revised, once, and nothing else: it was measured to help so.
+    """
+    if context.options.evaluate is not None:
+        return (await _evaluator(context, state) if context.options.evaluate else ("accept", None)), {}
+    wanted = asking(context, state, confidence)
+    noted = {} if wanted is None else {"evaluator": wanted.to_json()}
+    if wanted is None or not wanted.asked:
+        return ("accept", None), noted
+    outcome, feedback = await _evaluator(context, state)
+    revises = outcome == "revise" and state["round"] + 1 < context.options.max_rounds
+    return ("revise" if revises else "accept", feedback), noted
+
+
+async def _evaluator(context: RunContext, state: RunState) -> tuple[Outcome, Feedback]:
     called = context.log.tool_calls(context.run_id) if context.tools else []
     steps = [Step(actor="tool", name=call.tool, text=call.result, ok=call.ok) for call in called]
     round = state["round"]
-    messages = context.program.evaluator_messages(context.task, answer, steps, round)
+    messages = context.program.evaluator_messages(context.task, state["answer"] or "", steps, round)
     schema = context.program.evaluation_schema
     reply = await ask(context, "evaluator", messages, scope=f"evaluate:{round}", turn=round, schema=schema)
     return context.program.read_evaluation(reply.parsed)

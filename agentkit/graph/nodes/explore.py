@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
@@ -15,10 +15,12 @@ from pydantic import ValidationError
 from agentkit.answer_type import AnswerType
 from agentkit.graph.asking import ask
 from agentkit.graph.context import RunContext
-from agentkit.graph.effort import Situation, beyond_the_head, decide, tools_that_matter
-from agentkit.graph.events import Answered, EffortChosen, Planned, SubtaskDone
+from agentkit.graph.effort import beyond_the_head, tools_that_matter
+from agentkit.graph.events import Answered, Planned, SubtaskDone
 from agentkit.graph.nodes.client import way_to_tools
-from agentkit.graph.state import RunState, View
+from agentkit.graph.sampling import Sample, vote
+from agentkit.graph.spending import chosen, nothing_follows
+from agentkit.graph.state import RunState, StateUpdate, View
 from agentkit.models.speech import spoken
 from agentkit.roles.explorer import Approach, Plan, executor_messages
 from agentkit.tools import is_arithmetic
@@ -42,7 +44,6 @@ async def explore(
     if (known := _recalled(context, view)) is not None:
         return Command(update=known, goto="evaluate")
     means = _means(context, view)
-    work = means.work
     reply = await _turn(context, view, means)
     update: dict[str, Any] = {"turn": state["turn"] + 1, "effort": view.state["effort"]}
     calls = reply.message.tool_calls
@@ -57,11 +58,28 @@ async def explore(
         )
     if view.executing:
         return Command(update=update | _subtask_done(context, view, reply.text.strip()), goto="explore")
-    text = context.program.read_answer(context.task, reply, work)
-    context.emit(Answered(run_id=context.run_id, answer=text, round=state["round"]))
-    told = None if reply.logprobs is None else reply.logprobs.to_json()
-    update |= {"messages": [AIMessage(text)], "answer": text, "used": _named(context, reply.text), "logprobs": told}
-    return Command(update=update, goto="evaluate")
+    return Command(update=update | await _answered(context, view, means, reply), goto="evaluate")
+
+
+async def _answered(context: RunContext, view: View, means: _Means, reply: Reply) -> StateUpdate:
+    """The update with an answer: the reply's, or the one that most of several replies give."""
+
+    def sample(reply: Reply, number: int) -> Sample:
+        text = context.program.read_answer(context.task, reply, means.work)
+        bare = not means.work.reason and not means.tools
+        return Sample(text=text, reply=reply, scope=_scope(view.state["turn"], number), told=bare)
+
+    async def draw(number: int) -> Sample:
+        return sample(await _turn(context, view, replace(means, must_answer=True), number), number)
+
+    effort, won = view.state["effort"], sample(reply, 0)
+    if context.options.samples != 1:
+        voted = await vote(context, won, draw)
+        effort, won = {**effort, "samples": voted.to_json()}, voted.winner
+    context.emit(Answered(run_id=context.run_id, answer=won.text, round=view.state["round"]))
+    told = None if won.reply.logprobs is None else won.reply.logprobs.to_json()
+    said = {"messages": [AIMessage(won.text)], "answer": won.text, "used": _named(context, won.reply.text)}
+    return {**said, "logprobs": told, "effort": effort}
 
 
 def _recalled(context: RunContext, view: View) -> dict[str, Any] | None:
@@ -71,27 +89,6 @@ def _recalled(context: RunContext, view: View) -> dict[str, Any] | None:
         return None
     context.emit(Answered(run_id=context.run_id, answer=answer, round=view.state["round"]))
     return {"turn": 1, "effort": view.state["effort"], "messages": [AIMessage(answer)], "answer": answer, "used": []}
-
-
-def chosen(context: RunContext, state: RunState) -> RunState:
-    """The state with the run's mode in it, which is decided before its first call and kept from then on."""
-    if "effort" in state:
-        return state
-    if state["turn"]:  # begun by a version that knew no modes
-        return {**state, "effort": {"mode": "agentic"}}
-    options = context.options
-    situation = Situation(
-        run_id=context.run_id,
-        task=context.task.model_copy(update={"target": None, "checker": None}),
-        tools=tools_that_matter(context.task, context.tools),
-        planning=options.planning,
-        model=context.caller("explorer").name,
-    )
-    decision = decide(options.effort, context.router, situation)
-    context.emit(
-        EffortChosen(run_id=context.run_id, mode=decision.mode, why=decision.why, probability=decision.probability)
-    )
-    return {**state, "effort": decision.to_json()}
 
 
 @dataclass(frozen=True)
@@ -124,7 +121,12 @@ def _means(context: RunContext, view: View) -> _Means:
     return _Means(Approach(tools=bool(names), planning=planning, calculate=calculate), tools, must_answer)
 
 
-async def _turn(context: RunContext, view: View, means: _Means) -> Reply:
+def _scope(turn: int, sample: int) -> str:
+    """Where in the run a turn's call stands, and which of several answers it asks for."""
+    return f"explore:{turn}:sample:{sample}" if sample else f"explore:{turn}"
+
+
+async def _turn(context: RunContext, view: View, means: _Means, sample: int = 0) -> Reply:
     prompt: list[BaseMessage]
     if view.executing:
         findings = [(done, result) for done, result in view.findings]
@@ -136,13 +138,14 @@ async def _turn(context: RunContext, view: View, means: _Means) -> Reply:
     role = "executor" if view.executing else "explorer"
     turn = view.state["turn"]
     messages = [*prompt, *view.conversation]
-    hears = None if view.executing or form is not None else _hearing(context, means)
+    hears = None if view.executing or form is not None or sample else _hearing(context, means)
     return await ask(
         context,
         role,
         messages,
-        scope=f"explore:{turn}",
+        scope=_scope(turn, sample),
         turn=turn,
+        sample=sample,
         tools=means.tools,
         schema=form,
         must_answer=means.must_answer,
@@ -162,7 +165,7 @@ def _hearing(context: RunContext, means: _Means) -> Callable[[str], None] | None
     """What passes the reply on as it is written, where its words can only be the run's answer."""
     tell, options = context.on_words, context.options
     revised = context.checker is not None or options.evaluate or "answer" in options.approve
-    if tell is None or revised or means.tools or means.work.reason:
+    if tell is None or revised or means.tools or means.work.reason or not nothing_follows(context):
         return None
     written = ""
 

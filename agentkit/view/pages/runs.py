@@ -135,7 +135,8 @@ def _prompt(record: RunRecord, blocks: Sequence[Block], result: Result) -> list[
     agent, options = record.options.get("agent"), record.options.get("run")
     if agent is None or options is None or any(part.startswith("program") for part in record.options["in_code"]):
         return []
-    mode = (record.effort or {}).get("mode", "agentic")
+    effort = record.effort or {}
+    mode = effort.get("before", effort).get("mode", "agentic")
     tools = bool(agent.get("tools") or options.get("client_tools"))
     work = Approach(reason=mode == "reasoning", tools=mode == "agentic" and tools, planning=bool(options["planning"]))
     messages = [(message.type, message.text) for message in explorer_messages(record.task, blocks, work)]
