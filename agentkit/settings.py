@@ -101,7 +101,7 @@ class Settings(BaseSettings):
     playbook: str | None = None
     memory: str | None = None
     gate: DailyGate = "probation"
-    tools: list[str] = Field(default_factory=lambda: ["calculator"])
+    tools: list[str] = Field(default_factory=lambda: ["calculator", "calculate_answer"])
     http_hosts: list[str] = Field(default_factory=list)
     api_base: str | None = None
     model_options: dict[str, Any] = Field(default_factory=dict)

@@ -33,7 +33,7 @@ EvaluatorModel = Annotated[
 Tools = Annotated[
     str | None,
     typer.Option(
-        help="Tools, by commas: calculator,python,search,read_file,http_get,sql,schema.",
+        help="Tools, by commas: calculator,calculate_answer,python,search,read_file,http_get,sql,schema.",
         autocompletion=completion.tools,
     ),
 ]

@@ -29,7 +29,7 @@ TEMPLATE = """\
 
 # Built-in tools (calculator, python, search, read_file, http_get) or functions as "module:function"; these run code, so
 # that the file must be trusted once it names one:  agentkit trust agentkit.toml
-#tools = ["calculator"]
+#tools = ["calculator", "calculate_answer"]
 # The hosts that http_get may fetch, such as "example.org" or "*.example.org"; needs trust as well.
 #http_hosts = []
 # The server that hosted models are asked at, where it is not their provider's; needs trust as well.

@@ -154,10 +154,28 @@ def known_samples(samples: int | str) -> Samples:
 
 
 def tools_that_matter(task: Task, tools: Mapping[str, BaseTool]) -> tuple[str, ...]:
-    """Of the tools on offer those that can help with a task: all but those for arithmetic where there is none to do."""
+    """Of the tools on offer those that can help with a task.
+
+    Those for arithmetic do where there is some to do. Of them, one whose result is the answer is offered where the task
+    wants a number and nothing else, and there alone it stands for the others: one call instead of two, and the digits
+    are those that the task asks for.
+    """
+    calculating = [name for name, tool in tools.items() if is_arithmetic(tool)] if _calculates(task) else []
+    answering = [name for name in calculating if tools[name].return_direct]
+    if answering and len(answering) < len(calculating):
+        wanted = wants_number(task)
+        calculating = [name for name in calculating if (name in answering) == wanted]
     return tuple(
-        name for name, tool in tools.items() if _named(name, task) or not is_arithmetic(tool) or _calculates(task)
+        name for name, tool in tools.items() if not is_arithmetic(tool) or name in calculating or _named(name, task)
     )
+
+
+def wants_number(task: Task) -> bool:
+    """Whether a task says that its answer is a number and nothing else: by its form, or in words."""
+    form = task.answer_type
+    if form is not None:
+        return form.numeric
+    return bool(_NUMBER_WANTED.search(f"{task.instructions or ''}\n{task.input}"))
 
 
 def beyond_the_head(task: Task) -> bool:
@@ -169,6 +187,10 @@ def beyond_the_head(task: Task) -> bool:
 
 _YEAR = re.compile(r"(1[5-9]|20)\d\d[.,]?$")
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\$?\d[\d,]*\.?\d*")
+_NUMBER_WANTED = re.compile(
+    r"(?i)\b(?:a numer(?:ic|ical) (?:answer|value)|(?:with|as) (?:the|a|one) (?:single )?number\b"
+    r"|the (?:number|value) alone|only (?:the|a) (?:number|value)|(?:number|value) only)"
+)
 _CODE = re.compile(r"```|>>>|^\s*(def|class|import|from|SELECT|CREATE TABLE)\s", re.MULTILINE)
 
 

@@ -175,7 +175,8 @@ def calculator() -> BaseTool:
         """Evaluate an arithmetic expression of the task's numbers and return its exact value.
 
         Args:
-            expression: numbers with + - * / ** % ( ), sqrt() log() round() and the like; no words and no units.
+            expression: numbers with + - * / ** %, sqrt() log() round() and the like; no words and no units. What is
+                divided or multiplied as a whole stands in parentheses: (a - b) / c.
         """
         return calculate(expression)
 
@@ -189,7 +190,8 @@ def calculate_answer() -> BaseTool:
         """Give the exact value of an arithmetic expression as the final answer.
 
         Args:
-            expression: numbers with + - * / ** % ( ), sqrt() log() round() and the like; no words and no units.
+            expression: numbers with + - * / ** %, sqrt() log() round() and the like; no words and no units. What is
+                divided or multiplied as a whole stands in parentheses: (a - b) / c.
             decimals: digits after the point, as many as the task asks for.
         """
         return rounded(calculate(expression), decimals)
