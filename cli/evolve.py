@@ -29,7 +29,7 @@ File = Annotated[Path | None, typer.Option(help="JSONL of tasks.", show_default=
 
 @app.command()
 @with_agent_options(
-    without=("checker", *LEARNING, *FORM, "samples", "plan", "evaluator", *DECLINING, "approve", "max_rounds")
+    without=("checker", *LEARNING, *FORM, *DECLINING, "samples", "plan", "evaluator", "approve", "max_rounds")
 )
 def evolve(
     train: Annotated[Path, typer.Argument(help="JSONL of tasks to learn from.")],
