@@ -51,8 +51,8 @@ class Agent(AgentParts, RunnableAgent):
             call = f"Agent(…).resume({record.id!r})"
             raise UserError(f"run {record.id} was made in code, with its own {parts}: go on with it there, by {call}")
         spec, options = dict(record.options["agent"]), record.options["run"]
-        names = ("planning", "effort", "samples", "evaluate", "decline_below", "max_error", "max_rounds", "max_steps")
-        names += ("approve",)
+        names = ["planning", "effort", "samples", "evaluate", "decline_below", "max_error", "max_rounds", "max_steps"]
+        names += ["approve"]
         chosen = {name: options[name] for name in names if name in options}
         agent = cls(spec.pop("model"), store=store, settings=settings, **spec, **chosen)
         agent._owns_store = True

@@ -39,7 +39,7 @@ def test_a_harmful_bullet_is_known_by_its_upper_bound() -> None:
 
 
 def test_a_run_stands_for_those_that_were_likelier_to_go_the_other_way() -> None:
-    """Ten runs that had one chance in ten to be denied the bullet weigh five times as much as ten that had one in two."""
+    """Ten runs with one chance in ten to be denied the bullet weigh five times as much as ten with one in two."""
     made = [cell(True, 40, 20, 0.5), cell(False, 10, 0, 0.9), cell(False, 10, 10, 0.5)]
     assert estimate_effects(made)["b"].mean == pytest.approx(0.29, abs=0.01)
 
