@@ -32,6 +32,7 @@ from agentkit.graph.streaming import events_of, pull
 from agentkit.graph.waiting import calls_of, question_of, reply_to, save_results
 from agentkit.ledger import Ledger
 from agentkit.models import Budget, Caller, Limits, Reply, load_model
+from agentkit.models.base import CHOOSE, takes_images
 from agentkit.models.caller import model_name
 from agentkit.models.journal import SqlJournal
 from agentkit.models.load import options_for
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from agentkit.checkers import Checker
+    from agentkit.files import File
     from agentkit.graph.build import Graph
 
 
@@ -251,6 +253,7 @@ class Agent(RunnableAgent):
         """
         form = None if output_type is None else AnswerType.of(output_type)
         asked = self.asked(task if isinstance(task, Task) else Task(id="task", input=task), form)
+        asked = self.log.with_files(asked)
         checker = self.checker_for(asked)
         hidden = batch is not None  # an evolution keeps targets from its runs, and checks their answers itself
         if checker is not None and checker.needs_target and asked.target is None and not hidden:
@@ -276,10 +279,13 @@ class Agent(RunnableAgent):
 
         Raises:
             DataError: the task is empty.
-            UserError: a form that no grammar can hold, where the model decodes under one.
+            UserError: a form that no grammar can hold, where the model decodes under one; an image for a model without
+                eyes.
         """
         if not task.input.strip():
             raise DataError("the task is empty")
+        if (image := next((file for file in task.files if file.is_image), None)) is not None:
+            self._check_eyes(image)
         told = "\n\n".join(text for text in (self.instructions, task.instructions) if text and text.strip())
         update: dict[str, Any] = {"instructions": told or None}
         if form is not None or task.answer_type is None:
@@ -291,6 +297,13 @@ class Agent(RunnableAgent):
         ):
             check_grammar(wanted)
         return found
+
+    def _check_eyes(self, image: File) -> None:
+        """Raises UserError where a model that is to see an image can't."""
+        roles = ("explorer", "evaluator") if self.options.evaluate else ("explorer",)
+        for model in (model for role in roles for model in self._models.get(role, ())):
+            if not takes_images(model):
+                raise UserError(f"{image.name} is an image, and {model_name(model)} reads text alone: {CHOOSE}")
 
     def resume(
         self,
@@ -328,7 +341,8 @@ class Agent(RunnableAgent):
         answer = {"accept": reply} if isinstance(reply, bool) else reply
         if results is not None:
             save_results(self.log, record.id, calls_of(await self.question(record.id)), results)
-        return await self._drive(record.id, record.task, options, reply=answer, on_event=on_event, on_words=on_words)
+        task = self.log.with_files(record.task)
+        return await self._drive(record.id, task, options, reply=answer, on_event=on_event, on_words=on_words)
 
     def stream(  # type: ignore[override]  # its events, not its result alone
         self, task: AskedFor, config: RunnableConfig | None = None, **options: Any

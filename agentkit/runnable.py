@@ -16,7 +16,8 @@ from agentkit.result import Result
 from agentkit.tasks import Task
 
 Asked = str | Task | Mapping[str, Any] | PromptValue | list[BaseMessage]
-"""What may be asked: the input, a task, a task's fields (`{"input": …}`), or a prompt of system and user messages."""
+"""What may be asked: the input, a task, a task's fields (`{"input": …}`), or a prompt of system and user messages; images
+in them become files of the task."""
 
 
 class RunnableAgent(Runnable[Asked, Result]):
@@ -82,10 +83,10 @@ def as_task(asked: Asked) -> str | Task:
             first = error.errors()[0]
             raise DataError(f"not a task: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     told = [message.text for message in asked if message.type == "system"]
-    questions = [message.text for message in asked if message.type == "human"]
+    questions = [message.content for message in asked if message.type == "human"]
     if len(questions) != 1 or len(told) + 1 != len(asked):
         raise DataError("an agent takes system messages and one user message: its runs remember no conversation")
-    return Task(id="task", input=questions[0], instructions="\n\n".join(told) or None)
+    return Task.model_validate({"id": "task", "input": questions[0], "instructions": "\n\n".join(told) or None})
 
 
 def _joined(parts: list[Any]) -> Asked:

@@ -91,6 +91,10 @@ Approve = Annotated[
     list[str] | None, typer.Option(help="Tools that a person must approve, with commas; `answer` for the answer.")
 ]
 MaxRounds = Annotated[int | None, typer.Option(min=1, help="Answers the explorer may give.")]
+Files = Annotated[
+    list[Path] | None,
+    typer.Option("--file", help="A text, or an image for a model that sees, that goes with the task; again for each."),
+]
 Source = Annotated[str, typer.Option(help="Where text of others in the task came from; the run is then untrusted.")]
 Seed = Annotated[int, typer.Option(help="For models that take one, and for randomised recall.")]
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
@@ -108,6 +112,7 @@ def run(
     api_base: ApiBase = None,
     model_option: ModelOptions = None,
     checker: Checker = None,
+    file: Files = None,
     playbook: Playbook = None,
     memory: Memory = None,
     gate: Gate = None,
@@ -130,6 +135,7 @@ def run(
     """Solve one task. Stopped with Ctrl-C, it can be resumed."""
     from agentkit.tasks import Task
 
+    asked = Task.model_validate({"id": "task", "input": task, "files": file or [], "source": source})
     with build_agent(
         model=model,
         evaluator_model=evaluator_model,
@@ -155,7 +161,6 @@ def run(
         max_error=max_error,
         calibration=calibration,
     ) as agent:
-        asked = Task(id="task", input=task, source=source)
         finish(agent, agent.stream(asked, learn=not no_learn, seed=seed), json_=json_)
 
 
