@@ -347,20 +347,23 @@ class Agent(RunnableAgent):
     def stream(  # type: ignore[override]  # its events, not its result alone
         self, task: AskedFor, config: RunnableConfig | None = None, **options: Any
     ) -> Iterator[Event]:
-        """Solve a task, yielding typed events as they happen; the last is `RunEnded` or `Asked`."""
+        """Solve a task, yielding typed events as they happen; the last is `RunEnded` or `Asked`.
+
+        `event.to_json()` is the event as JSON values. `Words` are the answer as it is written.
+        """
         return pull(self.astream(task, config, **options))
 
     def stream_resume(self, run_id: str, reply: bool | Mapping[str, Any] | None = None) -> Iterator[Event]:
         """Resume a run, yielding typed events as they happen."""
-        return pull(events_of(lambda emit: self.aresume(run_id, reply, on_event=emit)))
+        return pull(events_of(lambda see, hear: self.aresume(run_id, reply, on_event=see, on_words=hear)))
 
     def astream(  # type: ignore[override]
         self, task: AskedFor, config: RunnableConfig | None = None, **options: Any
     ) -> AsyncGenerator[Event]:
         """The asynchronous twin of `stream`."""
         if config is None:
-            return events_of(lambda emit: self.arun(as_task(task), on_event=emit, **options))
-        return events_of(lambda emit: self.ainvoke(task, config, on_event=emit, **options))
+            return events_of(lambda see, hear: self.arun(as_task(task), on_event=see, on_words=hear, **options))
+        return events_of(lambda see, hear: self.ainvoke(task, config, on_event=see, on_words=hear, **options))
 
     @property
     def explorer(self) -> BaseChatModel:

@@ -16,8 +16,8 @@ from agentkit.result import Result
 from agentkit.tasks import Task
 
 Asked = str | Task | Mapping[str, Any] | PromptValue | list[BaseMessage]
-"""What may be asked: the input, a task, a task's fields (`{"input": …}`), or a prompt of system and user messages; images
-in them become files of the task."""
+"""What may be asked: the input, a task, a task's fields (`{"input": …}`), or a prompt of system and user messages, of
+which images become files of the task."""
 
 
 class RunnableAgent(Runnable[Asked, Result]):

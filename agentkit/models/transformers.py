@@ -168,4 +168,6 @@ def _usage(answer: Completion) -> JsonObject:
 def _last_chunk(answer: Completion, name: str) -> ChatGenerationChunk:
     message = AIMessageChunk(content="", usage_metadata=usage_metadata(_usage(answer)))
     message.response_metadata = {"model_name": name, "finish_reason": answer.finish}
+    if answer.logprobs:
+        message.response_metadata["logprobs"] = {"content": list(answer.logprobs)}
     return ChatGenerationChunk(message=message)

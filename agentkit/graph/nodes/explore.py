@@ -60,7 +60,8 @@ async def explore(
     text = context.program.read_answer(context.task, reply, work)
     context.emit(Answered(run_id=context.run_id, answer=text, round=state["round"]))
     told = None if reply.logprobs is None else reply.logprobs.to_json()
-    update |= {"messages": [AIMessage(text)], "answer": text, "used": _named(context, reply.text), "logprobs": told}
+    said = AIMessage(text, id=reply.message.id)  # LangGraph's streams tell by its id that its words were told already
+    update |= {"messages": [said], "answer": text, "used": _named(context, reply.text), "logprobs": told}
     return Command(update=update, goto="evaluate")
 
 
@@ -162,6 +163,7 @@ def _hearing(context: RunContext, means: _Means) -> Callable[[str], None] | None
     """What passes the reply on as it is written, where its words can only be the run's answer."""
     tell, options = context.on_words, context.options
     revised = context.checker is not None or options.evaluate or "answer" in options.approve
+    revised = revised or context.assessor.floor is not None
     if tell is None or revised or means.tools or means.work.reason:
         return None
     written = ""
