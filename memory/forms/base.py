@@ -38,6 +38,7 @@ class Help:
         text: a block of the prompt.
         turns: of the chat before the task: an input, and its answer in the very format that is wanted.
         choices: the answers that are left to choose from.
+        votes: answers of cases with their likeness, to be weighed against what the model thinks of the choices.
         answer: the answer itself; no model is asked.
     """
 
@@ -45,6 +46,7 @@ class Help:
     text: str = ""
     turns: tuple[tuple[str, str], ...] = ()
     choices: tuple[str, ...] = ()
+    votes: tuple[tuple[str, float], ...] = ()
     answer: str | None = None
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
@@ -19,7 +19,7 @@ from agentkit.models.onnx import OnnxEmbedder
 from tests.models.conformance import need
 
 
-class TestLangChain(EmbeddingsUnitTests, EmbeddingsIntegrationTests):
+class OfLangChain:
     @property
     def embeddings_class(self) -> type[Embeddings]:
         return LangChainEmbedder
@@ -27,6 +27,14 @@ class TestLangChain(EmbeddingsUnitTests, EmbeddingsIntegrationTests):
     @property
     def embedding_model_params(self) -> dict[str, Any]:
         return {"embeddings": DeterministicFakeEmbedding(size=8)}
+
+
+class TestLangChainUnit(OfLangChain, EmbeddingsUnitTests):
+    """Any `Embeddings`, as they are taken."""
+
+
+class TestLangChain(OfLangChain, EmbeddingsIntegrationTests):
+    """Any `Embeddings`, as they are taken."""
 
 
 class Server(BaseHTTPRequestHandler):
@@ -47,30 +55,38 @@ class Server(BaseHTTPRequestHandler):
         """Quiet."""
 
 
-class TestHosted(EmbeddingsUnitTests, EmbeddingsIntegrationTests):
-    address: ClassVar[str] = ""
+ADDRESS: list[str] = []
 
-    @pytest.fixture(autouse=True, scope="class")
-    def served(self) -> Iterator[None]:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        type(self).address = f"http://127.0.0.1:{server.server_port}/v1"
-        yield
-        server.shutdown()
-        server.server_close()
 
+@pytest.fixture(autouse=True, scope="module")
+def served() -> Iterator[None]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    ADDRESS.append(f"http://127.0.0.1:{server.server_port}/v1")
+    yield
+    server.shutdown()
+    server.server_close()
+
+
+class Hosted:
     @property
     def embeddings_class(self) -> type[Embeddings]:
         return HostedEmbedder
 
     @property
     def embedding_model_params(self) -> dict[str, Any]:
-        return {"name": "openai/m", "api_base": self.address, "api_key": "none"}
+        return {"name": "openai/m", "api_base": ADDRESS[-1], "api_key": "none"}
 
 
-@pytest.mark.model
-class TestOnnx(EmbeddingsUnitTests, EmbeddingsIntegrationTests):
+class TestHostedUnit(Hosted, EmbeddingsUnitTests):
+    """Hosted embedders."""
+
+
+class TestHosted(Hosted, EmbeddingsIntegrationTests):
+    """Hosted embedders."""
+
+
+class Onnx:
     @property
     def embeddings_class(self) -> type[Embeddings]:
         return OnnxEmbedder
@@ -79,3 +95,13 @@ class TestOnnx(EmbeddingsUnitTests, EmbeddingsIntegrationTests):
     def embedding_model_params(self) -> dict[str, Any]:
         need("bge-small-en-v1.5")
         return {"entry": catalog()["bge-small-en-v1.5"]}
+
+
+@pytest.mark.model
+class TestOnnxUnit(Onnx, EmbeddingsUnitTests):
+    """The default embedder."""
+
+
+@pytest.mark.model
+class TestOnnx(Onnx, EmbeddingsIntegrationTests):
+    """The default embedder."""

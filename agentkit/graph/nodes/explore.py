@@ -19,6 +19,7 @@ from agentkit.graph.effort import Situation, beyond_the_head, decide, tools_that
 from agentkit.graph.events import Answered, EffortChosen, Planned, SubtaskDone
 from agentkit.graph.nodes.client import way_to_tools
 from agentkit.graph.state import RunState, View
+from agentkit.graph.weighing import weighed
 from agentkit.models.speech import spoken
 from agentkit.roles.explorer import Approach, Plan, executor_messages
 from agentkit.tools import is_arithmetic
@@ -57,9 +58,8 @@ async def explore(
         )
     if view.executing:
         return Command(update=update | _subtask_done(context, view, reply.text.strip()), goto="explore")
-    text = context.program.read_answer(context.task, reply, work)
+    text, told = weighed(context, reply, context.program.read_answer(context.task, reply, work))
     context.emit(Answered(run_id=context.run_id, answer=text, round=state["round"]))
-    told = None if reply.logprobs is None else reply.logprobs.to_json()
     said = AIMessage(text, id=reply.message.id)  # LangGraph's streams tell by its id that its words were told already
     update |= {"messages": [said], "answer": text, "used": _named(context, reply.text), "logprobs": told}
     return Command(update=update, goto="evaluate")
