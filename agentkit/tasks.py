@@ -128,6 +128,11 @@ class Task(BaseModel):
         return None if self.answer_schema is None else AnswerType(self.answer_schema)
 
     @property
+    def text(self) -> str:
+        """The input with the texts of its files."""
+        return "\n".join([self.input, *(file.text for file in self.files if file.text)])
+
+    @property
     def outside(self) -> list[str]:
         """Where text from outside in the input came from; empty where there is none."""
         told = self.source.split() or (["task"] if self.untrusted else [])

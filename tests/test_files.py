@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 from agentkit.agent import Agent
 from agentkit.errors import DataError, UserError
 from agentkit.files import MAX_FILES, MAX_TEXT, File
+from agentkit.graph.effort import tools_that_matter
 from agentkit.models.asking import asked
 from agentkit.models.base import refuse_images, takes_images
 from agentkit.models.llamacpp import LlamaCppChat
@@ -26,6 +27,7 @@ from agentkit.store import Store
 from agentkit.store.files import FileRow
 from agentkit.tasks import Task, load_tasks
 from agentkit.testing import ScriptedModel
+from agentkit.tools import load_tools
 from tests.conftest import Cli
 from tests.models.stub import answer, serving
 
@@ -165,6 +167,13 @@ def test_a_secret_in_a_text_is_not_kept(store: Store, tmp_path: Path) -> None:
 def test_a_run_with_files_of_others_is_not_trusted(store: Store, notes: Path) -> None:
     with Agent(ScriptedModel(["ok"]), tools=[], store=store) as agent:
         assert agent.run(Task(id="t", input="?", files=[notes])).sources == ("file:notes.txt",)
+
+
+def test_numbers_in_a_file_are_numbers_to_calculate_with(tmp_path: Path) -> None:
+    prices = made(tmp_path / "prices.csv", b"lamp,12.40\nchair,99.95\n")
+    offered = {tool.name: tool for tool in load_tools(["calculator"])}
+    assert tools_that_matter(Task(id="t", input="What do they come to?"), offered) == ()
+    assert tools_that_matter(Task(id="t", input="What do they come to?", files=[prices]), offered) == ("calculator",)
 
 
 def test_the_identity_of_a_request_holds_a_hash_of_the_bytes(bill: Path) -> None:
