@@ -28,6 +28,12 @@ class RecallQuestion:
     threshold: float | None = None
     covered: float | None = None
 
+    @property
+    def comparable(self) -> bool:
+        """Whether answers of cases can tell the task's: cases are remembered without files, and what was answered
+        about another file says nothing about this one."""
+        return not self.task.files
+
 
 @dataclass(frozen=True, kw_only=True)
 class Help:

@@ -14,6 +14,6 @@ class PriorForm:
     prior = (2.0, 2.0)
 
     def help(self, asked: RecallQuestion, k: int) -> Help | None:
-        near = tuple(item for item in asked.near[:k] if item.answer in asked.choices)
+        near = tuple(item for item in asked.near[:k] if asked.comparable and item.answer in asked.choices)
         votes = tuple((item.answer, round(item.likeness, 4)) for item in near if item.likeness > 0)
         return Help(cases=near, votes=votes) if votes else None

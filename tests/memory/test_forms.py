@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from agentkit.files import File
 from agentkit.memory import Case, CaseMemory, Filters, FormRecaller, FormSettings
 from agentkit.memory.agreement import Agreement
 from agentkit.memory.choosing import FLOOR, Belief, RecallArm, Seen, beliefs, choose_arm
@@ -136,6 +137,13 @@ def test_a_prior_is_the_answers_of_the_nearest_among_the_choices_with_their_like
     assert (given.text, given.turns, given.choices, given.answer) == ("", (), (), None)
     assert PriorForm().help(RecallQuestion(**asked, near=near("z")), 8) is None
     assert PriorForm().help(RecallQuestion(task=TASK, near=near("a")), 8) is None
+
+
+def test_what_was_answered_about_another_file_is_no_answer_about_this_one() -> None:
+    task = TASK.model_copy(update={"files": (File.of(b"a bill", "bill.txt"),)})
+    asked = RecallQuestion(task=task, near=near("a", "a", "b", "a"), choices=("a", "b"), threshold=0.0, covered=0.0)
+    assert [form.help(asked, 8) for form in (VoteForm(), ShortlistForm(), PriorForm())] == [None] * 3
+    assert Demonstrations().help(asked, 2) is not None
 
 
 def test_the_threshold_is_the_least_likeness_that_has_been_right_often_enough() -> None:
