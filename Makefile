@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TYPES := build/types
 TESTS ?= tests
+WORKERS ?= 2
 MODELS ?= smollm2-135m bge-small-en-v1.5 qwen2.5-coder-1.5b
 
 .PHONY: help demo learn test lint typecheck bench picture clean
@@ -27,7 +28,7 @@ learn: $(READY)  ## an agent is corrected at a job and gets better, against chan
 
 test: $(READY)  ## the whole test suite; tests of models that can't be downloaded are skipped
 	-for name in $(MODELS); do $(BIN)/agentkit models pull $$name; done
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
 
 lint: $(READY)  ## style and formatting
 	$(BIN)/ruff check .

@@ -159,7 +159,7 @@ class AnswerType:
             return stripped
         try:
             return json.loads(stripped)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             if self.schema.get("type") == "string" or choices is not None:
                 return stripped
             raise ValueError(f"{stripped[:60]!r} is not JSON") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,17 @@ from sqlalchemy import Connection
 from agentkit.errors import DataError, UserError
 from agentkit.ledger import Change, Ledger, digest
 from agentkit.opinions import Opinion, Settled, check_opinion, named, opinions_of, save_opinion, settle
-from agentkit.protocols import APART, Episode, Step
+from agentkit.protocols import APART, Episode, Learner, Step
 from agentkit.settings import Settings
 from agentkit.store import Store
 from agentkit.store.run_log import FINISHED, RunLog, RunRecord
 from agentkit.tasks import Feedback, read_jsonl
 
 if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
     from agentkit.memory import Case
+    from agentkit.models import Caller, Reply
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +194,20 @@ def corrected(log: RunLog, run_id: str, settled: Settled) -> Episode | None:
         untrusted=bool(sources),
         source=" ".join(sources),
     )
+
+
+async def study(learner: Learner, episode: Episode, callers: Mapping[str, Caller]) -> None:
+    """Draw lessons from a corrected run, once.
+
+    Args:
+        callers: by role, journalled under the run; a role without one asks the explorer.
+    """
+
+    async def call(role: str, messages: Sequence[BaseMessage], *, schema: type[BaseModel] | None = None) -> Reply:
+        caller = callers.get(role) or callers["explorer"]
+        return await caller.call(messages, schema=schema, role=role, scope=f"learn:{episode.run_id}")
+
+    await learner.learn(episode, call=call)
 
 
 def read_feedback(path: str | Path) -> list[Opinion]:

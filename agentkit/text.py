@@ -82,6 +82,23 @@ def clipped(text: object, width: int) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
+def shorten(text: str, limit: int, *, tail: float = 0.5) -> str:
+    """A long text's beginning and end, in about `limit` characters, and between them how much was left out.
+
+    Args:
+        tail: the end's share.
+    """
+    if len(text) <= limit:
+        return text
+    room = max(0, limit - _MARK)
+    end = int(room * tail)
+    return f"{text[: room - end]}\n[… {len(text) - room} characters left out …]\n{text[len(text) - end :]}"
+
+
+_MARK = 40
+"""Characters that the mark of what was left out may take."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A question that names the nearest of what there is, with a space before it; empty where nothing is near.
 

@@ -12,11 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks._kills import curation, evolution, memory, playbook, runs
-from benchmarks._kills.work import torture
 from benchmarks._results import Results, arguments, share
-
-KINDS = {work.name: work for work in (runs.WORK, evolution.WORK, memory.WORK, playbook.WORK, curation.WORK)}
+from tests.support.kills.kinds import KINDS
+from tests.support.kills.work import torture
 
 
 def main() -> int:

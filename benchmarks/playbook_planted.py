@@ -18,7 +18,8 @@ from agentkit.playbooks import LearningPolicy, PlaybookLearner, PlaybookRecaller
 from agentkit.playbooks.trust import lint
 from agentkit.roles.reflector import BulletJudgement
 from agentkit.store import Store
-from benchmarks._playbook_world import (
+from benchmarks._results import Results, arguments, mean, share
+from tests.support.playbook_world import (
     HeldOutGate,
     PlantedWorld,
     Roles,
@@ -30,8 +31,7 @@ from benchmarks._playbook_world import (
     separation,
     truthful,
 )
-from benchmarks._poison import attacks, benign
-from benchmarks._results import Results, arguments, mean, share
+from tests.support.poison import attacks, benign
 
 TRUTHS = ("helpful", "neutral", "harmful")
 

@@ -20,7 +20,7 @@ from agentkit.playbooks.formats import read_file
 from agentkit.playbooks.rendering import shared_prefix
 from agentkit.playbooks.tokens import Counter, estimate
 from benchmarks._results import Results, arguments, mean
-from benchmarks.playbook_speed import lesson
+from tests.support.playbook_world import lesson
 
 SECTIONS = ("strategies", "apis", "code", "mistakes", "heuristics", "verification", "troubleshooting", "others")
 

@@ -21,20 +21,7 @@ from pathlib import Path
 from agentkit.playbooks import Add, Delta, Duplicates, Index, PlaybookStore, Renderer, Update, Vote
 from agentkit.store import Store
 from benchmarks._results import Results, arguments
-
-_WORDS = (
-    *("amount", "balance", "check", "convert", "date", "divide", "email", "field", "filter", "format", "header"),
-    *("index", "join", "key", "list", "margin", "name", "order", "page", "price", "query", "rate", "ratio", "record"),
-    *("report", "result", "round", "scope", "sign", "sort", "sum", "table", "tax", "total", "unit", "user", "value"),
-)
-
-
-def lesson(rng: random.Random, number: int) -> str:
-    """About as long as a bullet of ACE's released playbooks (24.1k tokens for 359 bullets)."""
-    return (
-        f"When you {rng.choice(_WORDS)} item {number}, first " + " ".join(rng.choice(_WORDS) for _ in range(38)) + "."
-    )
-
+from tests.support.playbook_world import lesson
 
 Time = tuple[float, float]
 """Milliseconds by the clock, and of the processor."""

@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import subprocess
 import sys
 import tempfile
 import time
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +27,7 @@ from agentkit.settings import Settings
 from agentkit.store import Store
 from agentkit.tasks import Task
 from benchmarks._results import Results, arguments
+from tests.support.stub_server import stub_server
 
 MODEL = "openai/gpt-4.1-mini"
 """A name with a known price, so that the cost of each call is computed as it would be."""
@@ -136,19 +134,6 @@ async def drive(
     agent.close()
     store.close()
     return seconds, calls, worked
-
-
-@contextmanager
-def stub_server(latency: float) -> Iterator[str]:
-    """The stub in a process of its own; yields its address."""
-    script = Path(__file__).with_name("stub_server.py")
-    command = [sys.executable, str(script), "--latency", str(latency), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as server:
-        assert server.stdout is not None
-        try:
-            yield server.stdout.readline().split()[-1]
-        finally:  # leaving Popen waits for the process, so it must end after an error too
-            server.terminate()
 
 
 if __name__ == "__main__":

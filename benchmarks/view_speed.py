@@ -20,7 +20,7 @@ from agentkit.settings import load_settings
 from agentkit.store import Store
 from agentkit.view import ViewOptions, create_view
 from benchmarks._results import Results, arguments
-from benchmarks._view_world import RUN, Sizes, fill
+from tests.support.view_world import RUN, Sizes, fill
 
 WANTED = "≤ 1 s"
 

@@ -8,69 +8,33 @@ from typing import Annotated, Any
 import typer
 
 from agentkit.cli import stopping
-from agentkit.cli.eval import Bar
+from agentkit.cli.agent_options import AgentOptions, parse_checker, with_agent_options
+from agentkit.cli.eval import Bar, Concurrency, DefaultChecker, Limit, load_some
 from agentkit.cli.output import JSON_HELP, emit, say
 from agentkit.cli.risk import show_risk
-from agentkit.cli.run import (
-    Calibration,
-    Choices,
-    Database,
-    Effort,
-    Instructions,
-    Memory,
-    Model,
-    Playbook,
-    Root,
-    SchemaFile,
-    Tools,
-    build_agent,
-    parse_checker,
-)
 
 app = typer.Typer()
 
 
 @app.command("calibrate")
+@with_agent_options(without=("checker", "gate", "decline_below", "max_error", "approve"))
 def calibrate(
     file: Annotated[Path, typer.Argument(metavar="TASKS.jsonl", help="Tasks like those to come, with targets.")],
-    model: Model = None,
-    tools: Tools = None,
-    root: Root = None,
-    database: Database = None,
-    checker: Annotated[str | None, typer.Option(help="The checker of tasks that name none.")] = None,
-    playbook: Playbook = None,
-    memory: Memory = None,
-    instructions: Instructions = None,
-    choices: Choices = None,
-    schema: SchemaFile = None,
-    effort: Effort = "auto",
-    calibration: Calibration = "default",
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many tasks.")] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Runs at once.")] = 1,
+    *,
+    wanted: AgentOptions,
+    default_checker: DefaultChecker = None,
+    limit: Limit = None,
+    concurrency: Concurrency = 1,
     json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Fit confidence to outcomes, as a change in the ledger. Started again, it goes on where it stopped."""
     from agentkit.aio import run_sync
     from agentkit.calibrating import calibrate as fit_to
     from agentkit.evaluation import checkers_for
-    from agentkit.tasks import load_tasks
 
-    loaded = load_tasks(file, limit=limit)
-    agent = build_agent(
-        model=model,
-        tools=tools,
-        root=root,
-        database=database,
-        playbook=playbook,
-        memory=memory,
-        effort=effort,
-        instructions=instructions,
-        choices=choices,
-        schema=schema,
-        calibration=calibration,
-    )
-    with agent:
-        default = parse_checker(checker)
+    loaded = load_some(file, limit)
+    with wanted.build() as agent:
+        default = parse_checker(default_checker)
         checkers_for(agent, loaded, default)
         with Bar(len(loaded)) as bar:
             stopping.go_on_with_this_command()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentkit.cli import stopping
+from agentkit.cli.agent_options import Model
 from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table, say
 from agentkit.json_types import JsonObject
 from agentkit.text import printable
@@ -26,7 +27,7 @@ def curate(
     folder: Annotated[Path, typer.Argument(help="Papers: a folder, an archive or a file.")],
     ontology: Annotated[Path, typer.Option(help="The ontology: our short YAML, or a LinkML schema.")],
     kb: str = typer.Option("default", help="The knowledge base to fill."),
-    model: str | None = typer.Option(None, help="The explorer's model."),
+    model: Model = None,
     evaluator_model: str | None = typer.Option(None, help="The evaluator's model; 'none' for a single pass."),
     plan: bool = typer.Option(False, "--plan", help="Print order, context, prompts and tokens; call no model."),
     limit: int | None = typer.Option(None, min=1, help="At most so many papers."),

@@ -8,33 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agentkit.cli import stopping
+from agentkit.cli.agent_options import AgentOptions, Seed, parse_checker, with_agent_options
 from agentkit.cli.output import JSON_HELP, emit, print_table, say
 from agentkit.cli.risk import show_risk
-from agentkit.cli.run import (
-    ApiBase,
-    Calibration,
-    Choices,
-    Database,
-    DeclineBelow,
-    Effort,
-    Evaluator,
-    EvaluatorModel,
-    HttpHosts,
-    Instructions,
-    MaxError,
-    MaxRounds,
-    Memory,
-    Model,
-    ModelOptions,
-    Plan,
-    Playbook,
-    Root,
-    SchemaFile,
-    Seed,
-    Tools,
-    build_agent,
-    parse_checker,
-)
 from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
@@ -46,65 +22,35 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
+DefaultChecker = Annotated[
+    str | None, typer.Option("--checker", metavar="CHECKER", help="The checker of tasks that name none.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many tasks.")]
+Concurrency = Annotated[int, typer.Option(min=1, help="Runs at once.")]
+
+
 @app.command("eval")
+@with_agent_options(without=("checker", "gate", "approve"))
 def evaluate(
     file: Annotated[Path, typer.Argument(metavar="TASKS.jsonl", help='Rows of {"id", "input", "target", "checker"}.')],
-    model: Model = None,
-    evaluator_model: EvaluatorModel = None,
-    tools: Tools = None,
-    root: Root = None,
-    database: Database = None,
-    http_host: HttpHosts = None,
-    api_base: ApiBase = None,
-    model_option: ModelOptions = None,
-    checker: Annotated[str | None, typer.Option(help="The checker of tasks that name none.")] = None,
-    playbook: Playbook = None,
-    memory: Memory = None,
-    instructions: Instructions = None,
-    choices: Choices = None,
-    schema: SchemaFile = None,
-    effort: Effort = "auto",
-    plan: Plan = False,
-    evaluator: Evaluator = None,
-    decline_below: DeclineBelow = None,
-    max_error: MaxError = None,
-    calibration: Calibration = "default",
-    max_rounds: MaxRounds = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many tasks.")] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Runs at once.")] = 1,
+    *,
+    wanted: AgentOptions,
+    default_checker: DefaultChecker = None,
+    limit: Limit = None,
+    concurrency: Concurrency = 1,
     name: Annotated[str | None, typer.Option(help="Names the evaluation in  agentkit runs ls.")] = None,
     seed: Seed = 0,
     json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Run a file of tasks and score the answers. Started again, it goes on where it stopped."""
-    tasks = _tasks(file, limit)
-    with build_agent(
-        model=model,
-        evaluator_model=evaluator_model,
-        tools=tools,
-        root=root,
-        database=database,
-        http_hosts=http_host,
-        api_base=api_base,
-        model_options=model_option,
-        playbook=playbook,
-        memory=memory,
-        planning=plan,
-        evaluate=evaluator,
-        effort=effort,
-        instructions=instructions,
-        choices=choices,
-        schema=schema,
-        max_rounds=max_rounds,
-        decline_below=decline_below,
-        max_error=max_error,
-        calibration=calibration,
-    ) as agent:
-        report = _score(agent, tasks, checker, batch=name, concurrency=concurrency, seed=seed)
+    tasks = load_some(file, limit)
+    with wanted.build() as agent:
+        report = _score(agent, tasks, default_checker, batch=name, concurrency=concurrency, seed=seed)
     emit(report.to_json(), json_=json_, human=_show)
 
 
-def _tasks(file: Path, limit: int | None) -> list[Task]:
+def load_some(file: Path, limit: int | None) -> list[Task]:
+    """The tasks of a file, or the first so many of them."""
     from agentkit.tasks import load_tasks
 
     return load_tasks(file, limit=limit)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from agentkit.cli import stopping
-from agentkit.cli.output import emit, note, open_settings, print_table
+from agentkit.cli.agent_options import DECLINING, FORM, LEARNING, AgentOptions, with_agent_options
+from agentkit.cli.output import emit, note, print_table
 from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
 
@@ -26,14 +28,16 @@ File = Annotated[Path | None, typer.Option(help="JSONL of tasks.", show_default=
 
 
 @app.command()
+@with_agent_options(without=("checker", *LEARNING, *FORM, "plan", "evaluator", *DECLINING, "approve", "max_rounds"))
 def evolve(
     train: Annotated[Path, typer.Argument(help="JSONL of tasks to learn from.")],
+    *,
     val: Annotated[Path | None, typer.Option(help="Held-out tasks: test changes and choose a version on them.")] = None,
     test: Annotated[Path | None, typer.Option(help="Tasks to score before and after.")] = None,
     probes: Annotated[Path | None, typer.Option(help="Frozen tasks that no change may make worse.")] = None,
     playbook: Annotated[str | None, typer.Option(help="The playbook that evolves.")] = None,
     memory: Annotated[str | None, typer.Option(help="The case memory that evolves.")] = None,
-    model: Annotated[str | None, typer.Option(help="Model name; the settings' by default.")] = None,
+    wanted: AgentOptions,
     epochs: Annotated[int, typer.Option(min=1, max=1000, help="Passes over the training tasks.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Take this many training tasks.")] = None,
     val_limit: Annotated[int | None, typer.Option(min=1, help="Take this many validation tasks.")] = None,
@@ -59,7 +63,6 @@ def evolve(
     json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Learn from tasks. The same command again resumes an interrupted evolution, or repeats a finished result."""
-    from agentkit.agent import Agent
     from agentkit.evolution.config import EvolveConfig, EvolveLimits
     from agentkit.tasks import load_tasks
 
@@ -69,9 +72,9 @@ def evolve(
     limits = EvolveLimits(tokens=max_tokens, cost=max_cost, seconds=max_seconds)
     checked: dict[str, Any] = {"mode": gate, "labels": labels, "retest": retest, "hints": hints}
     config = EvolveConfig(name=name, epochs=epochs, batch=batch, online=online, seed=seed, limits=limits, **checked)
-    settings = open_settings(model=model)
-    with Agent(settings=settings, max_rounds=rounds, evaluate=evaluate or labels == "none") as agent:
-        parts = {"playbook": playbook or settings.playbook, "memory": memory or settings.memory}
+    wanted = replace(wanted, max_rounds=rounds, evaluator=evaluate or labels == "none")
+    with wanted.build() as agent:
+        parts = {"playbook": playbook or agent.settings.playbook, "memory": memory or agent.settings.memory}
         stopping.go_on_with_this_command()
         reports = _run(agent, tasks, parts, config, seeds, controls=controls, out=out, quiet=json_, learner=learner)
     emit(reports[0].report | _joined(reports), json_=json_, human=lambda report: _show(report, reports[0]))
@@ -90,8 +93,6 @@ def _run(
     learner: Any,
 ) -> list[EvolutionReport]:
     """One evolution a seed. Seeds after the first evolve copies, so that all have the same start."""
-    from dataclasses import replace
-
     from agentkit.aio import run_sync
     from agentkit.evolution.events import silent
     from agentkit.evolution.run import aevolve

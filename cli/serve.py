@@ -7,25 +7,8 @@ from typing import Annotated
 import typer
 
 from agentkit.cli import stopping
+from agentkit.cli.agent_options import DECLINING, AgentOptions, with_agent_options
 from agentkit.cli.output import note, say
-from agentkit.cli.run import (
-    Checker,
-    Choices,
-    Database,
-    Effort,
-    Evaluator,
-    EvaluatorModel,
-    Gate,
-    Instructions,
-    MaxRounds,
-    Memory,
-    Model,
-    Playbook,
-    Root,
-    SchemaFile,
-    Tools,
-    build_agent,
-)
 
 app = typer.Typer()
 
@@ -39,22 +22,10 @@ Untrusted = Annotated[bool, typer.Option("--untrusted", help="Clients send text 
 
 
 @app.command("serve")
+@with_agent_options(without=(*DECLINING, "approve"))
 def serve(
-    model: Model = None,
-    evaluator_model: EvaluatorModel = None,
-    tools: Tools = None,
-    root: Root = None,
-    database: Database = None,
-    checker: Checker = None,
-    playbook: Playbook = None,
-    memory: Memory = None,
-    gate: Gate = None,
-    instructions: Instructions = None,
-    choices: Choices = None,
-    schema: SchemaFile = None,
-    effort: Effort = "auto",
-    evaluator: Evaluator = None,
-    max_rounds: MaxRounds = None,
+    *,
+    wanted: AgentOptions,
     name: Name = "agentkit",
     host: Host = "127.0.0.1",
     port: Port = 8000,
@@ -86,26 +57,7 @@ def serve(
         grace=grace,
         untrusted=untrusted,
     )
-    with (
-        build_agent(
-            model=model,
-            evaluator_model=evaluator_model,
-            tools=tools,
-            root=root,
-            database=database,
-            checker=checker,
-            playbook=playbook,
-            memory=memory,
-            gate=gate,
-            evaluate=evaluator,
-            effort=effort,
-            instructions=instructions,
-            choices=choices,
-            schema=schema,
-            max_rounds=max_rounds,
-        ) as agent,
-        stopping.left_to_the_command(),
-    ):
+    with wanted.build() as agent, stopping.left_to_the_command():
         interrupted = work(agent, options, ready=_ready)
     note(f"stopped; {interrupted} runs go on when it starts again" if interrupted else "stopped; no run is left")
     stopping.leave(0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from agentkit.cli import stopping
+from agentkit.cli.agent_options import Model
 from agentkit.cli.output import emit, note, open_settings, print_table
 from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
@@ -32,7 +33,7 @@ def stream(
     replay: Annotated[int, typer.Option(min=0, help="Tasks of each block answered again at the end.")] = 4,
     playbook: Annotated[str | None, typer.Option(help="The playbook that evolves.")] = None,
     memory: Annotated[str | None, typer.Option(help="The case memory that evolves.")] = None,
-    model: Annotated[str | None, typer.Option(help="Model name; the settings' by default.")] = None,
+    model: Model = None,
     gate: Annotated[str, typer.Option(help="probation or off.")] = "probation",
     labels: Annotated[str, typer.Option(help="gold, check or none: what learning may know.")] = "gold",
     limit: Annotated[int | None, typer.Option(min=1, help="Take this many tasks.")] = None,

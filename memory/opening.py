@@ -39,7 +39,7 @@ def open_cases(
     except ModelFileError as error:
         if own is None or own == settings.embedder:
             raise
-        mend = f"or move it:  agentkit memory rebuild -m {name} --embedder {settings.embedder}"
+        mend = f"or move it:  agentkit memory rebuild --memory {name} --embedder {settings.embedder}"
         raise ModelFileError(f"memory {name!r} was embedded by {own}: {error}, {mend}") from None
     return CaseMemory.open(store, name, embedder=found, home=settings.home)
 

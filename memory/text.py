@@ -58,7 +58,7 @@ def plan_steps(plan: str) -> tuple[str, ...]:
         return _line_steps(plan)
     try:
         data = json.loads(plan)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _line_steps(plan)
     items = data.get("plan", data.get("steps")) if isinstance(data, dict) else data
     if not isinstance(items, list):

@@ -22,7 +22,8 @@ from agentkit.playbooks.storage import PlaybookStore
 from agentkit.playbooks.trust import ask_a_person, lint
 from agentkit.protocols import CallModel, Episode, Learnt
 from agentkit.redaction import redact
-from agentkit.roles.blocks import block, shorten
+from agentkit.roles.blocks import block
+from agentkit.text import shorten
 
 INSTRUCTIONS = """\
 You improve a playbook: short lessons that help an agent to solve tasks of one kind. You are shown answers that were

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Self
 
 from sqlalchemy import select
 
 from agentkit.errors import Conflict, IntegrityError, UserError
 from agentkit.ledger import Change, Ledger, Verdict
-from agentkit.playbooks import tables
+from agentkit.playbooks import origins, tables
 from agentkit.playbooks.applying import DeltaOutcome, apply_operations
 from agentkit.playbooks.bullets import Bullet
 from agentkit.playbooks.evidence import UsageLog
@@ -31,29 +29,13 @@ from agentkit.playbooks.operations import (
     removes,
     touched,
 )
+from agentkit.playbooks.origins import Origin
 from agentkit.playbooks.playbook import Edit, Playbook, diff
 from agentkit.store import Store
-from agentkit.store.changes import ChangeRow, TargetRow
-from agentkit.store.playbooks import OriginRow
+from agentkit.store.changes import TargetRow
 
 _KEPT = 8
 """Versions kept in memory."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Origin:
-    """One change that touched a bullet: what it did, who made it, and from which run."""
-
-    bullet_id: str
-    version: int
-    operation: str
-    change_id: str
-    run_id: str | None
-    role: str
-    model: str
-    source: str
-    signal: str
-    created_at: dt.datetime
 
 
 class PlaybookStore:
@@ -266,14 +248,8 @@ class PlaybookStore:
             ids.append(wanted.pop())
             known = book.bullets.get(ids[-1])
             wanted += [parent for parent in (known.parents if known else ()) if parent not in ids]
-        names = ("run_id", "role", "model", "source", "signal", "created_at")
-        query = select(OriginRow.bullet_id, OriginRow.version, OriginRow.operation, OriginRow.change_id)
-        query = query.add_columns(*(getattr(ChangeRow, name) for name in names))
-        query = query.join(ChangeRow, ChangeRow.id == OriginRow.change_id)
-        query = query.where(OriginRow.target == self.target, OriginRow.bullet_id.in_(ids))
         with self.store.read() as connection:
-            rows = connection.execute(query.order_by(OriginRow.version)).mappings()
-            return [Origin(**row) for row in rows]
+            return origins.read_origins(connection, self.target, ids)
 
     def from_source(self, source: str) -> list[Bullet]:
         """The active bullets that a change with text from this source has touched, and what was made from them.
@@ -283,10 +259,8 @@ class PlaybookStore:
         """
         if not source.strip():
             raise UserError("the source is empty: name the one whose bullets are meant")
-        query = select(OriginRow.bullet_id).join(ChangeRow, ChangeRow.id == OriginRow.change_id)
         with self.store.read() as connection:
-            query = query.where(OriginRow.target == self.target, ChangeRow.source == source)
-            found = set(connection.execute(query).scalars())
+            found = origins.read_touched(connection, self.target, source)
         bullets = sorted(self.current().bullets.values(), key=lambda bullet: bullet.order)
         for bullet in bullets:
             if found & set(bullet.parents):

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from agentkit.store import Store
-from benchmarks._postgres import server
+from tests.support.postgres import server
 
 REAL_CACHE = os.environ.get("AGENTKIT_CACHE") or str(
     Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "agentkit"
@@ -41,6 +41,14 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     work.mkdir()
     monkeypatch.chdir(work)
     return work
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With workers (`-n 2 --dist loadgroup`) a file's tests stay together, and one worker alone runs local models."""
+    for item in items:
+        group = "model" if item.get_closest_marker("model") else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("models", "opinions"),
     ("confidence",),
     ("curation", "graph", "memory", "playbooks", "result", "testing"),
-    ("changes", "feedback", "runnable"),
+    ("changes", "feedback"),
     ("agent",),
     ("evaluation", "evolution", "server"),
     ("calibrating",),

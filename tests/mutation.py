@@ -118,6 +118,9 @@ def main(word: str = "") -> None:
             source = ROOT / name
             shutil.copytree(source, copy / name) if source.is_dir() else shutil.copy(source, copy / name)
         tried = [mutant for mutant in MUTANTS if word in mutant[0] + mutant[1]]
+        for tests in dict.fromkeys(mutant[3] for mutant in tried):
+            if not passes(copy, tests):
+                raise SystemExit(f"tests/{tests} fails with nothing broken")
         missed = [mutant for mutant in tried if not caught(copy, *mutant)]
     print(f"{len(tried) - len(missed)} of {len(tried)} caught")
     sys.exit(len(missed))
@@ -130,10 +133,18 @@ def caught(copy: Path, file: str, before: str, after: str, tests: str) -> bool:
     if text.count(before) != 1:
         raise SystemExit(f"{file}: {before!r} stands there {text.count(before)} times")
     path.write_text(text.replace(before, after), encoding="utf-8")
+    held = passes(copy, tests)
+    path.write_text(text, encoding="utf-8")
+    print(f"{'MISSED' if held else 'caught'}  {file}: {before.splitlines()[0]!r}", flush=True)
+    return not held
+
+
+def passes(copy: Path, tests: str) -> bool:
+    """Whether tests of the copy pass, in time."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
     command += ["-m", "not model and not kill and not postgres", f"tests/{tests}"]
     try:
-        done = subprocess.run(
+        code = subprocess.run(
             command,
             cwd=copy,
             env={**os.environ, "PYTHONPATH": str(copy)},
@@ -143,10 +154,8 @@ def caught(copy: Path, file: str, before: str, after: str, tests: str) -> bool:
             check=False,
         ).returncode
     except subprocess.TimeoutExpired:
-        done = 1
-    path.write_text(text, encoding="utf-8")
-    print(f"{'caught' if done else 'MISSED'}  {file}: {before.splitlines()[0]!r}", flush=True)
-    return done != 0
+        return False
+    return code == 0
 
 
 if __name__ == "__main__":

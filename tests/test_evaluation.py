@@ -78,7 +78,7 @@ def test_a_failed_run_counts_as_wrong_and_is_tried_again(build: Any) -> None:
     assert (report.n, report.accuracy, report.failed) == (4, 0.75, 1)
     failed = next(item for item in report.results if item.status == "failed")
     assert failed.error is not None
-    agent._models["explorer"][0].replies = solver()
+    agent.explorer.replies = solver()
     again = evaluate(agent, TASKS)
     assert (again.n, again.accuracy, again.failed) == (4, 1.0, 0)
 
@@ -127,7 +127,7 @@ def test_an_evaluation_with_other_options_is_another_one(build: Any) -> None:
 def test_runs_go_at_once_up_to_the_limit(build: Any) -> None:
     agent, _ = build(solver())
     together, most = 0, 0
-    model = agent._models["explorer"][0]
+    model = agent.explorer
     original = type(model)._agenerate
 
     async def counted(self: Any, *args: Any, **options: Any) -> Any:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from agentkit.store import Store
-from benchmarks._kills.work import torture
-from benchmarks.kills import KINDS
+from tests.support.kills.kinds import KINDS
+from tests.support.kills.work import torture
 
 
 @pytest.mark.kill

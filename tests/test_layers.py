@@ -76,3 +76,23 @@ def test_a_checkout_s_folders_are_imported_below_agentkit_only() -> None:
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("memory", "playbooks", "cli"):
                 wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert wrong == []
+
+
+def test_tests_import_nothing_from_benchmarks_but_the_tests_of_benchmarks() -> None:
+    """What both need stands in tests/support."""
+    of_benchmarks = ROOT / "tests" / "benchmarks"
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        if of_benchmarks not in path.parents
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if any(name.split(".")[0] == "benchmarks" for name in named(node))
+    ]
+    assert wrong == []
+
+
+def named(node: ast.AST) -> list[str]:
+    """The modules that an import names."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module else []

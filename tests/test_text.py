@@ -19,7 +19,7 @@ from agentkit.models.caller import Caller
 from agentkit.settings import load_settings
 from agentkit.tasks import Task, load_tasks
 from agentkit.testing import ScriptedModel
-from agentkit.text import clean, clean_data, decode, parse_json, read_text
+from agentkit.text import clean, clean_data, decode, parse_json, read_text, shorten
 from agentkit.tools import run_tool
 from agentkit.words import words
 from tests.conftest import ROOT
@@ -109,3 +109,15 @@ def test_words_are_words_in_every_script() -> None:
     assert set(words("路由器密码")) & set(words("怎样重置路由器密码")) > set("路由器密码")
     assert words("Доза ÄRZTE हिन्दी") == ["доза", "ärzte", "हिन्दी"]
     assert words("plain Words 5") == ["plain", "words", "5"]
+
+
+@pytest.mark.parametrize("tail", [0.0, 0.25, 0.5])
+@pytest.mark.parametrize("length", [1, 99, 100, 101, 5000, 10**6])
+def test_a_shortened_text_keeps_its_ends_and_says_what_is_missing(length: int, tail: float) -> None:
+    text = "".join(chr(97 + n % 26) for n in range(length))
+    short = shorten(text, 100, tail=tail)
+    assert len(short) <= 100
+    start, _, rest = short.partition("\n[… ")
+    missing, _, end = rest.partition(" characters left out …]\n")
+    assert text.startswith(start) and text.endswith(end)
+    assert len(start) + int(missing or 0) + len(end) == length

@@ -236,7 +236,7 @@ def _answer_in(text: str) -> str:
     """The answer in a structured reply, or the text itself."""
     try:
         parsed = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return str(parsed["answer"]) if isinstance(parsed, dict) and "answer" in parsed else text
 

@@ -9,7 +9,7 @@ from agentkit.errors import UserError
 from agentkit.graph.nodes.client import QUESTION
 from agentkit.store.run_log import RunLog, ToolCall
 from agentkit.text import clean
-from agentkit.tools.running import OUTPUT_LIMIT, shorten
+from agentkit.tools.running import short_output
 
 if TYPE_CHECKING:
     from langgraph.types import StateSnapshot
@@ -42,7 +42,7 @@ def save_results(log: RunLog, run_id: str, calls: Sequence[Mapping[str, Any]], r
                 key=call["id"],
                 tool=call["tool"],
                 arguments=call["arguments"],
-                result=shorten(clean(text), OUTPUT_LIMIT),
+                result=short_output(clean(text)),
                 ok=True,
                 seconds=0.0,
             )

@@ -22,6 +22,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, messag
 from agentkit import faults, telemetry
 from agentkit.answer_type import AnswerType
 from agentkit.errors import AgentKitError, BudgetExceeded, InvalidOutput, ModelError, QuotaUsedUp
+from agentkit.json_types import JsonObject
 from agentkit.models.asking import BadCall, Way, asked, describe, is_about_logprobs, next_way, prepare, read_reply
 from agentkit.models.budget import Meter, Usage
 from agentkit.models.journal import Journal, MemoryJournal, StoredCall, response_of
@@ -166,35 +167,34 @@ class Caller:
             InvalidOutput: no valid structured answer after the allowed tries.
             ModelError: the model and its fallbacks failed.
         """
-        params: dict[str, Any] = {"stop": list(stop) if stop else None, "seed": seed}
+        params = _params(stop, seed, temperature)
         if must_answer and tools and schema is None:
             params["tool_choice"] = "none"
         elif must_answer:
             tools = ()
-        if temperature is not None:
-            params["temperature"] = temperature
         ask = _Ask(messages=tuple(messages), tools=tools, schema=schema, params=params, role=role, scope=scope,
                    logprobs=logprobs, on_token=on_token)  # fmt: skip
+        return await self._until_valid(ask)
+
+    async def _until_valid(self, ask: _Ask) -> Reply:
+        """Ask until the answer is of the form that is wanted, each time with what was wrong with the last."""
         used, problem = Usage(), ""
         for _ in range(self.retry.invalid):
             given = await self._journalled(ask)
             used = used + given.usage
-            if not ask.ran_on and self.constrained and ran_on(given.message, schema, tools):
+            if not ask.ran_on and self.constrained and ran_on(given.message, ask.schema, ask.tools):
                 ask, problem = replace(ask, ran_on=True), "it wrote on and on"
-                if on_token is not None:
-                    on_token("")
-                continue
-            try:
-                message, parsed = read_reply(given.message, tools, schema)
-                return replace(given, message=message, parsed=parsed, usage=used)
-            except ValueError as error:  # a ValidationError among them
-                problem = describe(error, given.message)
-                if on_token is not None:
-                    on_token("")
-                ask = ask.mended(given.message, problem, called=isinstance(error, BadCall))
-        raise InvalidOutput(
-            f"{self.name} gave no valid {_schema_name(schema)} in {self.retry.invalid} tries: {problem}"
-        )
+            else:
+                try:
+                    message, parsed = read_reply(given.message, ask.tools, ask.schema)
+                    return replace(given, message=message, parsed=parsed, usage=used)
+                except ValueError as error:  # a ValidationError among them
+                    problem = describe(error, given.message)
+                    ask = ask.mended(given.message, problem, called=isinstance(error, BadCall))
+            if ask.on_token is not None:
+                ask.on_token("")
+        wanted = _schema_name(ask.schema)
+        raise InvalidOutput(f"{self.name} gave no valid {wanted} in {self.retry.invalid} tries: {problem}")
 
     async def _journalled(self, ask: _Ask) -> Reply:
         """What was answered, as yet unread; what was replayed used nothing."""
@@ -305,6 +305,12 @@ class Caller:
             return message, usage
 
 
+def _params(stop: Sequence[str] | None, seed: int | None, temperature: float | None) -> JsonObject:
+    """What is told the model beside the prompt; requests are found again in the journal by it too."""
+    params: JsonObject = {"stop": list(stop) if stop else None, "seed": seed}
+    return params if temperature is None else {**params, "temperature": temperature}
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Ask:
     """One question, as `Caller.call` got it."""
@@ -312,7 +318,7 @@ class _Ask:
     messages: tuple[BaseMessage, ...]
     tools: Sequence[Any]
     schema: Schema | None
-    params: dict[str, Any]
+    params: JsonObject
     role: str
     scope: str
     logprobs: bool

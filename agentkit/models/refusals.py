@@ -15,6 +15,7 @@ from html import unescape
 
 from agentkit.errors import ContextOverflow, ModelError, QuotaUsedUp
 from agentkit.json_types import JsonObject
+from agentkit.text import clipped
 
 _LIMIT = 300
 """Characters of a provider's message that are shown."""
@@ -215,8 +216,7 @@ def _text(body: object, depth: int) -> str:
 
 
 def _clip(text: str) -> str:
-    line = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", text[:4000]).split())
-    return line if len(line) <= _LIMIT else line[: _LIMIT - 1] + "…"
+    return clipped(re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", text[:4000]), _LIMIT)
 
 
 def _status_of(codes: list[str]) -> int:

@@ -160,7 +160,7 @@ def read_union(text: str, union: Union | None, *, finish: str | None = None) -> 
     try:
         reply = json.loads(text)
         call = {"name": reply["name"], "args": reply["arguments"], "id": _call_id()}
-    except (json.JSONDecodeError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         why = "cut off by max_tokens" if finish == "length" else "not JSON"
         return AIMessage("", invalid_tool_calls=[{"name": None, "args": text, "id": None, "error": why}])
     return AIMessage("", tool_calls=[cast("Any", call)])

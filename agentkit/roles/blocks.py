@@ -40,11 +40,3 @@ def _text(text: str) -> JsonObject:
 def learnt(item: Block) -> str:
     """A block of a playbook or a case memory as a prompt holds it; its text is escaped already."""
     return f"<{item.kind}>\n{item.text}\n</{item.kind}>"
-
-
-def shorten(text: str, limit: int) -> str:
-    """At most `limit` characters: the beginning and the end, with the cut marked."""
-    if len(text) <= limit:
-        return text
-    half = max(0, limit - 20) // 2
-    return f"{text[:half]}\n[… {len(text) - 2 * half} characters …]\n{text[-half:] if half else ''}"

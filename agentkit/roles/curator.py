@@ -9,7 +9,8 @@ from typing import Literal
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, Field
 
-from agentkit.roles.blocks import block, shorten
+from agentkit.roles.blocks import block
+from agentkit.text import shorten
 
 INSTRUCTIONS = """\
 You keep a playbook of short lessons for an agent. New lessons come in; decide what each one changes:

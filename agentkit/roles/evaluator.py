@@ -9,8 +9,9 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, Field
 
 from agentkit.protocols import Step
-from agentkit.roles.blocks import block, shorten, with_files
+from agentkit.roles.blocks import block, with_files
 from agentkit.tasks import Task
+from agentkit.text import shorten
 
 INSTRUCTIONS = """\
 You check answers. Read the task, what was done, and the answer. Check in turn: does it answer what was asked, in the

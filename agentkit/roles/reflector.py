@@ -10,8 +10,9 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, Field
 
 from agentkit.protocols import Episode, Step
-from agentkit.roles.blocks import block, shorten
+from agentkit.roles.blocks import block
 from agentkit.tasks import Feedback
+from agentkit.text import shorten
 
 INSTRUCTIONS = """\
 You study how an agent solved a task, so that it does better next time.

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agentkit.server.failures import Refused
+from agentkit.server.loopback import foreign
 from agentkit.server.metrics import Metrics
-from agentkit.server.options import LOOPBACK, ServerOptions
+from agentkit.server.options import ServerOptions
 
 _OPEN = ("/health",)
 """Paths that need no key."""
@@ -54,22 +53,13 @@ class Door:
             if path not in _OPEN and not (scheme.lower() == "bearer" and any(known)):
                 raise Refused(401, "a key is needed: send  Authorization: Bearer KEY", code="invalid_api_key")
         else:
-            if not _is_loopback(urlsplit(f"//{headers.get('host', '')}").hostname):
+            wrong = foreign(headers, pages="loopback")
+            if wrong == "host":
                 raise Refused(403, "this server answers to the names of loopback alone", code="wrong_host")
-            origin = headers.get("origin")
-            if origin is not None and not _is_loopback(urlsplit(origin).hostname):
+            if wrong == "origin":
                 raise Refused(403, "pages of other sites may not call this server", code="wrong_origin")
         if request.method == "POST" and headers.get("content-type", "").split(";")[0].strip() != "application/json":
             raise Refused(415, "send JSON, with  Content-Type: application/json", code="wrong_content_type")
-
-
-def _is_loopback(host: str | None) -> bool:
-    if host in LOOPBACK:
-        return True
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _told(send: Send, tell: Callable[[int], Any]) -> Send:

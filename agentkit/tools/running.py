@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from agentkit.errors import ToolError
 from agentkit.json_types import JsonObject
 from agentkit.telemetry import set_tool_call, span
-from agentkit.text import clean
+from agentkit.text import clean, shorten
 
 OUTPUT_LIMIT = 16_000
 """Characters of a tool's output that reach the model."""
@@ -60,10 +60,10 @@ async def run_tool(
         try:
             async with clock:
                 output = await _invoke(tool, dict(arguments))
-            text, ok = shorten(clean(_as_text(output)), limit), True
+            text, ok = short_output(clean(_as_text(output)), limit), True
         except Exception as error:  # noqa: BLE001 - a tool is foreign code and may raise anything
             late = f"{tool.name} was stopped after {timeout:g} s without an answer"
-            text = shorten(clean(f"error: {late if clock.expired() else _one_line(tool.name, error)}"), limit)
+            text = short_output(clean(f"error: {late if clock.expired() else _one_line(tool.name, error)}"), limit)
             ok = False
         if not ok:
             current.set_attribute("error.type", "tool_error")
@@ -133,9 +133,6 @@ def _one_line(name: str, error: BaseException) -> str:
     return f"{name}: {text or kind}" if type(error).__module__.startswith("agentkit.") else f"{name}: {kind}: {text}"
 
 
-def shorten(text: str, limit: int) -> str:
-    """Keep the beginning and the end of a long text, and say how much is missing between them."""
-    if len(text) <= limit:
-        return text
-    head, tail = limit * 3 // 4, limit // 4
-    return f"{text[:head]}\n[… {len(text) - head - tail} characters left out …]\n{text[len(text) - tail :]}"
+def short_output(text: str, limit: int = OUTPUT_LIMIT) -> str:
+    """What a tool gave, as the model may be shown it: more of its beginning than of its end."""
+    return shorten(text, limit, tail=0.25)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hmac
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agentkit.server.options import LOOPBACK
+from agentkit.server.loopback import foreign
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -56,12 +56,10 @@ class ViewDoor:
 
     def _answer(self, request: Request) -> Response | None:
         """What is answered instead of the page; None lets the request in."""
-        host = request.headers.get("host", "")
-        if urlsplit(f"//{host}").hostname not in LOOPBACK:
+        wrong = foreign(request.headers, pages="own")
+        if wrong == "host":
             return PlainTextResponse("this page answers to the names of loopback alone", 403)
-        if request.headers.get("origin") not in (None, f"http://{host}"):
-            return PlainTextResponse("pages of other sites may not call this one", 403)
-        if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        if wrong == "origin":
             return PlainTextResponse("pages of other sites may not call this one", 403)
         if request.method not in ("GET", "HEAD") and not self.edit:
             return PlainTextResponse("read-only: start it with  agentkit view --edit", 403)

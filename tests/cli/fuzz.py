@@ -119,6 +119,7 @@ def attempt(trial: Trial, template: Path, folder: Path) -> str:
     shutil.copytree(template, folder, symlinks=True)
     work = folder / "work"
     os.mkfifo(work / "pipe")
+    (work / "locked").chmod(0)
     if trial.settings is not None:
         (work / "agentkit.toml").write_bytes(trial.settings)
     before = _state(folder)
@@ -192,7 +193,9 @@ def _state(folder: Path) -> dict[str, Any]:
     """Rows of each table, runs that are marked as running, and the bytes of the files."""
     work = folder / "work"
     files = {
-        str(path): path.read_bytes() for path in work.rglob("*") if path.is_file() and path.name != "agentkit.toml"
+        str(path): path.read_bytes() if os.access(path, os.R_OK) else b""
+        for path in work.rglob("*")
+        if path.is_file() and path.name != "agentkit.toml"
     }
     connection = sqlite3.connect(folder / "home" / "agentkit.db")
     try:
@@ -227,8 +230,6 @@ def fuzz(count: int, *, seed: int, only: int | None = None) -> list[str]:
         pool = prepare(folder / "template")
         for trial in trials(count, seed, pool):
             if only in (None, trial.number):
-                if os.environ.get("V"):
-                    print(__import__("time").time(), trial, file=sys.stderr, flush=True)
                 if problem := attempt(trial, folder / "template", folder / str(trial.number)):
                     found.append(problem)
                     print(problem, file=sys.stderr, flush=True)

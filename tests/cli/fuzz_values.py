@@ -248,7 +248,6 @@ def write_files() -> None:
     Path("broken.gguf").write_bytes(b"GGUF" + bytes(60))
     for name in ("empty", "locked", "not.zip", "not.pdf", "not.xml", "not.sqlite"):
         Path(name).write_bytes(b"" if name == "empty" else b"%PDF-1.7 <a> PK\x03\x04")
-    Path("locked").chmod(0)
     Path("loop").symlink_to("loop")
     import sqlite3
 

@@ -81,9 +81,9 @@ def test_hosts_address_and_options_stand_in_the_settings_file_once_it_is_trusted
         load_settings()
     trust(file)
     with Agent(model_options={"seed": 3}) as agent:
-        [model] = agent._models["explorer"]
+        model: Any = agent.explorer
         assert (model.api_base, model.temperature, model.seed) == ("http://127.0.0.1:9/v1", 0.5, 3)
-        assert [tool.name for tool in agent._tools] == ["http_get"]
+        assert [tool.name for tool in agent.tools.loaded] == ["http_get"]
         assert agent.describe()["agent"]["http_hosts"] == ["example.org"]
 
 
@@ -114,7 +114,7 @@ def test_memory_is_listed_and_shown_without_its_embedder(agentkit: Callable[...,
     assert json.loads(agentkit("memory", "show", "c1", "--json").out)["state"] == "s1"
     assert agentkit("memory", "release", "c1").code == 0
     assert len(agentkit("memory", "export").out.splitlines()) == 2
-    assert "there is no memory 'other'" in agentkit("memory", "show", "c1", "-m", "other").err
+    assert "there is no memory 'other'" in agentkit("memory", "show", "c1", "--memory", "other").err
 
 
 def _none(name: str) -> Any:

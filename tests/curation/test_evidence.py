@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -279,19 +278,6 @@ def test_directions_are_read_with_their_denials() -> None:
 def test_abbreviations_are_those_the_text_defines() -> None:
     text = "growth hormone (GH) and body mass index (BMI), and (n = 3) or a thing (XYZ); heat shock protein 90 (HSP90)"
     assert abbreviations(text) == {"GH": "growth hormone", "BMI": "body mass index", "HSP90": "heat shock protein 90"}
-
-
-@pytest.mark.data
-def test_gold_quotes_are_found_and_altered_ones_are_not(data_dir: Path) -> None:
-    from benchmarks import quotes
-
-    gold = quotes.evidence_inference(data_dir / "evidence_inference")
-    assert all(quotes.found_quotes(gold)["gold quote found in the text"])
-    altered = [hit for hits in quotes.altered_quotes(gold).values() for hit in hits]
-    assert len(altered) > 2000 and sum(altered) <= len(altered) // 100
-    claims = quotes.claims_of_trials(gold)
-    false = [hit for kind, hits in claims.items() if kind.startswith("claim:") for hit in hits]
-    assert sum(false) <= len(false) // 100
 
 
 def test_evidence_at_a_span_is_its_text() -> None:

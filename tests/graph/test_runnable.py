@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, TypedDict
@@ -16,7 +17,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable
 from langgraph.graph import END, START, StateGraph
 
-from agentkit.agent import Agent
+from agentkit.agent import Agent, RunArguments, StreamArguments
 from agentkit.aio import run_sync
 from agentkit.confidence import Assessor
 from agentkit.errors import DataError
@@ -123,7 +124,7 @@ def test_a_streamed_answer_s_log_probabilities_are_kept(writer: Agent) -> None:
 
 def test_an_answer_that_may_be_declined_is_not_told_before_it_is_judged(writer: Agent) -> None:
     told: list[str] = []
-    with mock.patch.object(Agent, "_assessor", return_value=Assessor(floor=0.9)):
+    with mock.patch.object(Agent, "assessor", return_value=Assessor(floor=0.9)):
         run_sync(writer.arun("?", on_words=told.append))
     assert told == []
 
@@ -186,3 +187,14 @@ def test_it_is_a_node_of_a_graph_that_has_a_thread_of_its_own(agent: Agent) -> N
 def test_what_is_no_task_is_one_line(agent: Agent, asked: Any, why: str) -> None:
     with pytest.raises(DataError, match=why):
         agent.invoke(asked)
+
+
+def test_every_way_of_calling_an_agent_takes_what_arun_takes() -> None:
+    taken = set(inspect.signature(Agent.arun).parameters) - {"self", "task"}
+    assert taken == set(RunArguments.__optional_keys__)
+    assert taken - {"on_event"} == set(StreamArguments.__optional_keys__)
+
+
+def test_an_argument_that_is_not_there_is_refused(store: Store) -> None:
+    with Agent(ScriptedModel([]), store=store) as agent, pytest.raises(TypeError, match="lables"):
+        agent.run("Hello?", lables="gold")  # type: ignore[call-arg]

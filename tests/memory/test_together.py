@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.memory_together import together
+from tests.support.together import together
 
 
 def test_writers_and_readers_lose_nothing_and_read_their_own_writes(tmp_path: Path) -> None:

@@ -16,9 +16,8 @@ from pydantic import BaseModel
 from agentkit.errors import ContextOverflow, InvalidOutput, MissingKey, ModelError, ModelNotFound
 from agentkit.models import Budget, Caller, Limits, Retry, load_embedder, load_model
 from agentkit.models.pricing import load_litellm, price
-from benchmarks.stub_server import StubServer
-from benchmarks.throughput import stub_server
 from tests.models.stub import answer, failure, serving
+from tests.support.stub_server import StubServer, stub_server
 
 ASK = [HumanMessage("hi")]
 QUICK = Retry(attempts=3, base=0.001, cap=0.002)

@@ -11,7 +11,7 @@ from agentkit.playbooks.credit import Cell, Effect, auroc, estimate_effects
 from agentkit.playbooks.evidence import UsageLog
 from agentkit.protocols import Offer
 from agentkit.store import Store
-from benchmarks._playbook_world import PlantedWorld, Roles, UnevenWorld, credit_and_votes, plant
+from tests.support.playbook_world import PlantedWorld, Roles, UnevenWorld, credit_and_votes, plant
 
 
 def cell(shown: bool, runs: int, total: float, probability: float) -> Cell:

@@ -16,7 +16,7 @@ from agentkit.roles.curator import CuratorDelta, CuratorOperation
 from agentkit.roles.reflector import BulletJudgement
 from agentkit.store import Store
 from agentkit.tasks import Feedback
-from benchmarks._playbook_world import PlantedWorld, Roles, plant, run_and_learn, truthful
+from tests.support.playbook_world import PlantedWorld, Roles, plant, run_and_learn, truthful
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from agentkit.playbooks.selection import select
 from agentkit.playbooks.tokens import estimate
 from agentkit.store import Store
 from agentkit.tasks import Task
-from benchmarks._playbook_world import PlantedWorld, plant
+from tests.support.playbook_world import PlantedWorld, plant
 
 
 def bullet(content: str, number: int) -> Bullet:

@@ -17,7 +17,7 @@ from agentkit.playbooks.stream_gate import ON_TRIAL, StreamPolicy, judge
 from agentkit.protocols import Block, Episode
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task
-from benchmarks._playbook_world import Roles
+from tests.support.playbook_world import Roles
 
 LESSON = "Name the unit of each number."
 
@@ -155,7 +155,7 @@ from agentkit.playbooks import *
 from agentkit.playbooks.stream_gate import ON_TRIAL
 from agentkit.protocols import Block, Episode, Offer
 from agentkit.tasks import Feedback, Task
-from benchmarks._playbook_world import Roles
+from tests.support.playbook_world import Roles
 book = PlaybookStore.open(Store.open({str(tmp_path / "x.db")!r}), "p")
 gate = StreamGate(book)
 change = gate.enter(Delta(key="k" + ON_TRIAL, base=0, operations=(Add(content="Name the unit."),), role="curator"))

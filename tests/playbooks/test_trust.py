@@ -17,8 +17,8 @@ from agentkit.protocols import Episode
 from agentkit.roles.curator import CuratorDelta, CuratorOperation
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task
-from benchmarks._playbook_world import Roles, plant
-from benchmarks._poison import attacks, benign
+from tests.support.playbook_world import Roles, plant
+from tests.support.poison import attacks, benign
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from agentkit.settings import load_settings
 from agentkit.store import Store
 from agentkit.view import ViewOptions, create_view
-from benchmarks._view_world import Sizes, Text, fill
+from tests.support.view_world import Sizes, Text, fill
 
 TOKEN = "a token of these tests"
 ADDRESS = "http://127.0.0.1:8700"

@@ -17,8 +17,8 @@ import pytest
 from agentkit.curation.kb.knowledge_base import open_kb
 from agentkit.settings import load_settings
 from agentkit.store import Store
-from benchmarks._view_world import Sizes, Text, fill
 from tests.conftest import ROOT
+from tests.support.view_world import Sizes, Text, fill
 from tests.view.test_markup import PAYLOADS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from agentkit.curation.documents.document import Section, Segment, section_label
+from agentkit.curation.documents.document import Document, Metadata, Section, Segment, section_label
 from agentkit.text import clean
 
 
@@ -41,6 +41,20 @@ class Builder:
             self.sections[-1] = replace(last, end=end)
         else:
             self.sections.append(Section(label=label, title=title, start=start, end=end))
+
+    def document(self, id: str, *, title: str, metadata: Metadata, format: str, parser: str, source: str) -> Document:
+        """What has been put together, as a document."""
+        return Document(
+            id=id,
+            title=title,
+            text=self.text,
+            sections=tuple(self.sections),
+            segments=tuple(self.segments),
+            metadata=metadata,
+            format=format,
+            parser=parser,
+            source=source,
+        )
 
     def _append(self, text: str) -> None:
         self._parts.append(text)

@@ -97,17 +97,8 @@ def _document(article: Any, id_: str, source: Source) -> Document | Failure:
     built = writer.built
     if not built.text:
         return Failure(source=source.name, reason="the article has no title and no text")
-    return Document(
-        id=id_,
-        title=title,
-        text=built.text,
-        sections=tuple(built.sections),
-        segments=tuple(built.segments),
-        metadata=_metadata(article, meta),
-        format="jats",
-        parser=PARSER,
-        source=source.name,
-    )
+    metadata = _metadata(article, meta)
+    return built.document(id_, title=title, metadata=metadata, format="jats", parser=PARSER, source=source.name)
 
 
 def _line(element: Any | None) -> str:

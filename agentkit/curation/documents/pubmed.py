@@ -49,17 +49,8 @@ def _document(element: Any, id_: str, source: Source, where: str) -> Document | 
             _abstract(built, part, where)
     if not built.text:
         return None
-    return Document(
-        id=id_,
-        title=title,
-        text=built.text,
-        sections=tuple(built.sections),
-        segments=tuple(built.segments),
-        metadata=_metadata(element, article),
-        format="pubmed",
-        parser=PARSER,
-        source=source.name,
-    )
+    metadata = _metadata(element, article)
+    return built.document(id_, title=title, metadata=metadata, format="pubmed", parser=PARSER, source=source.name)
 
 
 def _abstract(built: Builder, part: Any, where: str) -> None:

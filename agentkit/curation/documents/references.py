@@ -42,16 +42,9 @@ class Reference:
         built.block(self.abstract, label="ABSTRACT", where=self.key)
         if not self.title:
             return None
-        return Document(
-            id=content_id(self.data.encode()),
-            title=self.title,
-            text=built.text,
-            sections=tuple(built.sections),
-            segments=tuple(built.segments),
-            metadata=self.metadata,
-            format="reference",
-            parser=PARSER,
-            source=self.source,
+        id, metadata = content_id(self.data.encode()), self.metadata
+        return built.document(
+            id, title=self.title, metadata=metadata, format="reference", parser=PARSER, source=self.source
         )
 
 

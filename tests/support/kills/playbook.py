@@ -17,9 +17,8 @@ from agentkit.playbooks import LearningPolicy, PlaybookLearner, PlaybookRecaller
 from agentkit.roles.curator import CuratorDelta, CuratorOperation
 from agentkit.roles.reflector import BulletJudgement
 from agentkit.store import Store
-from benchmarks._kills.work import Say, Work
-from benchmarks._playbook_world import PlantedWorld, Roles
-from benchmarks.playbook_speed import lesson
+from tests.support.kills.work import Say, Work
+from tests.support.playbook_world import PlantedWorld, Roles, lesson
 
 SIZE = 60
 """Bullets above which the curator retires one for each it adds."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from agentkit.aio import run_sync
 from agentkit.store import Store
-from benchmarks._kills.work import Say, Work, number_of
 from tests.evolution.worlds import build, final_state
+from tests.support.kills.work import Say, Work, number_of
 
 
 def evolve(folder: Path, name: str) -> None:

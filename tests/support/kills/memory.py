@@ -16,7 +16,7 @@ from agentkit.memory.transfer import verify
 from agentkit.protocols import Episode
 from agentkit.store import Store
 from agentkit.tasks import Feedback, Task
-from benchmarks._kills.work import Say, Work
+from tests.support.kills.work import Say, Work
 
 
 def work(folder: Path, said: list[str], say: Say) -> None:

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of one's own, from the system's package: for benchmarks and for the tests."""
+"""A PostgreSQL server of one's own, from the system's package."""
 
 from __future__ import annotations
 

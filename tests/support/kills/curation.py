@@ -17,8 +17,8 @@ from agentkit.curation.kb.knowledge_base import KnowledgeBase
 from agentkit.curation.kb.verification import verify_kb
 from agentkit.curation.ontology.files import load_ontology
 from agentkit.store import Store
-from benchmarks._kills.work import Say, Work, number_of
 from tests.curation.papers import ONTOLOGY, model, write_papers
+from tests.support.kills.work import Say, Work, number_of
 
 PAPERS, AT_ONCE = 12, 4
 

@@ -1,6 +1,6 @@
 """A chat-completions server that answers after a fixed time, to measure everything but the model.
 
-    python -m benchmarks.stub_server --latency 0.5 --port 0
+    python -m tests.support.stub_server --latency 0.5 --port 0
 
 prints the API base to use with `openai/…` models. Raw asyncio streams keep its own work per request far below a
 millisecond, so that what a benchmark measures is the client. Answers are fixed: plain text, streamed where asked; a
@@ -15,8 +15,10 @@ import asyncio
 import contextlib
 import json
 import re
+import subprocess
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
@@ -186,6 +188,18 @@ async def _stream(
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
     writer.write(head + b"".join(b"%x\r\n%b\r\n" % (len(event), event) for event in events) + b"0\r\n\r\n")
     await writer.drain()
+
+
+@contextlib.contextmanager
+def stub_server(latency: float) -> Iterator[str]:
+    """The server in a process of its own; yields its address."""
+    command = [sys.executable, __file__, "--latency", str(latency), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as server:
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().split()[-1]
+        finally:  # leaving Popen waits for the process, so it must end after an error too
+            server.terminate()
 
 
 async def main(latency: float, port: int) -> None:

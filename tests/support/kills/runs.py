@@ -17,7 +17,7 @@ from agentkit.store import Store
 from agentkit.store.run_log import RunLog
 from agentkit.store.runs import ModelCallRow, ToolCallRow
 from agentkit.testing import RecordedModel, ScriptedModel, count_lines
-from benchmarks._kills.work import Say, Work, number_of
+from tests.support.kills.work import Say, Work, number_of
 
 TASK = "How many grams are 17 parcels of 250 g?"
 REPLIES = [

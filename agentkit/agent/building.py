@@ -1,0 +1,239 @@
+"""Building an agent: from names and objects to models, tools and what has been learnt, written down as it was built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from agentkit.errors import UserError
+from agentkit.json_types import JsonObject
+from agentkit.models import Budget, Caller, Limits, load_model
+from agentkit.models.base import CHOOSE, takes_images
+from agentkit.models.caller import model_name
+from agentkit.models.journal import SqlJournal
+from agentkit.models.load import options_for
+from agentkit.protocols import Learner, Recaller
+from agentkit.settings import DailyGate, Settings
+from agentkit.store import Store
+from agentkit.store.run_log import Totals
+from agentkit.tools import approved, load_tools
+from agentkit.tools.database import without_password
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.tools import BaseTool
+
+    from agentkit.files import File
+
+
+class AgentModels:
+    """The models of each role, what a run may spend on them, and what calls them.
+
+    Args:
+        model, evaluator_model: a name, a chat model, or a list of either; None takes the settings'.
+        options: of models that are given by name, before the settings'.
+        budget: limits of one run; None takes the settings'.
+
+    Attributes:
+        roles: the models of each role; the later ones are fallbacks.
+        spec: what names say of them, as runs record it.
+        in_code: what of them is no name.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        model: Any,
+        evaluator_model: Any,
+        *,
+        options: Mapping[str, object] | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        explorer, evaluator = model or settings.model, evaluator_model or settings.evaluator_model
+        chosen = chosen_options(settings, options)
+        self.spec: JsonObject = {"model": name_of(explorer), "evaluator_model": name_of(evaluator)}
+        self.spec |= {"model_options": chosen} if chosen else {}  # ids made of this stay what they were
+        self.in_code = objects("model", [model, evaluator_model])
+        roles = {"explorer": explorer} | ({"evaluator": evaluator} if evaluator else {})
+        self.roles: dict[str, list[BaseChatModel]] = {
+            role: [
+                load_model(name, **options_for(name, chosen))
+                for name in (names if isinstance(names, list | tuple) else [names])
+            ]
+            for role, names in roles.items()
+        }
+        self._timeout, self._limits = settings.timeout, Limits(concurrency=settings.concurrency)
+        self._budget = budget or Budget(**settings.budget.model_dump())
+
+    @property
+    def explorer(self) -> BaseChatModel:
+        """The model that answers, as long as none of its fallbacks must."""
+        return self.roles["explorer"][0]
+
+    @property
+    def name(self) -> str:
+        """The explorer's name for records: the first, where there are fallbacks."""
+        name = self.spec["model"]
+        return str(name[0] if isinstance(name, list) else name)
+
+    @property
+    def constrained(self) -> bool:
+        """Whether one of the models that answer decodes under a grammar."""
+        return any(getattr(model, "constrained", False) for model in self.roles["explorer"])
+
+    def check_eyes(self, image: File, *, evaluated: bool) -> None:
+        """Raises UserError where a model that is to see an image can't."""
+        roles = ("explorer", "evaluator") if evaluated else ("explorer",)
+        for model in (model for role in roles for model in self.roles.get(role, ())):
+            if not takes_images(model):
+                raise UserError(f"{image.name} is an image, and {model_name(model)} reads text alone: {CHOOSE}")
+
+    def unjournalled(self) -> Caller:
+        """What calls the explorer outside of runs."""
+        return Caller(self.roles["explorer"], limits=self._limits)
+
+    def callers(
+        self, store: Store, run_id: str, *, fresh: bool = False, spent: Totals | None = None
+    ) -> dict[str, Caller]:
+        """What calls the models of each role under one budget, with every call journalled under a run's id.
+
+        Args:
+            fresh: the run is new, so that there is nothing to look up in the journal.
+            spent: what the run has used before.
+        """
+        used = spent or Totals()
+        budget = self._budget.start(calls=used.calls, tokens=used.input_tokens + used.output_tokens, cost=used.cost)
+        journal = SqlJournal(store, run_id, fresh=fresh)
+        return {
+            role: Caller(models, limits=self._limits, budget=budget, journal=journal, timeout=self._timeout)
+            for role, models in self.roles.items()
+        }
+
+
+class AgentTools:
+    """The tools of every run.
+
+    Args:
+        wanted: names of built-in tools, Python functions, or LangChain tools; None takes the settings'.
+        root, database, http_hosts: what built-in tools may read and fetch.
+
+    Attributes:
+        loaded: the tools.
+        spec, in_code: what names say of them, and what of them is no name.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        wanted: Sequence[Any] | None,
+        *,
+        root: str | Path | None,
+        database: str | Path | None,
+        http_hosts: Sequence[str] | None,
+    ) -> None:
+        self._wanted = list(settings.tools if wanted is None else wanted)
+        self._servers = settings.mcp
+        hosts = list(settings.http_hosts if http_hosts is None else http_hosts)
+        self.spec: JsonObject = {
+            "tools": [name_of(tool) for tool in self._wanted],
+            "root": None if root is None else str(root),
+            "database": None if database is None else without_password(database),
+        }
+        self.spec |= {"http_hosts": hosts} if hosts else {}  # ids made of this stay what they were
+        self.in_code = objects("tool", self._wanted)
+        self.loaded: list[BaseTool] = load_tools(self._wanted, root=root, database=database, allow_hosts=hosts)
+
+    def approved(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The tools that a person must approve, by the names under which they are called.
+
+        Raises:
+            UserError: a name that no tool has.
+        """
+        return approved(names, self._wanted, self.loaded, servers=self._servers)
+
+
+class AgentLearning:
+    """What an agent recalls from and learns into.
+
+    Args:
+        playbook, memory: names; None takes the settings'.
+        gate: what becomes of what its runs teach; None takes the settings'.
+        recallers, learners: more of them, as objects.
+
+    Attributes:
+        recallers, learners: those given, and those of the playbook and the memory.
+        book: what learns into the playbook.
+        spec, in_code: what names say of it, and what of it is no name.
+
+    Raises:
+        UserError: a gate that there is not.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        playbook: str | None = None,
+        memory: str | None = None,
+        gate: DailyGate | None = None,
+        *,
+        recallers: Sequence[Recaller] = (),
+        learners: Sequence[Learner] = (),
+    ) -> None:
+        chosen = gate or settings.gate
+        if chosen not in get_args(DailyGate):
+            raise UserError(f"{chosen!r} is no gate: there are {', '.join(get_args(DailyGate))}")
+        self.playbook, self.memory, self.gate = playbook or settings.playbook, memory or settings.memory, chosen
+        self.spec: JsonObject = {"playbook": self.playbook, "memory": self.memory, "gate": chosen}
+        self.in_code = [*objects("recaller", recallers), *objects("learner", learners)]
+        self.recallers, self.learners = list(recallers), list(learners)
+        self.book: Learner | None = None
+        if self.playbook:
+            self._attach_playbook(store, self.playbook)
+        if self.memory:
+            self._attach_memory(store, self.memory, settings)
+
+    def _attach_playbook(self, store: Store, name: str) -> None:
+        from agentkit.playbooks import PlaybookLearner, PlaybookRecaller, PlaybookStore, StreamGate, Withholding
+
+        book = PlaybookStore.open(store, name)
+        trials = StreamGate(book) if self.gate == "probation" else None
+        self.recallers.append(PlaybookRecaller(book, withholding=Withholding(), trials=trials))
+        self.book = PlaybookLearner(book, gate=self.gate)
+        self.learners.append(self.book)
+
+    def _attach_memory(self, store: Store, name: str, settings: Settings) -> None:
+        from agentkit.memory import FormRecaller, MemoryLearner, open_cases
+
+        memory = open_cases(store, name, settings=settings)
+        self.recallers.append(FormRecaller(memory))
+        self.learners.append(MemoryLearner(memory, hold=self.gate in ("strict", "quarantine")))
+
+
+def chosen_options(settings: Settings, given: Mapping[str, object] | None) -> dict[str, object]:
+    """The options of models: those given, before the settings'.
+
+    Raises:
+        UserError: a key among them, which would be stored with every run.
+    """
+    address = {} if settings.api_base is None else {"api_base": settings.api_base}
+    options = {**address, **settings.model_options, **(given or {})}
+    if "api_key" in options:
+        raise UserError("api_key is no option, since options are stored with every run: set the provider's variable")
+    return options
+
+
+def name_of(part: Any) -> Any:
+    """The name of a model or a tool, or the names of a list of them; None for None."""
+    if part is None or isinstance(part, str):
+        return part
+    if isinstance(part, list | tuple):
+        return [name_of(item) for item in part]
+    return str(getattr(part, "name", None) or getattr(part, "__name__", None) or type(part).__name__)
+
+
+def objects(what: str, parts: Sequence[Any]) -> list[str]:
+    """What of an agent is no name, so that only the code that made it can make it again."""
+    flat = [item for part in parts for item in (part if isinstance(part, list | tuple) else [part])]
+    return [f"{what} {name_of(item)}" for item in flat if item is not None and not isinstance(item, str)]

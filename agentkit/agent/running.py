@@ -1,0 +1,236 @@
+"""Running: a task through the graph, from wherever it stopped, and how it ended written down."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from langgraph.errors import GraphRecursionError
+from langgraph.types import Command
+
+from agentkit import telemetry
+from agentkit.agent.parts import AgentParts
+from agentkit.answer_type import AnswerType
+from agentkit.errors import RunError, StoreError, UserError
+from agentkit.graph.build import build_graph
+from agentkit.graph.context import RunContext, RunOptions
+from agentkit.graph.events import Asked, Event, RunEnded, RunStarted
+from agentkit.graph.state import first_state
+from agentkit.graph.waiting import question_of, reply_to
+from agentkit.json_types import JsonObject
+from agentkit.protocols import Recaller
+from agentkit.result import Result, read_result, with_output, with_steps
+from agentkit.store.run_log import FINISHED, RunRecord, Totals, stored_task
+from agentkit.tasks import Task
+from agentkit.tools import client_tools, one_of_each_name
+
+if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
+    from langgraph.types import StateSnapshot
+
+    from agentkit.graph.build import Graph
+
+_STATUS = {"abstain": "abstained", "decline": "declined"}
+"""How a run is said to have ended, by the outcome in its state; any other is done."""
+
+
+def unheard(event: Event) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Driven:
+    """What a run is driven with.
+
+    Attributes:
+        form: the form of its answer with the Python type behind it, where this process knows it.
+        fresh: it has just been started, so that nothing of it is stored yet.
+        reply: to what it waits for.
+        recallers: instead of the agent's own.
+        emit: sees every event as it happens.
+        on_words: gets the answer as far as it is written.
+    """
+
+    run_id: str
+    task: Task
+    options: RunOptions
+    form: AnswerType | None = None
+    fresh: bool = False
+    reply: Mapping[str, Any] | None = None
+    recallers: Sequence[Recaller] | None = None
+    emit: Callable[[Event], None] = field(default=unheard)
+    on_words: Callable[[str], None] | None = None
+
+
+class RunDriver:
+    """Drives the runs of an agent."""
+
+    def __init__(self, parts: AgentParts) -> None:
+        self.parts, self.log = parts, parts.log
+
+    async def drive(self, run: Driven) -> Result:
+        """Run to the end, or to where it waits; a run that has finished is read from the store.
+
+        Raises:
+            UserError: a run of that id is there for another task, or waits for something that was not given.
+            RunError: it could not go on.
+        """
+        if not run.fresh:
+            record = self.log.get(run.run_id)
+            if record.status in FINISHED:
+                return self.result(record, run.form)
+            if record.task != stored_task(run.task):
+                raise UserError(f"run {run.run_id!r} is already there for another task")
+        started = time.perf_counter()
+        with (
+            telemetry.span("invoke_agent", "agentkit", agent__name="agentkit", conversation__id=run.run_id),
+            self.log.heartbeat.of(run.run_id),
+        ):
+            async with AsyncExitStack() as stack:
+                try:
+                    values, interrupts = await self._through_the_graph(stack, run)
+                except BaseException as error:
+                    await self._broke_off(run.run_id, error, started)
+                    raise
+        return self._ended(run, values, interrupts, time.perf_counter() - started)
+
+    async def question(self, run_id: str) -> JsonObject | None:
+        """What a run that waits asks of a person or of its client; None where it does not wait."""
+        return question_of(await self._snapshot(run_id))
+
+    async def state(self, run_id: str) -> JsonObject:
+        """The state of a run as its last checkpoint holds it; empty before the first."""
+        return dict((await self._snapshot(run_id)).values)
+
+    def result(self, record: RunRecord, form: AnswerType | None) -> Result:
+        """How a run stands, from the store alone."""
+        found = replace(read_result(self.log, record), sources=self.log.sources(record))
+        return _with_output(found, record.task, form)
+
+    @cached_property
+    def _graph(self) -> Graph:
+        return build_graph(self.parts.checkpoints)
+
+    @cached_property
+    def _graph_without_recall(self) -> Graph:
+        return build_graph(self.parts.checkpoints, first="explore")
+
+    async def _snapshot(self, run_id: str) -> StateSnapshot:
+        return await self._graph.aget_state({"configurable": {"thread_id": run_id}})
+
+    async def _through_the_graph(self, stack: AsyncExitStack, run: Driven) -> tuple[Mapping[str, Any], Sequence[Any]]:
+        """Run the graph; gives its last state and what it asks of a person."""
+        context = await self._context(stack, run)
+        graph_input = first_state(run.run_id, run.task) if run.fresh else await self._input(run)
+        if not run.fresh:
+            self.log.take_up(run.run_id)
+        resumed = graph_input is None or isinstance(graph_input, Command)
+        model = self.parts.model_name
+        run.emit(RunStarted(run_id=run.run_id, task_id=run.task.id, model=model, resumed=resumed))
+        limit = 10 + 3 * run.options.max_rounds * (run.options.max_steps + 2)
+        config: Any = {"configurable": {"thread_id": run.run_id}, "recursion_limit": limit}
+        graph = self._graph if context.blocks is None else self._graph_without_recall
+        durability = self.parts.settings.durability
+        try:
+            output = await graph.ainvoke(graph_input, config, context=context, durability=durability, version="v2")
+        except GraphRecursionError:
+            raise RunError(f"run {run.run_id} took more than {limit} steps") from None
+        return output.value, output.interrupts
+
+    async def _input(self, run: Driven) -> Any:
+        """What to give the graph: the first state, nothing (go on), or a person's reply."""
+        snapshot = await self._snapshot(run.run_id)
+        if not snapshot.values:
+            return first_state(run.run_id, run.task)
+        if (question := question_of(snapshot)) is not None:
+            return Command(resume=reply_to(self.log, run.run_id, question, run.reply))
+        return None
+
+    async def _context(self, stack: AsyncExitStack, run: Driven) -> RunContext:
+        """What the nodes of the run work with; servers of tools are connected until the stack ends."""
+        parts, options = self.parts, run.options
+        spent = Totals() if run.fresh else self.log.totals([run.run_id])
+        recallers = parts.learning.recallers if run.recallers is None else run.recallers
+        callers = parts.callers(run.run_id, fresh=run.fresh, spent=spent)
+        return RunContext(
+            run_id=run.run_id,
+            task=run.task,
+            options=options,
+            log=self.log,
+            callers=callers,
+            program=parts.program,
+            router=parts.router,
+            assessor=parts.assessor(options),
+            form=run.form,
+            tools=await self._tools(stack, options),
+            checker=parts.checker_for(run.task, callers=callers),
+            recallers=recallers,
+            blocks=[] if run.fresh and not recallers else None,
+            learners=parts.learning.learners if options.learn else (),
+            emit=run.emit,
+            on_words=run.on_words,
+            fresh=run.fresh,
+        )
+
+    async def _tools(self, stack: AsyncExitStack, options: RunOptions) -> dict[str, BaseTool]:
+        own = list(self.parts.tools.loaded)
+        if servers := self.parts.settings.mcp:
+            from agentkit.tools.mcp import connect_mcp
+
+            own += await stack.enter_async_context(connect_mcp(servers))
+        offered = client_tools(options.client_tools, taken=[tool.name for tool in own])
+        return one_of_each_name([*own, *offered])
+
+    async def _broke_off(self, run_id: str, error: BaseException, started: float) -> None:
+        """Record that a run failed, or was interrupted where it was cancelled from outside.
+
+        One that waits for a person, or has failed before and could not be taken up, stays so.
+        """
+        stopped = not isinstance(error, Exception)
+        status, line = ("interrupted", None) if stopped else ("failed", str(error).split("\n")[0] or repr(error))
+        seconds = time.perf_counter() - started
+        with suppress(StoreError):  # what is wrong with the database is what comes out already
+            if self.log.get(run_id).status not in ("running", "interrupted"):
+                return
+            answer = None if stopped else (await self.state(run_id)).get("answer")
+            self.log.finish(run_id, status, answer=answer, error=line, seconds=seconds)
+
+    def _ended(self, run: Driven, values: Mapping[str, Any], interrupts: Sequence[Any], seconds: float) -> Result:
+        """Record how a run ended, or that it waits, and say so."""
+        question = dict(interrupts[0].value) if interrupts else None
+        status = "waiting" if interrupts else _STATUS.get(values.get("outcome") or "", "done")
+        ended = Result(
+            run_id=run.run_id,
+            task_id=run.task.id,
+            status=status,
+            answer=values.get("answer"),
+            question=question,
+            rounds=values.get("round", 0) + 1,
+            seconds=seconds,
+            sources=tuple(values.get("sources", ())),
+            effort=values.get("effort"),
+            confidence=values.get("confidence"),
+        )
+        steps = self.log.finish(
+            ended.run_id,
+            status,
+            answer=ended.answer,
+            rounds=ended.rounds,
+            seconds=seconds,
+            effort=ended.effort,
+            confidence=ended.confidence,
+        )
+        if question is not None:
+            run.emit(Asked(run_id=run.run_id, question=question["question"], details=question))
+        else:
+            run.emit(RunEnded(run_id=run.run_id, status=status, answer=ended.answer, seconds=seconds))
+        return _with_output(with_steps(ended, steps), run.task, run.form)
+
+
+def _with_output(result: Result, task: Task, known: AnswerType | None) -> Result:
+    form = task.answer_type
+    return with_output(result, None if form is None else form.backed_by(known))
