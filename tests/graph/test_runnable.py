@@ -192,7 +192,7 @@ def test_what_is_no_task_is_one_line(agent: Agent, asked: Any, why: str) -> None
 def test_every_way_of_calling_an_agent_takes_what_arun_takes() -> None:
     taken = set(inspect.signature(Agent.arun).parameters) - {"self", "task"}
     assert taken == set(RunArguments.__optional_keys__)
-    assert taken - {"on_event"} == set(StreamArguments.__optional_keys__)
+    assert taken - {"on_event", "on_words"} == set(StreamArguments.__optional_keys__)
 
 
 def test_an_argument_that_is_not_there_is_refused(store: Store) -> None:
