@@ -52,6 +52,7 @@ class Block:
             so where it gives only what has passed a gate or a person.
         turns: of the chat before the task: an input, and its right answer.
         choices: the answers that are left to choose from, where the task has choices.
+        votes: answers of near cases with their likeness, to be weighed against what the model thinks of the choices.
         answer: the answer to the task; no model is asked.
     """
 
@@ -64,6 +65,7 @@ class Block:
     coins: tuple[Offer, ...] = ()
     turns: tuple[tuple[str, str], ...] = ()
     choices: tuple[str, ...] = ()
+    votes: tuple[tuple[str, float], ...] = ()
     answer: str | None = None
 
     @property
@@ -78,7 +80,8 @@ class Block:
     def from_json(cls, data: JsonObject) -> Self:
         offers = {name: tuple(Offer(**offer) for offer in data.get(name, ())) for name in ("offers", "coins")}
         turns = tuple((asked, answer) for asked, answer in data.get("turns", ()))
-        return cls(**{**data, **offers, "turns": turns, "choices": tuple(data.get("choices", ()))})
+        votes = tuple((answer, likeness) for answer, likeness in data.get("votes", ()))
+        return cls(**{**data, **offers, "turns": turns, "choices": tuple(data.get("choices", ())), "votes": votes})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
+    field_serializer,
     field_validator,
     model_serializer,
     model_validator,
@@ -19,6 +20,7 @@ from pydantic import (
 
 from agentkit.answer_type import AnswerType, answer_text
 from agentkit.errors import AgentKitError, DataError
+from agentkit.files import MAX_FILES, File, as_file, read_parts
 from agentkit.json_types import JsonObject
 from agentkit.text import clean_data, parse_json, read_text
 
@@ -34,7 +36,10 @@ class Task(BaseModel):
 
     Attributes:
         id: unique within its file; stored with every run of the task.
-        input: the question or instruction, as the model sees it. It alone is remembered, embedded and compared.
+        input: the question or instruction, as the model sees it. It alone is remembered, embedded and compared. Given
+            as a list of content blocks, its texts are the input and the others its files.
+        files: texts and images that belong to the input, given by their paths, as `agentkit.files.File`, or as content
+            blocks. A run keeps their bytes. What is learnt from it waits in quarantine: others may have written them.
         instructions: what to do with inputs of this kind; added to the agent's own.
         choices: the texts of which the answer is one.
         answer_schema: the JSON schema of the answer; `schema` in files.
@@ -52,6 +57,7 @@ class Task(BaseModel):
 
     id: str
     input: str
+    files: tuple[File, ...] = ()
     instructions: str | None = None
     choices: tuple[str, ...] | None = None
     answer_schema: JsonObject | None = Field(default=None, alias="schema")
@@ -60,6 +66,27 @@ class Task(BaseModel):
     untrusted: bool = False
     source: str = ""
     metadata: JsonObject = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _parts(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping) or not isinstance(given.get("input"), list | tuple):
+            return given
+        text, files = read_parts(given["input"])
+        return {**given, "input": text, "files": [*(given.get("files") or ()), *files]}
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _as_files(cls, given: Any) -> Any:
+        if not isinstance(given, list | tuple):
+            raise DataError("files: expected a list")
+        if len(given) > MAX_FILES:
+            raise DataError(f"files: {len(given)} are too many: a task may have {MAX_FILES}")
+        return tuple(as_file(item) for item in given)
+
+    @field_serializer("files")
+    def _without_bytes(self, files: tuple[File, ...]) -> list[JsonObject]:
+        return [file.to_json() for file in files]
 
     @field_validator("id", "input", "instructions", "target", "checker", "metadata")
     @classmethod
@@ -90,7 +117,7 @@ class Task(BaseModel):
     def _without_unused(self, serialize: SerializerFunctionWrapHandler) -> JsonObject:
         """Fields that came later are left out where they say nothing: ids made of a task stay what they were."""
         dumped: JsonObject = serialize(self)
-        later = ("instructions", "choices", "answer_schema", "schema", "untrusted", "source")
+        later = ("files", "instructions", "choices", "answer_schema", "schema", "untrusted", "source")
         return {name: value for name, value in dumped.items() if value or name not in later}
 
     @property
@@ -101,9 +128,15 @@ class Task(BaseModel):
         return None if self.answer_schema is None else AnswerType(self.answer_schema)
 
     @property
+    def text(self) -> str:
+        """The input with the texts of its files."""
+        return "\n".join([self.input, *(file.text for file in self.files if file.text)])
+
+    @property
     def outside(self) -> list[str]:
         """Where text from outside in the input came from; empty where there is none."""
-        return self.source.split() or (["task"] if self.untrusted else [])
+        told = self.source.split() or (["task"] if self.untrusted else [])
+        return [*told, *(file.source for file in self.files)]
 
     @property
     def own_checker(self) -> str | JsonObject | None:
@@ -162,8 +195,8 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, JsonObject]]:
 def load_tasks(path: str | Path, *, limit: int | None = None) -> list[Task]:
     """Read a JSONL file of `{"id", "input", "target", "checker", "metadata"}` rows.
 
-    `"instructions"` stand apart from the input; `"choices"` or `"schema"` give the answer a form, and a target that is
-    no text is its JSON.
+    `"files"` are paths of files beside the task file, or below its folder. `"instructions"` stand apart from the input;
+    `"choices"` or `"schema"` give the answer a form, and a target that is no text is its JSON.
     `id` may be left out (the line number is taken). The published Formula and FiNER rows, `{"context", "target"}`,
     are read as they are.
 
@@ -183,6 +216,13 @@ def load_tasks(path: str | Path, *, limit: int | None = None) -> list[Task]:
     return list(tasks.values())
 
 
+def _beside(given: Any, folder: Path) -> list[File]:
+    """Files that a row of a task file names: it is data, and reads nothing from elsewhere."""
+    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+        raise DataError('files: expected a list of paths, such as ["bill.png"]')
+    return [File.read(folder / name, within=folder) for name in given]
+
+
 def _task_from_row(row: Mapping[str, Any], path: str | Path, number: int) -> Task:
     fields = {"id": str(number), **row}
     if "input" not in fields and "context" in fields:
@@ -196,7 +236,11 @@ def _task_from_row(row: Mapping[str, Any], path: str | Path, number: int) -> Tas
     if not isinstance(fields.get("target"), str | None):
         fields["target"] = answer_text(fields["target"])
     try:
+        if "files" in fields:
+            fields["files"] = _beside(fields["files"], Path(path).parent)
         task = Task.model_validate(fields)
+    except DataError as error:
+        raise DataError(str(error), path=path, line=number) from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

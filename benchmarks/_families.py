@@ -11,6 +11,7 @@ from typing import Any
 from agentkit.ledger import digest
 from agentkit.tasks import Task
 from agentkit.tools.database import open_database
+from benchmarks import _bfcl
 from benchmarks._results import data_path
 
 OUT_OF_SCOPE = "oos"
@@ -141,6 +142,9 @@ FAMILIES: dict[str, Callable[[Path | None, int, int], list[Task]]] = {
     "formula": formula,
     "geoquery": geoquery,
     "spider": spider,
+    "bfcl": _bfcl.tasks,
 }
+CALLS = frozenset({"bfcl"})
+"""Families whose answer is a call of a tool that comes with the task."""
 CLOSED = frozenset({"banking77", "clinc150"})
 """Families whose answer is one of several."""

@@ -3,9 +3,11 @@
     python -m benchmarks.bare --family banking77 [--data FOLDER] [--model local/qwen2.5-coder-1.5b] [--limit 100]
 
 A bare call is one completion: the instructions as system message, the input as user message, the answer held to the
-same form, temperature 0. No run sees a target or a checker; answers are scored afterwards, all alike. Tasks are taken
-in blocks, each arm's in a process of its own, so that no arm reads another's prompts from the prefix cache and all see
-the same state of the machine. Finished rows are kept in build/: a benchmark that was stopped goes on.
+same form, temperature 0. Where the task is to call a tool (`bfcl`), the bare call is offered the tools under the same
+grammar, and the agent's answer is what it calls at its first turn; modes without tools are left out. No run sees a
+target or a checker; answers are scored afterwards, all alike. Tasks are taken in blocks, each arm's in a process of its
+own, so that no arm reads another's prompts from the prefix cache and all see the same state of the machine. Finished
+rows are kept in build/: a benchmark that was stopped goes on.
 
 Confidence is fitted on the rows of the same arm, each row's by a calibration that did not see it (five folds); so is
 the threshold below which out-of-scope rows are declined.
@@ -33,13 +35,18 @@ from agentkit.confidence import Features, auroc, cross_fitted, features_of, feat
 from agentkit.errors import AgentKitError, DataError
 from agentkit.ledger import digest
 from agentkit.models import Caller, load_model
+from agentkit.result import Result
 from agentkit.settings import load_settings
 from agentkit.statistics.estimates import bootstrap_mean, paired, proportion
 from agentkit.tasks import Task
-from benchmarks._families import CLOSED, FAMILIES, OUT_OF_SCOPE, load
+from agentkit.tools import client_tools
+from benchmarks import _bfcl
+from benchmarks._families import CALLS, CLOSED, FAMILIES, OUT_OF_SCOPE, load
 from benchmarks._results import Results, arguments
 
 ARMS = ("bare", "agent", "instant", "reasoning", "agentic")
+TOOLLESS = ("instant", "reasoning")
+"""Modes in which no tool can be called."""
 BLOCK = 30
 
 
@@ -68,6 +75,8 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="drop the rows of an earlier run that was stopped")
     args = parser.parse_args()
     arms = list(dict.fromkeys(["bare", *args.arms]))
+    if args.family in CALLS:
+        arms = [arm for arm in arms if arm not in TOOLLESS]
     tasks = load(args.family, args.data, args.limit, seed=args.seed)
     name = args.model.replace("/", "_").replace(".gguf", "")
     path = Path("build/bare") / f"{args.family}-{name[-40:]}-{digest([task.model_dump() for task in tasks])[:8]}.jsonl"
@@ -150,12 +159,14 @@ def _bare(model: Any, task: Task) -> dict[str, Any]:
 
     prompt: list[BaseMessage] = [SystemMessage(task.instructions)] if task.instructions else []
     prompt.append(HumanMessage(task.input))
-    form = task.answer_type
+    form, tools = task.answer_type, client_tools(task.metadata.get("tools", ()))
     try:
-        reply = run_sync(Caller(model).call(prompt, schema=form, temperature=0.0, logprobs=True))
+        reply = run_sync(Caller(model).call(prompt, tools=tools, schema=form, temperature=0.0, logprobs=True))
     except AgentKitError as error:
         return {"answer": None, "error": str(error), "calls": 1, "read": 0, "written": 0, "seconds": 0.0}
     text = reply.text.strip() if form is None else answer_text(reply.parsed)
+    if tools:
+        text = json.dumps([{"name": call["name"], "arguments": call["args"]} for call in reply.message.tool_calls])
     used, told = reply.usage, features_of(reply.logprobs)
     return {
         "answer": text,
@@ -168,11 +179,12 @@ def _bare(model: Any, task: Task) -> dict[str, Any]:
 
 
 def _agent(agent: Agent, task: Task) -> dict[str, Any]:
-    blind = task.model_copy(update={"target": None, "checker": None})
+    blind = task.model_copy(update={"target": None, "checker": None, "metadata": {}})
     run_id = digest(["bare", task.id])[:12]
     try:
-        result = agent.run(blind, run_id=run_id)
-        text, error = result.answer, None
+        tools = task.metadata.get("tools", ())
+        result = agent.run(blind, run_id=run_id, client_tools=tools)
+        text, error = _first_calls(result) if tools else result.answer, None
     except AgentKitError as failed:
         text, error = None, str(failed)
     steps, used = agent.log.steps(run_id), agent.log.totals([run_id])
@@ -191,9 +203,17 @@ def _agent(agent: Agent, task: Task) -> dict[str, Any]:
     }
 
 
+def _first_calls(result: Result) -> str:
+    """What a run called at its first turn, where it waits for the results; nothing where it answered instead."""
+    calls = (result.question or {}).get("calls", ())
+    return json.dumps([{"name": call["tool"], "arguments": call["arguments"]} for call in calls])
+
+
 def _score(task: Task, text: str | None) -> float:
     if text is None or task.target == OUT_OF_SCOPE:
         return 0.0
+    if "functions" in task.metadata:
+        return _bfcl.score(task, text)
     return run_sync(get_checker(task.own_checker or "exact").check(text, task)).score or 0.0
 
 

@@ -30,6 +30,7 @@ class Progress:
         self.console = console or Console(stderr=True)
         self._live = Live(console=self.console, transient=True, refresh_per_second=8)
         self.tokens = self.cached = self.calls = 0
+        self.written = ""
         self.cost = 0.0
 
     def __enter__(self) -> Progress:
@@ -46,6 +47,8 @@ class Progress:
         line = _LINES.get(data["type"])
         if data["type"] == "model_ended":
             self._count(data)
+        if data["type"] == "words":
+            self.written = data["text"] = self.written[: data["at"]] + data["text"]
         if line is not None and (text := line(data)):
             self._print(text)
         busy = _BUSY.get(data["type"])
@@ -87,8 +90,7 @@ def _arguments(data: JsonObject) -> str:
 
 def _evaluated(data: JsonObject) -> str:
     colour = "green" if data["outcome"] == "accept" else "yellow"
-    reason = data["feedback"].text if hasattr(data["feedback"], "text") else data["feedback"]["text"]
-    return f"[{colour}]{'evaluator':>10}  {data['outcome']}[/{colour}]  {_short(reason)}"
+    return f"[{colour}]{'evaluator':>10}  {data['outcome']}[/{colour}]  {_short(data['feedback']['text'])}"
 
 
 _LINES: dict[str, Callable[[JsonObject], str]] = {
@@ -107,6 +109,7 @@ _LINES: dict[str, Callable[[JsonObject], str]] = {
 _BUSY: dict[str, Callable[[JsonObject], str]] = {
     "model_started": lambda d: f"{d['role']} is thinking",
     "tool_started": lambda d: f"{escape(d['tool'])} is running",
+    "words": lambda d: escape(" ".join(d["text"].split())[-_WIDTH:]),
     "model_ended": lambda d: "",
     "tool_ended": lambda d: "",
 }

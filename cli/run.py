@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 run_app, chat_app, resume_app = typer.Typer(), typer.Typer(), typer.Typer()
 
 NoLearn = Annotated[bool, typer.Option("--no-learn", help="Recall, but learn nothing from this run.")]
+Files = Annotated[
+    list[Path] | None,
+    typer.Option("--file", help="A text, or an image for a model that sees, that goes with the task; again for each."),
+]
 Source = Annotated[str, typer.Option(help="Where text of others in the task came from; the run is then untrusted.")]
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 
@@ -31,6 +36,7 @@ def run(
     task: Annotated[str, typer.Argument(help="What is to be done.")],
     *,
     wanted: AgentOptions,
+    file: Files = None,
     no_learn: NoLearn = False,
     source: Source = "",
     seed: Seed = 0,
@@ -39,8 +45,8 @@ def run(
     """Solve one task. Stopped with Ctrl-C, it can be resumed."""
     from agentkit.tasks import Task
 
+    asked = Task.model_validate({"id": "task", "input": task, "files": file or [], "source": source})
     with wanted.build() as agent:
-        asked = Task(id="task", input=task, source=source)
         finish(agent, agent.stream(asked, learn=not no_learn, seed=seed), json_=json_)
 
 

@@ -115,6 +115,7 @@ def _row(record: RunRecord) -> JsonObject:
         "effort": record.effort,
         "started": record.created_at.isoformat(),
         "task": record.task.input,
+        "files": [file.to_json() for file in record.task.files],
         "answer": record.answer,
         "error": record.error,
     }
@@ -175,6 +176,8 @@ def _print_run(found: JsonObject) -> None:
         say(line)
     for block in found["context"]:
         say(f"context  {block['kind']} {block['target']} version {block['version']}")
+    for file in found["files"]:
+        say(f"file     {file['name']}  {file['media_type']}, {file['size']:,} bytes, {file['sha256'][:12]}")
     say(f"task     {_indented(found['task'])}\n")
     for step in found["trace"]:
         say(_step(step))

@@ -204,6 +204,7 @@ class FormRecaller:
             untrusted=any(not item.case.trusted for item in given.cases),
             turns=given.turns,
             choices=given.choices,
+            votes=given.votes,
             answer=given.answer,
         )
 

@@ -13,6 +13,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("statistics", "telemetry"),
     ("plugins",),
     ("text", "tls", "answer_type", "conversation", "pictures", "words", "registry"),
+    ("files",),
     ("tasks", "redaction", "trusted_files", "tools"),
     ("protocols", "settings"),
     ("roles", "store"),

@@ -98,6 +98,7 @@ class Agent(AgentParts, RunnableAgent):
         """
         form = None if output_type is None else AnswerType.of(output_type)
         asked = self.asked(task if isinstance(task, Task) else Task(id="task", input=task), form)
+        asked = self.log.with_files(asked)
         options = replace(self.options, labels=labels, learn=learn, seed=seed, temperature=temperature)
         options = replace(options, client_tools=tuple(dict(spec) for spec in client_tools))
         run = Driven(run_id=run_id or uuid.uuid4().hex[:12], task=asked, options=options, form=form or self.output_type)
@@ -143,7 +144,8 @@ class Agent(AgentParts, RunnableAgent):
         answer = {"accept": reply} if isinstance(reply, bool) else reply
         if results is not None:
             save_results(self.log, record.id, calls_of(await self.question(record.id)), results)
-        run = Driven(run_id=record.id, task=record.task, options=options, form=self.output_type, reply=answer)
+        asked = self.log.with_files(record.task)
+        run = Driven(run_id=record.id, task=asked, options=options, form=self.output_type, reply=answer)
         return await self._runs.drive(replace(run, emit=on_event or unheard, on_words=on_words))
 
     def result(self, run_id: str) -> Result:

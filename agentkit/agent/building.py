@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
 from agentkit.models import Budget, Caller, Limits, load_model
+from agentkit.models.base import CHOOSE, takes_images
+from agentkit.models.caller import model_name
 from agentkit.models.journal import SqlJournal
 from agentkit.models.load import options_for
 from agentkit.protocols import Learner, Recaller
@@ -21,6 +23,8 @@ from agentkit.tools.database import without_password
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.tools import BaseTool
+
+    from agentkit.files import File
 
 
 class AgentModels:
@@ -77,6 +81,13 @@ class AgentModels:
     def constrained(self) -> bool:
         """Whether one of the models that answer decodes under a grammar."""
         return any(getattr(model, "constrained", False) for model in self.roles["explorer"])
+
+    def check_eyes(self, image: File, *, evaluated: bool) -> None:
+        """Raises UserError where a model that is to see an image can't."""
+        roles = ("explorer", "evaluator") if evaluated else ("explorer",)
+        for model in (model for role in roles for model in self.roles.get(role, ())):
+            if not takes_images(model):
+                raise UserError(f"{image.name} is an image, and {model_name(model)} reads text alone: {CHOOSE}")
 
     def unjournalled(self) -> Caller:
         """What calls the explorer outside of runs."""

@@ -195,10 +195,13 @@ class AgentParts:
 
         Raises:
             DataError: the task is empty.
-            UserError: a form that no grammar can hold, where the model decodes under one.
+            UserError: a form that no grammar can hold, where the model decodes under one; an image for a model without
+                eyes.
         """
         if not task.input.strip():
             raise DataError("the task is empty")
+        if (image := next((file for file in task.files if file.is_image), None)) is not None:
+            self.models.check_eyes(image, evaluated=bool(self.options.evaluate))
         told = "\n\n".join(text for text in (self.instructions, task.instructions) if text and text.strip())
         update: JsonObject = {"instructions": told or None}
         if form is not None or task.answer_type is None:

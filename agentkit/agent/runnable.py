@@ -21,7 +21,8 @@ from agentkit.result import Result
 from agentkit.tasks import Labels, Task
 
 Asked = str | Task | Mapping[str, Any] | PromptValue | list[BaseMessage]
-"""What may be asked: the input, a task, a task's fields (`{"input": …}`), or a prompt of system and user messages."""
+"""What may be asked: the input, a task, a task's fields (`{"input": …}`), or a prompt of system and user messages, of
+which images become files of the task."""
 
 
 class StreamArguments(TypedDict, total=False):
@@ -36,13 +37,13 @@ class StreamArguments(TypedDict, total=False):
     temperature: float | None
     recallers: Sequence[Recaller] | None
     client_tools: Sequence[Mapping[str, Any]]
-    on_words: Callable[[str], None] | None
 
 
 class RunArguments(StreamArguments, total=False):
     """What `Agent.arun` takes beside the task."""
 
     on_event: Callable[[Event], None] | None
+    on_words: Callable[[str], None] | None
 
 
 class RunnableAgent(Runnable[Asked, Result]):
@@ -64,6 +65,7 @@ class RunnableAgent(Runnable[Asked, Result]):
         *,
         results: Mapping[str, str] | None = None,
         on_event: Callable[[Event], None] | None = None,
+        on_words: Callable[[str], None] | None = None,
     ) -> Result:
         """Go on where a run stopped."""
 
@@ -84,20 +86,23 @@ class RunnableAgent(Runnable[Asked, Result]):
     def stream(  # type: ignore[override]  # its events, not its result alone
         self, task: Asked, config: RunnableConfig | None = None, **options: Unpack[StreamArguments]
     ) -> Iterator[Event]:
-        """Solve a task, yielding typed events as they happen; the last is `RunEnded` or `Asked`."""
+        """Solve a task, yielding typed events as they happen; the last is `RunEnded` or `Asked`.
+
+        `event.to_json()` is the event as JSON values. `Words` are the answer as it is written.
+        """
         return pull(self.astream(task, config, **options))
 
     def stream_resume(self, run_id: str, reply: bool | Mapping[str, Any] | None = None) -> Iterator[Event]:
         """Resume a run, yielding typed events as they happen."""
-        return pull(events_of(lambda emit: self.aresume(run_id, reply, on_event=emit)))
+        return pull(events_of(lambda see, hear: self.aresume(run_id, reply, on_event=see, on_words=hear)))
 
     def astream(  # type: ignore[override]
         self, task: Asked, config: RunnableConfig | None = None, **options: Unpack[StreamArguments]
     ) -> AsyncGenerator[Event]:
         """The asynchronous twin of `stream`."""
         if config is None:
-            return events_of(lambda emit: self.arun(as_task(task), on_event=emit, **options))
-        return events_of(lambda emit: self.ainvoke(task, config, on_event=emit, **options))
+            return events_of(lambda see, hear: self.arun(as_task(task), on_event=see, on_words=hear, **options))
+        return events_of(lambda see, hear: self.ainvoke(task, config, on_event=see, on_words=hear, **options))
 
     def invoke(self, input: Asked, config: RunnableConfig | None = None, **options: Any) -> Result:
         """Solve a task; see `ainvoke`."""
@@ -153,10 +158,10 @@ def as_task(asked: Asked) -> str | Task:
             first = error.errors()[0]
             raise DataError(f"not a task: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     told = [message.text for message in asked if message.type == "system"]
-    questions = [message.text for message in asked if message.type == "human"]
+    questions = [message.content for message in asked if message.type == "human"]
     if len(questions) != 1 or len(told) + 1 != len(asked):
         raise DataError("an agent takes system messages and one user message: its runs remember no conversation")
-    return Task(id="task", input=questions[0], instructions="\n\n".join(told) or None)
+    return Task.model_validate({"id": "task", "input": questions[0], "instructions": "\n\n".join(told) or None})
 
 
 def _joined(parts: list[Any]) -> Asked:

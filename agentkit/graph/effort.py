@@ -181,7 +181,7 @@ def wants_number(task: Task) -> bool:
 def beyond_the_head(task: Task) -> bool:
     """Whether a task holds numbers that nobody multiplies without pen and paper: five digits or more between the two
     longest, and more than one in each. Years are not counted."""
-    digits = sorted(len(re.sub(r"\D", "", number)) for number in _NUMBER.findall(task.input) if not _YEAR.match(number))
+    digits = sorted(len(re.sub(r"\D", "", number)) for number in _NUMBER.findall(task.text) if not _YEAR.match(number))
     return _calculates(task) and digits[-2:-1] > [1] and sum(digits[-2:]) >= 5
 
 
@@ -206,4 +206,4 @@ def _calculates(task: Task) -> bool:
     if form is not None and not form.numeric:
         return False
     told = f"{task.instructions or ''}\n{task.input}"
-    return len(_NUMBER.findall(task.input)) > 1 and not _CODE.search(told)
+    return len(_NUMBER.findall(task.text)) > 1 and not _CODE.search(told)

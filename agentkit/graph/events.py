@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from pydantic_core import to_jsonable_python
+
 from agentkit.json_types import JsonObject
 from agentkit.protocols import Learnt
 from agentkit.tasks import Feedback
@@ -16,9 +18,10 @@ class Event:
     run_id: str
 
     def to_json(self) -> JsonObject:
+        """The event as JSON values."""
         name = type(self).__name__
         kind = "".join(f"_{char.lower()}" if char.isupper() else char for char in name).lstrip("_")
-        return {"type": kind, **asdict(self)}
+        return {"type": kind, **to_jsonable_python(asdict(self))}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +107,18 @@ class ToolEnded(Event):
     text: str
     ok: bool
     seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words(Event):
+    """The answer grows as it is written: from character `at` on it is `text`, whatever stood there before.
+
+    Streams alone have them, of runs in which nothing can follow that replaces the answer: without tools, a form, or
+    anything that checks.
+    """
+
+    text: str
+    at: int
 
 
 @dataclass(frozen=True, kw_only=True)

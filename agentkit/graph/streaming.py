@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import aclosing
 from queue import SimpleQueue
 from typing import Any
 
 from agentkit.aio import Running
-from agentkit.graph.events import Event
+from agentkit.graph.events import Event, Words
 
 
 def pull(source: AsyncGenerator[Event]) -> Iterator[Event]:
@@ -33,10 +33,33 @@ def pull(source: AsyncGenerator[Event]) -> Iterator[Event]:
         running.stop()
 
 
-async def events_of(start: Callable[[Callable[[Event], None]], Any]) -> AsyncGenerator[Event]:
-    """The events of a run that is started with an `emit`; its error is raised after its last event."""
+class Wording:
+    """Passes events on, and makes events of an answer as it grows."""
+
+    def __init__(self, emit: Callable[[Event], None]) -> None:
+        self._emit, self._run_id, self._written = emit, "", ""
+
+    def see(self, event: Event) -> None:
+        self._run_id = event.run_id
+        self._emit(event)
+
+    def hear(self, text: str) -> None:
+        """Take the answer as far as it is written now."""
+        at = len(self._written) if text.startswith(self._written) else 0
+        if text != self._written:
+            self._written = text
+            self._emit(Words(run_id=self._run_id, text=text[at:], at=at))
+
+
+Start = Callable[[Callable[[Event], None], Callable[[str], None]], Coroutine[Any, Any, Any]]
+"""Starts a run, given what takes its events and what takes its answer as far as it is written."""
+
+
+async def events_of(start: Start) -> AsyncGenerator[Event]:
+    """The events of a run; its error is raised after its last event."""
     queue: asyncio.Queue[Event | None] = asyncio.Queue()
-    run = asyncio.ensure_future(start(queue.put_nowait))
+    wording = Wording(queue.put_nowait)
+    run = asyncio.ensure_future(start(wording.see, wording.hear))
     run.add_done_callback(lambda _done: queue.put_nowait(None))
     try:
         while (event := await queue.get()) is not None:

@@ -104,7 +104,18 @@ def asked(messages: Sequence[BaseMessage], tools: Sequence[Any], schema: Schema 
         return [SystemMessage(f"{lead}{form}{final}"), *rest]
     offered = [openai_tool(tool) for tool in tools] + ([answer_tool(schema)] if schema is not None else [])
     union = union_of({"tools": offered, "tool_choice": "any" if schema is not None else "auto"})
-    return convert_to_messages(cast("Any", to_chat(messages, union)))
+    return _with_images(convert_to_messages(cast("Any", to_chat(messages, union))), messages)
+
+
+def _with_images(chat: list[BaseMessage], messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """The chat with the parts of its messages that are no text, each in the turn that its message has become."""
+    for message in messages:
+        if isinstance(message.content, str) or message.type != "human":
+            continue
+        turn = next(number for number, said in enumerate(chat) if message.text in said.text)
+        others = [part for part in message.content if isinstance(part, dict) and part.get("type") != "text"]
+        chat[turn] = chat[turn].model_copy(update={"content": [*others, {"type": "text", "text": chat[turn].text}]})
+    return chat
 
 
 def answer_tool(schema: Schema) -> dict[str, Any]:

@@ -34,6 +34,24 @@ async def atell(run_manager: AsyncCallbackManagerForLLMRun | None, chunk: ChatGe
         await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
 
 
+def takes_images(model: BaseChatModel) -> bool:
+    """Whether a model may be given images: what it says of itself, or its LangChain profile; else it is tried."""
+    own = getattr(model, "takes_images", None)
+    if own is not None:
+        return bool(own)
+    return (getattr(model, "profile", None) or {}).get("image_inputs") is not False
+
+
+def refuse_images(messages: Sequence[BaseMessage], name: str) -> None:
+    """Raises UserError where a prompt holds an image and the model sees none, instead of leaving it out in silence."""
+    parts = [part for message in messages if isinstance(message.content, list) for part in message.content]
+    if any(isinstance(part, dict) and part.get("type") in ("image", "image_url") for part in parts):
+        raise UserError(f"{name} reads text alone and can't be given images: {CHOOSE}")
+
+
+CHOOSE = "take a model that sees, such as openai/gpt-5"
+
+
 class NamedChat(BaseChatModel):
     """A chat model that `load_model` made.
 
@@ -56,6 +74,11 @@ class NamedChat(BaseChatModel):
     max_tokens: int | None = None
     seed: int | None = None
     stop: list[str] | None = None
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether it can be given images."""
+        return False
 
     async def _astream(
         self,

@@ -158,7 +158,7 @@ class Caller:
             scope: where in a run; repeated there after a crash, the same request gets the recorded answer.
             seed: for models that take one.
             temperature: None is the model's own.
-            logprobs: have log-probabilities told by models that can, and keep their summary; not while it streams.
+            logprobs: have log-probabilities told by models that can, and keep their summary.
             on_token: gets the text as it is written; a recorded answer comes in one piece. An empty text says that
                 what was written so far does not count: another try begins.
 
@@ -339,9 +339,9 @@ class _Ask:
 
 async def _answer(bound: Any, ask: _Ask) -> AIMessage:
     given = {key: value for key, value in ask.params.items() if value is not None}
+    if ask.logprobs:
+        given |= {"logprobs": True, "top_logprobs": FEW_ALTERNATIVES if ask.schema is None else ALTERNATIVES}
     if ask.on_token is None:
-        if ask.logprobs:
-            given |= {"logprobs": True, "top_logprobs": FEW_ALTERNATIVES if ask.schema is None else ALTERNATIVES}
         answer: AIMessage = await bound.ainvoke(list(ask.messages), **given)
         return answer
     whole: Any = None

@@ -15,7 +15,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from agentkit.aio import run_sync
 from agentkit.json_types import JsonObject
 from agentkit.models.base import NamedChat, atell, tell
-from agentkit.models.pricing import price
+from agentkit.models.pricing import load_litellm, price
 from agentkit.models.replies import read_message
 from agentkit.models.streams import StreamReader
 
@@ -48,6 +48,15 @@ class HostedChat(NamedChat):
     @abstractmethod
     def _events(self, request: JsonObject) -> AsyncIterator[Mapping[str, Any]]:
         """The events of a streamed answer."""
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether LiteLLM says so; a model that it does not know, or one of a server of one's own, is tried."""
+        if self.api_base is not None:
+            return True
+        known = load_litellm().model_cost
+        found = known.get(self.full_name) or known.get(self.full_name.partition("/")[2])
+        return found is None or bool(found.get("supports_vision"))
 
     @property
     def _identifying_params(self) -> JsonObject:

@@ -26,7 +26,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from agentkit import interrupts
 from agentkit.errors import ContextOverflow, MissingExtra, ModelError, ModelFileError
-from agentkit.models.base import NamedChat, atell, tell
+from agentkit.models.base import NamedChat, atell, refuse_images, tell
 from agentkit.models.catalog import chat_template, model_file
 from agentkit.models.control import control_tokens, pattern_of, without_control
 from agentkit.models.streams import StreamReader
@@ -144,6 +144,7 @@ class LlamaCppChat(NamedChat):
     def _body(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, union: Union | None, kwargs: dict[str, Any]
     ) -> dict[str, Any]:
+        refuse_images(messages, self.full_name)
         names = ("temperature", "max_tokens", "seed", "top_p", "top_k", "logprobs", "top_logprobs")
         body = {name: kwargs.get(name, getattr(self, name, None)) for name in names}
         body = {name: value for name, value in body.items() if value is not None}

@@ -68,9 +68,17 @@ def openai_tool(tool: Any) -> JsonObject:
 
 
 def _content(message: BaseMessage) -> list[Any]:
-    content: list[Any] = [message.type, message.content]
+    said = message.content
+    content: list[Any] = [message.type, said if isinstance(said, str) else [_part(part) for part in said]]
     if isinstance(message, AIMessage):
         content.append([[call["name"], call["args"]] for call in message.tool_calls])
     if isinstance(message, ToolMessage):
         content.append(message.status)
     return content
+
+
+def _part(part: Any) -> Any:
+    """A part of a message, with a hash in place of bytes."""
+    if not isinstance(part, dict) or not isinstance(part.get("base64"), str):
+        return part
+    return {**part, "base64": hashlib.sha256(part["base64"].encode()).hexdigest()}

@@ -100,6 +100,7 @@ class StreamReader:
         self._usage: JsonObject | None = None
         self._finish: str | None = None
         self._half, self._any = "", False
+        self._logprobs = list[JsonObject]()
 
     @property
     def usage(self) -> JsonObject | None:
@@ -120,6 +121,7 @@ class StreamReader:
         self._any = True
         if isinstance(reason := choice.get("finish_reason"), str) and reason:
             self._finish = reason
+        self._logprobs += _logprobs_of(choice)
         given = choice.get("delta") or choice.get("message")
         if not isinstance(given, dict):
             return None
@@ -142,6 +144,8 @@ class StreamReader:
         message.response_metadata = {"model_name": self._name, "finish_reason": self._finish}
         if cost is not None:
             message.response_metadata["cost"] = cost
+        if self._logprobs:
+            message.response_metadata["logprobs"] = {"content": self._logprobs}
         if self._usage is not None:
             message.usage_metadata = usage_metadata(self._usage)
         return ChatGenerationChunk(message=message)
@@ -181,6 +185,13 @@ class StreamReader:
             raise ModelError(f"{self._name}: more than {MAX_CALLS} tool calls in one answer", retryable=True)
         self._calls.append(_Call(len(self._calls), index))
         return self._calls[-1]
+
+
+def _logprobs_of(choice: Mapping[str, Any]) -> list[JsonObject]:
+    """The tokens of a piece with their log-probabilities; none where the server tells none."""
+    told = choice.get("logprobs")
+    tokens = told.get("content") if isinstance(told, dict) else None
+    return [token for token in tokens if isinstance(token, dict)] if isinstance(tokens, list) else []
 
 
 def _larger(first: Mapping[str, Any], second: Mapping[str, Any]) -> JsonObject:

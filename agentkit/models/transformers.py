@@ -17,7 +17,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from agentkit.errors import ModelFileError
 from agentkit.json_types import JsonObject
-from agentkit.models.base import NamedChat, tell
+from agentkit.models.base import NamedChat, refuse_images, tell
 from agentkit.models.batching import Batcher, batcher_for
 from agentkit.models.catalog import catalog, require
 from agentkit.models.options import ModelOptions
@@ -114,6 +114,7 @@ class TransformersChat(NamedChat):
             given = kwargs.get(name)
             return getattr(self, name) if given is None else given
 
+        refuse_images(messages, self.full_name)
         union = union_of(kwargs)
         return Request(
             chat=to_chat(messages, union),
@@ -167,4 +168,6 @@ def _usage(answer: Completion) -> JsonObject:
 def _last_chunk(answer: Completion, name: str) -> ChatGenerationChunk:
     message = AIMessageChunk(content="", usage_metadata=usage_metadata(_usage(answer)))
     message.response_metadata = {"model_name": name, "finish_reason": answer.finish}
+    if answer.logprobs:
+        message.response_metadata["logprobs"] = {"content": list(answer.logprobs)}
     return ChatGenerationChunk(message=message)

@@ -9,7 +9,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, Field
 
 from agentkit.protocols import Step
-from agentkit.roles.blocks import block
+from agentkit.roles.blocks import block, with_files
 from agentkit.tasks import Task
 from agentkit.text import shorten
 
@@ -42,4 +42,4 @@ def evaluator_messages(task: Task, answer: str, steps: Sequence[Step]) -> list[B
         block("evidence", shorten(evidence, _EVIDENCE_LIMIT)),
         block("answer", answer),
     ]
-    return [SystemMessage(INSTRUCTIONS), HumanMessage("\n".join(parts))]
+    return [SystemMessage(INSTRUCTIONS), HumanMessage(with_files(task.files, "\n".join(parts)))]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from agentkit.answer_type import AnswerType
 from agentkit.protocols import Block
-from agentkit.roles.blocks import block, learnt
+from agentkit.roles.blocks import block, learnt, with_files
 from agentkit.tasks import Task
 from agentkit.text import answer_place
 
@@ -76,13 +76,14 @@ def explorer_messages(task: Task, blocks: Sequence[Block], work: Approach | None
     """
     work = work or Approach()
     shown = [item for item in blocks if item.text]
-    lasting = [task.instructions or "", *_guidance(task, work), DATA if shown or work.tools else ""]
+    tags = bool(shown or work.tools or any(not file.is_image for file in task.files))
+    lasting = [task.instructions or "", *_guidance(task, work), DATA if tags else ""]
     lasting += [learnt(item) for item in shown if item.kind != "cases"]
     chosen = [learnt(item) for item in shown if item.kind == "cases"]
     asked = "\n\n".join([*chosen, block("task", task.input)]) if chosen else task.input
     system = "\n\n".join(filter(None, lasting))
     turns = [message for item in blocks for turn in item.turns for message in _turn(task, *turn)]
-    return [*([SystemMessage(system)] if system else []), *turns, HumanMessage(asked)]
+    return [*([SystemMessage(system)] if system else []), *turns, HumanMessage(with_files(task.files, asked))]
 
 
 def _turn(task: Task, asked: str, answer: str) -> tuple[BaseMessage, BaseMessage]:
@@ -128,7 +129,8 @@ def executor_messages(task: Task, subtask: str, findings: Sequence[tuple[str, st
     """The executor's prompt for one sub-task: the whole task, what earlier sub-tasks found, and its own part."""
     found = "\n".join(f"- {done}: {result}" for done, result in findings)
     parts = [block("task", task.input), block("findings", found)] if found else [block("task", task.input)]
-    return [SystemMessage(EXECUTOR), HumanMessage("\n".join([*parts, block("subtask", subtask)]))]
+    asked = "\n".join([*parts, block("subtask", subtask)])
+    return [SystemMessage(EXECUTOR), HumanMessage(with_files(task.files, asked))]
 
 
 def revision_message(objection: str) -> HumanMessage:

@@ -10,10 +10,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from agentkit.conversation import AGENT, USER
+from agentkit.files import File
 from agentkit.server.failures import Refused
 from agentkit.server.jobs import Job
 from agentkit.server.outcome import HandedCall, Outcome
-from agentkit.server.wanted import ClientRequest, Said, Wanted, chosen_tools, form_of, parse, task_of, text_of
+from agentkit.server.wanted import ClientRequest, Said, Wanted, chosen_tools, form_of, parse, parts_of, task_of
 
 
 class ChatMessage(BaseModel):
@@ -85,8 +86,10 @@ def _said(request: ChatRequest) -> Said:
         call.get("id"): str(_function(call).get("name")) for message in request.messages for call in _calls(message)
     }
     results: dict[str, str] = {}
+    shown: list[File] = []
     for number, item in enumerate(request.messages):
-        text = text_of(item.content, f"messages.{number}.content")
+        text, images = parts_of(item.content, f"messages.{number}.content")
+        shown += images
         match item.role:
             case "system" | "developer":
                 instructions.append(text)
@@ -108,6 +111,7 @@ def _said(request: ChatRequest) -> Said:
         instructions=tuple(instructions),
         before=tuple(before),
         message=now,
+        files=tuple(shown),
         results=results,
         sources=tuple(sorted(sources)),
     )

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from agentkit.answer_type import AnswerType
 from agentkit.conversation import with_history
 from agentkit.errors import AgentKitError
+from agentkit.files import MAX_FILES, File, read_parts
 from agentkit.server.failures import Refused
 from agentkit.tasks import Task
 from agentkit.text import clean_data
@@ -82,6 +83,7 @@ class Said:
         instructions: what its system and developer messages say.
         before: `(speaker, text)` pairs.
         message: what the user says now; None where the conversation ends in results of tools.
+        files: images that the user shows.
         results: those results by the id of the call.
         sources: where text from outside in it came from.
     """
@@ -89,6 +91,7 @@ class Said:
     instructions: tuple[str, ...] = ()
     before: tuple[tuple[str, str], ...] = ()
     message: str | None = None
+    files: tuple[File, ...] = ()
     results: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
 
@@ -224,14 +227,33 @@ def task_of(said: Said, *, served: str, untrusted: bool, metadata: Mapping[str, 
         message = GO_ON
     if message is None or not message.strip():
         raise Refused(400, "the conversation must end with what the user says", param="messages")
+    if len(said.files) > MAX_FILES:
+        raise Refused(400, f"{len(said.files)} images are too many: there may be {MAX_FILES}", param="messages")
     sources = sorted({*said.sources, *(["client"] if untrusted else [])})
     return Task(
         id="request",
         input=with_history(before, message),
+        files=said.files,
         instructions="\n\n".join(text for text in said.instructions if text.strip()) or None,
         source=" ".join(sources),
         metadata={"served": served, "said": message, **(metadata or {})},
     )
+
+
+def parts_of(content: object, param: str) -> tuple[str, list[File]]:
+    """The text and the images of what the user says.
+
+    Raises:
+        Refused: a part that is neither, or an image whose bytes are not there.
+    """
+    parts = content if isinstance(content, list) else []
+    images = [part for part in parts if isinstance(part, Mapping) and part.get("type") == "image_url"]
+    if not images:
+        return text_of(content, param), []
+    try:
+        return text_of([part for part in parts if part not in images], param), read_parts(images)[1]
+    except AgentKitError as error:
+        raise Refused(400, f"{param}: {error}", param=param) from None
 
 
 def text_of(content: object, param: str) -> str:

@@ -17,9 +17,10 @@ from sqlalchemy import Connection, Select, Text, bindparam, cast, delete, func, 
 from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
 from agentkit.protocols import Block
-from agentkit.redaction import redact_data
+from agentkit.redaction import redact, redact_data
 from agentkit.store.base import JsonValue, now
 from agentkit.store.engine import Store
+from agentkit.store.files import drop_unused_files, save_files, with_files
 from agentkit.store.heartbeat import Heartbeat, is_lost
 from agentkit.store.owner import this_process
 from agentkit.store.runs import FeedbackRow, ModelCallRow, RecallRow, RunRow, ToolCallRow
@@ -121,12 +122,24 @@ class RunLog:
         status: str = "running",
     ) -> bool:
         """Write a run down; again with the same id does nothing. Returns whether it is new."""
-        row = {"id": run_id, "task": stored_task(task).model_dump(), "status": status, "model": model}
+        kept = stored_task(task)
+        row = {"id": run_id, "task": kept.model_dump(), "status": status, "model": model}
         row["options"] = redact_data(options)
         row["owner"], stamp = this_process(), now()
         with self.store.write() as connection:
             values = {**row, "batch": batch, "created_at": stamp, "updated_at": stamp}
-            return self.store.insert_new(connection, RunRow, [values]) == 1
+            fresh = self.store.insert_new(connection, RunRow, [values]) == 1
+            if fresh and kept.files:
+                save_files(self.store, connection, run_id, kept)
+            return fresh
+
+    def with_files(self, task: Task) -> Task:
+        """The task with the bytes of its files, as its run keeps them.
+
+        Raises:
+            DataError: the bytes of one are not kept here.
+        """
+        return with_files(self.store, task)
 
     def take_up(self, run_id: str) -> None:
         """Record that this process resumes a run."""
@@ -331,6 +344,7 @@ class RunLog:
             ids = list(connection.execute(query).scalars())
             for start in range(0, len(ids), 500):
                 connection.execute(delete(RunRow).where(RunRow.id.in_(ids[start : start + 500])))
+            drop_unused_files(connection)
         return ids
 
 
@@ -338,7 +352,10 @@ def stored_task(task: Task) -> Task:
     """A task as it is kept: without secrets, but in its target and its checker, which a resumed run is judged by."""
     shown = {"input": task.input, "instructions": task.instructions, "metadata": task.metadata}
     redacted = redact_data(shown)
-    return task if redacted == shown else task.model_copy(update=redacted)
+    files = tuple(file.with_text(redact(file.text)) for file in task.files)
+    if redacted == shown and files == task.files:
+        return task
+    return task.model_copy(update={**redacted, "files": files})
 
 
 def _steps(connection: Connection, run_id: str) -> Steps:

@@ -1,9 +1,9 @@
 """Every table of the store in one metadata."""
 
-from agentkit.store import cases, changes, curation, evolution, playbooks, runs
+from agentkit.store import cases, changes, curation, evolution, files, playbooks, runs
 from agentkit.store.base import Base
 
-TABLES = (runs, changes, playbooks, cases, curation, evolution)
+TABLES = (runs, changes, playbooks, cases, curation, evolution, files)
 metadata = Base.metadata
 
 __all__ = ["TABLES", "metadata"]

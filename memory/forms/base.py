@@ -28,6 +28,12 @@ class RecallQuestion:
     threshold: float | None = None
     covered: float | None = None
 
+    @property
+    def comparable(self) -> bool:
+        """Whether answers of cases can tell the task's: cases are remembered without files, and what was answered
+        about another file says nothing about this one."""
+        return not self.task.files
+
 
 @dataclass(frozen=True, kw_only=True)
 class Help:
@@ -38,6 +44,7 @@ class Help:
         text: a block of the prompt.
         turns: of the chat before the task: an input, and its answer in the very format that is wanted.
         choices: the answers that are left to choose from.
+        votes: answers of cases with their likeness, to be weighed against what the model thinks of the choices.
         answer: the answer itself; no model is asked.
     """
 
@@ -45,6 +52,7 @@ class Help:
     text: str = ""
     turns: tuple[tuple[str, str], ...] = ()
     choices: tuple[str, ...] = ()
+    votes: tuple[tuple[str, float], ...] = ()
     answer: str | None = None
 
 

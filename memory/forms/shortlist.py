@@ -27,7 +27,7 @@ class ShortlistForm:
     def help(self, asked: RecallQuestion, k: int) -> Help | None:
         if asked.covered is None or not asked.near or asked.near[0].likeness < asked.covered:
             return None
-        near = [item for item in asked.near[:k] if item.answer in asked.choices]
+        near = [item for item in asked.near[:k] if asked.comparable and item.answer in asked.choices]
         answers = {item.answer for item in near}
         shown = self._shown.help(RecallQuestion(task=asked.task, near=near), SHOWN)
         if len(answers) < 2 or shown is None:

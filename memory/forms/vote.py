@@ -29,7 +29,7 @@ class VoteForm:
 
     def help(self, asked: RecallQuestion, k: int) -> Help | None:
         threshold = asked.threshold
-        if threshold is None or not asked.near or asked.near[0].likeness < threshold:
+        if threshold is None or not asked.comparable or not asked.near or asked.near[0].likeness < threshold:
             return None
         voters = [item for item in asked.near[:k] if item.likeness >= 0.8 * threshold]
         answer, share = elected(voters)

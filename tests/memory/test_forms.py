@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from agentkit.files import File
 from agentkit.memory import Case, CaseMemory, Filters, FormRecaller, FormSettings
 from agentkit.memory.agreement import Agreement
 from agentkit.memory.choosing import FLOOR, Belief, RecallArm, Seen, beliefs, choose_arm
-from agentkit.memory.forms import Demonstrations, Form, PlanForm, RecallQuestion, ShortlistForm, VoteForm
+from agentkit.memory.forms import Demonstrations, Form, PlanForm, PriorForm, RecallQuestion, ShortlistForm, VoteForm
 from agentkit.memory.forms.vote import MIN_PAIRS, elected, threshold_of
 from agentkit.memory.kinds import kind_of
 from agentkit.memory.neighbours import Neighbour, nearest
@@ -127,6 +128,22 @@ def test_a_shortlist_is_relied_on_where_the_right_answer_stood_among_the_nearest
     assert known.threshold("") is None
     assert known.covered("", 1) is None
     assert known.covered("", 8) is not None
+
+
+def test_a_prior_is_the_answers_of_the_nearest_among_the_choices_with_their_likeness() -> None:
+    asked = {"task": TASK, "choices": ("a", "b", "c")}
+    given = PriorForm().help(RecallQuestion(**asked, near=near("c", "z", "a")), 8)
+    assert given is not None and given.votes == (("c", 0.9), ("a", 0.88))
+    assert (given.text, given.turns, given.choices, given.answer) == ("", (), (), None)
+    assert PriorForm().help(RecallQuestion(**asked, near=near("z")), 8) is None
+    assert PriorForm().help(RecallQuestion(task=TASK, near=near("a")), 8) is None
+
+
+def test_what_was_answered_about_another_file_is_no_answer_about_this_one() -> None:
+    task = TASK.model_copy(update={"files": (File.of(b"a bill", "bill.txt"),)})
+    asked = RecallQuestion(task=task, near=near("a", "a", "b", "a"), choices=("a", "b"), threshold=0.0, covered=0.0)
+    assert [form.help(asked, 8) for form in (VoteForm(), ShortlistForm(), PriorForm())] == [None] * 3
+    assert Demonstrations().help(asked, 2) is not None
 
 
 def test_the_threshold_is_the_least_likeness_that_has_been_right_often_enough() -> None:

@@ -1,4 +1,4 @@
-"""`openai/` under the published chat-model suites, against the server that `agentkit models serve` opens."""
+"""Hosted models under the published suites of chat models; `openai/` against what `agentkit models serve` opens."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from langchain_core.language_models import BaseChatModel
 
+from agentkit.models.litellm import LiteLLMChat
 from agentkit.models.openai import OpenAIChat
 from tests.models.conformance import SMALL, WANTED, Integration, Unit, need
 
@@ -19,6 +20,16 @@ class TestUnit(Unit):
     @property
     def chat_model_params(self) -> dict[str, Any]:
         return {"full_name": "openai/tiny", "api_base": "http://127.0.0.1:9"}
+
+
+class TestLiteLLM(Unit):
+    @property
+    def chat_model_class(self) -> type[BaseChatModel]:
+        return LiteLLMChat
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {"full_name": "mistral/tiny", "api_key": "none"}
 
 
 def served() -> str:

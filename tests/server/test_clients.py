@@ -17,6 +17,7 @@ from agentkit.store import Store
 from agentkit.store.run_log import RunLog
 from tests.server.conftest import KEY, Served, launch
 from tests.server.provider import Provider, provider
+from tests.test_files import ENCODED
 
 STOCK: Any = {
     "type": "function",
@@ -105,6 +106,15 @@ def test_a_question_is_a_run_whose_id_stands_in_a_header(client: openai.OpenAI, 
     assert record.task.input == "Say a few words."
     assert (record.options["run"]["temperature"], record.options["run"]["seed"]) == (0.3, 7)
     assert answer.id == f"chatcmpl-{record.id}"
+
+
+def test_images_of_the_client_reach_a_model_that_sees(client: openai.OpenAI, model: Provider, log: RunLog) -> None:
+    image: Any = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{ENCODED}"}}
+    messages: list[Any] = [{"role": "user", "content": [{"type": "text", "text": "How much is it?"}, image]}]
+    raw = client.chat.completions.with_raw_response.create(model="agentkit", messages=messages)
+    assert image in model.requests[-1]["messages"][-1]["content"]
+    task = log.get(raw.headers["x-agentkit-run"]).task
+    assert task.input == "How much is it?" and [file.media_type for file in task.files] == ["image/png"]
 
 
 def test_instructions_and_what_was_said_before_reach_the_model(client: openai.OpenAI, model: Provider) -> None:

@@ -126,8 +126,9 @@ def test_cases_of_an_old_database_are_found_by_words_of_every_script(tmp_path: P
     hashes = dict(memory.store.engine.connect().exec_driver_sql("SELECT id, state_hash FROM cases").all())
     with memory.store.write() as connection:  # as the version before left it
         for statement in (
-            "DROP TABLE cases_fts", "DROP TRIGGER cases_fts_in", "DROP TRIGGER cases_fts_out",
-            "ALTER TABLE cases DROP COLUMN words", "UPDATE alembic_version SET version_num = '0011'",
+            "DROP TABLE run_files", "DROP TABLE files", "DROP TABLE cases_fts", "DROP TRIGGER cases_fts_in",
+            "DROP TRIGGER cases_fts_out", "ALTER TABLE cases DROP COLUMN words",
+            "UPDATE alembic_version SET version_num = '0011'",
             "UPDATE case_vectors SET embedder = 'hash-16'", "UPDATE case_memories SET embedder = 'hash-16'",
             "CREATE VIRTUAL TABLE cases_fts USING fts5(state, content='cases', content_rowid='seq')",
             "INSERT INTO case_vectors SELECT 'openai/hash-like', hash, vector FROM case_vectors",

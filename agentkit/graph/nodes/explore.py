@@ -21,6 +21,7 @@ from agentkit.graph.nodes.client import way_to_tools
 from agentkit.graph.sampling import Sample, vote
 from agentkit.graph.spending import chosen, nothing_follows
 from agentkit.graph.state import RunState, StateUpdate, View
+from agentkit.graph.weighing import weighed
 from agentkit.models.speech import spoken
 from agentkit.roles.explorer import Approach, Plan, executor_messages
 from agentkit.tools import is_arithmetic
@@ -76,10 +77,11 @@ async def _answered(context: RunContext, view: View, means: _Means, reply: Reply
     if context.options.samples != 1:
         voted = await vote(context, won, draw)
         effort, won = {**effort, "samples": voted.to_json()}, voted.winner
-    context.emit(Answered(run_id=context.run_id, answer=won.text, round=view.state["round"]))
-    told = None if won.reply.logprobs is None else won.reply.logprobs.to_json()
-    said = {"messages": [AIMessage(won.text)], "answer": won.text, "used": _named(context, won.reply.text)}
-    return {**said, "logprobs": told, "effort": effort}
+    text, told = weighed(context, won.reply, won.text)
+    context.emit(Answered(run_id=context.run_id, answer=text, round=view.state["round"]))
+    said = AIMessage(text, id=won.reply.message.id)  # LangGraph's streams tell by its id that its words were told
+    used = _named(context, won.reply.text)
+    return {"messages": [said], "answer": text, "used": used, "logprobs": told, "effort": effort}
 
 
 def _recalled(context: RunContext, view: View) -> dict[str, Any] | None:
@@ -165,7 +167,8 @@ def _hearing(context: RunContext, means: _Means) -> Callable[[str], None] | None
     """What passes the reply on as it is written, where its words can only be the run's answer."""
     tell, options = context.on_words, context.options
     revised = context.checker is not None or options.evaluate or "answer" in options.approve
-    if tell is None or revised or means.tools or means.work.reason or not nothing_follows(context):
+    revised = revised or context.assessor.floor is not None or not nothing_follows(context)
+    if tell is None or revised or means.tools or means.work.reason:
         return None
     written = ""
 

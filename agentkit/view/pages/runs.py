@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -124,7 +124,7 @@ def _shown(site: Site, id: str) -> ShownRun:
         record=record,
         result=result,
         blocks=blocks,
-        prompt=_prompt(record, blocks, result),
+        prompt=_prompt(replace(record, task=log.with_files(record.task)), blocks, result),
         opinions=FeedbackDesk(site.store, site.settings).opinions(record.id),
         changes=changes,
     )

@@ -1,0 +1,19 @@
+"""The nearest cases' answers as a prior belief, with which the model's likelihoods of the choices are multiplied."""
+
+from __future__ import annotations
+
+from agentkit.memory.forms.base import Help, RecallQuestion
+
+
+class PriorForm:
+    """The answers of the nearest cases, each with its likeness: weighed against what the model thinks of each choice
+    once it has answered. The prompt is that of the task alone, and every choice can still be given."""
+
+    name = "prior"
+    sizes = (8,)
+    prior = (2.0, 2.0)
+
+    def help(self, asked: RecallQuestion, k: int) -> Help | None:
+        near = tuple(item for item in asked.near[:k] if asked.comparable and item.answer in asked.choices)
+        votes = tuple((item.answer, round(item.likeness, 4)) for item in near if item.likeness > 0)
+        return Help(cases=near, votes=votes) if votes else None
