@@ -121,7 +121,7 @@ def _namespaces(changes: list[Change]) -> list[str]:
     return sorted(found) or ["default"]
 
 
-def _release_calibration(store: Store, change: Change, verdict: Verdict) -> Change:
+def _release_fitted(store: Store, change: Change, verdict: Verdict) -> Change:
     return Ledger(store).apply(change.id, lambda connection, applied: None, verdict=verdict)
 
 
@@ -143,6 +143,14 @@ def _rollback_claims(store: Store, name: str, version: int, reason: str) -> Chan
     return KnowledgeBase(store, name).rollback(version, note=reason)
 
 
+def _rollback_verifier(store: Store, name: str, version: int, reason: str) -> Change:
+    from agentkit.curation.learning.store import VerifierStore
+
+    verifiers, ledger = VerifierStore(store, name), Ledger(store)
+    made = verifiers.rollback(version, reason=reason)
+    return ledger.applied(verifiers.target, after=made - 1, upto=made)[0]
+
+
 def _no_release(store: Store, change: Change, verdict: Verdict) -> Change:
     raise UserError(f"change {change.id} records feedback, which is never held back")
 
@@ -154,8 +162,9 @@ def _no_rollback(store: Store, name: str, version: int, reason: str) -> Change:
 KINDS = {
     "playbook": TargetKind(release=_release_playbook, rollback=_rollback_playbook),
     "policy": TargetKind(release=_release_cases, rollback=_rollback_memory),
-    "calibration": TargetKind(release=_release_calibration, rollback=_rollback_calibration),
+    "calibration": TargetKind(release=_release_fitted, rollback=_rollback_calibration),
     "knowledge": TargetKind(release=_release_claims, rollback=_rollback_claims),
+    "verifier": TargetKind(release=_release_fitted, rollback=_rollback_verifier),
     "credit": TargetKind(release=_no_release, rollback=_no_rollback),
 }
 """Every kind of target there is, by the `kind` of its changes; a new one is entered here."""
