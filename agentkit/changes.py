@@ -140,13 +140,21 @@ def _rollback_effort(store: Store, name: str, version: int, reason: str) -> Chan
 
 
 def _release_claims(store: Store, change: Change, verdict: Verdict) -> Change:
-    raise UserError(f"claims are decided one by one: agentkit kb review --kb {change.target.partition(':')[2]}")
+    raise UserError(f"claims are decided one by one: agentkit kb review {change.target.partition(':')[2]}")
 
 
 def _rollback_claims(store: Store, name: str, version: int, reason: str) -> Change:
     from agentkit.curation.kb.knowledge_base import KnowledgeBase
 
     return KnowledgeBase(store, name).rollback(version, note=reason)
+
+
+def _rollback_verifier(store: Store, name: str, version: int, reason: str) -> Change:
+    from agentkit.curation.learning.store import VerifierStore
+
+    verifiers, ledger = VerifierStore(store, name), Ledger(store)
+    made = verifiers.rollback(version, reason=reason)
+    return ledger.applied(verifiers.target, after=made - 1, upto=made)[0]
 
 
 def _no_release(store: Store, change: Change, verdict: Verdict) -> Change:
@@ -163,6 +171,7 @@ KINDS = {
     "calibration": TargetKind(release=_release_as_it_is, rollback=_rollback_calibration),
     "effort": TargetKind(release=_release_as_it_is, rollback=_rollback_effort),
     "knowledge": TargetKind(release=_release_claims, rollback=_rollback_claims),
+    "verifier": TargetKind(release=_release_as_it_is, rollback=_rollback_verifier),
     "credit": TargetKind(release=_no_release, rollback=_no_rollback),
 }
 """Every kind of target there is, by the `kind` of its changes; a new one is entered here."""

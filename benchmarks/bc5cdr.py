@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ ONTOLOGY: dict[str, Any] = {
                     "to": "Disease",
                     "many": True,
                     "together": True,
+                    "accepts": ["hedge", "cited"],
                     "description": "the paper states that the chemical causes, induces or worsens the disease",
                     "question": "Which diseases, disorders or side effects does the paper say are caused by these "
                     "chemicals: {subject}? Give each pair once. Leave out what a chemical treats or prevents.",
@@ -75,18 +76,22 @@ class Spotter:
             self.names[mention.cls].setdefault(mention.text.casefold(), mention.curies[0])
 
     def spot(self, text: str, cls: str) -> set[str]:
-        """Longest names first, word by word; what a longer name covers is not a shorter one's."""
+        """The identifiers of all names in a text."""
+        return {curie for curie, _ in self.places(text, cls)}
+
+    def places(self, text: str, cls: str) -> Iterator[tuple[str, tuple[int, int]]]:
+        """Identifiers with where their names stand: longest names first, word by word; what a longer name covers is
+        not a shorter one's."""
         words = [(m.start(), m.end()) for m in re.finditer(r"[\w-]+", text)]
-        found, at, low = set(), 0, text.casefold()
+        at, low = 0, text.casefold()
         while at < len(words):
             for size in range(min(8, len(words) - at), 0, -1):
-                name = low[words[at][0] : words[at + size - 1][1]]
-                if name in self.names[cls]:
-                    found.add(self.names[cls][name])
+                span = words[at][0], words[at + size - 1][1]
+                if (name := low[slice(*span)]) in self.names[cls]:
+                    yield self.names[cls][name], span
                     at += size - 1
                     break
             at += 1
-        return found
 
     def pairs(self, document: Document, *, title: bool) -> set[Pair]:
         chemicals = self.spot(document.title if title else document.text, "Chemical")

@@ -42,6 +42,9 @@ def curate(
     cost: float | None = typer.Option(None, min=0, help="Budget of the run in US dollars."),
     floor: float = typer.Option(0.0, min=0, help="Leave a paper below so many new claims per 1,000 tokens."),
     retry_failed: bool = typer.Option(False, "--retry-failed", help="Ask again what failed for good."),
+    recall: bool = typer.Option(
+        False, "--recall", help="Show the explorer what reviewers decided on the same relation; asks papers anew."
+    ),
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
 ) -> None:
     """Build a knowledge base in which every claim carries an exact quote. Run it again to go on where it stopped."""
@@ -65,7 +68,9 @@ def curate(
         paper_budget=Budget(tokens=paper_tokens),
         run_budget=Budget(tokens=tokens, cost=cost),
     )
-    report = _run(made, _documents(folder, limit), kb, model, evaluator_model, lexicon, options, quiet=json_)
+    report = _run(
+        made, _documents(folder, limit), kb, model, evaluator_model, lexicon, options, recall=recall, quiet=json_
+    )
     emit(report.to_json() | {"kb": kb}, json_=json_, human=lambda data: _print_report(report, kb))
     if report.stopped:
         raise typer.Exit(3)
@@ -96,9 +101,11 @@ def _run(
     lexicon: Path | None,
     options: Any,
     *,
+    recall: bool,
     quiet: bool,
 ) -> Report:
     from agentkit.aio import run_sync
+    from agentkit.cli.kb_memory import RelationRecaller
     from agentkit.curation.curate import Curation
     from agentkit.curation.grounding.linker import open_naming
     from agentkit.curation.kb.knowledge_base import KnowledgeBase
@@ -118,6 +125,7 @@ def _run(
         naming=naming,
         naming_version=version,
         options=options,
+        recallers=[RelationRecaller(store, name, settings)] if recall else [],
         limits=Limits(concurrency=settings.concurrency),
     )
     try:
@@ -198,4 +206,4 @@ def _print_report(report: Report, kb: str) -> None:
     say(f"{report.calls} calls, {report.tokens:,} tokens, ${report.cost:.4f}, {report.seconds:.1f} s")
     if report.stopped:
         say(f"stopped: {report.stopped}; run the same command again to go on")
-    say(f"next:  agentkit kb review --kb {kb}")
+    say(f"next:  agentkit kb review {kb}")

@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import getpass
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agentkit.cli.output import JSON_HELP, emit, note, open_store, print_table, say
+from agentkit.cli import kb_review
+from agentkit.cli.kb_shared import JSON, NAME, in_text, open_named, print_claims
+from agentkit.cli.output import emit, note, print_table, say
 from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
     from agentkit.curation.export import Content
     from agentkit.curation.kb.knowledge_base import KnowledgeBase
-    from agentkit.curation.kb.review import Waiting
 
 app = typer.Typer(no_args_is_help=True)
-JSON = typer.Option(False, "--json", help=JSON_HELP)
-NAME = typer.Option("default", "--kb", help="Which knowledge base.")
-
-
-@contextmanager
-def _open(name: str, *, new: bool = False) -> Iterator[KnowledgeBase]:
-    from agentkit.curation.kb.knowledge_base import KnowledgeBase, open_kb
-
-    store = open_store()
-    try:
-        yield KnowledgeBase(store, name) if new else open_kb(store, name)
-    finally:
-        store.close()
+app.add_typer(kb_review.app)
 
 
 @app.command()
@@ -40,9 +26,10 @@ def stats(name: str = NAME, json_: bool = JSON) -> None:
     """Counts of claims, entities, work and contradictions."""
     from agentkit.curation.kb.contradictions import contradictions
     from agentkit.curation.kb.work import WorkLog
+    from agentkit.curation.learning.decisions import progress
     from agentkit.store.curation import KbClaimRow, KbEntityRow
 
-    with _open(name) as kb:
+    with open_named(name) as kb:
         work = WorkLog(kb.store, kb.name)
         data = {
             "kb": name,
@@ -53,6 +40,7 @@ def stats(name: str = NAME, json_: bool = JSON) -> None:
             "documents": len({claim.document for claim in kb.claims()}),
             "contradictions": len(contradictions(kb.claims())),
             "reviews": len(kb.reviews()),
+            "learnt": progress(kb).to_json(),
             "work": work.counts(),
             "usage": work.usage(),
         }
@@ -62,6 +50,9 @@ def stats(name: str = NAME, json_: bool = JSON) -> None:
 def _print_stats(data: JsonObject) -> None:
     rows = []
     for key, value in data.items():
+        if key == "learnt":
+            rows.append([key, kb_review.learnt_line(value)])
+            continue
         text = ", ".join(f"{count:,} {what}" for what, count in value.items()) if isinstance(value, dict) else value
         rows.append([key, text])
     print_table(["", ""], rows)
@@ -80,7 +71,7 @@ def query(
     json_: bool = JSON,
 ) -> None:
     """Find claims by simple filters, or ask in SPARQL."""
-    with _open(name) as kb:
+    with open_named(name) as kb:
         if sparql is not None:
             from agentkit.curation.export import sparql as ask
 
@@ -94,7 +85,7 @@ def query(
             for claim in kb.claims(predicate=predicate, status=status)
             if all(wanted is None or _fits(getattr(claim, end), wanted, labels) for wanted, end in ends)
         ]
-    emit(matching[:limit], json_=json_, human=_print_claims)
+    emit(matching[:limit], json_=json_, human=print_claims)
 
 
 def _fits(id_: str, wanted: str, labels: dict[str, str]) -> bool:
@@ -109,29 +100,15 @@ def _print_rows(rows: list[JsonObject]) -> None:
         say("\t".join("" if cell is None else " ".join(str(cell).split()) for cell in row.values()))
 
 
-def _print_claims(rows: list[JsonObject]) -> None:
-    table = [
-        [
-            r["id"][:8],
-            r["subject_label"],
-            r["predicate"],
-            r["object_label"],
-            ", ".join(f"{k}={v}" for k, v in r["qualifiers"].items()),
-            r["status"],
-        ]
-        for r in rows
-    ]
-    print_table(["claim", "subject", "relation", "object", "qualifiers", "status"], table)
-
-
 @app.command()
 def show(
     claim: str = typer.Argument(..., help="A claim's id, or its beginning."), name: str = NAME, json_: bool = JSON
 ) -> None:
     """One claim with its quotes in their text, its history and what caused it."""
     from agentkit.curation.kb.history import history
+    from agentkit.curation.learning.decisions import probabilities
 
-    with _open(name) as kb:
+    with open_named(name) as kb:
         record = kb.find(claim)
         document = kb.document(record.claim.document)
         labels = {entity.id: entity.label for entity in kb.entities()}
@@ -139,6 +116,7 @@ def show(
             "subject_label": labels.get(record.claim.subject),
             "object_label": labels.get(record.claim.object),
             "disagreement": record.disagreement,
+            "likely": probabilities(kb, documents=[record.claim.document]).get(record.claim.id),
             "title": document.title if document else "",
             "publication": document.metadata.publication if document else "",
             "history": history(kb, record.claim.id),
@@ -151,10 +129,12 @@ def _print_claim(data: JsonObject) -> None:
     told = ", ".join(f"{k}: {v}" for k, v in data["qualifiers"].items())
     say(f"{data['subject_label']} —{data['predicate']}→ {data['object_label']}  {told}")
     say(f"{data['status']}{': ' + data['reason'] if data['reason'] else ''}   {data['id']}")
+    if data["likely"] is not None:
+        say(f"a person would accept it with {data['likely']:.2f}; disagreement {data['disagreement']:.2f}")
     say(f"{data['title']} {data['publication']}")
     for evidence in data["evidence"]:
         say(f"  {evidence['section']} {evidence['start']}–{evidence['end']}")
-        say(f"  {_in_text(**evidence)}")
+        say(f"  {in_text(**evidence)}")
     for state in data["history"]:
         made = [state["role"], state["model"], state["source"], state["note"]]
         say(f"  version {state['since']}: {state['status']}, by {', '.join(part for part in made if part)}")
@@ -170,26 +150,71 @@ def diff(
     json_: bool = JSON,
 ) -> None:
     """What changed between two versions."""
-    with _open(name) as kb:
-        data = kb.diff(old, new).to_json()
+    from agentkit.curation.kb.wording import diff_in_words
+
+    with open_named(name) as kb:
+        found = kb.diff(old, new)
+        data = found.to_json() | {"words": diff_in_words(kb, found)}
     emit(data, json_=json_, human=_print_diff)
 
 
 def _print_diff(data: JsonObject) -> None:
     say(f"version {data['old']} → {data['new']}")
-    for kind in ("claims", "entities"):
-        for sign, what in (("+", "added"), ("-", "removed"), ("~", "changed")):
-            for id_ in data[kind][what]:
-                say(f"{sign} {kind} {id_}")
+    for line in data["words"]:
+        say(line)
 
 
 @app.command()
-def verify(name: str = NAME, around: int = typer.Option(0, min=0), json_: bool = JSON) -> None:
+def audit(
+    name: str = NAME,
+    around: int = typer.Option(0, min=0),
+    ontology: Annotated[
+        Path | None, typer.Option(help="The ontology of the run, where it sets polarity or accepts.")
+    ] = None,
+    json_: bool = JSON,
+) -> None:
+    """What to know before it is used: claims that don't hold, doubles, contradictions, what is stale, coverage."""
+    from agentkit.curation.kb.audit import audit as look_over
+    from agentkit.curation.ontology.files import load_ontology
+
+    schema = None if ontology is None else load_ontology(ontology)
+    with open_named(name) as kb:
+        data = look_over(kb, around=around, ontology=schema).to_json()
+    emit(data, json_=json_, human=_print_audit)
+
+
+def _print_audit(data: JsonObject) -> None:
+    coverage = [[row[key] for key in ("relation", "claimed", "unsupported", "nothing")] for row in data["coverage"]]
+    print_table(["relation", "papers with claims", "unsupported alone", "nothing"], coverage)
+    for id_, reason in data["broken"]:
+        say(f"does not hold: {id_[:8]}: {reason}")
+    for double in data["doubles"]:
+        say(f"called the same: {double['label']}: {', '.join(double['entities'])}")
+    for ids in data["repeated"]:
+        say(f"stated more than once in one paper: {', '.join(id_[:8] for id_ in ids)}")
+    for clash in data["clashes"]:
+        sides = "; ".join(f"{said}: {', '.join(id_[:8] for id_ in ids)}" for said, ids in clash["sides"].items())
+        say(f"contradiction: {clash['subject']} {clash['predicate']} {clash['object']}: {sides}")
+    for what, line in (("stale", "asked for by no question now"), ("unread", "a question about it failed")):
+        for id_ in data[what]:
+            say(f"{line}: {id_[:8]}")
+
+
+@app.command()
+def verify(
+    name: str = NAME,
+    around: int = typer.Option(0, min=0),
+    ontology: Annotated[
+        Path | None, typer.Option(help="The ontology of the run, where it sets polarity or accepts.")
+    ] = None,
+    json_: bool = JSON,
+) -> None:
     """Check every exported claim against its paper, and every row against the ledger; exit code 1 where one fails."""
     from agentkit.curation.kb.verification import verify_kb
+    from agentkit.curation.ontology.files import load_ontology
 
-    with _open(name) as kb:
-        found = verify_kb(kb, around=around)
+    with open_named(name) as kb:
+        found = verify_kb(kb, around=around, ontology=None if ontology is None else load_ontology(ontology))
 
     def human(data: JsonObject) -> None:
         say(
@@ -207,87 +232,15 @@ def verify(name: str = NAME, around: int = typer.Option(0, min=0), json_: bool =
 
 
 @app.command()
-def review(
-    name: str = NAME,
-    limit: int | None = typer.Option(None, min=1),
-    reviewer: str | None = typer.Option(None, help="Who decides; your user name unless given."),
-    list_: bool = typer.Option(False, "--list", help="Print the queue instead of asking."),
-    json_: bool = JSON,
-) -> None:
-    """Decide on claims, the most disputed first: a accepts, r rejects, s skips, n adds a note, q ends."""
-    from agentkit.curation.kb.review import queue
-
-    with _open(name) as kb:
-        waiting = queue(kb, limit=limit)
-        if list_ or json_:
-            rows = [item.to_json() for item in waiting]
-            emit(rows, json_=json_, human=_print_claims)
-            return
-        done = _ask_all(kb, waiting, reviewer or getpass.getuser())
-    say(f"{done} decided")
-
-
-def _ask_all(kb: KnowledgeBase, waiting: list[Waiting], reviewer: str) -> int:
-    done, text = 0, ""
-    for position, item in enumerate(waiting, 1):
-        _print_waiting(item, position, len(waiting))
-        while (key := _key()) == "n":
-            text = _line("note: ")
-        if key == "q":
-            break
-        if key in ("a", "r"):
-            decision: Any = {"a": "accepted", "r": "rejected"}[key]
-            kb.review(item.record.claim.id, decision, reviewer=reviewer, note=text)
-            done, text = done + 1, ""
-    return done
-
-
-def _print_waiting(item: Waiting, position: int, total: int) -> None:
-    claim = item.record.claim
-    told = ", ".join(f"{key}: {value}" for key, value in claim.qualifiers.items())
-    say(f"\n[{position}/{total}] {item.subject} —{claim.predicate}→ {item.object}  {told}")
-    say(f"{claim.status}, disagreement {item.disagreement:.2f}. {claim.reason}")
-    for evidence in claim.evidence:
-        say(f"  {_in_text(evidence.prefix, evidence.quote, evidence.suffix)}")
-
-
-def _in_text(prefix: str, quote: str, suffix: str, **_: Any) -> str:
-    """A quote in its text, on one line."""
-    return " ".join(f"…{prefix}«{quote}»{suffix}…".split())
-
-
-def _key() -> str:
-    """One key of a r s n q; from a pipe, the first letter of a line (its end is q)."""
-    import click
-
-    while True:
-        say("[a]ccept [r]eject [s]kip [n]ote [q]uit? ", nl=False)
-        try:
-            key = click.getchar(echo=True)[:1].lower() if sys.stdin.isatty() else _piped()
-        except EOFError:
-            return "q"
-        say()
-        if key in ("a", "r", "s", "n", "q"):
-            return key
-
-
-def _piped() -> str:
-    line = sys.stdin.readline()
-    return line.strip()[:1].lower() or ("q" if not line else "s")
-
-
-def _line(prompt: str) -> str:
-    say(prompt, nl=False)
-    return sys.stdin.readline().strip()
-
-
-@app.command()
 def export(
     path: Annotated[Path, typer.Argument(help="Where to; a folder for kgx and neo4j.")],
     name: str = NAME,
     form: str | None = typer.Option(None, "--format", help="jsonl, csv, jsonld, turtle, kgx, graphml, neo4j, html."),
     review_: bool = typer.Option(False, "--review", help="A CSV of the review queue, to fill in and import."),
     all_: bool = typer.Option(False, "--all", help="Also unsupported and rejected claims."),
+    min_confidence: float | None = typer.Option(
+        None, min=0, max=1, help="Only claims that a person would accept with at least this probability."
+    ),
     ontology: Annotated[
         Path | None, typer.Option(help="Take IRIs of classes and relations from this ontology.")
     ] = None,
@@ -297,12 +250,12 @@ def export(
     from agentkit.curation.export import export as write
     from agentkit.curation.kb.review import write_review
 
-    with _open(name) as kb:
+    with open_named(name) as kb:
         if review_:
             count = write_review(kb, path)
             emit({"files": [str(path)], "claims": count}, json_=json_, human=lambda d: note(f"{count} claims → {path}"))
             return
-        content = _content(kb, everything=all_, ontology=ontology)
+        content = _content(kb, everything=all_, ontology=ontology, only=_likely(kb, min_confidence))
         files = [str(file) for file in write(content, path, form)]
     data = {"files": files, "claims": len(content.claims), "entities": len(content.entities)}
     emit(
@@ -310,11 +263,27 @@ def export(
     )
 
 
-def _content(kb: KnowledgeBase, *, everything: bool = False, ontology: Path | None = None) -> Content:
+def _likely(kb: KnowledgeBase, least: float | None) -> frozenset[str] | None:
+    """The claims that a person would accept with at least this probability."""
+    if least is None:
+        return None
+    from agentkit.curation.learning.decisions import probabilities
+
+    return frozenset(id_ for id_, probability in probabilities(kb).items() if probability >= least)
+
+
+def _content(
+    kb: KnowledgeBase,
+    *,
+    everything: bool = False,
+    ontology: Path | None = None,
+    only: frozenset[str] | None = None,
+) -> Content:
     from agentkit.curation.kb.exchange import content_of
     from agentkit.curation.ontology.files import load_ontology
 
-    return content_of(kb, everything=everything, ontology=None if ontology is None else load_ontology(ontology))
+    schema = None if ontology is None else load_ontology(ontology)
+    return content_of(kb, everything=everything, ontology=schema, only=only)
 
 
 @app.command("import")
@@ -329,11 +298,13 @@ def import_(
     from agentkit.curation.kb.review import read_review
 
     if path.suffix.lower() == ".jsonl":
-        with _open(name, new=True) as kb:
+        with open_named(name, new=True) as kb:
             data: JsonObject = {"claims": import_jsonl(kb, path)}
     else:
-        with _open(name) as kb:
+        with open_named(name) as kb:
             data = vars(read_review(kb, path, reviewer=reviewer or getpass.getuser()))
+            if data["decided"]:
+                kb_review.learn_from(kb)
     emit(data, json_=json_, human=lambda d: say(", ".join(f"{value} {key}" for key, value in d.items())))
 
 
@@ -342,10 +313,16 @@ def rollback(
     name: str = NAME,
     to: int = typer.Option(..., "--to", min=0, help="The version to go back to."),
     reviewer: str | None = typer.Option(None, help="Who decides; your user name unless given."),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Don't ask before decisions of persons are undone."),
     json_: bool = JSON,
 ) -> None:
-    """Make a new version that equals an old one; nothing is lost."""
-    with _open(name) as kb:
+    """Make a new version that equals an old one; nothing is lost. Asks before it undoes a person's decision."""
+    with open_named(name) as kb:
+        undone = [row for row in kb.reviews() if row["version"] > to]
+        if undone and not yes:
+            who = ", ".join(sorted({row["reviewer"] for row in undone}))
+            count = f"{len(undone)} decision{'s' if len(undone) > 1 else ''} of {who}"
+            typer.confirm(f"This undoes {count}. Go on?", abort=True, err=True)
         change = kb.rollback(to, reviewer=reviewer or getpass.getuser())
     data = {"kb": name, "to": to, "version": change.version}
     emit(data, json_=json_, human=lambda d: say(f"version {d['version']} equals version {to}"))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Cases that an agent learns from: list, search, import, train, forget.")
 
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
-Name = Annotated[str, typer.Option("--memory", help="Which memory.")]
+Name = Annotated[str, typer.Option("--memory", "-m", help="Which memory.")]
 Space = Annotated[str, typer.Option("--namespace", "-n", help="Whose cases.")]
 EmbedderName = Annotated[str | None, typer.Option("--embedder", help="Embedder of the memory; hash needs no model.")]
 

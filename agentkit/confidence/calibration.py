@@ -14,6 +14,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from agentkit.confidence.features import Features
+from agentkit.confidence.logistic import ridge_logistic
 from agentkit.errors import DataError
 from agentkit.json_types import JsonObject
 
@@ -125,21 +126,10 @@ def check_enough(scores: Sequence[float]) -> None:
 
 
 def _logistic(data: np.ndarray[Any, Any], target: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Weights, the intercept first, by Newton's method; all but the intercept are drawn towards the start."""
+    """Weights, the intercept first; all but the intercept are drawn towards the start."""
     start = np.zeros(data.shape[1] + 1)
     start[1] = 1.0  # `total` is the first of the signals
-    ridge = np.full(len(start), _RIDGE)
-    ridge[0] = 1e-3
-    design, weights = np.column_stack([np.ones(len(data)), data]), start.copy()
-    for _ in range(50):
-        share = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
-        slope = design.T @ (target - share) - ridge * (weights - start)
-        curve = design.T @ (design * (share * (1 - share))[:, None]) + np.diag(ridge)
-        step = np.linalg.solve(curve, slope)
-        weights = weights + step
-        if np.abs(step).max() < 1e-8:
-            break
-    return weights
+    return ridge_logistic(data, target, start, ridge=_RIDGE)
 
 
 def _named(names: Sequence[str], values: np.ndarray[Any, Any]) -> dict[str, float]:

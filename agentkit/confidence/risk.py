@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 
 from agentkit.json_types import JsonObject
 
@@ -58,13 +59,18 @@ def risk_coverage(confidences: Sequence[float], scores: Sequence[float]) -> Risk
 
 
 def auroc(confidences: Sequence[float], scores: Sequence[float]) -> float | None:
-    """The area under the ROC curve; ties count half."""
-    right = [c for c, score in zip(confidences, scores, strict=True) if score >= 0.5]
-    wrong = [c for c, score in zip(confidences, scores, strict=True) if score < 0.5]
+    """The area under the ROC curve, by ranks (Mann & Whitney 1947); ties count half."""
+    pairs = sorted((c, score >= 0.5) for c, score in zip(confidences, scores, strict=True))
+    right = sum(hit for _, hit in pairs)
+    wrong = len(pairs) - right
     if not right or not wrong:
         return None
-    won = sum((a > b) + 0.5 * (a == b) for a in right for b in wrong)
-    return won / (len(right) * len(wrong))
+    won = below = 0.0
+    for _, group in groupby(pairs, key=lambda pair: pair[0]):
+        tied = [hit for _, hit in group]
+        won += sum(tied) * (below + (len(tied) - sum(tied)) / 2)
+        below += len(tied) - sum(tied)
+    return won / (right * wrong)
 
 
 def threshold_for(confidences: Sequence[float], scores: Sequence[float], *, max_error: float) -> float | None:

@@ -45,6 +45,9 @@ from agentkit.models.limits import Limits
 from agentkit.protocols import Block, Recaller
 from agentkit.tasks import Task
 
+CHECKS = 2
+"""Of what claims are checked for; another number has earlier answers checked anew, from the journal of calls."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CurationOptions:
@@ -314,6 +317,7 @@ class _Paper:
                 "naming": run.naming_version,
                 "evaluated": run.evaluator is not None,
                 "items": options.max_items,
+                "checks": CHECKS,
             },
         ).digest
 

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from agentkit.curation.claims import Claim, Evidence
 from agentkit.curation.documents.document import Document
+from agentkit.curation.language.assertion import CATEGORIES, Asserting, Category, assertion, polarity_named
 from agentkit.curation.language.direction import (
     clause,
     closest,
     denials,
+    denied,
     direction_named,
     directions,
     favours,
     masked,
-    negated,
 )
 from agentkit.curation.language.names import forms_of, occurrences, synonyms_in
 from agentkit.curation.language.numbers import missing_number
-from agentkit.curation.language.sentences import window
+from agentkit.curation.language.sentences import boundaries, window
 from agentkit.curation.language.spelling import Spelled, folded, spelled
 
 CONTEXT = 32
@@ -30,6 +32,21 @@ _WORD_HYPHEN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
 _NOT_VALUES = {"direction", "polarity", "negated", "certainty", "comparator", "section"}
 _YES = {"true", "yes", "1", "negated"}
 _NEGATIVE = {"negative", "negated", "absent", "no"}
+WHATEVER = Asserting(accepts=frozenset(CATEGORIES))
+"""Any sentence carries a claim, whatever it makes of it."""
+_REASONS: Mapping[Category, str] = {
+    "hypothesis": "the quote supposes it",
+    "aim": "the quote says what was to be found out",
+    "question": "the quote leaves it open",
+    "method": "the quote tells what was done, not what came of it",
+    "negation": "the quote denies, the claim does not",
+    "opposite": "the quote tells of the opposite effect",
+    "cited": "the quote tells what others found",
+    "hedge": "the quote is not sure of it",
+    "conditional": "the quote speaks of a case that may come",
+    "advice": "the quote gives advice",
+    "background": "the quote tells what was so before or beside",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,19 +161,26 @@ def _cuts_character(text: Spelled, start: int, end: int) -> bool:
 
 
 def verify(
-    claim: Claim, document: Document, names: Mapping[str, Sequence[str]] | None = None, *, around: int = 0
+    claim: Claim,
+    document: Document,
+    names: Mapping[str, Sequence[str]] | None = None,
+    *,
+    around: int = 0,
+    asserting: Asserting | None = None,
 ) -> Support:
     """Whether one of the claim's quotes, in its sentences, carries the claim.
 
     Every quote must stand at its stored offsets. Then, for one of them, its window must hold both entities, by
     whole-word names, and a denial exactly if the claim is a denial; the sentences that it touches must hold every
-    number of the qualifiers with its sign and unit, and the claim's direction and no other. Nothing is compared with
-    itself.
+    number of the qualifiers with its sign and unit, and the claim's direction and no other; and they must assert it: a
+    hypothesis, an aim, a question, the opposite effect or another's finding carries no claim (see
+    `language.assertion`). Nothing is compared with itself.
 
     Args:
         names: by entity id, its label and synonyms; short and long forms that the document defines are added. An id
             without names stands for itself. A qualifier's value, such as the comparator, may have names here too.
         around: sentences added on both sides to the sentences that the quote touches, to make the window.
+        asserting: what a sentence must make of the claim; by default what its relation's name asks for.
     """
     if claim.document != document.id:
         return Support(supported=False, reason="the claim is about another document")
@@ -165,18 +189,23 @@ def verify(
     broken = next((reason for e in claim.evidence if (reason := _misplaced(e, document))), "")
     if broken:
         return Support(supported=False, reason=broken)
-    check = _Check(claim, document, names or {})
+    check = _Check(claim, document, names or {}, asserting or Asserting(polarity=polarity_named(claim.predicate)))
     reasons = [check.problem(e, around) for e in claim.evidence]
     return Support(supported="" in reasons, reason="" if "" in reasons else reasons[0])
 
 
 def verified(
-    claim: Claim, document: Document, names: Mapping[str, Sequence[str]] | None = None, *, around: int = 0
+    claim: Claim,
+    document: Document,
+    names: Mapping[str, Sequence[str]] | None = None,
+    *,
+    around: int = 0,
+    asserting: Asserting | None = None,
 ) -> Claim:
     """The claim with the status that `verify` gives it; a person's decision is left as it is."""
     if claim.status in {"accepted", "rejected"}:
         return claim
-    verdict = verify(claim, document, names, around=around)
+    verdict = verify(claim, document, names, around=around, asserting=asserting)
     return claim.with_status("supported" if verdict.supported else "unsupported", verdict.reason)
 
 
@@ -193,11 +222,14 @@ def _misplaced(evidence: Evidence, document: Document) -> str:
 class _Check:
     """One claim's names, looked up once for all of its quotes."""
 
-    def __init__(self, claim: Claim, document: Document, names: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, claim: Claim, document: Document, names: Mapping[str, Sequence[str]], asserting: Asserting
+    ) -> None:
         def known(id_: str) -> tuple[str, ...]:
             return synonyms_in(names.get(id_) or (id_,), document.text)
 
         self.claim, self.text = claim, document.text
+        self.asserting = asserting
         self.subject, self.object = known(claim.subject), known(claim.object)
         comparator = claim.qualifiers.get("comparator")
         self.comparator = known(str(comparator)) if comparator else ()
@@ -218,8 +250,10 @@ class _Check:
             return f"the comparator {self.comparator[0]!r} is nowhere in the document"
         if self._direction():
             said = folded(own)
-            return self._direction_problem(said, occurrences(self.subject, said), occurrences(self.object, said))
-        return self._negation_problem(plain, subject, object_)
+            problem = self._direction_problem(said, occurrences(self.subject, said), occurrences(self.object, said))
+        else:
+            problem = self._negation_problem(plain, subject, object_)
+        return problem or self._assertion_problem(evidence, around)
 
     def _window(self, evidence: Evidence, around: int) -> str:
         start, end = window(self.text, evidence.start, evidence.end, around)
@@ -259,9 +293,33 @@ class _Check:
         other_before = any(end <= than.start() for _, end in other)
         return not before or (other_before and not any(start >= than.end() for start, _ in other))
 
+    def _assertion_problem(self, evidence: Evidence, around: int) -> str:
+        """What the sentences that name both ends, or else the object, make of the claim, if it isn't asserting it."""
+        low, high = window(self.text, evidence.start, evidence.end, around)
+        marks = [mark for mark in boundaries(self.text) if low <= mark <= high]
+        plain = [folded(self.text[start:end]) for start, end in pairwise(marks)]
+        named = [(s, occurrences(self.subject, s), occurrences(self.object, s)) for s in plain]
+        telling = [item for item in named if item[1] and item[2]] or [item for item in named if item[2]]
+        wanted = self._asserted()
+        if re.search(r"(?:[_ ]by|[a-z]By)$", self.claim.predicate):  # `caused_by`: the object is what acts
+            telling = [(text, object_, subject) for text, subject, object_ in telling]
+        told = [assertion(*item, wanted.polarity) for item in telling]
+        if not told or any(wanted.carries(said.category) for said in told):
+            return ""
+        cue = f" ({told[0].cue!r})" if told[0].cue else ""
+        return f"{_REASONS[told[0].category]}{cue}"
+
+    def _asserted(self) -> Asserting:
+        """What the sentence must make of the claim: one with a direction is about an effect, up or down; and one that
+        denies is carried by a denial."""
+        asked = self.asserting
+        if self._direction() or self._negated():
+            return replace(asked, polarity="affects", accepts=asked.accepts | {"negation"})
+        return asked
+
     def _negation_problem(self, plain: str, subject: list[tuple[int, int]], object_: list[tuple[int, int]]) -> str:
         span = closest(subject, object_)
-        said = span is not None and negated(clause(plain, *span))
+        said = span is not None and denied(plain, *span)
         claimed = self._negated()
         if claimed and not said:
             return "the claim denies, the quote does not"

@@ -88,7 +88,7 @@ class Pool:
     def _sensible(self, command: str, name: str) -> list[str]:
         if name == "name" and command.startswith("models"):
             return ["nosuch", "broken.gguf", "smollm2-135m"] if command == "models test" else ["nosuch"]
-        if name == "name" and not command.startswith("kb"):  # what is called --kb there
+        if name == "name" and not command.startswith("kb"):
             return []
         return self._names.get(f"{command} {name}") or self._names.get(name, [])
 

@@ -73,32 +73,81 @@ def test_a_paper_of_200_pages_is_read_by_its_best_sections(folder: Path) -> None
 
 def test_from_papers_to_a_reviewed_export(folder: Path, tmp_path: Path) -> None:
     curate(folder, "--ontology", folder.parent / "o.yaml", "--kb", "x", "--json")
-    stats = kb("stats", "--kb", "x", "--json")
+    stats = kb("stats", "x", "--json")
     assert stats["claims"] == {"supported": 6} and stats["relations"] == {"dose": 3, "induces": 3}
-    assert kb("verify", "--kb", "x", "--json")["supported"] == 6
-    (claim,) = kb("query", "--kb", "x", "--subject", "famotidine", "--predicate", "induces", "--json")
-    assert kb("show", claim["id"][:8], "--kb", "x", "--json")["evidence"][0]["quote"].startswith("Famotidine caused")
-    assert "2 decided" in kb("review", "--kb", "x", "--reviewer", "ada", stdin="a\nn\nnot so\nr\nq\n")
-    assert kb("stats", "--kb", "x", "--json")["claims"] == {"accepted": 1, "rejected": 1, "supported": 4}
-    done = kb("export", tmp_path / "x.ttl", "--kb", "x", "--json")
+    assert kb("verify", "x", "--json")["supported"] == 6
+    (claim,) = kb("query", "x", "--subject", "famotidine", "--predicate", "induces", "--json")
+    shown = kb("show", claim["id"][:8], "x", "--json")
+    assert shown["evidence"][0]["quote"].startswith("Famotidine caused") and shown["likely"] > 0.5
+    assert "would accept it with" in kb("show", claim["id"][:8], "x")
+    assert "2 decided" in kb("review", "x", "--reviewer", "ada", stdin="a\nn\nnot so\nr\nq\n")
+    assert kb("stats", "x", "--json")["claims"] == {"accepted": 1, "rejected": 1, "supported": 4}
+    done = kb("export", tmp_path / "x.ttl", "x", "--json")
     assert done["claims"] == 5 and (tmp_path / "x.ttl").read_text(encoding="utf-8").count("Quote") >= 5
     asked = "SELECT (COUNT(*) AS ?n) WHERE { ?s a <http://www.w3.org/1999/02/22-rdf-syntax-ns#Statement> }"
-    assert kb("query", "--kb", "x", "--sparql", asked, "--json")
-    version = kb("stats", "--kb", "x", "--json")["version"]
-    kb("rollback", "--kb", "x", "--to", version - 2, "--reviewer", "ada")
-    assert kb("stats", "--kb", "x", "--json")["claims"] == {"supported": 6}
-    assert len(kb("diff", "--kb", "x", "--from", version, "--json")["claims"]["changed"]) == 2
+    assert kb("query", "x", "--sparql", asked, "--json")
+    version = kb("stats", "x", "--json")["version"]
+    assert "undoes 2 decisions of ada" in kb("rollback", "x", "--to", version - 2, code=1, stdin="n\n")
+    kb("rollback", "x", "--to", version - 2, "--reviewer", "ada", "--yes")
+    assert kb("stats", "x", "--json")["claims"] == {"supported": 6}
+    assert len(kb("diff", "x", "--from", version, "--json")["claims"]["changed"]) == 2
+    assert "Famotidine — dose → 10 mg: accepted → supported" in kb("diff", "x", "--from", version)
+    assert kb("audit", "x", "--json")["broken"] == [] and "induces" in kb("audit", "x")
 
 
 def test_a_review_file_goes_out_and_comes_back(folder: Path, tmp_path: Path) -> None:
     curate(folder, "--ontology", folder.parent / "o.yaml", "--kb", "x", "--json")
     path = tmp_path / "review.csv"
-    assert kb("export", path, "--kb", "x", "--review", "--json")["claims"] == 6
+    assert kb("export", path, "x", "--review", "--json")["claims"] == 6
     path.write_text(path.read_text(encoding="utf-8").replace(",,\n", ",accept,\n"), encoding="utf-8")
-    assert kb("import", path, "--kb", "x", "--reviewer", "ada", "--json") == {"decided": 6, "unchanged": 0, "empty": 0}
+    assert kb("import", path, "x", "--reviewer", "ada", "--json") == {"decided": 6, "unchanged": 0, "empty": 0}
 
 
 def test_an_unknown_knowledge_base_names_those_there_are(folder: Path) -> None:
     curate(folder, "--ontology", folder.parent / "o.yaml", "--kb", "x", "--json")
     with pytest.raises(AgentKitError, match=r"no knowledge base 'y' \(there are: x\)"):
-        kb("stats", "--kb", "y")
+        kb("stats", "y")
+
+
+def test_from_a_correction_to_a_verifier_that_learnt(folder: Path, tmp_path: Path) -> None:
+    curate(folder, "--ontology", folder.parent / "o.yaml", "--kb", "x", "--json")
+    claims = kb("query", "x", "--predicate", "induces", "--json")
+    old = claims[0]
+    made = kb("correct", old["id"][:12], "x", "--object", "gout", "--note", "it says so", "--json")
+    assert made["claim"]["status"] == "accepted" and "'gout' is not in the quote" in made["objection"]
+    assert kb("show", old["id"], "x", "--json")["reviews"][0]["decision"] == "corrected"
+    told = kb("verifier", "x", "--json")
+    assert told["version"] == 1 and told["decisions"] == 1 and "too few" in kb("verifier", "x")
+    assert "1 decisions (0 accepted)" in kb("stats", "x")
+    paper, quote = old["document"], old["evidence"][0]["quote"]
+    ends = ("--subject", "aspirin", "--predicate", "induces", "--object", "gout", "--quote", quote)
+    assert "accepted: " in kb("add", "x", "--paper", paper, *ends)
+    kb("verifier", "x", "--rollback", 0)
+    assert kb("verifier", "x", "--json")["version"] == 2
+    everything = kb("export", tmp_path / "all.jsonl", "x", "--json")["claims"]
+    likely = kb("export", tmp_path / "likely.jsonl", "x", "--min-confidence", 0.999, "--json")["claims"]
+    assert likely == 2 < everything
+
+
+def test_review_corrects_by_key_and_puts_the_likeliest_wrong_first(folder: Path) -> None:
+    curate(folder, "--ontology", folder.parent / "o.yaml", "--kb", "x", "--json")
+    listed = kb("review", "x", "--json")
+    assert [row["likely"] for row in listed] == sorted(row["likely"] for row in listed)
+    assert kb("review", "x", "--by", "disagreement", "--json")[0]["likely"] is None
+    with pytest.raises(AgentKitError, match="doubt or disagreement"):
+        kb("review", "x", "--by", "age")
+    first = listed[0]
+    typed = "c\n\n\ngout\n\n\nc\n\n\n\n\n\nq\n"
+    said = kb("review", "x", "--reviewer", "ada", stdin=typed)
+    assert "1 decided" in said and "changes nothing" in said and "learnt: verifier:x version 1" in said
+    assert kb("show", first["id"], "x", "--json")["status"] == "rejected"
+
+
+def test_what_was_decided_is_recalled_where_it_is_asked_for(folder: Path) -> None:
+    schema = folder.parent / "o.yaml"
+    assert curate(folder, "--ontology", schema, "--kb", "x", "--json")["reused"] == 0
+    claims = kb("query", "x", "--predicate", "induces", "--json")
+    kb("review", "x", "--limit", len(claims), stdin="a\n" * len(claims))
+    assert curate(folder, "--ontology", schema, "--kb", "x", "--json")["reused"] == 9
+    again = curate(folder, "--ontology", schema, "--kb", "x", "--recall", "--json")
+    assert again["papers"] == 3 and not again["failed"]

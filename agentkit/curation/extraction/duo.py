@@ -221,7 +221,9 @@ def _checked(item: Item, name: str, question: Question, duo: Duo, naming: Naming
     if item.subject is None:
         described = question.step.concept.kind == "entity" and is_description(name, question.document)
         return replace(item, shorter=shorter_names(name, question.document)) if described else item
-    verdict = verify(_claim(item, question), question.document, names, around=duo.around)
+    relation = question.step.relation
+    asserting = None if relation is None else relation.asserting
+    verdict = verify(_claim(item, question), question.document, names, around=duo.around, asserting=asserting)
     return replace(item, problem="" if verdict.supported else verdict.reason)
 
 

@@ -64,8 +64,13 @@ def episode_of(
     )
 
 
-def reviewed(kb: KnowledgeBase, ontology: Ontology | None = None) -> list[Episode]:
-    """An episode for each claim that a person decided on, the newest decision counting."""
+def reviewed(kb: KnowledgeBase, ontology: Ontology | None = None, *, untrusted: bool = True) -> list[Episode]:
+    """An episode for each claim that a person decided on, the newest decision counting; a correction's says what is
+    right.
+
+    Args:
+        untrusted: whether quotes count as text from outside; not so where the reviewer saw them.
+    """
     labels = {entity.id: entity.label for entity in kb.entities()}
     last = {row["claim"]: row for row in kb.reviews()}
     return [
@@ -74,6 +79,7 @@ def reviewed(kb: KnowledgeBase, ontology: Ontology | None = None) -> list[Episod
             _feedback("user", record.claim.status == "accepted", last.get(record.claim.id, {}).get("note", "")),
             labels=labels,
             category=record.claim.predicate,
+            untrusted=untrusted,
         )
         for record in kb.records()
         if record.by_person

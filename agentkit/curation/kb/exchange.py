@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 from typing import get_args
 
@@ -17,13 +18,20 @@ BATCH = 5_000
 
 
 def content_of(
-    kb: KnowledgeBase, *, everything: bool = False, ontology: Ontology | None = None, at: int | None = None
+    kb: KnowledgeBase,
+    *,
+    everything: bool = False,
+    ontology: Ontology | None = None,
+    at: int | None = None,
+    only: Container[str] | None = None,
 ) -> Content:
-    """What an export of a version holds: supported and accepted claims, or all of them."""
+    """What an export of a version holds: supported and accepted claims, or all of them; of these alone where `only`
+    names the ids."""
     iris = {} if ontology is None else _iris(ontology)
     papers = [Paper.of(document) for document in kb.documents()]
     statuses = frozenset(get_args(Status)) if everything else EXPORTED
-    return Content.of(kb.claims(at=at), kb.entities(at=at), papers, statuses=statuses, iris=iris)
+    claims = (claim for claim in kb.claims(at=at) if only is None or claim.id in only)
+    return Content.of(claims, kb.entities(at=at), papers, statuses=statuses, iris=iris)
 
 
 def _iris(ontology: Ontology) -> dict[str, str]:

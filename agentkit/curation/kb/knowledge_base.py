@@ -115,8 +115,15 @@ class KnowledgeBase(KbReader):
         now = {id_: Record.from_row(dict(row)) for id_, row in self.current(connection, KbClaimRow, records).items()}
         rows = [r.to_row() for id_, r in records.items() if not self._kept(now.get(id_), r)]
         self.replace(connection, KbClaimRow, rows, version, there=now)
+        self.put_entities(connection, content.entities, version)
+        retired = self.current(connection, KbClaimRow, content.retired)
+        machine = [id_ for id_, row in retired.items() if row["status"] not in BY_PERSON]
+        self.close(connection, KbClaimRow, machine, version)
+
+    def put_entities(self, connection: Connection, given: Iterable[Entity], version: int) -> None:
+        """Put entities in, each merged with what is stored under its id."""
         entities: dict[str, Entity] = {}
-        for entity in content.entities:
+        for entity in given:
             entities[entity.id] = merged(entities[entity.id], entity) if entity.id in entities else entity
         stored = self.current(connection, KbEntityRow, entities)
         for id_, row in stored.items():
@@ -124,9 +131,6 @@ class KnowledgeBase(KbReader):
         fresh = [entity_row(entity) for entity in entities.values()]
         changed = [row for row in fresh if row["id"] not in stored or stored[row["id"]]["hash"] != row["hash"]]
         self.replace(connection, KbEntityRow, changed, version, there=stored)
-        retired = self.current(connection, KbClaimRow, content.retired)
-        machine = [id_ for id_, row in retired.items() if row["status"] not in BY_PERSON]
-        self.close(connection, KbClaimRow, machine, version)
 
     @staticmethod
     def _kept(now: Record | None, new: Record) -> bool:

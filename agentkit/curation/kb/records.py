@@ -12,6 +12,8 @@ from agentkit.json_types import JsonObject
 
 BY_PERSON = ("accepted", "rejected")
 """Statuses that a person gave."""
+BY_HAND = "person"
+"""The `model` of a claim that a person wrote."""
 
 
 class ClaimHead(NamedTuple):
@@ -53,6 +55,11 @@ class Record:
     def by_person(self) -> bool:
         """Whether a person decided on it: no machine changes it any more."""
         return self.claim.status in BY_PERSON
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person wrote it."""
+        return self.claim.model == BY_HAND
 
     def to_row(self) -> JsonObject:
         names = {key: list(value) for key, value in self.names.items()}

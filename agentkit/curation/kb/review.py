@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
 
+from agentkit.curation.claims import Qualifier
 from agentkit.curation.export.content import writing
 from agentkit.curation.kb.contradictions import contradictions
-from agentkit.curation.kb.knowledge_base import Decision, KnowledgeBase
+from agentkit.curation.kb.corrections import Correction, correct
+from agentkit.curation.kb.knowledge_base import KnowledgeBase
 from agentkit.curation.kb.records import BY_PERSON, Record
 from agentkit.errors import DataError
 from agentkit.json_types import JsonObject
 from agentkit.text import read_table
 
-Order = Literal["disagreement", "random"]
+SEEN_FIRST = 1_000
+"""So many of the most disputed claims are put in the order of a verifier, which reads their papers."""
 COLUMNS = (
     "claim",
     "subject",
@@ -34,32 +36,56 @@ COLUMNS = (
 )
 _FEW = 400
 """Up to so many claims are read one by one rather than all of them."""
-_DECISIONS = {"accept": "accepted", "accepted": "accepted", "reject": "rejected", "rejected": "rejected"}
+_DECISIONS = {
+    "accept": "accepted",
+    "accepted": "accepted",
+    "reject": "rejected",
+    "rejected": "rejected",
+    "correct": "corrected",
+    "corrected": "corrected",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """A claim in the queue, with the labels of its ends and how much it is disputed (contradictions included)."""
+    """A claim in the queue, with the labels of its ends, how much it is disputed (contradictions included), and the
+    probability that its status is wrong, where a verifier told one."""
 
     record: Record
     subject: str
     object: str
     disagreement: float
+    doubt: float | None = None
+
+    @property
+    def likely(self) -> float | None:
+        """The probability that a person would accept it."""
+        return None if self.doubt is None else 1 - self.doubt if self.record.claim.exported else self.doubt
 
     def to_json(self) -> JsonObject:
         return self.record.claim.to_json() | {
             "subject_label": self.subject,
             "object_label": self.object,
             "disagreement": round(self.disagreement, 4),
+            "likely": None if self.likely is None else round(self.likely, 4),
         }
 
 
-def queue(kb: KnowledgeBase, *, limit: int | None = None) -> list[Waiting]:
+Doubts = Callable[[KnowledgeBase, Sequence[str]], Mapping[str, float]]
+"""Tells of claims the probability that their status is wrong; `learning.decisions.doubts` is one."""
+
+
+def queue(kb: KnowledgeBase, *, limit: int | None = None, doubts: Doubts | None = None) -> list[Waiting]:
     """Claims that no person decided on, the most disputed first; ties by id.
 
     Disagreement is what explorer, evaluator and the machine's check left, raised for claims that contradict another.
+
+    Args:
+        doubts: puts the `SEEN_FIRST` most disputed in its order, the likeliest wrong first.
     """
-    order = queue_order(kb)[:limit]
+    order = queue_order(kb)
+    told = doubts(kb, [id_ for id_, _ in order[:SEEN_FIRST]]) if doubts is not None else {}
+    order = sorted(order, key=lambda item: -told.get(item[0], -1.0))[:limit]
     few = len(order) <= _FEW
     records = {record.claim.id: record for record in kb.records(ids=[id_ for id_, _ in order] if few else None)}
     ends = {end for id_, _ in order for end in (records[id_].claim.subject, records[id_].claim.object)}
@@ -70,6 +96,7 @@ def queue(kb: KnowledgeBase, *, limit: int | None = None) -> list[Waiting]:
             subject=labels.get(records[id_].claim.subject, records[id_].claim.subject),
             object=labels.get(records[id_].claim.object, records[id_].claim.object),
             disagreement=disagreement,
+            doubt=told.get(id_),
         )
         for id_, disagreement in order
     ]
@@ -138,36 +165,86 @@ class ImportedReview:
 def read_review(kb: KnowledgeBase, path: Path, *, reviewer: str) -> ImportedReview:
     """Apply the decisions of a review CSV. All rows are read and checked before the first is applied.
 
+    A row with the decision `correct` says by its other cells (subject, predicate, object, qualifiers, quote) what the
+    claim is to be.
+
     Raises:
         DataError: not such a file, an unknown claim or decision (with its line).
+        UserError: a correction that changes nothing, or whose quote is not in the paper.
     """
     rows = list(_decisions(path))
     known = {record.claim.id: record for record in kb.records()}
-    for line, claim, _, _ in rows:
-        if claim not in known:
-            raise DataError(f"no claim {claim!r} in {kb.name}", path=path, line=line)
+    labels = {entity.id: entity.label for entity in kb.entities()}
+    for row in rows:
+        if row.claim not in known:
+            raise DataError(f"no claim {row.claim!r} in {kb.name}", path=path, line=row.line)
     decided = unchanged = empty = 0
-    for _, claim, decision, note in rows:
-        if decision is None:
+    for row in rows:
+        record = known[row.claim]
+        if not row.decision:
             empty += 1
-        elif known[claim].claim.status == decision:
+        elif record.claim.status == row.decision or _corrected_before(record, row.decision):
             unchanged += 1
         else:
-            kb.review(claim, decision, reviewer=reviewer, note=note)
+            _apply(kb, record, row, labels, reviewer)
             decided += 1
     return ImportedReview(decided=decided, unchanged=unchanged, empty=empty)
 
 
-def _decisions(path: Path) -> Iterator[tuple[int, str, Decision | None, str]]:
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """A line of a review file: the claim, what was decided (empty for nothing), the note, and all cells by column."""
+
+    line: int
+    claim: str
+    decision: str
+    note: str
+    cells: Mapping[str, str]
+
+
+def _corrected_before(record: Record, decision: str) -> bool:
+    return decision == "corrected" and record.claim.reason.startswith("corrected:")
+
+
+def _apply(kb: KnowledgeBase, record: Record, row: _Row, labels: dict[str, str], reviewer: str) -> None:
+    if row.decision != "corrected":
+        kb.review(
+            record.claim.id, "accepted" if row.decision == "accepted" else "rejected", reviewer=reviewer, note=row.note
+        )
+        return
+    before = _row(record, labels)
+    new = {name: _typed(row.cells[name]) for name in _EDITED if row.cells[name] != before[name]}
+    qualifiers = _qualifiers(new.pop("qualifiers", ""), record) if "qualifiers" in new else {}
+    correct(kb, record.claim.id, Correction(**new, qualifiers=qualifiers), reviewer=reviewer, note=row.note)
+
+
+_EDITED = ("subject", "predicate", "object", "quote", "qualifiers")
+
+
+def _typed(cell: str) -> str:
+    """A cell without the mark that keeps a spreadsheet from running it."""
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell
+
+
+def _qualifiers(cell: str, record: Record) -> dict[str, Qualifier]:
+    """`dose=5 mg; route=oral` as qualifiers, those that are gone as empty."""
+    told: dict[str, Qualifier] = dict.fromkeys(record.claim.qualifiers, "")
+    for part in cell.split(";"):
+        name, _, value = part.partition("=")
+        if name.strip():
+            told[name.strip()] = value.strip()
+    return told
+
+
+def _decisions(path: Path) -> Iterator[_Row]:
     rows = read_table(path)
     _, names = next(rows, (1, []))
     if not {"claim", "decision"} <= set(names):
         raise DataError("no review file: it needs the columns claim and decision", path=path, line=1)
     for line, cells in rows:
-        row = dict.fromkeys(names, "") | dict(zip(names, cells, strict=False))
+        row = dict.fromkeys((*COLUMNS, *names), "") | dict(zip(names, cells, strict=False))
         given = row["decision"].strip().lower()
         if given and given not in _DECISIONS:
-            raise DataError(f"a decision is accept or reject, not {given!r}", path=path, line=line)
-        decision: Any = _DECISIONS.get(given)
-        assert decision is None or decision in get_args(Decision)
-        yield line, row["claim"].strip(), decision, row.get("note", "").strip()
+            raise DataError(f"a decision is accept, reject or correct, not {given!r}", path=path, line=line)
+        decision = _DECISIONS.get(given, "")
+        yield _Row(line=line, claim=row["claim"].strip(), decision=decision, note=row["note"].strip(), cells=row)

@@ -9,6 +9,8 @@ from agentkit.curation.documents import Document
 from agentkit.curation.evidence import verify
 from agentkit.curation.kb.knowledge_base import KnowledgeBase
 from agentkit.curation.kb.records import Record
+from agentkit.curation.language.assertion import Asserting, polarity_named
+from agentkit.curation.ontology.schema import Ontology
 from agentkit.json_types import JsonObject
 from agentkit.store.curation import KbClaimRow
 
@@ -40,14 +42,19 @@ class Verification:
         return vars(self) | {"broken": [list(pair) for pair in self.broken], "altered": list(self.altered)}
 
 
-def verify_kb(kb: KnowledgeBase, *, around: int = 0) -> Verification:
+def verify_kb(kb: KnowledgeBase, *, around: int = 0, ontology: Ontology | None = None) -> Verification:
     """Check every exported claim's quotes and hash, and the ledger's chain.
+
+    Args:
+        ontology: whose relations say what a sentence must make of a claim. Without it their names do, and hedges and
+            what others found pass, since an ontology may accept them.
 
     Raises:
         IntegrityError: the ledger's own history was altered.
     """
     versions = kb.ledger.verify(kb.target)
     known = _ledger_hashes(kb)
+    known_relations = {} if ontology is None else {r.name: r.asserting for r in ontology.relations}
     checked = supported = curated = 0
     broken: list[tuple[str, str]] = []
     altered: list[str] = []
@@ -61,7 +68,8 @@ def verify_kb(kb: KnowledgeBase, *, around: int = 0) -> Verification:
                 broken.append((claim.id, "its paper is not stored"))
         elif claim.status == "supported":
             checked += 1
-            reason = "its paper is not stored" if document is None else _problem(record, document, around)
+            wanted = known_relations.get(claim.predicate) or _by_name(claim.predicate)
+            reason = "its paper is not stored" if document is None else _problem(record, document, around, wanted)
             supported += not reason
             if reason:
                 broken.append((claim.id, reason))
@@ -75,8 +83,12 @@ def verify_kb(kb: KnowledgeBase, *, around: int = 0) -> Verification:
     )
 
 
-def _problem(record: Record, document: Document, around: int) -> str:
-    verdict = verify(record.claim, document, record.names, around=around)
+def _by_name(predicate: str) -> Asserting:
+    return Asserting(polarity=polarity_named(predicate), accepts=frozenset({"hedge", "cited"}))
+
+
+def _problem(record: Record, document: Document, around: int, asserting: Asserting) -> str:
+    verdict = verify(record.claim, document, record.names, around=around, asserting=asserting)
     return "" if verdict.supported else verdict.reason
 
 

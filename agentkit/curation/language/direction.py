@@ -39,6 +39,7 @@ _CUE = re.compile(rf"\b(?:(?P<same>{_SAME})|(?P<up>{_UP})|(?P<down>{_DOWN}))\b")
 _P_VALUE = re.compile(r"\bp(?: values?)? ?(?:=|>|≥|of) ?(0?[.·]\d+)|\bp ?= ?ns\b|\(ns\)|\bn\.s\.")
 _NOT_BEFORE = re.compile(rf"(?:\b(?:{_NEGATOR})\b)(?: \S+){{0,4}} $")
 _NEGATED = re.compile(rf"\b(?:{_NEGATOR})\b|n't\b")
+_BESIDE = re.compile(r"\b(?:without|with no|free (?:of|from)|rather than|instead of|lack of|absence of)\b")
 _CLAUSE = re.compile(r"[;:,()]|\b(?:but|although|though|whereas|while|however|except|because|since|and)\b")
 
 _FAVOURED = re.compile(
@@ -143,6 +144,17 @@ def clause(text: str, start: int, end: int) -> str:
 def negated(text: str) -> bool:
     """Whether the text holds a word that denies."""
     return _NEGATED.search(text) is not None
+
+
+def denied(text: str, start: int, end: int) -> bool:
+    """Whether the clause around `text[start:end]` denies what stands there.
+
+    Behind it, words such as `without` and `free of` speak of something else (`caused tremor without weight loss`).
+    """
+    around = clause(text, start, end)
+    at = around.find(text[start:end])
+    stop = at + end - start
+    return negated(around[:stop]) or _NEGATED.search(_BESIDE.sub(" ", around[stop:])) is not None
 
 
 def closest(first: Iterable[tuple[int, int]], second: Iterable[tuple[int, int]]) -> tuple[int, int] | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import pairwise
 
 from agentkit.curation.language.spelling import spelled
 from agentkit.curation.language.units import Unit, unit_at
@@ -46,6 +47,19 @@ _NUMBER = re.compile(
 _MARKED = re.compile(r"(?:\^\(?[a-zA-Z*†‡§,\d-]{1,6}\)?|[*†‡§]+)(?=[\s,;.)/%|]|$)")
 """A footnote's mark after a value."""
 _AFTER = re.compile(rf"(?:\s*(?:,|-|/|±|to|and|or|\+)+\s*-?(?:{_VALUE})(?:\^-?\d+)?(?![\d^]))*[\s-]?\s*", re.IGNORECASE)
+_RANGE = re.compile(r"\s?(?:-|to|through)\s?", re.IGNORECASE)
+"""What stands between the ends of an interval; `and` does after `between`."""
+_BOUNDS = {
+    "<": "<, less than, fewer than, below, under",
+    ">": ">, more than, greater than, above, over, exceeding",
+    "<=": "≤, <=, =<, at most, up to, no more than, not more than",
+    ">=": "≥, >=, =>, at least, no less than, not less than",
+}
+_BOUND_OF = {word: sign for sign, words in _BOUNDS.items() for word in words.split(", ")}
+_BOUND = re.compile(
+    rf"(?:^|(?<=\W)|(?<![<>=])(?=[<>=≤≥]))({'|'.join(sorted(map(re.escape, _BOUND_OF), key=len, reverse=True))})\s?$",
+    re.IGNORECASE,
+)
 _FRACTION = re.compile(r"(?<![\w/.,·^])(?:(\d{1,3}) )?([1-9])/([2-9]|1[0-6])(?![\d/.,])")
 _MARKUP = re.compile(r"</?su[pb]>", re.IGNORECASE)
 _THIN = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")
@@ -61,16 +75,24 @@ class Number:
     Attributes:
         unit: with its denominators of mass, area, volume and amount: `mg/kg`.
         time: the denominator of time, `d` in `5 mg/day`; empty when none is said.
+        bound: `<`, `>`, `<=` or `>=` where the number is the limit of what is meant.
+        interval: both ends where it is one of an interval's.
     """
 
     value: Decimal
     unit: str = ""
     time: str = ""
+    bound: str = ""
+    interval: tuple[Decimal, Decimal] | None = None
 
     def holds(self, wanted: Number) -> bool:
-        """Whether this states what is wanted: the value, its unit if it has one, and no other time than it names."""
+        """Whether this states what is wanted: the value, its unit, bound and interval if it has one, and no other time
+        than it names."""
         same_unit = not wanted.unit or wanted.unit == self.unit
-        return self.value == wanted.value and same_unit and wanted.time in ("", self.time)
+        same_bound = not wanted.bound or wanted.bound == self.bound
+        same_interval = wanted.interval is None or wanted.interval == self.interval
+        timely = wanted.time in ("", self.time)
+        return self.value == wanted.value and same_unit and same_bound and same_interval and timely
 
 
 def numbers(text: str) -> Iterator[Number]:
@@ -78,11 +100,36 @@ def numbers(text: str) -> Iterator[Number]:
     text = _VULGAR.sub(" ", _MARKUP.sub(_caret, _CITED.sub("", _THIN.sub("", text))))
     plain = _FRACTION.sub(_fraction, spelled(text).text.replace("⁄", "/"))
     read = 0
+    found: list[tuple[re.Match[str], Number]] = []
     for match in _NUMBER.finditer(plain):
         unit = _unit_after(plain, match.end())
         if match.start() >= read:
-            yield Number(value=_decimal(match), unit=unit.name, time=unit.time)
+            bound = _BOUND.search(plain[max(0, match.start() - 16) : match.start()])
+            sign = _BOUND_OF[bound[1].lower()] if bound else ""
+            found.append((match, Number(value=_decimal(match), unit=unit.name, time=unit.time, bound=sign)))
             read = max(read, unit.powers)
+    yield from _with_intervals(plain, found)
+
+
+def _with_intervals(text: str, found: list[tuple[re.Match[str], Number]]) -> Iterator[Number]:
+    """The numbers, those that are the ends of an interval knowing it."""
+    ends: dict[int, tuple[Decimal, Decimal]] = {}
+    for at, ((first, low), (second, high)) in enumerate(pairwise(found)):
+        if low.value < high.value and at not in ends and _between(text, first, second):
+            ends[at] = ends[at + 1] = (low.value, high.value)
+    for at, (_, number) in enumerate(found):
+        yield replace(number, interval=ends.get(at))
+
+
+def _between(text: str, first: re.Match[str], second: re.Match[str]) -> bool:
+    gap = text[first.end() : second.start()]
+    unit = unit_at(text, first.end(), spaced=True)
+    bare = gap[unit.length :] if unit.length and unit.length <= len(gap) else gap
+    if _RANGE.fullmatch(gap) or _RANGE.fullmatch(bare):
+        return True
+    return (
+        re.search(r"\bbetween\s?$", text[: first.start()], re.IGNORECASE) is not None and bare.strip().lower() == "and"
+    )
 
 
 def _fraction(match: re.Match[str]) -> str:
@@ -125,6 +172,7 @@ def _plain(value: str) -> Decimal:
 def missing_number(wanted: str, text: str) -> str:
     """The first number of `wanted` that `text` does not hold with the same sign and unit; empty when it holds all.
 
+    An interval is held by the same interval alone, `< 0.05` by no other sign; either of its ends alone is held by it.
     A wanted number without a unit is held by the same number with any unit. A unit with a denominator of mass, area or
     volume is another unit than the same without it: `5 mg` is not held by `5 mg/kg`, but it is by `5 mg/day`.
     """

@@ -65,6 +65,10 @@ _CASED = {"mM": "mmol/l", "μM": "umol/l", "uM": "umol/l", "nM": "nmol/l", "pM":
 """Molar units, which differ from lengths by their capital alone."""
 _TIMES = {"h", "min", "d", "wk", "mo", "y", "s", "ms"}
 
+_OFTEN_TIMES = {"daily": "d", "hourly": "h", "weekly": "wk", "monthly": "mo", "yearly": "y"}
+_OFTEN = re.compile(rf"\s(?:once\s)?({'|'.join(_OFTEN_TIMES)})\b", re.IGNORECASE)
+"""`5 mg daily` is 5 mg/day; `5 mg twice daily` is not."""
+
 _WORD = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
 _UNIT = re.compile(rf"(?:(?P<cased>{'|'.join(_CASED)})|(?i:(?P<plain>{_WORD})))(?![^\W\d_])(?!\d)")
 _BELOW = re.compile(
@@ -83,6 +87,8 @@ class Unit:
     time: str = ""
     powers: int = 0
     """Where the unit's last `−1` ends, which is no number; 0 where it has none."""
+    length: int = 0
+    """Characters of the text that it takes, white space before it included."""
 
 
 def unit_at(text: str, at: int, *, spaced: bool = False) -> Unit:
@@ -90,6 +96,7 @@ def unit_at(text: str, at: int, *, spaced: bool = False) -> Unit:
 
     A bare denominator counts (`10^9/L`); the name is empty where there is neither.
     """
+    begin = at
     while spaced and text[at : at + 1] in (" ", "-"):
         at += 1
     match = _UNIT.match(text, at)
@@ -103,7 +110,11 @@ def unit_at(text: str, at: int, *, spaced: bool = False) -> Unit:
             below += [denominator] if denominator not in _TIMES else []
         at = part.end()
         powers = at if part["power"] else powers
-    return Unit(name="/".join([name, *sorted(below)]), time=time, powers=powers)
+    often = _OFTEN.match(text, at) if name else None
+    if often is not None and not time:
+        time, at = _OFTEN_TIMES[often[1].lower()], often.end()
+    length = at - begin if name or below or time else 0
+    return Unit(name="/".join([name, *sorted(below)]), time=time, powers=powers, length=length)
 
 
 def _below(match: re.Match[str]) -> list[str]:

@@ -6,13 +6,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from agentkit.curation.ontology.schema import TYPES, Concept, Ontology, Qualifier, Relation, Value, make_ontology
+from agentkit.curation.ontology.schema import (
+    TYPES,
+    Concept,
+    Ontology,
+    Qualifier,
+    Relation,
+    Value,
+    make_ontology,
+    told_categories,
+    told_polarity,
+)
 from agentkit.curation.ontology.yaml_files import read_yaml
 from agentkit.errors import DataError
 
 _TOP = {"name", "version", "description", "prefixes", "roots", "concepts"}
 _CONCEPT = {"description", "ids", "values", "relations", "uri"}
-_RELATION = {"to", "description", "question", "required", "many", "together", "qualifiers", "values", "uri"}
+_RELATION = {"to", "description", "question", "required", "many", "together", "qualifiers", "values", "uri"} | {
+    "polarity",
+    "accepts",
+}
 _QUALIFIER = {"description", "values", "type", "required"}
 
 
@@ -133,6 +146,8 @@ class _Short:
                 question=str(found.get("question") or ""),
                 uri=str(found.get("uri") or ""),
                 qualifiers=self._qualifiers(found, where),
+                polarity=told_polarity(found.get("polarity"), where, self.path),
+                accepts=told_categories(found.get("accepts"), where, self.path),
                 **{key: self.flag(found, key, where) for key in ("required", "many", "together")},
             )
         )

@@ -2,9 +2,9 @@
 
 Classes are concepts, slots are relations, enums are lists of permissible values. A class marked `tree_root` is the
 container that stands for the paper: the classes of its slots are the roots. Annotations of a slot that we read:
-`question`, `together: true`, `qualifiers: "direction comparator"`, which names slots of the schema, and OntoGPT's
-`prompt` and `prompt.skip`. A class with a subject and an object is a relation between them. What doesn't fit costs
-itself: it is left out or asked for as text, and one line of the log names it.
+`question`, `together: true`, `polarity`, `accepts: "hedge cited"`, `qualifiers: "direction comparator"`, which names
+slots of the schema, and OntoGPT's `prompt` and `prompt.skip`. A class with a subject and an object is a relation
+between them. What doesn't fit costs itself: it is left out or asked for as text, and one line of the log names it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,17 @@ import re
 from pathlib import Path
 from typing import Any
 
-from agentkit.curation.ontology.schema import TYPES, Concept, Ontology, Qualifier, Relation, Value, make_ontology
+from agentkit.curation.ontology.schema import (
+    TYPES,
+    Concept,
+    Ontology,
+    Qualifier,
+    Relation,
+    Value,
+    make_ontology,
+    told_categories,
+    told_polarity,
+)
 from agentkit.curation.ontology.yaml_files import read_yaml
 from agentkit.errors import DataError, MissingExtra
 
@@ -199,6 +209,8 @@ class _Reader:
                     together=_annotation(slot, "together").lower() == "true",
                     qualifiers=self._qualifiers(head, slot),
                     uri=str(slot.slot_uri or ""),
+                    polarity=told_polarity(_annotation(slot, "polarity"), f"slot {slot.name!r}", self.path),
+                    accepts=told_categories(_annotation(slot, "accepts"), f"slot {slot.name!r}", self.path),
                 )
             )
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 from agentkit.curation.claims import digest
+from agentkit.curation.language.assertion import CATEGORIES, Asserting, Category, Polarity, polarity_named
 from agentkit.curation.language.direction import direction_named
 from agentkit.errors import DataError
 from agentkit.json_types import JsonObject
@@ -80,6 +81,8 @@ class Relation:
         required, many: cardinality: at least one; more than one.
         together: ask once for all subjects of a paper rather than once for each.
         uri: of the predicate.
+        polarity: what the relation says of its ends (see `language.assertion`); empty for what its name tells.
+        accepts: what carries a claim beside findings, such as `hedge`.
     """
 
     name: str
@@ -92,6 +95,13 @@ class Relation:
     together: bool = False
     qualifiers: tuple[Qualifier, ...] = ()
     uri: str = ""
+    polarity: Polarity | Literal[""] = ""
+    accepts: tuple[Category, ...] = ()
+
+    @property
+    def asserting(self) -> Asserting:
+        """What a sentence must make of a claim to carry it."""
+        return Asserting(polarity=self.polarity or polarity_named(self.name), accepts=frozenset(self.accepts))
 
     @property
     def element(self) -> str:
@@ -138,6 +148,26 @@ class Ontology:
 
     def to_json(self) -> JsonObject:
         return asdict(self) | {"hash": self.hash}
+
+
+def told_polarity(given: object, where: str, path: object) -> Polarity | Literal[""]:
+    """A relation's `polarity:`; empty where there is none. Raises DataError where it is none of those there are."""
+    name = "neutral" if given == "none" else str(given or "")
+    for known in get_args(Polarity):
+        if name == known:
+            return known  # type: ignore[no-any-return]
+    if name:
+        raise DataError(f"{where}: polarity is one of {', '.join(get_args(Polarity))}, not {given!r}", path=path)
+    return ""
+
+
+def told_categories(given: object, where: str, path: object) -> tuple[Category, ...]:
+    """A relation's `accepts:`, a name or several. Raises DataError for a category that there isn't."""
+    names = given if isinstance(given, list) else str(given or "").replace(",", " ").split()
+    wrong = next((name for name in names if name not in CATEGORIES), None)
+    if wrong is not None:
+        raise DataError(f"{where}: accepts takes {', '.join(CATEGORIES)}, not {wrong!r}", path=path)
+    return tuple(category for category in CATEGORIES if category in names)
 
 
 def changed_elements(old: Ontology, new: Ontology) -> dict[str, Literal["added", "removed", "changed"]]:

@@ -1,0 +1,188 @@
+"""From reviews to a verifier: what persons decided, learnt by a knowledge base, and what that is good for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from agentkit.confidence.risk import RiskCoverage, auroc, risk_coverage
+from agentkit.curation.documents import Document
+from agentkit.curation.kb.contradictions import contradictions
+from agentkit.curation.kb.knowledge_base import KnowledgeBase
+from agentkit.curation.kb.records import BY_PERSON, Record
+from agentkit.curation.learning.signals import Decided, Known, Signals, signals_of
+from agentkit.curation.learning.store import VerifierStore
+from agentkit.curation.learning.verifier import cross_fitted, fit, prior
+from agentkit.json_types import JsonObject
+
+LEAST = 5
+"""Decisions of either kind that it takes to say how much was learnt."""
+_RESAMPLES = 300
+
+
+def learn_decisions(kb: KnowledgeBase, *, again: bool = False) -> int:
+    """Fit the knowledge base's verifier to every decision there is, and return its version.
+
+    Args:
+        again: also where a person went back to an earlier one.
+    """
+    store = VerifierStore(kb.store, kb.name)
+    if store.current().kept and not again:
+        return store.version
+    found = decided(kb)
+    return store.save(fit(found.signals, found.accepted), source=f"{kb.target} version {kb.version}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decisions:
+    """Claims that persons decided on: the signals of each, what was decided, and its paper."""
+
+    signals: tuple[Signals, ...] = ()
+    accepted: tuple[bool, ...] = ()
+    papers: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.accepted)
+
+
+def decided(kb: KnowledgeBase) -> Decisions:
+    """Every decision of persons, each as it was about the claim the machine had made.
+
+    Claims that a person wrote are left out: they say nothing about what machines get right.
+    """
+    judged = [record for record in _by_persons(kb) if not record.by_hand]
+    seen = _signals(kb, {r.claim.document for r in judged}, _known(judged))
+    kept = [record for record in judged if record.claim.id in seen]
+    return Decisions(
+        signals=tuple(seen[record.claim.id] for record in kept),
+        accepted=tuple(record.claim.status == "accepted" for record in kept),
+        papers=tuple(record.claim.document for record in kept),
+    )
+
+
+def probabilities(kb: KnowledgeBase, *, documents: Iterable[str] | None = None) -> dict[str, float]:
+    """For each claim (of these papers) the probability that a person would accept it; 1 and 0 where one decided."""
+    verifier = VerifierStore(kb.store, kb.name).current().verifier
+    known = _known(_by_persons(kb))
+    found: dict[str, float] = {}
+    for document, records in _papers(kb, None if documents is None else set(documents)):
+        for id_, signals in signals_of([(document, records)], known).items():
+            found[id_] = verifier.probability(signals)
+        decisions = {r.claim.id: float(r.claim.status == "accepted") for r in records if r.by_person}
+        found |= decisions
+    return found
+
+
+def doubts(kb: KnowledgeBase, ids: Sequence[str]) -> dict[str, float]:
+    """How much a look at each of these claims promises: the probability that its status is wrong, which is that a
+    supported claim would be rejected or an unsupported one accepted; the higher of two that contradict each other
+    counts for both."""
+    wanted = set(ids)
+    heads = [head for head in kb.heads() if head.id in wanted]
+    told = probabilities(kb, documents={head.document for head in heads})
+    found = {h.id: 1 - told[h.id] if h.exported else told[h.id] for h in heads if h.id in told}
+    for clash in contradictions(heads):
+        sides = [id_ for side in clash.sides.values() for id_ in side if id_ in found]
+        highest = max((found[id_] for id_ in sides), default=0.0)
+        found |= dict.fromkeys(sides, highest)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How much a knowledge base has learnt from its reviewers.
+
+    Attributes:
+        decisions, accepted: claims decided on, and accepted.
+        version: of the verifier in force.
+        auroc: the chance that an accepted claim is held likelier than a rejected one, by verifiers that did not see
+            decisions about its paper; None where decisions are too few.
+        before: the same by the prior.
+        gain: the difference, with its 95 % interval by papers drawn anew.
+        picture: errors among the likeliest claims, for each share of them.
+    """
+
+    decisions: int
+    accepted: int
+    version: int
+    auroc: float | None = None
+    before: float | None = None
+    gain: tuple[float, float, float] | None = None
+    picture: RiskCoverage | None = None
+
+    def to_json(self) -> JsonObject:
+        picture = None if self.picture is None else self.picture.to_json()
+        return vars(self) | {"gain": None if self.gain is None else list(self.gain), "picture": picture}
+
+
+def progress(kb: KnowledgeBase) -> Progress:
+    """What the decisions so far show about the verifier, by cross-validation over papers."""
+    found = decided(kb)
+    accepted, version = sum(found.accepted), VerifierStore(kb.store, kb.name).version
+    if min(accepted, len(found) - accepted) < LEAST or len(set(found.papers)) < 2:
+        return Progress(decisions=len(found), accepted=accepted, version=version)
+    scores = [float(right) for right in found.accepted]
+    learnt = cross_fitted(found.signals, found.accepted, found.papers)
+    first = [prior().probability(signals) for signals in found.signals]
+    return Progress(
+        decisions=len(found),
+        accepted=accepted,
+        version=version,
+        auroc=auroc(learnt, scores),
+        before=auroc(first, scores),
+        gain=_gain(learnt, first, scores, found.papers),
+        picture=risk_coverage(learnt, scores),
+    )
+
+
+def _gain(
+    learnt: Sequence[float], first: Sequence[float], scores: Sequence[float], papers: Sequence[str]
+) -> tuple[float, float, float] | None:
+    """The difference in AUROC with its interval, papers drawn anew."""
+    import numpy as np
+
+    members: dict[str, list[int]] = defaultdict(list)
+    for index, paper in enumerate(papers):
+        members[paper].append(index)
+    groups = list(members.values())
+    picks = np.random.default_rng(0).integers(0, len(groups), size=(_RESAMPLES, len(groups)))
+    draws = [[index for group in pick for index in groups[group]] for pick in picks]
+    values = [value for draw in draws if (value := _difference(learnt, first, scores, draw)) is not None]
+    whole = _difference(learnt, first, scores, range(len(scores)))
+    if whole is None or not values:
+        return None
+    low, high = np.quantile(values, [0.025, 0.975])
+    return whole, float(low), float(high)
+
+
+def _difference(
+    learnt: Sequence[float], first: Sequence[float], scores: Sequence[float], chosen: Iterable[int]
+) -> float | None:
+    index = list(chosen)
+    after, before = (auroc([told[i] for i in index], [scores[i] for i in index]) for told in (learnt, first))
+    return None if after is None or before is None else after - before
+
+
+def _by_persons(kb: KnowledgeBase) -> list[Record]:
+    return [record for status in BY_PERSON for record in kb.records(status=status)]
+
+
+def _known(records: Iterable[Record]) -> Known:
+    return Known(Decided(claim=r.claim, accepted=r.claim.status == "accepted") for r in records)
+
+
+def _signals(kb: KnowledgeBase, documents: set[str], known: Known) -> Mapping[str, Signals]:
+    return signals_of(_papers(kb, documents), known)
+
+
+def _papers(kb: KnowledgeBase, wanted: set[str] | None) -> Iterator[tuple[Document, list[Record]]]:
+    """Papers with all of their claims, one at a time."""
+    ids = sorted({head.document for head in kb.heads()} if wanted is None else wanted)
+    for id_ in ids:
+        document = kb.document(id_)
+        if document is not None:
+            yield document, list(kb.records(document=id_))
+
+
+__all__ = ["Decisions", "Progress", "decided", "doubts", "learn_decisions", "probabilities", "progress"]

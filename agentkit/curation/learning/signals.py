@@ -1,0 +1,244 @@
+"""What can be seen of a claim without any model: the signals from which its acceptance is foretold."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from functools import lru_cache
+
+from agentkit.curation.claims import Claim
+from agentkit.curation.documents import Document
+from agentkit.curation.evidence import WHATEVER, verify
+from agentkit.curation.kb.records import Record
+from agentkit.curation.language.assertion import Asserting, Category, assertion, polarity_named
+from agentkit.curation.language.names import occurrences, synonyms_in
+from agentkit.curation.language.sentences import boundaries
+from agentkit.curation.language.spelling import folded
+
+Span = tuple[int, int]
+_UNSAID: frozenset[Category] = frozenset({"aim", "method", "background", "advice"})
+_DENIED: frozenset[Category] = frozenset({"opposite", "negation"})
+_OPEN: frozenset[Category] = frozenset({"hypothesis", "question", "conditional"})
+_HEDGED: frozenset[Category] = frozenset({"hedge", "cited"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signals:
+    """Signals of one claim, each between about −3 and 3; 0 where nothing is known.
+
+    Attributes:
+        checks: whether the checks of names, numbers, negation and direction hold.
+        found, hedged, unsaid, denied, open: what the quote's sentence makes of it (see `language.assertion`).
+        together: sentences of the paper that name both ends, in logarithms.
+        asserted: those that assert it.
+        apart: words between the ends in the sentence where they are nearest, in logarithms.
+        title_subject, title_object: whether the title names the end.
+        subject_rank, object_rank: how often the paper names the end, against the end that it names most, in logarithms.
+        late: how far into the paper the quote stands.
+        rivals: other claims of the same relation in the paper, in logarithms.
+        verdict: log-odds that the model's own check gave it; 0 where it gave none.
+        disagreement: of explorer, evaluator and checks.
+        known, known_subject, known_object: how persons decided in other papers on the same statement, and on others of
+            its relation with the same end: from −1 to 1.
+    """
+
+    checks: float = 0.0
+    found: float = 0.0
+    hedged: float = 0.0
+    unsaid: float = 0.0
+    denied: float = 0.0
+    open: float = 0.0
+    together: float = 0.0
+    asserted: float = 0.0
+    apart: float = 0.0
+    title_subject: float = 0.0
+    title_object: float = 0.0
+    subject_rank: float = 0.0
+    object_rank: float = 0.0
+    late: float = 0.0
+    rivals: float = 0.0
+    verdict: float = 0.0
+    disagreement: float = 0.0
+    known: float = 0.0
+    known_subject: float = 0.0
+    known_object: float = 0.0
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        return tuple(item.name for item in fields(cls))
+
+    def vector(self) -> tuple[float, ...]:
+        return astuple(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """A decision about a statement of a paper."""
+
+    claim: Claim
+    accepted: bool
+
+
+class Known:
+    """What persons decided, as a signal for claims of other papers."""
+
+    def __init__(self, decisions: Iterable[Decided] = ()) -> None:
+        self._counts: Counter[tuple[str, ...]] = Counter()
+        self._own: Counter[tuple[str, ...]] = Counter()
+        for decision in decisions:
+            for key in _keys(decision.claim):
+                self._counts[*key, str(decision.accepted)] += 1
+                self._own[decision.claim.document, *key, str(decision.accepted)] += 1
+
+    def of(self, claim: Claim) -> tuple[float, float, float]:
+        """For the statement, its subject and its object: accepted less rejected, of all decisions and two more; those
+        about the claim's own paper do not count."""
+        statement, subject, object_ = (self._share(claim.document, key) for key in _keys(claim))
+        return statement, subject, object_
+
+    def _share(self, document: str, key: tuple[str, ...]) -> float:
+        accepted, rejected = (
+            self._counts[*key, said] - self._own[document, *key, said] for said in (str(True), str(False))
+        )
+        return (accepted - rejected) / (accepted + rejected + 2)
+
+
+def _keys(claim: Claim) -> tuple[tuple[str, ...], ...]:
+    return (
+        ("both", claim.subject, claim.predicate, claim.object),
+        ("subject", claim.subject, claim.predicate),
+        ("object", claim.predicate, claim.object),
+    )
+
+
+class PaperSignals:
+    """The signals of all claims of one paper.
+
+    Args:
+        records: every claim of the paper, which are each other's rivals.
+    """
+
+    def __init__(self, document: Document, records: Sequence[Record], known: Known | None = None) -> None:
+        self.document, self.known = document, known or Known()
+        self.text = folded(document.text)
+        self.marks = boundaries(document.text)
+        self.title = folded(document.title)
+        self.rivals = Counter(record.claim.predicate for record in records)
+        self._names: dict[str, tuple[str, ...]] = {}
+        for record in records:
+            for end in (record.claim.subject, record.claim.object):
+                names = (*self._names.get(end, ()), *(record.names.get(end) or (end,)))
+                self._names[end] = tuple(dict.fromkeys(names))
+        self._counts = {end: len(self._mentions(end, self.text)) for end in self._names}
+        self._most = {
+            end: max((self._counts[_end(r.claim, end)] for r in records), default=0) for end in ("subject", "object")
+        }
+
+    def of(self, record: Record) -> Signals:
+        """The signals of one of its claims."""
+        claim = record.claim
+        wanted = Asserting(polarity=polarity_named(claim.predicate))
+        quoted = [said for index in self._quoted(claim) if (said := self._said(index, claim, wanted))]
+        category = next((s for s in quoted if s == "finding"), quoted[0] if quoted else None)
+        told = [said for index in range(len(self.marks) - 1) if (said := self._said(index, claim, wanted))]
+        known, known_subject, known_object = self.known.of(claim)
+        return Signals(
+            checks=float(verify(claim, self.document, record.names, asserting=WHATEVER).supported),
+            found=float(category == "finding"),
+            hedged=float(category in _HEDGED),
+            unsaid=float(category in _UNSAID),
+            denied=float(category in _DENIED),
+            open=float(category in _OPEN),
+            together=math.log1p(len(told)),
+            asserted=math.log1p(sum(said == "finding" for said in told)),
+            apart=self._apart(claim),
+            title_subject=float(bool(self._mentions(claim.subject, self.title))),
+            title_object=float(bool(self._mentions(claim.object, self.title))),
+            subject_rank=self._rank(claim.subject, "subject"),
+            object_rank=self._rank(claim.object, "object"),
+            late=claim.evidence[0].start / max(1, len(self.document.text)) if claim.evidence else 0.0,
+            rivals=math.log1p(self.rivals[claim.predicate] - 1),
+            verdict=_log_odds(claim.confidence),
+            disagreement=record.disagreement,
+            known=known,
+            known_subject=known_subject,
+            known_object=known_object,
+        )
+
+    def _mentions(self, end: str, text: str) -> list[Span]:
+        return list(_found(self._written(end), text))
+
+    def _written(self, end: str) -> tuple[str, ...]:
+        return _known_names(self._names.get(end, (end,)), self.document.text)
+
+    def _quoted(self, claim: Claim) -> list[int]:
+        """The sentences that the quotes touch."""
+        found: dict[int, None] = {}
+        for evidence in claim.evidence:
+            first = max(0, bisect.bisect_right(self.marks, evidence.start) - 1)
+            last = max(first + 1, bisect.bisect_left(self.marks, evidence.end))
+            found |= dict.fromkeys(range(first, min(last, len(self.marks) - 1)))
+        return list(found)
+
+    def _sentence(self, index: int) -> str:
+        return _folded_part(self.document.text, self.marks[index], self.marks[index + 1])
+
+    def _said(self, index: int, claim: Claim, wanted: Asserting) -> Category | None:
+        """What a sentence that names both ends makes of the claim."""
+        text = self._sentence(index)
+        subject, object_ = self._mentions(claim.subject, text), self._mentions(claim.object, text)
+        return assertion(text, subject, object_, wanted.polarity).category if subject and object_ else None
+
+    def _apart(self, claim: Claim) -> float:
+        """How far the ends are from each other where they are nearest; a paper's length where no sentence has both."""
+        nearest = math.inf
+        for index in range(len(self.marks) - 1):
+            text = self._sentence(index)
+            for one in self._mentions(claim.subject, text):
+                for other in self._mentions(claim.object, text):
+                    gap = text[min(one[1], other[1]) : max(one[0], other[0])]
+                    nearest = min(nearest, len(gap.split()))
+        return math.log1p(min(nearest, 60))
+
+    def _rank(self, end: str, role: str) -> float:
+        return math.log1p(self._counts[end]) - math.log1p(self._most[role])
+
+
+def _end(claim: Claim, role: str) -> str:
+    return claim.subject if role == "subject" else claim.object
+
+
+def _log_odds(confidence: float | None) -> float:
+    if confidence is None:
+        return 0.0
+    share = min(max(confidence, 0.05), 0.95)
+    return math.log(share / (1 - share))
+
+
+@lru_cache(maxsize=4096)
+def _known_names(names: tuple[str, ...], text: str) -> tuple[str, ...]:
+    return synonyms_in(names, text)
+
+
+@lru_cache(maxsize=65536)
+def _found(names: tuple[str, ...], text: str) -> tuple[Span, ...]:
+    return tuple(occurrences(names, text))
+
+
+@lru_cache(maxsize=4096)
+def _folded_part(text: str, start: int, end: int) -> str:
+    return folded(text[start:end])
+
+
+def signals_of(
+    papers: Iterable[tuple[Document, Sequence[Record]]], known: Known | None = None
+) -> Mapping[str, Signals]:
+    """The signals of the claims of several papers, by the claims' ids."""
+    found: dict[str, Signals] = {}
+    for document, records in papers:
+        paper = PaperSignals(document, records, known)
+        found |= {record.claim.id: paper.of(record) for record in records}
+    return found

@@ -1,0 +1,258 @@
+"""`agentkit kb review`, `correct`, `add`, `verifier`: what persons decide about claims, and what is learnt from it."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agentkit.cli.kb_memory import keep_cases
+from agentkit.cli.kb_shared import JSON, NAME, in_text, open_named, print_claims
+from agentkit.cli.output import emit, note, print_table, say
+from agentkit.json_types import JsonObject
+
+if TYPE_CHECKING:
+    from agentkit.curation.kb.corrections import Written
+    from agentkit.curation.kb.knowledge_base import KnowledgeBase
+    from agentkit.curation.kb.review import Waiting
+
+app = typer.Typer()
+REVIEWER = typer.Option(None, help="Who decides; your user name unless given.")
+Ends = Annotated[str, typer.Option(help="By its label or identifier.")]
+Values = Annotated[list[str] | None, typer.Option("--set", help="A qualifier, NAME=VALUE; without a value it goes.")]
+
+
+@app.command()
+def review(
+    name: str = NAME,
+    limit: int | None = typer.Option(None, min=1),
+    reviewer: str | None = REVIEWER,
+    by: str = typer.Option("doubt", help="doubt: the likeliest wrong first; disagreement: the most disputed first."),
+    list_: bool = typer.Option(False, "--list", help="Print the queue instead of asking."),
+    json_: bool = JSON,
+) -> None:
+    """Decide on claims: a accepts, r rejects, c corrects, s skips, n adds a note, q ends. The knowledge base learns."""
+    from agentkit.curation.kb.review import queue
+    from agentkit.curation.learning.decisions import doubts, learn_decisions
+    from agentkit.errors import UserError
+
+    if by not in ("doubt", "disagreement"):
+        raise UserError(f"--by takes doubt or disagreement, not {by!r}")
+    with open_named(name) as kb:
+        if not (list_ or json_):
+            learn_decisions(kb)  # those that were made in the browser
+        waiting = queue(kb, limit=limit, doubts=doubts if by == "doubt" else None)
+        if list_ or json_:
+            emit([item.to_json() for item in waiting], json_=json_, human=print_claims)
+            return
+        done = _ask_all(kb, waiting, reviewer or getpass.getuser())
+        if done:
+            learn_from(kb)
+    say(f"{done} decided")
+
+
+def learn_from(kb: KnowledgeBase) -> None:
+    """Every decision becomes an episode: the verifier is fitted anew, and cases are kept by relation."""
+    from agentkit.curation.learning.decisions import learn_decisions
+
+    version = learn_decisions(kb)
+    kept = keep_cases(kb)
+    note(f"learnt: verifier:{kb.name} version {version}" + (f", {kept} new cases" if kept else ""))
+
+
+def _ask_all(kb: KnowledgeBase, waiting: list[Waiting], reviewer: str) -> int:
+    done, text = 0, ""
+    for position, item in enumerate(waiting, 1):
+        _print_waiting(item, position, len(waiting))
+        while (key := _key()) == "n":
+            text = _line("note: ")
+        if key == "q":
+            break
+        if key in ("a", "r"):
+            decision: Any = {"a": "accepted", "r": "rejected"}[key]
+            kb.review(item.record.claim.id, decision, reviewer=reviewer, note=text)
+        if key in ("a", "r") or (key == "c" and _corrected(kb, item, reviewer, text)):
+            done, text = done + 1, ""
+    return done
+
+
+def _corrected(kb: KnowledgeBase, item: Waiting, reviewer: str, text: str) -> bool:
+    """Ask for the parts of a claim, an empty line keeping each; whether it was corrected."""
+    from agentkit.curation.kb.corrections import Correction, correct
+    from agentkit.errors import UserError
+
+    asked = {"subject": item.subject, "predicate": item.record.claim.predicate, "object": item.object, "quote": ""}
+    told = {part: _line(f"{part}{f' [{now}]' if now else ' [as it is]'}: ") for part, now in asked.items()}
+    values = _line("qualifiers, NAME=VALUE, apart by ; [as they are]: ")
+    try:
+        change = Correction(**told, qualifiers=_values([part.strip() for part in values.split(";") if part.strip()]))
+        _say_written(correct(kb, item.record.claim.id, change, reviewer=reviewer, note=text))
+    except UserError as error:
+        say(str(error))
+        return False
+    return True
+
+
+def _print_waiting(item: Waiting, position: int, total: int) -> None:
+    claim = item.record.claim
+    told = ", ".join(f"{key}: {value}" for key, value in claim.qualifiers.items())
+    likely = "" if item.likely is None else f"acceptable with {item.likely:.2f}, "
+    say(f"\n[{position}/{total}] {item.subject} —{claim.predicate}→ {item.object}  {told}")
+    say(f"{claim.status}, {likely}disagreement {item.disagreement:.2f}. {claim.reason}")
+    for evidence in claim.evidence:
+        say(f"  {in_text(evidence.prefix, evidence.quote, evidence.suffix)}")
+
+
+def _key() -> str:
+    """One key of a r c s n q; from a pipe, the first letter of a line (its end is q)."""
+    import click
+
+    while True:
+        say("[a]ccept [r]eject [c]orrect [s]kip [n]ote [q]uit? ", nl=False)
+        try:
+            key = click.getchar(echo=True)[:1].lower() if sys.stdin.isatty() else _piped()
+        except EOFError:
+            return "q"
+        say()
+        if key in ("a", "r", "c", "s", "n", "q"):
+            return key
+
+
+def _piped() -> str:
+    line = sys.stdin.readline()
+    return line.strip()[:1].lower() or ("q" if not line else "s")
+
+
+def _line(prompt: str) -> str:
+    say(prompt, nl=False)
+    return sys.stdin.readline().strip()
+
+
+@app.command()
+def correct(
+    claim: str = typer.Argument(..., help="A claim's id, or its beginning."),
+    name: str = NAME,
+    subject: Ends = "",
+    predicate: Annotated[str, typer.Option(help="Another relation.")] = "",
+    object_: Annotated[str, typer.Option("--object", help="By its label or identifier.")] = "",
+    quote: Annotated[str, typer.Option(help="Another quote, exactly as it stands in the paper.")] = "",
+    values: Values = None,
+    note_: Annotated[str, typer.Option("--note", help="Why.")] = "",
+    reviewer: str | None = REVIEWER,
+    json_: bool = JSON,
+) -> None:
+    """Put a claim right: the old one is rejected, the new one accepted, and the knowledge base learns from it."""
+    from agentkit.curation.kb.corrections import Correction
+    from agentkit.curation.kb.corrections import correct as write
+
+    change = Correction(
+        subject=subject, predicate=predicate, object=object_, quote=quote, qualifiers=_values(values or [])
+    )
+    with open_named(name) as kb:
+        made = write(kb, claim, change, reviewer=reviewer or getpass.getuser(), note=note_)
+        learn_from(kb)
+    _emit_written(made, json_=json_)
+
+
+@app.command()
+def add(
+    name: str = NAME,
+    paper: Annotated[str, typer.Option(help="The paper: its id, file, or PMID.")] = "",
+    subject: Ends = "",
+    predicate: Annotated[str, typer.Option(help="The relation.")] = "",
+    object_: Annotated[str, typer.Option("--object", help="By its label or identifier.")] = "",
+    quote: Annotated[str, typer.Option(help="The quote, exactly as it stands in the paper.")] = "",
+    values: Values = None,
+    note_: Annotated[str, typer.Option("--note", help="Why.")] = "",
+    reviewer: str | None = REVIEWER,
+    json_: bool = JSON,
+) -> None:
+    """Add a claim that the machine missed; it is accepted as it is written."""
+    from agentkit.curation.kb.corrections import Correction
+    from agentkit.curation.kb.corrections import add as write
+
+    change = Correction(
+        subject=subject, predicate=predicate, object=object_, quote=quote, qualifiers=_values(values or [])
+    )
+    with open_named(name) as kb:
+        made = write(kb, paper, change, reviewer=reviewer or getpass.getuser(), note=note_)
+    _emit_written(made, json_=json_)
+
+
+def _values(given: list[str]) -> dict[str, Any]:
+    from agentkit.errors import UserError
+
+    wrong = next((text for text in given if "=" not in text), None)
+    if wrong is not None:
+        raise UserError(f"a qualifier is NAME=VALUE, not {wrong!r}")
+    pairs = (text.partition("=") for text in given)
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _emit_written(made: Written, *, json_: bool) -> None:
+    data = {"claim": made.claim.to_json(), "objection": made.objection}
+    emit(data, json_=json_, human=lambda _: _say_written(made))
+
+
+def _say_written(made: Written) -> None:
+    say(f"accepted: {made.claim.id}")
+    if made.objection:
+        say(f"the checks say otherwise: {made.objection}")
+
+
+@app.command()
+def verifier(
+    name: str = NAME,
+    rollback: int | None = typer.Option(None, min=0, help="Go back to this version; 0 is the one set by hand."),
+    relearn: bool = typer.Option(False, "--relearn", help="Fit it anew, also after a rollback."),
+    picture: Annotated[Path | None, typer.Option(help="Write the risk–coverage picture here (PNG or SVG).")] = None,
+    json_: bool = JSON,
+) -> None:
+    """What tells how likely a person would accept a claim: how much it has learnt, and errors by coverage."""
+    from agentkit.curation.learning.decisions import learn_decisions, progress
+    from agentkit.curation.learning.store import VerifierStore
+
+    with open_named(name) as kb:
+        store = VerifierStore(kb.store, kb.name)
+        if rollback is not None:
+            store.rollback(rollback, reason="decided by a person")
+        elif relearn:
+            learn_decisions(kb, again=True)
+        data = progress(kb).to_json() | {"weights": dict(store.current().verifier.weights)}
+    if picture is not None:
+        _draw(data, picture)
+    emit(data, json_=json_, human=_print_verifier)
+
+
+def _draw(data: JsonObject, path: Path) -> None:
+    from agentkit.curation.learning.picture import draw_risk
+    from agentkit.errors import UserError
+
+    if data["picture"] is None:
+        raise UserError("too few decisions for a picture: review more claims first")
+    draw_risk(data["picture"], path)
+    note(f"picture → {path}")
+
+
+def _print_verifier(data: JsonObject) -> None:
+    say(learnt_line(data))
+    if data["picture"]:
+        rows = [
+            [f"{p['coverage']:.0%}", f"{p['threshold']:.2f}", f"{1 - p['accuracy']:.2f}", p["n"]]
+            for p in data["picture"]["points"]
+        ]
+        print_table(["likeliest", "from", "rejected", "claims"], rows)
+    weights = sorted(data["weights"].items(), key=lambda item: -abs(item[1]))
+    print_table(["signal", "weight"], [[key, f"{value:+.2f}"] for key, value in weights])
+
+
+def learnt_line(data: JsonObject) -> str:
+    """How much was learnt, in one line."""
+    text = f"version {data['version']}, {data['decisions']} decisions ({data['accepted']} accepted)"
+    if data["auroc"] is None or data["gain"] is None:
+        return f"{text}; too few of a kind to tell what they taught"
+    gain, low, high = data["gain"]
+    return f"{text}; AUROC {data['auroc']:.2f}, {gain:+.2f} by learning (95 %: {low:+.2f} to {high:+.2f})"
