@@ -42,9 +42,7 @@ def curate(
     cost: float | None = typer.Option(None, min=0, help="Budget of the run in US dollars."),
     floor: float = typer.Option(0.0, min=0, help="Leave a paper below so many new claims per 1,000 tokens."),
     retry_failed: bool = typer.Option(False, "--retry-failed", help="Ask again what failed for good."),
-    recall: bool = typer.Option(
-        False, "--recall", help="Show the explorer what reviewers decided on the same relation; asks papers anew."
-    ),
+    recall: bool = typer.Option(False, "--recall", help="Show the explorer what reviewers decided; asks papers anew."),
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
 ) -> None:
     """Build a knowledge base in which every claim carries an exact quote. Run it again to go on where it stopped."""

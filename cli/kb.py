@@ -134,7 +134,7 @@ def _print_claim(data: JsonObject) -> None:
     say(f"{data['title']} {data['publication']}")
     for evidence in data["evidence"]:
         say(f"  {evidence['section']} {evidence['start']}–{evidence['end']}")
-        say(f"  {in_text(**evidence)}")
+        say(f"  {in_text(*(evidence[part] for part in ('prefix', 'quote', 'suffix')))}")
     for state in data["history"]:
         made = [state["role"], state["model"], state["source"], state["note"]]
         say(f"  version {state['since']}: {state['status']}, by {', '.join(part for part in made if part)}")

@@ -182,7 +182,7 @@ def add(
     _emit_written(made, json_=json_)
 
 
-def _values(given: list[str]) -> dict[str, Any]:
+def _values(given: list[str]) -> dict[str, str]:
     from agentkit.errors import UserError
 
     wrong = next((text for text in given if "=" not in text), None)

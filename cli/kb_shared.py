@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -46,6 +46,6 @@ def print_claims(rows: list[JsonObject]) -> None:
     print_table(["claim", "subject", "relation", "object", "qualifiers", "status"], table)
 
 
-def in_text(prefix: str, quote: str, suffix: str, **_: Any) -> str:
+def in_text(prefix: str, quote: str, suffix: str) -> str:
     """A quote in its text, on one line."""
     return " ".join(f"…{prefix}«{quote}»{suffix}…".split())

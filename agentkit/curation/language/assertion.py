@@ -132,14 +132,14 @@ class Asserting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class Telling:
     """What a sentence makes of a claim, and the words that tell it (empty for a finding)."""
 
     category: Category
     cue: str = ""
 
 
-def assertion(sentence: str, subject: Iterable[Span], object_: Iterable[Span], polarity: Polarity) -> Said:
+def assertion(sentence: str, subject: Iterable[Span], object_: Iterable[Span], polarity: Polarity) -> Telling:
     """What one sentence makes of a claim: each mention of the object is judged with the subject's nearest one, and one
     finding is enough; else what the closest pair is.
 
@@ -185,12 +185,12 @@ class _Sentence:
         self.left = max((end for _, end in stops if end <= first[0]), default=0)
         self.right = min((start for start, _ in stops if start >= second[1]), default=len(text))
 
-    def said(self) -> Said:
+    def said(self) -> Telling:
         if self.text.rstrip(" \"')").endswith("?"):
-            return Said(category="question", cue="?")
+            return Telling(category="question", cue="?")
         for kind, category in _SCOPED.items():
             if cue := self._scoped(kind):
-                return Said(category=category, cue=cue)
+                return Telling(category=category, cue=cue)
         return self._told()
 
     @cached_property
@@ -262,20 +262,20 @@ class _Sentence:
         comma = self.text.find(",")
         return match[0] if match and (comma < 0 or self.second[1] <= comma) else ""
 
-    def _told(self) -> Said:
+    def _told(self) -> Telling:
         """Without a cue: a method, another effect, or a finding."""
         if self.compound:
-            return Said(category="finding" if self.polarity != "relieves" else "opposite", cue="")
+            return Telling(category="finding" if self.polarity != "relieves" else "opposite", cue="")
         harm, relief = self._nearest(HARM), self._relieved()
         if self.polarity == "causes" and relief >= harm and relief >= 0 and not WITHDRAWN.search(self.text):
-            return Said(category="opposite", cue="relief")
+            return Telling(category="opposite", cue="relief")
         if self.polarity == "relieves" and harm > relief:
-            return Said(category="opposite", cue="harm")
+            return Telling(category="opposite", cue="harm")
         effect = RELIEF if self.polarity == "relieves" else HARM
         method = METHOD.search(self.text)
         if method and not (effect.search(self.text) or OUTCOME.search(self.text)):
-            return Said(category="method", cue=method[0])
-        return Said(category="finding" if self._effect() else "background")
+            return Telling(category="method", cue=method[0])
+        return Telling(category="finding" if self._effect() else "background")
 
     def _effect(self) -> bool:
         """Whether a word of the sentence tells the relation's effect, which a cause or a relief needs."""

@@ -90,7 +90,7 @@ def doubts(kb: KnowledgeBase, ids: Sequence[str]) -> dict[str, float]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class LearntSoFar:
     """How much a knowledge base has learnt from its reviewers.
 
     Attributes:
@@ -116,16 +116,16 @@ class Progress:
         return vars(self) | {"gain": None if self.gain is None else list(self.gain), "picture": picture}
 
 
-def progress(kb: KnowledgeBase) -> Progress:
+def progress(kb: KnowledgeBase) -> LearntSoFar:
     """What the decisions so far show about the verifier, by cross-validation over papers."""
     found = decided(kb)
     accepted, version = sum(found.accepted), VerifierStore(kb.store, kb.name).version
     if min(accepted, len(found) - accepted) < LEAST or len(set(found.papers)) < 2:
-        return Progress(decisions=len(found), accepted=accepted, version=version)
+        return LearntSoFar(decisions=len(found), accepted=accepted, version=version)
     scores = [float(right) for right in found.accepted]
     learnt = cross_fitted(found.signals, found.accepted, found.papers)
     first = [prior().probability(signals) for signals in found.signals]
-    return Progress(
+    return LearntSoFar(
         decisions=len(found),
         accepted=accepted,
         version=version,
@@ -185,4 +185,4 @@ def _papers(kb: KnowledgeBase, wanted: set[str] | None) -> Iterator[tuple[Docume
             yield document, list(kb.records(document=id_))
 
 
-__all__ = ["Decisions", "Progress", "decided", "doubts", "learn_decisions", "probabilities", "progress"]
+__all__ = ["Decisions", "LearntSoFar", "decided", "doubts", "learn_decisions", "probabilities", "progress"]
