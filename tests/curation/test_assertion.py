@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from agentkit.curation.ontology.files import load_ontology, read_short
 from agentkit.curation.ontology.schema import Ontology
 from agentkit.errors import DataError
 from agentkit.store import Store
-from benchmarks.assertion import sentences
 
 
 def made(text: str, predicate: str = "induces", **qualifiers: Qualifier) -> tuple[Claim, Document]:
@@ -162,25 +160,6 @@ def test_kb_verify_finds_what_was_let_in_without_being_asserted(tmp_path: Path) 
 
 def _strict() -> Ontology:
     return read_short({"concepts": {"Chemical": {"relations": {"induces": "Disease"}}, "Disease": {}}})
-
-
-def test_the_set_of_sentences_is_large_and_half_of_it_is_held_back() -> None:
-    listed = list(sentences())
-    held = [sentence for sentence in listed if sentence.half == "held"]
-    assert len(held) >= 200 and len(listed) - len(held) >= 500
-    assert len({s.category for s in held}) == 12 and {s.relation for s in held} == {"induces", "treats"}
-    assert not {s.text for s in held} & {s.text for s in listed if s.half == "seen"}
-
-
-def test_few_sentences_are_judged_wrongly() -> None:
-    wrong, all_ = Counter[tuple[str, bool]](), Counter[tuple[str, bool]]()
-    for sentence in sentences():
-        kind = (sentence.half, sentence.category == "finding")
-        all_[kind] += 1
-        wrong[kind] += sentence.supports() != (sentence.category == "finding")
-    share = {kind: wrong[kind] / all_[kind] for kind in all_}
-    assert share["held", False] <= 0.03 and share["held", True] <= 0.1
-    assert share["seen", False] <= 0.03 and share["seen", True] <= 0.03
 
 
 def test_quotes_can_be_checked_without_asking_what_they_assert() -> None:
