@@ -133,6 +133,18 @@ def _rollback_calibration(store: Store, name: str, version: int, reason: str) ->
     return ledger.applied(calibrations.target, after=made - 1, upto=made)[0]
 
 
+def _release_adapter(store: Store, change: Change, verdict: Verdict) -> Change:
+    from agentkit.adapters import AdapterStore
+
+    return AdapterStore(store, change.target.partition(":")[2]).apply(change, verdict)
+
+
+def _rollback_adapter(store: Store, name: str, version: int, reason: str) -> Change:
+    from agentkit.adapters import AdapterStore
+
+    return AdapterStore(store, name).rollback(version, reason=reason)
+
+
 def _release_claims(store: Store, change: Change, verdict: Verdict) -> Change:
     raise UserError(f"claims are decided one by one: agentkit kb review {change.target.partition(':')[2]}")
 
@@ -155,6 +167,7 @@ KINDS = {
     "playbook": TargetKind(release=_release_playbook, rollback=_rollback_playbook),
     "policy": TargetKind(release=_release_cases, rollback=_rollback_memory),
     "calibration": TargetKind(release=_release_calibration, rollback=_rollback_calibration),
+    "adapter": TargetKind(release=_release_adapter, rollback=_rollback_adapter),
     "knowledge": TargetKind(release=_release_claims, rollback=_rollback_claims),
     "credit": TargetKind(release=_no_release, rollback=_no_rollback),
 }

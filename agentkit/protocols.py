@@ -53,6 +53,7 @@ class Block:
         turns: of the chat before the task: an input, and its right answer.
         choices: the answers that are left to choose from, where the task has choices.
         answer: the answer to the task; no model is asked.
+        adapter: the file of the adapter that the explorer answers with; empty for the model as it is.
     """
 
     kind: str
@@ -65,6 +66,7 @@ class Block:
     turns: tuple[tuple[str, str], ...] = ()
     choices: tuple[str, ...] = ()
     answer: str | None = None
+    adapter: str = ""
 
     @property
     def outside(self) -> list[str]:
@@ -72,7 +74,8 @@ class Block:
         return ["-".join(f"{self.kind}:{self.target}".split())] if self.untrusted else []
 
     def to_json(self) -> JsonObject:
-        return asdict(self)
+        dumped = asdict(self)
+        return dumped if self.adapter else {name: value for name, value in dumped.items() if name != "adapter"}
 
     @classmethod
     def from_json(cls, data: JsonObject) -> Self:

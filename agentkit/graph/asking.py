@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from agentkit.models.requests import Schema
 
 
+ANSWERS = ("explorer", "executor")
+"""Roles that answer with the run's adapter; who judges and who learns do not."""
+
+
 async def ask(
     context: RunContext,
     role: str,
@@ -47,6 +51,7 @@ async def ask(
         seed=context.options.seed,
         temperature=context.options.temperature,
         logprobs=role == "explorer",
+        adapter=_adapter(context) if role in ANSWERS else "",
         on_token=on_token,
     )
     context.emit(
@@ -65,3 +70,8 @@ async def ask(
         )
     )
     return reply
+
+
+def _adapter(context: RunContext) -> str:
+    """The file of the adapter that the run was given; empty where it was given none."""
+    return next((block.adapter for block in context.fixed_blocks() if block.adapter), "")
