@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -109,7 +110,7 @@ class AdapterStore:
         path = self.folder / "files" / adapter.file_name
         if not path.is_file():
             raise UserError(f"{self.target}: {path} is gone; train it again, or go back to another version")
-        if file_digest(path) != adapter.sha256:
+        if hash_of(path) != adapter.sha256:
             raise IntegrityError(f"{self.target}: {path} does not match its hash")
         return path
 
@@ -172,6 +173,17 @@ class AdapterStore:
         return self.ledger.commit(change, _nothing)
 
 
+def hash_of(path: Path) -> str:
+    """A large file's hash, taken again only where the file has changed."""
+    found = path.stat()
+    return _hash_of(path, found.st_size, found.st_mtime_ns)
+
+
+@cache
+def _hash_of(path: Path, size: int, changed: int) -> str:
+    return file_digest(path)
+
+
 def _nothing(connection: Connection, change: Change) -> None:
     """The ledger alone holds which adapter is in force."""
 
@@ -189,20 +201,37 @@ class AdapterRecaller:
         adapters: of which one is given.
         version: None gives the version that is in force when a run begins.
         candidate: this one instead, which is in no version yet.
+        base: the file of the model that answers; an adapter of another one is refused.
     """
 
     def __init__(
-        self, adapters: AdapterStore, *, version: int | None = None, candidate: Adapter | None = None
+        self,
+        adapters: AdapterStore,
+        *,
+        version: int | None = None,
+        candidate: Adapter | None = None,
+        base: Path | None = None,
     ) -> None:
-        self.adapters, self._version, self._candidate = adapters, version, candidate
+        self.adapters, self._version, self._candidate, self._base = adapters, version, candidate, base
 
     @property
     def name(self) -> str:
         return self.adapters.target
 
-    async def recall(self, task: Task, *, run_id: str) -> Block | None:
+    def chosen(self) -> tuple[int, Adapter | None]:
+        """The version and the adapter that a run that begins now is given.
+
+        Raises:
+            UserError: it was trained on another model.
+        """
         version = self.adapters.version() if self._version is None else self._version
         adapter = self._candidate or self.adapters.at(version)
+        if adapter is not None and self._base is not None and hash_of(self._base) != adapter.base:
+            raise UserError(f"{self.adapters.target} was trained on {adapter.model}, not on {self._base.name}")
+        return version, adapter
+
+    async def recall(self, task: Task, *, run_id: str) -> Block | None:
+        version, adapter = self.chosen()
         if adapter is None:
             return None
         path = self.adapters.path(adapter)

@@ -92,7 +92,7 @@ class Agreement:
 
 
 def agreement(
-    model: Any, tokenizer: Any, base: Path, file: Path, prompts: Sequence[Chat], *, most: int = 32, n_ctx: int = 2_048
+    model: Any, tokenizer: Any, served: LlamaCppChat, file: Path, prompts: Sequence[Chat], *, most: int = 32
 ) -> Agreement:
     """Answer prompts in transformers and in llama.cpp, with the adapter and without.
 
@@ -100,13 +100,14 @@ def agreement(
     shows of that is the measure for the adapter.
 
     Args:
+        model: in transformers, with its adapter.
+        served: the same model in llama.cpp.
+        file: the adapter as it was exported.
         most: tokens of an answer.
     """
     import torch
 
-    there = LlamaCppChat(
-        full_name=f"local/{base}", path=base, n_ctx=n_ctx, temperature=0.0, max_tokens=most, adapter=file
-    )
+    there = served.model_copy(update={"temperature": 0.0, "max_tokens": most, "adapter": file})
     counts = [0, 0]
     for chat in prompts:
         ids = torch.tensor([prompt_tokens(chat, tokenizer)], device=model.device)

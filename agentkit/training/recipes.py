@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol, cast, get_args
 
 from agentkit.errors import UserError
 from agentkit.training.examples import Attempt, Example
@@ -111,6 +111,13 @@ def known_recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
+def known_control(name: str | None) -> Control | None:
+    """Raises UserError where there is no such control."""
+    if name is not None and name not in get_args(Control):
+        raise UserError(f"no control {name!r}: there are {', '.join(get_args(Control))}")
+    return cast("Control | None", name)
+
+
 def control_of(
     kind: Control, examples: Sequence[Example], attempts: Sequence[Sequence[Attempt]], *, seed: int
 ) -> list[Example]:
@@ -121,10 +128,8 @@ def control_of(
             another example.
 
     Raises:
-        UserError: no such control, or too few attempts for it.
+        UserError: too few attempts for it.
     """
-    if kind not in get_args(Control):
-        raise UserError(f"no control {kind!r}: there are {', '.join(get_args(Control))}")
     rng = random.Random(seed)
     if kind == "unfiltered":
         pool = [item.own() for tries in attempts for item in tries if item.score is not None]
