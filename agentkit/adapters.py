@@ -121,8 +121,11 @@ class AdapterStore:
         if not kept.is_file():
             kept.parent.mkdir(parents=True, exist_ok=True)
             part = kept.with_suffix(f".{os.getpid()}")
-            shutil.copyfile(file, part)
-            os.replace(part, kept)
+            try:
+                shutil.copyfile(file, part)
+                os.replace(part, kept)
+            finally:
+                part.unlink(missing_ok=True)
         return sha256
 
     def propose(self, adapter: Adapter, *, run_id: str | None = None, sources: Sequence[str] = ()) -> Change:

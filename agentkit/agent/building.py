@@ -211,7 +211,8 @@ class AgentLearning:
         from agentkit.adapters import AdapterRecaller, AdapterStore
 
         if explorer is None or not getattr(explorer, "takes_adapters", False):
-            raise UserError(f"{"the model" if explorer is None else model_name(explorer)} takes no adapter: adapters are for local/ models")
+            named = "the model" if explorer is None else model_name(explorer)
+            raise UserError(f"{named} takes no adapter: adapters are for local/ models")
         adapters = AdapterStore(store, name, folder=settings.home / "adapters")
         recaller = AdapterRecaller(adapters, base=getattr(explorer, "path", None))
         if recaller.chosen()[1] is None and not adapters.ledger.history(adapters.target, limit=1):

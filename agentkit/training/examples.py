@@ -113,8 +113,8 @@ class Attempt:
 
 
 def task_hash(task: Task) -> str:
-    """Names what a task asks, whoever asks it."""
-    return digest([task.input, task.instructions or ""])[:24]
+    """Names what a task asks, whatever it is told beside."""
+    return digest([task.input])[:24]
 
 
 def in_form(task: Task, answer: str) -> str:

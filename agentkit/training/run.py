@@ -238,7 +238,9 @@ class _Run:
         path = self.adapters.folder / self.adapters.name / f"round-{key}.txt"
         if not path.exists():
             _make(path.parent)
-            path.write_text(str(self.adapters.version()), encoding="ascii")
+            part = path.with_suffix(".part")
+            part.write_text(str(self.adapters.version()), encoding="ascii")
+            part.replace(path)
         return int(path.read_text(encoding="ascii"))
 
     @property
