@@ -36,7 +36,9 @@ def ls(json_: Json = False) -> None:
         changes = adapters.ledger.history(adapters.target)
         rows.append({**row, "recipe": now.recipe if now else None, "changes": len(changes)})
     columns = ("name", "version", "model", "recipe", "changes")
-    emit(rows, json_=json_, human=lambda found: print_table(columns, [[row[name] for name in columns] for row in found]))
+    emit(
+        rows, json_=json_, human=lambda found: print_table(columns, [[row[name] for name in columns] for row in found])
+    )
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,10 +53,11 @@ def train(
     from agentkit.training.recipes import known_control, known_recipe
     from agentkit.training.run import LoraSettings, TrainConfig, train_adapter
 
-    lora = LoraSettings(rank=rank, alpha=2 * rank, rate=rate, epochs=epochs, batch=batch, loss=known_loss(loss), seed=seed)
+    rates = LoraSettings(rank=rank, alpha=2 * rank, rate=rate, epochs=epochs, batch=batch, seed=seed)
+    lora = replace(rates, loss=known_loss(loss))
     config = TrainConfig(recipe=known_recipe(recipe), rounds=rounds, lora=lora, control=known_control(control))
-    given = {"tasks": tasks, "val": val, "probes": probes}
-    read = {name: load_tasks(path, limit=limit if name == "tasks" else None) if path else [] for name, path in given.items()}
+    read = {"tasks": load_tasks(tasks, limit=limit) if tasks else []}
+    read |= {name: load_tasks(path) if path else [] for name, path in (("val", val), ("probes", probes))}
     with wanted.build() as agent:
         stopping.go_on_with_this_command()
         report = train_adapter(

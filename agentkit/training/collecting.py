@@ -121,7 +121,9 @@ class Collector:
                 continue
             record = self.agent.log.get(episode.run_id)
             if (record.effort or {}).get("mode") != "reasoning":
-                raise UserError("hints are for runs that reason, or the answer is all there is: add  --effort reasoning")
+                raise UserError(
+                    "hints are for runs that reason, or the answer is all there is: add  --effort reasoning"
+                )
             if told(again):
                 self.skipped["its reasoning speaks of the hint"] += 1
                 continue
@@ -163,5 +165,3 @@ def of_daily_runs(agent: Agent, model: str, *, limit: int = 10_000) -> Collected
         )
         attempts.append([attempt])
     return Collected(attempts=attempts, skipped=skipped)
-
-

@@ -45,7 +45,7 @@ def export_adapter(model: Any, base: Path, file: Path) -> None:
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", float(model.peft_config["default"].lora_alpha))
-    for key, value in sorted(get_peft_model_state_dict(model).items()):
+    for key, value in sorted(get_peft_model_state_dict(model, save_embedding_layers=False).items()):
         matrix, _, which = key.removeprefix("base_model.model.").removesuffix(".weight").rpartition(".")
         name = names.get_name(f"{matrix}.weight", try_suffixes=(".weight",))
         if name is None:

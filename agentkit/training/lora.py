@@ -11,6 +11,7 @@ import errno
 import os
 import random
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -120,7 +121,9 @@ def with_adapter(model: Any, settings: LoraSettings) -> Any:
     config = LoraConfig(
         r=settings.rank, lora_alpha=settings.alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
     )
-    return get_peft_model(model, config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of names that transformers gives up and peft still asks for
+        return get_peft_model(model, config)
 
 
 def tokens_of(example: Example, tokenizer: Any) -> list[Tokens]:
@@ -319,7 +322,7 @@ class _Training:
         state = {
             "mark": self.mark,
             "losses": self.losses,
-            "adapter": get_peft_model_state_dict(self.model),
+            "adapter": get_peft_model_state_dict(self.model, save_embedding_layers=False),
             "optimiser": self.optimiser.state_dict(),
         }
         part = self._checkpoint.with_suffix(".part")

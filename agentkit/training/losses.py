@@ -1,9 +1,9 @@
 """Losses, all on the tokens of answers alone: what stands in a prompt is not learned.
 
-`sft` raises the chance of the wanted answer. With a rejected answer beside it, `dpo` (Rafailov et al., arXiv 2305.18290)
-prefers the one to the other relative to the bare model, with a term of `sft` that keeps the wanted answer likely (as
-SPaR does, arXiv 2412.11605); `simpo` (Meng et al., arXiv 2405.14734) does without the bare model, by the mean
-log-probability of a token.
+`sft` raises the chance of the wanted answer. With a rejected answer beside it, `dpo` (Rafailov et al., arXiv
+2305.18290) prefers the one to the other relative to the bare model, with a term of `sft` that keeps the wanted answer
+likely (as SPaR does, arXiv 2412.11605); `simpo` (Meng et al., arXiv 2405.14734) does without the bare model, by the
+mean log-probability of a token.
 """
 
 from __future__ import annotations

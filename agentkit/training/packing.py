@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def pack(batch: Sequence[Tokens], *, device: str = "cpu", dtype: torch.dtype | N
     """One row of a batch's examples."""
     import torch
 
-    shared = len(commonprefix([item.prompt for item in batch]))
+    columns = zip(*(item.prompt for item in batch), strict=False)
+    shared = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
     ids, positions, parts = list(batch[0].prompt[:shared]), list(range(shared)), []
     asked, wanted, owner = [], [], []
     for number, item in enumerate(batch):

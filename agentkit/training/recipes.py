@@ -89,8 +89,8 @@ class Edits:
 
 @dataclass(frozen=True, kw_only=True)
 class Hints:
-    """Own right answers with their reasoning, and for tasks that were answered wrongly the reasoning that was found with
-    the answer as a hint (rationalization, STaR, arXiv 2203.14465 §3.2). For runs that reason."""
+    """Own right answers with their reasoning, and for tasks that were answered wrongly the reasoning that was found
+    with the answer as a hint (rationalization, STaR, arXiv 2203.14465 §3.2). For runs that reason."""
 
     attempts: int = 1
     name: str = "hints"

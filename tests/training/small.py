@@ -15,8 +15,17 @@ LORA = LoraSettings(rank=4, alpha=8, rate=1e-2, epochs=6, threads=1)
 """What teaches the small model one answer."""
 
 
+CHOICES = ("ok", "no", "red", "blue", "green", "five")
+
+
+def question(number: int) -> Task:
+    """What is asked, without the answer."""
+    return Task(id=f"t{number}", input=f"say {number}", choices=CHOICES)
+
+
 def tasks(first: int, count: int, *, target: str = "ok") -> list[Task]:
-    return [Task(id=f"t{n}", input=f"say {n}", target=target, checker="exact") for n in range(first, first + count)]
+    known = {"target": target, "checker": "exact"}
+    return [question(number).model_copy(update=known) for number in range(first, first + count)]
 
 
 def example(number: int, *, answer: str = "ok", rejected: str | None = None) -> Example:
@@ -28,7 +37,7 @@ def example(number: int, *, answer: str = "ok", rejected: str | None = None) -> 
 
 def agent_of(home: Path, model: Path, **options: Any) -> Agent:
     settings = Settings(home=home, concurrency=2)
-    limits = {"n_ctx": 512, "n_threads": 1, "max_tokens": 6}
+    limits = {"n_ctx": 512, "n_threads": 1, "max_tokens": 24}
     return Agent(
         f"local/{model}",
         tools=[],

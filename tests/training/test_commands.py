@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Done, agentkit  # noqa: F401
-from tests.training.small import tasks
+from tests.training.small import CHOICES, tasks
 
 Command = Callable[..., Done]
 
@@ -21,7 +21,7 @@ def file_of(path: Path, rows: list[Any]) -> str:
 
 
 def options(tiny: Path) -> list[str]:
-    limits = ("n_ctx=512", "n_threads=1", "max_tokens=6")
+    limits = ("n_ctx=512", "n_threads=1", "max_tokens=24")
     return ["--model", f"local/{tiny}", "--tools", ",", *[part for text in limits for part in ("--model-option", text)]]
 
 
@@ -35,7 +35,8 @@ def test_from_tasks_to_a_file_and_back(tiny: Path, tmp_path: Path, agentkit: Com
     assert "tokens/s" in done.err and "min left" in done.err and "loss" in done.err
     (row,) = json.loads(agentkit("adapter", "ls", "--json").out)
     assert (row["name"], row["version"], row["recipe"]) == ("a", 1, "edits")
-    said = agentkit("run", "say 555", "--adapter", "a", *options(tiny), "--json")
+    form = ["--choices", ",".join(CHOICES)]
+    said = agentkit("run", "say 555", *form, "--adapter", "a", *options(tiny), "--json")
     assert json.loads(said.out)["answer"] == "ok"
     scored = agentkit("eval", val, "--adapter", "a", *options(tiny), "--json")
     assert json.loads(scored.out)["accuracy"] == 1
@@ -46,7 +47,7 @@ def test_from_tasks_to_a_file_and_back(tiny: Path, tmp_path: Path, agentkit: Com
     again = agentkit("adapter", "export", "a", str(out))
     assert again.code == 2 and again.err.strip().endswith("is there already")
     assert agentkit("adapter", "rollback", "a", "0").code == 0
-    said = agentkit("run", "say 555", "--adapter", "a", *options(tiny), "--json")
+    said = agentkit("run", "say 555", *form, "--adapter", "a", *options(tiny), "--json")
     assert json.loads(said.out)["answer"] != "ok"
 
 
@@ -58,7 +59,10 @@ def test_from_tasks_to_a_file_and_back(tiny: Path, tmp_path: Path, agentkit: Com
         (["train", "--adapter", "a", "--recipe", "magic"], "there are own, edits, hints"),
         (["train", "--adapter", "a", "--loss", "ppo"], "there are sft, dpo, simpo"),
         (["train", "--adapter", "a", "--control", "sugar"], "there are unfiltered, shuffled"),
-        (["train", "--adapter", "a", "--model", "openai/x", "--api-base", "http://localhost:1"], "are for local/ models"),
+        (
+            ["train", "--adapter", "a", "--model", "openai/x", "--api-base", "http://localhost:1"],
+            "are for local/ models",
+        ),
     ],
 )
 def test_bad_input_is_one_line(agentkit: Command, args: list[str], line: str) -> None:  # noqa: F811

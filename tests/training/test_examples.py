@@ -48,7 +48,7 @@ async def test_a_wrong_answer_is_corrected_by_the_target_and_a_right_one_is_kept
         *[("odd", "even", "corrected")] * 3,
         *[("even", None, "own")] * 3,
     ]
-    assert made[0].chat == (("user", "even or odd: 1"),) and made[0].source == "check" and made[0].run_id
+    assert made[0].chat == (("user", "even or odd: 1"),) and made[0].source == "label" and made[0].run_id
 
 
 async def test_own_right_answers_are_taken_and_wrong_ones_never(tmp_path: Path) -> None:

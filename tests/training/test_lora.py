@@ -39,7 +39,8 @@ def test_what_is_packed_together_is_computed_as_if_it_stood_alone(tiny: Path) ->
     rows = [row for item in EXAMPLES[:5] for row in tokens_of(item, tokenizer)]
     together, alone = logprobs(model, rows), torch.cat([logprobs(model, [row]) for row in rows])
     assert torch.allclose(together, alone, atol=1e-4)
-    plain = torch.log_softmax(model(torch.tensor([[*rows[0].prompt, *rows[0].answer]])).logits[0], -1)
+    with torch.no_grad():
+        plain = torch.log_softmax(model(torch.tensor([[*rows[0].prompt, *rows[0].answer]])).logits[0], -1)
     wanted = sum(float(plain[len(rows[0].prompt) - 1 + n, token]) for n, token in enumerate(rows[0].answer))
     assert abs(float(together[0]) - wanted) < 1e-4
     assert pack(rows).width < sum(map(len, rows)) / 2, "what all prompts begin with is computed once"

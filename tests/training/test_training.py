@@ -17,7 +17,7 @@ from agentkit.testing import ScriptedModel
 from agentkit.training.recipes import Edits, Own
 from agentkit.training.run import TrainConfig, TrainEvent, TrainingReport, train_adapter
 from tests.models.tiny_gguf import make_tiny_gguf
-from tests.training.small import LORA, agent_of, tasks
+from tests.training.small import LORA, agent_of, question, tasks
 
 CONFIG = TrainConfig(recipe=Edits(), lora=LORA, gate=GatePolicy(level=0.2))
 
@@ -46,15 +46,15 @@ def home(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
 
 def test_an_accepted_adapter_answers_daily_runs_until_it_is_rolled_back(home: Path, tiny: Path) -> None:
     with agent_of(home, tiny) as bare, agent_of(home, tiny, adapter="a") as agent:
-        before = bare.run("say 777", run_id="bare").answer
-        assert agent.run("say 777", run_id="with").answer == "ok" != before
+        before = bare.run(question(777), run_id="bare").answer
+        assert agent.run(question(777), run_id="with").answer == "ok" != before
         (block,) = agent.log.blocks("with") or ()
         assert (block.target, block.version, block.text) == ("adapter:a", 1, "")
         assert agent.result("with").sources == ()
         rollback(agent.store, "adapter:a", 0)
-        assert agent.run("say 777", run_id="back").answer == before
+        assert agent.run(question(777), run_id="back").answer == before
         AdapterStore(agent.store, "a").rollback(1)
-        assert agent.run("say 777", run_id="again").answer == "ok"
+        assert agent.run(question(777), run_id="again").answer == "ok"
         assert Ledger(agent.store).verify("adapter:a") == 3
 
 
@@ -79,12 +79,12 @@ def test_an_adapter_that_makes_nothing_better_is_not_put_in_force(tmp_path: Path
     report = trained(tmp_path, tiny, val=held_out)
     assert report.rounds[0].verdict.decision in ("reject", "quarantine") and report.version == 0
     with agent_of(tmp_path, tiny, adapter="a") as agent, agent_of(tmp_path, tiny) as bare:
-        assert agent.run("say 5").answer == bare.run("say 5").answer
+        assert agent.run(question(5)).answer == bare.run(question(5)).answer
 
 
 def test_an_adapter_that_makes_probes_worse_is_refused(tmp_path: Path, tiny: Path) -> None:
     with agent_of(tmp_path, tiny) as agent:
-        said = agent.run("say 900").answer
+        said = agent.run(question(900)).answer
     assert said is not None
     kept = [task.model_copy(update={"target": said, "input": "say 900"}) for task in tasks(900, 8)]
     report = trained(tmp_path, tiny, probes=kept)
@@ -97,10 +97,10 @@ def test_without_held_out_tasks_it_is_a_candidate_that_a_person_may_accept(tmp_p
     report = trained(tmp_path, tiny, val=())
     assert report.rounds[0].verdict.decision == "quarantine" and report.version == 0
     with agent_of(tmp_path, tiny, adapter="a") as agent:
-        assert agent.run("say 5").answer != "ok"
+        assert agent.run(question(5)).answer != "ok"
         adapters = AdapterStore(agent.store, "a", folder=home_of(tmp_path))
         adapters.apply(Ledger(agent.store).get(report.rounds[0].change.id), report.rounds[0].verdict)
-        assert agent.run("say 5", run_id="then").answer == "ok"
+        assert agent.run(question(5), run_id="then").answer == "ok"
 
 
 def home_of(path: Path) -> Path:
