@@ -54,24 +54,26 @@ async def ask(
         adapter=_adapter(context) if role in ANSWERS else "",
         on_token=on_token,
     )
-    context.emit(
-        ModelEnded(
-            run_id=context.run_id,
-            role=role,
-            turn=turn,
-            text=reply.text,
-            model=context.caller(role).name,
-            input_tokens=reply.usage.input_tokens,
-            output_tokens=reply.usage.output_tokens,
-            cached_tokens=reply.usage.cached_tokens,
-            cost=reply.usage.cost,
-            seconds=reply.usage.seconds,
-            replayed=reply.replayed,
-        )
-    )
+    context.emit(_ended(context, role, turn, reply))
     return reply
 
 
 def _adapter(context: RunContext) -> str:
     """The file of the adapter that the run was given; empty where it was given none."""
     return next((block.adapter for block in context.fixed_blocks() if block.adapter), "")
+
+
+def _ended(context: RunContext, role: str, turn: int, reply: Reply) -> ModelEnded:
+    return ModelEnded(
+        run_id=context.run_id,
+        role=role,
+        turn=turn,
+        text=reply.text,
+        model=context.caller(role).name,
+        input_tokens=reply.usage.input_tokens,
+        output_tokens=reply.usage.output_tokens,
+        cached_tokens=reply.usage.cached_tokens,
+        cost=reply.usage.cost,
+        seconds=reply.usage.seconds,
+        replayed=reply.replayed,
+    )

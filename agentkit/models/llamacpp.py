@@ -224,7 +224,9 @@ class Server:
         params.n_gpu_layers, params.n_batch = options.n_gpu_layers, N_BATCH
         threads = options.n_threads or _default_threads()
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-        params.cache_ram_mib = 1024  # other prompts' prefixes, kept when another role takes the slot
+        # Other prompts' prefixes, kept when another role takes the slot. They are found again by their tokens alone, so
+        # that with adapters a prefix that was read with one of them would be taken for that of the bare model.
+        params.cache_ram_mib = 0 if self.adapters else 1024
         params.warmup, params.verbosity, params.use_jinja = False, -1, True
         params.port = options.port
         if options.alias:

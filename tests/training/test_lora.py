@@ -68,20 +68,23 @@ def test_an_adapter_learns_and_says_the_same_in_both_engines(tiny: Path, tmp_pat
 
 
 def test_by_request_from_one_loaded_model_and_without_it_bit_by_bit_as_before(tiny: Path, tmp_path: Path) -> None:
+    """Prompts take turns, so that what was read of one with the adapter could be found again without it."""
+
     def asked(chat: LlamaCppChat, **more: Any) -> Any:
-        answer = chat.invoke("say 5", logprobs=True, top_logprobs=3, **more)
-        return answer.text, [item["logprob"] for item in answer.response_metadata["logprobs"]["content"]]
+        answers = [chat.invoke(f"say {n}", logprobs=True, top_logprobs=3, **more) for n in (5, 77, 123)]
+        told = [answer.response_metadata["logprobs"]["content"] for answer in answers]
+        return [(answer.text, [token["logprob"] for token in said]) for answer, said in zip(answers, told, strict=True)]
 
     bare = LlamaCppChat(full_name="local/tiny", path=tiny, n_ctx=500, n_threads=1, max_tokens=6, temperature=0.0)
-    before = asked(bare)
+    before, file = asked(bare), tmp_path / "a.gguf"
     done = train(tiny, EXAMPLES, LORA, tmp_path)
-    export_adapter(done.model, tiny, tmp_path / "a.gguf")
-    with_it = asked(bare, adapter=str(tmp_path / "a.gguf"))
-    assert with_it != before
+    export_adapter(done.model, tiny, file)
+    with_it = asked(bare, adapter=str(file))
+    assert all(one != other for one, other in zip(with_it, before, strict=True))
     assert asked(bare) == before, "a call that names no adapter is answered by the model as it is"
-    assert asked(bare.model_copy(update={"adapter": tmp_path / "a.gguf"})) == with_it
-    assert asked(bare.model_copy(update={"adapter": tmp_path / "a.gguf", "scale": 0.0})) == before
-    assert bare._server() is bare._server(tmp_path / "a.gguf")
+    assert asked(bare.model_copy(update={"adapter": file})) == with_it
+    assert asked(bare.model_copy(update={"adapter": file, "scale": 0.0})) == before
+    assert bare._server() is bare._server(file)
 
 
 def test_the_same_seed_makes_the_same_file_and_another_makes_another(tiny: Path, tmp_path: Path) -> None:
