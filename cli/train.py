@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +14,8 @@ from agentkit.cli.output import JSON_HELP, emit, note, print_table
 from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
-    from agentkit.training.run import TrainEvent
+    from agentkit.tasks import Task
+    from agentkit.training.run import TrainConfig, TrainEvent
 
 app = typer.Typer(help="Train a local model on what its own runs teach.")
 
@@ -48,16 +48,11 @@ def train(
     json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Train an adapter, and put it in force if it is better on held-out tasks. Started again, it goes on."""
-    from agentkit.tasks import load_tasks
-    from agentkit.training.losses import known_loss
-    from agentkit.training.recipes import known_control, known_recipe
-    from agentkit.training.run import LoraSettings, TrainConfig, train_adapter
+    from agentkit.training.run import train_adapter
 
-    rates = LoraSettings(rank=rank, alpha=2 * rank, rate=rate, epochs=epochs, batch=batch, seed=seed)
-    lora = replace(rates, loss=known_loss(loss))
-    config = TrainConfig(recipe=known_recipe(recipe), rounds=rounds, lora=lora, control=known_control(control))
-    read = {"tasks": load_tasks(tasks, limit=limit) if tasks else []}
-    read |= {name: load_tasks(path) if path else [] for name, path in (("val", val), ("probes", probes))}
+    rates = {"rank": rank, "alpha": 2 * rank, "rate": rate, "epochs": epochs, "batch": batch, "seed": seed}
+    config = _config(recipe, rounds, loss, control, rates)
+    read = _read(tasks, val, probes, limit)
     with wanted.build() as agent:
         stopping.go_on_with_this_command()
         report = train_adapter(
@@ -72,6 +67,24 @@ def train(
             on_event=progress(),
         )
     emit(report.to_json(), json_=json_, human=_show)
+
+
+def _config(recipe: str, rounds: int, loss: str, control: str | None, rates: JsonObject) -> TrainConfig:
+    """Raises UserError: a name that there is not."""
+    from agentkit.training.lora import LoraSettings
+    from agentkit.training.losses import known_loss
+    from agentkit.training.recipes import known_control, known_recipe
+    from agentkit.training.run import TrainConfig
+
+    lora = LoraSettings(**rates, loss=known_loss(loss))
+    return TrainConfig(recipe=known_recipe(recipe), rounds=rounds, lora=lora, control=known_control(control))
+
+
+def _read(tasks: Path | None, val: Path | None, probes: Path | None, limit: int | None) -> dict[str, list[Task]]:
+    from agentkit.tasks import load_tasks
+
+    found = {"tasks": load_tasks(tasks, limit=limit) if tasks else []}
+    return found | {name: load_tasks(path) if path else [] for name, path in (("val", val), ("probes", probes))}
 
 
 def progress() -> Callable[[TrainEvent], None]:

@@ -247,7 +247,7 @@ class _Training:
         batch, computed, total = self.plan[step], 0, 0.0
         for part in self._parts(batch):
             loss, tokens = self._loss(part)
-            (loss * (len(part) / len(batch))).backward()
+            torch.autograd.backward(loss * (len(part) / len(batch)))
             total += float(loss.detach()) * len(part) / len(batch)
             computed += tokens
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)

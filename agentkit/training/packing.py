@@ -61,7 +61,7 @@ def pack(batch: Sequence[Tokens], *, device: str = "cpu", dtype: torch.dtype | N
     columns = zip(*(item.prompt for item in batch), strict=False)
     shared = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
     ids, positions, parts = list(batch[0].prompt[:shared]), list(range(shared)), []
-    asked, wanted, owner = [], [], []
+    asked, wanted, owner = list[int](), list[int](), list[int]()
     for number, item in enumerate(batch):
         rest = [*item.prompt[shared:], *item.answer[:-1]]
         begin = len(ids)

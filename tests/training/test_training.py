@@ -75,7 +75,7 @@ def test_the_same_training_again_repeats_nothing(home: Path, tiny: Path) -> None
 
 
 def test_an_adapter_that_makes_nothing_better_is_not_put_in_force(tmp_path: Path, tiny: Path) -> None:
-    held_out = tasks(100, 12, target="something else")
+    held_out = tasks(100, 12, target="green")
     report = trained(tmp_path, tiny, val=held_out)
     assert report.rounds[0].verdict.decision in ("reject", "quarantine") and report.version == 0
     with agent_of(tmp_path, tiny, adapter="a") as agent, agent_of(tmp_path, tiny) as bare:
