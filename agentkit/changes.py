@@ -139,6 +139,18 @@ def _rollback_effort(store: Store, name: str, version: int, reason: str) -> Chan
     return EffortRecord(store, name).rollback(version, reason=reason)
 
 
+def _release_adapter(store: Store, change: Change, verdict: Verdict) -> Change:
+    from agentkit.adapters import AdapterStore
+
+    return AdapterStore(store, change.target.partition(":")[2]).apply(change, verdict)
+
+
+def _rollback_adapter(store: Store, name: str, version: int, reason: str) -> Change:
+    from agentkit.adapters import AdapterStore
+
+    return AdapterStore(store, name).rollback(version, reason=reason)
+
+
 def _release_claims(store: Store, change: Change, verdict: Verdict) -> Change:
     raise UserError(f"claims are decided one by one: agentkit kb review {change.target.partition(':')[2]}")
 
@@ -170,6 +182,7 @@ KINDS = {
     "policy": TargetKind(release=_release_cases, rollback=_rollback_memory),
     "calibration": TargetKind(release=_release_as_it_is, rollback=_rollback_calibration),
     "effort": TargetKind(release=_release_as_it_is, rollback=_rollback_effort),
+    "adapter": TargetKind(release=_release_adapter, rollback=_rollback_adapter),
     "knowledge": TargetKind(release=_release_claims, rollback=_rollback_claims),
     "verifier": TargetKind(release=_release_as_it_is, rollback=_rollback_verifier),
     "credit": TargetKind(release=_no_release, rollback=_no_rollback),

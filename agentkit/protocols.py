@@ -54,6 +54,7 @@ class Block:
         choices: the answers that are left to choose from, where the task has choices.
         votes: answers of near cases with their likeness, to be weighed against what the model thinks of the choices.
         answer: the answer to the task; no model is asked.
+        adapter: the file of the adapter that the explorer answers with; empty for the model as it is.
     """
 
     kind: str
@@ -67,6 +68,7 @@ class Block:
     choices: tuple[str, ...] = ()
     votes: tuple[tuple[str, float], ...] = ()
     answer: str | None = None
+    adapter: str = ""
 
     @property
     def outside(self) -> list[str]:
@@ -74,7 +76,8 @@ class Block:
         return ["-".join(f"{self.kind}:{self.target}".split())] if self.untrusted else []
 
     def to_json(self) -> JsonObject:
-        return asdict(self)
+        dumped = asdict(self)
+        return dumped if self.adapter else {name: value for name, value in dumped.items() if name != "adapter"}
 
     @classmethod
     def from_json(cls, data: JsonObject) -> Self:

@@ -50,6 +50,7 @@ ModelOptions = Annotated[
 Checker = Annotated[str | None, typer.Option(help="A checker for the answer, by name or as JSON.")]
 Playbook = Annotated[str | None, typer.Option(help="The playbook to use and to learn into.")]
 Memory = Annotated[str | None, typer.Option(help="The case memory to use and to learn into.")]
+Adapter = Annotated[str | None, typer.Option(help="The trained adapter that the explorer answers with.")]
 Gate = Annotated[
     str | None,
     typer.Option(
@@ -95,7 +96,7 @@ Approve = Annotated[
 MaxRounds = Annotated[int | None, typer.Option(min=1, help="Answers the explorer may give.")]
 Seed = Annotated[int, typer.Option(help="For models that take one, and for randomised recall.")]
 
-LEARNING, FORM = ("playbook", "memory", "gate"), ("choices", "schema")
+LEARNING, FORM = ("playbook", "memory", "adapter", "gate"), ("choices", "schema")
 DECLINING = ("decline_below", "max_error", "calibration")
 """Options of an agent that go together, as `AgentOptions` names them."""
 
@@ -115,6 +116,7 @@ class AgentOptions:
     checker: Checker = None
     playbook: Playbook = None
     memory: Memory = None
+    adapter: Adapter = None
     gate: Gate = None
     instructions: Instructions = None
     choices: Choices = None
@@ -160,6 +162,7 @@ class AgentOptions:
             approve=split(self.approve),
             playbook=self.playbook,
             memory=self.memory,
+            adapter=self.adapter,
             gate=self.gate,  # type: ignore[arg-type]
             settings=open_settings(),
         )

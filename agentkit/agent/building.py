@@ -159,6 +159,8 @@ class AgentLearning:
     Args:
         playbook, memory: names; None takes the settings'.
         gate: what becomes of what its runs teach; None takes the settings'.
+        adapter: the name of an adapter that the explorer answers with.
+        explorer: the model that takes it.
         recallers, learners: more of them, as objects.
 
     Attributes:
@@ -167,7 +169,7 @@ class AgentLearning:
         spec, in_code: what names say of it, and what of it is no name.
 
     Raises:
-        UserError: a gate that there is not.
+        UserError: a gate that there is not, or an adapter that the model can't take.
     """
 
     def __init__(
@@ -178,6 +180,8 @@ class AgentLearning:
         memory: str | None = None,
         gate: DailyGate | None = None,
         *,
+        adapter: str | None = None,
+        explorer: BaseChatModel | None = None,
         recallers: Sequence[Recaller] = (),
         learners: Sequence[Learner] = (),
     ) -> None:
@@ -193,6 +197,9 @@ class AgentLearning:
             self._attach_playbook(store, self.playbook)
         if self.memory:
             self._attach_memory(store, self.memory, settings)
+        if adapter:
+            self.spec |= {"adapter": adapter}
+            self._attach_adapter(store, adapter, settings, explorer)
 
     def _attach_playbook(self, store: Store, name: str) -> None:
         from agentkit.playbooks import PlaybookLearner, PlaybookRecaller, PlaybookStore, StreamGate, Withholding
@@ -209,6 +216,18 @@ class AgentLearning:
         memory = open_cases(store, name, settings=settings)
         self.recallers.append(FormRecaller(memory))
         self.learners.append(MemoryLearner(memory, hold=self.gate in ("strict", "quarantine")))
+
+    def _attach_adapter(self, store: Store, name: str, settings: Settings, explorer: BaseChatModel | None) -> None:
+        from agentkit.adapters import AdapterRecaller, AdapterStore
+
+        if explorer is None or not getattr(explorer, "takes_adapters", False):
+            named = "the model" if explorer is None else model_name(explorer)
+            raise UserError(f"{named} takes no adapter: adapters are for local/ models")
+        adapters = AdapterStore(store, name, folder=settings.home / "adapters")
+        recaller = AdapterRecaller(adapters, base=getattr(explorer, "path", None))
+        if recaller.chosen()[1] is None and not adapters.ledger.history(adapters.target, limit=1):
+            raise UserError(f"there is no adapter {name!r}: train one with  agentkit train TASKS --adapter {name}")
+        self.recallers.append(recaller)
 
 
 def chosen_options(settings: Settings, given: Mapping[str, object] | None) -> dict[str, object]:

@@ -65,6 +65,7 @@ class AgentParts:
             settings'.
         approve: tools that a person must approve; `"answer"` stands for the final answer.
         playbook, memory: names of a playbook and a case memory to recall from and to learn into.
+        adapter: the name of a trained adapter that the explorer answers with; for local models.
         gate: what becomes of what its runs teach (`agentkit.settings.DailyGate`); None takes the settings'.
         recallers, learners: more of them, as objects.
         budget: limits of one run; None takes the settings'.
@@ -107,6 +108,7 @@ class AgentParts:
         approve: Sequence[str] = (),
         playbook: str | None = None,
         memory: str | None = None,
+        adapter: str | None = None,
         gate: DailyGate | None = None,
         recallers: Sequence[Recaller] = (),
         learners: Sequence[Learner] = (),
@@ -123,7 +125,8 @@ class AgentParts:
         self.output_type = None if output_type is None else AnswerType.of(output_type)
         self.models = AgentModels(kept, model, evaluator_model, options=model_options, budget=budget)
         self.tools = AgentTools(kept, tools, root=root, database=database, http_hosts=http_hosts)
-        self.learning = AgentLearning(kept, self.store, playbook, memory, gate, recallers=recallers, learners=learners)
+        more: Any = {"recallers": recallers, "learners": learners, "adapter": adapter, "explorer": self.models.explorer}
+        self.learning = AgentLearning(kept, self.store, playbook, memory, gate, **more)
         self.learned = LearnedRouter(self.store)
         self.program, self.router = program or Solve(), router or self.learned
         self._also_in_code = [*objects("program", [program]), *objects("router", [router])]

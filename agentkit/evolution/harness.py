@@ -105,7 +105,11 @@ def fingerprint(agent: Agent) -> str:
     """Names everything about an agent, save what it has learnt, that can change its answers: models, tools, options
     and prompts."""
     said = agent.describe()
-    spec = {name: value for name, value in said["agent"].items() if name not in ("playbook", "memory", "gate", "root")}
+    spec = {
+        name: value
+        for name, value in said["agent"].items()
+        if name not in ("playbook", "memory", "adapter", "gate", "root")
+    }
     options = {name: str(value) for name, value in said["run"].items() if name not in _PER_RUN}
     blocks = [Block(kind=kind, target="", version=0, text=kind) for kind in ("playbook", "cases")]
     task, work = Task(id="", input=""), Approach(reason=True, tools=True, planning=agent.options.planning)

@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -92,7 +93,7 @@ class Trials:
         probe = digest([shown.id, self.harness.fingerprint])[:24]
         recalled = [await recaller.recall(shown, run_id=f"trial-{probe}") for recaller in recallers]
         blocks = tuple(block for block in recalled if block is not None)
-        content = [visible(shown), [[block.kind, block.text] for block in blocks], self.harness.fingerprint, self.seed]
+        content = [visible(shown), [seen(block) for block in blocks], self.harness.fingerprint, self.seed]
         return Prepared(task=task, blocks=blocks, key=digest(content))
 
     async def run(self, item: Prepared) -> Trial:
@@ -208,6 +209,11 @@ class Trials:
 def hide(task: Task, labels: Labels = "none") -> Task:
     """The task as a run may see it: without labels it carries no target."""
     return task if labels != "none" or task.target is None else task.model_copy(update={"target": None})
+
+
+def seen(block: Block) -> list[str]:
+    """The parts of a block that can change an answer; an adapter's file is named by its content."""
+    return [block.kind, block.text, *([Path(block.adapter).name] if block.adapter else [])]
 
 
 def visible(task: Task) -> list[Any]:

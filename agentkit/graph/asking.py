@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from agentkit.models.requests import Schema
 
 
+ANSWERS = ("explorer", "executor")
+"""Roles that answer with the run's adapter; who judges and who learns do not."""
+
+
 async def ask(
     context: RunContext,
     role: str,
@@ -52,10 +56,16 @@ async def ask(
         seed=options.seed + sample,
         temperature=drawn,
         logprobs=role == "explorer",
+        adapter=_adapter(context) if role in ANSWERS else "",
         on_token=on_token,
     )
     context.emit(_ended(context, role, turn, reply))
     return reply
+
+
+def _adapter(context: RunContext) -> str:
+    """The file of the adapter that the run was given; empty where it was given none."""
+    return next((block.adapter for block in context.fixed_blocks() if block.adapter), "")
 
 
 def _ended(context: RunContext, role: str, turn: int, reply: Reply) -> ModelEnded:

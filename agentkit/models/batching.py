@@ -34,7 +34,7 @@ class Batcher:
         self, repo: str, *, gguf_file: str | None, device: str | None, dtype: str | None, max_batch: int, window: float
     ) -> None:
         self.max_batch, self.window = max_batch, window
-        self.model, self.tokenizer = _load(repo, gguf_file, device, dtype)
+        self.model, self.tokenizer = load_weights(repo, gguf_file, device, dtype)
         special = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
         self._control = pattern_of([*special, *self.tokenizer.all_special_tokens])
         self.batch_sizes: list[int] = []
@@ -172,7 +172,14 @@ def batcher_for(repo: str, **options: str | float | None) -> Batcher:
         return _batchers[key]
 
 
-def _load(repo: str, gguf_file: str | None, device: str | None, dtype: str | None) -> tuple[Any, Any]:
+def load_weights(repo: str, gguf_file: str | None, device: str | None, dtype: str | None) -> tuple[Any, Any]:
+    """A model and its tokenizer; of a GGUF file the weights are dequantised.
+
+    Raises:
+        MissingExtra: torch or transformers are not installed.
+        ModelNotFound: neither a folder nor a repository that can be reached.
+        ModelFileError: the files can't be loaded.
+    """
     try:
         import torch
         import transformers

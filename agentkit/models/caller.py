@@ -145,6 +145,7 @@ class Caller:
         seed: int | None = None,
         temperature: float | None = None,
         logprobs: bool = False,
+        adapter: str = "",
         on_token: Callable[[str], None] | None = None,
     ) -> Reply:
         """Ask the model.
@@ -159,6 +160,7 @@ class Caller:
             seed: for models that take one.
             temperature: None is the model's own.
             logprobs: have log-probabilities told by models that can, and keep their summary.
+            adapter: the file of an adapter to answer with, for models that take one; the others answer as they are.
             on_token: gets the text as it is written; a recorded answer comes in one piece. An empty text says that
                 what was written so far does not count: another try begins.
 
@@ -167,7 +169,7 @@ class Caller:
             InvalidOutput: no valid structured answer after the allowed tries.
             ModelError: the model and its fallbacks failed.
         """
-        params = _params(stop, seed, temperature)
+        params = _params(stop, seed, temperature) | ({"adapter": adapter} if adapter else {})
         if must_answer and tools and schema is None:
             params["tool_choice"] = "none"
         elif must_answer:
@@ -250,6 +252,7 @@ class Caller:
                 _ways[key] = lower
 
     async def _with_retries(self, model: BaseChatModel, ask: _Ask, way: Way, *, last: bool) -> tuple[AIMessage, Usage]:
+        ask = ask if getattr(model, "takes_adapters", False) else ask.without_adapter()
         bound: Any = prepare(model, ask.tools, ask.schema, way, ran_on=ask.ran_on)
         ask = replace(ask, messages=tuple(asked(ask.messages, ask.tools, ask.schema, way)))
         for attempt in range(self.retry.attempts):
@@ -324,6 +327,12 @@ class _Ask:
     logprobs: bool
     on_token: Callable[[str], None] | None
     ran_on: bool = False
+
+    def without_adapter(self) -> _Ask:
+        """The question to a model that takes none, such as a fallback."""
+        if "adapter" not in self.params:
+            return self
+        return replace(self, params={name: value for name, value in self.params.items() if name != "adapter"})
 
     def mended(self, message: AIMessage, problem: str, *, called: bool) -> _Ask:
         """The question again, after an answer that did not validate, or a call that can't be carried out."""

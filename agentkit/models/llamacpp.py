@@ -26,6 +26,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from agentkit import interrupts
 from agentkit.errors import ContextOverflow, MissingExtra, ModelError, ModelFileError
+from agentkit.json_types import JsonObject
 from agentkit.models.base import NamedChat, atell, refuse_images, tell
 from agentkit.models.catalog import chat_template, model_file
 from agentkit.models.control import control_tokens, pattern_of, without_control
@@ -45,9 +46,13 @@ class LlamaCppChat(NamedChat):
         n_ctx: context in tokens, prompt and answer together.
         n_threads: CPU threads; None takes LLAMA_ARG_THREADS (llama.cpp's own variable) or else the physical cores.
         n_gpu_layers: layers on the GPU; all of them where there is one.
+        adapter: the GGUF file of an adapter (LoRA) to answer with. A call may name another, by an argument of this
+            name; all share one loaded model.
+        scale: how much of an adapter is added; 0 is the model as it is.
     """
 
     constrained = True
+    takes_adapters = True
 
     path: Path
     n_ctx: int = 16_384
@@ -55,6 +60,8 @@ class LlamaCppChat(NamedChat):
     seed: int | None = 0
     n_threads: int | None = None
     n_gpu_layers: int = 999
+    adapter: Path | None = None
+    scale: float = 1.0
 
     @property
     def _llm_type(self) -> str:
@@ -62,7 +69,8 @@ class LlamaCppChat(NamedChat):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        return {"model": self.full_name, "n_ctx": self.n_ctx, "temperature": self.temperature, "seed": self.seed}
+        known = {"model": self.full_name, "n_ctx": self.n_ctx, "temperature": self.temperature, "seed": self.seed}
+        return known | ({"adapter": str(self.adapter), "scale": self.scale} if self.adapter else {})
 
     def warm_up(self) -> None:
         """Load the model now rather than at the first call."""
@@ -76,7 +84,8 @@ class LlamaCppChat(NamedChat):
         **kwargs: Any,
     ) -> ChatResult:
         union = union_of(kwargs)
-        return self._result(self._server().complete(self._body(messages, stop, union, kwargs)), union)
+        server = self._server(kwargs.get("adapter"))
+        return self._result(server.complete(self._body(messages, stop, union, kwargs, server)), union)
 
     async def _agenerate(
         self,
@@ -86,8 +95,8 @@ class LlamaCppChat(NamedChat):
         **kwargs: Any,
     ) -> ChatResult:
         union = union_of(kwargs)
-        server = await asyncio.to_thread(self._server)  # it may have to be loaded
-        return self._result(await server.acomplete(self._body(messages, stop, union, kwargs)), union)
+        server = await asyncio.to_thread(self._server, kwargs.get("adapter"))  # it may have to be loaded
+        return self._result(await server.acomplete(self._body(messages, stop, union, kwargs, server)), union)
 
     def _result(self, response: Mapping[str, Any], union: Union | None) -> ChatResult:
         choice = response["choices"][0]
@@ -114,7 +123,8 @@ class LlamaCppChat(NamedChat):
             yield ChatGenerationChunk(message=as_chunk(message))
             return
         reader = StreamReader(self.full_name)
-        for event in self._server().stream(self._body(messages, stop, None, kwargs)):
+        server = self._server(kwargs.get("adapter"))
+        for event in server.stream(self._body(messages, stop, None, kwargs, server)):
             if (chunk := reader.read(event)) is not None:
                 tell(run_manager, chunk)
                 yield chunk
@@ -133,8 +143,8 @@ class LlamaCppChat(NamedChat):
             yield ChatGenerationChunk(message=as_chunk(message))
             return
         reader = StreamReader(self.full_name)
-        server = await asyncio.to_thread(self._server)
-        async with aclosing(server.astream(self._body(messages, stop, None, kwargs))) as events:
+        server = await asyncio.to_thread(self._server, kwargs.get("adapter"))
+        async with aclosing(server.astream(self._body(messages, stop, None, kwargs, server))) as events:
             async for event in events:
                 if (chunk := reader.read(event)) is not None:
                     await atell(run_manager, chunk)
@@ -142,7 +152,12 @@ class LlamaCppChat(NamedChat):
         yield reader.end(None)
 
     def _body(
-        self, messages: Sequence[BaseMessage], stop: list[str] | None, union: Union | None, kwargs: dict[str, Any]
+        self,
+        messages: Sequence[BaseMessage],
+        stop: list[str] | None,
+        union: Union | None,
+        kwargs: dict[str, Any],
+        server: Server,
     ) -> dict[str, Any]:
         refuse_images(messages, self.full_name)
         names = ("temperature", "max_tokens", "seed", "top_p", "top_k", "logprobs", "top_logprobs")
@@ -156,10 +171,13 @@ class LlamaCppChat(NamedChat):
             body |= _NO_LOOPS
         if (grammar := grammar_of(union, kwargs.get("response_format"))) is not None:
             body["grammar"] = f"%llguidance {{}}\n{grammar}"
-        return body
+        chosen = kwargs.get("adapter") or self.adapter
+        return body | server.scales(None if chosen is None else Path(chosen), self.scale)
 
-    def _server(self) -> Server:
-        return server_for(Options(self.path, self.n_ctx, self.n_threads, self.n_gpu_layers))
+    def _server(self, adapter: str | Path | None = None) -> Server:
+        chosen = adapter or self.adapter
+        options = Options(self.path, self.n_ctx, self.n_threads, self.n_gpu_layers)
+        return server_for(options, adapter=None if chosen is None else Path(chosen))
 
 
 @cache
@@ -182,14 +200,17 @@ class Options:
     chat_template: str = ""
 
 
+MOST_ADAPTERS = 4
+"""Adapters that stay loaded with one model; the one that was asked for first goes first."""
 N_BATCH = 512
 """Tokens of a prompt that are read in one go, after which llama.cpp looks whether the answer is still wanted."""
 
 
 class Server:
-    """One loaded model. llama.cpp queues concurrent calls by itself."""
+    """One loaded model, with adapters that each call may ask for. llama.cpp queues concurrent calls by itself."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, adapters: Sequence[Path] = ()) -> None:
+        self.adapters = tuple(adapters)
         if not options.path.is_file():
             raise ModelFileError(f"{options.path} is not there; get it with  agentkit models pull")
         # Threads that spin while they wait for each other are ten times slower where other work wants the same cores.
@@ -204,20 +225,32 @@ class Server:
         params.n_gpu_layers, params.n_batch = options.n_gpu_layers, N_BATCH
         threads = options.n_threads or _default_threads()
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-        params.cache_ram_mib = 1024  # other prompts' prefixes, kept when another role takes the slot
+        # Other prompts' prefixes, kept when another role takes the slot. They are found again by their tokens alone, so
+        # that with adapters a prefix that was read with one of them would be taken for that of the bare model.
+        params.cache_ram_mib = 0 if self.adapters else 1024
         params.warmup, params.verbosity, params.use_jinja = False, -1, True
         params.port = options.port
         if options.alias:
             params.model_alias = {options.alias}
         if options.chat_template:
             params.chat_template = options.chat_template
+        # Loaded but not applied: a call says how much of each it wants, and gets none of those it does not name.
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(file), 0.0) for file in self.adapters]
+        params.lora_init_without_apply = True
         # llama.cpp opens its HTTP server on loopback in any case: a key keeps it to this process unless it is served.
         params.api_keys = [options.api_key or secrets.token_hex(16)] if options.api_key != "" else []
         try:
             with interrupts.deaf():
                 self._server = xllamacpp.Server(params)
         except RuntimeError as error:
-            raise ModelFileError(f"{options.path} can't be loaded: {error}") from None
+            beside = f" with {', '.join(file.name for file in self.adapters)}" if self.adapters else ""
+            raise ModelFileError(f"{options.path} can't be loaded{beside}: {error}") from None
+
+    def scales(self, adapter: Path | None, scale: float) -> JsonObject:
+        """What a request says of the adapters that are loaded: so much of the one, nothing of the others."""
+        if not self.adapters:
+            return {}
+        return {"lora": [{"id": n, "scale": scale if file == adapter else 0.0} for n, file in enumerate(self.adapters)]}
 
     @property
     def address(self) -> str:
@@ -327,12 +360,21 @@ def serving(name: str, *, n_ctx: int = 16_384, n_parallel: int = 1, port: int = 
     )
 
 
-def server_for(options: Options) -> Server:
-    """The process's server for a model, loaded once."""
+def server_for(options: Options, *, adapter: Path | None = None) -> Server:
+    """The process's server for a model, loaded once, and once more for an adapter that it was loaded without.
+
+    Raises:
+        ModelFileError: a file that is missing, or an adapter of another kind of model.
+    """
     with _loading:
-        if options not in _servers:
-            _servers[options] = Server(options)
-        return _servers[options]
+        loaded = _servers.get(options)
+        known = () if loaded is None else loaded.adapters
+        if loaded is None or (adapter is not None and adapter not in known):
+            if adapter is not None and not adapter.is_file():
+                raise ModelFileError(f"{adapter}: no such adapter")
+            wanted = known if adapter is None else (*known, adapter)[-MOST_ADAPTERS:]
+            loaded = _servers[options] = Server(options, wanted)
+        return loaded
 
 
 def _checked(response: Any) -> Any:

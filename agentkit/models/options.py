@@ -9,8 +9,8 @@ class ModelOptions(TypedDict, total=False):
     """Options of chat models.
 
     Of all: temperature, max_tokens, seed, stop. Of hosted ones: api_base, api_key, request_timeout (seconds). Of local
-    ones: n_ctx, n_threads, n_gpu_layers. Of `hf/` ones: device, dtype, max_batch, window (seconds to wait for company).
-    Of recordings: model (what records), log.
+    ones: n_ctx, n_threads, n_gpu_layers, adapter (a GGUF file), scale (how much of it). Of `hf/` ones: device, dtype,
+    max_batch, window (seconds to wait for company). Of recordings: model (what records), log.
     """
 
     temperature: float | None
@@ -23,6 +23,8 @@ class ModelOptions(TypedDict, total=False):
     n_ctx: int
     n_threads: int | None
     n_gpu_layers: int
+    adapter: str | None
+    scale: float
     device: str | None
     dtype: str | None
     max_batch: int

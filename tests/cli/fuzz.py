@@ -33,7 +33,16 @@ LIMIT = 90.0
 CODES = {"doctor": {1}, "kb verify": {1}, "curate": {3}}
 """Exit codes beyond 0 and 2, by command."""
 REMOVES = {"runs prune", "memory forget", "memory consolidate", "memory rebuild"}
-WRITES_FILES = {"kb export", "playbook export", "memory export", "memory stats", "evolve", "eval stream", "trust"}
+WRITES_FILES = {
+    "kb export",
+    "playbook export",
+    "memory export",
+    "memory stats",
+    "adapter export",
+    "evolve",
+    "eval stream",
+    "trust",
+}
 NOT_TRIED = {"models serve", "models pull"}
 """Commands that are meant to run without end, or to download; they get names that don't exist."""
 ENDLESS = {"serve", "view"}

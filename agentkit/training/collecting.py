@@ -1,0 +1,167 @@
+"""Collecting what a model can be trained on: attempts at tasks, and daily runs that somebody judged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from agentkit.aio import together
+from agentkit.errors import RunError, UserError
+from agentkit.evolution.harness import AgentHarness
+from agentkit.evolution.hints import hinted
+from agentkit.evolution.trials import hide
+from agentkit.feedback import FeedbackDesk
+from agentkit.json_types import digest
+from agentkit.protocols import Episode, Recaller
+from agentkit.store.run_log import FINISHED
+from agentkit.tasks import Feedback, Task
+from agentkit.training.examples import Attempt, Unfit, prompt_of, read_run
+from agentkit.training.recipes import Recipe
+
+if TYPE_CHECKING:
+    from agentkit.agent import Agent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collected:
+    """What was collected.
+
+    Attributes:
+        attempts: of each task, the measured answer first.
+        hinted: right answers that were found with a hint, with prompts that hold none.
+        skipped: why runs were left out, with how many.
+    """
+
+    attempts: list[list[Attempt]]
+    hinted: list[Attempt] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        first = [tries[0] for tries in self.attempts if tries]
+        right = sum(item.right for item in first)
+        corrected = sum(item.correction is not None for item in first)
+        return f"of {len(first)} answers {right} were right and {corrected} corrected"
+
+
+class Collector:
+    """Has an agent attempt tasks. Every attempt is a run of its own that is found again when it is asked for twice.
+
+    Args:
+        recallers: the context of the attempts, the adapter that is in force among them.
+        key: tells the attempts of one round from those of others.
+    """
+
+    def __init__(self, agent: Agent, recallers: Sequence[Recaller], *, key: str, seed: int = 0) -> None:
+        self.agent, self.recallers, self.key = agent, list(recallers), key
+        self.harness = AgentHarness(agent, seed=seed, learner="train")
+        self.skipped: Counter[str] = Counter()
+
+    async def collect(self, tasks: Sequence[Task], recipe: Recipe) -> Collected:
+        """Attempts at tasks with targets or checkers, as many as the recipe wants."""
+        wanted = [(task, sample) for task in tasks for sample in range(recipe.attempts)]
+        width = max(1, self.agent.settings.concurrency)
+        made: list[Attempt | None] = []
+        for begin in range(0, len(wanted), width):
+            made += await together(self._attempt(task, sample) for task, sample in wanted[begin : begin + width])
+        size = recipe.attempts
+        rows = [[item for item in made[n : n + size] if item is not None] for n in range(0, len(made), size)]
+        attempts = [row for row in rows if row]
+        second = await self._with_hints(attempts) if recipe.hinted else []
+        return Collected(attempts=attempts, hinted=second, skipped=self.skipped)
+
+    async def _attempt(self, task: Task, sample: int) -> Attempt | None:
+        episode = await self._run(hide(task), sample=sample)
+        if episode is None:
+            return None
+        return self._read(task, episode, await self.harness.score(task, episode.answer), sample=sample)
+
+    async def _run(self, task: Task, *, sample: int = 0) -> Episode | None:
+        key = f"train-{digest([self.key, task.id, task.input, task.instructions, sample])[:24]}"
+        try:
+            return await self.harness.rollout(task, recallers=self.recallers, key=key, sample=sample)
+        except RunError as error:
+            self.skipped[f"failed: {str(error)[:80]}"] += 1
+            return None
+
+    def _read(self, task: Task, episode: Episode, said: Feedback | None, *, sample: int = 0) -> Attempt | None:
+        known = said is not None and said.channel != "judge"
+        try:
+            chat, reply, reason = read_run(self.agent.log, self.agent.log.get(episode.run_id), self.agent.program)
+        except Unfit as error:
+            self.skipped[str(error)] += 1
+            return None
+        score = said.score if said is not None and known else None
+        wrong = score is not None and score < 0.5
+        return Attempt(
+            task=task,
+            chat=chat,
+            said=reply,
+            answer=episode.answer or "",
+            run_id=episode.run_id,
+            score=score,
+            source=said.channel if said is not None else "check",
+            correction=task.target if wrong and not reason else None,
+            sample=sample,
+        )
+
+    async def _with_hints(self, attempts: Sequence[Sequence[Attempt]]) -> list[Attempt]:
+        """Right answers of second attempts at tasks that were answered wrongly, told the answer."""
+        found = []
+        for first in (tries[0] for tries in attempts if tries[0].wrong):
+            if first.task.target is None:
+                continue
+            wrong = Episode(run_id=first.run_id, task=first.task, labels="gold", answer=first.answer)
+            episode = await self._run(hide(hinted(first.task, wrong)))
+            if episode is None:
+                continue
+            again = self._read(first.task, episode, await self.harness.score(first.task, episode.answer))
+            if again is None or not again.right:
+                continue
+            record = self.agent.log.get(episode.run_id)
+            if (record.effort or {}).get("mode") != "reasoning":
+                raise UserError(
+                    "hints are for runs that reason, or the answer is all there is: add  --effort reasoning"
+                )
+            if told(again):
+                self.skipped["its reasoning speaks of the hint"] += 1
+                continue
+            blocks = self.agent.log.blocks(record.id) or ()
+            found.append(replace(again, chat=prompt_of(first.task, blocks, self.agent.program, reason=True)))
+        return found
+
+
+def told(attempt: Attempt) -> bool:
+    """Whether an attempt's reasoning leans on the hint rather than on the task."""
+    text = attempt.said.casefold()
+    return any(word in text for word in ("known", "given answer", "right answer", "hint", "correct answer is"))
+
+
+def of_daily_runs(agent: Agent, model: str, *, limit: int = 10_000) -> Collected:
+    """Runs of a model that somebody judged, by the feedback desk; a correction goes before the run's own answer."""
+    desk, skipped = FeedbackDesk(agent.store, agent.settings), Counter[str]()
+    attempts: list[list[Attempt]] = []
+    for record in agent.log.runs(limit=limit):
+        if record.status not in FINISHED or record.model != model:
+            continue
+        settled = desk.settled(record.id)
+        if settled is None:
+            continue
+        try:
+            chat, reply, reason = read_run(agent.log, record, agent.program)
+        except Unfit as error:
+            skipped[str(error)] += 1
+            continue
+        attempt = Attempt(
+            task=record.task,
+            chat=chat,
+            said=reply,
+            answer=record.answer or "",
+            run_id=record.id,
+            score=settled.score,
+            source=settled.channel,
+            correction=None if reason else settled.correction,
+        )
+        attempts.append([attempt])
+    return Collected(attempts=attempts, skipped=skipped)

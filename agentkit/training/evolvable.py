@@ -1,0 +1,56 @@
+"""An adapter in the loops of `agentkit.evolution`: a trained one is a proposed change like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agentkit.adapters import AdapterRecaller, AdapterStore, of_change
+from agentkit.errors import Conflict
+from agentkit.ledger import Change, Verdict
+from agentkit.protocols import Recaller
+
+
+class AdapterEvolvable:
+    """The adapter of one name. What a run is given of it is no text but the weights its explorer answers with."""
+
+    def __init__(self, adapters: AdapterStore) -> None:
+        self.adapters = adapters
+
+    @property
+    def target(self) -> str:
+        return self.adapters.target
+
+    def version(self) -> int:
+        return self.adapters.version()
+
+    def at(self, version: int) -> Recaller:
+        return AdapterRecaller(self.adapters, version=version)
+
+    def with_changes(self, changes: Sequence[Change]) -> Recaller:
+        """Raises Conflict where there is not exactly one: each adapter is trained anew and replaces the last."""
+        if len(changes) != 1:
+            raise Conflict(f"{self.target}: adapters are tried one at a time, not {len(changes)} at once")
+        if (candidate := of_change(changes[0])) is None:
+            return AdapterRecaller(self.adapters, version=0)
+        return AdapterRecaller(self.adapters, version=self.version() + 1, candidate=candidate)
+
+    def without(self, change: Change) -> Recaller:
+        if change.version != self.version():
+            raise Conflict(f"{self.target}: a later version has replaced {change.id}")
+        return self.at(self.version() - 1)
+
+    def scope(self, change: Change) -> frozenset[str]:
+        return frozenset(["*"])
+
+    def apply(self, change: Change, verdict: Verdict) -> Change:
+        return self.adapters.apply(change, verdict)
+
+    def withdraw(self, change: Change, *, reason: str) -> Change:
+        if change.version is None or change.version != self.version():
+            raise Conflict(f"{self.target}: only the current version can be withdrawn")
+        done = self.adapters.rollback(change.version - 1, key=f"{change.id}:withdrawn", reason=reason)
+        self.adapters.ledger.withdraw(change.id, reason=reason)
+        return done
+
+    def rollback(self, version: int, *, key: str, reason: str) -> Change:
+        return self.adapters.rollback(version, key=key, reason=reason)

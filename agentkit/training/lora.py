@@ -1,0 +1,366 @@
+"""Training of an adapter (LoRA) on the dequantised weights of the very file that is served.
+
+A training is exact: the same examples, settings and machine give the same adapter, bit by bit, however often the
+process is killed on the way. Order and weights at the start follow from the seed, there is no dropout, and a checkpoint
+holds the adapter, the optimiser's state and the losses so far.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agentkit import faults
+from agentkit.errors import MissingExtra, UserError
+from agentkit.json_types import JsonObject, digest
+from agentkit.models.batching import load_weights
+from agentkit.models.control import pattern_of, without_control
+from agentkit.training.examples import Example
+from agentkit.training.losses import Loss, answer_logprobs, dpo, sft, simpo
+from agentkit.training.packing import Pack, Tokens, pack
+
+if TYPE_CHECKING:
+    import torch
+
+LEAST = 16
+"""Examples below which nothing is trained: so few are learned by heart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraSettings:
+    """How an adapter is trained.
+
+    Attributes:
+        rank, alpha: of the added matrices, and how much they count (alpha / rank).
+        rate: the largest learning rate; it rises over the first tenth of the steps and falls to zero.
+        epochs: passes over the examples.
+        batch: examples of a step.
+        loss: sft, dpo or simpo.
+        longest: tokens of the longest example, and of what is computed at once.
+        threads: of the processor; the sums of another number round otherwise, so it is part of what is repeated.
+    """
+
+    rank: int = 8
+    alpha: int = 16
+    rate: float = 3e-4
+    epochs: int = 2
+    batch: int = 8
+    loss: Loss = "sft"
+    seed: int = 0
+    longest: int = 2_048
+    threads: int = field(default_factory=lambda: max(1, (os.cpu_count() or 2) // 2))
+
+    def to_json(self) -> JsonObject:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepDone:
+    """Progress: after each step.
+
+    Attributes:
+        tokens_per_second: that were computed in this process so far.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    tokens_per_second: float
+    seconds_left: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What a training came to.
+
+    Attributes:
+        model: the model with its adapter, as peft has it.
+        losses: of each step.
+        tokens: that were computed in this process; 0 where the training was finished before.
+    """
+
+    model: Any
+    tokenizer: Any
+    losses: tuple[float, ...]
+    tokens: int
+    seconds: float
+    too_long: int
+
+
+OnStep = Callable[[StepDone], None]
+
+
+def load_base(path: Path) -> tuple[Any, Any]:
+    """The weights of a GGUF file and its tokenizer."""
+    # Threads that spin while they wait for each other are ten times slower where other work wants the same cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
+    return load_weights(str(path.parent), path.name, None, None)
+
+
+def with_adapter(model: Any, settings: LoraSettings) -> Any:
+    """The model with a fresh adapter on all of its matrices but the last.
+
+    Raises:
+        MissingExtra: peft is not installed.
+    """
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ModuleNotFoundError:
+        raise MissingExtra("training", "peft") from None
+    import torch
+
+    torch.manual_seed(settings.seed)
+    config = LoraConfig(
+        r=settings.rank, lora_alpha=settings.alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of names that transformers gives up and peft still asks for
+        return get_peft_model(model, config)
+
+
+def tokens_of(example: Example, tokenizer: Any) -> list[Tokens]:
+    """The wanted answer to an example's prompt as tokens, and the rejected one where there is one."""
+    prompt = tuple(prompt_tokens(example.chat, tokenizer))
+    said = [example.answer, *([] if example.rejected is None else [example.rejected])]
+    return [
+        Tokens(prompt, (*tokenizer(text, add_special_tokens=False).input_ids, tokenizer.eos_token_id)) for text in said
+    ]
+
+
+def prompt_tokens(chat: Sequence[tuple[str, str]], tokenizer: Any) -> list[int]:
+    """A prompt as the model's own template writes it, with no control token from any text in it."""
+    special = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
+    turns = [{"role": role, "content": text} for role, text in chat]
+    clean = without_control(turns, pattern_of([*special, *tokenizer.all_special_tokens]))
+    return list(tokenizer.apply_chat_template(clean, add_generation_prompt=True, return_dict=True)["input_ids"])
+
+
+def train(
+    base: Path,
+    examples: Sequence[Example],
+    settings: LoraSettings,
+    folder: Path,
+    *,
+    on_step: OnStep = lambda step: None,
+    loaded: tuple[Any, Any] | None = None,
+) -> Trained:
+    """Train an adapter; started again on the same folder it goes on where it stopped.
+
+    Args:
+        base: the GGUF file that is served.
+        folder: where checkpoints go.
+        loaded: the base's weights and tokenizer, where they are loaded already; they get the adapter.
+
+    Raises:
+        UserError: too few examples, or none short enough; or the disk is full, where the last checkpoint is kept.
+        MissingExtra: torch, transformers or peft are not installed.
+    """
+    check_enough(len(examples))
+    model, tokenizer = loaded or load_base(base)
+    run = _Training(with_adapter(model, settings), tokenizer, examples, settings, folder)
+    return run.go(on_step)
+
+
+def check_enough(count: int) -> None:
+    """Raises UserError where there are too few examples."""
+    if count < LEAST:
+        raise UserError(f"{count} examples are too few to train on: {LEAST} are needed; add tasks or corrections")
+
+
+class _Training:
+    """One training, step by step."""
+
+    def __init__(
+        self, model: Any, tokenizer: Any, examples: Sequence[Example], settings: LoraSettings, folder: Path
+    ) -> None:
+        import torch
+
+        self.model, self.tokenizer, self.settings, self.folder = model, tokenizer, settings, folder
+        torch.set_num_threads(settings.threads)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        made = [tokens_of(example, tokenizer) for example in examples]
+        if settings.loss == "sft":
+            made = [pair[:1] for pair in made]
+        self.items = [item for item in made if max(map(len, item)) <= settings.longest]
+        self.too_long = len(made) - len(self.items)
+        if len(self.items) < LEAST:
+            raise UserError(f"{self.too_long} of {len(made)} examples are longer than {settings.longest} tokens")
+        self.weights = [weight for weight in model.parameters() if weight.requires_grad]
+        self.optimiser = torch.optim.AdamW(self.weights, lr=settings.rate, weight_decay=0.0)
+        self.losses: list[float] = []
+        self.bare: dict[int, Any] = {}
+        self.plan = [batch for epoch in range(settings.epochs) for batch in self._batches(epoch)]
+        self.mark = digest([settings.to_json(), [example.hash for example in examples]])
+
+    def go(self, on_step: OnStep) -> Trained:
+        """All steps that are left."""
+        self._restore()
+        started, computed, saved = time.perf_counter(), 0, time.perf_counter()
+        self.model.train()
+        begin = len(self.losses)
+        for step in range(begin, len(self.plan)):
+            computed += self._step(step)
+            spent = time.perf_counter() - started
+            left = spent / (step + 1 - begin) * (len(self.plan) - step - 1)
+            on_step(
+                StepDone(
+                    step=step + 1,
+                    steps=len(self.plan),
+                    loss=self.losses[-1],
+                    tokens_per_second=computed / spent,
+                    seconds_left=left,
+                )
+            )
+            if time.perf_counter() - saved > SAVE_EVERY or step + 1 == len(self.plan):
+                self._save()
+                saved = time.perf_counter()
+            faults.point("after:train.step")
+        self.model.eval()
+        return Trained(
+            model=self.model,
+            tokenizer=self.tokenizer,
+            losses=tuple(self.losses),
+            tokens=computed,
+            seconds=time.perf_counter() - started,
+            too_long=self.too_long,
+        )
+
+    def _batches(self, epoch: int) -> Iterator[list[int]]:
+        order = list(range(len(self.items)))
+        random.Random(digest([self.settings.seed, epoch])).shuffle(order)
+        return (order[n : n + self.settings.batch] for n in range(0, len(order), self.settings.batch))
+
+    def _step(self, step: int) -> int:
+        """One step of the optimiser; returns the tokens that were computed."""
+        import torch
+
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.settings.rate * schedule(step, len(self.plan))
+        batch, computed, total = self.plan[step], 0, 0.0
+        for part in self._parts(batch):
+            loss, tokens = self._loss(part)
+            torch.autograd.backward(loss * (len(part) / len(batch)))
+            total += float(loss.detach()) * len(part) / len(batch)
+            computed += tokens
+        torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        self.losses.append(total)
+        return computed
+
+    def _parts(self, batch: list[int]) -> Iterator[list[int]]:
+        """The batch in parts that are computed at once, each of no more new tokens than the longest example."""
+        part: list[int] = []
+        room = self.settings.longest
+        for number in sorted(batch, key=lambda number: (len(self.items[number]) == 1, number)):
+            # the prompt's beginning is counted once, since most prompts of an agent share it
+            size = sum(len(item.answer) for item in self.items[number]) + (0 if part else len(self.items[number][0]))
+            if part and size > room:
+                yield part
+                part, room = [], self.settings.longest
+                size = sum(map(len, self.items[number]))
+            part.append(number)
+            room -= size
+        yield part
+
+    def _loss(self, part: list[int]) -> tuple[torch.Tensor, int]:
+        rows = [item for number in part for item in self.items[number]]
+        packed = self._pack(rows)
+        sums, sizes = self._logprobs(packed)
+        pairs = sum(len(self.items[number]) == 2 for number in part)
+        if not pairs:
+            return sft(sums, sizes), packed.width
+        edge, single = 2 * pairs, len(part) - pairs
+        if self.settings.loss == "dpo":
+            preferred = dpo(sums[:edge], sizes[:edge], self._bare(part[:pairs]))
+        else:
+            preferred = simpo(sums[:edge], sizes[:edge])
+        alone = sft(sums[edge:], sizes[edge:]) if single else 0.0
+        return (preferred * pairs + alone * single) / len(part), packed.width
+
+    def _bare(self, numbers: list[int]) -> torch.Tensor:
+        """What the bare model gives pairs; each is computed alone and once, so that it is the same after a kill."""
+        import torch
+
+        for number in numbers:
+            if number not in self.bare:
+                with torch.no_grad(), self.model.disable_adapter():
+                    self.bare[number] = self._logprobs(self._pack(self.items[number]))[0]
+        return torch.cat([self.bare[number] for number in numbers])
+
+    def _pack(self, rows: Sequence[Tokens]) -> Pack:
+        weight = self.weights[0]
+        return pack(rows, device=str(weight.device), dtype=self.model.dtype)
+
+    def _logprobs(self, packed: Pack) -> tuple[torch.Tensor, torch.Tensor]:
+        out = self.model(
+            input_ids=packed.ids,
+            position_ids=packed.positions,
+            attention_mask=packed.mask,
+            logits_to_keep=packed.asked,
+            use_cache=False,
+        )
+        return answer_logprobs(out.logits[0], packed)
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.folder / "checkpoint.pt"
+
+    def _save(self) -> None:
+        """Raises UserError where the disk is full; the checkpoint before stays."""
+        import torch
+        from peft import get_peft_model_state_dict
+
+        state = {
+            "mark": self.mark,
+            "losses": self.losses,
+            "adapter": get_peft_model_state_dict(self.model, save_embedding_layers=False),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        part = self._checkpoint.with_suffix(".part")
+        try:
+            with part.open("wb") as file:
+                torch.save(state, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, self._checkpoint)
+        except (OSError, RuntimeError) as error:  # torch wraps what its own writer meets
+            part.unlink(missing_ok=True)
+            if not (isinstance(error, OSError) or "write" in str(error)):
+                raise
+            full = getattr(error, "errno", None) == errno.ENOSPC
+            why = "no space is left" if full else str(error).splitlines()[0]
+            kept = "the one before is kept" if self._checkpoint.exists() else "there is none yet"
+            raise UserError(f"{self._checkpoint}: the checkpoint can't be written: {why}; {kept}") from None
+        faults.point("after:train.checkpoint")
+
+    def _restore(self) -> None:
+        """Go back to the last checkpoint of this training; one of another training counts as none."""
+        import torch
+        from peft import set_peft_model_state_dict
+
+        if not self._checkpoint.is_file():
+            return
+        state = torch.load(self._checkpoint, weights_only=True, map_location=self.weights[0].device)
+        if state["mark"] == self.mark:
+            set_peft_model_state_dict(self.model, state["adapter"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.losses = list(state["losses"])
+
+
+SAVE_EVERY = 60.0
+"""Seconds between checkpoints."""
+
+
+def schedule(step: int, steps: int) -> float:
+    """The share of the learning rate at a step: it rises over a tenth of the steps and falls in a line to zero."""
+    rise = max(1, steps // 10)
+    return (step + 1) / rise if step < rise else (steps - step) / max(1, steps - rise + 1)

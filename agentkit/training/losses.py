@@ -1,0 +1,69 @@
+"""Losses, all on the tokens of answers alone: what stands in a prompt is not learned.
+
+`sft` raises the chance of the wanted answer. With a rejected answer beside it, `dpo` (Rafailov et al., arXiv
+2305.18290) prefers the one to the other relative to the bare model, with a term of `sft` that keeps the wanted answer
+likely (as SPaR does, arXiv 2412.11605); `simpo` (Meng et al., arXiv 2405.14734) does without the bare model, by the
+mean log-probability of a token.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+from agentkit.errors import UserError
+from agentkit.training.packing import Pack
+
+if TYPE_CHECKING:
+    import torch
+
+Loss = Literal["sft", "dpo", "simpo"]
+
+DPO_BETA, DPO_SFT = 0.1, 0.2
+SIMPO_BETA, SIMPO_MARGIN = 2.0, 1.0
+
+
+def known_loss(name: str) -> Loss:
+    """Raises UserError where there is no such loss."""
+    if name not in get_args(Loss):
+        raise UserError(f"no loss {name!r}: there are {', '.join(get_args(Loss))}")
+    return name  # type: ignore[return-value]
+
+
+def answer_logprobs(logits: torch.Tensor, pack: Pack) -> tuple[torch.Tensor, torch.Tensor]:
+    """The log-probability of each answer of a pack, and its number of tokens.
+
+    Args:
+        logits: at the pack's `asked` places.
+    """
+    import torch
+
+    chosen = torch.log_softmax(logits.float(), dim=-1).gather(1, pack.wanted[:, None])[:, 0]
+    sums = torch.zeros(pack.count, device=chosen.device).index_add(0, pack.owner, chosen)
+    return sums, torch.bincount(pack.owner, minlength=pack.count)
+
+
+def sft(sums: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
+    """Mean loss a token of each answer, so that long answers count no more than short ones."""
+    return -(sums / sizes).mean()
+
+
+def dpo(sums: torch.Tensor, sizes: torch.Tensor, bare: torch.Tensor) -> torch.Tensor:
+    """Of pairs that lie side by side, the wanted answer first.
+
+    Args:
+        bare: the same log-probabilities by the model without its adapter.
+    """
+    import torch
+
+    better, worse = (sums - bare)[0::2], (sums - bare)[1::2]
+    preference = -torch.nn.functional.logsigmoid(DPO_BETA * (better - worse)).mean()
+    return preference + DPO_SFT * sft(sums[0::2], sizes[0::2])
+
+
+def simpo(sums: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
+    """Of pairs that lie side by side, the wanted answer first."""
+    import torch
+
+    mean = sums / sizes
+    gap = SIMPO_BETA * (mean[0::2] - mean[1::2]) - SIMPO_MARGIN
+    return -torch.nn.functional.logsigmoid(gap).mean()

@@ -1,0 +1,106 @@
+"""`agentkit adapter`: trained adapters, their versions, and the way back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from agentkit.cli.changes import emit_rolled_back
+from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table, say
+
+if TYPE_CHECKING:
+    from agentkit.adapters import AdapterStore
+
+app = typer.Typer(no_args_is_help=True, help="Trained adapters: list, show, roll back, export.")
+
+Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
+Name = Annotated[str, typer.Argument(help="The adapter's name.")]
+Row = dict[str, object]
+
+
+@app.command()
+def ls(json_: Json = False) -> None:
+    """Every adapter, with the version that is in force."""
+    from agentkit.adapters import KIND, AdapterStore
+    from agentkit.ledger import Ledger
+
+    store = open_store()
+    rows = []
+    for target in Ledger(store).targets(KIND):
+        adapters = AdapterStore(store, target.partition(":")[2])
+        version = adapters.version()
+        now = adapters.at(version)
+        row: Row = {"name": adapters.name, "version": version, "model": now.model if now else None}
+        changes = adapters.ledger.history(adapters.target)
+        rows.append({**row, "recipe": now.recipe if now else None, "changes": len(changes)})
+    columns = ("name", "version", "model", "recipe", "changes")
+    emit(
+        rows, json_=json_, human=lambda found: print_table(columns, [[row[name] for name in columns] for row in found])
+    )
+
+
+@app.command()
+def show(name: Name, json_: Json = False) -> None:
+    """Every version and candidate of an adapter: what it was trained on, and what the gate said."""
+    from agentkit.adapters import of_change
+
+    adapters = _known(name)
+    rows: list[Row] = []
+    for change in adapters.ledger.history(adapters.target):
+        adapter, events = of_change(change), adapters.ledger.events(change.id)
+        verdict = next((event.verdict for event in reversed(events) if event.verdict), None) or {}
+        row: Row = {"version": change.version, "change": change.id, "status": change.status, "note": change.note}
+        row |= {"reason": verdict.get("reason", ""), "evidence": verdict.get("evidence", {})}
+        rows.append({**row, "adapter": None if adapter is None else adapter.to_json()})
+    emit({"name": name, "version": adapters.version(), "changes": rows}, json_=json_, human=_show)
+
+
+@app.command()
+def rollback(
+    name: Name,
+    version: Annotated[int, typer.Argument(min=0, help="The version to go back to; 0 is the bare model.")],
+    reason: Annotated[str, typer.Option()] = "",
+    json_: Json = False,
+) -> None:
+    """Make an earlier version current; a change like any other, so it can be undone too."""
+    emit_rolled_back(_known(name).rollback(version, reason=reason), version, json_=json_)
+
+
+@app.command()
+def export(
+    name: Name,
+    file: Annotated[Path, typer.Argument(help="Where to write the GGUF file, for any llama.cpp.")],
+    version: Annotated[int | None, typer.Option(min=1, help="The one in force, where not given.")] = None,
+) -> None:
+    """Write an adapter as a GGUF file."""
+    import shutil
+
+    from agentkit.errors import UserError
+
+    adapters = _known(name)
+    adapter = adapters.at(adapters.version() if version is None else version)
+    if adapter is None:
+        raise UserError(f"adapter:{name} is at version 0, which is the bare model: name a version")
+    if file.exists():
+        raise UserError(f"{file} is there already")
+    shutil.copyfile(adapters.path(adapter), file)
+    note(f"{file}: {file.stat().st_size / 1e6:.1f} MB, for {adapter.model}:  llama-cli -m MODEL --lora {file}")
+
+
+def _known(name: str) -> AdapterStore:
+    from agentkit.adapters import AdapterStore
+    from agentkit.errors import UserError
+
+    adapters = AdapterStore(open_store(), name, folder=open_settings().home / "adapters")
+    if not adapters.ledger.history(adapters.target, limit=1):
+        raise UserError(f"there is no adapter {name!r}; see  agentkit adapter ls")
+    return adapters
+
+
+def _show(found: Row) -> None:
+    say(f"adapter:{found['name']} is at version {found['version']}")
+    columns = ("version", "change", "status", "note", "reason")
+    rows = cast("list[Row]", found["changes"])
+    print_table(columns, [[row[name] for name in columns] for row in rows])

@@ -1,0 +1,167 @@
+"""What examples are made of, by which recipe, and what never becomes one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentkit.agent import Agent
+from agentkit.errors import DataError, UserError
+from agentkit.settings import Settings
+from agentkit.tasks import Task
+from agentkit.testing import ScriptedModel
+from agentkit.training.collecting import Collector, of_daily_runs
+from agentkit.training.examples import Attempt, in_form, read_examples, without_tasks, write_examples
+from agentkit.training.recipes import RECIPES, Edits, Hints, Own, control_of, known_control, known_recipe
+from tests.training.small import example
+
+
+def scripted(home: Path, said: Any, **options: Any) -> Agent:
+    model = ScriptedModel(said, name="scripted")
+    options = {"tools": [], "max_rounds": 1, "evaluate": False, **options}
+    return Agent(model, settings=Settings(home=home, concurrency=1), store=f"sqlite:///{home}/a.db", **options)
+
+
+def parity(messages: list[Any], names: list[str]) -> Any:
+    """Right on even numbers alone."""
+    return "even"
+
+
+def questions(count: int, **more: Any) -> list[Task]:
+    return [
+        Task(id=str(n), input=f"even or odd: {n}", target="odd" if n % 2 else "even", checker="exact", **more)
+        for n in range(count)
+    ]
+
+
+async def attempts_of(agent: Agent, tasks: list[Task], recipe: Any = RECIPES["edits"]) -> Any:
+    return await Collector(agent, [], key="k").collect(tasks, recipe)
+
+
+async def test_a_wrong_answer_is_corrected_by_the_target_and_a_right_one_is_kept(tmp_path: Path) -> None:
+    with scripted(tmp_path, parity) as agent:
+        found = await attempts_of(agent, questions(6))
+    made = Edits().examples(found.attempts, [])
+    assert [(item.answer, item.rejected, item.trust) for item in made] == [
+        *[("odd", "even", "corrected")] * 3,
+        *[("even", None, "own")] * 3,
+    ]
+    assert made[0].chat == (("user", "even or odd: 1"),) and made[0].source == "label" and made[0].run_id
+
+
+async def test_own_right_answers_are_taken_and_wrong_ones_never(tmp_path: Path) -> None:
+    with scripted(tmp_path, parity) as agent:
+        found = await attempts_of(agent, questions(6))
+    made = Own(attempts=1).examples(found.attempts, [])
+    assert {item.answer for item in made} == {"even"} and len(made) == 3
+
+
+async def test_runs_that_text_from_outside_could_have_shaped_become_no_examples(tmp_path: Path) -> None:
+    with scripted(tmp_path, parity) as agent:
+        found = await attempts_of(agent, questions(4, source="https://example.org/page"))
+    assert found.attempts == [] and sum(found.skipped.values()) == 4
+    assert "text from outside" in next(iter(found.skipped))
+
+
+async def test_the_prompt_of_an_example_is_what_the_model_read(tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    def watch(messages: list[Any], names: list[str]) -> Any:
+        seen.append([(message.type, message.content) for message in messages])
+        return "even"
+
+    with scripted(tmp_path, watch, instructions="Say which it is.") as agent:
+        found = await attempts_of(agent, questions(1))
+    assert found.attempts[0][0].chat == (("system", "Say which it is."), ("user", "even or odd: 0"))
+    assert seen[0] == [("system", "Say which it is."), ("human", "even or odd: 0")]
+
+
+async def test_daily_runs_that_a_person_corrected_are_examples(tmp_path: Path) -> None:
+    with scripted(tmp_path, parity) as agent:
+        runs = [await agent.arun(f"even or odd: {n}") for n in range(4)]
+    with scripted(tmp_path, parity) as agent:
+        agent.feedback(runs[1].run_id, answer="odd")
+        agent.feedback(runs[2].run_id, score=1.0)
+        made = Edits().examples(of_daily_runs(agent, agent.model_name).attempts, [])
+    assert sorted((item.answer, item.source, item.trust) for item in made) == [
+        ("even", "user", "own"),
+        ("odd", "user", "corrected"),
+    ]
+
+
+def test_examples_of_held_out_tasks_are_left_out_and_each_content_is_there_once() -> None:
+    task = Task(id="x", input="say 1")
+    mine = [example(1), example(1), example(2)]
+    assert [item.chat for item in without_tasks(mine, [])] == [example(1).chat, example(2).chat]
+    attempt = Attempt(task=task, chat=(), said="a", answer="a", run_id="r", score=1.0, source="check")
+    assert without_tasks([attempt.own()], [task.model_copy(update={"id": "other"})]) == []
+
+
+def test_a_right_answer_is_written_as_the_model_would_have_to_write_it() -> None:
+    assert in_form(Task(id="a", input="q", choices=("red", "blue")), "red") == '{"answer": "red"}'
+    assert in_form(Task(id="a", input="q", schema={"type": "integer"}), "7") == "7"
+    assert in_form(Task(id="a", input="q"), "seven") == "seven"
+
+
+def test_tasks_that_are_always_solved_make_no_more_than_a_share() -> None:
+    def tries(n: int, scores: list[float]) -> list[Attempt]:
+        task = Task(id=str(n), input=str(n))
+        return [
+            Attempt(task=task, chat=(("user", str(n)),), said=f"{n}.{k}", answer="", run_id="", score=s, source="check")
+            for k, s in enumerate(scores)
+        ]
+
+    given = [tries(1, [0, 1]), tries(2, [1, 1]), tries(3, [1, 1]), tries(4, [0, 0])]
+    assert [item.answer for item in Own(easy=0.5).examples(given, [])] == ["1.1", "2.0"]
+
+
+def test_controls_are_of_equal_size_and_hold_no_lesson() -> None:
+    task = Task(id="t", input="t")
+    rows = [
+        [Attempt(task=task, chat=(("user", str(n)),), said=f"a{n}", answer="", run_id="", score=n % 2, source="check")]
+        for n in range(40)
+    ]
+    mine = Own(attempts=1).examples(rows, [])
+    mixed = control_of("shuffled", mine, rows, seed=1)
+    assert [item.chat for item in mixed] == [item.chat for item in mine]
+    assert all(one.answer != other.answer for one, other in zip(mixed, mine, strict=True))
+    assert sorted(item.answer for item in mixed) == sorted(item.answer for item in mine)
+    raw = control_of("unfiltered", mine, rows, seed=1)
+    assert len(raw) == len(mine) and {int(item.answer[1:]) % 2 for item in raw} == {0, 1}
+    assert raw == control_of("unfiltered", mine, rows, seed=1)
+    with pytest.raises(UserError, match="needs 20 answers"):
+        control_of("unfiltered", mine, rows[:3], seed=1)
+
+
+async def test_a_hinted_answer_is_learnt_with_its_reasoning_and_without_the_hint(tmp_path: Path) -> None:
+    def reasons(messages: list[Any], names: list[str]) -> Any:
+        text = str(messages[-1].content)
+        number = int(text.split("\n")[0].split()[-1])
+        if "right answer is known" in text:
+            return f"{number} leaves 1 when halved.\nAnswer: odd" if number != 3 else "It is known.\nAnswer: odd"
+        return "It looks so.\nAnswer: even"
+
+    with scripted(tmp_path, reasons, effort="reasoning") as agent:
+        found = await attempts_of(agent, questions(6), Hints())
+    made = Hints().examples(found.attempts, found.hinted)
+    hinted = [item for item in made if "leaves 1" in item.answer]
+    assert len(hinted) == 2 and len(made) == 5 and not any("known" in turn for item in made for _, turn in item.chat)
+    assert found.skipped == {"its reasoning speaks of the hint": 1}
+
+
+def test_examples_are_kept_in_a_file_that_shows_when_it_was_altered(tmp_path: Path) -> None:
+    path = tmp_path / "examples.jsonl"
+    write_examples([example(1), example(2, rejected="no")], path)
+    assert read_examples(path) == [example(1), example(2, rejected="no")]
+    path.write_text(path.read_text().replace('"ok"', '"ko"', 1))
+    with pytest.raises(DataError, match="does not match its hash"):
+        read_examples(path)
+
+
+def test_unknown_names_are_told_in_one_line() -> None:
+    with pytest.raises(UserError, match="there are own, edits, hints"):
+        known_recipe("magic")
+    with pytest.raises(UserError, match="there are unfiltered, shuffled"):
+        known_control("magic")
