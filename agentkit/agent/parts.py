@@ -120,14 +120,13 @@ class AgentParts:
     ) -> None:
         self.settings = kept = settings or load_settings()
         self.store, self._owns_store = _opened(store, kept)
-        self.log, self._ledger = RunLog(self.store), Ledger(self.store)
+        self.log, self._ledger, self.learned = RunLog(self.store), Ledger(self.store), LearnedRouter(self.store)
         self.checker, self.instructions, self._calibration = checker, instructions, calibration
         self.output_type = None if output_type is None else AnswerType.of(output_type)
         self.models = AgentModels(kept, model, evaluator_model, options=model_options, budget=budget)
         self.tools = AgentTools(kept, tools, root=root, database=database, http_hosts=http_hosts)
         more: Any = {"recallers": recallers, "learners": learners, "adapter": adapter, "explorer": self.models.explorer}
         self.learning = AgentLearning(kept, self.store, playbook, memory, gate, **more)
-        self.learned = LearnedRouter(self.store)
         self.program, self.router = program or Solve(), router or self.learned
         self._also_in_code = [*objects("program", [program]), *objects("router", [router])]
         going = RunOptions(planning=planning, evaluate=evaluate, decline_below=decline_below, max_error=max_error)

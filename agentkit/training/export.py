@@ -80,7 +80,7 @@ def _reordered(rows: np.ndarray, heads: int) -> np.ndarray:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agreement:
+class SameReplies:
     """How often the two engines give the same greedy answer, with the adapter and without."""
 
     prompts: int
@@ -93,7 +93,7 @@ class Agreement:
 
 def agreement(
     model: Any, tokenizer: Any, served: LlamaCppChat, file: Path, prompts: Sequence[Chat], *, most: int = 32
-) -> Agreement:
+) -> SameReplies:
     """Answer prompts in transformers and in llama.cpp, with the adapter and without.
 
     llama.cpp rounds the activations of quantised weights, so that near-ties may fall the other way: what the bare model
@@ -119,7 +119,7 @@ def agreement(
                 with model.disable_adapter():
                     made = _greedy(model, ids, most, tokenizer)
             counts[place] += made == said
-    return Agreement(prompts=len(prompts), adapted=counts[0], bare=counts[1])
+    return SameReplies(prompts=len(prompts), adapted=counts[0], bare=counts[1])
 
 
 def _greedy(model: Any, ids: Any, most: int, tokenizer: Any) -> str:
