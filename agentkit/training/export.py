@@ -92,7 +92,7 @@ class SameReplies:
 
 
 def agreement(
-    model: Any, tokenizer: Any, served: LlamaCppChat, file: Path, prompts: Sequence[Chat], *, most: int = 32
+    model: Any, tokenizer: Any, served: LlamaCppChat, file: Path, prompts: Sequence[Chat], *, most: int = 16
 ) -> SameReplies:
     """Answer prompts in transformers and in llama.cpp, with the adapter and without.
 

@@ -169,10 +169,10 @@ def train(
     return run.go(on_step)
 
 
-def check_enough(count: int) -> None:
-    """Raises UserError where there are too few examples."""
+def check_enough(count: int, why: str = "") -> None:
+    """Raises UserError where there are too few examples; `why` says what was left out."""
     if count < LEAST:
-        raise UserError(f"{count} examples are too few to train on: {LEAST} are needed; add tasks or corrections")
+        raise UserError(f"{count} examples are too few to train on: {LEAST} are needed; add tasks or corrections{why}")
 
 
 class _Training:

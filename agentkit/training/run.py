@@ -272,10 +272,10 @@ class _Run:
         if self.config.control is not None:
             found = control_of(self.config.control, found, collected.attempts, seed=self.config.lora.seed)
         found = without_tasks([*self.before, *found], held_out)
+        left = f"; left out: {told(collected.skipped)}" if collected.skipped else ""
         if not found:
-            left = f"; left out: {told(collected.skipped)}" if collected.skipped else ""
             raise UserError(f"recipe {recipe.name!r} finds nothing to learn: {collected}{left}")
-        check_enough(len(found))
+        check_enough(len(found), left)
         return found
 
     def _training(self, examples: Sequence[Example]) -> str:

@@ -34,7 +34,7 @@ def test_a_model_learns_a_desk_s_codes_from_corrections_within_three_minutes(tmp
     need(TINY)
     began = time.process_time()
     train, val = messages(SAID[:2], slice(0, 6)), messages(SAID[2:], slice(0, 8))
-    limits = {"n_ctx": 1024, "max_tokens": 8}
+    limits = {"n_ctx": 1024, "max_tokens": 8, "n_threads": 1}
     settings = Settings(home=tmp_path, concurrency=2)
     config = TrainConfig(recipe=Edits(), lora=LoraSettings(epochs=4, rate=1e-3, threads=1))
 
@@ -44,7 +44,7 @@ def test_a_model_learns_a_desk_s_codes_from_corrections_within_three_minutes(tmp
 
     with agent_of() as agent:
         before = [agent.run(task.input).answer for task in val[:2]]
-        report = train_adapter(agent, train, "desk", val=val, config=config)
+        report = train_adapter(agent, train, "desk", val=val, config=config, on_event=print)
     (done,) = report.rounds
     assert done.examples == len(train) == 24 and done.losses[-1] < done.losses[0] / 4
     assert done.verdict.decision == "accept" and report.version == 1, done
