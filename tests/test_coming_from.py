@@ -75,7 +75,8 @@ def test_mem0(play: Play) -> None:
 def test_ontogpt(play: Play) -> None:
     shutil.copy(ROOT / "examples" / "ontologies" / "drug_safety.yaml", "drug_safety.yaml")
     write_papers(Path("papers"), 2)
-    said = play("ontogpt", reader())
-    assert said == (
-        "2 ['Famotidine caused delirium in elderly subjects.', 'Ranitidine caused headache in elderly subjects.']\n"
+    count, _, quotes = play("ontogpt", reader()).partition(" ")
+    assert (count, sorted(ast.literal_eval(quotes))) == (
+        "2",
+        ["Famotidine caused delirium in elderly subjects.", "Ranitidine caused headache in elderly subjects."],
     )

@@ -84,10 +84,14 @@ def test_no_text_is_anything_but_text(make: Any) -> None:
 
 
 def test_a_run_is_shown_with_its_answer_its_steps_and_what_it_used(store: Store) -> None:
-    replies = [{"tool": "calculator", "arguments": {"expression": "7*8"}}, {"answer": "56"}]
-    with Agent(ScriptedModel(replies), tools=["calculator"], store=store) as agent:
-        text = shown(agent.run("How much is seven times eight?"))
-    assert all(part in text for part in ("56", "done", "2 model calls", "calculator", "7*8", "→ 56"))
+    def double(x: int) -> int:
+        """Twice a number."""
+        return 2 * x
+
+    replies = [{"tool": "double", "arguments": {"x": 28}}, {"answer": "56"}]
+    with Agent(ScriptedModel(replies), tools=[double], store=store) as agent:
+        text = shown(agent.run("Say the double of x, which is 28."))
+    assert all(part in text for part in ("56", "done", "2 model calls", "double", "{'x': 28} → 56", "tool:double"))
 
 
 def test_a_playbook_is_shown_with_its_lessons_in_use(store: Store) -> None:
