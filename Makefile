@@ -8,7 +8,7 @@ TESTS ?= tests
 WORKERS ?= 2
 MODELS ?= smollm2-135m bge-small-en-v1.5 qwen2.5-coder-1.5b
 
-.PHONY: help demo learn test lint typecheck bench picture clean
+.PHONY: help demo learn test lint typecheck links bench picture site clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -34,9 +34,11 @@ lint: $(READY)  ## style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-typecheck: $(READY)  ## strict types; the package in its installed shape, as links
+links:
 	rm -rf $(TYPES) && mkdir -p $(TYPES)/agentkit
 	ln -s $(CURDIR)/agentkit/* $(CURDIR)/memory $(CURDIR)/playbooks $(CURDIR)/cli $(TYPES)/agentkit/
+
+typecheck: $(READY) links  ## strict types; the package in its installed shape, as links
 	cd $(TYPES) && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache -p agentkit
 
 bench: $(READY)  ## the model-free benchmarks, as ratios
@@ -46,6 +48,10 @@ bench: $(READY)  ## the model-free benchmarks, as ratios
 
 picture: $(READY)  ## draw docs/architecture.svg from the imports
 	$(BIN)/python -m tests.architecture
+
+site: $(READY) links  ## docs/ and a reference of the public names, as a site in build/site
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --group site
+	$(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -10,6 +10,7 @@ from pydantic_core import to_jsonable_python
 
 from agentkit.answer_type import AnswerType
 from agentkit.json_types import JsonObject
+from agentkit.notebook import table
 from agentkit.store.run_log import RunLog, RunRecord, Steps, Totals
 from agentkit.tasks import Feedback
 
@@ -62,6 +63,32 @@ class Result:
         plain = asdict(replace(self, output=None, feedback=(), trace=()))
         feedback = [item.model_dump() for item in self.feedback]
         return {**plain, "output": to_jsonable_python(self.output), "feedback": feedback, "trace": list(self.trace)}
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how it ended, what it cost, and its steps, a line each."""
+        used = self.usage
+        facts = [
+            ("answer", self.answer),
+            ("status", self.status),
+            ("confidence", None if self.confidence is None else f"{self.confidence:.0%}"),
+            *((f"feedback: {item.channel}", f"{item.score} {item.text}") for item in self.feedback),
+            (
+                "used",
+                f"{used.calls} model calls, {used.input_tokens:,} + {used.output_tokens:,} tokens, ${used.cost:.4f}",
+            ),
+            ("sources", "\n".join(self.sources) or None),
+        ]
+        steps = [(step["type"], step.get("tool") or step.get("role"), _said(step)) for step in self.trace]
+        told = table(f"run {self.run_id}", [fact for fact in facts if fact[1] is not None])
+        return told + (table("steps", steps, ("step", "by", "what")) if steps else "")
+
+
+def _said(step: JsonObject) -> str:
+    """What a step of a trace was, in words."""
+    if step["type"] == "tool":
+        return f"{step['arguments']} → {step['result']}"
+    calls = [f"{call['name']}({call['args']})" for call in step["tool_calls"] or ()]
+    return "\n".join(filter(None, [step["text"], *calls]))
 
 
 def with_output(result: Result, form: AnswerType | None) -> Result:

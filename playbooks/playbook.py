@@ -9,6 +9,7 @@ from functools import cached_property
 from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
 from agentkit.ledger import digest
+from agentkit.notebook import table
 from agentkit.playbooks.applying import DeltaOutcome, updated
 from agentkit.playbooks.bullets import Bullet
 from agentkit.playbooks.tokens import estimate
@@ -76,6 +77,12 @@ class Playbook:
         """The exact state, orders and stamps included: a replay must give the same bytes."""
         rows = sorted(self.bullets.values(), key=lambda bullet: bullet.order)
         return {"target": self.target, "version": self.version, "bullets": [bullet_json(row) for row in rows]}
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the bullets in use, in their order."""
+        title = f"playbook {self.name}, version {self.version}, {len(self)} in use, at most {self.tokens} tokens"
+        rows = [(bullet.id, bullet.section, bullet.scope, bullet.content) for bullet in self]
+        return table(title, rows, ("id", "section", "scope", "lesson"))
 
     def after(self, outcome: DeltaOutcome, version: int) -> Playbook:
         """The playbook one change later."""

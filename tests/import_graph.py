@@ -12,7 +12,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "faults", "interrupts", "json_types", "aio"),
     ("statistics", "telemetry"),
     ("plugins",),
-    ("text", "tls", "answer_type", "conversation", "pictures", "words", "registry"),
+    ("text", "tls", "answer_type", "conversation", "notebook", "pictures", "words", "registry"),
     ("files",),
     ("tasks", "redaction", "trusted_files", "tools"),
     ("protocols", "settings"),

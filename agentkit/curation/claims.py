@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, get_args
 from agentkit.errors import DataError
 from agentkit.json_types import JsonObject
 from agentkit.json_types import digest as json_digest
+from agentkit.notebook import table
 
 Status = Literal["supported", "unsupported", "accepted", "rejected"]
 """`supported`: the quote carries the claim. `unsupported`: it does not; kept, not exported.
@@ -167,6 +168,18 @@ class Claim:
     def with_status(self, status: Status, reason: str = "") -> Self:
         """The same claim, same id, after a check or a person's decision."""
         return replace(self, status=status, reason=reason)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the statement, what became of it, and its quotes where they stand."""
+        rows = [
+            ("status", f"{self.status}: {self.reason}" if self.reason else self.status),
+            ("confidence", None if self.confidence is None else f"{self.confidence:.0%}"),
+            *self.qualifiers.items(),
+            ("document", self.document),
+            *((f"{quote.section or 'quote'}, {quote.start}–{quote.end}", quote.quote) for quote in self.evidence),
+        ]
+        title = f"{self.subject} — {self.predicate} → {self.object}"
+        return table(title, [row for row in rows if row[1] is not None])
 
     def to_json(self) -> JsonObject:
         row = {name: getattr(self, name) for name in _CLAIM_FIELDS}

@@ -9,7 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -35,6 +37,9 @@ PATHS = (
     "/kbs/main/papers/doc-00000",
     "/kbs/main/review",
 )
+
+ASK = "url => fetch(url, {credentials: 'include'}).then(answer => answer.text(), () => 'refused')"
+"""A script's request with whatever cookies the browser holds; what it may read of the answer."""
 
 if CHROMIUM is None:
     pytest.skip("Chromium is not installed (Debian: apt-get install chromium)", allow_module_level=True)
@@ -143,3 +148,47 @@ def test_thumbs_and_a_right_answer_are_taken(tab: Any, visit: Visit) -> None:
     with tab.expect_navigation():
         tab.click("button[value=down]")
     assert "the right one" in tab.inner_text("main")
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """Another site's page, on another port of this machine: it sends a form and asks by script."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<form method=post><input name=decision value=up><input name=note value=from-elsewhere></form>")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"], ids=["same host", "other host"])
+def test_a_page_of_another_site_is_refused_whoever_looks_at_it(
+    tab: Any, visit: Visit, elsewhere: str, name: str
+) -> None:
+    address = visit()
+    tab.goto(address)
+    base = address.split("/?")[0]
+    own = tab.inner_text("main")
+    tab.goto(elsewhere.replace("127.0.0.1", name))
+    for path in ("/runs", "/runs/run-1", "/kbs/main/claims"):
+        assert tab.evaluate(ASK, base + path) == "refused"
+    tab.evaluate("url => { document.forms[0].action = url; }", base + "/runs/run-1/feedback")
+    with tab.expect_navigation():
+        tab.evaluate("document.forms[0].submit()")
+    assert re.search("pages of other sites|holds the token", tab.inner_text("body"))
+    tab.goto(base + "/runs/run-1")
+    assert "from-elsewhere" not in tab.content()
+    tab.goto(base + "/runs")
+    assert tab.inner_text("main") == own
