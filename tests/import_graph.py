@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("changes", "feedback"),
     ("agent",),
     ("evaluation", "evolution", "server"),
-    ("calibrating",),
+    ("calibrating", "distributed"),
     ("view",),
     ("cli",),
     ("__main__",),
