@@ -33,15 +33,10 @@ class Shared:
 
 
 class Purse:
-    """The actor that keeps them. It lives where the driver does, and ends with it.
+    """The actor that keeps them. It lives where the driver does, and ends with it."""
 
-    Args:
-        used: calls, tokens and dollars that were used before the driver was started again.
-    """
-
-    def __init__(self, shared: Shared, used: tuple[int, int, float] = (0, 0, 0.0)) -> None:
-        calls, tokens, cost = used
-        self._meter = shared.budget.start(calls=calls, tokens=tokens, cost=cost)
+    def __init__(self, shared: Shared) -> None:
+        self._meter = shared.budget.start()
         self._gap = 0.0 if shared.per_minute is None else 60 / shared.per_minute
         self._next = 0.0
 
