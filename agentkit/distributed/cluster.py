@@ -74,8 +74,8 @@ class Cluster:
         self._link = Path(tempfile.mkdtemp(prefix="agentkit-")) / "r"
         self._link.symlink_to(logs.resolve(), target_is_directory=True)
         processors = self.workers or os.cpu_count() or 1
-        return {"num_cpus": processors, "include_dashboard": False, "object_store_memory": OBJECTS,
-                "_temp_dir": str(self._link)}  # fmt: skip
+        parts = {"num_cpus": processors, "include_dashboard": False, "object_store_memory": OBJECTS}
+        return {**parts, "_temp_dir": str(self._link)}
 
     @property
     def machines(self) -> int:
