@@ -69,6 +69,7 @@ class Rollouts:
     def __init__(self, plan: AgentPlan, purse: Any = None) -> None:
         self._plan, self._purse = plan, purse
         self._agent: Agent | None = None
+        self._again = False
 
     async def score(self, scoring: Scoring, task: Task) -> Scored:
         """Run a task, or go on with its run, and score the answer.
@@ -78,8 +79,8 @@ class Rollouts:
         """
         try:
             if self._agent is None:
-                self._agent = self._plan.build(self._purse)
-            if not _replaces_a_dead_worker():
+                self._agent, self._again = self._plan.build(self._purse), _replaces_a_dead_worker()
+            if not self._again:
                 await until_left(self._agent.log, scoring.run_id(task))
             return await scoring.score(self._agent, task)
         except UserError as error:

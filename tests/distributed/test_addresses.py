@@ -18,7 +18,6 @@ from agentkit.store import Store
 from agentkit.store.run_log import RunLog
 from agentkit.tasks import Task
 from agentkit.testing import ScriptedModel
-from tests.cli.conftest import agentkit as agentkit
 from tests.support.stub_server import stub_server
 
 MODEL = ("--model", "openai/gpt-4.1-mini", "--api-base", "http://127.0.0.1:9/v1")
