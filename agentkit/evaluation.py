@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +85,39 @@ class EvalReport:
         return asdict(self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """What each run of an evaluation is made with, beside its task.
+
+    Attributes:
+        batch: names the evaluation.
+        base: what of the agent and the seed decides the runs' ids.
+        checker: for tasks that name none.
+    """
+
+    batch: str
+    base: str
+    checker: str | JsonObject | None
+    learn: bool
+    seed: int
+
+    def run_id(self, task: Task) -> str:
+        """The id of a task's run: the same wherever, and however often, the evaluation is started."""
+        return f"{digest([task.model_dump(), self.base])[:12]}-{self.seed}"
+
+    async def score(self, agent: Agent, task: Task) -> Scored:
+        """Run a task and score its answer.
+
+        Raises:
+            UserError: what would fail every run.
+        """
+        return await _score(agent, task, _checker(agent, task, self.checker), self)
+
+
+Elsewhere = Callable[[Scoring, Task], Awaitable[Scored]]
+"""Scores a task somewhere else, as `Scoring.score` does here."""
+
+
 async def evaluate_tasks(
     agent: Agent,
     tasks: Sequence[Task],
@@ -96,6 +129,7 @@ async def evaluate_tasks(
     seed: int = 0,
     on_result: Callable[[Scored], None] = lambda scored: None,
     apart_from: tuple[str, ...] = (),
+    elsewhere: Elsewhere | None = None,
 ) -> EvalReport:
     """Run every task and score it.
 
@@ -111,21 +145,23 @@ async def evaluate_tasks(
         learn: let each run teach the agent's learners.
         on_result: sees each outcome as it comes.
         apart_from: beginnings of names of what has been learnt that does not make this another evaluation.
+        elsewhere: makes the runs, in other processes; None makes them here.
 
     Raises:
         DataError: a task that can't be scored, before anything is run.
         UserError: what would fail every run, such as a missing key; the evaluation can be resumed.
     """
-    checkers = checkers_for(agent, tasks, checker)
+    checkers_for(agent, tasks, checker)
     said = agent.describe()
     versions = {name: number for name, number in said["versions"].items() if not name.startswith(apart_from or ("~",))}
     base = digest([said | {"versions": versions}, seed, learn])[:8]
     batch = batch or f"eval-{digest([[task.model_dump() for task in tasks], base])[:8]}"
+    scoring = Scoring(batch=batch, base=base, checker=checker, learn=learn, seed=seed)
     gate, started = asyncio.Semaphore(concurrency), time.perf_counter()
 
     async def one(task: Task) -> Scored:
         async with gate:
-            scored = await _score(agent, task, checkers[task.id], batch, base, learn, seed)
+            scored = await (scoring.score(agent, task) if elsewhere is None else elsewhere(scoring, task))
         on_result(scored)
         return scored
 
@@ -152,10 +188,10 @@ def _checker(agent: Agent, task: Task, default: str | JsonObject | None) -> Chec
     return checker
 
 
-async def _score(agent: Agent, task: Task, checker: Checker, batch: str, base: str, learn: bool, seed: int) -> Scored:
-    run_id = f"{digest([task.model_dump(), base])[:12]}-{seed}"
+async def _score(agent: Agent, task: Task, checker: Checker, scoring: Scoring) -> Scored:
+    run_id, learn, seed = scoring.run_id(task), scoring.learn, scoring.seed
     try:
-        result: Result = await agent.arun(task, run_id=run_id, batch=batch, learn=learn, seed=seed)
+        result: Result = await agent.arun(task, run_id=run_id, batch=scoring.batch, learn=learn, seed=seed)
     except UserError:
         raise
     except AgentKitError as error:

@@ -29,6 +29,7 @@ EXTRAS = {
     "curate": ["lxml", "pypdf", "rdflib", "linkml_runtime"],
     "server": ["starlette", "uvicorn", "jinja2"],
     "mcp": ["mcp"],
+    "ray": ["ray"],
 }
 ASKS = ("run", "chat", "eval", "evolve")
 """The README's commands that ask the model of the settings."""

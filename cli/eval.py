@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from agentkit.cli import stopping
 from agentkit.cli.agent_options import AgentOptions, Seed, parse_checker, with_agent_options
+from agentkit.cli.elsewhere import Elsewhere, PerMinute, Ray, Workers
 from agentkit.cli.output import JSON_HELP, emit, print_table, say
 from agentkit.cli.risk import show_risk
 from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
     from agentkit.agent import Agent
+    from agentkit.distributed import Cluster
     from agentkit.evaluation import EvalReport, Scored
     from agentkit.tasks import Task
 
@@ -43,12 +47,18 @@ def evaluate(
         bool, typer.Option("--teach", help="Let the scores teach which mode, and whether the evaluator, pays.")
     ] = False,
     seed: Seed = 0,
+    ray: Ray = None,
+    workers: Workers = None,
+    per_minute: PerMinute = None,
+    tokens: Annotated[int | None, typer.Option(min=1, help="With --ray: tokens of all runs together.")] = None,
+    cost: Annotated[float | None, typer.Option(min=0, help="With --ray: US dollars of all runs together.")] = None,
     json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Run a file of tasks and score the answers. Started again, it goes on where it stopped."""
+    there = Elsewhere(ray=ray, workers=workers, per_minute=per_minute, tokens=tokens, cost=cost).check()
     tasks = load_some(file, limit)
     with wanted.build() as agent:
-        report = _score(agent, tasks, default_checker, batch=name, concurrency=concurrency, seed=seed)
+        report = _score(agent, tasks, default_checker, there, batch=name, concurrency=concurrency, seed=seed)
         if teach:
             _teach(agent, tasks, report, default_checker)
     emit(report.to_json(), json_=json_, human=_show)
@@ -65,22 +75,34 @@ def _score(
     agent: Agent,
     tasks: list[Task],
     checker_text: str | None,
+    there: Elsewhere,
     *,
     batch: str | None,
     concurrency: int,
     seed: int,
 ) -> EvalReport:
     from agentkit.aio import run_sync
-    from agentkit.evaluation import checkers_for, evaluate_tasks
+    from agentkit.evaluation import checkers_for
 
     checker = parse_checker(checker_text)
     checkers_for(agent, tasks, checker)  # says what is wrong before there is a progress bar
-    with Bar(len(tasks)) as bar:
-        work = evaluate_tasks(
+    stopping.go_on_with_this_command()
+    with there.open(agent.settings) as cluster, Bar(len(tasks)) as bar:
+        work = evaluation(cluster, there)(
             agent, tasks, checker=checker, batch=batch, concurrency=concurrency, seed=seed, on_result=bar.add
         )
-        stopping.go_on_with_this_command()
         return run_sync(work)
+
+
+def evaluation(cluster: Cluster | None, there: Elsewhere) -> Callable[..., Coroutine[Any, Any, EvalReport]]:
+    """What evaluates: this process, or the workers of a cluster."""
+    if cluster is None:
+        from agentkit.evaluation import evaluate_tasks
+
+        return evaluate_tasks
+    from agentkit.distributed import evaluate_on
+
+    return partial(evaluate_on, cluster, shared=there.shared)
 
 
 def _teach(agent: Agent, tasks: list[Task], report: EvalReport, checker: str | None) -> None:

@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("changes", "feedback"),
     ("agent",),
     ("evaluation", "evolution", "server"),
-    ("calibrating", "training"),
+    ("calibrating", "training", "distributed"),
     ("view",),
     ("cli",),
     ("__main__",),

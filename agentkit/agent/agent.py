@@ -50,13 +50,20 @@ class Agent(AgentParts, RunnableAgent):
         if parts := ", ".join(record.options.get("in_code", ())):
             call = f"Agent(…).resume({record.id!r})"
             raise UserError(f"run {record.id} was made in code, with its own {parts}: go on with it there, by {call}")
-        spec, options = dict(record.options["agent"]), record.options["run"]
+        agent = cls.from_spec(record.options["agent"], record.options["run"], store=store, settings=settings)
+        agent._owns_store = True
+        return agent, record.id
+
+    @classmethod
+    def from_spec(
+        cls, spec: Mapping[str, Any], options: Mapping[str, Any], *, store: Store, settings: Settings
+    ) -> Self:
+        """An agent built again of what another one said of itself: its `spec`, and the values of its `options`."""
         names = ["planning", "effort", "samples", "evaluate", "decline_below", "max_error", "max_rounds", "max_steps"]
         names += ["approve"]
         chosen = {name: options[name] for name in names if name in options}
-        agent = cls(spec.pop("model"), store=store, settings=settings, **spec, **chosen)
-        agent._owns_store = True
-        return agent, record.id
+        rest = {name: value for name, value in spec.items() if name != "model"}
+        return cls(spec["model"], store=store, settings=settings, **rest, **chosen)
 
     async def arun(
         self,

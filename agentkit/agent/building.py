@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -10,6 +10,7 @@ from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
 from agentkit.models import Budget, Caller, Limits, load_model
 from agentkit.models.base import CHOOSE, takes_images
+from agentkit.models.budget import Meter
 from agentkit.models.caller import model_name
 from agentkit.models.journal import SqlJournal
 from agentkit.models.load import options_for
@@ -39,6 +40,8 @@ class AgentModels:
         roles: the models of each role; the later ones are fallbacks.
         spec: what names say of them, as runs record it.
         in_code: what of them is no name.
+        limits, budget: how many of their calls are in flight, and what one run may use.
+        meters: makes what counts the calls of a run; workers that share a budget put another one here.
     """
 
     def __init__(
@@ -63,8 +66,9 @@ class AgentModels:
             ]
             for role, names in roles.items()
         }
-        self._timeout, self._limits = settings.timeout, Limits(concurrency=settings.concurrency)
-        self._budget = budget or Budget(**settings.budget.model_dump())
+        self._timeout, self.limits = settings.timeout, Limits(concurrency=settings.concurrency)
+        self.budget = budget or Budget(**settings.budget.model_dump())
+        self.meters: Callable[..., Meter] = Meter
 
     @property
     def explorer(self) -> BaseChatModel:
@@ -91,7 +95,7 @@ class AgentModels:
 
     def unjournalled(self) -> Caller:
         """What calls the explorer outside of runs."""
-        return Caller(self.roles["explorer"], limits=self._limits)
+        return Caller(self.roles["explorer"], limits=self.limits)
 
     def callers(
         self, store: Store, run_id: str, *, fresh: bool = False, spent: Totals | None = None
@@ -103,10 +107,11 @@ class AgentModels:
             spent: what the run has used before.
         """
         used = spent or Totals()
-        budget = self._budget.start(calls=used.calls, tokens=used.input_tokens + used.output_tokens, cost=used.cost)
+        tokens = used.input_tokens + used.output_tokens
+        budget = self.meters(self.budget, calls=used.calls, tokens=tokens, cost=used.cost)
         journal = SqlJournal(store, run_id, fresh=fresh)
         return {
-            role: Caller(models, limits=self._limits, budget=budget, journal=journal, timeout=self._timeout)
+            role: Caller(models, limits=self.limits, budget=budget, journal=journal, timeout=self._timeout)
             for role, models in self.roles.items()
         }
 

@@ -1,0 +1,8 @@
+"""Many processes and many machines, by Ray: the database stays the one truth, and each worker has models of its own."""
+
+from __future__ import annotations
+
+from agentkit.distributed.cluster import Cluster
+from agentkit.distributed.rollouts import evaluate_on
+
+__all__ = ["Cluster", "evaluate_on"]

@@ -1,0 +1,102 @@
+"""What all workers share of hosted models: one rate at which calls start, and one budget of all that they use."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from agentkit.errors import BudgetExceeded, UserError
+from agentkit.models.budget import Budget, Meter, Usage
+from agentkit.models.limits import Limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """Limits of all workers together; None lifts one.
+
+    Attributes:
+        per_minute: calls started in a minute, spread evenly.
+        budget: what the whole may use.
+    """
+
+    per_minute: float | None = None
+    budget: Budget = field(default_factory=Budget)
+
+    @property
+    def any(self) -> bool:
+        """Whether there is any limit to keep."""
+        return self.per_minute is not None or self.budget != Budget()
+
+
+class Purse:
+    """The actor that keeps them. It lives where the driver does, and ends with it."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._meter = shared.budget.start()
+        self._gap = 0.0 if shared.per_minute is None else 60 / shared.per_minute
+        self._next = 0.0
+
+    async def enter(self) -> tuple[float, str]:
+        """Ask to start a call: the seconds to wait, or why it may not start."""
+        try:
+            self._meter.check()
+        except BudgetExceeded as error:
+            return 0.0, str(error)
+        now = time.monotonic()
+        start = max(now, self._next)
+        self._next = start + self._gap
+        return start - now, ""
+
+    async def charge(self, calls: int, tokens: int, cost: float) -> None:
+        """Count what calls have used."""
+        self._meter.calls += calls
+        self._meter.tokens += tokens
+        self._meter.cost += cost
+
+
+class PurseSpent(UserError):
+    """What all workers together may use is used up."""
+
+
+class SharedLimits(Limits):
+    """A worker's slots, with starts that the purse allows.
+
+    Args:
+        purse: the actor.
+        concurrency: calls of this worker in flight.
+    """
+
+    def __init__(self, purse: Any, concurrency: int) -> None:
+        super().__init__(concurrency=concurrency)
+        self._purse = purse
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """As every `Limits` has it.
+
+        Raises:
+            PurseSpent: the shared budget is used up.
+        """
+        async with super().slot():
+            wait, refused = await self._purse.enter.remote()
+            if refused:
+                raise PurseSpent(f"shared by all workers, {refused}; started again, what is finished is not repeated")
+            if wait > 0:
+                await asyncio.sleep(wait)
+            yield
+
+
+class SharedMeter(Meter):
+    """Counts what a worker's calls use, here and in the purse."""
+
+    def __init__(self, purse: Any, budget: Budget, *, calls: int = 0, tokens: int = 0, cost: float = 0.0) -> None:
+        super().__init__(budget, calls=calls, tokens=tokens, cost=cost)
+        self._purse = purse
+
+    def charge(self, usage: Usage) -> None:
+        super().charge(usage)
+        self._purse.charge.remote(1, usage.input_tokens + usage.output_tokens, usage.cost)

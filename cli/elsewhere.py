@@ -1,0 +1,67 @@
+"""`--ray` and what goes with it: work done by several processes, here or on a cluster."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agentkit.errors import UserError
+
+if TYPE_CHECKING:
+    from agentkit.distributed import Cluster
+    from agentkit.distributed.shared import Shared
+    from agentkit.settings import Settings
+
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray", metavar="local|HOST:PORT", help="Work on several processes: of this machine, or of a Ray cluster."
+    ),
+]
+Workers = Annotated[int | None, typer.Option(min=1, help="With --ray: processes; one a processor where not given.")]
+PerMinute = Annotated[
+    float | None, typer.Option(min=0.001, help="With --ray: model calls that all of them start in a minute.")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """What was said of other processes.
+
+    Attributes:
+        ray: where they are; None for this process alone.
+        per_minute, tokens, cost: what they share.
+    """
+
+    ray: Ray = None
+    workers: Workers = None
+    per_minute: PerMinute = None
+    tokens: int | None = field(default=None)
+    cost: float | None = field(default=None)
+
+    def check(self) -> Elsewhere:
+        """Raises UserError: something is said of workers, and there are none."""
+        if self.ray is None:
+            for name in ("workers", "per_minute", "tokens", "cost"):
+                if getattr(self, name) is not None:
+                    raise UserError(f"--{name.replace('_', '-')} goes with --ray: write  --ray local")
+        return self
+
+    @property
+    def shared(self) -> Shared:
+        """What all workers together may use."""
+        from agentkit.distributed.shared import Shared
+        from agentkit.models import Budget
+
+        return Shared(per_minute=self.per_minute, budget=Budget(tokens=self.tokens, cost=self.cost))
+
+    def open(self, settings: Settings) -> AbstractContextManager[Cluster | None]:
+        """The cluster while the block lasts; None where the work is done here."""
+        if self.ray is None:
+            return nullcontext()
+        from agentkit.distributed import Cluster
+
+        return Cluster(self.ray, workers=self.workers, home=settings.home)
