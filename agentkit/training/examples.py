@@ -62,7 +62,7 @@ class Attempt:
     """A finished run of one call, with what is known of its answer.
 
     Attributes:
-        said: the reply, word for word.
+        said: the reply, word for word; empty where it was cut off, which can be corrected and never learnt.
         score: what the strongest word on it says; None where nobody knows. A judging model's word does not count.
         correction: the right answer, where the run's own was wrong and somebody gave it.
         sample: 0 for the answer as it is measured, other numbers for further ones.
@@ -80,7 +80,7 @@ class Attempt:
 
     @property
     def right(self) -> bool:
-        return self.score is not None and self.score >= RIGHT
+        return bool(self.said) and self.score is not None and self.score >= RIGHT
 
     @property
     def wrong(self) -> bool:
@@ -104,7 +104,7 @@ class Attempt:
         return Example(
             chat=self.chat,
             answer=in_form(self.task, self.correction),
-            rejected=self.said,
+            rejected=self.said or None,
             run_id=self.run_id,
             task=task_hash(self.task),
             source=self.source,
@@ -137,7 +137,7 @@ class Unfit(ValueError):
 
 
 def read_run(log: RunLog, record: RunRecord, program: Program) -> tuple[Chat, str, bool]:
-    """The prompt of a run, what the model said to it, and whether it was to reason first.
+    """The prompt of a run, what the model said to it (nothing, where it was cut off), and whether it was to reason.
 
     Raises:
         Unfit: text from outside could have shaped it, or it took more than the one call that an example holds.
@@ -151,9 +151,7 @@ def read_run(log: RunLog, record: RunRecord, program: Program) -> tuple[Chat, st
     if len(calls) != 1 or mode == "agentic":
         raise Unfit("it took more than one call" if len(calls) > 1 else "it can't be told what the model was asked")
     response = calls[0]["response"]
-    said, cut = response.get("content") or "", response.get("response_metadata")
-    if not said.strip() or cut:
-        raise Unfit("its answer is empty or cut off")
+    said = "" if response.get("response_metadata") else (response.get("content") or "").strip()
     reason = mode == "reasoning"
     return prompt_of(record.task, log.blocks(record.id) or (), program, reason=reason), said, reason
 

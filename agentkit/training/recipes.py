@@ -132,7 +132,7 @@ def control_of(
     """
     rng = random.Random(seed)
     if kind == "unfiltered":
-        pool = [item.own() for tries in attempts for item in tries if item.score is not None]
+        pool = [item.own() for tries in attempts for item in tries if item.said and item.score is not None]
         if len(pool) < len(examples):
             raise UserError(f"the control needs {len(examples)} answers, and there are {len(pool)}")
         return rng.sample(pool, len(examples))
