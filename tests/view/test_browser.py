@@ -157,9 +157,7 @@ class Elsewhere(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("content-type", "text/html")
         self.end_headers()
-        self.wfile.write(
-            b"<form method=post><input name=decision value=up><input name=note value=from-elsewhere></form>"
-        )
+        self.wfile.write(b"<form method=post><input name=decision value=up><input name=note value=from-elsewhere>")
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
