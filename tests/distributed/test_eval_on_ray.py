@@ -113,9 +113,7 @@ def until(holds: Callable[[], object], process: subprocess.Popen[str]) -> None:
         time.sleep(0.1)
 
 
-def test_runs_and_report_are_those_of_one_process_whoever_is_killed(
-    tmp_path: Path, tasks: Path, server: str
-) -> None:
+def test_runs_and_report_are_those_of_one_process_whoever_is_killed(tmp_path: Path, tasks: Path, server: str) -> None:
     pytest.importorskip("ray", reason="the ray extra is not installed")
     alone, many = tmp_path / "alone", tmp_path / "many"
     wanted = report_of(started(alone, tasks, server))
