@@ -1,7 +1,7 @@
 """How close an evaluation on Ray's workers comes to the ideal of a model server with fixed latency, beside one process.
 
-`python -m benchmarks.ray_throughput` starts a local stub server and runs the same tasks through `agentkit.evaluation` in
-this process and through `agentkit.distributed` with so many workers, each arm on a database of its own. Workers are
+`python -m benchmarks.ray_throughput` starts a local stub server and runs the same tasks through `agentkit.evaluation`
+in this process and through `agentkit.distributed` with so many workers, each arm on a database of its own. Workers are
 started, and have solved their first tasks, before the clock is: that takes seconds, and happens once an evaluation.
 """
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from agentkit.errors import MissingExtra, UserError
+from agentkit.json_types import JsonObject
 
 OBJECTS = 80 * 2**20
 """Bytes of shared memory for what Ray passes between processes: tasks and outcomes, which are small."""
@@ -51,7 +52,7 @@ class Cluster:
         self.ray, self.address, self.workers = ray, address, workers
         self._link: Path | None = None
         self._session: Path | None = None
-        options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
+        options: JsonObject = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
         with _surroundings_kept():
             try:
                 if address == "local":
@@ -64,7 +65,7 @@ class Cluster:
                 line = " ".join(str(error).split(". ")[0].split())
                 raise UserError(f"--ray {address}: {line or type(error).__name__}") from None
 
-    def _local(self, home: Path) -> dict[str, Any]:
+    def _local(self, home: Path) -> JsonObject:
         """What a Ray of one's own is started with: no page, little memory. It asks for the user's token by itself.
 
         Its sockets lie below its folder, and their paths may be no longer than 107 bytes: it sees the home by a link.

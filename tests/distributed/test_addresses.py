@@ -13,6 +13,7 @@ import pytest
 from agentkit import Agent
 from agentkit.distributed.rollouts import is_embedded, until_left
 from agentkit.distributed.shared import Purse, Shared
+from agentkit.errors import UserError
 from agentkit.models import Budget
 from agentkit.store import Store
 from agentkit.store.run_log import RunLog
@@ -86,6 +87,6 @@ async def test_a_run_that_another_process_is_at_is_left_to_it(store: Store) -> N
 def test_an_agent_of_objects_is_refused(store: Store) -> None:
     from agentkit.distributed.rollouts import Crew
 
-    with Agent(ScriptedModel(["1"]), store=store, tools=[]) as agent:
-        with pytest.raises(Exception, match="its model are objects|give them by name"):
-            Crew(None, agent, 1, Shared())  # type: ignore[arg-type]  # it is refused before a cluster is asked
+    agent = Agent(ScriptedModel(["1"]), store=store, tools=[])
+    with agent, pytest.raises(UserError, match="can't build this agent again: its model"):
+        Crew(None, agent, 1, Shared())  # type: ignore[arg-type]  # it is refused before a cluster is asked
