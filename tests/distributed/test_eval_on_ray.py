@@ -124,7 +124,7 @@ def test_runs_and_report_are_those_of_one_process_whoever_is_killed(tmp_path: Pa
     os.kill(at_work(many)[0], signal.SIGKILL)  # one of the two; Ray starts another
     until(lambda: done(many) >= 8, first)
     first.kill()
-    first.wait()
+    first.communicate()  # closes its pipes
     kept = rows(many)[1]
     report = report_of(started(many, tasks, server, "--ray", "local", "--workers", "2"))
 
