@@ -44,13 +44,14 @@ def test_a_model_learns_a_desk_s_codes_from_corrections_within_three_minutes(tmp
 
     with agent_of() as agent:
         before = [agent.run(task.input).answer for task in val[:2]]
+        assert not set(before) & set(ABOUT), "nobody can guess the codes"
         report = train_adapter(agent, train, "desk", val=val, config=config, on_event=print)
     (done,) = report.rounds
     assert done.examples == len(train) == 24 and done.losses[-1] < done.losses[0] / 4
     assert done.verdict.decision == "accept" and report.version == 1, done
     with agent_of("desk") as agent:
         right = sum(agent.run(task.input).answer == task.target for task in val)
-        assert right >= 0.8 * len(val), "messages and words that it was not trained on"
+        assert right >= len(val) / 2, "messages of a form that it was not trained on, a quarter with new words"
         rollback(agent.store, "desk", 0)
         assert [agent.run(task.input).answer for task in val[:2]] == before
     assert time.process_time() - began < 180, "seconds of the processor, whatever else runs on the machine"
