@@ -127,6 +127,8 @@ class Settings(BaseSettings):
 _ENV_ONLY = {"AGENTKIT_CACHE", "AGENTKIT_SERVE_KEY"}
 """Variables of this prefix that are not settings: the model cache, the key of the server."""
 _OF_TESTS = {"AGENTKIT_DATA", "AGENTKIT_FAULT", "AGENTKIT_FUZZ", "AGENTKIT_KILLS"}
+_FOR_TESTS = "AGENTKIT_TEST_"
+"""What variables begin with that people give their own tests."""
 
 
 def _check_environment() -> None:
@@ -134,7 +136,9 @@ def _check_environment() -> None:
     known = {f"AGENTKIT_{name.upper()}" for name in Settings.model_fields} | _ENV_ONLY
     for name in sorted(os.environ):
         own = name.upper().split("__")[0]
-        if own.startswith("AGENTKIT_") and own not in known | _OF_TESTS:
+        if not own.startswith("AGENTKIT_") or own.startswith(_FOR_TESTS):
+            continue
+        if own not in known | _OF_TESTS:
             raise SettingsError(f"{name} is no setting{did_you_mean(own, sorted(known))}: unset it, or mend its name")
 
 

@@ -28,6 +28,11 @@ def test_a_misspelt_variable_is_an_error_that_names_the_right_one(
         load_settings()
 
 
+def test_variables_of_somebody_s_tests_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENTKIT_TEST_POSTGRES", "postgresql://localhost/empty")
+    load_settings()
+
+
 def test_a_misspelt_setting_of_a_file_is_an_error_that_names_the_right_one() -> None:
     Path("agentkit.toml").write_text("max_round = 2\n", encoding="utf-8")
     with pytest.raises(SettingsError, match=r"'max_round' from .*agentkit.toml: .*did you mean 'max_rounds'"):
