@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -87,11 +89,16 @@ def _score(
     checker = parse_checker(checker_text)
     checkers_for(agent, tasks, checker)  # says what is wrong before there is a progress bar
     stopping.go_on_with_this_command()
-    with there.open(agent.settings) as cluster, Bar(len(tasks)) as bar:
+    with there.open(agent.settings) as cluster, Bar(len(tasks)) as bar, _aside(cluster):
         work = evaluation(cluster, there)(
             agent, tasks, checker=checker, batch=batch, concurrency=concurrency, seed=seed, on_result=bar.add
         )
         return run_sync(work)
+
+
+def _aside(cluster: Cluster | None) -> AbstractContextManager[object]:
+    """Ray tells of machines that died on standard output, where the report belongs: it goes to standard error."""
+    return nullcontext() if cluster is None else redirect_stdout(sys.stderr)
 
 
 def evaluation(cluster: Cluster | None, there: Elsewhere) -> Callable[..., Coroutine[Any, Any, EvalReport]]:

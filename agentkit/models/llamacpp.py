@@ -85,7 +85,7 @@ class LlamaCppChat(NamedChat):
     ) -> ChatResult:
         union = union_of(kwargs)
         server = self._server(kwargs.get("adapter"))
-        return self._result(server.complete(self._body(messages, stop, union, kwargs, server)), union)
+        return self._result(server.complete(self._request(messages, stop, union, kwargs, server)), union)
 
     async def _agenerate(
         self,
@@ -96,7 +96,7 @@ class LlamaCppChat(NamedChat):
     ) -> ChatResult:
         union = union_of(kwargs)
         server = await asyncio.to_thread(self._server, kwargs.get("adapter"))  # it may have to be loaded
-        return self._result(await server.acomplete(self._body(messages, stop, union, kwargs, server)), union)
+        return self._result(await server.acomplete(self._request(messages, stop, union, kwargs, server)), union)
 
     def _result(self, response: Mapping[str, Any], union: Union | None) -> ChatResult:
         choice = response["choices"][0]
@@ -124,7 +124,7 @@ class LlamaCppChat(NamedChat):
             return
         reader = StreamReader(self.full_name)
         server = self._server(kwargs.get("adapter"))
-        for event in server.stream(self._body(messages, stop, None, kwargs, server)):
+        for event in server.stream(self._request(messages, stop, None, kwargs, server)):
             if (chunk := reader.read(event)) is not None:
                 tell(run_manager, chunk)
                 yield chunk
@@ -144,21 +144,28 @@ class LlamaCppChat(NamedChat):
             return
         reader = StreamReader(self.full_name)
         server = await asyncio.to_thread(self._server, kwargs.get("adapter"))
-        async with aclosing(server.astream(self._body(messages, stop, None, kwargs, server))) as events:
+        async with aclosing(server.astream(self._request(messages, stop, None, kwargs, server))) as events:
             async for event in events:
                 if (chunk := reader.read(event)) is not None:
                     await atell(run_manager, chunk)
                     yield chunk
         yield reader.end(None)
 
-    def _body(
+    def _request(
         self,
         messages: Sequence[BaseMessage],
         stop: list[str] | None,
         union: Union | None,
         kwargs: dict[str, Any],
         server: Server,
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
+        chosen = kwargs.get("adapter") or self.adapter
+        scales = server.scales(None if chosen is None else Path(chosen), self.scale)
+        return self._body(messages, stop, union, kwargs) | scales
+
+    def _body(
+        self, messages: Sequence[BaseMessage], stop: list[str] | None, union: Union | None, kwargs: dict[str, Any]
+    ) -> JsonObject:
         refuse_images(messages, self.full_name)
         names = ("temperature", "max_tokens", "seed", "top_p", "top_k", "logprobs", "top_logprobs")
         body = {name: kwargs.get(name, getattr(self, name, None)) for name in names}
@@ -171,8 +178,7 @@ class LlamaCppChat(NamedChat):
             body |= _NO_LOOPS
         if (grammar := grammar_of(union, kwargs.get("response_format"))) is not None:
             body["grammar"] = f"%llguidance {{}}\n{grammar}"
-        chosen = kwargs.get("adapter") or self.adapter
-        return body | server.scales(None if chosen is None else Path(chosen), self.scale)
+        return body
 
     def _server(self, adapter: str | Path | None = None) -> Server:
         chosen = adapter or self.adapter

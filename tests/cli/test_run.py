@@ -58,7 +58,7 @@ def test_a_failed_run_is_kept_and_says_how_to_go_on(agentkit: Callable[..., Any]
 def test_a_name_that_no_tool_has_can_not_be_approved(names: str, agentkit: Callable[..., Any], model: str) -> None:
     done = agentkit("run", QUESTION, "--model", model, "--approve", names)
     assert done.code == 2
-    assert "no tool has that name; there are answer, calculator" in done.err
+    assert "no tool has that name; there are answer, calculate_answer, calculator" in done.err
     assert json.loads(agentkit("runs", "ls", "--json").out) == []
 
 

@@ -131,7 +131,7 @@ def test_runs_recall_and_feedback_teaches(client: Callable[..., TestClient]) -> 
     run_id = http.post(CHAT, json=BODY).headers["x-agentkit-run"]
     assert agent.log.blocks(run_id) is not None
     taught = http.post(f"/runs/{run_id}/feedback", json={"score": 1.0}).json()
-    assert list(taught["changes"]) == ["credit:p"]
+    assert list(taught["changes"]) == ["credit:p", "effort:default"]
 
 
 def test_measurements_go_to_opentelemetry_too(
