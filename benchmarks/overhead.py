@@ -38,8 +38,8 @@ def main() -> None:
     results = Results("overhead", settings=vars(args), label=args.label)
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(Path(folder) / "agentkit.db")
-        with Agent(ScriptedModel(reply), store=store, tools=["calculator"]) as agent:
-            agent.run("warm up")
+        with Agent(ScriptedModel(reply), store=store, tools=["calculator"], evaluate=True) as agent:
+            _timed(agent, -1)
             seconds = [_timed(agent, number) for number in range(args.runs)]
         store.close()
     shares = [second / (3 * args.latency) for second in seconds]

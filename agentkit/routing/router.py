@@ -78,6 +78,8 @@ class LearnedRouter:
         Returns:
             None where no higher mode was measured; a decision for "instant" where the answer stays.
         """
+        if not self.record.version:
+            return None
         if (known := self.log.fixed(situation.run_id, "up")) is not None:
             return Decision(**known)
         seen = self._alike(situation)
@@ -90,6 +92,8 @@ class LearnedRouter:
 
     def asks(self, situation: Situation, confidence: float | None) -> Asking | None:
         """Whether the evaluator pays for this answer, by what hearing it did before; None where it was never heard."""
+        if not self.record.version:
+            return None
         if (known := self.log.fixed(situation.run_id, "evaluator")) is not None:
             return Asking(**known)
         levels = self.levels(situation)
