@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from agentkit import faults
 from agentkit.errors import Conflict, IntegrityError, UserError
@@ -122,6 +122,10 @@ class Gate(Protocol):
         ...
 
 
+_VERSION = select(TargetRow.version).where(TargetRow.name == bindparam("name"))
+"""Asked for in every run: built once."""
+
+
 class Ledger:
     """The log of changes in a store. Safe for several threads and processes."""
 
@@ -204,7 +208,7 @@ class Ledger:
     def version(self, target: str) -> int:
         """The target's current version; 0 before its first change."""
         with self.store.read() as connection:
-            return connection.execute(select(TargetRow.version).where(TargetRow.name == target)).scalar() or 0
+            return connection.execute(_VERSION, {"name": target}).scalar() or 0
 
     def targets(self, kind: str | None = None) -> list[str]:
         with self.store.read() as connection:
