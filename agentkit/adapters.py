@@ -95,10 +95,7 @@ class AdapterStore:
         """
         if version == 0:
             return None
-        made = self.ledger.applied(self.target, after=version - 1, upto=version)
-        if not made:
-            raise UserError(f"{self.target} has no version {version}")
-        return of_change(made[0])
+        return of_change(self.ledger.at(self.target, version))
 
     def path(self, adapter: Adapter) -> Path:
         """Its file, checked against its hash.

@@ -128,9 +128,8 @@ def _release_as_it_is(store: Store, change: Change, verdict: Verdict) -> Change:
 def _rollback_calibration(store: Store, name: str, version: int, reason: str) -> Change:
     from agentkit.confidence.store import CalibrationStore
 
-    calibrations, ledger = CalibrationStore(store, name), Ledger(store)
-    made = calibrations.rollback(version, reason=reason)
-    return ledger.applied(calibrations.target, after=made - 1, upto=made)[0]
+    fitted = CalibrationStore(store, name)
+    return Ledger(store).at(fitted.target, fitted.rollback(version, reason=reason))
 
 
 def _rollback_effort(store: Store, name: str, version: int, reason: str) -> Change:
@@ -164,9 +163,8 @@ def _rollback_claims(store: Store, name: str, version: int, reason: str) -> Chan
 def _rollback_verifier(store: Store, name: str, version: int, reason: str) -> Change:
     from agentkit.curation.learning.store import VerifierStore
 
-    verifiers, ledger = VerifierStore(store, name), Ledger(store)
-    made = verifiers.rollback(version, reason=reason)
-    return ledger.applied(verifiers.target, after=made - 1, upto=made)[0]
+    fitted = VerifierStore(store, name)
+    return Ledger(store).at(fitted.target, fitted.rollback(version, reason=reason))
 
 
 def _no_release(store: Store, change: Change, verdict: Verdict) -> Change:

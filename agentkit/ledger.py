@@ -215,8 +215,21 @@ class Ledger:
             query = select(TargetRow.name).order_by(TargetRow.name)
             return list(connection.execute(query if kind is None else query.where(TargetRow.kind == kind)).scalars())
 
+    def at(self, target: str, version: int) -> Change:
+        """The change that made a version of a target.
+
+        Raises:
+            UserError: no such version.
+        """
+        made = self.applied(target, after=version - 1, upto=version)
+        if not made:
+            raise UserError(f"{target} has no version {version}")
+        return made[0]
+
     def applied(self, target: str, *, after: int = 0, upto: int | None = None) -> list[Change]:
         """The changes that made versions `after + 1 … upto` of a target, in order: replaying them rebuilds it."""
+        if upto is not None and upto <= after:
+            return []
         query = select(ChangeRow.__table__).where(ChangeRow.target == target, ChangeRow.version > after)
         if upto is not None:
             query = query.where(ChangeRow.version <= upto)

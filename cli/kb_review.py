@@ -15,7 +15,7 @@ from agentkit.cli.output import emit, note, print_table, say
 from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
-    from agentkit.curation.kb.corrections import Written
+    from agentkit.curation.kb.corrections import Correction, Written
     from agentkit.curation.kb.knowledge_base import KnowledgeBase
     from agentkit.curation.kb.review import Waiting
 
@@ -145,12 +145,9 @@ def correct(
     json_: bool = JSON,
 ) -> None:
     """Put a claim right: the old one is rejected, the new one accepted, and the knowledge base learns from it."""
-    from agentkit.curation.kb.corrections import Correction
     from agentkit.curation.kb.corrections import correct as write
 
-    change = Correction(
-        subject=subject, predicate=predicate, object=object_, quote=quote, qualifiers=_values(values or [])
-    )
+    change = _correction(subject, predicate, object_, quote, values)
     with open_named(name) as kb:
         made = write(kb, claim, change, reviewer=reviewer or getpass.getuser(), note=note_)
         learn_from(kb)
@@ -171,15 +168,21 @@ def add(
     json_: bool = JSON,
 ) -> None:
     """Add a claim that the machine missed; it is accepted as it is written."""
-    from agentkit.curation.kb.corrections import Correction
     from agentkit.curation.kb.corrections import add as write
 
-    change = Correction(
-        subject=subject, predicate=predicate, object=object_, quote=quote, qualifiers=_values(values or [])
-    )
+    change = _correction(subject, predicate, object_, quote, values)
     with open_named(name) as kb:
         made = write(kb, paper, change, reviewer=reviewer or getpass.getuser(), note=note_)
     _emit_written(made, json_=json_)
+
+
+def _correction(subject: str, predicate: str, object_: str, quote: str, values: list[str] | None) -> Correction:
+    """What the options of a command say of a claim."""
+    from agentkit.curation.kb.corrections import Correction
+
+    return Correction(
+        subject=subject, predicate=predicate, object=object_, quote=quote, qualifiers=_values(values or [])
+    )
 
 
 def _values(given: list[str]) -> dict[str, str]:

@@ -29,6 +29,19 @@ from agentkit.tasks import Labels, Task
 from agentkit.tools import client_tools as client_tools_of
 from agentkit.tools import reads_outside
 
+_KEPT = {
+    "planning",
+    "effort",
+    "samples",
+    "evaluate",
+    "decline_below",
+    "max_error",
+    "max_rounds",
+    "max_steps",
+    "approve",
+}
+"""Options of a run that an agent is built again with."""
+
 
 class Agent(AgentParts, RunnableAgent):
     """An explorer and an evaluator on a durable state machine, with what they have learnt.
@@ -59,9 +72,7 @@ class Agent(AgentParts, RunnableAgent):
         cls, spec: Mapping[str, Any], options: Mapping[str, Any], *, store: Store, settings: Settings
     ) -> Self:
         """An agent built again of what another one said of itself: its `spec`, and the values of its `options`."""
-        names = ["planning", "effort", "samples", "evaluate", "decline_below", "max_error", "max_rounds", "max_steps"]
-        names += ["approve"]
-        chosen = {name: options[name] for name in names if name in options}
+        chosen = {name: options[name] for name in _KEPT if name in options}
         rest = {name: value for name, value in spec.items() if name != "model"}
         return cls(spec["model"], store=store, settings=settings, **rest, **chosen)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agentkit.confidence.calibration import Calibration
-from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
 from agentkit.ledger import Change, Ledger, digest
 from agentkit.store import Store
@@ -46,10 +45,7 @@ class CalibrationStore:
         Raises:
             UserError: no such version.
         """
-        made = self._ledger.applied(self.target, after=version - 1, upto=version)
-        if not made:
-            raise UserError(f"{self.target} has no version {version}")
-        operation = made[0].operations[0]
+        operation = self._ledger.at(self.target, version).operations[0]
         calibration = Calibration.from_json(operation["calibration"])
         return StoredCalibration(calibration=calibration, thresholds=operation["thresholds"], version=version)
 

@@ -74,8 +74,7 @@ class EffortRecord:
         """Those in force, oldest first, one a run. What was read before is not read again."""
         version = self.version
         with self._lock:
-            new = len(self._operations) < version
-            for change in self._ledger.applied(self.target, after=len(self._operations), upto=version) if new else ():
+            for change in self._ledger.applied(self.target, after=len(self._operations), upto=version):
                 self._operations.append(change.operations[0])
                 self._known = self._after(self._known, len(self._operations))
             return tuple(self._known.values())

@@ -19,7 +19,7 @@ def history(kb: KnowledgeBase, claim: str) -> list[JsonObject]:
 
 
 def _state(kb: KnowledgeBase, row: JsonObject) -> JsonObject:
-    (change,) = kb.ledger.applied(kb.target, after=row["since"] - 1, upto=row["since"])
+    change = kb.ledger.at(kb.target, row["since"])
     until = None if row["until"] == OPEN else row["until"] - 1
     made = {name: getattr(change, name) for name in ("role", "model", "run_id", "source", "note")}
     return {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agentkit.curation.learning.verifier import Verifier, prior
-from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
 from agentkit.ledger import Change, Ledger, digest
 from agentkit.store import Store
@@ -44,10 +43,7 @@ class VerifierStore:
         """
         if version == 0:
             return StoredVerifier(verifier=prior(), version=0)
-        made = self._ledger.applied(self.target, after=version - 1, upto=version)
-        if not made:
-            raise UserError(f"{self.target} has no version {version}")
-        operation = made[0].operations[0]
+        operation = self._ledger.at(self.target, version).operations[0]
         verifier = Verifier.from_json(operation["verifier"])
         return StoredVerifier(verifier=verifier, version=version, kept=operation["op"] == "rollback")
 
