@@ -125,8 +125,8 @@ class AgentParts:
         self.output_type = None if output_type is None else AnswerType.of(output_type)
         self.models = AgentModels(kept, model, evaluator_model, options=model_options, budget=budget)
         self.tools = AgentTools(kept, tools, root=root, database=database, http_hosts=http_hosts)
-        more: Any = {"recallers": recallers, "learners": learners, "adapter": adapter, "explorer": self.models.explorer}
-        self.learning = AgentLearning(kept, self.store, playbook, memory, gate, **more)
+        self.learning = AgentLearning(kept, self.store, playbook, memory, gate, recallers=recallers, learners=learners)
+        self.learning.attach_adapter(adapter, self.models.explorer)
         self.program, self.router = program or Solve(), router or self.learned
         self._also_in_code = [*objects("program", [program]), *objects("router", [router])]
         going = RunOptions(planning=planning, evaluate=evaluate, decline_below=decline_below, max_error=max_error)
