@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-STATISTICS, GATE, LOOP = "statistics", "evolution/test_gate.py", "evolution/test_loop.py"
+STATISTICS, GATE, PROBATION = "statistics", "evolution/test_gate.py", "evolution/test_probation.py"
 ROUTER, TEACH, CONFIDENCE, ASSERTION = (
     "routing/test_router.py",
     "routing/test_runs_teach.py",
@@ -48,10 +48,15 @@ MUTANTS: tuple[tuple[str, str, str, str], ...] = (
     ("agentkit/evolution/holdout.py", "self.uses(store) >= self.limit", "self.uses(store) < 0", GATE),
     ("agentkit/evolution/holdout.py", "begin = (number - 1) * ", "begin = 0 * ", GATE),
     ("agentkit/evolution/hints.py", "return not _holds(work, number) or", "return True or", "evolution/test_hints.py"),
-    ("agentkit/evolution/probation.py", '"worse" if test.to_json()["e_harm"] >=', '"worse" if -1 >=', LOOP),
-    ("agentkit/evolution/probation.py", "len(known) + len(new) >= self.policy.pairs", "len(new) < 0", LOOP),
-    ("agentkit/evolution/probation.py", "sum(known) + sum(new) > 0", "sum(known) + sum(new) < 99", LOOP),
-    ("agentkit/evolution/selection.py", "(item.score or 0.0, -item.step)", "(item.score or 0.0, item.step)", LOOP),
+    ("agentkit/evolution/probation.py", '"worse" if test.to_json()["e_harm"] >=', '"worse" if -1 >=', PROBATION),
+    ("agentkit/evolution/probation.py", "len(known) + len(new) >= self.policy.pairs", "len(new) < 0", PROBATION),
+    ("agentkit/evolution/probation.py", "sum(known) + sum(new) > 0", "sum(known) + sum(new) < 99", PROBATION),
+    (
+        "agentkit/evolution/selection.py",
+        "(item.score or 0.0, -item.step)",
+        "(item.score or 0.0, item.step)",
+        "evolution/test_selection.py",
+    ),
     ("playbooks/leakage.py", "(own - shared)) > 1", "(own - shared)) > 9", "playbooks/test_leakage.py"),
     ("playbooks/guard.py", "if gone > self.value * total:", "if gone < 0:", "playbooks/test_storage.py"),
     (
