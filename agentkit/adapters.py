@@ -145,7 +145,8 @@ class AdapterStore:
         """Put a proposed adapter in force, with the verdict that says why.
 
         Raises:
-            Conflict: the change is none of this adapter's, or its file is gone.
+            Conflict: the change is none of this adapter's.
+            UserError: its file is gone.
         """
         if change.target != self.target:
             raise Conflict(f"change {change.id} is of {change.target}, not of {self.target}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -159,9 +159,11 @@ def _held_out(path: Path | None, limit: int | None, seed: int) -> list[Task]:
 
 
 def _check(*, labels: str, learner: str, gate: str | None) -> None:
+    from agentkit.evolution.gate import GateMode
+
     _one_of("--labels", labels, ("gold", "check", "none"))
     _one_of("--learner", learner, ("batch", "each"))
-    _one_of("--gate", gate, (None, "strict", "probation", "off"))
+    _one_of("--gate", gate, (None, *get_args(GateMode)))
 
 
 def _one_of(option: str, value: str | None, allowed: tuple[str | None, ...]) -> None:

@@ -14,7 +14,14 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-STATISTICS, GATE, LOOP = "statistics", "evolution/test_gate.py", "evolution/test_loop.py"
+STATISTICS, GATE, PROBATION = "statistics", "evolution/test_gate.py", "evolution/test_probation.py"
+ROUTER, TEACH, CONFIDENCE, ASSERTION = (
+    "routing/test_router.py",
+    "routing/test_runs_teach.py",
+    "confidence",
+    "curation/test_assertion.py",
+)
+EXAMPLES, CHANGES = "training/test_examples.py", "cli/test_changes.py"
 SEARCHED = ("agentkit", "memory", "playbooks", "cli", "tests", "benchmarks", "docs", "pyproject.toml", "setup.py")
 
 MUTANTS: tuple[tuple[str, str, str, str], ...] = (
@@ -41,10 +48,15 @@ MUTANTS: tuple[tuple[str, str, str, str], ...] = (
     ("agentkit/evolution/holdout.py", "self.uses(store) >= self.limit", "self.uses(store) < 0", GATE),
     ("agentkit/evolution/holdout.py", "begin = (number - 1) * ", "begin = 0 * ", GATE),
     ("agentkit/evolution/hints.py", "return not _holds(work, number) or", "return True or", "evolution/test_hints.py"),
-    ("agentkit/evolution/probation.py", '"worse" if test.to_json()["e_harm"] >=', '"worse" if -1 >=', LOOP),
-    ("agentkit/evolution/probation.py", "len(known) + len(new) >= self.policy.pairs", "len(new) < 0", LOOP),
-    ("agentkit/evolution/probation.py", "sum(known) + sum(new) > 0", "sum(known) + sum(new) < 99", LOOP),
-    ("agentkit/evolution/selection.py", "(item.score or 0.0, -item.step)", "(item.score or 0.0, item.step)", LOOP),
+    ("agentkit/evolution/probation.py", '"worse" if test.to_json()["e_harm"] >=', '"worse" if -1 >=', PROBATION),
+    ("agentkit/evolution/probation.py", "len(known) + len(new) >= self.policy.pairs", "len(new) < 0", PROBATION),
+    ("agentkit/evolution/probation.py", "sum(known) + sum(new) > 0", "sum(known) + sum(new) < 99", PROBATION),
+    (
+        "agentkit/evolution/selection.py",
+        "(item.score or 0.0, -item.step)",
+        "(item.score or 0.0, item.step)",
+        "evolution/test_selection.py",
+    ),
     ("playbooks/leakage.py", "(own - shared)) > 1", "(own - shared)) > 9", "playbooks/test_leakage.py"),
     ("playbooks/guard.py", "if gone > self.value * total:", "if gone < 0:", "playbooks/test_storage.py"),
     (
@@ -91,7 +103,7 @@ MUTANTS: tuple[tuple[str, str, str, str], ...] = (
     ("memory/value.py", "options.floor, 1 - options.floor)", "0, 1)", "memory/test_value.py"),
     ("memory/choosing.py", "FADE**age", "1.0**age", "memory/test_forms.py"),
     ("memory/choosing.py", "share[place] < FLOOR:", "share[place] < 0:", "memory/test_forms.py"),
-    ("memory/choosing.py", "drawn -= TOKEN_COST", "drawn -= 0", "memory/test_forms.py"),
+    ("memory/choosing.py", "drawn -= price", "drawn -= 0", "memory/test_forms.py"),
     ("memory/upkeep.py", "if not case.pinned]\n    gone", "]\n    gone", "memory/test_upkeep.py"),
     (
         "memory/upkeep.py",
@@ -107,6 +119,96 @@ MUTANTS: tuple[tuple[str, str, str, str], ...] = (
         "memory/test_recall.py",
     ),
     ("memory/learner.py", "self.hold or (self.quarantine and not trusted)", "self.hold", "memory/test_trust.py"),
+    ("agentkit/routing/router.py", "(item.kind, item.model) == (kind, situation.model)", "item.kind == kind", ROUTER),
+    ("agentkit/routing/router.py", "sum(item.used for item in seen) >= LEAST", "len(seen) >= LEAST", ROUTER),
+    ("agentkit/routing/router.py", "if levels.effect <= 0 or levels.bound < 0:", "if levels.effect < 0:", ROUTER),
+    ("agentkit/routing/worth.py", "(kept + 1) / (right + 2), (mended + 1) / (wrong + 2)", "kept, mended", ROUTER),
+    ("agentkit/routing/record.py", 'return self._at(int(operation["to"]))', "return known", TEACH),
+    ("agentkit/routing/learner.py", "score = known[0].score or 0.0", "score = known[-1].score or 0.0", TEACH),
+    (
+        "agentkit/confidence/risk.py",
+        "if bound > max_error:\n            break",
+        "if bound > max_error:\n            continue",
+        CONFIDENCE,
+    ),
+    ("agentkit/confidence/risk.py", "ranked[n][0] == confidence", "ranked[n][0] < 0", CONFIDENCE),
+    (
+        "agentkit/confidence/calibration.py",
+        "own, rest = place == fold, place != fold",
+        "own, rest = place == fold, place >= 0",
+        CONFIDENCE,
+    ),
+    ("agentkit/confidence/floor.py", "return shown[max(known)]", "return shown[min(known)]", CONFIDENCE),
+    ("agentkit/confidence/fitted.py", "if fitted == {", "if base and not {", CONFIDENCE),
+    (
+        "agentkit/curation/language/assertion.py",
+        "max((m.end() for m in FOUND.finditer(lead)), default=0)",
+        "0",
+        ASSERTION,
+    ),
+    (
+        "agentkit/curation/language/assertion.py",
+        "max((end for _, end in stops if end <= first[0]), default=0)",
+        "0",
+        ASSERTION,
+    ),
+    (
+        "agentkit/curation/language/assertion.py",
+        "match.start() <= self.first[0] and self.second[1] <= end",
+        "True",
+        ASSERTION,
+    ),
+    (
+        "agentkit/curation/language/assertion.py",
+        "another = found is not None and",
+        "another = found is None and",
+        ASSERTION,
+    ),
+    (
+        "agentkit/curation/language/assertion.py",
+        "return relief >= 0 and re.search",
+        "return relief >= 9999 and re.search",
+        ASSERTION,
+    ),
+    ("agentkit/training/examples.py", "if example.task not in hidden:", "if True:", EXAMPLES),
+    (
+        "agentkit/training/examples.py",
+        "kept.setdefault(example.hash, example)",
+        "kept[str(len(kept))] = example",
+        EXAMPLES,
+    ),
+    ("agentkit/training/examples.py", '"" if response.get("response_metadata") else', "", EXAMPLES),
+    ("agentkit/training/examples.py", "if sources := log.sources(record):", "if sources := []:", EXAMPLES),
+    ("agentkit/training/collecting.py", 'said is not None and said.channel != "judge"', "said is not None", EXAMPLES),
+    ("agentkit/training/recipes.py", "round(self.easy * len(hard) / (1 - self.easy))", "99", EXAMPLES),
+    ("agentkit/training/run.py", 'if verdict.decision == "accept":', "if verdict:", "training/test_training.py"),
+    (
+        "agentkit/training/evolvable.py",
+        'if change.version != self.version():\n            raise Conflict(f"{self.target}: a later',
+        'if False:\n            raise Conflict(f"{self.target}: a later',
+        "training/test_evolvable.py",
+    ),
+    (
+        "agentkit/ledger.py",
+        'if change.status in ("applied", "withdrawn"):\n                raise',
+        "if False:\n                raise",
+        "test_ledger.py",
+    ),
+    ("agentkit/ledger.py", "if head != chain:", "if False:", "test_ledger.py"),
+    ("agentkit/changes.py", "for namespace in _namespaces(since)", "for namespace in _namespaces([])", CHANGES),
+    (
+        "agentkit/curation/kb/knowledge_base.py",
+        "table.since > to, table.until == OPEN",
+        "table.since > version, table.until == OPEN",
+        CHANGES,
+    ),
+    ("memory/evolvable.py", "self.policies.log.unlearn(connection, after=version)", "pass", "memory/test_evolvable.py"),
+    (
+        "memory/evolvable.py",
+        "self.policies.rewrite(connection, applied.version or 0, upto=version)",
+        "pass",
+        "memory/test_evolvable.py",
+    ),
 )
 
 

@@ -331,3 +331,9 @@ async def test_a_function_given_to_the_agent_checks_its_tasks(store: Store) -> N
         checker={"name": "function", "path": "operator:is_not"},
     ) as agent:
         assert (await agent.arun("2+2")).accepted
+
+
+def test_a_checker_that_has_no_name_is_refused_before_anything_is_run(store: Store) -> None:
+    """Runs record what they were checked by, and nobody could make an object again from its record."""
+    with pytest.raises(UserError, match=r"checker=object is an object.*register it \(agentkit.checkers.CHECKERS\)"):
+        Agent(ScriptedModel(["x"]), tools=[], store=store, checker=object())  # type: ignore[arg-type]

@@ -164,8 +164,6 @@ class AgentLearning:
     Args:
         playbook, memory: names; None takes the settings'.
         gate: what becomes of what its runs teach; None takes the settings'.
-        adapter: the name of an adapter that the explorer answers with.
-        explorer: the model that takes it.
         recallers, learners: more of them, as objects.
 
     Attributes:
@@ -174,7 +172,7 @@ class AgentLearning:
         spec, in_code: what names say of it, and what of it is no name.
 
     Raises:
-        UserError: a gate that there is not, or an adapter that the model can't take.
+        UserError: a gate that there is not.
     """
 
     def __init__(
@@ -185,11 +183,10 @@ class AgentLearning:
         memory: str | None = None,
         gate: DailyGate | None = None,
         *,
-        adapter: str | None = None,
-        explorer: BaseChatModel | None = None,
         recallers: Sequence[Recaller] = (),
         learners: Sequence[Learner] = (),
     ) -> None:
+        self._settings, self._store = settings, store
         chosen = gate or settings.gate
         if chosen not in get_args(DailyGate):
             raise UserError(f"{chosen!r} is no gate: there are {', '.join(get_args(DailyGate))}")
@@ -199,40 +196,44 @@ class AgentLearning:
         self.recallers, self.learners = list(recallers), list(learners)
         self.book: Learner | None = None
         if self.playbook:
-            self._attach_playbook(store, self.playbook)
+            self._attach_playbook(self.playbook)
         if self.memory:
-            self._attach_memory(store, self.memory, settings)
-        if adapter:
-            self.spec |= {"adapter": adapter}
-            self._attach_adapter(store, adapter, settings, explorer)
+            self._attach_memory(self.memory)
 
-    def _attach_playbook(self, store: Store, name: str) -> None:
+    def attach_adapter(self, name: str | None, explorer: BaseChatModel) -> None:
+        """Have the explorer answer with the adapter of a name; None leaves it the bare model.
+
+        Raises:
+            UserError: there is no such adapter, or the model can't take it.
+        """
+        from agentkit.adapters import AdapterRecaller, AdapterStore
+
+        if not name:
+            return
+        if not getattr(explorer, "takes_adapters", False):
+            raise UserError(f"{model_name(explorer)} takes no adapter: adapters are for local/ models")
+        adapters = AdapterStore(self._store, name, folder=self._settings.home / "adapters")
+        recaller = AdapterRecaller(adapters, base=getattr(explorer, "path", None))
+        if recaller.chosen()[1] is None and not adapters.ledger.history(adapters.target, limit=1):
+            raise UserError(f"there is no adapter {name!r}: train one with  agentkit train TASKS --adapter {name}")
+        self.spec |= {"adapter": name}
+        self.recallers.append(recaller)
+
+    def _attach_playbook(self, name: str) -> None:
         from agentkit.playbooks import PlaybookLearner, PlaybookRecaller, PlaybookStore, StreamGate, Withholding
 
-        book = PlaybookStore.open(store, name)
+        book = PlaybookStore.open(self._store, name)
         trials = StreamGate(book) if self.gate == "probation" else None
         self.recallers.append(PlaybookRecaller(book, withholding=Withholding(), trials=trials))
         self.book = PlaybookLearner(book, gate=self.gate)
         self.learners.append(self.book)
 
-    def _attach_memory(self, store: Store, name: str, settings: Settings) -> None:
+    def _attach_memory(self, name: str) -> None:
         from agentkit.memory import FormRecaller, MemoryLearner, open_cases
 
-        memory = open_cases(store, name, settings=settings)
+        memory = open_cases(self._store, name, settings=self._settings)
         self.recallers.append(FormRecaller(memory))
         self.learners.append(MemoryLearner(memory, hold=self.gate in ("strict", "quarantine")))
-
-    def _attach_adapter(self, store: Store, name: str, settings: Settings, explorer: BaseChatModel | None) -> None:
-        from agentkit.adapters import AdapterRecaller, AdapterStore
-
-        if explorer is None or not getattr(explorer, "takes_adapters", False):
-            named = "the model" if explorer is None else model_name(explorer)
-            raise UserError(f"{named} takes no adapter: adapters are for local/ models")
-        adapters = AdapterStore(store, name, folder=settings.home / "adapters")
-        recaller = AdapterRecaller(adapters, base=getattr(explorer, "path", None))
-        if recaller.chosen()[1] is None and not adapters.ledger.history(adapters.target, limit=1):
-            raise UserError(f"there is no adapter {name!r}: train one with  agentkit train TASKS --adapter {name}")
-        self.recallers.append(recaller)
 
 
 def chosen_options(settings: Settings, given: Mapping[str, object] | None) -> dict[str, object]:

@@ -80,7 +80,7 @@ class AgentParts:
         learned: what past runs have shown about modes and about the evaluator.
 
     Raises:
-        AgentKitError: a model, tool or database that can't be had, in one line.
+        AgentKitError: a model, tool or database that can't be had, or a checker without a name, in one line.
     """
 
     def __init__(
@@ -121,12 +121,12 @@ class AgentParts:
         self.settings = kept = settings or load_settings()
         self.store, self._owns_store = _opened(store, kept)
         self.log, self._ledger, self.learned = RunLog(self.store), Ledger(self.store), LearnedRouter(self.store)
-        self.checker, self.instructions, self._calibration = checker, instructions, calibration
+        self.checker, self.instructions, self._calibration = _named(checker), instructions, calibration
         self.output_type = None if output_type is None else AnswerType.of(output_type)
         self.models = AgentModels(kept, model, evaluator_model, options=model_options, budget=budget)
         self.tools = AgentTools(kept, tools, root=root, database=database, http_hosts=http_hosts)
-        more: Any = {"recallers": recallers, "learners": learners, "adapter": adapter, "explorer": self.models.explorer}
-        self.learning = AgentLearning(kept, self.store, playbook, memory, gate, **more)
+        self.learning = AgentLearning(kept, self.store, playbook, memory, gate, recallers=recallers, learners=learners)
+        self.learning.attach_adapter(adapter, self.models.explorer)
         self.program, self.router = program or Solve(), router or self.learned
         self._also_in_code = [*objects("program", [program]), *objects("router", [router])]
         going = RunOptions(planning=planning, evaluate=evaluate, decline_below=decline_below, max_error=max_error)
@@ -269,6 +269,16 @@ class AgentParts:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _named(checker: str | JsonObject | None) -> str | JsonObject | None:
+    """The checker as runs record it, which is by its name."""
+    if checker is not None and not isinstance(checker, str | dict):
+        raise UserError(
+            f"checker={type(checker).__name__} is an object, and runs record a checker by its name: register it "
+            "(agentkit.checkers.CHECKERS) and give the name"
+        )
+    return checker
 
 
 def _opened(store: Store | str | None, settings: Settings) -> tuple[Store, bool]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from agentkit.answer_type import AnswerType
 from agentkit.confidence import Assessor
-from agentkit.graph.effort import Effort, Router, Rules, Samples, Thrift
+from agentkit.graph.effort import Effort, Router, Rules, Samples, Situation, Thrift, tools_that_matter
 from agentkit.graph.events import Event
 from agentkit.protocols import Block, Learner, Recaller
 from agentkit.tasks import Labels, Task
@@ -92,6 +93,20 @@ class RunContext:
 
     def caller(self, role: str) -> Caller:
         return self.callers.get(role) or self.callers["explorer"]
+
+    @cached_property
+    def situation(self) -> Situation:
+        """What is known of the run when something about its effort is decided; the same throughout the run."""
+        return Situation(
+            run_id=self.run_id,
+            task=self.task.model_copy(update={"target": None, "checker": None}),
+            tools=tools_that_matter(self.task, self.tools),
+            planning=self.options.planning,
+            model=self.caller("explorer").name,
+            explores=self.options.learn,
+            resumed=not self.fresh,
+            evaluator=self.caller("evaluator").name,
+        )
 
     def fixed_blocks(self) -> list[Block]:
         """The context fixed by recall; read back from the store where the run goes on in another process."""

@@ -3,24 +3,10 @@
 from __future__ import annotations
 
 from agentkit.graph.context import RunContext
-from agentkit.graph.effort import Asking, Decision, Situation, decide, tools_that_matter
+from agentkit.graph.effort import Asking, Decision, decide
 from agentkit.graph.events import EffortChosen
 from agentkit.graph.state import RunState, StateUpdate
 from agentkit.json_types import JsonObject
-
-
-def situation_of(context: RunContext) -> Situation:
-    """What is known of a run when something about its effort is decided."""
-    return Situation(
-        run_id=context.run_id,
-        task=context.task.model_copy(update={"target": None, "checker": None}),
-        tools=tools_that_matter(context.task, context.tools),
-        planning=context.options.planning,
-        model=context.caller("explorer").name,
-        explores=context.options.learn,
-        resumed=not context.fresh,
-        evaluator=context.caller("evaluator").name,
-    )
 
 
 def chosen(context: RunContext, state: RunState) -> RunState:
@@ -29,10 +15,9 @@ def chosen(context: RunContext, state: RunState) -> RunState:
         return state
     if state["turn"]:  # begun by a version that knew no modes
         return {**state, "effort": {"mode": "agentic"}}
-    situation = situation_of(context)
-    decision = decide(context.options.effort, context.router, situation)
+    decision = decide(context.options.effort, context.router, context.situation)
     told(context, decision)
-    tools: JsonObject = {"tools": list(situation.tools)} if situation.tools else {}
+    tools: JsonObject = {"tools": list(context.situation.tools)} if context.situation.tools else {}
     return {**state, "effort": decision.to_json() | tools}
 
 
@@ -48,7 +33,7 @@ def higher(context: RunContext, state: RunState, confidence: float | None) -> De
     mode = state.get("effort", {}).get("mode")
     if context.thrift is None or context.options.effort != "auto" or mode != "instant" or confidence is None:
         return None
-    return context.thrift.higher(situation_of(context), confidence)
+    return context.thrift.higher(context.situation, confidence)
 
 
 def begin_again(context: RunContext, state: RunState, decision: Decision, confidence: float) -> StateUpdate:
@@ -68,7 +53,7 @@ def asking(context: RunContext, state: RunState, confidence: float | None) -> As
     """Whether the evaluator is asked about a first answer; None where nobody can say."""
     if context.thrift is None or state["round"]:
         return None
-    return context.thrift.asks(situation_of(context), confidence)
+    return context.thrift.asks(context.situation, confidence)
 
 
 def nothing_follows(context: RunContext) -> bool:
@@ -76,4 +61,4 @@ def nothing_follows(context: RunContext) -> bool:
     if context.options.samples != 1:
         return False
     sure = context.assessor.calibration is not None
-    return not (sure and context.thrift is not None and context.thrift.may_change(situation_of(context)))
+    return not (sure and context.thrift is not None and context.thrift.may_change(context.situation))

@@ -9,6 +9,7 @@ import pytest
 from agentkit.confidence import (
     CalibrationStore,
     Features,
+    assessor_for,
     auroc,
     cross_fitted,
     fit,
@@ -38,6 +39,18 @@ def test_a_calibration_tells_right_answers_from_wrong_ones_that_it_did_not_see()
     assert table.auroc is not None
     assert table.auroc > 0.75
     assert table.half > table.points[0].accuracy + 0.1
+
+
+def test_signals_that_tell_nothing_tell_nothing_of_answers_that_were_not_seen() -> None:
+    rng, areas = random.Random(3), list[float]()
+    for _ in range(20):
+        noise = [[rng.gauss(0, 1) for _ in Features.names()] for _ in range(60)]
+        features = [Features(**dict(zip(Features.names(), row, strict=True))) for row in noise]
+        scores = [float(rng.random() < 0.5) for _ in features]
+        area = auroc(cross_fitted(features, scores), scores)
+        assert area is not None
+        areas.append(area)
+    assert sum(areas) / len(areas) < 0.55
 
 
 def test_its_probabilities_are_those_of_the_outcomes() -> None:
@@ -78,6 +91,29 @@ def test_an_error_that_was_asked_for_is_kept_on_new_answers_in_most_draws() -> N
 def test_an_error_that_can_t_be_shown_has_no_threshold() -> None:
     assert threshold_for([0.9] * 10, [1.0] * 10, max_error=0.05) is None
     assert threshold_for([0.9] * 60, [1.0] * 60, max_error=0.05) == 0.9
+
+
+def test_thresholds_are_tried_from_the_highest_down_until_one_can_t_be_shown() -> None:
+    """Errors among the most confident answers are not outweighed by right answers further down."""
+    falling = [1 - place / 1000 for place in range(300)]
+    assert threshold_for(falling, [0.0] * 5 + [1.0] * 295, max_error=0.25) is None
+    assert threshold_for(falling, [1.0] * 100 + [0.0] * 200, max_error=0.25) == pytest.approx(falling[124], abs=0.02)
+
+
+def test_answers_of_one_confidence_are_given_or_declined_together() -> None:
+    confidences, scores = [0.9] * 30 + [0.5] * 40, [1.0] * 50 + [0.0] * 20
+    assert threshold_for(confidences, scores, max_error=0.1) == 0.9
+
+
+def test_the_threshold_is_that_of_the_largest_error_below_the_wanted_one(store: Store) -> None:
+    kept = CalibrationStore(store, "default")
+    kept.save(fit(*outcomes(100), model="m"), {"0.05": 0.9, "0.1": 0.7, "0.2": 0.5}, source="eval")
+    floors = [assessor_for(kept, "m", max_error=error).floor for error in (0.05, 0.15, 0.2, 0.4)]
+    assert floors == [0.9, 0.7, 0.5, 0.5]
+    assert assessor_for(kept, "m", max_error=0.2, decline_below=0.8).floor == 0.8
+    assert assessor_for(kept, "m").floor is None
+    with pytest.raises(UserError, match=r"under 0\.01 \(the least is 0\.05\)"):
+        assessor_for(kept, "m", max_error=0.01)
 
 
 def test_auroc_is_one_half_for_one_confidence_and_unknown_for_one_kind_of_outcome() -> None:

@@ -50,6 +50,7 @@ NO_FINDINGS = {
     "Smith et al. reported that lithium causes tremor.": "others",
     "Lithium may cause tremor.": "not sure",
     "If lithium causes tremor, the dose is halved.": "may come",
+    "The dose is halved if lithium causes tremor.": "may come",
     "Patients on lithium should be watched for tremor.": "advice",
     "A man with a history of tremor took an overdose of lithium.": "before",
 }
@@ -67,6 +68,10 @@ def test_what_is_no_finding_is_refused_with_what_it_is(text: str) -> None:
         "Contrary to what had been expected, lithium caused tremor.",
         "Although it was thought to be harmless, lithium caused tremor.",
         "Lithium caused tremor; whether valproate does is unclear.",
+        "It was unclear whether valproate does; lithium caused tremor.",
+        "To find a cure, patients took lithium and developed tremor.",
+        "If the dose was raised, lithium caused tremor.",
+        "Lithium caused tremor if the dose was raised.",
         "We hypothesised a benefit, but lithium caused tremor.",
         "Propranolol reduced lithium-induced tremor.",
         "Tremor stopped when lithium was withdrawn.",
@@ -87,6 +92,13 @@ def test_the_same_words_mean_another_thing_to_another_relation() -> None:
     assert reason(method, "studied_with") == "" and "what was done" in reason(method, "induces")
     told = [polarity_named(name) for name in ("causes", "curedBy", "increases_risk_of", "treated_with", "age")]
     assert told == ["causes", "relieves", "affects", "neutral", "neutral"]
+
+
+def test_relief_under_a_drug_is_its_own_unless_another_brought_it() -> None:
+    text = "With lithium, tremor was reduced."
+    assert "opposite" in reason(text, "induces") and reason(text, "treats") == ""
+    assert "opposite" not in reason("With lithium, tremor was reduced by propranolol.", "induces")
+    assert "opposite" in reason("Less tremor was seen with lithium.", "induces")
 
 
 def test_a_relation_may_be_named_from_the_other_end() -> None:

@@ -77,6 +77,7 @@ def test_without_any_decision_findings_are_likelier_than_open_questions(kb: Know
     by_harm = {harm: [told[c.id] for c in kb.claims() if c.object == harm] for harm in ("tremor", "rash")}
     assert min(by_harm["tremor"]) > 0.5 > max(by_harm["rash"])
     assert VerifierStore(kb.store, kb.name).current().verifier == prior()
+    assert learn_decisions(kb) == 0, "nothing to learn makes no version"
 
 
 def test_decisions_move_the_verifier_even_against_the_prior(kb: KnowledgeBase) -> None:

@@ -41,3 +41,16 @@ async def test_after_its_pairs_a_change_is_released_unless_it_lost_more_often(
     (second,) = await watch.watch(tasks[20:], [change.id], key="two")
     assert (first.outcome, second.outcome) == ("watching", outcome)
     assert Ledger(store).get(change.id).status == status
+
+
+@pytest.mark.parametrize(("effect", "outcome", "status"), [(0.3, "released", "applied"), (0.0, "worse", "withdrawn")])
+async def test_when_the_tasks_end_a_change_stays_only_if_it_won_more_often_than_it_lost(
+    store: Store, effect: float, outcome: str, status: str
+) -> None:
+    watch, change = watched(store, effect, pairs=10_000)
+    tasks = World().tasks(40, prefix="t")
+    (first,) = await watch.watch(tasks[:20], [change.id], key="one")
+    (last,) = await watch.end(tasks[20:], [change.id], key="end")
+    assert (first.outcome, last.outcome) == ("watching", outcome)
+    assert Ledger(store).get(change.id).status == status and watch.active([change.id]) == []
+    assert await watch.end(tasks[20:], [change.id], key="end") == [last]

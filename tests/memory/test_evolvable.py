@@ -14,7 +14,7 @@ from agentkit.evolution.loop import Evolution
 from agentkit.evolution.protocols import Cost
 from agentkit.evolution.trials import Trials
 from agentkit.ledger import Ledger
-from agentkit.memory import CaseMemory, HashEmbedder
+from agentkit.memory import CaseMemory, HashEmbedder, MemoryLearner, MemoryRecaller, PolicyStore
 from agentkit.memory.evolvable import GatedCases, MemoryEvolvable
 from agentkit.protocols import CallModel, Episode, Recaller
 from agentkit.store import Store
@@ -107,6 +107,21 @@ async def test_choosing_the_start_hides_the_cases_again(memory: CaseMemory) -> N
     assert await evolvable.at(0).recall(Task(id="v1", input="question v 1"), run_id="r") is None
     evolvable.rollback(0, key="back", reason="test")
     assert statuses(memory) == {"quarantined"}
+
+
+def test_going_back_takes_back_what_the_policy_had_learnt_since(memory: CaseMemory) -> None:
+    learner, recaller, policies = MemoryLearner(memory), MemoryRecaller(memory), PolicyStore(memory.store, "default")
+    for number in range(4):
+        task = Task(id=f"t{number}", input="add two numbers")
+        recaller.recall_now(task.input, run_id=f"run{number}")
+        known = (Feedback(channel="check", score=float(number == 0)),)
+        learner.learn_now(Episode(run_id=f"run{number}", task=task, labels="check", answer="4", feedback=known))
+    assert policies.current().count == 4
+    before = policies.replay(upto=2)
+    MemoryEvolvable(memory).rollback(2, key="back", reason="test")
+    assert [case.run_id for case in memory.list(limit=None) if case.status == "active"] == ["run0", "run1"]
+    for found in (policies.current(), policies.replay()):
+        assert found.count == before.count == 2 and found.mean == pytest.approx(before.mean)
 
 
 async def test_cases_shaped_by_outside_text_are_never_released(memory: CaseMemory) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage
 
 from agentkit.agent import Agent
 from agentkit.errors import DataError, UserError
@@ -63,6 +64,26 @@ async def test_runs_that_text_from_outside_could_have_shaped_become_no_examples(
         found = await attempts_of(agent, questions(4, source="https://example.org/page"))
     assert found.attempts == [] and sum(found.skipped.values()) == 4
     assert "text from outside" in next(iter(found.skipped))
+
+
+async def test_a_judging_model_s_word_makes_no_example(tmp_path: Path) -> None:
+    def graded(messages: list[Any], names: list[str]) -> Any:
+        return {"reason": "so it is", "score": 1.0} if "You grade answers" in messages[0].text else "even"
+
+    tasks = [task.model_copy(update={"checker": "judge"}) for task in questions(3)]
+    with scripted(tmp_path, graded) as agent:
+        found = await attempts_of(agent, tasks)
+    assert [(item.score, item.right, item.wrong) for (item,) in found.attempts] == [(None, False, False)] * 3
+    assert Own(attempts=1).examples(found.attempts, []) == Edits().examples(found.attempts, []) == []
+
+
+async def test_a_reply_that_was_cut_off_is_corrected_and_never_learnt(tmp_path: Path) -> None:
+    cut = AIMessage("even", response_metadata={"finish_reason": "length"})
+    with scripted(tmp_path, [cut]) as agent:
+        found = await attempts_of(agent, questions(2))
+    assert [(item.said, item.answer) for (item,) in found.attempts] == [("", "even")] * 2
+    assert Own(attempts=1).examples(found.attempts, []) == []
+    assert [(item.answer, item.rejected) for item in Edits().examples(found.attempts, [])] == [("odd", None)]
 
 
 async def test_the_prompt_of_an_example_is_what_the_model_read(tmp_path: Path) -> None:
