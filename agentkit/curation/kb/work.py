@@ -117,8 +117,10 @@ class WorkLog:
                 return _work(dict(stored))
             if stored["state"] == "leased" and self._held(dict(stored)):
                 return None
-            connection.execute(self._at(work.key).values(**lease, attempts=stored["attempts"] + 1))
-            return _work({**stored, "state": "leased", "attempts": stored["attempts"] + 1})
+            cut_off = stored["state"] in ("leased", "pending")  # nothing was written, so it is still the same attempt
+            taken = lease | {"attempts": stored["attempts"] + (not cut_off)}
+            connection.execute(self._at(work.key).values(**taken))
+            return _work({**stored, "state": "leased", "attempts": taken["attempts"]})
 
         return self.store.transaction(take)
 
