@@ -16,7 +16,7 @@ from pathlib import Path
 
 from agentkit.agent import Agent
 from agentkit.distributed import Cluster
-from agentkit.distributed.rollouts import Crew
+from agentkit.distributed.rollouts import RolloutCrew
 from agentkit.distributed.shared import Shared
 from agentkit.evaluation import EvalReport, evaluate_tasks
 from agentkit.settings import Settings
@@ -49,7 +49,7 @@ def main() -> None:
         with agent("plain") as alone:
             plain = asyncio.run(timed(partial(evaluate_tasks, alone), args.runs, args.concurrency))
         with agent("ray") as many, Cluster("local", workers=args.workers, home=Path(folder)) as cluster:
-            crew = Crew(cluster, many, args.concurrency, Shared())
+            crew = RolloutCrew(cluster, many, args.concurrency, Shared())
             spread = asyncio.run(
                 timed(partial(evaluate_tasks, many, elsewhere=crew.score), args.runs, args.concurrency)
             )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+import sys
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,3 +66,8 @@ class Elsewhere:
         from agentkit.distributed import Cluster
 
         return Cluster(self.ray, workers=self.workers, home=settings.home)
+
+
+def aside(cluster: Cluster | None) -> AbstractContextManager[object]:
+    """Ray tells of machines that died on standard output, where the report belongs: it goes to standard error."""
+    return nullcontext() if cluster is None else redirect_stdout(sys.stderr)

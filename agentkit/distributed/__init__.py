@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agentkit.distributed.cluster import Cluster
+from agentkit.distributed.papers import DuoNames, curate_on
 from agentkit.distributed.rollouts import evaluate_on
 
-__all__ = ["Cluster", "evaluate_on"]
+__all__ = ["Cluster", "DuoNames", "curate_on", "evaluate_on"]

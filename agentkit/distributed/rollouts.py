@@ -7,16 +7,16 @@ under the same id, and goes on behind its last completed call.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from agentkit.agent import Agent
-from agentkit.distributed.cluster import Cluster, line_of
-from agentkit.distributed.shared import Purse, Shared, SharedLimits, SharedMeter
-from agentkit.errors import RunError, UserError
+from agentkit.distributed.cluster import Cluster
+from agentkit.distributed.shared import Shared, SharedLimits, SharedMeter
+from agentkit.distributed.workers import Crew, Workers
+from agentkit.errors import UserError
 from agentkit.evaluation import EvalReport, Scored, Scoring, evaluate_tasks
 from agentkit.json_types import JsonObject
 from agentkit.models import Budget
@@ -25,8 +25,6 @@ from agentkit.store import Store
 from agentkit.store.run_log import RunLog
 from agentkit.tasks import Task
 
-EMBEDDED = ("local/", "hf/")
-"""Beginnings of names of models that live in the process that asks them."""
 _LOOK = 0.5
 """Seconds between two looks at a run that another process is at."""
 
@@ -87,12 +85,6 @@ class Rollouts:
             raise UserError(str(error)) from None
 
 
-def is_embedded(*models: object) -> bool:
-    """Whether one of these models, or of lists of them, lives in the process that asks it."""
-    names = [name for given in models for name in (given if isinstance(given, list | tuple) else [given])]
-    return any(str(name).startswith(EMBEDDED) for name in names)
-
-
 def _replaces_a_dead_worker() -> bool:
     """Whether Ray has started this actor again: then nobody is at the runs that it is given."""
     import ray
@@ -111,7 +103,7 @@ async def until_left(log: RunLog, run_id: str) -> None:
         await asyncio.sleep(_LOOK)
 
 
-class Crew:
+class RolloutCrew:
     """The workers of one evaluation.
 
     Args:
@@ -125,27 +117,16 @@ class Crew:
     def __init__(self, cluster: Cluster, agent: Agent, at_once: int, shared: Shared) -> None:
         if parts := ", ".join(agent.in_code):
             raise UserError(f"Ray's workers can't build this agent again: its {parts} are objects; give them by name")
-        url = cluster.check_store(agent.store.engine.url.render_as_string(hide_password=False))
-        names = [
-            name for value in agent.models.spec.values() for name in (value if isinstance(value, list) else [value])
-        ]
-        embedded = any(str(name).startswith(EMBEDDED) for name in names)
-        count = cluster.size(embedded=embedded, wanted=at_once)
-        slots = agent.settings.concurrency if embedded else math.ceil(agent.settings.concurrency / count)
+        crew = Crew.of(cluster, agent.models.spec.values(), at_once, agent.settings)
         plan = AgentPlan(
             spec=agent.spec,
             options=vars(agent.options),
             settings=agent.settings,
-            url=url,
+            url=cluster.check_store(agent.store.engine.url.render_as_string(hide_password=False)),
             budget=agent.models.budget,
-            slots=slots,
+            slots=crew.slots,
         )
-        self._purse = cluster.service(Purse, shared) if shared.any else None
-        room = math.ceil(at_once / count)
-        self._workers = [
-            cluster.actor(Rollouts, plan, self._purse, at_once=room, embedded=embedded) for _ in range(count)
-        ]
-        self._busy = [0] * count
+        self._workers = Workers(cluster, Rollouts, [plan] * crew.count, crew, shared)
 
     async def score(self, scoring: Scoring, task: Task) -> Scored:
         """Give a task to the worker that has the least to do.
@@ -154,19 +135,12 @@ class Crew:
             UserError: what would fail every run.
             RunError: every worker that took it has died.
         """
-        from ray.exceptions import RayError
-
-        number = self._busy.index(min(self._busy))
-        self._busy[number] += 1
+        number = self._workers.take()
         try:
-            scored: Scored = await self._workers[number].score.remote(scoring, task)
+            scored: Scored = await self._workers.ask(number, f"task {task.id!r}", "score", scoring, task)
             return scored
-        except RayError as error:
-            if isinstance(getattr(error, "cause", None), UserError):
-                raise UserError(line_of(error)) from None
-            raise RunError(f"task {task.id!r}: {line_of(error)}; start the same again to go on") from None
         finally:
-            self._busy[number] -= 1
+            self._workers.leave(number)
 
 
 async def evaluate_on(
@@ -193,7 +167,7 @@ async def evaluate_on(
         UserError: what would fail every run, or an agent or a database that workers can't have.
         RunError: workers die again and again.
     """
-    crew = Crew(cluster, agent, min(concurrency, max(1, len(tasks))), shared or Shared())
+    crew = RolloutCrew(cluster, agent, min(concurrency, max(1, len(tasks))), shared or Shared())
     return await evaluate_tasks(
         agent,
         tasks,

@@ -3,7 +3,8 @@
     python -m tests.support.stub_server --latency 0.5 --port 0
 
 prints the API base to use with `openai/…` models. Raw asyncio streams keep its own work per request far below a
-millisecond, so that what a benchmark measures is the client. Answers are fixed: plain text, streamed where asked; a
+millisecond, so that what a benchmark measures is the client. `--papers` reads the papers of tests/curation/papers.py.
+Answers are otherwise fixed: plain text, streamed where asked; a
 minimal valid instance where a JSON schema is asked for; where a tool must be called, a call of it (of the last one on
 offer unless one is named) with minimal valid arguments. It listens on loopback alone.
 """
@@ -19,8 +20,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parents[2]
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection:\s*close", re.IGNORECASE)
 _ANSWER = "42"
@@ -75,16 +78,31 @@ def call_for(request: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     functions = {tool["function"]["name"]: tool["function"] for tool in request["tools"]}
     name = [*functions][-1] if choice == "required" else choice["function"]["name"]
-    arguments = minimal(functions[name].get("parameters") or {"type": "object"})
+    arguments = of_papers(request) or minimal(functions[name].get("parameters") or {"type": "object"})
     return {"id": "call_1", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
 
 
 def content_for(request: Mapping[str, Any]) -> str:
     """The text of the answer to a chat-completions request."""
     wanted = request.get("response_format") or {}
+    if found := of_papers(request):
+        return json.dumps(found)
     if wanted.get("type") == "json_schema":
         return json.dumps(minimal(wanted["json_schema"]["schema"]))
     return json.dumps({"answer": _ANSWER}) if wanted.get("type") == "json_object" else _ANSWER
+
+
+def of_papers(request: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a question about a paper is answered with, by rule; None where papers are not read."""
+    if not READS_PAPERS:
+        return None
+    from tests.curation.papers import judge, read
+
+    said = [str(message["content"]) for message in request["messages"]]
+    return judge("\n".join(said)) if "You check facts" in said[0] else read("\n".join(said))
+
+
+READS_PAPERS = False
 
 
 class StubServer:
@@ -191,10 +209,10 @@ async def _stream(
 
 
 @contextlib.contextmanager
-def stub_server(latency: float) -> Iterator[str]:
+def stub_server(latency: float, *, papers: bool = False) -> Iterator[str]:
     """The server in a process of its own; yields its address."""
-    command = [sys.executable, __file__, "--latency", str(latency), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as server:
+    command = [sys.executable, "-m", __name__, "--latency", str(latency), *(["--papers"] if papers else [])]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, encoding="utf-8") as server:
         assert server.stdout is not None
         try:
             yield server.stdout.readline().split()[-1]
@@ -212,6 +230,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--latency", type=float, default=0.5, help="seconds until an answer")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--papers", action="store_true", help="answer questions about the papers of tests/curation")
     options = parser.parse_args()
+    READS_PAPERS = options.papers
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(main(options.latency, options.port))

@@ -130,6 +130,15 @@ class WorkLog:
             return False
         return not is_gone(row["owner"])
 
+    def free(self) -> None:
+        """Take their leases from processes of this machine that have ended, which other machines can't know."""
+        query = select(WorkRow.key, WorkRow.owner).where(WorkRow.kb == self.kb, WorkRow.state == "leased")
+        with self.store.read() as connection:
+            leased = connection.execute(query).all()
+        for key, owner in leased:
+            if is_gone(owner):
+                self.fail(key, "pending", "")
+
     def finish(
         self, connection: Connection, key: str, state: State, *, error: str = "", **values: Unpack[WorkValues]
     ) -> None:
