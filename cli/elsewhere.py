@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ import typer
 from agentkit.errors import UserError
 
 if TYPE_CHECKING:
+    from agentkit.agent import Agent
     from agentkit.distributed import Cluster
     from agentkit.distributed.shared import Shared
     from agentkit.settings import Settings
@@ -66,6 +68,18 @@ class Elsewhere:
         from agentkit.distributed import Cluster
 
         return Cluster(self.ray, workers=self.workers, home=settings.home)
+
+    @contextmanager
+    def rollouts(self, agent: Agent) -> Iterator[None]:
+        """While the block lasts, the agent's runs are made there."""
+        with self.open(agent.settings) as cluster, aside(cluster):
+            if cluster is None:
+                yield
+                return
+            from agentkit.distributed import rollouts_on
+
+            with rollouts_on(cluster, agent, shared=self.shared):
+                yield
 
 
 def aside(cluster: Cluster | None) -> AbstractContextManager[object]:

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from agentkit.distributed.cluster import Cluster
 from agentkit.distributed.papers import DuoNames, curate_on
-from agentkit.distributed.rollouts import evaluate_on
+from agentkit.distributed.rollouts import evaluate_on, rollouts_on
 
-__all__ = ["Cluster", "DuoNames", "curate_on", "evaluate_on"]
+__all__ = ["Cluster", "DuoNames", "curate_on", "evaluate_on", "rollouts_on"]
