@@ -35,7 +35,7 @@ OpenRecaller = Callable[[Store, str, Settings], Recaller]
 """Makes a recaller for a knowledge base by its name; a function or class that workers can import."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class DuoNames:
     """The models of a curation by name, so that every worker can load its own.
 

@@ -35,9 +35,9 @@ def paper(number: int) -> str:
     )
 
 
-def write_papers(folder: Path, count: int) -> Path:
+def write_papers(folder: Path, count: int, *, first: int = 0) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    for number in range(count):
+    for number in range(first, first + count):
         (folder / f"paper{number:04d}.txt").write_text(paper(number), encoding="utf-8")
     return folder
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import func, select
 
@@ -24,6 +25,7 @@ from tests.curation.papers import ONTOLOGY, write_papers
 from tests.support import postgres
 from tests.support.stub_server import stub_server
 
+from .nodes import workers_of
 from .test_eval_on_ray import ROOT, served, until
 
 PAPERS, CALLS = 24, 144
@@ -32,7 +34,7 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.kill]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with stub_server(1, papers=True) as url:
+    with stub_server(1, rule="papers") as url:
         yield url
 
 
@@ -101,7 +103,7 @@ def test_export_and_ledger_are_those_of_one_process_whoever_is_killed(
         many, more = Store.open(database), ("--ray", "local", "--workers", "2")
         first = curate(database, *more)
         until(lambda: completed(many) >= 12, first)
-        os.kill(a_worker(first.pid), signal.SIGKILL)
+        os.kill(workers_of(psutil.Process(first.pid))[0], signal.SIGKILL)
         until(lambda: completed(many) >= 40, first)
         first.kill()
         first.communicate()  # closes its pipes
@@ -111,11 +113,3 @@ def test_export_and_ledger_are_those_of_one_process_whoever_is_killed(
         assert completed(many) == CALLS
         assert 0 <= served(server) - begun - CALLS <= 3 + 6, "completed calls were made again"
         many.close()
-
-
-def a_worker(driver: int) -> int:
-    """A process in which papers are asked, of the Ray that this driver started."""
-    found = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    names = [line.split(None, 1) for line in found.splitlines() if "ray::PaperWorker" in line]
-    assert names, found
-    return int(names[0][0])
