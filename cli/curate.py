@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from agentkit.curation.documents import Document, Failure
     from agentkit.curation.events import CurationEvent
     from agentkit.curation.extraction.plan import CurationPlan
+    from agentkit.distributed import Cluster
 
 app = typer.Typer()
 
@@ -74,7 +77,7 @@ def curate(
     )
     report = _run(
         made,
-        _documents(folder, limit),
+        partial(_documents, folder, limit),
         kb,
         model,
         evaluator_model,
@@ -89,13 +92,14 @@ def curate(
         raise typer.Exit(3)
 
 
-def _documents(folder: Path, limit: int | None) -> list[Document | Failure]:
+def _documents(folder: Path, limit: int | None, cluster: Cluster | None = None) -> list[Document | Failure]:
     """The papers to work on; reading them all first gives the progress bar its length."""
     from agentkit.curation.documents import Failure, read_folder
+    from agentkit.distributed.reading import read_on
 
     found: list[Document | Failure] = []
     read = 0
-    for item in read_folder(folder):
+    for item in read_folder(folder) if cluster is None else read_on(cluster, folder):
         found.append(item)
         read += not isinstance(item, Failure)
         if limit is not None and read >= limit:
@@ -107,7 +111,7 @@ def _documents(folder: Path, limit: int | None) -> list[Document | Failure]:
 
 def _run(
     plan: CurationPlan,
-    documents: list[Document | Failure],
+    read: Callable[[Cluster | None], list[Document | Failure]],
     name: str,
     model: str | None,
     evaluator_model: str | None,
@@ -138,6 +142,7 @@ def _run(
     explorer, evaluator = duo.load()
     recallers = [RelationRecaller] if recall else []
     with closing(open_store()) as store, there.open(settings) as cluster:
+        documents = read(cluster)
         run = Curation(
             KnowledgeBase(store, name),
             plan,

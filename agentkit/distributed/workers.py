@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,18 +74,29 @@ class Workers:
             UserError: what would fail every piece of work.
             RunError: every process that took it has died.
         """
-        from ray.exceptions import RayError
-
-        try:
+        with told(what):
             return await getattr(self._actors[number], method).remote(*given)
-        except RayError as error:
-            if isinstance(getattr(error, "cause", None), UserError):
-                raise UserError(line_of(error)) from None
-            raise RunError(f"{what}: {line_of(error)}; start the same again to go on") from None
 
     async def spent(self) -> str:
         """Why what all share allows no more; empty where it does."""
         return "" if self.purse is None else str(await self.purse.spent.remote())
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """What went wrong on a worker, as an error of ours in one line.
+
+    Args:
+        what: names the piece of work.
+    """
+    from ray.exceptions import RayError
+
+    try:
+        yield
+    except RayError as error:
+        if isinstance(getattr(error, "cause", None), UserError):
+            raise UserError(line_of(error)) from None
+        raise RunError(f"{what}: {line_of(error)}; start the same again to go on") from None
 
 
 def is_embedded(*models: object) -> bool:

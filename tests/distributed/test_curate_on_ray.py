@@ -14,13 +14,16 @@ import psutil
 import pytest
 from sqlalchemy import func, select
 
+from agentkit.curation.documents import read_folder
 from agentkit.curation.export import export
 from agentkit.curation.kb.exchange import content_of
 from agentkit.curation.kb.knowledge_base import KnowledgeBase
 from agentkit.curation.kb.verification import verify_kb
+from agentkit.distributed import Cluster, read_on
 from agentkit.ledger import Ledger
 from agentkit.store import Store
 from agentkit.store.runs import ModelCallRow
+from tests.curation.formats import pdf
 from tests.curation.papers import ONTOLOGY, write_papers
 from tests.support import postgres
 from tests.support.stub_server import stub_server
@@ -113,3 +116,14 @@ def test_export_and_ledger_are_those_of_one_process_whoever_is_killed(
         assert completed(many) == CALLS
         assert 0 <= served(server) - begun - CALLS <= 3 + 6, "completed calls were made again"
         many.close()
+
+
+def test_a_folder_is_read_on_workers_as_it_is_here(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="the ray extra is not installed")
+    folder = write_papers(tmp_path / "papers", 5)
+    for number in range(3):
+        (folder / f"paper{number:04d}a.pdf").write_bytes(pdf([f"Aspirin caused bleeding in subject {number}."]))
+    (folder / "cut.pdf").write_bytes(b"%PDF-1.7 cut")
+    (folder / "empty.pdf").write_bytes(b"")
+    with Cluster("local", workers=2, home=tmp_path) as cluster:
+        assert list(read_on(cluster, folder)) == list(read_folder(folder))
