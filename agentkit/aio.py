@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import atexit
 import threading
-from collections.abc import Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -81,6 +81,31 @@ class Running(Generic[T]):
         """Cancel it if it is still at work, and wait up to `GRACE` seconds until it has ended."""
         if not self.future.done() and self.future.cancel():
             self._ended.wait(GRACE)
+
+
+class Turns:
+    """Lets work through in the order in which it took its numbers, whichever is ready first."""
+
+    def __init__(self) -> None:
+        self._taken = self._next = 0
+        self._waiting: dict[int, asyncio.Event] = {}
+
+    def take(self) -> int:
+        """The next number."""
+        self._taken += 1
+        return self._taken - 1
+
+    @asynccontextmanager
+    async def turn(self, number: int) -> AsyncIterator[None]:
+        """Wait until all with smaller numbers have had their turn. An error ends the queue: nobody comes after it."""
+        if number != self._next:
+            self._waiting[number] = asyncio.Event()
+            await self._waiting[number].wait()
+            del self._waiting[number]
+        yield
+        self._next += 1
+        if self._next in self._waiting:
+            self._waiting[self._next].set()
 
 
 async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

@@ -1,79 +1,188 @@
-"""How close an evaluation on Ray's workers comes to the ideal of a model server with fixed latency, beside one process.
+"""How close evaluations and curations on Ray's workers come to the ideal of a model server, beside one process.
 
-`python -m benchmarks.ray_throughput` starts a local stub server and runs the same tasks through `agentkit.evaluation`
-in this process and through `agentkit.distributed` with so many workers, each arm on a database of its own. Workers are
-started, and have solved their first tasks, before the clock is: that takes seconds, and happens once an evaluation.
+    python -m benchmarks.ray_throughput --work eval,curate                 # Ray of one's own, two workers
+    python -m benchmarks.ray_throughput --work eval,curate --nodes 3       # a cluster of three local node processes
+
+A local stub server answers after a latency that differs by half, the same tasks and papers go through one process and
+through workers, each on a PostgreSQL database of its own. Workers are started, and have solved their first tasks,
+before the clock is: that takes seconds, and happens once. The ideal is calls × latency / calls at once. Processor time
+is that of all processes of an arm, without the database and the model server.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 from agentkit.agent import Agent
-from agentkit.distributed import Cluster
-from agentkit.distributed.rollouts import Crew
+from agentkit.curation.curate import Curation, CurationOptions
+from agentkit.curation.documents import read_folder
+from agentkit.curation.extraction.plan import make_plan
+from agentkit.curation.grounding.linker import open_naming
+from agentkit.curation.kb.knowledge_base import KnowledgeBase
+from agentkit.curation.ontology.files import load_ontology
+from agentkit.distributed import Cluster, DuoNames
+from agentkit.distributed.papers import PaperCrew
+from agentkit.distributed.rollouts import RolloutCrew
 from agentkit.distributed.shared import Shared
-from agentkit.evaluation import EvalReport, evaluate_tasks
+from agentkit.evaluation import evaluate_tasks
+from agentkit.models import Limits
 from agentkit.settings import Settings
+from agentkit.store import Store
 from agentkit.tasks import Task
 from benchmarks._results import Results, arguments
+from tests.curation.papers import ONTOLOGY, write_papers
+from tests.distributed.nodes import nodes
+from tests.support import postgres
 from tests.support.stub_server import stub_server
 
 MODEL = "openai/gpt-4.1-mini"
-Evaluation = Callable[..., Coroutine[None, None, EvalReport]]
+Work = Callable[[str, int], Awaitable[int]]
+"""Does so many pieces of work of a name, and says how many model calls they took."""
 
 
-def tasks(name: str, count: int) -> list[Task]:
-    return [Task(id=f"{name}{number}", input=f"{name} task {number}", target="42") for number in range(count)]
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What an arm took.
+
+    Attributes:
+        seconds: on the wall.
+        calls: of the model.
+        processor: seconds of a processor, of this process and its descendants.
+    """
+
+    seconds: float
+    calls: int
+    processor: float
 
 
 def main() -> None:
     parser = arguments("ray_throughput", __doc__.split("\n", 1)[0])
-    parser.add_argument("--runs", type=int, default=2048)
+    parser.add_argument("--work", default="eval,curate")
+    parser.add_argument("--runs", type=int, default=2048, help="tasks of eval")
+    parser.add_argument("--papers", type=int, default=384, help="of curate; each takes six calls")
     parser.add_argument("--concurrency", type=int, default=128, help="calls at once, over all workers")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--latency", type=float, default=2.0, help="seconds of the stub server")
+    parser.add_argument("--nodes", type=int, default=1, help="more than one: a cluster of local node processes")
+    parser.add_argument("--latency", type=float, default=2.0, help="seconds of the stub server, on average")
     args = parser.parse_args()
     results = Results("ray_throughput", settings=vars(args), label=args.label)
-    with stub_server(args.latency) as url, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-
-        def agent(name: str) -> Agent:
-            settings = Settings(home=Path(folder) / name, concurrency=args.concurrency)
-            return Agent(MODEL, tools=[], model_options={"api_base": url}, settings=settings)
-
-        with agent("plain") as alone:
-            plain = asyncio.run(timed(partial(evaluate_tasks, alone), args.runs, args.concurrency))
-        with agent("ray") as many, Cluster("local", workers=args.workers, home=Path(folder)) as cluster:
-            crew = Crew(cluster, many, args.concurrency, Shared())
-            spread = asyncio.run(
-                timed(partial(evaluate_tasks, many, elsewhere=crew.score), args.runs, args.concurrency)
-            )
-    ideal = args.runs * args.latency / args.concurrency
-    arms = {"one process": plain, f"Ray, {args.workers} workers": spread}
-    for arm, seconds in arms.items():
-        target = "≥ 0.9" if arm.startswith("Ray") else ""
-        results.add(arm=arm, metric="share of the ideal throughput", value=ideal / seconds, n=args.runs, target=target)
-        results.add(arm=arm, metric="runs a second", value=args.runs / seconds, n=args.runs)
-    results.add(arm="Ray over one process", metric="time, as a ratio", value=spread / plain, n=args.runs)
+    with contextlib.ExitStack() as stack:
+        rule = {"eval": "none", "curate": "papers"}
+        address = stack.enter_context(nodes(args.nodes))[0] if args.nodes > 1 else "local"
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+        for name in args.work.split(","):
+            with stub_server(args.latency, rule=rule[name], spread=0.5) as url:
+                alone = arm(name, args, url, home / f"{name}-alone", None)
+                with Cluster(address, workers=args.workers, home=home) as cluster:
+                    spread = arm(name, args, url, home / f"{name}-ray", cluster)
+            report(results, args, name, alone, spread)
+            results.save(args.out)
     results.finish(json_=args.json, folder=args.out)
 
 
-async def timed(evaluate: Evaluation, runs: int, concurrency: int) -> float:
-    """Seconds of so many tasks, after as many as are worked on at once have been solved for warmth."""
-    await solved(evaluate, tasks("warm", concurrency), concurrency)
-    started = time.perf_counter()
-    await solved(evaluate, tasks("timed", runs), concurrency)
-    return time.perf_counter() - started
+def report(results: Results, args: argparse.Namespace, name: str, alone: Spent, spread: Spent) -> None:
+    where = f"{args.nodes} nodes" if args.nodes > 1 else "one machine"
+    ray = f"{name}, Ray, {args.workers} workers, {where}"
+    for label, spent, target in ((f"{name}, one process", alone, ""), (ray, spread, "≥ 0.9")):
+        ideal = spent.calls * args.latency / args.concurrency
+        n = spent.calls
+        results.add(arm=label, metric="share of the ideal throughput", value=ideal / spent.seconds, n=n, target=target)
+        results.add(arm=label, metric="model calls a second", value=n / spent.seconds, n=n)
+        results.add(arm=label, metric="processor time a call", value=1000 * spent.processor / n, n=n, unit="ms")
+    both = f"{name}, Ray over one process"
+    results.add(arm=both, metric="time, as a ratio", value=spread.seconds / alone.seconds, n=spread.calls)
+    ratio = spread.processor / spread.calls / (alone.processor / alone.calls)
+    results.add(arm=both, metric="processor time a call, as a ratio", value=ratio, n=spread.calls)
 
 
-async def solved(evaluate: Evaluation, given: Sequence[Task], concurrency: int) -> None:
-    report = await evaluate(given, concurrency=concurrency)
-    assert (report.failed, report.accuracy) == (0, 1.0)
+def arm(name: str, args: argparse.Namespace, url: str, home: Path, cluster: Cluster | None) -> Spent:
+    """One arm on a database of its own: warmed up, then timed."""
+    kinds = {"eval": (evaluations, args.runs), "curate": (curations, args.papers)}
+    makes, count = kinds[name]
+    with postgres.server() as database:
+        settings = Settings(
+            home=home, concurrency=args.concurrency, api_base=url, model=MODEL, database=database or None
+        )
+        with makes(settings, args.concurrency, cluster) as work:
+            return asyncio.run(timed(work, count, args.concurrency))
+
+
+async def timed(work: Work, count: int, concurrency: int) -> Spent:
+    await work("warm", concurrency)
+    began, worked = time.perf_counter(), processor()
+    calls = await work("timed", count)
+    return Spent(seconds=time.perf_counter() - began, calls=calls, processor=processor() - worked)
+
+
+@contextlib.contextmanager
+def evaluations(settings: Settings, concurrency: int, cluster: Cluster | None) -> Iterator[Work]:
+    with Agent(MODEL, tools=[], settings=settings) as agent:
+        crew = None if cluster is None else RolloutCrew(cluster, agent, concurrency, Shared())
+
+        async def work(name: str, count: int) -> int:
+            tasks = [Task(id=f"{name}{number}", input=f"{name} {number}", target="42") for number in range(count)]
+            elsewhere = None if crew is None else crew.score
+            report = await evaluate_tasks(agent, tasks, concurrency=concurrency, elsewhere=elsewhere)
+            assert (report.failed, report.accuracy) == (0, 1.0)
+            return report.calls
+
+        yield work
+
+
+@contextlib.contextmanager
+def curations(settings: Settings, concurrency: int, cluster: Cluster | None) -> Iterator[Work]:
+    settings.home.mkdir(parents=True)
+    ontology = settings.home / "ontology.yaml"
+    ontology.write_text(ONTOLOGY, encoding="utf-8")
+    plan, duo = make_plan(load_ontology(ontology)), DuoNames(MODEL, MODEL, {"api_base": settings.api_base})
+    store, (naming, version) = Store.open(settings.database_url), open_naming(plan.ontology)
+    explorer, evaluator = duo.load()
+    limits, crews = Limits(concurrency), list[Any]()
+
+    async def work(name: str, count: int) -> int:
+        run = Curation(
+            KnowledgeBase(store, "papers"),
+            plan,
+            explorer=explorer,
+            evaluator=evaluator,
+            naming=naming,
+            naming_version=version,
+            options=CurationOptions(papers=concurrency),
+            limits=limits,
+        )
+        if cluster is not None:
+            crews.append(crews[0] if crews else PaperCrew(cluster, run, duo, settings))
+            run.readers = crews[0]
+        first = 0 if name == "warm" else concurrency
+        report = await run.run(read_folder(write_papers(settings.home / name, count, first=first)))
+        assert report.papers == count and report.supported == 2 * count and not report.failed
+        return report.calls
+
+    yield work
+    store.close()
+
+
+def processor() -> float:
+    """Seconds of a processor that this process and all that descend from it have used; those that have ended with
+    their parents' count. The database and the model server are left out."""
+    used, me = 0.0, psutil.Process()
+    for process in [me, *me.children(recursive=True)]:
+        with contextlib.suppress(psutil.Error):
+            command = " ".join(process.cmdline())
+            if "postgres" not in command and "stub_server" not in command:
+                times = process.cpu_times()
+                used += times.user + times.system
+    return used
 
 
 if __name__ == "__main__":

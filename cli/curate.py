@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,15 +12,17 @@ import typer
 
 from agentkit.cli import stopping
 from agentkit.cli.agent_options import Model
+from agentkit.cli.elsewhere import Elsewhere, PerMinute, Ray, Workers, aside
 from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table, say
 from agentkit.json_types import JsonObject
 from agentkit.text import printable
 
 if TYPE_CHECKING:
-    from agentkit.curation.curate import Curation, Report
+    from agentkit.curation.curate import Curation, CurationOptions, Report
     from agentkit.curation.documents import Document, Failure
     from agentkit.curation.events import CurationEvent
     from agentkit.curation.extraction.plan import CurationPlan
+    from agentkit.distributed import Cluster
 
 app = typer.Typer()
 
@@ -43,9 +48,13 @@ def curate(
     floor: float = typer.Option(0.0, min=0, help="Leave a paper below so many new claims per 1,000 tokens."),
     retry_failed: bool = typer.Option(False, "--retry-failed", help="Ask again what failed for good."),
     recall: bool = typer.Option(False, "--recall", help="Show the explorer what reviewers decided; asks papers anew."),
+    ray: Ray = None,
+    workers: Workers = None,
+    per_minute: PerMinute = None,
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
 ) -> None:
     """Build a knowledge base in which every claim carries an exact quote. Run it again to go on where it stopped."""
+    there = Elsewhere(ray=ray, workers=workers, per_minute=per_minute).check()
     from agentkit.curation.extraction.plan import make_plan
     from agentkit.curation.ontology.files import load_ontology
 
@@ -67,20 +76,30 @@ def curate(
         run_budget=Budget(tokens=tokens, cost=cost),
     )
     report = _run(
-        made, _documents(folder, limit), kb, model, evaluator_model, lexicon, options, recall=recall, quiet=json_
+        made,
+        partial(_documents, folder, limit),
+        kb,
+        model,
+        evaluator_model,
+        lexicon,
+        options,
+        there,
+        recall=recall,
+        quiet=json_,
     )
     emit(report.to_json() | {"kb": kb}, json_=json_, human=lambda data: _print_report(report, kb))
     if report.stopped:
         raise typer.Exit(3)
 
 
-def _documents(folder: Path, limit: int | None) -> list[Document | Failure]:
+def _documents(folder: Path, limit: int | None, cluster: Cluster | None = None) -> list[Document | Failure]:
     """The papers to work on; reading them all first gives the progress bar its length."""
     from agentkit.curation.documents import Failure, read_folder
+    from agentkit.distributed.reading import read_on
 
     found: list[Document | Failure] = []
     read = 0
-    for item in read_folder(folder):
+    for item in read_folder(folder) if cluster is None else read_on(cluster, folder):
         found.append(item)
         read += not isinstance(item, Failure)
         if limit is not None and read >= limit:
@@ -92,46 +111,55 @@ def _documents(folder: Path, limit: int | None) -> list[Document | Failure]:
 
 def _run(
     plan: CurationPlan,
-    documents: list[Document | Failure],
+    read: Callable[[Cluster | None], list[Document | Failure]],
     name: str,
     model: str | None,
     evaluator_model: str | None,
     lexicon: Path | None,
-    options: Any,
+    options: CurationOptions,
+    there: Elsewhere,
     *,
     recall: bool,
     quiet: bool,
 ) -> Report:
+    from agentkit.agent.building import chosen_options
     from agentkit.aio import run_sync
     from agentkit.cli.kb_memory import RelationRecaller
     from agentkit.curation.curate import Curation
     from agentkit.curation.grounding.linker import open_naming
     from agentkit.curation.kb.knowledge_base import KnowledgeBase
-    from agentkit.models import Limits, load_model
+    from agentkit.distributed.papers import DuoNames, curate_on
+    from agentkit.models import Limits
 
     settings = open_settings(model=model)
     naming, version = open_naming(plan.ontology, lexicon=lexicon)
     checker = evaluator_model or settings.evaluator_model or settings.model
-    explorer = load_model(settings.model)
-    evaluator = None if checker == "none" else explorer if checker == settings.model else load_model(checker)
-    store = open_store()
-    run = Curation(
-        KnowledgeBase(store, name),
-        plan,
-        explorer=explorer,
-        evaluator=evaluator,
-        naming=naming,
-        naming_version=version,
-        options=options,
-        recallers=[RelationRecaller(store, name, settings)] if recall else [],
-        limits=Limits(concurrency=settings.concurrency),
+    duo = DuoNames(
+        explorer=settings.model,
+        evaluator=None if checker == "none" else checker,
+        options=chosen_options(settings, None),
     )
-    try:
+    explorer, evaluator = duo.load()
+    recallers = [RelationRecaller] if recall else []
+    with closing(open_store()) as store, there.open(settings) as cluster:
+        documents = read(cluster)
+        run = Curation(
+            KnowledgeBase(store, name),
+            plan,
+            explorer=explorer,
+            evaluator=evaluator,
+            naming=naming,
+            naming_version=version,
+            options=options,
+            recallers=[opened(store, name, settings) for opened in recallers],
+            limits=Limits(concurrency=settings.concurrency),
+        )
         stopping.go_on_with_this_command()
-        with _Progress(run, len(documents), quiet=quiet):
-            return run_sync(run.run(documents))
-    finally:
-        store.close()
+        with _Progress(run, len(documents), quiet=quiet), aside(cluster):
+            if cluster is None:
+                return run_sync(run.run(documents))
+            work = curate_on(cluster, run, documents, duo, settings, per_minute=there.per_minute, recallers=recallers)
+            return run_sync(work)
 
 
 class _Progress:

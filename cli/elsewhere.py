@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,7 @@ import typer
 from agentkit.errors import UserError
 
 if TYPE_CHECKING:
+    from agentkit.agent import Agent
     from agentkit.distributed import Cluster
     from agentkit.distributed.shared import Shared
     from agentkit.settings import Settings
@@ -65,3 +68,20 @@ class Elsewhere:
         from agentkit.distributed import Cluster
 
         return Cluster(self.ray, workers=self.workers, home=settings.home)
+
+    @contextmanager
+    def rollouts(self, agent: Agent) -> Iterator[None]:
+        """While the block lasts, the agent's runs are made there."""
+        with self.open(agent.settings) as cluster, aside(cluster):
+            if cluster is None:
+                yield
+                return
+            from agentkit.distributed import rollouts_on
+
+            with rollouts_on(cluster, agent, shared=self.shared):
+                yield
+
+
+def aside(cluster: Cluster | None) -> AbstractContextManager[object]:
+    """Ray tells of machines that died on standard output, where the report belongs: it goes to standard error."""
+    return nullcontext() if cluster is None else redirect_stdout(sys.stderr)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +11,7 @@ import typer
 
 from agentkit.cli import stopping
 from agentkit.cli.agent_options import AgentOptions, Seed, parse_checker, with_agent_options
-from agentkit.cli.elsewhere import Elsewhere, PerMinute, Ray, Workers
+from agentkit.cli.elsewhere import Elsewhere, PerMinute, Ray, Workers, aside
 from agentkit.cli.output import JSON_HELP, emit, print_table, say
 from agentkit.cli.risk import show_risk
 from agentkit.json_types import JsonObject
@@ -89,16 +87,11 @@ def _score(
     checker = parse_checker(checker_text)
     checkers_for(agent, tasks, checker)  # says what is wrong before there is a progress bar
     stopping.go_on_with_this_command()
-    with there.open(agent.settings) as cluster, Bar(len(tasks)) as bar, _aside(cluster):
+    with there.open(agent.settings) as cluster, Bar(len(tasks)) as bar, aside(cluster):
         work = evaluation(cluster, there)(
             agent, tasks, checker=checker, batch=batch, concurrency=concurrency, seed=seed, on_result=bar.add
         )
         return run_sync(work)
-
-
-def _aside(cluster: Cluster | None) -> AbstractContextManager[object]:
-    """Ray tells of machines that died on standard output, where the report belongs: it goes to standard error."""
-    return nullcontext() if cluster is None else redirect_stdout(sys.stderr)
 
 
 def evaluation(cluster: Cluster | None, there: Elsewhere) -> Callable[..., Coroutine[Any, Any, EvalReport]]:

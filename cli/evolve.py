@@ -11,6 +11,7 @@ import typer
 
 from agentkit.cli import stopping
 from agentkit.cli.agent_options import DECLINING, FORM, LEARNING, AgentOptions, with_agent_options
+from agentkit.cli.elsewhere import Elsewhere, PerMinute, Ray, Workers
 from agentkit.cli.output import emit, note, print_table
 from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
@@ -62,12 +63,16 @@ def evolve(
     max_seconds: Annotated[float | None, typer.Option(min=0, help="Stop learning after so many seconds.")] = None,
     name: Annotated[str, typer.Option(help="Tells evolutions apart that are otherwise the same.")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder of the report.")] = None,
+    ray: Ray = None,
+    workers: Workers = None,
+    per_minute: PerMinute = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Learn from tasks. The same command again resumes an interrupted evolution, or repeats a finished result."""
     from agentkit.evolution.config import EvolveConfig, EvolveLimits
     from agentkit.tasks import load_tasks
 
+    there = Elsewhere(ray=ray, workers=workers, per_minute=per_minute).check()
     _check(labels=labels, learner=learner, gate=gate)
     tasks = {"train": load_tasks(train, limit=limit), "val": _held_out(val, val_limit, seed)}
     tasks |= {name: load_tasks(path) if path else [] for name, path in (("test", test), ("probes", probes))}
@@ -78,7 +83,8 @@ def evolve(
     with wanted.build() as agent:
         parts = {"playbook": playbook or agent.settings.playbook, "memory": memory or agent.settings.memory}
         stopping.go_on_with_this_command()
-        reports = _run(agent, tasks, parts, config, seeds, controls=controls, out=out, quiet=json_, learner=learner)
+        with there.rollouts(agent):
+            reports = _run(agent, tasks, parts, config, seeds, controls=controls, out=out, quiet=json_, learner=learner)
     emit(reports[0].report | _joined(reports), json_=json_, human=lambda report: _show(report, reports[0]))
 
 

@@ -9,6 +9,7 @@ import typer
 
 from agentkit.cli import stopping
 from agentkit.cli.agent_options import Model
+from agentkit.cli.elsewhere import Elsewhere, PerMinute, Ray, Workers
 from agentkit.cli.output import emit, note, open_settings, print_table
 from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
@@ -49,6 +50,9 @@ def stream(
     orders: Annotated[int, typer.Option(min=1, max=1000, help="Of --arms: orders of the tasks.")] = 1,
     picture: Annotated[Path | None, typer.Option(help="Of --arms: where to draw the curves (PNG).")] = None,
     name: Annotated[str, typer.Option(help="Tells streams apart that are otherwise the same.")] = "",
+    ray: Ray = None,
+    workers: Workers = None,
+    per_minute: PerMinute = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Learn along a stream of tasks; measure adaptation, forgetting, transfer, tokens, refusals and the evaluator.
@@ -60,9 +64,12 @@ def stream(
     from agentkit.evolution.stream import Probes
     from agentkit.tasks import load_tasks
 
+    there = Elsewhere(ray=ray, workers=workers, per_minute=per_minute).check()
     config = _config(name, block, gate, labels, seed)
     ordered = load_tasks(tasks, limit=limit)
     if arms is not None:
+        if there.ray is not None:
+            raise UserError("--arms compares in this process: leave --ray out")
         last = load_tasks(holdout) if holdout else ()
         report = _compare(ordered, last, arms, feedback, orders, model, seed, name, picture)
         emit(report, json_=json_, human=_show_arms)
@@ -72,7 +79,8 @@ def stream(
     settings = open_settings(model=model)
     with Agent(settings=settings, max_rounds=rounds, evaluate=evaluate) as agent:
         parts = {"playbook": playbook or settings.playbook, "memory": memory or settings.memory}
-        report = _learn_along(agent, ordered, frozen, config, parts, block=block, quiet=json_)
+        with there.rollouts(agent):
+            report = _learn_along(agent, ordered, frozen, config, parts, block=block, quiet=json_)
     emit(report, json_=json_, human=_show)
 
 

@@ -10,6 +10,7 @@ import typer
 
 from agentkit.cli import stopping
 from agentkit.cli.agent_options import DECLINING, FORM, LEARNING, AgentOptions, with_agent_options
+from agentkit.cli.elsewhere import Elsewhere, Ray, Workers
 from agentkit.cli.output import JSON_HELP, emit, note, print_table
 from agentkit.json_types import JsonObject
 
@@ -45,27 +46,31 @@ def train(
         str | None, typer.Option(help="Train on as many examples without a lesson: unfiltered or shuffled.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the adapter's first weights, and of the order.")] = 0,
+    ray: Ray = None,
+    workers: Workers = None,
     json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Train an adapter, and put it in force if it is better on held-out tasks. Started again, it goes on."""
     from agentkit.training.run import train_adapter
 
+    there = Elsewhere(ray=ray, workers=workers).check()
     rates = {"rank": rank, "alpha": 2 * rank, "rate": rate, "epochs": epochs, "batch": batch, "seed": seed}
     config = _config(recipe, rounds, loss, control, rates)
     read = _read(tasks, val, probes, limit)
     with wanted.build() as agent:
         stopping.go_on_with_this_command()
-        report = train_adapter(
-            agent,
-            read["tasks"],
-            adapter,
-            val=read["val"],
-            probes=read["probes"],
-            config=config,
-            playbook=playbook,
-            memory=memory,
-            on_event=progress(),
-        )
+        with there.rollouts(agent):
+            report = train_adapter(
+                agent,
+                read["tasks"],
+                adapter,
+                val=read["val"],
+                probes=read["probes"],
+                config=config,
+                playbook=playbook,
+                memory=memory,
+                on_event=progress(),
+            )
     emit(report.to_json(), json_=json_, human=_show)
 
 

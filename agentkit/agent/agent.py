@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self
@@ -48,7 +48,12 @@ class Agent(AgentParts, RunnableAgent):
 
     It is built of what `AgentParts` takes: a model, tools, a playbook, a memory, and how runs are to go. `run`,
     `resume`, `stream` and the like are `arun` and `aresume` called in other ways.
+
+    Attributes:
+        elsewhere: makes runs in other processes (`agentkit.distributed`); None makes them here.
     """
+
+    elsewhere: Callable[[Driven, str | None], Awaitable[Result]] | None = None
 
     @classmethod
     def for_run(cls, run_id: str, *, settings: Settings | None = None) -> tuple[Self, str]:
@@ -121,6 +126,12 @@ class Agent(AgentParts, RunnableAgent):
         options = replace(options, client_tools=tuple(dict(spec) for spec in client_tools))
         run = Driven(run_id=run_id or uuid.uuid4().hex[:12], task=asked, options=options, form=form or self.output_type)
         run = replace(run, recallers=recallers, emit=on_event or unheard, on_words=on_words)
+        return await self.drive(run, batch)
+
+    async def drive(self, run: Driven, batch: str | None = None) -> Result:
+        """Make a run that is prepared: in this process, or wherever `elsewhere` makes it."""
+        if self.elsewhere is not None:
+            return await self.elsewhere(run, batch)
         return await self._runs.drive(replace(run, fresh=self._start(run, batch)))
 
     def _start(self, run: Driven, batch: str | None) -> bool:

@@ -6,14 +6,15 @@ import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from langchain_core.language_models import BaseChatModel
 from sqlalchemy import Connection
 
 from agentkit import faults
+from agentkit.aio import Turns
 from agentkit.curation.claims import Entity, digest
 from agentkit.curation.documents import Document, Failure
 from agentkit.curation.events import (
@@ -97,6 +98,12 @@ class Report:
     seconds: float = 0.0
     stopped: str = ""
 
+    def add(self, other: Report) -> None:
+        """Count in what another process did; the seconds are this one's own."""
+        for name, value in vars(other).items():
+            if name not in ("seconds", "stopped"):
+                setattr(self, name, getattr(self, name) + value)
+
     def to_json(self) -> JsonObject:
         rows = {"unread": [vars(failure) for failure in self.unread], "failed": [list(pair) for pair in self.failed]}
         return vars(self) | rows | {"states": dict(self.states), "seconds": round(self.seconds, 2)}
@@ -123,8 +130,45 @@ class _PaperMeter(Meter):
         self._run.charge(usage)
 
 
+class Readers(Protocol):
+    """Where papers are asked and written: here, or in other processes. `number` is a paper's place among all."""
+
+    async def ask(self, run: Curation, document: Document, number: int) -> None:
+        """As `Curation.ask`, counted in the report of `run`."""
+        ...
+
+    async def write(self, run: Curation, document: Document, number: int) -> None:
+        """As `Curation.write`, of a paper that was asked."""
+        ...
+
+    def let_go(self) -> None:
+        """The run has ended: leave papers that are not written to whoever goes on."""
+        ...
+
+
+class _Here:
+    """The readers of one process."""
+
+    def __init__(self) -> None:
+        self._asked: dict[int, _Paper] = {}
+
+    async def ask(self, run: Curation, document: Document, number: int) -> None:
+        self._asked[number] = await run.ask(document)
+
+    async def write(self, run: Curation, document: Document, number: int) -> None:
+        run.write(self._asked.pop(number))
+
+    def let_go(self) -> None:
+        for paper in self._asked.values():
+            paper.let_go()
+
+
 class Curation:
     """One run over papers.
+
+    Papers are asked several at once, and what comes out of each is written when all before it are written: so the
+    ledger is the same whichever answers come first. A paper that was cut off before it was written is asked again from
+    the journal of calls.
 
     Args:
         kb: the knowledge base that it fills.
@@ -135,6 +179,7 @@ class Curation:
         recallers: playbook and case memory, asked with the relation as the task's category.
         run_id: names the run to recallers; give the same one to go on where they withhold at random.
         on_event: sees events as they happen; see `agentkit.curation.events`.
+        readers: ask and write in other processes; None does it here.
     """
 
     def __init__(
@@ -153,6 +198,7 @@ class Curation:
         limits: Limits | None = None,
         run_id: str = "",
         owner: str = "",
+        readers: Readers | None = None,
     ) -> None:
         self.kb, self.plan, self.explorer, self.evaluator = kb, plan, explorer, evaluator
         self.naming, self.naming_version = naming, naming_version
@@ -163,6 +209,8 @@ class Curation:
         self.work = WorkLog(kb.store, kb.name, owner=owner)
         self.meter = self.options.run_budget.start()
         self.report = Report()
+        self.readers = readers or _Here()
+        self._turns = Turns()
 
     async def run(self, documents: Iterable[Document | Failure]) -> Report:
         """Curate every paper; what can't be read or fails is reported, and the rest goes on.
@@ -175,32 +223,50 @@ class Curation:
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(max(1, self.options.papers)):
-                    group.create_task(self._take(waiting))
+                    group.create_task(self._take(waiting, group))
         except* AgentKitError as failures:
             raise failures.exceptions[0] from None
+        finally:
+            self.readers.let_go()
         self._sweep()
         report = self.report
-        report.calls, report.tokens, report.cost = self.meter.calls, self.meter.tokens, self.meter.cost
+        report.calls += self.meter.calls
+        report.tokens += self.meter.tokens
+        report.cost += self.meter.cost
         report.seconds = time.monotonic() - started
         return report
 
-    async def _take(self, waiting: Iterator[Document | Failure]) -> None:
-        for document in waiting:
-            if self.report.stopped:
-                return
+    async def _take(self, waiting: Iterator[Document | Failure], group: asyncio.TaskGroup) -> None:
+        while not self.report.stopped and (document := next(waiting, None)) is not None:
             if isinstance(document, Failure):
                 self.report.unread.append(document)
                 self.on_event(PaperUnread(source=document.source, reason=document.reason))
                 continue
-            await self._paper(document)
-            self.report.papers += 1
-            self.on_event(PaperRead(source=document.source, id=document.id, title=document.title))
+            number = self._turns.take()
+            await self.readers.ask(self, document, number)
+            group.create_task(self._write_in_turn(document, number))
 
-    async def _paper(self, document: Document) -> None:
+    async def _write_in_turn(self, document: Document, number: int) -> None:
+        async with self._turns.turn(number):
+            await self.readers.write(self, document, number)
+        self.report.papers += 1
+        self.on_event(PaperRead(source=document.source, id=document.id, title=document.title))
+
+    async def ask(self, document: Document) -> _Paper:
+        """Ask all that the plan asks of a paper; what comes out is held back until `write`."""
         self.kb.add_document(document)
         paper = _Paper(self, document)
-        whole = await paper.run()
-        if whole:
+        try:
+            paper.whole = await paper.run()
+        except BaseException:
+            paper.let_go()
+            raise
+        return paper
+
+    def write(self, paper: _Paper) -> None:
+        """Write what came out of a paper."""
+        paper.write()
+        if paper.whole:
             self.report.retired += paper.retire()
 
     def _sweep(self) -> None:
@@ -231,6 +297,21 @@ class _Paper:
             cost=sum(w.cost for w in used),
         )
         self.yields: list[tuple[int, int]] = []
+        self.whole = False
+        self._held: dict[str, Callable[[], None]] = {}
+
+    def write(self) -> None:
+        """Write what its questions found, in their order."""
+        while self._held:
+            key = next(iter(self._held))
+            self._held[key]()
+            del self._held[key]
+
+    def let_go(self) -> None:
+        """Leave what is not written to whoever goes on, without the wait for a lease."""
+        for key in self._held:
+            self.run_.work.fail(key, "pending", "")
+        self._held.clear()
 
     async def run(self) -> bool:
         """Ask the plan's questions in order; whether all that was asked got an answer."""
@@ -354,7 +435,7 @@ class _Paper:
         )
 
     def _store(self, work: Work, question: Question, outcome: QuestionOutcome, before: tuple[int, int, float]) -> Work:
-        """Claims, findings and the work's state, in one transaction."""
+        """Hold back claims, findings and the work's state, which are written in one transaction."""
         run = self.run_
         model = model_name(run.explorer)
         records = records_of(outcome, question, self._duo(), run_id=work.key[:16], model=model)
@@ -373,9 +454,13 @@ class _Paper:
 
         content = Write(records=records, entities=[*ends.values(), *named.values()])
         author = Author(role="explorer", model=model, run_id=work.key[:16], source=self.document.source)
-        faults.point("before:curation.work")
-        run.kb.write(content, key=f"work:{work.key}:{work.attempts}", author=author, also=finish)
-        faults.point("after:curation.work")
+
+        def write() -> None:
+            faults.point("before:curation.work")
+            run.kb.write(content, key=f"work:{work.key}:{work.attempts}", author=author, also=finish)
+            faults.point("after:curation.work")
+
+        self._held[work.key] = write
         supported = sum(record.claim.status == "supported" for record in records)
         run.report.supported += supported
         run.report.unsupported += len(records) - supported

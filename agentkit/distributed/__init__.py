@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from agentkit.distributed.cluster import Cluster
-from agentkit.distributed.rollouts import evaluate_on
+from agentkit.distributed.papers import DuoNames, curate_on
+from agentkit.distributed.reading import read_on
+from agentkit.distributed.rollouts import evaluate_on, rollouts_on
 
-__all__ = ["Cluster", "evaluate_on"]
+__all__ = ["Cluster", "DuoNames", "curate_on", "evaluate_on", "read_on", "rollouts_on"]

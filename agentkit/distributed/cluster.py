@@ -21,6 +21,8 @@ OBJECTS = 80 * 2**20
 """Bytes of shared memory for what Ray passes between processes: tasks and outcomes, which are small."""
 RETRIES = 50
 """How often a piece of work is given to another worker after the one it was with has died."""
+TRIES = 4
+"""How often Ray is started where the machine is too busy for it."""
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 _HELLO, _SETTINGS = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5), 4
 """What a client of HTTP/2, and so of Ray's head, says first, and the kind of frame that it is answered with (RFC 9113,
@@ -56,14 +58,25 @@ class Cluster:
         with _surroundings_kept():
             try:
                 if address == "local":
-                    options |= self._local(home)
-                    self._session = Path(ray.init(**options).address_info["session_dir"])
+                    self._session = Path(self._begin(options | self._local(home)).address_info["session_dir"])
                 else:
-                    ray.init(**options)
+                    self._begin(options)
             except (OSError, RuntimeError, ValueError, AssertionError, TimeoutError) as error:
                 self._unlink()
                 line = " ".join(str(error).split(". ")[0].split())
                 raise UserError(f"--ray {address}: {line or type(error).__name__}") from None
+
+    def _begin(self, options: JsonObject) -> Any:
+        """Ray's own start, which gives a busy machine half a minute and then raises a bare Exception: tried again."""
+        for _ in range(TRIES):
+            try:
+                return self.ray.init(**options)
+            except Exception as error:
+                if type(error) is not Exception:
+                    raise
+                slow = error
+                self.ray.shutdown()
+        raise RuntimeError(str(slow))
 
     def _local(self, home: Path) -> JsonObject:
         """What a Ray of one's own is started with: no page, little memory. It asks for the user's token by itself.

@@ -7,26 +7,29 @@ under the same id, and goes on behind its last completed call.
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from agentkit import errors
 from agentkit.agent import Agent
-from agentkit.distributed.cluster import Cluster, line_of
-from agentkit.distributed.shared import Purse, Shared, SharedLimits, SharedMeter
+from agentkit.agent.running import Driven, unheard
+from agentkit.distributed.cluster import Cluster
+from agentkit.distributed.shared import Shared, SharedLimits, SharedMeter
+from agentkit.distributed.workers import Crew, Workers
 from agentkit.errors import RunError, UserError
 from agentkit.evaluation import EvalReport, Scored, Scoring, evaluate_tasks
+from agentkit.evolution.protocols import Fixed
 from agentkit.json_types import JsonObject
 from agentkit.models import Budget
+from agentkit.result import Result
 from agentkit.settings import Settings
 from agentkit.store import Store
-from agentkit.store.run_log import RunLog
+from agentkit.store.run_log import FINISHED, RunLog
 from agentkit.tasks import Task
 
-EMBEDDED = ("local/", "hf/")
-"""Beginnings of names of models that live in the process that asks them."""
 _LOOK = 0.5
 """Seconds between two looks at a run that another process is at."""
 
@@ -78,19 +81,32 @@ class Rollouts:
             UserError: what would fail every run, with its line alone: it must get through to the driver whole.
         """
         try:
-            if self._agent is None:
-                self._agent, self._again = self._plan.build(self._purse), _replaces_a_dead_worker()
-            if not self._again:
-                await until_left(self._agent.log, scoring.run_id(task))
-            return await scoring.score(self._agent, task)
+            return await scoring.score(await self._ready(scoring.run_id(task)), task)
         except UserError as error:
             raise UserError(str(error)) from None
 
+    async def make(self, run: Driven, batch: str | None) -> tuple[str, str] | None:
+        """Make a run that the driver prepared, or go on with it; what came of it is in the database. A failed one
+        gives the kind of its error and its line.
 
-def is_embedded(*models: object) -> bool:
-    """Whether one of these models, or of lists of them, lives in the process that asks it."""
-    names = [name for given in models for name in (given if isinstance(given, list | tuple) else [given])]
-    return any(str(name).startswith(EMBEDDED) for name in names)
+        Raises:
+            UserError: as for `score`.
+        """
+        try:
+            await (await self._ready(run.run_id)).drive(run, batch)
+        except UserError as error:
+            raise UserError(str(error)) from None
+        except RunError as error:
+            return type(error).__name__, str(error)
+        return None
+
+    async def _ready(self, run_id: str) -> Agent:
+        """The agent, once nobody else is at a run."""
+        if self._agent is None:
+            self._agent, self._again = self._plan.build(self._purse), _replaces_a_dead_worker()
+        if not self._again:
+            await until_left(self._agent.log, run_id)
+        return self._agent
 
 
 def _replaces_a_dead_worker() -> bool:
@@ -103,15 +119,21 @@ def _replaces_a_dead_worker() -> bool:
 async def until_left(log: RunLog, run_id: str) -> None:
     """Wait while another living process is at a run, as a worker is whose driver was killed a moment ago."""
     while True:
-        try:
-            if log.get(run_id).status != "running":
-                return
-        except UserError:  # not begun yet
+        if _status(log, run_id) != "running":
             return
         await asyncio.sleep(_LOOK)
 
 
-class Crew:
+def _status(log: RunLog, run_id: str) -> str:
+    """How a run stands; empty where it has not begun."""
+    try:
+        record = log.get(run_id)
+    except UserError:
+        return ""
+    return record.status if record.id == run_id else ""
+
+
+class RolloutCrew:
     """The workers of one evaluation.
 
     Args:
@@ -125,27 +147,17 @@ class Crew:
     def __init__(self, cluster: Cluster, agent: Agent, at_once: int, shared: Shared) -> None:
         if parts := ", ".join(agent.in_code):
             raise UserError(f"Ray's workers can't build this agent again: its {parts} are objects; give them by name")
-        url = cluster.check_store(agent.store.engine.url.render_as_string(hide_password=False))
-        names = [
-            name for value in agent.models.spec.values() for name in (value if isinstance(value, list) else [value])
-        ]
-        embedded = any(str(name).startswith(EMBEDDED) for name in names)
-        count = cluster.size(embedded=embedded, wanted=at_once)
-        slots = agent.settings.concurrency if embedded else math.ceil(agent.settings.concurrency / count)
+        crew = Crew.of(cluster, agent.models.spec.values(), at_once, agent.settings)
         plan = AgentPlan(
             spec=agent.spec,
             options=vars(agent.options),
             settings=agent.settings,
-            url=url,
+            url=cluster.check_store(agent.store.engine.url.render_as_string(hide_password=False)),
             budget=agent.models.budget,
-            slots=slots,
+            slots=crew.slots,
         )
-        self._purse = cluster.service(Purse, shared) if shared.any else None
-        room = math.ceil(at_once / count)
-        self._workers = [
-            cluster.actor(Rollouts, plan, self._purse, at_once=room, embedded=embedded) for _ in range(count)
-        ]
-        self._busy = [0] * count
+        self._agent = agent
+        self._workers = Workers(cluster, Rollouts, [plan] * crew.count, crew, shared)
 
     async def score(self, scoring: Scoring, task: Task) -> Scored:
         """Give a task to the worker that has the least to do.
@@ -154,19 +166,59 @@ class Crew:
             UserError: what would fail every run.
             RunError: every worker that took it has died.
         """
-        from ray.exceptions import RayError
+        scored: Scored = await self._give(task, "score", scoring, task)
+        return scored
 
-        number = self._busy.index(min(self._busy))
-        self._busy[number] += 1
+    async def make(self, run: Driven, batch: str | None) -> Result:
+        """Make a prepared run on a worker, with the context that this process recalls for it.
+
+        Raises:
+            UserError: what would fail every run, or a run that is to learn: learning is ordered, and stays here.
+            RunError: the run failed, or every worker that took it has died.
+        """
+        log, learns = self._agent.log, run.options.learn and bool(self._agent.learning.learners)
+        if learns:
+            raise UserError("runs on Ray's workers teach nothing: make this one in the process itself")
+        if _status(log, run.run_id) not in FINISHED:
+            recallers = self._agent.learning.recallers if run.recallers is None else run.recallers
+            given = log.blocks(run.run_id)
+            if given is None:
+                found = [await recaller.recall(run.task, run_id=run.run_id) for recaller in recallers]
+                given = [block for block in found if block is not None]
+            fixed = [Fixed(name=block.kind, block=block) for block in given]
+            sent = replace(run, recallers=fixed, form=None, emit=unheard, on_words=None)
+            if failed := await self._give(run.task, "make", sent, batch):
+                raise vars(errors)[failed[0]](failed[1])
+        return self._agent.result(run.run_id)
+
+    async def _give(self, task: Task, method: str, *given: object) -> Any:
+        number = self._workers.take()
         try:
-            scored: Scored = await self._workers[number].score.remote(scoring, task)
-            return scored
-        except RayError as error:
-            if isinstance(getattr(error, "cause", None), UserError):
-                raise UserError(line_of(error)) from None
-            raise RunError(f"task {task.id!r}: {line_of(error)}; start the same again to go on") from None
+            return await self._workers.ask(number, f"task {task.id!r}", method, *given)
         finally:
-            self._busy[number] -= 1
+            self._workers.leave(number)
+
+
+@contextmanager
+def rollouts_on(
+    cluster: Cluster, agent: Agent, *, at_once: int | None = None, shared: Shared | None = None
+) -> Iterator[None]:
+    """While the block lasts, an agent's runs are made on a cluster. What learns from them works in this process, in the
+    same order: an evolution, a stream or a training comes to the same ledger.
+
+    Args:
+        agent: built of names, not of objects.
+        at_once: runs in work over all workers; None takes the setting `concurrency`.
+        shared: what all workers together may use.
+
+    Raises:
+        UserError: an agent or a database that workers can't have.
+    """
+    agent.elsewhere = RolloutCrew(cluster, agent, at_once or agent.settings.concurrency, shared or Shared()).make
+    try:
+        yield
+    finally:
+        agent.elsewhere = None
 
 
 async def evaluate_on(
@@ -193,7 +245,7 @@ async def evaluate_on(
         UserError: what would fail every run, or an agent or a database that workers can't have.
         RunError: workers die again and again.
     """
-    crew = Crew(cluster, agent, min(concurrency, max(1, len(tasks))), shared or Shared())
+    crew = RolloutCrew(cluster, agent, min(concurrency, max(1, len(tasks))), shared or Shared())
     return await evaluate_tasks(
         agent,
         tasks,

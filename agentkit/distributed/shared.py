@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentkit.errors import BudgetExceeded, UserError
+from agentkit.errors import AgentKitError, BudgetExceeded, UserError
 from agentkit.models.budget import Budget, Meter, Usage
 from agentkit.models.limits import Limits
 
@@ -42,14 +42,20 @@ class Purse:
 
     async def enter(self) -> tuple[float, str]:
         """Ask to start a call: the seconds to wait, or why it may not start."""
-        try:
-            self._meter.check()
-        except BudgetExceeded as error:
-            return 0.0, str(error)
+        if refused := await self.spent():
+            return 0.0, refused
         now = time.monotonic()
         start = max(now, self._next)
         self._next = start + self._gap
         return start - now, ""
+
+    async def spent(self) -> str:
+        """Why no further call may start; empty where one may."""
+        try:
+            self._meter.check()
+        except BudgetExceeded as error:
+            return str(error)
+        return ""
 
     async def charge(self, calls: int, tokens: int, cost: float) -> None:
         """Count what calls have used."""
@@ -68,23 +74,24 @@ class SharedLimits(Limits):
     Args:
         purse: the actor.
         concurrency: calls of this worker in flight.
+        error: what is raised where the shared budget is used up.
     """
 
-    def __init__(self, purse: Any, concurrency: int) -> None:
+    def __init__(self, purse: Any, concurrency: int, *, error: type[AgentKitError] | None = None) -> None:
         super().__init__(concurrency=concurrency)
-        self._purse = purse
+        self._purse, self._error = purse, error or PurseSpent
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
         """As every `Limits` has it.
 
         Raises:
-            PurseSpent: the shared budget is used up.
+            PurseSpent: the shared budget is used up; or another error, where one was given.
         """
         async with super().slot():
             wait, refused = await self._purse.enter.remote()
             if refused:
-                raise PurseSpent(f"shared by all workers, {refused}; started again, what is finished is not repeated")
+                raise self._error(f"shared by all workers, {refused}; started again, what is finished is not repeated")
             if wait > 0:
                 await asyncio.sleep(wait)
             yield

@@ -35,9 +35,9 @@ def paper(number: int) -> str:
     )
 
 
-def write_papers(folder: Path, count: int) -> Path:
+def write_papers(folder: Path, count: int, *, first: int = 0) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    for number in range(count):
+    for number in range(first, first + count):
         (folder / f"paper{number:04d}.txt").write_text(paper(number), encoding="utf-8")
     return folder
 
@@ -50,7 +50,7 @@ def reader(log: Path | None = None, *, revise: bool = False) -> Any:
             with log.open("a", encoding="utf-8") as stream:
                 stream.write(request_hash("", messages) + "\n")
         text = "\n".join(message.text for message in messages)
-        return judge(text) if "You check facts" in messages[0].text else read(text, messages)
+        return judge(text) if "You check facts" in messages[0].text else read(text)
 
     return answer
 
@@ -61,7 +61,7 @@ def judge(text: str) -> dict[str, Any]:
     return {"judgements": judged, "missing": []}
 
 
-def read(text: str, messages: list[BaseMessage]) -> dict[str, Any]:
+def read(text: str) -> dict[str, Any]:
     body = text.split("<paper>")[1].split("</paper>")[0]
     asked = text.split("</paper>")[-1]
     drug = next((name for name in DRUGS if name in body), None)

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from agentkit import Agent
-from agentkit.distributed.rollouts import is_embedded, until_left
+from agentkit.distributed.rollouts import until_left
 from agentkit.distributed.shared import Purse, Shared
+from agentkit.distributed.workers import is_embedded
 from agentkit.errors import UserError
 from agentkit.models import Budget
 from agentkit.store import Store
@@ -85,8 +86,8 @@ async def test_a_run_that_another_process_is_at_is_left_to_it(store: Store) -> N
 
 
 def test_an_agent_of_objects_is_refused(store: Store) -> None:
-    from agentkit.distributed.rollouts import Crew
+    from agentkit.distributed.rollouts import RolloutCrew
 
     agent = Agent(ScriptedModel(["1"]), store=store, tools=[])
     with agent, pytest.raises(UserError, match="can't build this agent again: its model"):
-        Crew(None, agent, 1, Shared())  # type: ignore[arg-type]  # it is refused before a cluster is asked
+        RolloutCrew(None, agent, 1, Shared())  # type: ignore[arg-type]  # it is refused before a cluster is asked

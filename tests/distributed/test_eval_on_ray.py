@@ -23,6 +23,8 @@ from agentkit.store import Store
 from agentkit.store.runs import ModelCallRow, RunRow
 from tests.support.stub_server import stub_server
 
+from .nodes import nodes
+
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = 16
 pytestmark = [pytest.mark.timeout(900), pytest.mark.kill]
@@ -139,9 +141,8 @@ def test_a_node_of_a_cluster_is_killed(
     tmp_path: Path, tasks: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("ray", reason="the ray extra is not installed")
-    for name, value in (("MODE", "token"), ("TOKEN", "5" * 64)):
-        monkeypatch.setenv(f"RAY_AUTH_{name}", value)
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_USAGE_STATS_ENABLED"):
+        monkeypatch.setenv(name, "")  # `nodes` sets them; they are as they were afterwards
     with nodes(3) as (address, kill):
         process = started(tmp_path, tasks, server, "--ray", address, "--workers", "3")
         until(lambda: done(tmp_path) >= 3, process)
@@ -150,28 +151,6 @@ def test_a_node_of_a_cluster_is_killed(
     assert (report["n"], report["failed"], report["accuracy"]) == (TASKS, 0, 10 / TASKS)
     assert len(rows(tmp_path)[0]) == len(rows(tmp_path)[1]) == TASKS
     assert 0 <= served(server) - TASKS <= 4, "completed calls were made again"
-
-
-@contextlib.contextmanager
-def nodes(number: int) -> Iterator[tuple[str, Callable[[], object]]]:
-    """A cluster of so many local node processes: its address, and what kills one that is not the head."""
-    command = [sys.executable, "-m", "tests.distributed.nodes", str(number)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
-    ) as cluster:
-        assert cluster.stdin is not None and cluster.stdout is not None
-        asked, told = cluster.stdin, cluster.stdout
-
-        def kill() -> None:
-            asked.write("one\n")
-            asked.flush()
-            assert told.readline() == "killed\n"
-
-        try:
-            yield told.readline().strip(), kill
-        finally:
-            asked.close()
 
 
 def test_a_shared_budget_stops_all_and_the_same_again_goes_on(tmp_path: Path, tasks: Path, server: str) -> None:

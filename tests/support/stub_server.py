@@ -3,7 +3,8 @@
     python -m tests.support.stub_server --latency 0.5 --port 0
 
 prints the API base to use with `openai/…` models. Raw asyncio streams keep its own work per request far below a
-millisecond, so that what a benchmark measures is the client. Answers are fixed: plain text, streamed where asked; a
+millisecond, so that what a benchmark measures is the client. `--rule` names rules
+that some answers follow; they are otherwise fixed: plain text, streamed where asked; a
 minimal valid instance where a JSON schema is asked for; where a tool must be called, a call of it (of the last one on
 offer unless one is named) with minimal valid arguments. It listens on loopback alone.
 """
@@ -14,13 +15,16 @@ import argparse
 import asyncio
 import contextlib
 import json
+import random
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parents[2]
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection:\s*close", re.IGNORECASE)
 _ANSWER = "42"
@@ -75,27 +79,59 @@ def call_for(request: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     functions = {tool["function"]["name"]: tool["function"] for tool in request["tools"]}
     name = [*functions][-1] if choice == "required" else choice["function"]["name"]
-    arguments = minimal(functions[name].get("parameters") or {"type": "object"})
+    arguments = RULES[_rule](request) or minimal(functions[name].get("parameters") or {"type": "object"})
     return {"id": "call_1", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
 
 
 def content_for(request: Mapping[str, Any]) -> str:
     """The text of the answer to a chat-completions request."""
     wanted = request.get("response_format") or {}
+    if found := RULES[_rule](request):
+        return found if isinstance(found, str) else json.dumps(found)
     if wanted.get("type") == "json_schema":
         return json.dumps(minimal(wanted["json_schema"]["schema"]))
     return json.dumps({"answer": _ANSWER}) if wanted.get("type") == "json_object" else _ANSWER
+
+
+def of_papers(request: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a question about a paper of tests/curation is answered with; None for other requests."""
+    from tests.curation.papers import judge, read
+
+    said = [str(message["content"]) for message in request["messages"]]
+    if not any("You check facts" in text or "<paper>" in text for text in said):
+        return None
+    return judge("\n".join(said)) if "You check facts" in said[0] else read("\n".join(said))
+
+
+def of_lessons(request: Mapping[str, Any]) -> dict[str, Any] | str:
+    """A lesson where lessons are asked for; 7 for an answer where the lesson is in the prompt, else 42."""
+    wanted = ((request.get("response_format") or {}).get("json_schema") or {}).get("schema") or {}
+    if "lessons" in wanted.get("properties", {}):
+        return {"lessons": [{"cause": "counted single parcels", "scope": "parcels", "content": LESSON}]}
+    answer = "7" if any(LESSON in str(message["content"]) for message in request["messages"]) else _ANSWER
+    return {**minimal(wanted), "answer": answer} if wanted else answer
+
+
+LESSON = "Count parcels by the crate, never one by one."
+RULES: dict[str, Callable[[Mapping[str, Any]], dict[str, Any] | str | None]] = {
+    "papers": of_papers,
+    "lessons": of_lessons,
+    "none": lambda request: None,
+}
+_rule = "none"
 
 
 class StubServer:
     """The server; `served` counts the requests answered.
 
     Args:
-        latency: seconds from the whole request to the answer.
+        latency: seconds from the whole request to the answer, on average.
+        spread: up to which share of it they differ, evenly; with equal latencies all clients work, and wait, in step.
     """
 
-    def __init__(self, *, latency: float) -> None:
-        self.latency, self.served = latency, 0
+    def __init__(self, *, latency: float, spread: float = 0.0) -> None:
+        self.latency, self.spread, self.served = latency, spread, 0
+        self._random = random.Random(0)
         self._server: asyncio.Server | None = None
 
     async def start(self, port: int = 0) -> str:
@@ -137,7 +173,7 @@ class StubServer:
         except (ValueError, KeyError, TypeError) as error:
             message = {"error": {"message": f"bad request: {error!r}", "type": "invalid_request_error"}}
             return await _send(writer, 400, json.dumps(message).encode())
-        await asyncio.sleep(self.latency)
+        await asyncio.sleep(self.latency * (1 + self.spread * self._random.uniform(-1, 1)))
         base = {"id": f"stub-{self.served}", "created": int(time.time()), "model": request.get("model", "stub")}
         usage = {"prompt_tokens": len(body) // 4, "completion_tokens": 1 + len(text) // 4}
         usage["total_tokens"] = usage["prompt_tokens"] + usage["completion_tokens"]
@@ -191,10 +227,10 @@ async def _stream(
 
 
 @contextlib.contextmanager
-def stub_server(latency: float) -> Iterator[str]:
+def stub_server(latency: float, *, rule: str = "none", spread: float = 0.0) -> Iterator[str]:
     """The server in a process of its own; yields its address."""
-    command = [sys.executable, __file__, "--latency", str(latency), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as server:
+    command = [sys.executable, "-m", __name__, "--latency", str(latency), "--rule", rule, "--spread", str(spread)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, encoding="utf-8") as server:
         assert server.stdout is not None
         try:
             yield server.stdout.readline().split()[-1]
@@ -202,8 +238,8 @@ def stub_server(latency: float) -> Iterator[str]:
             server.terminate()
 
 
-async def main(latency: float, port: int) -> None:
-    server = StubServer(latency=latency)
+async def main(latency: float, port: int, spread: float) -> None:
+    server = StubServer(latency=latency, spread=spread)
     print(await server.start(port), flush=True)
     await server.run()
 
@@ -212,6 +248,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--latency", type=float, default=0.5, help="seconds until an answer")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--spread", type=float, default=0.0, help="share of it by which latencies differ")
+    parser.add_argument("--rule", choices=RULES, default="none", help="that some answers follow")
     options = parser.parse_args()
+    _rule = options.rule
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main(options.latency, options.port))
+        asyncio.run(main(options.latency, options.port, options.spread))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from agentkit.curation.documents import bioc, jats, pdf, pubmed, pubtator, references, text
@@ -69,7 +70,12 @@ def read_documents(path: Path | str) -> Iterator[Document | Failure]:
     yield from _read(next(sources(path)))
 
 
-def read_folder(path: Path | str, on_error: Callable[[Failure], None] | None = None) -> Iterator[Document | Failure]:
+def read_folder(
+    path: Path | str,
+    on_error: Callable[[Failure], None] | None = None,
+    *,
+    through: Callable[[Iterable[Source]], Iterator[Document | Failure]] | None = None,
+) -> Iterator[Document | Failure]:
     """Every paper under a folder (or in one file), sorted by file name, each once however many copies there are.
 
     Reference files (.bib, .ris, .nbib) fill the gaps in the metadata of papers with the same DOI, PMID or file name; a
@@ -78,6 +84,7 @@ def read_folder(path: Path | str, on_error: Callable[[Failure], None] | None = N
     Args:
         path: the folder, an archive, or a file.
         on_error: called with each failure instead of yielding it.
+        through: reads the files in their order, as `read_sources` does, such as in other processes.
 
     Raises:
         DataError: there is no such folder.
@@ -87,7 +94,8 @@ def read_folder(path: Path | str, on_error: Callable[[Failure], None] | None = N
     library = references.Library()
     seen: set[str] = set()
     failures = [failure for source in files if source.suffix in _REFERENCES for failure in _load(library, source)]
-    for item in _everything(files, library, failures):
+    papers = [source for source in files if source.suffix not in _REFERENCES]
+    for item in chain(failures, _attached((through or read_sources)(papers), library), library.rest()):
         if isinstance(item, Failure) and on_error is not None:
             on_error(item)
         elif isinstance(item, Failure):
@@ -97,14 +105,14 @@ def read_folder(path: Path | str, on_error: Callable[[Failure], None] | None = N
             yield item
 
 
-def _everything(
-    files: list[Source], library: references.Library, failures: list[Failure]
-) -> Iterator[Document | Failure]:
-    yield from failures
-    for source in files:
-        for item in () if source.suffix in _REFERENCES else _read(source):
-            yield library.attach(item, _stem(item)) if isinstance(item, Document) else item
-    yield from library.rest()
+def read_sources(files: Iterable[Source]) -> Iterator[Document | Failure]:
+    """Every paper in these files and archives, in their order."""
+    return chain.from_iterable(map(_read, files))
+
+
+def _attached(items: Iterable[Document | Failure], library: references.Library) -> Iterator[Document | Failure]:
+    for item in items:
+        yield library.attach(item, _stem(item)) if isinstance(item, Document) else item
 
 
 def _stem(document: Document) -> str:

@@ -117,8 +117,10 @@ class WorkLog:
                 return _work(dict(stored))
             if stored["state"] == "leased" and self._held(dict(stored)):
                 return None
-            connection.execute(self._at(work.key).values(**lease, attempts=stored["attempts"] + 1))
-            return _work({**stored, "state": "leased", "attempts": stored["attempts"] + 1})
+            cut_off = stored["state"] in ("leased", "pending")  # nothing was written, so it is still the same attempt
+            taken = lease | {"attempts": stored["attempts"] + (not cut_off)}
+            connection.execute(self._at(work.key).values(**taken))
+            return _work({**stored, "state": "leased", "attempts": taken["attempts"]})
 
         return self.store.transaction(take)
 
@@ -127,6 +129,15 @@ class WorkLog:
         if row["owner"] == self.owner or row["lease_until"] is None or row["lease_until"] < now():
             return False
         return not is_gone(row["owner"])
+
+    def free(self) -> None:
+        """Take their leases from processes of this machine that have ended, which other machines can't know."""
+        query = select(WorkRow.key, WorkRow.owner).where(WorkRow.kb == self.kb, WorkRow.state == "leased")
+        with self.store.read() as connection:
+            leased = connection.execute(query).all()
+        for key, owner in leased:
+            if is_gone(owner):
+                self.fail(key, "pending", "")
 
     def finish(
         self, connection: Connection, key: str, state: State, *, error: str = "", **values: Unpack[WorkValues]

@@ -1,0 +1,269 @@
+"""Papers on many processes: workers ask, and each writes what it found when the driver says that it is its turn.
+
+So the knowledge base and its ledger are those of one process, whichever answers come first. What a dead worker had
+asked but not written is asked again by the one that replaces it, from the journal of calls.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from agentkit.curation.curate import Curation, CurationOptions, Report
+from agentkit.curation.documents import Document, Failure
+from agentkit.curation.events import CurationEvent, PaperNotice, WorkDone
+from agentkit.curation.extraction.duo import Naming
+from agentkit.curation.extraction.plan import CurationPlan
+from agentkit.curation.grounding.grounders import Grounders, Lexicon
+from agentkit.curation.grounding.linker import open_naming
+from agentkit.curation.kb.knowledge_base import KnowledgeBase
+from agentkit.distributed.cluster import Cluster
+from agentkit.distributed.shared import Shared, SharedLimits, SharedMeter
+from agentkit.distributed.workers import Crew, Workers
+from agentkit.errors import BudgetExceeded, UserError
+from agentkit.models import Budget, Limits, load_model
+from agentkit.models.caller import Retry
+from agentkit.models.load import options_for
+from agentkit.protocols import Recaller
+from agentkit.settings import Settings
+from agentkit.store import Store
+from agentkit.store.owner import this_process
+
+OpenRecaller = Callable[[Store, str, Settings], Recaller]
+"""Makes a recaller for a knowledge base by its name; a function or class that workers can import."""
+
+
+@dataclass(frozen=True)
+class DuoNames:
+    """The models of a curation by name, so that every worker can load its own.
+
+    Attributes:
+        evaluator: None for a single pass.
+        options: of both, such as the address of a server.
+    """
+
+    explorer: str
+    evaluator: str | None
+    options: dict[str, Any]
+
+    def load(self) -> tuple[Any, Any]:
+        """Explorer and evaluator: one object where they have one name."""
+        explorer = load_model(self.explorer, **options_for(self.explorer, self.options))
+        if self.evaluator is None or self.evaluator == self.explorer:
+            return explorer, self.evaluator and explorer
+        return explorer, load_model(self.evaluator, **options_for(self.evaluator, self.options))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PapersPlan:
+    """What a worker curates with.
+
+    Attributes:
+        url: the database, with its password.
+        lexicons: what names are grounded by beside the tables, which every machine has of its own.
+        tables: the version of those tables.
+        owner: who holds the leases of this worker, and of the one that replaces it.
+        slots: model calls in flight.
+    """
+
+    url: str
+    kb: str
+    plan: CurationPlan
+    duo: DuoNames
+    lexicons: tuple[Lexicon, ...]
+    tables: str
+    naming_version: str
+    options: CurationOptions
+    recallers: tuple[OpenRecaller, ...]
+    settings: Settings
+    retry: Retry | None
+    run_id: str
+    owner: str
+    slots: int
+
+    def naming(self) -> Naming:
+        """The driver's, with this machine's tables.
+
+        Raises:
+            UserError: the tables are others than the driver's.
+        """
+        tables, version = open_naming(self.plan.ontology)
+        if version != self.tables:
+            line = "the name tables are not those of the machine that curates; run  agentkit kb tables --fetch  on both"
+            raise UserError(f"{socket.gethostname()}: {line}")
+        return replace(tables, grounders=(*self.lexicons, *tables.grounders))
+
+
+class PaperWorker:
+    """The actor that curates papers, each as a curation of its own on the one knowledge base."""
+
+    def __init__(self, plan: PapersPlan, purse: Any = None) -> None:
+        self._plan, self._purse = plan, purse
+        self._make: Callable[[], Curation] | None = None
+        self._asked: dict[int, tuple[Curation, Any]] = {}
+
+    async def ask(self, document: Document, number: int) -> tuple[Report, list[CurationEvent]]:
+        """Ask what the plan asks of a paper, and keep what came out until `write`.
+
+        Raises:
+            UserError: what would fail every paper, with its line alone: it must get through to the driver whole.
+        """
+        try:
+            if self._make is None:
+                self._make = self._maker()
+            run, events = self._make(), list[CurationEvent]()
+            run.on_event = events.append
+            self._asked[number] = (run, await run.ask(document))
+        except UserError as error:
+            raise UserError(str(error)) from None
+        run.report.calls, run.report.tokens, run.report.cost = run.meter.calls, run.meter.tokens, run.meter.cost
+        return run.report, [event for event in events if isinstance(event, PaperNotice)]
+
+    async def write(self, number: int) -> int | None:
+        """Write a paper that was asked; how many claims it retired. None where this process has not asked it.
+
+        Raises:
+            UserError: the database can't be written.
+        """
+        if number not in self._asked:
+            return None
+        run, paper = self._asked[number]
+        try:
+            run.write(paper)
+        except UserError as error:
+            raise UserError(str(error)) from None
+        del self._asked[number]
+        return run.report.retired
+
+    def _maker(self) -> Callable[[], Curation]:
+        """What makes a paper's curation; all share a store, models, limits and recallers."""
+        plan, purse = self._plan, self._purse
+        store, naming = Store.open(plan.url), plan.naming()
+        explorer, evaluator = plan.duo.load()
+        recallers = [opened(store, plan.kb, plan.settings) for opened in plan.recallers]
+        limits = Limits(plan.slots) if purse is None else SharedLimits(purse, plan.slots, error=BudgetExceeded)
+
+        def make() -> Curation:
+            run = Curation(
+                KnowledgeBase(store, plan.kb),
+                plan.plan,
+                explorer=explorer,
+                evaluator=evaluator,
+                naming=naming,
+                naming_version=plan.naming_version,
+                options=plan.options,
+                recallers=recallers,
+                retry=plan.retry,
+                limits=limits,
+                run_id=plan.run_id,
+                owner=plan.owner,
+            )
+            run.meter = run.meter if purse is None else SharedMeter(purse, Budget())
+            return run
+
+        return make
+
+
+class PaperCrew:
+    """The workers of one curation; `Curation` takes them as its readers.
+
+    Args:
+        run: the curation, whose papers they ask and write.
+        recallers: what opens the recallers of each worker; those of `run` stay where they are.
+
+    Raises:
+        UserError: names that this process alone can ground, or a database that workers can't reach.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        run: Curation,
+        duo: DuoNames,
+        settings: Settings,
+        *,
+        per_minute: float | None = None,
+        recallers: Sequence[OpenRecaller] = (),
+    ) -> None:
+        crew = Crew.of(cluster, (duo.explorer, duo.evaluator), run.options.papers, settings)
+        shared = Shared(per_minute=per_minute, budget=run.options.run_budget)
+        plan = PapersPlan(
+            url=cluster.check_store(run.kb.store.engine.url.render_as_string(hide_password=False)),
+            kb=run.kb.name,
+            plan=run.plan,
+            duo=duo,
+            lexicons=_lexicons(run.naming),
+            tables=open_naming(run.plan.ontology)[1],
+            naming_version=run.naming_version,
+            options=replace(run.options, run_budget=Budget()),
+            recallers=tuple(recallers),
+            settings=settings,
+            retry=run.retry,
+            run_id=run.run_id,
+            owner="",
+            slots=crew.slots,
+        )
+        plans = [replace(plan, owner=f"{this_process()}:{number}") for number in range(crew.count)]
+        run.work.free()
+        self._workers = Workers(cluster, PaperWorker, plans, crew, shared)
+        self._at: dict[int, int] = {}
+
+    async def ask(self, run: Curation, document: Document, number: int) -> None:
+        """Give a paper to the worker that has the least to do."""
+        worker = self._at[number] = self._workers.take()
+        try:
+            report, events = await self._workers.ask(worker, document.source, "ask", document, number)
+        finally:
+            self._workers.leave(worker)
+        run.report.add(report)
+        for event in events:
+            run.on_event(event)
+        claims, tokens, cost = run.report.supported, run.report.tokens, run.report.cost
+        run.on_event(WorkDone(source=document.source, state="done", claims=claims, tokens=tokens, cost=cost))
+        if report.states["over_budget"]:
+            run.report.stopped = run.report.stopped or await self._workers.spent()
+
+    async def write(self, run: Curation, document: Document, number: int) -> None:
+        """Have the worker that asked a paper write it, or the one that has replaced it."""
+        worker = self._at.pop(number)
+        while (retired := await self._workers.ask(worker, document.source, "write", number)) is None:
+            await self._workers.ask(worker, document.source, "ask", document, number)
+        run.report.retired += retired
+
+    def let_go(self) -> None:
+        """Leases end with this process, whose name they bear."""
+
+
+async def curate_on(
+    cluster: Cluster,
+    run: Curation,
+    documents: Iterable[Document | Failure],
+    duo: DuoNames,
+    settings: Settings,
+    *,
+    per_minute: float | None = None,
+    recallers: Sequence[OpenRecaller] = (),
+) -> Report:
+    """`Curation.run` on a cluster: the same knowledge base, and the same ledger.
+
+    Args:
+        run: the curation; `run.options.papers` are in work at once over all workers, which share its budget.
+        duo: the names of its models, which every worker loads for itself.
+        settings: of the workers; `concurrency` is shared out among those of hosted models.
+        per_minute: model calls that all workers together start in a minute.
+        recallers: what opens the recallers of each worker.
+
+    Raises:
+        UserError: what would fail every paper, or a curation or a database that workers can't have.
+        RunError: workers die again and again.
+    """
+    run.readers = PaperCrew(cluster, run, duo, settings, per_minute=per_minute, recallers=recallers)
+    return await run.run(documents)
+
+
+def _lexicons(naming: Naming) -> tuple[Lexicon, ...]:
+    if not isinstance(naming, Grounders):
+        raise UserError("Ray's workers ground names by lexicons and the tables: give the curation `open_naming`'s")
+    return tuple(each for each in naming.grounders if isinstance(each, Lexicon))

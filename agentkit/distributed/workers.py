@@ -1,0 +1,105 @@
+"""The workers of one piece of work: processes of one kind, each with models of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from agentkit.distributed.cluster import Cluster, line_of
+from agentkit.distributed.shared import Purse, Shared
+from agentkit.errors import RunError, UserError
+from agentkit.settings import Settings
+
+EMBEDDED = ("local/", "hf/")
+"""Beginnings of names of models that live in the process that asks them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crew:
+    """How many workers there are, and what each of them may do at once.
+
+    Attributes:
+        room: pieces of work that each has at once.
+        slots: model calls that each has in flight.
+    """
+
+    count: int
+    room: int
+    slots: int
+    embedded: bool
+
+    @classmethod
+    def of(cls, cluster: Cluster, models: Iterable[object], at_once: int, settings: Settings) -> Crew:
+        """The crew for so many pieces of work at once with these models."""
+        embedded = is_embedded(*models)
+        count = cluster.size(embedded=embedded, wanted=at_once)
+        slots = settings.concurrency if embedded else math.ceil(settings.concurrency / count)
+        return cls(count=count, room=math.ceil(at_once / count), slots=slots, embedded=embedded)
+
+
+class Workers:
+    """Actors of one kind, and what they share.
+
+    Args:
+        kind: its constructor takes a plan and a purse.
+        plans: one for each worker.
+    """
+
+    def __init__(self, cluster: Cluster, kind: type, plans: Sequence[object], crew: Crew, shared: Shared) -> None:
+        self.purse = cluster.service(Purse, shared) if shared.any else None
+        self._actors = [
+            cluster.actor(kind, plan, self.purse, at_once=crew.room + 2, embedded=crew.embedded) for plan in plans
+        ]
+        self._busy = [0] * len(plans)
+
+    def take(self) -> int:
+        """The number of the worker that has the least to do; it has one thing more to do now, until `leave`."""
+        number = self._busy.index(min(self._busy))
+        self._busy[number] += 1
+        return number
+
+    def leave(self, number: int) -> None:
+        self._busy[number] -= 1
+
+    async def ask(self, number: int, what: str, method: str, *given: object) -> Any:
+        """Call a worker's method; where it dies, the one that replaces it is asked.
+
+        Args:
+            what: names the piece of work in an error.
+
+        Raises:
+            UserError: what would fail every piece of work.
+            RunError: every process that took it has died.
+        """
+        with told(what):
+            return await getattr(self._actors[number], method).remote(*given)
+
+    async def spent(self) -> str:
+        """Why what all share allows no more; empty where it does."""
+        return "" if self.purse is None else str(await self.purse.spent.remote())
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """What went wrong on a worker, as an error of ours in one line.
+
+    Args:
+        what: names the piece of work.
+    """
+    from ray.exceptions import RayError
+
+    try:
+        yield
+    except RayError as error:
+        if isinstance(getattr(error, "cause", None), UserError):
+            raise UserError(line_of(error)) from None
+        raise RunError(f"{what}: {line_of(error)}; start the same again to go on") from None
+
+
+def is_embedded(*models: object) -> bool:
+    """Whether one of these models, or of lists of them, lives in the process that asks it."""
+    names = [name for given in models for name in (given if isinstance(given, list | tuple) else [given])]
+    return any(str(name).startswith(EMBEDDED) for name in names)

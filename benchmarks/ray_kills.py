@@ -1,0 +1,248 @@
+"""Kills of workers, nodes and the driver at random instants of work on a Ray cluster: nothing lost, nothing twice.
+
+    python -m benchmarks.ray_kills --kills 50
+
+A cluster of three local node processes evaluates tasks and curates papers on PostgreSQL, against a stub server, round
+after round. At random instants a worker, a machine or the command is killed by SIGKILL; a machine is replaced, the
+command is started again. Each round must end in the report, the export and the ledger of one process that was left
+alone, with each call in the journal once; calls are made again only where they were in flight.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+from sqlalchemy import func, select, text
+
+from agentkit.curation.export import export
+from agentkit.curation.kb.exchange import content_of
+from agentkit.curation.kb.knowledge_base import KnowledgeBase
+from agentkit.curation.kb.verification import verify_kb
+from agentkit.ledger import Ledger
+from agentkit.store import Store
+from agentkit.store.runs import ModelCallRow
+from benchmarks._results import Results, arguments, share
+from tests.curation.papers import ONTOLOGY, write_papers
+from tests.distributed.nodes import ROOT, nodes, workers_of
+from tests.support import postgres
+from tests.support.stub_server import stub_server
+
+KINDS = ("worker", "node", "driver")
+AT_ONCE = 12
+
+
+@dataclass
+class Toll:
+    """What came of it."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    rounds: int = 0
+    again: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """Where the work is done, and what is killed there."""
+
+    folder: Path
+    url: str
+    store: Store
+    address: str
+    kill_node: Callable[..., object]
+
+    def command(self, work: str, home: Path, database: str, *more: str) -> subprocess.Popen[str]:
+        """The command of a kind of work, started."""
+        what = {
+            "eval": ["eval", str(self.folder / "tasks.jsonl"), "--tools", "calculator", "--concurrency", str(AT_ONCE)],
+            "curate": ["curate", str(self.folder / "papers"), "--ontology", str(self.folder / "ontology.yaml"),
+                       "--papers", str(AT_ONCE)],
+        }[work]  # fmt: skip
+        settings = {"AGENTKIT_HOME": str(home), "AGENTKIT_DATABASE": database, "AGENTKIT_API_BASE": self.url}
+        with (self.folder / "log").open("a", encoding="utf-8") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "agentkit", *what, "--model", "openai/gpt-4.1-mini", "--json", *more],
+                env={**os.environ, **settings, "AGENTKIT_CONCURRENCY": str(AT_ONCE)},
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                encoding="utf-8",
+            )
+
+    def served(self) -> int:
+        """How many requests the server has answered, this one included."""
+        reply = httpx.post(f"{self.url}/chat/completions", json={"model": "x", "messages": []}, timeout=30)
+        return int(str(reply.json()["id"]).removeprefix("stub-")) + 1
+
+    def kill(self, kind: str, driver: subprocess.Popen[str]) -> bool:
+        """Whether there was one to be killed."""
+        if kind == "driver":
+            driver.kill()
+            driver.communicate()
+        elif kind == "node":
+            self.kill_node(replace=True)
+        else:
+            pids = workers_of(psutil.Process())
+            if not pids:
+                return False
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(random.choice(pids), signal.SIGKILL)
+        return True
+
+
+def main() -> int:
+    parser = arguments("ray_kills", __doc__.split("\n", 1)[0])
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--items", type=int, default=48, help="tasks, and papers, of a round")
+    parser.add_argument("--latency", type=float, default=2.0, help="seconds of the stub server, on average")
+    parser.add_argument("--longest", type=float, default=20.0, help="seconds from one kill to the next, at most")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    results, tolls = Results("ray_kills", settings=vars(args), label=args.label), {}
+    with scene(args.items, args.latency) as place:
+        calm = {work: left_alone(place, work) for work in ("eval", "curate")}
+        rng, tolls = random.Random(args.seed), {work: Toll() for work in calm}
+        while sum(toll.kills.total() for toll in tolls.values()) < args.kills:
+            work = min(tolls, key=lambda name: tolls[name].kills.total())
+            left = args.kills - sum(toll.kills.total() for toll in tolls.values())
+            a_round(place, work, calm[work], tolls[work], rng, left, args)
+            results.rows = list(rows(tolls))
+            results.save(args.out)
+    for toll in tolls.values():
+        for problem in toll.problems[:20]:
+            results.note(problem)
+    results.finish(json_=args.json, folder=args.out)
+    return 1 if any(toll.problems for toll in tolls.values()) else 0
+
+
+def rows(tolls: dict[str, Toll]) -> Iterator[dict[str, Any]]:
+    made = Results("ray_kills")
+    for work, toll in tolls.items():
+        for kind in KINDS:
+            made.add(arm=work, metric=f"kills of a {kind}", value=toll.kills[kind])
+        made.add(arm=work, metric="rounds", value=toll.rounds)
+        made.add(arm=work, metric="calls made again, of those in flight", value=toll.again)
+        stops = max(1, toll.kills.total())
+        made.add(arm=work, metric="problems a kill", **share(len(toll.problems), stops), target="0")
+    yield from made.rows
+
+
+@contextlib.contextmanager
+def scene(items: int, latency: float) -> Iterator[Scene]:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name,
+        stub_server(latency, rule="papers", spread=0.5) as url,
+        postgres.server() as database,
+        nodes(3) as (address, kill),
+    ):
+        if database is None:
+            sys.exit("error: PostgreSQL is not installed")
+        folder = Path(name)
+        write_papers(folder / "papers", items)
+        (folder / "ontology.yaml").write_text(ONTOLOGY, encoding="utf-8")
+        tasks = [
+            {"id": f"t{n}", "input": f"What is task {n}?", "target": "42" if n % 3 else "41"} for n in range(items)
+        ]
+        (folder / "tasks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in tasks), encoding="utf-8")
+        store = Store.open(database)
+        yield Scene(folder=folder, url=url, store=store, address=address, kill_node=kill)
+        store.close()
+
+
+def left_alone(place: Scene, work: str) -> tuple[Any, int]:
+    """What one process comes to, and its calls."""
+    home = place.folder / f"calm-{work}"
+    database = f"sqlite:///{home / 'agentkit.db'}"
+    out, _ = place.command(work, home, database).communicate()
+    store = Store.open(database)
+    found = outcome(store, place.folder, work, out), calls_in(store)
+    store.close()
+    return found
+
+
+def a_round(
+    place: Scene, work: str, calm: tuple[Any, int], toll: Toll, rng: random.Random, left: int, args: Any
+) -> None:
+    """Work from the beginning to the end on an empty database, with kills on the way."""
+    emptied(place.store)
+    database = place.store.engine.url.render_as_string(hide_password=False)
+    begun, stops = place.served(), 0
+    home = place.folder / f"{work}-{toll.rounds}"
+    again = ("--ray", place.address, "--workers", "3")
+    process = place.command(work, home, database, *again)
+    while True:
+        quiet = stops >= left
+        try:
+            out, _ = process.communicate(timeout=900 if quiet else rng.uniform(1, args.longest))
+            break
+        except subprocess.TimeoutExpired:
+            if quiet:
+                process.kill()
+                toll.problems.append(f"{work}, round {toll.rounds}: no end in 900 s")
+                return
+        kind = rng.choice(args.kinds.split(","))
+        if calls_in(place.store) and place.kill(kind, process):
+            toll.kills[kind] += 1
+            stops += 1
+            if kind == "driver":
+                process = place.command(work, home, database, *again)
+    toll.rounds += 1
+    made = place.served() - begun - 1
+    toll.again += made - calm[1]
+    checks = {
+        "the command failed": process.returncode == 0,
+        "it came to something else": process.returncode == 0
+        and outcome(place.store, place.folder, work, out) == calm[0],
+        "calls are missing, or there twice": calls_in(place.store) == calm[1],
+        "completed calls were made again": 0 <= made - calm[1] <= stops * AT_ONCE,
+    }
+    toll.problems += [f"{work}, round {toll.rounds}: {said}" for said, fine in checks.items() if not fine]
+    print(f"{work}, round {toll.rounds}: {dict(toll.kills)}, {made - calm[1]} again", file=sys.stderr, flush=True)
+
+
+def outcome(store: Store, folder: Path, work: str, out: str) -> Any:
+    """What a command came to, without what differs between any two: times, and what was found done."""
+    report = json.loads(out)
+    if work == "eval":
+        rows = [
+            (row["task_id"], row["run_id"], row["answer"], row["score"], row["status"]) for row in report["results"]
+        ]
+        return rows, report["accuracy"], report["calls"], report["tokens"]
+    kb = KnowledgeBase(store, "default")
+    changes = [{**vars(change), "created_at": None} for change in Ledger(store).applied(kb.target)]
+    files = export(content_of(kb, everything=True), folder / "export.jsonl")
+    return b"".join(file.read_bytes() for file in files), changes, verify_kb(kb).ok
+
+
+def calls_in(store: Store) -> int:
+    """Completed calls; none before there are tables."""
+    with store.read() as connection:
+        return connection.execute(select(func.count()).select_from(ModelCallRow)).scalar_one()
+
+
+def emptied(store: Store) -> None:
+    """Leave no row in any table but the version of the tables."""
+    with store.write() as connection:
+        names = connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).scalars()
+        kept = ("alembic_version", "checkpoint_migrations")
+        connection.execute(text("TRUNCATE " + ", ".join(f'"{name}"' for name in names if name not in kept)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
