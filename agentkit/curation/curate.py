@@ -35,7 +35,7 @@ from agentkit.curation.extraction.passages import PAPER_LIMIT, reading
 from agentkit.curation.extraction.plan import CurationPlan, PlanStep
 from agentkit.curation.extraction.prompts import PROMPT_VERSION, Question, explorer_messages, question_text, render
 from agentkit.curation.kb.knowledge_base import Author, KnowledgeBase, Write
-from agentkit.curation.kb.records import merged
+from agentkit.curation.kb.records import BY_PAIRS, merged
 from agentkit.curation.kb.work import State, Work, WorkKey, WorkLog
 from agentkit.errors import AgentKitError, BudgetExceeded, ModelError
 from agentkit.json_types import JsonObject
@@ -501,7 +501,8 @@ class _Paper:
         """Close the claims of questions that this plan no longer asks; those a person decided on stay."""
         run = self.run_
         works = list(run.work.live(self.document.id))
-        old = [work for work in works if work.key not in set(self.asked)]
+        asked = set(self.asked)
+        old = [work for work in works if work.key not in asked and not work.element.startswith(f"{BY_PAIRS}:")]
         if not old:
             return 0
         kept = {claim for work in works if work not in old for claim in work.claims}

@@ -60,6 +60,10 @@ class Grounder(Protocol):
         """The candidates stored under a key (see `name_key`), of one ontology class if the grounder knows classes."""
         ...
 
+    def known(self, keys: Iterable[str]) -> set[str]:
+        """Those of the keys that anything is stored under: many at once, before they are looked up."""
+        ...
+
     def suggest(self, name: str, limit: int = 5) -> list[tuple[str, str]]:
         """Similar names and their identifiers, for a reviewer's eyes; never used to ground."""
         ...
@@ -103,6 +107,9 @@ class Lexicon:
         found = self._by.get(key, {})
         fitting = {curie: c for (curie, cls), c in found.items() if not cls or not kind or cls == kind.lower()}
         return tuple(fitting[curie] for curie in sorted(fitting))
+
+    def known(self, keys: Iterable[str]) -> set[str]:
+        return {key for key in keys if key in self._by}
 
     def suggest(self, name: str, limit: int = 5) -> list[tuple[str, str]]:
         return similar(name, self._names, limit)
@@ -186,7 +193,7 @@ class Grounders:
         variants = list(_variants(name, document))
         for grounder in self.grounders:
             for how, form in variants:
-                found = self._allowed(grounder.lookup(form, kind), kind)
+                found = self.allowed(grounder.lookup(form, kind), kind)
                 if found:
                     return Grounding(name=name, candidates=found, matched=form.removeprefix("="), how=how)
         return Grounding(name=name)
@@ -205,7 +212,8 @@ class Grounders:
         """Similar known names with their identifiers, for a reviewer; never used to ground."""
         return [pair for grounder in self.grounders for pair in grounder.suggest(name, limit)][:limit]
 
-    def _allowed(self, found: tuple[Match, ...], kind: str) -> tuple[Match, ...]:
+    def allowed(self, found: tuple[Match, ...], kind: str) -> tuple[Match, ...]:
+        """Those with an identifier that the class may have."""
         prefixes = {p.lower() for p in self.prefixes.get(kind, ())}
         return tuple(c for c in found if not prefixes or c.curie.partition(":")[0].lower() in prefixes)
 

@@ -15,7 +15,7 @@ import os
 import sqlite3
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -48,6 +48,9 @@ _BRANCHES = {
     "biologicalprocess": ("GO",),
 }
 """Which branches a class of a usual name may take; other classes take all, and prefixes narrow them down."""
+
+_CHUNK = 900
+"""Keys of one query: SQLite once allowed 999 variables."""
 
 
 def tables_path() -> Path:
@@ -213,6 +216,15 @@ class TableGrounder:
             for curie, label, branch in rows
             if allowed is None or branch in allowed
         )
+
+    def known(self, keys: Iterable[str]) -> set[str]:
+        wanted, found = list(dict.fromkeys(keys)), set[str]()
+        for start in range(0, len(wanted), _CHUNK):
+            part = wanted[start : start + _CHUNK]
+            places = ",".join("?" * len(part))
+            rows = self._database.execute(f"SELECT DISTINCT key FROM name WHERE key IN ({places})", part)
+            found.update(key for (key,) in rows)
+        return found
 
     def suggest(self, name: str, limit: int = 5) -> list[tuple[str, str]]:
         start = name_key(name)[:4]

@@ -14,6 +14,8 @@ BY_PERSON = ("accepted", "rejected")
 """Statuses that a person gave."""
 BY_HAND = "person"
 """The `model` of a claim that a person wrote."""
+BY_PAIRS = "pairs"
+"""The `model` of a claim that was made of a pair of names, and judged by the learned verifier."""
 
 
 class ClaimHead(NamedTuple):

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from agentkit.confidence.risk import RiskCoverage, auroc, risk_coverage
 from agentkit.curation.documents import Document
 from agentkit.curation.kb.contradictions import contradictions
 from agentkit.curation.kb.knowledge_base import KnowledgeBase
 from agentkit.curation.kb.records import BY_PERSON, Record
-from agentkit.curation.learning.signals import Decided, Known, Signals, signals_of
+from agentkit.curation.learning.signals import Decided, Known, PaperSignals, Signals, signals_of
 from agentkit.curation.learning.store import VerifierStore
-from agentkit.curation.learning.verifier import cross_fitted, fit, prior
+from agentkit.curation.learning.verifier import LEAST, Verifier, cross_fitted, fit, prior
+from agentkit.curation.learning.wording import Worded, Wording
 from agentkit.json_types import JsonObject
 
-LEAST = 5
-"""Decisions of either kind that it takes to say how much was learnt."""
 _RESAMPLES = 300
 
 
@@ -31,16 +30,19 @@ def learn_decisions(kb: KnowledgeBase, *, again: bool = False) -> int:
     if store.current().kept and not again:
         return store.version
     found = decided(kb)
-    return store.save(fit(found.signals, found.accepted), source=f"{kb.target} version {kb.version}")
+    verifier = fit(found.signals, found.accepted, papers=found.papers, words=found.words)
+    return store.save(verifier, source=f"{kb.target} version {kb.version}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decisions:
-    """Claims that persons decided on: the signals of each, what was decided, and its paper."""
+    """Claims that persons decided on: the signals of each, what was decided, and its paper; and what the decisions
+    tell of words."""
 
     signals: tuple[Signals, ...] = ()
     accepted: tuple[bool, ...] = ()
     papers: tuple[str, ...] = ()
+    words: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.accepted)
@@ -52,19 +54,34 @@ def decided(kb: KnowledgeBase) -> Decisions:
     Claims that a person wrote are left out: they say nothing about what machines get right.
     """
     judged = [record for record in _by_persons(kb) if not record.by_hand]
-    seen = _signals(kb, {r.claim.document for r in judged}, _known(judged))
+    papers = list(_papers(kb, {r.claim.document for r in judged}))
+    wording = _wording(papers, {record.claim.id for record in judged})
+    seen = signals_of(papers, _known(judged, wording))
     kept = [record for record in judged if record.claim.id in seen]
     return Decisions(
         signals=tuple(seen[record.claim.id] for record in kept),
         accepted=tuple(record.claim.status == "accepted" for record in kept),
         papers=tuple(record.claim.document for record in kept),
+        words=wording.weights,
     )
+
+
+def _wording(papers: Iterable[tuple[Document, Sequence[Record]]], judged: Container[str]) -> Wording:
+    """What decisions tell of words."""
+    told: list[Worded] = []
+    for document, records in papers:
+        read = PaperSignals(document, records)
+        told += [
+            Worded(paper=document.id, words=read.words(r.claim), accepted=r.claim.status == "accepted")
+            for r in records
+            if r.claim.id in judged
+        ]
+    return Wording(told)
 
 
 def probabilities(kb: KnowledgeBase, *, documents: Iterable[str] | None = None) -> dict[str, float]:
     """For each claim (of these papers) the probability that a person would accept it; 1 and 0 where one decided."""
-    verifier = VerifierStore(kb.store, kb.name).current().verifier
-    known = _known(_by_persons(kb))
+    verifier, known, _ = judging(kb)
     found: dict[str, float] = {}
     for document, records in _papers(kb, None if documents is None else set(documents)):
         for id_, signals in signals_of([(document, records)], known).items():
@@ -168,12 +185,15 @@ def _by_persons(kb: KnowledgeBase) -> list[Record]:
     return [record for status in BY_PERSON for record in kb.records(status=status)]
 
 
-def _known(records: Iterable[Record]) -> Known:
-    return Known(Decided(claim=r.claim, accepted=r.claim.status == "accepted") for r in records)
+def _known(records: Iterable[Record], wording: Wording) -> Known:
+    decisions = (Decided(claim=r.claim, accepted=r.claim.status == "accepted") for r in records)
+    return Known(decisions, wording=wording)
 
 
-def _signals(kb: KnowledgeBase, documents: set[str], known: Known) -> Mapping[str, Signals]:
-    return signals_of(_papers(kb, documents), known)
+def judging(kb: KnowledgeBase) -> tuple[Verifier, Known, int]:
+    """What judges new claims: the verifier in force, what persons decided, and the version of both."""
+    stored = VerifierStore(kb.store, kb.name).current()
+    return stored.verifier, _known(_by_persons(kb), Wording.stored(stored.verifier.words)), stored.version
 
 
 def _papers(kb: KnowledgeBase, wanted: set[str] | None) -> Iterator[tuple[Document, list[Record]]]:
@@ -185,4 +205,4 @@ def _papers(kb: KnowledgeBase, wanted: set[str] | None) -> Iterator[tuple[Docume
             yield document, list(kb.records(document=id_))
 
 
-__all__ = ["Decisions", "LearntSoFar", "decided", "doubts", "learn_decisions", "probabilities", "progress"]
+__all__ = ["Decisions", "LearntSoFar", "decided", "doubts", "judging", "learn_decisions", "probabilities", "progress"]

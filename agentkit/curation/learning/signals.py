@@ -5,24 +5,27 @@ from __future__ import annotations
 import bisect
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields, replace
 from functools import lru_cache
+from itertools import pairwise
 
 from agentkit.curation.claims import Claim
 from agentkit.curation.documents import Document
 from agentkit.curation.evidence import WHATEVER, verify
-from agentkit.curation.kb.records import Record
+from agentkit.curation.kb.records import BY_PAIRS, Record
 from agentkit.curation.language.assertion import Asserting, Category, assertion, polarity_named
 from agentkit.curation.language.names import occurrences, synonyms_in
 from agentkit.curation.language.sentences import boundaries
 from agentkit.curation.language.spelling import folded
+from agentkit.curation.learning.wording import Sentence, Wording, words_of
 
 Span = tuple[int, int]
 _UNSAID: frozenset[Category] = frozenset({"aim", "method", "background", "advice"})
 _DENIED: frozenset[Category] = frozenset({"opposite", "negation"})
 _OPEN: frozenset[Category] = frozenset({"hypothesis", "question", "conditional"})
 _HEDGED: frozenset[Category] = frozenset({"hedge", "cited"})
+_BRIEF = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,9 @@ class Signals:
         disagreement: of explorer, evaluator and checks.
         known, known_subject, known_object: how persons decided in other papers on the same statement, and on others of
             its relation with the same end: from −1 to 1.
+        between, sentence, named, beside: how they decided on claims that are worded alike (see `learning.wording`).
+        far: sentences from one end to the other where they are nearest, in logarithms.
+        brief: whether an end has no name of more than three letters, which are often something else.
     """
 
     checks: float = 0.0
@@ -65,6 +71,12 @@ class Signals:
     known: float = 0.0
     known_subject: float = 0.0
     known_object: float = 0.0
+    between: float = 0.0
+    sentence: float = 0.0
+    named: float = 0.0
+    beside: float = 0.0
+    far: float = 0.0
+    brief: float = 0.0
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -83,9 +95,14 @@ class Decided:
 
 
 class Known:
-    """What persons decided, as a signal for claims of other papers."""
+    """What persons decided, as a signal for claims of other papers.
 
-    def __init__(self, decisions: Iterable[Decided] = ()) -> None:
+    Args:
+        wording: what the decisions tell of the words of claims.
+    """
+
+    def __init__(self, decisions: Iterable[Decided] = (), *, wording: Wording | None = None) -> None:
+        self.wording = wording or Wording()
         self._counts: Counter[tuple[str, ...]] = Counter()
         self._own: Counter[tuple[str, ...]] = Counter()
         for decision in decisions:
@@ -98,6 +115,12 @@ class Known:
         about the claim's own paper do not count."""
         statement, subject, object_ = (self._share(claim.document, key) for key in _keys(claim))
         return statement, subject, object_
+
+    def informed(self, signals: Signals, claim: Claim, words: Iterable[str]) -> Signals:
+        """The signals of a claim with these words, with what is known put in."""
+        both, subject, object_ = self.of(claim)
+        worded = self.wording.of(words, claim.document)
+        return replace(signals, known=both, known_subject=subject, known_object=object_, **worded)
 
     def _share(self, document: str, key: tuple[str, ...]) -> float:
         accepted, rejected = (
@@ -123,29 +146,40 @@ class PaperSignals:
 
     def __init__(self, document: Document, records: Sequence[Record], known: Known | None = None) -> None:
         self.document, self.known = document, known or Known()
-        self.text = folded(document.text)
         self.marks = boundaries(document.text)
-        self.title = folded(document.title)
         self.rivals = Counter(record.claim.predicate for record in records)
         self._names: dict[str, tuple[str, ...]] = {}
         for record in records:
             for end in (record.claim.subject, record.claim.object):
                 names = (*self._names.get(end, ()), *(record.names.get(end) or (end,)))
                 self._names[end] = tuple(dict.fromkeys(names))
-        self._counts = {end: len(self._mentions(end, self.text)) for end in self._names}
+        texts = [folded(document.text[low:high]) for low, high in pairwise(self.marks)]
+        self._places = self._located(texts)
+        objects = {record.claim.object for record in records}
+        self._sentences = [
+            Sentence(text=text, masks=_masks({end: places[n] for end, places in self._places.items()}, objects))
+            for n, text in enumerate(texts)
+        ]
+        title = folded(document.title)
+        self._titled = {end for end in self._names if _found(self._written(end), title)}
+        self._counts = {end: sum(map(len, places)) for end, places in self._places.items()}
         self._most = {
             end: max((self._counts[_end(r.claim, end)] for r in records), default=0) for end in ("subject", "object")
         }
+
+    def words(self, claim: Claim) -> frozenset[str]:
+        """The words of a claim, as `Wording` takes them."""
+        return words_of(self._sentences, self._places[claim.subject], self._places[claim.object])
 
     def of(self, record: Record) -> Signals:
         """The signals of one of its claims."""
         claim = record.claim
         wanted = Asserting(polarity=polarity_named(claim.predicate))
-        quoted = [said for index in self._quoted(claim) if (said := self._said(index, claim, wanted))]
+        told = {n: said for n in range(len(self._sentences)) if (said := self._said(n, claim, wanted))}
+        quoted = [told[n] for n in self._quoted(claim) if n in told]
         category = next((s for s in quoted if s == "finding"), quoted[0] if quoted else None)
-        told = [said for index in range(len(self.marks) - 1) if (said := self._said(index, claim, wanted))]
-        known, known_subject, known_object = self.known.of(claim)
-        return Signals(
+        by_machine = record.claim.model == BY_PAIRS  # its confidence is the verifier's own
+        signals = Signals(
             checks=float(verify(claim, self.document, record.names, asserting=WHATEVER).supported),
             found=float(category == "finding"),
             hedged=float(category in _HEDGED),
@@ -153,23 +187,30 @@ class PaperSignals:
             denied=float(category in _DENIED),
             open=float(category in _OPEN),
             together=math.log1p(len(told)),
-            asserted=math.log1p(sum(said == "finding" for said in told)),
+            asserted=math.log1p(sum(said == "finding" for said in told.values())),
             apart=self._apart(claim),
-            title_subject=float(bool(self._mentions(claim.subject, self.title))),
-            title_object=float(bool(self._mentions(claim.object, self.title))),
+            title_subject=float(claim.subject in self._titled),
+            title_object=float(claim.object in self._titled),
             subject_rank=self._rank(claim.subject, "subject"),
             object_rank=self._rank(claim.object, "object"),
             late=claim.evidence[0].start / max(1, len(self.document.text)) if claim.evidence else 0.0,
             rivals=math.log1p(self.rivals[claim.predicate] - 1),
-            verdict=_log_odds(claim.confidence),
-            disagreement=record.disagreement,
-            known=known,
-            known_subject=known_subject,
-            known_object=known_object,
+            verdict=0.0 if by_machine else _log_odds(claim.confidence),
+            disagreement=0.0 if by_machine else record.disagreement,
+            far=self._far(claim),
+            brief=float(any(self._brief(end) for end in (claim.subject, claim.object))),
         )
+        return self.known.informed(signals, claim, self.words(claim))
 
-    def _mentions(self, end: str, text: str) -> list[Span]:
-        return list(_found(self._written(end), text))
+    def _located(self, texts: Sequence[str]) -> dict[str, list[list[Span]]]:
+        """By end, where each sentence names it; a name within a longer one of another end is not its."""
+        found: dict[str, list[list[Span]]] = {end: [] for end in self._names}
+        for text in texts:
+            named = {end: _found(self._written(end), text) for end in self._names}
+            every = {span for spans in named.values() for span in spans}
+            for end, spans in named.items():
+                found[end].append([span for span in spans if not any(_within(span, other) for other in every)])
+        return found
 
     def _written(self, end: str) -> tuple[str, ...]:
         return _known_names(self._names.get(end, (end,)), self.document.text)
@@ -183,28 +224,45 @@ class PaperSignals:
             found |= dict.fromkeys(range(first, min(last, len(self.marks) - 1)))
         return list(found)
 
-    def _sentence(self, index: int) -> str:
-        return _folded_part(self.document.text, self.marks[index], self.marks[index + 1])
-
     def _said(self, index: int, claim: Claim, wanted: Asserting) -> Category | None:
         """What a sentence that names both ends makes of the claim."""
-        text = self._sentence(index)
-        subject, object_ = self._mentions(claim.subject, text), self._mentions(claim.object, text)
-        return assertion(text, subject, object_, wanted.polarity).category if subject and object_ else None
+        subject, object_ = self._places[claim.subject][index], self._places[claim.object][index]
+        if not subject or not object_:
+            return None
+        return assertion(self._sentences[index].text, subject, object_, wanted.polarity).category
 
     def _apart(self, claim: Claim) -> float:
         """How far the ends are from each other where they are nearest; a paper's length where no sentence has both."""
         nearest = math.inf
-        for index in range(len(self.marks) - 1):
-            text = self._sentence(index)
-            for one in self._mentions(claim.subject, text):
-                for other in self._mentions(claim.object, text):
-                    gap = text[min(one[1], other[1]) : max(one[0], other[0])]
+        for sentence, ones, others in zip(
+            self._sentences, self._places[claim.subject], self._places[claim.object], strict=True
+        ):
+            for one in ones:
+                for other in others:
+                    gap = sentence.text[min(one[1], other[1]) : max(one[0], other[0])]
                     nearest = min(nearest, len(gap.split()))
         return math.log1p(min(nearest, 60))
 
+    def _far(self, claim: Claim) -> float:
+        ones, others = (
+            [n for n, spans in enumerate(self._places[end]) if spans] for end in (claim.subject, claim.object)
+        )
+        return math.log1p(min((abs(a - b) for a in ones for b in others), default=len(self._sentences)))
+
+    def _brief(self, end: str) -> bool:
+        return all(len(name) <= _BRIEF for name in self._written(end))
+
     def _rank(self, end: str, role: str) -> float:
         return math.log1p(self._counts[end]) - math.log1p(self._most[role])
+
+
+def _within(span: Span, other: Span) -> bool:
+    return other != span and other[0] <= span[0] and span[1] <= other[1]
+
+
+def _masks(named: Mapping[str, Sequence[Span]], objects: Container[str]) -> tuple[tuple[Span, str], ...]:
+    found = {span: "O" if end in objects else "S" for end, spans in named.items() for span in spans}
+    return tuple(sorted(found.items()))
 
 
 def _end(claim: Claim, role: str) -> str:
@@ -226,11 +284,6 @@ def _known_names(names: tuple[str, ...], text: str) -> tuple[str, ...]:
 @lru_cache(maxsize=65536)
 def _found(names: tuple[str, ...], text: str) -> tuple[Span, ...]:
     return tuple(occurrences(names, text))
-
-
-@lru_cache(maxsize=4096)
-def _folded_part(text: str, start: int, end: int) -> str:
-    return folded(text[start:end])
 
 
 def signals_of(

@@ -1,0 +1,121 @@
+"""Pairs of things that a paper names, as candidates for a relation: each with its best sentence, checked, and judged by
+the learned verifier. No model is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from agentkit.curation.claims import Claim, Entity, Evidence
+from agentkit.curation.documents import Document
+from agentkit.curation.evidence import evidence_at, verify
+from agentkit.curation.grounding.mentions import Span, Spotted, Spotter
+from agentkit.curation.kb.records import BY_PAIRS, Record
+from agentkit.curation.language.sentences import boundaries
+from agentkit.curation.learning.signals import Known, PaperSignals
+from agentkit.curation.learning.verifier import Verifier
+from agentkit.curation.ontology.schema import Ontology, Relation
+
+MOST = 150
+"""Pairs of one relation in one paper: beyond it, of the things that it names most."""
+_LOOKED_AT = 8
+"""Sentences with both ends that are tried as the quote."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A pair: its claim, and why its quote does not carry it (empty where it does)."""
+
+    record: Record
+    entities: tuple[Entity, Entity]
+    problem: str
+
+
+def pairable(ontology: Ontology) -> tuple[Relation, ...]:
+    """The relations whose ends are both things with names, and that need nothing else said."""
+    return tuple(
+        relation
+        for relation in ontology.relations
+        if ontology.concepts[relation.head].kind == ontology.concepts[relation.tail].kind == "entity"
+        and not relation.directed
+        and not any(qualifier.required for qualifier in relation.qualifiers)
+    )
+
+
+def candidates(document: Document, relation: Relation, spotter: Spotter) -> list[Candidate]:
+    """Every pair of a paper that may stand in a relation, in both orders where both ends are of one class."""
+    subjects, objects = (_foremost(spotter.spot(document, end), document) for end in (relation.head, relation.tail))
+    lines = list(pairwise(boundaries(document.text)))
+    return [
+        _candidate(document, relation, one, other, lines)
+        for one in subjects
+        for other in objects
+        if one.entity.id != other.entity.id and not set(other.spans) <= set(one.spans)
+    ]
+
+
+def _foremost(things: Sequence[Spotted], document: Document) -> list[Spotted]:
+    """Those that a paper names first of all in its title, then most often: so many that their pairs are not too many."""
+    ends = len(document.title)
+    ranked = sorted(things, key=lambda thing: (thing.spans[0][0] >= ends, -len(thing.spans), thing.spans[0]))
+    kept = {thing.entity.id for thing in ranked[: int(MOST**0.5)]}
+    return [thing for thing in things if thing.entity.id in kept]
+
+
+def _candidate(
+    document: Document, relation: Relation, one: Spotted, other: Spotted, lines: Sequence[Span]
+) -> Candidate:
+    names = {one.entity.id: one.names, other.entity.id: other.names}
+    claim = Claim(subject=one.entity.id, predicate=relation.name, object=other.entity.id, document=document.id)
+    both = [line for line in lines if all(_within(line, thing.spans) for thing in (one, other))]
+    problem, quote = "no sentence names both", _line_of(other.spans[0], lines)
+    for number, line in enumerate(both[:_LOOKED_AT]):
+        tried = replace(claim, evidence=(_quote(document, line),), id="")
+        verdict = verify(tried, document, names, asserting=relation.asserting)
+        if number == 0 or verdict.supported:
+            problem, quote = verdict.reason, line
+        if verdict.supported:
+            break
+    record = Record(claim=replace(claim, evidence=(_quote(document, quote),), model=BY_PAIRS, id=""), names=names)
+    return Candidate(record=record, entities=(one.entity, other.entity), problem=problem)
+
+
+def _quote(document: Document, line: Span) -> Evidence:
+    start, end = line
+    text = document.text[start:end]
+    left = len(text) - len(text.lstrip())
+    return evidence_at(document, start + left, start + len(text.rstrip()))
+
+
+def _within(line: Span, spans: Sequence[Span]) -> bool:
+    return any(line[0] <= start and end <= line[1] for start, end in spans)
+
+
+def _line_of(span: Span, lines: Sequence[Span]) -> Span:
+    return next((line for line in reversed(lines) if line[0] <= span[0]), span)
+
+
+def judged(
+    document: Document, found: Sequence[Candidate], verifier: Verifier, known: Known, *, run_id: str = ""
+) -> list[Record]:
+    """The claims of a paper's candidates: supported where the quote carries the claim and the verifier finds it likely
+    enough, with the verifier's probability as their confidence."""
+    read = PaperSignals(document, [item.record for item in found], known)
+    return [
+        decided(item, verifier.probability(read.of(item.record)), verifier.threshold, run_id=run_id) for item in found
+    ]
+
+
+def decided(item: Candidate, probability: float, threshold: float, *, run_id: str = "") -> Record:
+    """A candidate with its status."""
+    likely = probability >= threshold
+    reason = item.problem or ("" if likely else f"unlikely: {probability:.0%}, and {threshold:.0%} is asked for")
+    claim = replace(
+        item.record.claim,
+        status="unsupported" if reason else "supported",
+        reason=reason,
+        confidence=round(probability, 4),
+        run_id=run_id,
+    )
+    return Record(claim=claim, names=item.record.names, disagreement=1 - abs(2 * probability - 1))

@@ -1,0 +1,144 @@
+"""Curation without a model: papers, an ontology and names in, a knowledge base of judged pairs out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+
+from agentkit import faults
+from agentkit.curation.claims import Entity, digest
+from agentkit.curation.curate import Report
+from agentkit.curation.documents import Document, Failure
+from agentkit.curation.events import OnCuration, PaperBusy, PaperRead, PaperUnread, WorkDone, silent
+from agentkit.curation.extraction.pairs import candidates, judged, pairable
+from agentkit.curation.grounding.grounders import Grounders, Lexicon
+from agentkit.curation.grounding.mentions import Spotter
+from agentkit.curation.kb.knowledge_base import Author, KnowledgeBase, Write
+from agentkit.curation.kb.records import BY_PAIRS
+from agentkit.curation.kb.work import State, Work, WorkKey, WorkLog
+from agentkit.curation.learning.decisions import judging
+from agentkit.curation.ontology.schema import Ontology, Relation
+from agentkit.errors import UserError
+
+PAIRS = 1
+"""Of how pairs are made and judged; another number has papers gone through anew."""
+
+
+class PairCuration:
+    """One run over papers: every pair of named things that a relation may join becomes a claim.
+
+    What reviewers decided so far judges the pairs, and names that they accepted are looked for in papers to come.
+
+    Args:
+        kb: the knowledge base that it fills.
+        grounders: what names are known by: the user's lexicon, tables.
+        naming_version: changes when `grounders` would name differently; part of every work key.
+        on_event: sees events as they happen; see `agentkit.curation.events`.
+
+    Raises:
+        UserError: the ontology has no relation between two named things, or no names are known.
+    """
+
+    def __init__(
+        self,
+        kb: KnowledgeBase,
+        ontology: Ontology,
+        *,
+        grounders: Grounders,
+        naming_version: str = "",
+        on_event: OnCuration = silent,
+        owner: str = "",
+    ) -> None:
+        self.kb, self.ontology, self.on_event = kb, ontology, on_event
+        self.relations = pairable(ontology)
+        if not self.relations:
+            raise UserError(f"{ontology.name}: no relation joins two things that have names, so there are no pairs")
+        accepted = accepted_names(kb)
+        if not grounders.grounders and not accepted:
+            raise UserError("pairs need names: give --lexicon FILE, or get tables with  agentkit kb tables --fetch")
+        learnt = (Lexicon(accepted, name="accepted"),) if accepted else ()
+        self.spotter = Spotter(Grounders(grounders=(*grounders.grounders, *learnt), prefixes=grounders.prefixes))
+        self.verifier, self.known, version = judging(kb)
+        self._version = digest(PAIRS, naming_version, accepted, version, length=16)
+        self.work = WorkLog(kb.store, kb.name, owner=owner)
+        self.report = Report()
+
+    def run(self, documents: Iterable[Document | Failure]) -> Report:
+        """Go through every paper; what can't be read is reported, and the rest goes on."""
+        started = time.monotonic()
+        for document in documents:
+            if isinstance(document, Failure):
+                self.report.unread.append(document)
+                self.on_event(PaperUnread(source=document.source, reason=document.reason))
+                continue
+            self.kb.add_document(document)
+            for relation in self.relations:
+                self._relation(document, relation)
+            self.report.papers += 1
+            self.on_event(PaperRead(source=document.source, id=document.id, title=document.title))
+        self.report.seconds = time.monotonic() - started
+        return self.report
+
+    def _relation(self, document: Document, relation: Relation) -> None:
+        key = WorkKey(
+            document=document.id,
+            parser=document.parser,
+            element=self.ontology.elements[relation.element],
+            prompt="",
+            models=(BY_PAIRS,),
+            params={"pairs": self._version},
+        ).digest
+        wanted = Work(key=key, document=document.id, element=element_of(relation))
+        work = self.work.lease(wanted)
+        if work is None:
+            self.on_event(PaperBusy(source=document.source, reason="another process is at it"))
+        elif work.state != "leased":
+            self.report.reused += 1
+        else:
+            self._store(document, relation, work)
+
+    def _store(self, document: Document, relation: Relation, work: Work) -> None:
+        """Judge the pairs, and put them in the place of what stood there before, in one transaction with the work."""
+        found = candidates(document, relation, self.spotter)
+        records = judged(document, found, self.verifier, self.known, run_id=work.key[:16])
+        ids = [record.claim.id for record in records]
+        earlier = [w for w in self.work.live(document.id) if w.element == work.element and w.key != work.key]
+        gone = sorted({claim for w in earlier for claim in w.claims} - set(ids))
+        state: State = "done" if records else "done_empty"
+
+        def finish(connection: Connection) -> None:
+            self.work.finish(connection, work.key, state, claims=ids)
+            self.work.supersede(connection, [w.key for w in earlier])
+
+        entities = {entity.id: entity for item in found for entity in item.entities}
+        author = Author(role="explorer", model=BY_PAIRS, run_id=work.key[:16], source=document.source)
+        content = Write(records=records, entities=list(entities.values()), retired=gone)
+        faults.point("before:curation.work")
+        self.kb.write(content, key=f"work:{work.key}:{work.attempts}", author=author, also=finish)
+        faults.point("after:curation.work")
+        supported = sum(record.claim.status == "supported" for record in records)
+        self.report.supported += supported
+        self.report.unsupported += len(records) - supported
+        self.report.retired += len(gone)
+        self.report.states[state] += 1
+        self.on_event(WorkDone(source=document.source, state=state, claims=self.report.supported, tokens=0, cost=0.0))
+
+
+def element_of(relation: Relation) -> str:
+    """How the work on a relation's pairs is called: apart from the questions about it."""
+    return f"{BY_PAIRS}:{relation.element}"
+
+
+def accepted_names(kb: KnowledgeBase) -> list[tuple[str, str, str, str]]:
+    """What the ends of accepted claims are called, as entries of a lexicon: name, identifier, class, label."""
+    entities: dict[str, Entity] = {entity.id: entity for entity in kb.entities()}
+    found = {
+        (name, id_, entities[id_].cls, name)
+        for record in kb.records(status="accepted")
+        for id_, names in record.names.items()
+        if id_ in entities and entities[id_].groundable and not entities[id_].ambiguous and ":" in id_
+        for name in names
+    }
+    return sorted(row for row in found if not row[1].startswith("name:"))
