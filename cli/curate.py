@@ -103,7 +103,7 @@ def _run(
     quiet: bool,
 ) -> Report:
     from agentkit.aio import run_sync
-    from agentkit.cli.kb_memory import RelationRecaller
+    from agentkit.reviews import RelationRecaller
     from agentkit.curation.curate import Curation
     from agentkit.curation.grounding.linker import open_naming
     from agentkit.curation.kb.knowledge_base import KnowledgeBase

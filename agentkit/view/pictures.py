@@ -59,7 +59,7 @@ def forest(rows: Sequence[Interval]) -> Markup:
     for value in (-reach, 0.0, reach):
         place = Markup('<text x="{}" y="{}" text-anchor="middle" class="small">{}</text>')
         parts.append(place.format(x(value), height - 6, f"{value:+.2f}"))
-    return _svg(_LABEL + _PLOT + 150, height, parts, "effects with their intervals")
+    return svg(_LABEL + _PLOT + 150, height, parts, "effects with their intervals")
 
 
 def curves(
@@ -99,7 +99,7 @@ def curves(
         if line_points:
             place = Markup('<text x="{}" y="{}" class="small">{}</text>')
             parts.append(place.format(_WIDTH - 124, scale(line_points[-1][1]) + 4, name[:22]))
-    return _svg(_WIDTH, _HEIGHT, parts, ", ".join(lines))
+    return svg(_WIDTH, _HEIGHT, parts, ", ".join(lines))
 
 
 def _axis(low: float, high: float, scale: object, *, bottom: bool = False) -> Markup:
@@ -111,6 +111,11 @@ def _axis(low: float, high: float, scale: object, *, bottom: bool = False) -> Ma
     return text
 
 
-def _svg(width: float, height: float, parts: Sequence[Markup], about: str) -> Markup:
-    frame = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>')
-    return frame.format(width, height, about, Markup("").join(parts))
+def svg(width: float, height: float, parts: Sequence[Markup], about: str, *, kind: str = "plot") -> Markup:
+    """A picture of its parts, told to those who can't see it.
+
+    Args:
+        kind: its class in the style sheet.
+    """
+    frame = Markup('<svg viewBox="0 0 {} {}" class="{}" role="img" aria-label="{}">{}</svg>')
+    return frame.format(width, height, kind, about, Markup("").join(parts))

@@ -6,7 +6,8 @@ import datetime as dt
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from agentkit.store import Store
 
 _HERE = Path(__file__).parent
+_FEW = 3
+"""Operations of a change that are shown themselves."""
 MAX_FORM = 1 << 20
 """Bytes of a form."""
 
@@ -60,7 +63,7 @@ class Site:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= {"part": _part, "json": _json, "time": _time, "short": _short}
+        self._templates.filters |= {"part": _part, "json": _json, "time": _time, "short": _short, "told": _told}
         self._templates.globals["edit"] = options.edit
 
     def page(self, template: str, title: str, code: int = 200, /, **data: object) -> HTMLResponse:
@@ -138,3 +141,11 @@ def _time(value: dt.datetime | None) -> str:
 
 def _short(text: object, length: int = 100) -> str:
     return clipped("" if text is None else text, length)
+
+
+def _told(operations: Sequence[Mapping[str, object]]) -> str:
+    """The operations of a change in a line: themselves, or how many of each there are."""
+    if len(operations) <= _FEW:
+        return _short(_json(operations), 160)
+    counts = Counter(str(operation.get("op", "operation")) for operation in operations)
+    return ", ".join(f"{count} × {name}" for name, count in counts.most_common())
