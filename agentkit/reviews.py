@@ -1,4 +1,4 @@
-"""What a knowledge base learns from its reviewers: its verifier, and cases by relation, recalled in the next curation."""
+"""What a knowledge base learns from its reviewers: a verifier, and cases by relation that its curation recalls."""
 
 from __future__ import annotations
 

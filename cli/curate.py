@@ -103,11 +103,11 @@ def _run(
     quiet: bool,
 ) -> Report:
     from agentkit.aio import run_sync
-    from agentkit.reviews import RelationRecaller
     from agentkit.curation.curate import Curation
     from agentkit.curation.grounding.linker import open_naming
     from agentkit.curation.kb.knowledge_base import KnowledgeBase
     from agentkit.models import Limits, load_model
+    from agentkit.reviews import RelationRecaller
 
     settings = open_settings(model=model)
     naming, version = open_naming(plan.ontology, lexicon=lexicon)

@@ -60,7 +60,10 @@ def learn_from(kb: KnowledgeBase) -> None:
     learnt = learn_reviews(kb)
     if learnt.problem:
         note(f"no cases kept: {learnt.problem}")
-    note(f"learnt: verifier:{kb.name} version {learnt.verifier}" + (f", {learnt.cases} new cases" if learnt.cases else ""))
+    note(
+        f"learnt: verifier:{kb.name} version {learnt.verifier}"
+        + (f", {learnt.cases} new cases" if learnt.cases else "")
+    )
 
 
 def _ask_all(kb: KnowledgeBase, waiting: list[Waiting], reviewer: str) -> int:

@@ -135,4 +135,6 @@ def _node(place: tuple[float, float], node: Node) -> Markup:
     return Markup(
         '<a href="{href}"><circle cx="{x}" cy="{y}" r="{r}" class="node {look}"/>'
         '<text x="{x}" y="{ty}" text-anchor="middle">{label}</text><title>{whole}</title></a>'
-    ).format(href=node.href, x=x, y=y, r=node.size, ty=y - 9, look=node.look, label=clipped(node.label, 24), whole=node.label)
+    ).format(
+        href=node.href, x=x, y=y, r=node.size, ty=y - 9, look=node.look, label=clipped(node.label, 24), whole=node.label
+    )

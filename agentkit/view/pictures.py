@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 _ROW, _LABEL, _PLOT = 22, 190, 380
+_SHORT = 110
+_LETTERS = 32
+"""Of a row's label; more would run into the plot."""
 _WIDTH, _HEIGHT, _LEFT, _TOP = 720, 240, 52, 14
 
 
@@ -46,7 +49,7 @@ def forest(rows: Sequence[Interval]) -> Markup:
             ).format(
                 y=y,
                 y4=y + 4,
-                label=row.label[:30],
+                label=row.label[:_LETTERS],
                 low=x(row.low),
                 high=x(row.high),
                 value=x(row.value),
@@ -60,6 +63,71 @@ def forest(rows: Sequence[Interval]) -> Markup:
         place = Markup('<text x="{}" y="{}" text-anchor="middle" class="small">{}</text>')
         parts.append(place.format(x(value), height - 6, f"{value:+.2f}"))
     return svg(_LABEL + _PLOT + 150, height, parts, "effects with their intervals")
+
+
+def shares(rows: Sequence[Interval]) -> Markup:
+    """Shares from 0 to 1 under each other, with their intervals."""
+    if not rows:
+        return Markup("")
+    height = _ROW * len(rows) + 30
+
+    def x(value: float) -> float:
+        return round(_LABEL + 6 + value * (_PLOT - 12), 1)
+
+    place = Markup(
+        '<text x="0" y="{y4}">{label}</text><line x1="{low}" y1="{y}" x2="{high}" y2="{y}" class="share"/>'
+        '<circle cx="{value}" cy="{y}" r="4" class="share"/><text x="{end}" y="{y4}" class="small">{mean} {note}</text>'
+    )
+    parts = [
+        place.format(
+            y=16 + number * _ROW,
+            y4=20 + number * _ROW,
+            label=row.label[:_LETTERS],
+            low=x(row.low),
+            high=x(row.high),
+            value=x(row.value),
+            end=_LABEL + _PLOT + 8,
+            mean=f"{row.value:.3f}",
+            note=row.note,
+        )
+        for number, row in enumerate(rows)
+    ]
+    scale = Markup('<text x="{}" y="{}" text-anchor="middle" class="small">{}</text>')
+    parts += [scale.format(x(value), height - 6, f"{value:.1f}") for value in (0.0, 0.5, 1.0)]
+    return svg(_LABEL + _PLOT + 150, height, parts, "shares with their intervals")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Something that took a while: when it began and how long it took, in seconds, and its class in the style sheet."""
+
+    label: str
+    begin: float
+    length: float
+    look: str
+
+
+def spans_of_time(spans: Sequence[Span]) -> Markup:
+    """What was under way when, a row each."""
+    end = max((span.begin + span.length for span in spans), default=0.0)
+    scale, height = _PLOT / max(end, 1e-3), 18 * len(spans) + 26
+    place = Markup(
+        '<text x="0" y="{}">{}</text><line x1="{}" y1="{y}" x2="{}" y2="{y}" class="span {}"/>'
+        '<text x="{}" y="{}" class="small">{} s</text>'
+    )
+    parts = []
+    for number, span in enumerate(spans):
+        y, x = 18 * number + 10, _SHORT + span.begin * scale
+        right = x + max(2.0, span.length * scale)
+        told = f"{span.length:.2f}"
+        parts.append(
+            place.format(
+                y + 4, span.label[:16], round(x, 1), round(right, 1), span.look, round(right + 6, 1), y + 4, told, y=y
+            )
+        )
+    foot = Markup('<text x="{}" y="{}" class="small">{}</text>')
+    parts += [foot.format(_SHORT, height - 4, "0 s"), foot.format(_SHORT + _PLOT - 20, height - 4, f"{end:.1f} s")]
+    return svg(_SHORT + _PLOT + 60, height, parts, "when each call was under way")
 
 
 def curves(

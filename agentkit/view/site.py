@@ -63,7 +63,14 @@ class Site:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= {"part": _part, "json": _json, "time": _time, "short": _short, "told": _told}
+        self._templates.filters |= {
+            "part": _part,
+            "json": _json,
+            "time": _time,
+            "short": _short,
+            "told": _told,
+            "home": page_of,
+        }
         self._templates.globals["edit"] = options.edit
 
     def page(self, template: str, title: str, code: int = 200, /, **data: object) -> HTMLResponse:
@@ -124,6 +131,13 @@ def whole_number(text: str, what: str) -> int:
     if not re.fullmatch(r"\d{1,9}", text):
         raise HTTPException(400, f"{text!r} is no {what}")
     return int(text)
+
+
+def page_of(target: str) -> str:
+    """The page of what evolves; empty where it has none."""
+    kind, _, name = target.partition(":")
+    known = {"playbook": "playbooks", "policy": "memories", "kb": "kbs", "verifier": "kbs"}
+    return address(known[kind], name) if kind in known else ""
 
 
 def _part(text: object) -> str:

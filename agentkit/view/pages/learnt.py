@@ -18,7 +18,7 @@ from agentkit.ledger import Change, Ledger
 from agentkit.playbooks.evidence import UsageLog
 from agentkit.playbooks.storage import PlaybookStore, playbook_names
 from agentkit.view.pictures import Interval, forest
-from agentkit.view.site import Site, address, done, not_found, shown, whole_number
+from agentkit.view.site import Site, done, not_found, page_of, shown, whole_number
 
 _SHOWN = 30
 """Changes on a page."""
@@ -65,7 +65,9 @@ def playbook(site: Site, request: Request) -> Response:
         )
         for item, effect in known
     ]
-    waits = [change for status in ("quarantined", "waiting") for change in changes_of(store.ledger, store.target, status)]
+    waits = [
+        change for status in ("quarantined", "waiting") for change in changes_of(store.ledger, store.target, status)
+    ]
     return site.page(
         "playbook",
         f"Playbook {store.name}",
@@ -148,7 +150,7 @@ def decided(site: Site, request: Request, fields: Mapping[str, str]) -> str:
     change = changes.decide(
         site.store, request.path_params["id"], accept=fields.get("decision") == "accept", reason=reason
     )
-    return _home(change.target)
+    return page_of(change.target) or "/runs"
 
 
 def rolled_back(site: Site, request: Request, fields: Mapping[str, str]) -> str:
@@ -156,10 +158,4 @@ def rolled_back(site: Site, request: Request, fields: Mapping[str, str]) -> str:
     target = request.path_params["name"]
     version = asked_number(fields.get("version") or "x", 0)
     changes.rollback(site.store, target, version, reason=f"by {site.options.reviewer}")
-    return _home(target)
-
-
-def _home(target: str) -> str:
-    """The page of what evolves."""
-    kind, _, name = target.partition(":")
-    return address({"playbook": "playbooks", "policy": "memories", "kb": "kbs"}.get(kind, "runs"), name)
+    return page_of(target) or "/runs"

@@ -135,9 +135,7 @@ def one(site: Site, request: Request) -> Response:
             raise HTTPException(404, f"no case {id!r}")
         effect = _credits(connection, name, [case.id]).get(case.id)
         others = connection.execute(_placed(name, embedder).where(CaseRow.namespace == case.namespace)).all()
-    return site.page(
-        "case", f"Case {case.id[:10]}", name=name, case=case, effect=effect, near=_nearest(case, others)
-    )
+    return site.page("case", f"Case {case.id[:10]}", name=name, case=case, effect=effect, near=_nearest(case, others))
 
 
 def _placed(name: str, embedder: str) -> Select[Any]:

@@ -1,4 +1,4 @@
-"""The review queue: one claim at a time by keyboard, each at an address of its own, so that going back is going back."""
+"""The review queue by keyboard: each claim has an address of its own, so that a browser goes back to it."""
 
 from __future__ import annotations
 
