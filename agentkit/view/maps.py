@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from markupsafe import Markup
 
+from agentkit.memory.projection import principal_plane
 from agentkit.text import clipped
 from agentkit.view.pictures import svg
 
@@ -35,18 +37,19 @@ def scatter(dots: Sequence[Dot], about: str) -> Markup:
     wide, high = max(dot.x for dot in dots) - left, max(dot.y for dot in dots) - bottom
     scale = min((_WIDTH - 2 * _EDGE) / max(wide, 1e-9), (_HEIGHT - 2 * _EDGE) / max(high, 1e-9))
     height = round(high * scale + 2 * _EDGE) if high * scale > 1 else 3 * _EDGE
+    side = (_WIDTH - wide * scale) / 2
     place = Markup('<a href="{}"><circle cx="{}" cy="{}" r="4.5" class="{}"><title>{}</title></circle></a>')
     parts = [
         place.format(
             dot.href,
-            round((dot.x - left) * scale + _EDGE, 1),
+            round((dot.x - left) * scale + side, 1),
             round(height - (dot.y - bottom) * scale - _EDGE, 1),
             dot.look,
             clipped(dot.label, 160),
         )
         for dot in dots
     ]
-    return svg(round(wide * scale + 2 * _EDGE), height, parts, about, kind="map")
+    return svg(_WIDTH, height, parts, about, kind="map")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +74,8 @@ class Edge:
     weight: int = 1
 
 
-_GRAPH = (1080, 720)
-_MARGIN = (90, 26)
+_GRAPH_WIDTH, _GRAPH_HEIGHT = 1080, (200, 700)
+_SIDE, _TOP = 90, 28
 
 
 def network(nodes: Mapping[str, Node], edges: Sequence[Edge], about: str) -> Markup:
@@ -83,31 +86,30 @@ def network(nodes: Mapping[str, Node], edges: Sequence[Edge], about: str) -> Mar
     """
     if not nodes:
         return Markup("")
-    places = _laid_out(nodes, edges)
+    height, places = _laid_out(nodes, edges)
     parts = [_arrow(places, edge) for edge in edges]
     parts += [_node(places[key], node) for key, node in nodes.items()]
-    return svg(*_GRAPH, parts, about, kind="graph")
+    return svg(_GRAPH_WIDTH, height, parts, about, kind="graph")
 
 
-def _laid_out(nodes: Mapping[str, Node], edges: Sequence[Edge]) -> dict[str, tuple[float, float]]:
-    """Where each node lies in the picture, parts that hang together side by side."""
+def _laid_out(nodes: Mapping[str, Node], edges: Sequence[Edge]) -> tuple[int, dict[str, tuple[float, float]]]:
+    """The height of the picture, and where each node lies in it; it is as wide as the graph is long."""
     import networkx as nx
 
     graph = nx.Graph()
     graph.add_nodes_from(nodes)
     graph.add_edges_from((edge.source, edge.target) for edge in edges)
-    (width, height), (side, top) = _GRAPH, _MARGIN
-    # A component alone is spread over its box; boxes stand in a row, as wide as they hold nodes.
     found = nx.spring_layout(graph, seed=1, k=2.2 / len(nodes) ** 0.5, iterations=120)
-    xs, ys = [x for x, _ in found.values()], [y for _, y in found.values()]
-    wide, high = max(max(xs) - min(xs), 1e-9), max(max(ys) - min(ys), 1e-9)
-    return {
-        key: (
-            round(side + (x - min(xs)) / wide * (width - 2 * side), 1),
-            round(top + (y - min(ys)) / high * (height - 2 * top), 1),
-        )
-        for key, (x, y) in found.items()
-    }
+    points = np.array([found[key] for key in nodes])
+    points, _ = principal_plane(points) if len(nodes) > 2 else (points, None)
+    points = points - points.min(axis=0)
+    wide, high = np.maximum(points.max(axis=0), 1e-9)
+    across = (_GRAPH_WIDTH - 2 * _SIDE) / wide
+    least, most = _GRAPH_HEIGHT
+    height = min(most, max(least, round(high * across + 2 * _TOP)))
+    down = (height - 2 * _TOP) / high
+    placed = np.round(points * [across, down] + [_SIDE, _TOP], 1).tolist()
+    return height, {key: (x, y) for key, (x, y) in zip(nodes, placed, strict=True)}
 
 
 def _arrow(places: Mapping[str, tuple[float, float]], edge: Edge) -> Markup:

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-_ROW, _LABEL, _PLOT = 22, 190, 380
-_SHORT = 110
-_LETTERS = 32
+from agentkit.text import clipped
+
+_ROW, _LABEL, _PLOT = 22, 260, 380
+_SHORT, _WIDE = 110, 620
+_LETTERS = 38
 """Of a row's label; more would run into the plot."""
-_WIDTH, _HEIGHT, _LEFT, _TOP = 720, 240, 52, 14
+_WIDTH, _HEIGHT, _LEFT, _TOP = 800, 240, 52, 14
+_RIGHT = 190
+"""Room for the names of curves at their ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +53,7 @@ def forest(rows: Sequence[Interval]) -> Markup:
             ).format(
                 y=y,
                 y4=y + 4,
-                label=row.label[:_LETTERS],
+                label=clipped(row.label, _LETTERS),
                 low=x(row.low),
                 high=x(row.high),
                 value=x(row.value),
@@ -82,7 +86,7 @@ def shares(rows: Sequence[Interval]) -> Markup:
         place.format(
             y=16 + number * _ROW,
             y4=20 + number * _ROW,
-            label=row.label[:_LETTERS],
+            label=clipped(row.label, _LETTERS),
             low=x(row.low),
             high=x(row.high),
             value=x(row.value),
@@ -110,24 +114,30 @@ class Span:
 def spans_of_time(spans: Sequence[Span]) -> Markup:
     """What was under way when, a row each."""
     end = max((span.begin + span.length for span in spans), default=0.0)
-    scale, height = _PLOT / max(end, 1e-3), 18 * len(spans) + 26
+    scale, height = _WIDE / max(end, 1e-3), 18 * len(spans) + 26
     place = Markup(
-        '<text x="0" y="{}">{}</text><line x1="{}" y1="{y}" x2="{}" y2="{y}" class="span {}"/>'
-        '<text x="{}" y="{}" class="small">{} s</text>'
+        '<text x="0" y="{text}">{label}</text><line x1="{begin}" y1="{y}" x2="{end}" y2="{y}" class="span {look}"/>'
+        '<text x="{right}" y="{text}" class="small">{length} s</text>'
     )
     parts = []
     for number, span in enumerate(spans):
-        y, x = 18 * number + 10, _SHORT + span.begin * scale
-        right = x + max(2.0, span.length * scale)
-        told = f"{span.length:.2f}"
+        begin = _SHORT + span.begin * scale
+        until = begin + max(2.0, span.length * scale)
         parts.append(
             place.format(
-                y + 4, span.label[:16], round(x, 1), round(right, 1), span.look, round(right + 6, 1), y + 4, told, y=y
+                y=18 * number + 10,
+                text=18 * number + 14,
+                label=clipped(span.label, 16),
+                begin=round(begin, 1),
+                end=round(until, 1),
+                right=round(until + 6, 1),
+                look=span.look,
+                length=f"{span.length:.2f}",
             )
         )
     foot = Markup('<text x="{}" y="{}" class="small">{}</text>')
-    parts += [foot.format(_SHORT, height - 4, "0 s"), foot.format(_SHORT + _PLOT - 20, height - 4, f"{end:.1f} s")]
-    return svg(_SHORT + _PLOT + 60, height, parts, "when each call was under way")
+    parts += [foot.format(_SHORT, height - 4, "0 s"), foot.format(_SHORT + _WIDE - 20, height - 4, f"{end:.1f} s")]
+    return svg(_SHORT + _WIDE + 70, height, parts, "when each call was under way")
 
 
 def curves(
@@ -155,18 +165,24 @@ def curves(
         return round(_HEIGHT - 26 - (given - bottom) / max(1e-9, top - bottom) * (_HEIGHT - 26 - _TOP), 1)
 
     def across(value: float) -> float:
-        return round(_LEFT + (value - left) / max(1e-9, right - left) * (_WIDTH - _LEFT - 130), 1)
+        return round(_LEFT + (value - left) / max(1e-9, right - left) * (_WIDTH - _LEFT - _RIGHT), 1)
 
+    ground = Markup('<line x1="{}" y1="{y}" x2="{}" y2="{y}" class="axis"/>')
     parts = [_axis(low, high, scale), _axis(left, right, across, bottom=True)]
+    parts.append(ground.format(_LEFT, _WIDTH - _RIGHT, y=scale(low)))
     if border is not None:
         line = Markup('<line x1="{}" y1="{y}" x2="{}" y2="{y}" class="border"/>')
-        parts.append(line.format(_LEFT, _WIDTH - 130, y=scale(border)))
+        parts.append(line.format(_LEFT, _WIDTH - _RIGHT, y=scale(border)))
+    named: list[tuple[float, float]] = []
     for number, (name, line_points) in enumerate(lines.items()):
         path = " ".join(f"{across(x)},{scale(y)}" for x, y in line_points)
         parts.append(Markup('<polyline points="{}" class="line l{}"/>').format(path, number % 6))
         if line_points:
-            place = Markup('<text x="{}" y="{}" class="small">{}</text>')
-            parts.append(place.format(_WIDTH - 124, scale(line_points[-1][1]) + 4, name[:22]))
+            x, y = across(line_points[-1][0]) + 6, scale(line_points[-1][1]) + 4
+            while any(abs(y - other) < 12 and abs(x - beside) < 120 for beside, other in named):
+                y -= 12
+            named.append((x, y))
+            parts.append(Markup('<text x="{}" y="{}" class="small">{}</text>').format(x, y, clipped(name, 30)))
     return svg(_WIDTH, _HEIGHT, parts, ", ".join(lines))
 
 

@@ -160,6 +160,15 @@ def _short(text: object, length: int = 100) -> str:
 def _told(operations: Sequence[Mapping[str, object]]) -> str:
     """The operations of a change in a line: themselves, or how many of each there are."""
     if len(operations) <= _FEW:
-        return _short(_json(operations), 160)
+        return "; ".join(map(_said, operations))
     counts = Counter(str(operation.get("op", "operation")) for operation in operations)
     return ", ".join(f"{count} × {name}" for name, count in counts.most_common())
+
+
+def _said(operation: Mapping[str, object]) -> str:
+    """An operation in words: what it is, and its text or how many runs it is about."""
+    runs = operation.get("runs")
+    told = operation.get("content") or (f"{len(runs)} runs" if isinstance(runs, list) else None)
+    if told is None:
+        return _short(json.dumps(operation, ensure_ascii=False, default=str), 120)
+    return f"{operation.get('op', 'operation')}: {_short(told, 300)}"

@@ -7,7 +7,12 @@ async function again() {
       const answer = await fetch(location.href);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const main = page.querySelector("main");
-      if (answer.ok && main) document.querySelector("main").replaceWith(document.adoptNode(main));
+      const before = document.querySelector("main");
+      if (answer.ok && main) {
+        const open = [...before.querySelectorAll("details")].map((part) => part.open);
+        main.querySelectorAll("details").forEach((part, place) => { part.open = open[place] || false; });
+        before.replaceWith(document.adoptNode(main));
+      }
     } catch { /* the server is away; the next round tries again */ }
   }
   if (live()) setTimeout(again, 2000);

@@ -65,9 +65,6 @@ def playbook(site: Site, request: Request) -> Response:
         )
         for item, effect in known
     ]
-    waits = [
-        change for status in ("quarantined", "waiting") for change in changes_of(store.ledger, store.target, status)
-    ]
     return site.page(
         "playbook",
         f"Playbook {store.name}",
@@ -76,7 +73,7 @@ def playbook(site: Site, request: Request) -> Response:
         votes=votes,
         picture=forest(rows),
         effects=effects,
-        waits=[(change, _reason(store.ledger, change)) for change in waits],
+        waits=waits_of(store.ledger, store.target),
         log=changes_of(store.ledger, store.target),
     )
 
@@ -84,6 +81,12 @@ def playbook(site: Site, request: Request) -> Response:
 def changes_of(ledger: Ledger, target: str, status: Any = None) -> list[Change]:
     """The newest changes of what evolves."""
     return ledger.history(target, status=status, limit=_SHOWN)
+
+
+def waits_of(ledger: Ledger, target: str) -> list[tuple[Change, str]]:
+    """Changes of what evolves that wait for a person, with the reason."""
+    found = [change for status in ("quarantined", "waiting") for change in changes_of(ledger, target, status)]
+    return [(change, _reason(ledger, change)) for change in found]
 
 
 def _reason(ledger: Ledger, change: Change) -> str:

@@ -19,8 +19,9 @@ from agentkit.memory.case import STATUSES, SUCCESS
 from agentkit.memory.credit import Credit, credit
 from agentkit.memory.projection import principal_plane
 from agentkit.store.cases import CaseOfferRow, CaseRecallRow, CaseRow, CaseVectorRow, MemoryRow
+from agentkit.text import clipped
 from agentkit.view.maps import Dot, scatter
-from agentkit.view.pages.learnt import MOST, asked_number, changes_of
+from agentkit.view.pages.learnt import MOST, asked_number, changes_of, waits_of
 from agentkit.view.pictures import Interval, forest
 from agentkit.view.site import Site, address, done, shown
 
@@ -110,6 +111,7 @@ def memory(site: Site, request: Request) -> Response:
         statuses=STATUSES,
         target=target,
         version=ledger.version(target),
+        waits=waits_of(ledger, target),
         log=changes_of(ledger, target),
     )
 
@@ -206,9 +208,10 @@ def _looks(rows: Sequence[Row[Any]], by: str) -> list[Look]:
     """How each case is drawn."""
     if by == "reward":
         return [_REWARDS[2 if row.reward is None else int(row.reward < SUCCESS)] for row in rows]
-    values = [row.status if by == "status" else row.instructions or "no instructions" for row in rows]
+    values = [row.status if by == "status" else row.instructions for row in rows]
     places = {value: min(place, _KINDS) for place, (value, _) in enumerate(Counter(values).most_common())}
-    names = {value: value[:16] if place < _KINDS else "others" for value, place in places.items()}
+    example = {row.instructions: f"like: {clipped(row.state, 40)}" for row in reversed(rows)} if by == "kind" else {}
+    names = {value: example.get(value, value) if place < _KINDS else "others" for value, place in places.items()}
     return [Look(name=names[value], place=places[value], style=f"l{places[value]}") for value in values]
 
 
