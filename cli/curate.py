@@ -124,12 +124,12 @@ def _run(
 ) -> Report:
     from agentkit.agent.building import chosen_options
     from agentkit.aio import run_sync
-    from agentkit.cli.kb_memory import RelationRecaller
     from agentkit.curation.curate import Curation
     from agentkit.curation.grounding.linker import open_naming
     from agentkit.curation.kb.knowledge_base import KnowledgeBase
     from agentkit.distributed.papers import DuoNames, curate_on
     from agentkit.models import Limits
+    from agentkit.reviews import RelationRecaller
 
     settings = open_settings(model=model)
     naming, version = open_naming(plan.ontology, lexicon=lexicon)

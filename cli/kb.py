@@ -241,12 +241,15 @@ def export(
     min_confidence: float | None = typer.Option(
         None, min=0, max=1, help="Only claims that a person would accept with at least this probability."
     ),
+    claim: Annotated[
+        str | None, typer.Option(help="This claim alone, whatever its status; its id or the beginning.")
+    ] = None,
     ontology: Annotated[
         Path | None, typer.Option(help="Take IRIs of classes and relations from this ontology.")
     ] = None,
     json_: bool = JSON,
 ) -> None:
-    """Write the knowledge base in a format that others read."""
+    """Write the knowledge base, or one claim, in a format that others read."""
     from agentkit.curation.export import export as write
     from agentkit.curation.kb.review import write_review
 
@@ -255,7 +258,8 @@ def export(
             count = write_review(kb, path)
             emit({"files": [str(path)], "claims": count}, json_=json_, human=lambda d: note(f"{count} claims → {path}"))
             return
-        content = _content(kb, everything=all_, ontology=ontology, only=_likely(kb, min_confidence))
+        only = _likely(kb, min_confidence) if claim is None else frozenset({kb.find(claim).claim.id})
+        content = _content(kb, everything=all_ or claim is not None, ontology=ontology, only=only)
         files = [str(file) for file in write(content, path, form)]
     data = {"files": files, "claims": len(content.claims), "entities": len(content.entities)}
     emit(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agentkit.cli.kb_memory import keep_cases
 from agentkit.cli.kb_shared import JSON, NAME, in_text, open_named, print_claims
 from agentkit.cli.output import emit, note, print_table, say
 from agentkit.json_types import JsonObject
@@ -55,12 +54,16 @@ def review(
 
 
 def learn_from(kb: KnowledgeBase) -> None:
-    """Every decision becomes an episode: the verifier is fitted anew, and cases are kept by relation."""
-    from agentkit.curation.learning.decisions import learn_decisions
+    """Learn from the decisions there are, and say what came of it."""
+    from agentkit.reviews import learn_reviews
 
-    version = learn_decisions(kb)
-    kept = keep_cases(kb)
-    note(f"learnt: verifier:{kb.name} version {version}" + (f", {kept} new cases" if kept else ""))
+    learnt = learn_reviews(kb)
+    if learnt.problem:
+        note(f"no cases kept: {learnt.problem}")
+    note(
+        f"learnt: verifier:{kb.name} version {learnt.verifier}"
+        + (f", {learnt.cases} new cases" if learnt.cases else "")
+    )
 
 
 def _ask_all(kb: KnowledgeBase, waiting: list[Waiting], reviewer: str) -> int:

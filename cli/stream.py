@@ -138,6 +138,7 @@ def _compare(
     from agentkit.evolution.streams import ARMS, StreamPlan, compare_arms, stream_report
     from agentkit.evolution.streams.comparing import FeedbackKind
     from agentkit.evolution.streams.picture import draw_stream
+    from agentkit.evolution.streams.watching import StreamWatch
     from agentkit.ledger import digest
     from agentkit.models import load_model
 
@@ -156,7 +157,14 @@ def _compare(
         folder=settings.home / "streams" / key,
         model=lambda: opened,
     )
-    report = stream_report(run_sync(compare_arms(plan, settings, on_answer=_answered)))
+    watch = StreamWatch(plan, model=settings.model, name=name)
+
+    def answered(arm: str, order: int, place: int, answer: StreamAnswer) -> None:
+        watch.answered(arm, order, place, answer)
+        _answered(arm, order, place, answer)
+
+    report = stream_report(run_sync(compare_arms(plan, settings, on_answer=answered)))
+    watch.done(report)
     if picture is not None:
         draw_stream(report, picture)
     return report

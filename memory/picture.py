@@ -11,6 +11,7 @@ from agentkit.errors import UserError
 from agentkit.memory.case import Case, Filters
 from agentkit.memory.memory import CaseMemory
 from agentkit.memory.policy_store import PolicyStore, take_in
+from agentkit.memory.projection import principal_plane
 from agentkit.memory.value import FEATURES, EffectModel
 from agentkit.pictures import save_png
 
@@ -42,9 +43,7 @@ def draw(memory: CaseMemory, path: str | Path, *, namespace: str = "default") ->
 
 
 def _map(axes: Any, cases: list[Case], vectors: Any) -> None:
-    centred = vectors - vectors.mean(axis=0)
-    _, spread, basis = np.linalg.svd(centred, full_matrices=False)
-    points, share = centred @ basis[:2].T, spread[:2] ** 2 / (spread**2).sum()
+    points, share = principal_plane(vectors)
     for kind, (colour, marker) in _LOOKS.items():
         mine = np.array([case.outcome == kind for case in cases])
         if mine.any():

@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("adapters", "confidence"),
     ("curation", "graph", "memory", "playbooks", "result", "testing"),
     ("routing",),
-    ("changes", "feedback"),
+    ("changes", "feedback", "reviews"),
     ("agent",),
     ("evaluation", "evolution", "server"),
     ("calibrating", "training", "distributed"),

@@ -99,6 +99,8 @@ async def run_and_report(
         )
     scored = "test" if test else "validation"
     report = build_report(evolved, arms, store=evolution.store, about=about or {}, scored_on=scored)
+    kept = [{**arm, "scores": {}} for arm in report["arms"]]  # those of single tasks stand in the trials
+    evolution.progress.finish({**evolved.to_json(), "arms": kept, "scored_on": scored})
     paths = write_report(report, folder) if folder is not None else {}
     return EvolutionReport(evolved=evolved, arms=tuple(arms), report=report, paths=paths)
 

@@ -71,7 +71,7 @@ class Stream:
     async def run(self) -> JsonObject:
         """The report, as JSON values."""
         evolved = await self.evolution.run()
-        return {
+        report: JsonObject = {
             "id": evolved.id,
             "tasks": len(self.evolution.train),
             "block": self.block,
@@ -86,6 +86,8 @@ class Stream:
             "changes": _decisions(evolved),
             "usage": evolved.usage.to_json(),
         }
+        self.evolution.progress.finish({**evolved.to_json(), "stream": report})
+        return report
 
     async def _look(self, seen: int, versions: dict[str, int]) -> None:
         if seen % self.block and seen < len(self.evolution.train):

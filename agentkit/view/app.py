@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -14,7 +17,8 @@ from starlette.routing import Route
 
 from agentkit.errors import AgentKitError
 from agentkit.view.door import ViewDoor
-from agentkit.view.pages import evolutions, knowledge, learnt, runs
+from agentkit.view.lessons import Lessons
+from agentkit.view.pages import evolutions, graph, knowledge, learnt, memories, reviewing, runs
 from agentkit.view.site import Site, ViewOptions
 
 if TYPE_CHECKING:
@@ -30,8 +34,16 @@ def create_view(store: Store, settings: Settings, options: ViewOptions | None = 
     options = options or ViewOptions()
     site = Site(store, settings, options)
     routes = [Route("/assets/{name}", _asset), Route("/", lambda request: RedirectResponse("/runs"))]
-    for pages in (runs, learnt, evolutions, knowledge):
+    for pages in (runs, learnt, memories, evolutions, knowledge, graph):
         routes += pages.routes(site)
+    lessons = Lessons(store, settings)
+    routes += reviewing.routes(site, lessons)
+
+    @asynccontextmanager
+    async def life(app: Starlette) -> AsyncIterator[None]:
+        yield
+        await anyio.to_thread.run_sync(lessons.learn)
+
     handlers: dict[Any, Any] = {
         AgentKitError: lambda request, error: site.page("message", "Not possible", 400, text=str(error)),
         HTTPException: lambda request, error: site.page(
@@ -39,7 +51,7 @@ def create_view(store: Store, settings: Settings, options: ViewOptions | None = 
         ),
     }
     doors = [Middleware(ViewDoor, token=options.token, edit=options.edit)]
-    return Starlette(routes=routes, middleware=doors, exception_handlers=handlers)
+    return Starlette(routes=routes, middleware=doors, exception_handlers=handlers, lifespan=life)
 
 
 def _asset(request: Request) -> Response:

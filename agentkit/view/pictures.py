@@ -8,8 +8,15 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-_ROW, _LABEL, _PLOT = 22, 190, 380
-_WIDTH, _HEIGHT, _LEFT, _TOP = 720, 240, 52, 14
+from agentkit.text import clipped
+
+_ROW, _LABEL, _PLOT = 22, 260, 380
+_SHORT, _WIDE = 110, 620
+_LETTERS = 38
+"""Of a row's label; more would run into the plot."""
+_WIDTH, _HEIGHT, _LEFT, _TOP = 800, 240, 52, 14
+_RIGHT = 190
+"""Room for the names of curves at their ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +53,7 @@ def forest(rows: Sequence[Interval]) -> Markup:
             ).format(
                 y=y,
                 y4=y + 4,
-                label=row.label[:30],
+                label=clipped(row.label, _LETTERS),
                 low=x(row.low),
                 high=x(row.high),
                 value=x(row.value),
@@ -59,7 +66,78 @@ def forest(rows: Sequence[Interval]) -> Markup:
     for value in (-reach, 0.0, reach):
         place = Markup('<text x="{}" y="{}" text-anchor="middle" class="small">{}</text>')
         parts.append(place.format(x(value), height - 6, f"{value:+.2f}"))
-    return _svg(_LABEL + _PLOT + 150, height, parts, "effects with their intervals")
+    return svg(_LABEL + _PLOT + 150, height, parts, "effects with their intervals")
+
+
+def shares(rows: Sequence[Interval]) -> Markup:
+    """Shares from 0 to 1 under each other, with their intervals."""
+    if not rows:
+        return Markup("")
+    height = _ROW * len(rows) + 30
+
+    def x(value: float) -> float:
+        return round(_LABEL + 6 + value * (_PLOT - 12), 1)
+
+    place = Markup(
+        '<text x="0" y="{y4}">{label}</text><line x1="{low}" y1="{y}" x2="{high}" y2="{y}" class="share"/>'
+        '<circle cx="{value}" cy="{y}" r="4" class="share"/><text x="{end}" y="{y4}" class="small">{mean} {note}</text>'
+    )
+    parts = [
+        place.format(
+            y=16 + number * _ROW,
+            y4=20 + number * _ROW,
+            label=clipped(row.label, _LETTERS),
+            low=x(row.low),
+            high=x(row.high),
+            value=x(row.value),
+            end=_LABEL + _PLOT + 8,
+            mean=f"{row.value:.3f}",
+            note=row.note,
+        )
+        for number, row in enumerate(rows)
+    ]
+    scale = Markup('<text x="{}" y="{}" text-anchor="middle" class="small">{}</text>')
+    parts += [scale.format(x(value), height - 6, f"{value:.1f}") for value in (0.0, 0.5, 1.0)]
+    return svg(_LABEL + _PLOT + 150, height, parts, "shares with their intervals")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Something that took a while: when it began and how long it took, in seconds, and its class in the style sheet."""
+
+    label: str
+    begin: float
+    length: float
+    look: str
+
+
+def spans_of_time(spans: Sequence[Span]) -> Markup:
+    """What was under way when, a row each."""
+    end = max((span.begin + span.length for span in spans), default=0.0)
+    scale, height = _WIDE / max(end, 1e-3), 18 * len(spans) + 26
+    place = Markup(
+        '<text x="0" y="{text}">{label}</text><line x1="{begin}" y1="{y}" x2="{end}" y2="{y}" class="span {look}"/>'
+        '<text x="{right}" y="{text}" class="small">{length} s</text>'
+    )
+    parts = []
+    for number, span in enumerate(spans):
+        begin = _SHORT + span.begin * scale
+        until = begin + max(2.0, span.length * scale)
+        parts.append(
+            place.format(
+                y=18 * number + 10,
+                text=18 * number + 14,
+                label=clipped(span.label, 16),
+                begin=round(begin, 1),
+                end=round(until, 1),
+                right=round(until + 6, 1),
+                look=span.look,
+                length=f"{span.length:.2f}",
+            )
+        )
+    foot = Markup('<text x="{}" y="{}" class="small">{}</text>')
+    parts += [foot.format(_SHORT, height - 4, "0 s"), foot.format(_SHORT + _WIDE - 20, height - 4, f"{end:.1f} s")]
+    return svg(_SHORT + _WIDE + 70, height, parts, "when each call was under way")
 
 
 def curves(
@@ -87,19 +165,25 @@ def curves(
         return round(_HEIGHT - 26 - (given - bottom) / max(1e-9, top - bottom) * (_HEIGHT - 26 - _TOP), 1)
 
     def across(value: float) -> float:
-        return round(_LEFT + (value - left) / max(1e-9, right - left) * (_WIDTH - _LEFT - 130), 1)
+        return round(_LEFT + (value - left) / max(1e-9, right - left) * (_WIDTH - _LEFT - _RIGHT), 1)
 
+    ground = Markup('<line x1="{}" y1="{y}" x2="{}" y2="{y}" class="axis"/>')
     parts = [_axis(low, high, scale), _axis(left, right, across, bottom=True)]
+    parts.append(ground.format(_LEFT, _WIDTH - _RIGHT, y=scale(low)))
     if border is not None:
         line = Markup('<line x1="{}" y1="{y}" x2="{}" y2="{y}" class="border"/>')
-        parts.append(line.format(_LEFT, _WIDTH - 130, y=scale(border)))
+        parts.append(line.format(_LEFT, _WIDTH - _RIGHT, y=scale(border)))
+    named: list[tuple[float, float]] = []
     for number, (name, line_points) in enumerate(lines.items()):
         path = " ".join(f"{across(x)},{scale(y)}" for x, y in line_points)
         parts.append(Markup('<polyline points="{}" class="line l{}"/>').format(path, number % 6))
         if line_points:
-            place = Markup('<text x="{}" y="{}" class="small">{}</text>')
-            parts.append(place.format(_WIDTH - 124, scale(line_points[-1][1]) + 4, name[:22]))
-    return _svg(_WIDTH, _HEIGHT, parts, ", ".join(lines))
+            x, y = across(line_points[-1][0]) + 6, scale(line_points[-1][1]) + 4
+            while any(abs(y - other) < 12 and abs(x - beside) < 120 for beside, other in named):
+                y -= 12
+            named.append((x, y))
+            parts.append(Markup('<text x="{}" y="{}" class="small">{}</text>').format(x, y, clipped(name, 30)))
+    return svg(_WIDTH, _HEIGHT, parts, ", ".join(lines))
 
 
 def _axis(low: float, high: float, scale: object, *, bottom: bool = False) -> Markup:
@@ -111,6 +195,11 @@ def _axis(low: float, high: float, scale: object, *, bottom: bool = False) -> Ma
     return text
 
 
-def _svg(width: float, height: float, parts: Sequence[Markup], about: str) -> Markup:
-    frame = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>')
-    return frame.format(width, height, about, Markup("").join(parts))
+def svg(width: float, height: float, parts: Sequence[Markup], about: str, *, kind: str = "plot") -> Markup:
+    """A picture of its parts, told to those who can't see it.
+
+    Args:
+        kind: its class in the style sheet.
+    """
+    frame = Markup('<svg viewBox="0 0 {} {}" class="{}" role="img" aria-label="{}">{}</svg>')
+    return frame.format(width, height, kind, about, Markup("").join(parts))

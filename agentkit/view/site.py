@@ -6,7 +6,8 @@ import datetime as dt
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from agentkit.store import Store
 
 _HERE = Path(__file__).parent
+_FEW = 3
+"""Operations of a change that are shown themselves."""
 MAX_FORM = 1 << 20
 """Bytes of a form."""
 
@@ -60,7 +63,14 @@ class Site:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= {"part": _part, "json": _json, "time": _time, "short": _short}
+        self._templates.filters |= {
+            "part": _part,
+            "json": _json,
+            "time": _time,
+            "short": _short,
+            "told": _told,
+            "home": page_of,
+        }
         self._templates.globals["edit"] = options.edit
 
     def page(self, template: str, title: str, code: int = 200, /, **data: object) -> HTMLResponse:
@@ -123,6 +133,13 @@ def whole_number(text: str, what: str) -> int:
     return int(text)
 
 
+def page_of(target: str) -> str:
+    """The page of what evolves; empty where it has none."""
+    kind, _, name = target.partition(":")
+    known = {"playbook": "playbooks", "policy": "memories", "kb": "kbs", "verifier": "kbs"}
+    return address(known[kind], name) if kind in known else ""
+
+
 def _part(text: object) -> str:
     """A part of an address."""
     return quote(str(text), safe="")
@@ -138,3 +155,20 @@ def _time(value: dt.datetime | None) -> str:
 
 def _short(text: object, length: int = 100) -> str:
     return clipped("" if text is None else text, length)
+
+
+def _told(operations: Sequence[Mapping[str, object]]) -> str:
+    """The operations of a change in a line: themselves, or how many of each there are."""
+    if len(operations) <= _FEW:
+        return "; ".join(map(_said, operations))
+    counts = Counter(str(operation.get("op", "operation")) for operation in operations)
+    return ", ".join(f"{count} × {name}" for name, count in counts.most_common())
+
+
+def _said(operation: Mapping[str, object]) -> str:
+    """An operation in words: what it is, and its text or how many runs it is about."""
+    runs = operation.get("runs")
+    told = operation.get("content") or (f"{len(runs)} runs" if isinstance(runs, list) else None)
+    if told is None:
+        return _short(json.dumps(operation, ensure_ascii=False, default=str), 120)
+    return f"{operation.get('op', 'operation')}: {_short(told, 300)}"

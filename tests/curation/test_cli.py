@@ -84,6 +84,9 @@ def test_from_papers_to_a_reviewed_export(folder: Path, tmp_path: Path) -> None:
     assert kb("stats", "x", "--json")["claims"] == {"accepted": 1, "rejected": 1, "supported": 4}
     done = kb("export", tmp_path / "x.ttl", "x", "--json")
     assert done["claims"] == 5 and (tmp_path / "x.ttl").read_text(encoding="utf-8").count("Quote") >= 5
+    page = tmp_path / "one.html"
+    assert kb("export", page, "x", "--claim", claim["id"][:12], "--json")["claims"] == 1
+    assert "1 claim of 1 paper" in page.read_text("utf-8") and claim["id"] in page.read_text("utf-8")
     asked = "SELECT (COUNT(*) AS ?n) WHERE { ?s a <http://www.w3.org/1999/02/22-rdf-syntax-ns#Statement> }"
     assert kb("query", "x", "--sparql", asked, "--json")
     version = kb("stats", "x", "--json")["version"]

@@ -20,6 +20,7 @@ class Provider:
         fail: statuses that the next requests get instead of an answer.
         cut: the next streams break off in the middle.
         on: while it is not set, streams wait behind their first word.
+        usage: the tokens that an answer to a request is said to have taken.
     """
 
     def __init__(self, say: Say) -> None:
@@ -30,6 +31,7 @@ class Provider:
         self.on = threading.Event()
         self.on.set()
         self.base = ""
+        self.usage: Callable[[dict[str, Any]], dict[str, Any]] = lambda request: _USAGE
 
     def hold(self) -> None:
         self._free.clear()
@@ -67,9 +69,9 @@ def provider(say: Say) -> Iterator[Provider]:
                 if made.fail:
                     self._send(made.fail.pop(0), {"error": {"message": "the provider is out", "type": "server_error"}})
                 elif request.get("stream"):
-                    self._stream(said)
+                    self._stream(said, made.usage(request))
                 else:
-                    self._send(200, _whole(said))
+                    self._send(200, _whole(said, made.usage(request)))
             except (BrokenPipeError, ConnectionResetError):
                 self.close_connection = True
 
@@ -81,7 +83,7 @@ def provider(say: Say) -> Iterator[Provider]:
             self.end_headers()
             self.wfile.write(data)
 
-        def _stream(self, said: str | tuple[str, dict[str, Any]]) -> None:
+        def _stream(self, said: str | tuple[str, dict[str, Any]], usage: dict[str, Any]) -> None:
             assert isinstance(said, str)
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
@@ -96,7 +98,7 @@ def provider(say: Say) -> Iterator[Provider]:
                     return
                 self._chunk({"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]})
                 made.on.wait()
-            self._chunk({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": _USAGE})
+            self._chunk({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": usage})
             self.wfile.write(b"data: [DONE]\n\n")
             self.close_connection = True
 
@@ -122,11 +124,11 @@ def provider(say: Say) -> Iterator[Provider]:
 _USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 
 
-def _whole(said: str | tuple[str, dict[str, Any]]) -> dict[str, Any]:
+def _whole(said: str | tuple[str, dict[str, Any]], usage: dict[str, Any]) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": said if isinstance(said, str) else None}
     if not isinstance(said, str):
         function = {"name": said[0], "arguments": json.dumps(said[1])}
         message["tool_calls"] = [{"id": "call_1", "type": "function", "function": function}]
     choice = {"index": 0, "message": message, "finish_reason": "stop" if isinstance(said, str) else "tool_calls"}
     head = {"id": "1", "object": "chat.completion", "created": 1, "model": "m"}
-    return {**head, "choices": [choice], "usage": _USAGE}
+    return {**head, "choices": [choice], "usage": usage}

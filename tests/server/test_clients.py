@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
+import operator
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
@@ -361,11 +363,14 @@ def test_a_failing_provider_is_an_error_that_says_whether_to_ask_again(client: o
         list(client.chat.completions.create(model="agentkit", messages=WORDS, stream=True))
 
 
-def test_langchain_s_client_asks_streams_calls_tools_and_keeps_to_a_form(served: Served) -> None:
+def test_langchain_s_client_asks_streams_calls_tools_and_keeps_to_a_form(served: Served, model: Provider) -> None:
     langchain_openai = pytest.importorskip("langchain_openai", reason="the package langchain-openai is not installed")
     chat = langchain_openai.ChatOpenAI(base_url=f"{served.address}/v1", api_key=KEY, model="agentkit", max_retries=0)
     assert chat.invoke("Say a few words.").content == "a few words, and then some"
     assert "".join(chunk.text for chunk in chat.stream("Say a few words.")) == "a few words, and then some"
+    [*pieces] = chat.bind_tools([STOCK]).stream(LEFT)
+    streamed = functools.reduce(operator.add, pieces)
+    assert [(call["name"], call["args"]) for call in streamed.tool_calls] == [("stock", {"article": "lamp"})]
     called = chat.bind_tools([STOCK]).invoke(LEFT)
     assert [(call["name"], call["args"]) for call in called.tool_calls] == [("stock", {"article": "lamp"})]
     result = {"role": "tool", "tool_call_id": called.tool_calls[0]["id"], "content": "42 pieces"}
@@ -376,6 +381,9 @@ def test_langchain_s_client_asks_streams_calls_tools_and_keeps_to_a_form(served:
         )
     with pytest.raises(openai.NotFoundError):
         chat.bind(model="other").invoke("Say a few words.")
+    model.fail = [401]
+    with pytest.raises(openai.APIError):
+        list(chat.stream("Say a few words."))
     newer = langchain_openai.ChatOpenAI(
         base_url=f"{served.address}/v1",
         api_key=KEY,

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from threading import Semaphore
 from typing import Any
 
 import httpx
@@ -37,11 +38,11 @@ def model(behind: Callable[[Say], Provider]) -> Provider:
 
 
 class Asking:
-    """Clients that ask at once; every other one streams."""
+    """Clients that ask at once; every other one streams, and `words` is released at the first word of each."""
 
     def __init__(self, served: Served, count: int, *, keys: bool = False) -> None:
         self.client = openai.OpenAI(base_url=f"{served.address}/v1", api_key="none", max_retries=0, timeout=60)
-        self.pool = ThreadPoolExecutor(count)
+        self.pool, self.words = ThreadPoolExecutor(count), Semaphore(0)
         self.answers: list[Future[str]] = [self.pool.submit(self._ask, number, keys) for number in range(count)]
 
     def _ask(self, number: int, keys: bool) -> str:
@@ -53,7 +54,12 @@ class Asking:
         chunks = self.client.chat.completions.create(
             model="agentkit", messages=words, stream=True, extra_headers=headers
         )
-        return "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+        said = ""
+        for chunk in chunks:
+            if not said and chunk.choices[0].delta.content:
+                self.words.release()
+            said += chunk.choices[0].delta.content or ""
+        return said
 
     def ended(self) -> tuple[list[str], list[BaseException]]:
         """The answers, and the errors of the others."""
@@ -88,13 +94,13 @@ def idle(served: Served) -> bool:
 def test_requests_that_were_accepted_before_sigterm_are_answered(model: Provider, start: Start, runs: Runs) -> None:
     served = start(model)
     model.hold()
-    asking = Asking(served, 8)
-    until(lambda: len(runs()) == 8)
+    asking = Asking(served, CLIENTS)
+    until(lambda: len(runs()) == CLIENTS)
     served.stop()
     until(lambda: _refused(served))
     model.release()
     answers, failed = asking.ended()
-    assert (sorted(answers), failed) == (sorted(f"answer to question {number}" for number in range(8)), [])
+    assert (sorted(answers), failed) == (sorted(f"answer to question {number}" for number in range(CLIENTS)), [])
     code, said = served.ended()
     assert (code, said.strip()) == (0, "stopped; no run is left")
     assert {run.status for run in runs()} == {"done"}
@@ -149,6 +155,25 @@ def test_sixty_four_requests_outlive_a_kill(model: Provider, start: Start, runs:
     assert (sorted(answers), failed) == (sorted(f"answer to question {number}" for number in range(CLIENTS)), [])
     done = runs()
     assert (len(done), {run.status for run in done}) == (CLIENTS, {"done"})
+
+
+@pytest.mark.kill
+def test_streams_that_are_cut_off_by_a_kill_are_told_whole_by_the_next_server(
+    model: Provider, start: Start, runs: Runs
+) -> None:
+    served = start(model)
+    model.on.clear()
+    asking = Asking(served, CLIENTS, keys=True)
+    for _ in range(CLIENTS // 2):
+        assert asking.words.acquire(timeout=60)
+    until(lambda: len(runs()) == CLIENTS)
+    served.kill()
+    _, failed = asking.ended()
+    assert len(failed) >= CLIENTS // 2
+    model.on.set()
+    answers, failed = Asking(start(model), CLIENTS, keys=True).ended()
+    assert (sorted(answers), failed) == (sorted(f"answer to question {number}" for number in range(CLIENTS)), [])
+    assert len(runs()) == CLIENTS
 
 
 @pytest.mark.kill

@@ -17,8 +17,11 @@ from typing import Any
 import pytest
 
 from agentkit.curation.kb.knowledge_base import open_kb
+from agentkit.ledger import Ledger
 from agentkit.settings import load_settings
 from agentkit.store import Store
+from agentkit.store.run_log import RunLog, ToolCall
+from agentkit.tasks import Task
 from tests.conftest import ROOT
 from tests.support.view_world import Sizes, Text, fill
 from tests.view.test_markup import PAYLOADS
@@ -31,8 +34,10 @@ PATHS = (
     "/playbooks/main",
     "/playbooks/main/diff?from=0&to=2",
     "/memories/main",
+    "/memories/main/map",
     "/evolutions/evolution-1",
     "/kbs/main",
+    "/kbs/main/graph",
     "/kbs/main/claims",
     "/kbs/main/papers/doc-00000",
     "/kbs/main/review",
@@ -121,10 +126,11 @@ def test_a_reviewer_decides_twenty_claims_by_keyboard_and_goes_back_and_notes(ta
     address = visit(Sizes(claims=24))
     tab.goto(address)
     tab.goto(address.split("/?")[0] + "/kbs/main/review")
-    tab.keyboard.press("s")
-    tab.wait_for_url("**/review?start=1")
-    tab.keyboard.press("b")
-    tab.wait_for_url("**/review?start=0")
+    first = tab.url
+    with tab.expect_navigation(url="**start=1"):
+        tab.keyboard.press("s")
+    with tab.expect_navigation(url=first):
+        tab.keyboard.press("b")
     for number in range(20):
         if number == 0:
             tab.keyboard.press("n")
@@ -138,6 +144,45 @@ def test_a_reviewer_decides_twenty_claims_by_keyboard_and_goes_back_and_notes(ta
     assert len(reviews) == 20
     assert [review["decision"] for review in reviews[:2]] == ["rejected", "accepted"]
     assert (reviews[0]["note"], {review["reviewer"] for review in reviews}) == ("a read note", {"ada"})
+
+
+def test_a_reviewer_goes_back_to_a_decided_claim_and_puts_it_right_by_keyboard(tab: Any, visit: Visit) -> None:
+    address = visit(Sizes(claims=12))
+    tab.goto(address)
+    tab.goto(address.split("/?")[0] + "/kbs/main/review")
+    first = tab.url
+    with tab.expect_navigation():
+        tab.keyboard.press("a")
+    assert tab.url != first
+    with tab.expect_navigation(url=first):
+        tab.keyboard.press("b")
+    assert "accepted by ada" in tab.inner_text("main")
+    tab.keyboard.press("c")
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Tab")  # from the subject to the object
+    tab.keyboard.press("Control+A")
+    tab.keyboard.type("the right thing")
+    with tab.expect_navigation():
+        tab.keyboard.press("Enter")
+    store = Store.open(load_settings().database_url)
+    reviews, changes = open_kb(store, "main").reviews()[1:], Ledger(store).history("kb:main", limit=2)
+    store.close()
+    assert [review["decision"] for review in reviews] == ["accepted", "corrected", "added"]
+    assert {change.source for change in changes} == {"ada"}
+
+
+def test_a_run_is_shown_while_it_runs(tab: Any, visit: Visit) -> None:
+    address = visit()
+    store = Store.open(load_settings().database_url)
+    log = RunLog(store)
+    log.start("r9", Task(id="t", input="x"), model="m", options={"in_code": []})
+    tab.goto(address)
+    tab.goto(address.split("/?")[0] + "/runs/r9")
+    assert "nothing yet" in tab.inner_text("main")
+    call = ToolCall(key="r9/1/0", tool="calculator", arguments={}, result="fortytwo", ok=True, seconds=0.1)
+    log.save_tool_call("r9", call)
+    tab.wait_for_selector("text=fortytwo")
+    store.close()
 
 
 def test_thumbs_and_a_right_answer_are_taken(tab: Any, visit: Visit) -> None:

@@ -89,6 +89,7 @@ TAGS = {
     "circle",
     "text",
     "polyline",
+    "label",
 }
 PER_PAGE = 26
 """Payloads of one database: each field has one of them, and over the databases each payload has been in most fields."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -21,19 +22,24 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 def write(content: Content, path: Path) -> list[Path]:
     """Write one file."""
     entities, by_paper = content.by_id(), defaultdict[str, list[Claim]](list)
+    counts = f"{_counted(content.claims, 'claim')} of {_counted(content.papers, 'paper')}"
     for claim in content.claims:
         by_paper[claim.document].append(claim)
     with writing(path) as stream:
         stream.write(
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Claims</title>'
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><style>{_STYLE}</style></head>\n<body>\n'
-            f"<h1>{len(content.claims):,} claims of {len(content.papers):,} papers</h1>\n"
+            f"<h1>{counts}</h1>\n"
         )
         for paper in content.papers:
             stream.write(_heading(paper))
             stream.writelines(_claim(claim, entities) for claim in by_paper[paper.id])
         stream.write("</body></html>\n")
     return [path]
+
+
+def _counted(things: Sequence[object], name: str) -> str:
+    return f"{len(things):,} {name}{'' if len(things) == 1 else 's'}"
 
 
 def _heading(paper: Paper) -> str:

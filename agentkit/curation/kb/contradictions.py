@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from agentkit.curation.claims import Qualifier, name_key
 from agentkit.json_types import JsonObject
@@ -55,22 +55,33 @@ class Contradiction:
 
 def contradictions(claims: Iterable[Stated]) -> list[Contradiction]:
     """Every set of exported claims that disagree, within one paper or between papers, in a fixed order."""
-    groups: dict[tuple[Any, ...], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    about: dict[tuple[str, str, str], list[Stated]] = defaultdict(list)
     for claim in claims:
         if claim.exported:
-            context = tuple(sorted((k, name_key(str(v))) for k, v in claim.qualifiers.items() if k not in _NOT_CONTEXT))
-            groups[claim.subject, claim.predicate, claim.object, context][_side(claim)].append(claim.id)
+            about[claim.subject, claim.predicate, claim.object].append(claim)
     return [
-        Contradiction(
-            subject=key[0],
-            predicate=key[1],
-            object=key[2],
-            context=key[3],
-            sides={side: tuple(sorted(ids)) for side, ids in sorted(sides.items())},
-        )
-        for key, sides in sorted(groups.items())
-        if len(sides) > 1
+        found
+        for _, alike in sorted(about.items())
+        if any(claim.qualifiers != alike[0].qualifiers for claim in alike)
+        for found in _between(alike)
     ]
+
+
+def _between(claims: Sequence[Stated]) -> Iterator[Contradiction]:
+    """Where claims about the same two ends disagree, by their contexts."""
+    groups: dict[tuple[tuple[str, str], ...], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for claim in claims:
+        context = tuple(sorted((k, name_key(str(v))) for k, v in claim.qualifiers.items() if k not in _NOT_CONTEXT))
+        groups[context][_side(claim)].append(claim.id)
+    for context, sides in sorted(groups.items()):
+        if len(sides) > 1:
+            yield Contradiction(
+                subject=claims[0].subject,
+                predicate=claims[0].predicate,
+                object=claims[0].object,
+                context=context,
+                sides={side: tuple(sorted(ids)) for side, ids in sorted(sides.items())},
+            )
 
 
 def _side(claim: Stated) -> str:

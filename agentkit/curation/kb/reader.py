@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, Text, and_, cast, func, select, tuple_
 
-from agentkit.curation.claims import Claim, Entity
+from agentkit.curation.claims import EXPORTED, Claim, Entity, Qualifier
 from agentkit.curation.documents import Document
-from agentkit.curation.kb.records import ClaimHead, Record
+from agentkit.curation.kb.records import BY_PERSON, ClaimHead, Record
 from agentkit.errors import UserError
 from agentkit.ledger import Ledger
 from agentkit.store import Store
@@ -71,12 +73,36 @@ class KbReader:
         found = self.records(at=at, predicate=predicate, status=status, document=document)
         return (record.claim for record in found)
 
-    def heads(self) -> Iterator[ClaimHead]:
-        """The claims of the newest version without their evidence, by id: a tenth of the time of `records`."""
-        columns = [getattr(KbClaimRow, name) for name in ClaimHead._fields]
-        query = self._valid(KbClaimRow, None).with_only_columns(*columns).order_by(KbClaimRow.id)
+    def heads(self, *, subject: str | None = None, told_apart: bool = False) -> Iterator[ClaimHead]:
+        """The claims of the newest version without their evidence, by id: a tenth of the time of `records`.
+
+        Claims that say the same in their qualifiers share one mapping of them.
+
+        Args:
+            subject: those about this entity alone.
+            told_apart: those alone whose subject, relation and object exported claims tell with several qualifiers.
+        """
+        row = KbClaimRow
+        columns: dict[str, Any] = {name: getattr(row, name) for name in ClaimHead._fields}
+        columns["qualifiers"] = qualifiers = cast(row.qualifiers, Text)
+        query = self._valid(row, None).with_only_columns(*columns.values()).order_by(row.id)
+        if subject is not None:
+            query = query.where(row.subject == subject)
+        if told_apart:
+            ends = (row.subject, row.predicate, row.object)
+            several = self._valid(row, None).with_only_columns(*ends).where(row.status.in_(EXPORTED)).group_by(*ends)
+            query = query.where(tuple_(*ends).in_(several.having(func.min(qualifiers) < func.max(qualifiers))))
         with self.store.read() as connection:
-            yield from (ClaimHead(*row) for row in connection.execute(query))
+            rows = connection.execute(query).all()
+        for id_, subject, predicate, object_, document, text, *rest in rows:
+            yield ClaimHead(id_, subject, predicate, object_, document, _qualifiers(text), *rest)
+
+    def undecided(self) -> list[tuple[str, float]]:
+        """Ids of the claims that no person decided on, with their disagreement."""
+        row = KbClaimRow
+        query = self._valid(row, None).with_only_columns(row.id, row.disagreement).where(row.status.not_in(BY_PERSON))
+        with self.store.read() as connection:
+            return [(id_, disagreement) for id_, disagreement in connection.execute(query).all()]
 
     def entities(self, *, at: int | None = None, ids: Sequence[str] | None = None) -> Iterator[Entity]:
         """Entities by id; `ids` names a few hundred of them at most."""
@@ -138,3 +164,9 @@ class KbReader:
                 query = self._valid(KbClaimRow, version).where(KbClaimRow.id.in_(wanted[start : start + _CHUNK]))
                 found |= {row["id"]: Record.from_row(dict(row)) for row in connection.execute(query).mappings()}
         return found
+
+
+@lru_cache(maxsize=4096)
+def _qualifiers(text: str) -> Mapping[str, Qualifier]:
+    found: Mapping[str, Qualifier] = json.loads(text)
+    return found

@@ -12,7 +12,7 @@ from agentkit.curation.export.content import writing
 from agentkit.curation.kb.contradictions import contradictions
 from agentkit.curation.kb.corrections import Correction, correct
 from agentkit.curation.kb.knowledge_base import KnowledgeBase
-from agentkit.curation.kb.records import BY_PERSON, Record
+from agentkit.curation.kb.records import Record
 from agentkit.errors import DataError
 from agentkit.json_types import JsonObject
 from agentkit.text import read_table
@@ -104,13 +104,9 @@ def queue(kb: KnowledgeBase, *, limit: int | None = None, doubts: Doubts | None 
 
 def queue_order(kb: KnowledgeBase) -> list[tuple[str, float]]:
     """The ids of the queue in its order, each with how much it is disputed; the claims themselves are not read."""
-    heads = list(kb.heads())
-    opposed = {id_ for found in contradictions(heads) for ids in found.sides.values() for id_ in ids}
-    waiting = [
-        (head.id, min(1.0, head.disagreement + 0.3 * (head.id in opposed)))
-        for head in heads
-        if head.status not in BY_PERSON
-    ]
+    clashes = contradictions(kb.heads(told_apart=True))
+    opposed = {id_ for found in clashes for ids in found.sides.values() for id_ in ids}
+    waiting = [(id_, min(1.0, disputed + 0.3 * (id_ in opposed))) for id_, disputed in kb.undecided()]
     return sorted(waiting, key=lambda item: (-item[1], item[0]))
 
 
@@ -123,12 +119,13 @@ def write_review(kb: KnowledgeBase, path: Path) -> int:
         table = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         table.writeheader()
         for record in records:
-            row = _row(record, labels)
+            row = cells_of(record, labels)
             table.writerow(row | {"disagreement": f"{disputed.get(record.claim.id, record.disagreement):.4f}"})
     return len(records)
 
 
-def _row(record: Record, labels: dict[str, str]) -> JsonObject:
+def cells_of(record: Record, labels: dict[str, str]) -> JsonObject:
+    """A claim as the row of a review file."""
     claim = record.claim
     quote = claim.evidence[0].quote if claim.evidence else ""
     return {
@@ -212,10 +209,16 @@ def _apply(kb: KnowledgeBase, record: Record, row: _Row, labels: dict[str, str],
             record.claim.id, "accepted" if row.decision == "accepted" else "rejected", reviewer=reviewer, note=row.note
         )
         return
-    before = _row(record, labels)
-    new = {name: _typed(row.cells[name]) for name in _EDITED if row.cells[name] != before[name]}
+    correct(kb, record.claim.id, correction_of(record, labels, row.cells), reviewer=reviewer, note=row.note)
+
+
+def correction_of(record: Record, labels: dict[str, str], cells: Mapping[str, str]) -> Correction:
+    """What a reviewer who filled in these cells wants another: of subject, predicate, object, quote and qualifiers
+    (`dose=5 mg; route=oral`), those that are there and no longer what `cells_of` gave."""
+    before = cells_of(record, labels)
+    new = {name: _typed(cells[name]) for name in _EDITED if name in cells and cells[name] != before[name]}
     qualifiers = _qualifiers(new.pop("qualifiers", ""), record) if "qualifiers" in new else {}
-    correct(kb, record.claim.id, Correction(**new, qualifiers=qualifiers), reviewer=reviewer, note=row.note)
+    return Correction(**new, qualifiers=qualifiers)
 
 
 _EDITED = ("subject", "predicate", "object", "quote", "qualifiers")

@@ -3,35 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
+from markupsafe import Markup
 from sqlalchemy import func, select
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from agentkit.evolution.streams.watching import read_streams
 from agentkit.store.evolution import EvolutionRow, EvolutionStepRow, GateTestRow
-from agentkit.view.pictures import Interval, curves, forest
+from agentkit.view.pictures import Interval, curves, forest, shares
 from agentkit.view.site import Site, shown
 
 _WINDOW = 40
 """Training tasks of which a point of the curve is the mean."""
+_LISTED = 200
 _DRAWN = 6
 """Tests whose capital is drawn."""
 
 
 def routes(site: Site) -> list[Route]:
-    return [shown(site, "/evolutions", listed), shown(site, "/evolutions/{id}", one)]
+    return [
+        shown(site, "/evolutions", listed),
+        shown(site, "/evolutions/{id}", one),
+        shown(site, "/streams/{key}", stream),
+    ]
 
 
 def listed(site: Site, request: Request) -> Response:
     row, tests = EvolutionRow, select(GateTestRow.evolution, func.count()).group_by(GateTestRow.evolution)
     with site.store.read() as connection:
         counts = {evolution: count for evolution, count in connection.execute(tests)}
-        query = select(row.id, row.status, row.config, row.created_at).order_by(row.created_at.desc()).limit(200)
+        query = select(row.id, row.status, row.config, row.created_at).order_by(row.created_at.desc()).limit(_LISTED)
         rows = connection.execute(query).all()
-    return site.page("evolutions", "Evolutions", rows=rows, tests=counts)
+    return site.page(
+        "evolutions",
+        "Evolutions and streams",
+        rows=rows,
+        tests=counts,
+        streams=[*islice(read_streams(site.settings.home), _LISTED)],
+    )
 
 
 def one(site: Site, request: Request) -> Response:
@@ -65,7 +79,50 @@ def one(site: Site, request: Request) -> Response:
         curve=curves(_accuracy(steps)),
         means=forest(means),
         capital=curves(_capital(tests), border=_border(tests), log=True),
+        arms=_arms((found.result or {}).get("arms", ())),
+        blocks=_blocks((found.result or {}).get("stream", {})),
         live=found.status == "running",
+    )
+
+
+def _arms(arms: Sequence[Mapping[str, Any]]) -> Markup:
+    """How each arm did, with its interval."""
+    return shares([_estimate(arm.get("label", arm["name"]), arm.get("accuracy") or arm["stream"]) for arm in arms])
+
+
+def _estimate(label: str, found: Mapping[str, Any]) -> Interval:
+    return Interval(label=label, value=found["value"], low=found["low"], high=found["high"], note=f"n={found['n']}")
+
+
+def _blocks(stream: Mapping[str, Any]) -> Markup:
+    """Success along a stream, block by block, and of the frozen probes at their borders."""
+    size, blocks = stream.get("block", 0), (stream.get("success") or {}).get("blocks", ())
+    rows = [_estimate(f"tasks {n * size + 1} to {n * size + block['n']}", block) for n, block in enumerate(blocks)]
+    probes = (stream.get("retention") or {}).get("curve", ())
+    return shares([*rows, *(_estimate(f"probes after {point['tasks']}", point) for point in probes)])
+
+
+def stream(site: Site, request: Request) -> Response:
+    """Arms along one stream of tasks, as far as they have come."""
+    key = request.path_params["key"]
+    told = next((told for name, told in read_streams(site.settings.home) if name == key), None)
+    if told is None:
+        raise HTTPException(404, f"no stream {key!r}")
+    lines = {arm["label"]: list(enumerate(arm["curve"], 1)) for arm in told["arms"]}
+    ends = ("last quarter", "hold-out")
+    known = [(arm, ((arm.get("quarters") or [None])[-1], arm.get("holdout"))) for arm in told["arms"]]
+    rows = {
+        end: shares([_estimate(arm["label"], found[place]) for arm, found in known if found[place]])
+        for place, end in enumerate(ends)
+    }
+    return site.page(
+        "stream",
+        f"Stream {told.get('name') or key}",
+        told=told,
+        curve=curves(lines),
+        whole=_arms(told["arms"]),
+        ends={end: picture for end, picture in rows.items() if picture},
+        live=told["status"] == "running",
     )
 
 

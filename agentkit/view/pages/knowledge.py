@@ -1,11 +1,10 @@
-"""Knowledge bases: coverage, papers with their quotes beside the claims, one claim, and the review queue."""
+"""Knowledge bases: coverage, papers with their quotes beside the claims, and one claim."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from sqlalchemy import and_, func, select
 from starlette.exceptions import HTTPException
@@ -16,13 +15,13 @@ from starlette.routing import Route
 from agentkit.curation.kb.history import history
 from agentkit.curation.kb.knowledge_base import KnowledgeBase, open_kb
 from agentkit.curation.kb.records import Record
-from agentkit.curation.kb.review import queue_order
-from agentkit.errors import UserError
 from agentkit.ledger import Ledger
 from agentkit.store.curation import OPEN, DocumentRow, KbClaimRow, KbDocumentRow
-from agentkit.view.site import Site, address, done, not_found, shown, whole_number
+from agentkit.view.pages.learnt import changes_of
+from agentkit.view.site import Site, address, not_found, shown, whole_number
 
 PAGE = 50
+FILTERS = ("status", "predicate", "subject", "object")
 _RELATIONS = 12
 """Columns of the table of coverage."""
 
@@ -34,12 +33,11 @@ def routes(site: Site) -> list[Route]:
         shown(site, "/kbs/{name}/claims", claims),
         shown(site, "/kbs/{name}/claims/{id}", claim),
         shown(site, "/kbs/{name}/papers/{id}", paper),
-        shown(site, "/kbs/{name}/review", review),
-        done(site, "/kbs/{name}/claims/{id}/review", decided),
     ]
 
 
-def _kb(site: Site, request: Request) -> KnowledgeBase:
+def asked_kb(site: Site, request: Request) -> KnowledgeBase:
+    """The knowledge base that an address names."""
     with not_found():
         return open_kb(site.store, request.path_params["name"])
 
@@ -52,7 +50,7 @@ def listed(site: Site, request: Request) -> Response:
 
 def one(site: Site, request: Request) -> Response:
     """Counts, and which paper says how much of which relation."""
-    kb, start = _kb(site, request), _start(request)
+    kb, start = asked_kb(site, request), asked_place(request)
     relations = sorted(kb.count(KbClaimRow, "predicate").items(), key=lambda item: (-item[1], item[0]))
     columns = [name for name, _ in relations[:_RELATIONS]]
     same = and_(KbDocumentRow.document == DocumentRow.id, KbDocumentRow.parser == DocumentRow.parser)
@@ -79,10 +77,13 @@ def one(site: Site, request: Request) -> Response:
         cells=cells,
         start=start,
         more=address("kbs", kb.name, start=start + PAGE) if len(papers) > PAGE else "",
+        log=changes_of(kb.ledger, kb.target),
+        taught=changes_of(kb.ledger, f"verifier:{kb.name}"),
     )
 
 
-def _start(request: Request) -> int:
+def asked_place(request: Request) -> int:
+    """The place in a list that an address names, from 0."""
     return whole_number(request.query_params.get("start", "0"), "place")
 
 
@@ -95,53 +96,51 @@ class Told:
     object: str
 
 
-def _told(kb: KnowledgeBase, records: Sequence[Record]) -> list[Told]:
-    ends = sorted({end for record in records for end in (record.claim.subject, record.claim.object)})
-    labels = {
-        entity.id: entity.label
-        for begin in range(0, len(ends), 400)
-        for entity in kb.entities(ids=ends[begin : begin + 400])
-    }
+def labels_of(kb: KnowledgeBase, ids: Collection[str]) -> dict[str, str]:
+    """What entities are called; one that is not stored by its id."""
+    ends, labels = sorted(ids), {id: id for id in ids}
+    for begin in range(0, len(ends), 400):
+        labels |= {entity.id: entity.label for entity in kb.entities(ids=ends[begin : begin + 400])}
+    return labels
+
+
+def told_of(kb: KnowledgeBase, records: Sequence[Record]) -> list[Told]:
+    """Claims with the labels of their ends."""
+    labels = labels_of(kb, {end for record in records for end in (record.claim.subject, record.claim.object)})
     return [
-        Told(
-            record=record,
-            subject=labels.get(record.claim.subject, record.claim.subject),
-            object=labels.get(record.claim.object, record.claim.object),
-        )
+        Told(record=record, subject=labels[record.claim.subject], object=labels[record.claim.object])
         for record in records
     ]
 
 
 def claims(site: Site, request: Request) -> Response:
-    """Claims by status and relation, in the order of their ids."""
-    kb, asked = _kb(site, request), request.query_params
-    status, predicate, after = (asked.get(name, "") for name in ("status", "predicate", "after"))
+    """Claims by status, relation and ends, in the order of their ids."""
+    kb, asked = asked_kb(site, request), request.query_params
+    after, wanted = asked.get("after", ""), {name: asked.get(name, "") for name in FILTERS}
     row = KbClaimRow
     query = select(row.id).where(row.kb == kb.name, row.until == OPEN, row.id > after).order_by(row.id).limit(PAGE + 1)
-    if status:
-        query = query.where(row.status == status)
-    if predicate:
-        query = query.where(row.predicate == predicate)
+    query = query.where(*(getattr(row, name) == value for name, value in wanted.items() if value))
     with site.store.read() as connection:
         ids = list(connection.execute(query).scalars())
-    told = _told(kb, list(kb.records(ids=ids[:PAGE])))
+    told = told_of(kb, list(kb.records(ids=ids[:PAGE])))
     more = ""
     if len(ids) > PAGE:
-        more = address("kbs", kb.name, "claims", status=status, predicate=predicate, after=ids[PAGE - 1])
+        more = address("kbs", kb.name, "claims", **wanted, after=ids[PAGE - 1])
     return site.page(
         "claims",
         f"Claims of {kb.name}",
         kb=kb,
         told=told,
         more=more,
-        status=status,
-        predicate=predicate,
+        wanted=wanted,
+        ends=labels_of(kb, {wanted[end] for end in ("subject", "object") if wanted[end]}),
         statuses=kb.count(row, "status"),
         relations=kb.count(row, "predicate"),
     )
 
 
-def _record(kb: KnowledgeBase, id: str) -> Record:
+def record_of(kb: KnowledgeBase, id: str) -> Record:
+    """A claim by its id; one that is not there is a page that is not there."""
     found = list(kb.records(ids=[id]))
     if not found:
         raise HTTPException(404, f"no claim {id!r}")
@@ -150,10 +149,10 @@ def _record(kb: KnowledgeBase, id: str) -> Record:
 
 def claim(site: Site, request: Request) -> Response:
     """One claim with its quotes, its history and who decided about it."""
-    kb = _kb(site, request)
-    record = _record(kb, request.path_params["id"])
+    kb = asked_kb(site, request)
+    record = record_of(kb, request.path_params["id"])
     id = record.claim.id
-    [told] = _told(kb, [record])
+    [told] = told_of(kb, [record])
     return site.page(
         "claim",
         f"Claim {id[:12]}",
@@ -161,11 +160,12 @@ def claim(site: Site, request: Request) -> Response:
         told=told,
         history=history(kb, id),
         reviews=kb.reviews(id),
-        title_of=_title(site, record.claim.document),
+        title_of=title_of(site, record.claim.document),
     )
 
 
-def _title(site: Site, document: str) -> str:
+def title_of(site: Site, document: str) -> str:
+    """A paper's title, else its id."""
     with site.store.read() as connection:
         return connection.execute(select(DocumentRow.title).where(DocumentRow.id == document)).scalar() or document
 
@@ -180,7 +180,7 @@ class Stretch:
 
 def paper(site: Site, request: Request) -> Response:
     """A paper with its quotes marked, beside what they are said to show."""
-    kb, id = _kb(site, request), request.path_params["id"]
+    kb, id = asked_kb(site, request), request.path_params["id"]
     document = kb.document(id)
     if document is None:
         raise HTTPException(404, f"no paper {id!r}")
@@ -190,7 +190,7 @@ def paper(site: Site, request: Request) -> Response:
         document.title or id,
         kb=kb,
         document=document,
-        told=_told(kb, records),
+        told=told_of(kb, records),
         stretches=stretches(document.text, records),
     )
 
@@ -210,36 +210,3 @@ def stretches(text: str, records: Sequence[Record]) -> list[Stretch]:
         inside = (inside - closing.get(start, set())) | opening.get(start, set())
         found.append(Stretch(text=text[start:end], claims=tuple(sorted(inside))))
     return found
-
-
-def review(site: Site, request: Request) -> Response:
-    """The queue, one claim at a time, the most disputed first; keys decide."""
-    kb, start = _kb(site, request), _start(request)
-    order = queue_order(kb)
-    start = min(start, max(0, len(order) - 1))
-    if not order:
-        return site.page("review", f"Review of {kb.name}", kb=kb, told=None, left=0, start=0)
-    id, disagreement = order[start]
-    [told] = _told(kb, [_record(kb, id)])
-    return site.page(
-        "review",
-        f"Review of {kb.name}",
-        kb=kb,
-        told=told,
-        left=len(order),
-        start=start,
-        disagreement=disagreement,
-        title_of=_title(site, told.record.claim.document),
-    )
-
-
-def decided(site: Site, request: Request, fields: Mapping[str, str]) -> str:
-    """A person's decision about a claim."""
-    kb, id = _kb(site, request), request.path_params["id"]
-    decision: Any = {"accept": "accepted", "reject": "rejected"}.get(fields.get("decision", ""))
-    if decision is None:
-        raise UserError("decide: accept or reject")
-    kb.review(_record(kb, id).claim.id, decision, reviewer=site.options.reviewer, note=fields.get("note", "").strip())
-    if "start" in fields:
-        return address("kbs", kb.name, "review", start=fields["start"])
-    return address("kbs", kb.name, "claims", id)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from markupsafe import Markup
 from sqlalchemy import select
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,7 +20,8 @@ from agentkit.protocols import Block
 from agentkit.result import Result, read_result
 from agentkit.roles.explorer import Approach, explorer_messages
 from agentkit.store.changes import ChangeRow
-from agentkit.store.run_log import RunLog, RunRecord
+from agentkit.store.run_log import RunLog, RunRecord, Steps
+from agentkit.view.pictures import Span, spans_of_time
 from agentkit.view.site import Site, address, done, not_found, shown
 
 PAGE = 50
@@ -91,6 +93,7 @@ class ShownRun:
     result: Result
     blocks: Sequence[Block]
     prompt: Sequence[Prompt]
+    times: Markup
     opinions: Sequence[Opinion]
     changes: Sequence[Any]
 
@@ -124,10 +127,25 @@ def _shown(site: Site, id: str) -> ShownRun:
         record=record,
         result=result,
         blocks=blocks,
+        times=_times(log.steps(record.id)),
         prompt=_prompt(replace(record, task=log.with_files(record.task)), blocks, result),
         opinions=FeedbackDesk(site.store, site.settings).opinions(record.id),
         changes=changes,
     )
+
+
+def _times(steps: Steps) -> Markup:
+    """When each call was under way, from the first on."""
+    done = [(call["created_at"], call["seconds"], call["role"], "model") for call in steps.model_calls]
+    done += [(call["created_at"], call["seconds"], call["tool"], "tool") for call in steps.tool_calls]
+    began = min((end - dt.timedelta(seconds=seconds) for end, seconds, _, _ in done), default=None)
+    if began is None:
+        return Markup("")
+    spans = [
+        Span(label=label, begin=max(0.0, (end - began).total_seconds() - seconds), length=seconds, look=look)
+        for end, seconds, label, look in sorted(done, key=lambda call: call[0])
+    ]
+    return spans_of_time(spans)
 
 
 def _prompt(record: RunRecord, blocks: Sequence[Block], result: Result) -> list[Prompt]:

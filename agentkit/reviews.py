@@ -1,10 +1,11 @@
-"""The memory of a knowledge base: what persons decided, as cases by relation, and its recall in the next curation."""
+"""What a knowledge base learns from its reviewers: a verifier, and cases by relation that its curation recalls."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agentkit.cli.output import note
+from agentkit.errors import AgentKitError
 
 if TYPE_CHECKING:
     from agentkit.curation.kb.knowledge_base import KnowledgeBase
@@ -19,29 +20,53 @@ def memory_name(kb: str, relation: str) -> str:
     return f"{kb}.{relation}"
 
 
-def keep_cases(kb: KnowledgeBase) -> int:
+@dataclass(frozen=True, kw_only=True)
+class ReviewsLearnt:
+    """What a knowledge base learnt from its reviewers.
+
+    Attributes:
+        verifier: the version of its verifier in force.
+        cases: how many decisions became new cases.
+        problem: why none did, where that was not for want of decisions.
+    """
+
+    verifier: int
+    cases: int
+    problem: str = ""
+
+
+def learn_reviews(kb: KnowledgeBase, settings: Settings | None = None) -> ReviewsLearnt:
+    """Every decision becomes an episode: the verifier is fitted anew, and cases are kept by relation.
+
+    Without an embedder no cases are kept, and `problem` says so.
+    """
+    from agentkit.curation.learning.decisions import learn_decisions
+
+    version = learn_decisions(kb)
+    try:
+        return ReviewsLearnt(verifier=version, cases=_keep_cases(kb, settings))
+    except AgentKitError as error:
+        return ReviewsLearnt(verifier=version, cases=0, problem=str(error))
+
+
+def _keep_cases(kb: KnowledgeBase, settings: Settings | None) -> int:
     """Keep a case of each decision that there is none of yet, by relation; how many are new.
 
-    The reviewer saw each quote, so cases don't wait in quarantine. Without an embedder nothing is kept, and one line
-    says so.
+    The reviewer saw each quote, so cases don't wait in quarantine.
     """
     from agentkit.curation.kb.episodes import reviewed
-    from agentkit.errors import AgentKitError
     from agentkit.memory import MemoryLearner, open_cases
 
     learners: dict[str, MemoryLearner] = {}
-    before = after = 0
-    try:
-        for episode in reviewed(kb, untrusted=False):
-            relation = str(episode.task.metadata["category"])
-            if relation not in learners:
-                learners[relation] = MemoryLearner(open_cases(kb.store, memory_name(kb.name, relation)))
-                before += learners[relation].memory.count()
-            learners[relation].learn_now(episode)
-        after = sum(learner.memory.count() for learner in learners.values())
-    except AgentKitError as error:
-        note(f"no cases kept: {error}")
-    return max(0, after - before)
+    before = 0
+    for episode in reviewed(kb, untrusted=False):
+        relation = str(episode.task.metadata["category"])
+        if relation not in learners:
+            cases = open_cases(kb.store, memory_name(kb.name, relation), settings=settings)
+            learners[relation] = MemoryLearner(cases)
+            before += learners[relation].memory.count()
+        learners[relation].learn_now(episode)
+    return max(0, sum(learner.memory.count() for learner in learners.values()) - before)
 
 
 class RelationRecaller:

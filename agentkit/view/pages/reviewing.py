@@ -1,0 +1,97 @@
+"""The review queue by keyboard: each claim has an address of its own, so that a browser goes back to it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import partial
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from agentkit.curation.kb.contradictions import contradictions
+from agentkit.curation.kb.corrections import correct
+from agentkit.curation.kb.knowledge_base import KnowledgeBase
+from agentkit.curation.kb.records import BY_PERSON, Record
+from agentkit.curation.kb.review import cells_of, correction_of, queue_order
+from agentkit.errors import UserError
+from agentkit.store.curation import KbClaimRow
+from agentkit.view.lessons import Lessons
+from agentkit.view.pages.knowledge import Told, asked_kb, asked_place, record_of, title_of, told_of
+from agentkit.view.site import Site, address, done, shown
+
+_DECISIONS: dict[str, Any] = {"accept": "accepted", "reject": "rejected"}
+_OPPOSED = 20
+"""Claims shown that contradict one."""
+
+
+def routes(site: Site, lessons: Lessons) -> list[Route]:
+    return [
+        shown(site, "/kbs/{name}/review", review),
+        done(site, "/kbs/{name}/claims/{id}/review", partial(decided, lessons)),
+    ]
+
+
+def review(site: Site, request: Request) -> Response:
+    """The claim that is named, or the next of the queue, the most disputed first; keys decide."""
+    kb, start, named = asked_kb(site, request), asked_place(request), request.query_params.get("claim")
+    title = f"Review of {kb.name}"
+    if named is None:
+        order = queue_order(kb)
+        if not order:
+            return site.page("review", title, kb=kb, told=None)
+        start = min(start, len(order) - 1)
+        return RedirectResponse(address("kbs", kb.name, "review", claim=order[start][0], start=start), 303)
+    record = record_of(kb, named)
+    [told] = told_of(kb, [record])
+    return site.page(
+        "review",
+        title,
+        kb=kb,
+        told=told,
+        left=sum(n for status, n in kb.count(KbClaimRow, "status").items() if status not in BY_PERSON),
+        start=start,
+        cells=cells_of(record, _labels(told)),
+        reviews=kb.reviews(record.claim.id),
+        against=_against(kb, record),
+        title_of=title_of(site, record.claim.document),
+    )
+
+
+def _labels(told: Told) -> dict[str, str]:
+    claim = told.record.claim
+    return {claim.subject: told.subject, claim.object: told.object}
+
+
+def _against(kb: KnowledgeBase, record: Record) -> list[Told]:
+    """Claims that can't be true if this one is."""
+    id, about = record.claim.id, kb.heads(subject=record.claim.subject)
+    sides = [set(ids) for clash in contradictions(about) for ids in _others(clash.sides.values(), id)]
+    return told_of(kb, list(kb.records(ids=sorted(set().union(*sides))[:_OPPOSED])))
+
+
+def _others(sides: Collection[tuple[str, ...]], id: str) -> list[tuple[str, ...]]:
+    """The sides that a claim is not on, where it is on one."""
+    apart = [ids for ids in sides if id not in ids]
+    return apart if len(apart) < len(sides) else []
+
+
+def decided(lessons: Lessons, site: Site, request: Request, fields: Mapping[str, str]) -> str:
+    """A person's decision about a claim: accepted, rejected, or put right."""
+    kb = asked_kb(site, request)
+    record, note = record_of(kb, request.path_params["id"]), fields.get("note", "").strip()
+    claim = record.claim.id
+    if (decision := fields.get("decision", "")) == "correct":
+        [told] = told_of(kb, [record])
+        cells = {name: " ".join(fields.get(name, "").split()) for name in cells_of(record, _labels(told))}
+        change = correction_of(record, _labels(told), cells)
+        claim = correct(kb, claim, change, reviewer=site.options.reviewer, note=note).claim.id
+    elif decision in _DECISIONS:
+        kb.review(claim, _DECISIONS[decision], reviewer=site.options.reviewer, note=note)
+    else:
+        raise UserError("decide: accept, reject or correct")
+    lessons.of(kb.name)
+    if "start" in fields:
+        return address("kbs", kb.name, "review", start=fields["start"])
+    return address("kbs", kb.name, "claims", claim)
