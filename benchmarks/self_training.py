@@ -28,9 +28,10 @@ from agentkit.ledger import Ledger, Verdict
 from agentkit.settings import load_settings
 from agentkit.statistics.estimates import paired
 from agentkit.tasks import Task
-from agentkit.training import LoraSettings, TrainConfig, train_adapter
+from agentkit.training import LoraSettings, TrainConfig, general_probes, train_adapter
+from agentkit.training.making import TrainEvent
 from agentkit.training.recipes import RECIPES, Control
-from agentkit.training.run import TrainEvent, TrainingReport
+from agentkit.training.run import TrainingReport
 from benchmarks._results import Results, arguments, data_path, share
 from benchmarks._stream_sets import read_set
 
@@ -70,13 +71,26 @@ def _run(args: argparse.Namespace) -> None:
         scored["both"] = _scored(args, split.test, args.arms[0], memory="m")
     for arm, found in scored.items():
         _rows(results, arm, found, scored["base"])
-    for arm in [None, *args.arms]:
-        found = _scored(args, split.probes, arm)
-        right = sum(item.score or 0.0 for item in found.results)
-        results.add(arm=arm or "base", metric="probes", **share(right, found.n))
+    _probe(args, results, split.probes)
     if args.beside:
         _rows(results, args.beside, _scored(args, split.test, None, model=args.beside), scored["base"])
     results.finish(json_=args.json, folder=args.out)
+
+
+def _probe(args: argparse.Namespace, results: Results, probes: Sequence[Task]) -> None:
+    """What was lost, or not, of general instructions, given text, refusals, JSON and plain text."""
+    kinds = {task.id: str(task.metadata["category"]) for task in probes}
+    before: dict[str, float] = {}
+    for arm in [None, *args.arms]:
+        found = {item.task_id: item.score or 0.0 for item in _scored(args, probes, arm).results}
+        for kind in dict.fromkeys(kinds.values()):
+            right = [score for id, score in found.items() if kinds[id] == kind]
+            results.add(arm=arm or "base", metric=kind, **share(sum(right), len(right)))
+        results.add(arm=arm or "base", metric="all probes", **share(sum(found.values()), len(found)))
+        if before:
+            fallen = paired([before[id] for id in found], list(found.values())).to_json()["difference"]
+            results.add(arm=arm or "base", metric="probes fell by", **fallen, target="≤ 0.02")
+        before = before or found
 
 
 def _rows(results: Results, arm: str, found: EvalReport, base: EvalReport) -> None:
@@ -161,25 +175,7 @@ def _split(args: argparse.Namespace) -> Split:
         raise UserError(f"there are {len(found.tasks)} questions: fewer than {args.train} + {args.test}")
     train = found.tasks[: args.train]
     test = found.tasks[args.train : args.train + args.test]
-    return Split(train=train, test=test, probes=[*PROBES])
-
-
-PROBES = [
-    Task(id="p1", input="Reply with the word yes in capital letters, and nothing else.", target="YES", checker="exact"),
-    Task(id="p2", input="What is 7 + 5? Reply with the number alone.", target="12", checker="numeric"),
-    Task(id="p3", input="Which is the capital of France? Reply with its name alone.", target="Paris", checker="exact"),
-    Task(id="p4", input="Is a whale a fish?", choices=("yes", "no"), target="no", checker="exact"),
-    Task(id="p5", input="Write the plural of the word mouse. Reply with one word.", target="mice", checker="exact"),
-    Task(id="p6", input="Which colour results from blue and yellow?", choices=("green", "red"), target="green",
-         checker="exact"),
-    Task(id="p7", input="The key is under the mat. Where is the key?", choices=("under the mat", "in the car"),
-         target="under the mat", checker="exact"),
-    Task(id="p8", input="How many letters has the word cat? Reply with the number alone.", target="3",
-         checker="numeric"),
-    Task(id="p9", input="How many legs have three dogs?", schema={"type": "integer"}, target="12", checker="numeric"),
-    Task(id="p10", input="What is the opposite of hot? Reply with one word.", target="cold", checker="exact"),
-]  # fmt: skip
-"""General instructions that a training on queries could make it forget: words, numbers, choices, JSON, given facts."""
+    return Split(train=train, test=test, probes=general_probes())
 
 
 def _arguments() -> argparse.Namespace:

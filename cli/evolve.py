@@ -40,6 +40,7 @@ def evolve(
     probes: Annotated[Path | None, typer.Option(help="Frozen tasks that no change may make worse.")] = None,
     playbook: Annotated[str | None, typer.Option(help="The playbook that evolves.")] = None,
     memory: Annotated[str | None, typer.Option(help="The case memory that evolves.")] = None,
+    adapter: Annotated[str | None, typer.Option(help="The adapter that evolves: trained on each batch's runs.")] = None,
     wanted: AgentOptions,
     epochs: Annotated[int, typer.Option(min=1, max=1000, help="Passes over the training tasks.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Take this many training tasks.")] = None,
@@ -82,6 +83,7 @@ def evolve(
     wanted = replace(wanted, max_rounds=rounds, evaluator=evaluate or labels == "none")
     with wanted.build() as agent:
         parts = {"playbook": playbook or agent.settings.playbook, "memory": memory or agent.settings.memory}
+        parts |= {"adapter": adapter}
         stopping.go_on_with_this_command()
         with there.rollouts(agent):
             reports = _run(agent, tasks, parts, config, seeds, controls=controls, out=out, quiet=json_, learner=learner)
@@ -123,9 +125,22 @@ def _run(
             on_event=watch,
             playbook=mine["playbook"],
             memory=mine["memory"],
+            also=_adapter(agent, mine["adapter"], tasks, quiet=quiet),
         )
         found.append(run_sync(work))
     return found
+
+
+def _adapter(agent: Agent, name: str | None, tasks: dict[str, list[Task]], *, quiet: bool) -> list[Any]:
+    """The adapter of that name as a part of the evolution; nothing where none evolves."""
+    if name is None:
+        return []
+    from agentkit.cli.train import progress
+    from agentkit.training import adapter_part
+    from agentkit.training.making import silent
+
+    held_out = [task for part in ("val", "test", "probes") for task in tasks[part]]
+    return [adapter_part(agent, name, held_out=held_out, on_event=silent if quiet else progress())]
 
 
 def _copies(agent: Agent, parts: dict[str, str | None], seed: int) -> dict[str, str | None]:

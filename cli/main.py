@@ -38,7 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "changes": ("changes:app", "Changes to anything that evolves: list, show, decide, roll back."),
     "playbook": ("playbook:app", "Look at playbooks and edit them."),
     "memory": ("memory:app", "Look at case memories and edit them."),
-    "adapter": ("adapter:app", "Trained adapters: list, show, roll back, export."),
+    "adapter": ("adapter:app", "Trained adapters: list, show, compare, roll back, forget, merge, export."),
     "kb": ("kb:app", "Look at knowledge bases, review and export them."),
     "models": ("models:app", "List, pull, test and serve local models."),
     "trust": ("trust:app", "Let a settings file start programs, after you have read it."),

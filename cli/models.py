@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -120,16 +121,42 @@ def serve(
     n_ctx: Annotated[int, typer.Option(min=256, help="Context in tokens, shared by the slots.")] = 16_384,
     parallel: Annotated[int, typer.Option(min=1, help="Requests answered at once.")] = 1,
     api_key: Annotated[str, typer.Option(envvar="AGENTKIT_SERVE_KEY", help="Ask clients for this key.")] = "",
+    adapter: Annotated[
+        str | None, typer.Option(help="A trained adapter to answer with: its name, or a .gguf file.")
+    ] = None,
 ) -> None:
     """Open llama.cpp's OpenAI-compatible server on loopback, until Ctrl-C, SIGTERM or the end of the terminal."""
     from agentkit.models.llamacpp import Server, serving
 
     _port_is_free(port)
     options = serving(_bare(name), n_ctx=n_ctx, n_parallel=parallel, port=port, api_key=api_key)
-    server = Server(options)
+    server = Server(options, [] if adapter is None else [_adapter_file(adapter, options.path)], applied=True)
     say(f"serving {_bare(name)} at {server.address}/v1  (Ctrl-C stops it)")
     while True:  # in pieces, for a wait without end would not let Python see a signal on every system
         time.sleep(0.5)
+
+
+def _adapter_file(adapter: str, base: Path) -> Path:
+    """The file of an adapter that is given by its name or its path.
+
+    Raises:
+        UserError: there is none, it was trained on another model, or it is at version 0.
+    """
+    from agentkit.adapters import AdapterRecaller, AdapterStore
+    from agentkit.cli.output import open_settings, open_store
+    from agentkit.errors import UserError
+
+    if adapter.endswith(".gguf"):
+        if not Path(adapter).is_file():
+            raise UserError(f"{adapter}: no such file")
+        return Path(adapter)
+    adapters = AdapterStore(open_store(), adapter, folder=open_settings().home / "adapters")
+    if not adapters.ledger.history(adapters.target, limit=1):
+        raise UserError(f"there is no adapter {adapter!r}; see  agentkit adapter ls")
+    _, found = AdapterRecaller(adapters, base=base).chosen()
+    if found is None:
+        raise UserError(f"{adapters.target} is at version 0, which is the bare model: leave --adapter out")
+    return adapters.path(found)
 
 
 def _port_is_free(port: int) -> None:

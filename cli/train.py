@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +13,13 @@ from agentkit.cli import stopping
 from agentkit.cli.agent_options import DECLINING, FORM, LEARNING, AgentOptions, with_agent_options
 from agentkit.cli.elsewhere import Elsewhere, Ray, Workers
 from agentkit.cli.output import JSON_HELP, emit, note, print_table
+from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
     from agentkit.tasks import Task
-    from agentkit.training.run import TrainConfig, TrainEvent
+    from agentkit.training.making import TrainEvent
+    from agentkit.training.run import TrainConfig
 
 app = typer.Typer(help="Train a local model on what its own runs teach.")
 
@@ -29,10 +32,18 @@ def train(
     ] = None,
     *,
     adapter: Annotated[str, typer.Option(help="The name of what is trained.")],
-    recipe: Annotated[str, typer.Option(help="own, edits or hints: what of the attempts it is trained on.")] = "own",
+    recipe: Annotated[
+        str, typer.Option(help="own, edits, hints, refine, tree or calls: what is learned of attempts.")
+    ] = "own",
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Of attempts, training and gate.")] = 1,
     val: Annotated[Path | None, typer.Option(help="Held-out tasks that decide whether it is put in force.")] = None,
-    probes: Annotated[Path | None, typer.Option(help="Frozen tasks that it must not make worse.")] = None,
+    probes: Annotated[
+        Path | None,
+        typer.Option(help="Frozen tasks that it must not make worse; 40 of AgentKit's own if not given."),
+    ] = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="Tasks at which nothing is to change: what the bare model says is trained too.")
+    ] = None,
     playbook: Annotated[str | None, typer.Option(help="A playbook that runs are given beside it.")] = None,
     memory: Annotated[str | None, typer.Option(help="A case memory that runs are given beside it.")] = None,
     wanted: AgentOptions,
@@ -42,8 +53,15 @@ def train(
     rate: Annotated[float, typer.Option(min=1e-7, max=0.1, help="The largest learning rate.")] = 3e-4,
     epochs: Annotated[int, typer.Option(min=1, max=100, help="Passes over the examples.")] = 2,
     batch: Annotated[int, typer.Option(min=1, max=1024, help="Examples of a step.")] = 8,
+    kl: Annotated[float, typer.Option(min=0, max=100, help="Weight of staying near the bare model on --replay.")] = 0.0,
+    average: Annotated[
+        float, typer.Option(min=0, max=0.9999, help="Decay of a moving average of the weights, which is then taken.")
+    ] = 0.0,
+    keep: Annotated[int | None, typer.Option(min=1, help="Train on so many of the examples alone.")] = None,
+    keep_by: Annotated[str, typer.Option(help="difficulty, diversity, context or random: which.")] = "difficulty",
     control: Annotated[
-        str | None, typer.Option(help="Train on as many examples without a lesson: unfiltered or shuffled.")
+        str | None,
+        typer.Option(help="Train on as many examples without the lesson: unfiltered, shuffled, swapped, independent."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the adapter's first weights, and of the order.")] = 0,
     ray: Ray = None,
@@ -51,12 +69,15 @@ def train(
     json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Train an adapter, and put it in force if it is better on held-out tasks. Started again, it goes on."""
+    from agentkit.training.filters import known_keep
     from agentkit.training.run import train_adapter
 
     there = Elsewhere(ray=ray, workers=workers).check()
     rates = {"rank": rank, "alpha": 2 * rank, "rate": rate, "epochs": epochs, "batch": batch, "seed": seed}
-    config = _config(recipe, rounds, loss, control, rates)
-    read = _read(tasks, val, probes, limit)
+    config = _config(recipe, rounds, loss, control, rates | {"kl": kl, "average": average})
+    config = replace(config, keep=known_keep(keep, keep_by))
+    _check_replay(kl, replay)
+    read = _read({"tasks": tasks, "val": val, "probes": probes, "replay": replay}, limit)
     with wanted.build() as agent:
         stopping.go_on_with_this_command()
         with there.rollouts(agent):
@@ -65,7 +86,8 @@ def train(
                 read["tasks"],
                 adapter,
                 val=read["val"],
-                probes=read["probes"],
+                probes=read["probes"] if probes else None,
+                replay=read["replay"],
                 config=config,
                 playbook=playbook,
                 memory=memory,
@@ -85,11 +107,16 @@ def _config(recipe: str, rounds: int, loss: str, control: str | None, rates: Jso
     return TrainConfig(recipe=known_recipe(recipe), rounds=rounds, lora=lora, control=known_control(control))
 
 
-def _read(tasks: Path | None, val: Path | None, probes: Path | None, limit: int | None) -> dict[str, list[Task]]:
+def _check_replay(kl: float, replay: Path | None) -> None:
+    if kl and replay is None:
+        raise UserError("--kl holds the model on tasks at which nothing is to change: name them with  --replay FILE")
+
+
+def _read(files: dict[str, Path | None], limit: int | None) -> dict[str, list[Task]]:
     from agentkit.tasks import load_tasks
 
-    found = {"tasks": load_tasks(tasks, limit=limit) if tasks else []}
-    return found | {name: load_tasks(path) if path else [] for name, path in (("val", val), ("probes", probes))}
+    limits = {"tasks": limit}
+    return {name: load_tasks(path, limit=limits.get(name)) if path else [] for name, path in files.items()}
 
 
 def progress() -> Callable[[TrainEvent], None]:

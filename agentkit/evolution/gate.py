@@ -224,7 +224,10 @@ class StrictGate:
         wins, losses = sum(d > 0 for d in known), sum(d < 0 for d in known)
         mean = sum(known) / max(1, len(known))
         p = mcnemar_exact(wins, losses)
-        evidence = {"probes": len(known), "wins": wins, "losses": losses, "mean": mean, "p": p}
+        evidence: JsonObject = {"probes": len(known), "wins": wins, "losses": losses, "mean": mean, "p": p}
+        told = list(zip(self.probes, differences, strict=True))
+        evidence["better"] = [task.id for task, difference in told if difference is not None and difference > 0]
+        evidence["worse"] = [task.id for task, difference in told if difference is not None and difference < 0]
         if losses > wins and p <= 2 * self.policy.level:
             return "regression", evidence
         return ("doubt" if -mean > self.policy.probe_margin else "better"), evidence

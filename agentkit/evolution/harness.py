@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
@@ -12,6 +13,7 @@ from agentkit.evolution.trials import Trials
 from agentkit.graph.context import RunContext
 from agentkit.graph.episode import build_episode
 from agentkit.graph.nodes.learn import learner_call
+from agentkit.json_types import JsonObject
 from agentkit.ledger import digest
 from agentkit.models.requests import json_schema
 from agentkit.protocols import Block, CallModel, Episode, Recaller
@@ -25,6 +27,16 @@ if TYPE_CHECKING:
 
 SAMPLED = 0.8
 """Temperature of runs that are to differ from the measured one."""
+
+
+CLIENT_TOOLS = "client_tools"
+"""What a task's metadata calls the tools of whoever asks (`agentkit.tools.client_tools`). The answer to such a task is
+what is called at the first turn, as JSON: a list of `{"name", "arguments"}`."""
+
+
+def _called(question: JsonObject) -> str:
+    calls = [{"name": call["tool"], "arguments": call["arguments"]} for call in question.get("calls", ())]
+    return json.dumps(calls, ensure_ascii=False)
 
 
 class AgentHarness:
@@ -45,18 +57,24 @@ class AgentHarness:
 
     async def rollout(self, task: Task, *, recallers: Sequence[Recaller], key: str, sample: int = 0) -> Episode:
         labels: Labels = "none" if task.target is None else self.labels
-        await self.agent.arun(
-            task,
-            run_id=key,
-            labels=labels,
-            learn=False,
-            recallers=recallers,
-            seed=self.seed + sample,
-            temperature=SAMPLED if sample else None,
-            batch="evolve",
-        )
+        tools = task.metadata.get(CLIENT_TOOLS, ())
+        waits = await self.agent.question(key) if tools else None
+        if waits is None:
+            await self.agent.arun(
+                task,
+                run_id=key,
+                labels=labels,
+                learn=False,
+                recallers=recallers,
+                client_tools=tools,
+                seed=self.seed + sample,
+                temperature=SAMPLED if sample else None,
+                batch="evolve",
+            )
+            waits = await self.agent.question(key) if tools else None
         context = self._context(key, self.agent.log.get(key).task, labels=labels)
-        return build_episode(context, cast("RunState", await self.agent.state(key)))
+        episode = build_episode(context, cast("RunState", await self.agent.state(key)))
+        return episode if waits is None else replace(episode, answer=_called(waits))
 
     async def score(self, task: Task, answer: str | None) -> Feedback | None:
         """By the task's own checker, else the agent's, else by comparing with the target."""

@@ -56,7 +56,9 @@ def prepare(
         UserError: there is nothing to evolve, or the tasks don't fit the mode.
     """
     if not evolvables:
-        raise UserError("there is nothing to evolve: name a playbook or a memory (--playbook P, --memory M)")
+        raise UserError(
+            "there is nothing to evolve: name a playbook or a memory (--playbook P, --memory M, --adapter A)"
+        )
     return Evolution(
         evolvables=evolvables,
         learners=learners,
@@ -156,6 +158,7 @@ async def aevolve(
     memory: str | None = None,
     learner: LearnerName = "batch",
     recall: RecallSettings | None = None,
+    also: Sequence[tuple[Evolvable, Learner]] = (),
     config: EvolveConfig | None = None,
     gate: Gate | None = None,
     controls: bool = True,
@@ -169,6 +172,7 @@ async def aevolve(
         probes: frozen tasks that no change may make worse.
         playbook, memory: names of what evolves; one of them at least.
         learner, recall: how lessons are found and cases chosen; see `parts_of`.
+        also: what else evolves, with what proposes changes to it, such as `agentkit.training.adapter_part(…)`.
         config: epochs, batch, labels, seed, gate, limits.
         gate: decides about changes instead of the one that `config` names.
         controls: also run the control arms.
@@ -179,6 +183,8 @@ async def aevolve(
         RunError: it could not go on; called again with the same arguments it resumes.
     """
     evolvables, learners = parts_of(agent, playbook=playbook, memory=memory, learner=learner, recall=recall)
+    evolvables += [item for item, _ in also]
+    learners += [item for _, item in also]
     evolution = prepare(
         agent,
         train,
@@ -191,6 +197,7 @@ async def aevolve(
         on_event=on_event,
     )
     about = {"model": agent.model_name, "test tasks": len(test), "playbook": playbook, "memory": memory}
+    about |= {item.target.partition(":")[0]: item.target.partition(":")[2] for item, _ in also}
     about |= _about(evolution)
     folder = folder or agent.settings.home / "evolutions" / evolution.id
     return await run_and_report(evolution, test=test, controls=controls, about=about, folder=folder)
@@ -217,6 +224,7 @@ class EvolveArguments(TypedDict, total=False):
     memory: str | None
     learner: LearnerName
     recall: RecallSettings | None
+    also: Sequence[tuple[Evolvable, Learner]]
     config: EvolveConfig | None
     gate: Gate | None
     controls: bool

@@ -69,9 +69,6 @@ class NamedChat(BaseChatModel):
     tells_logprobs: ClassVar[bool] = True
     """Whether it can be asked for log-probabilities; one that can't give them leaves them out."""
 
-    takes_adapters: ClassVar[bool] = False
-    """Whether a call may name the file of an adapter to answer with."""
-
     full_name: str
     temperature: float | None = 0.0
     max_tokens: int | None = None
@@ -81,6 +78,11 @@ class NamedChat(BaseChatModel):
     @property
     def takes_images(self) -> bool:
         """Whether it can be given images."""
+        return False
+
+    @property
+    def takes_adapters(self) -> bool:
+        """Whether a call may name the file of an adapter to answer with."""
         return False
 
     async def _astream(

@@ -11,14 +11,16 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
-from agentkit.errors import ContextOverflow, MissingExtra, ModelError, ModelFileError, ModelNotFound
+from agentkit.errors import AgentKitError, ContextOverflow, MissingExtra, ModelError, ModelFileError, ModelNotFound
 from agentkit.json_types import JsonObject
 from agentkit.models.control import pattern_of, without_control
+from agentkit.models.lora_files import load_into
 from agentkit.models.rows import Completion, Request, Row, row_logits, row_stops
 
 
@@ -39,6 +41,7 @@ class Batcher:
         self._control = pattern_of([*special, *self.tokenizer.all_special_tokens])
         self.batch_sizes: list[int] = []
         self._grammar_tokenizer: Any = None
+        self._adapters: dict[tuple[str, float], str] = {}
         self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
         threading.Thread(target=self._work, name=f"agentkit-hf-{repo}", daemon=True).start()
 
@@ -56,7 +59,8 @@ class Batcher:
         while True:
             batch = self._collect()
             try:
-                self._answer(batch)
+                for group in by_adapter(batch):
+                    self._answer(group)
             except Exception as error:  # noqa: BLE001 - the worker must live on; the callers get the error
                 for request in batch:
                     _fail(request, error)
@@ -79,13 +83,29 @@ class Batcher:
             return
         self.batch_sizes.append(len(rows))
         try:
-            self._decode(rows)
+            with self._adapted(batch[0].adapter, batch[0].scale):
+                self._decode(rows)
         except torch.OutOfMemoryError:
             if len(rows) == 1:
                 raise
             torch.cuda.empty_cache()
             for half in (rows[: len(rows) // 2], rows[len(rows) // 2 :]):
                 self._answer([row.request for row in half])
+
+    @contextmanager
+    def _adapted(self, file: str, scale: float) -> Iterator[None]:
+        """Answer with an adapter, which is loaded when it is first asked for; without one, as the bare model."""
+        if not file:
+            with self.model.disable_adapter() if self._adapters else nullcontext():
+                yield
+            return
+        key = (file, scale)
+        if key not in self._adapters:
+            name = f"adapter{len(self._adapters)}"
+            self.model = load_into(self.model, Path(file), name, scale=scale)
+            self._adapters[key] = name
+        self.model.set_adapter(self._adapters[key])
+        yield
 
     def _row(self, request: Request) -> Row | None:
         """The request's prompt as tokens and its grammar; None where it failed."""
@@ -159,6 +179,14 @@ class Batcher:
             row.request.pieces.put(None)
 
 
+def by_adapter(batch: Sequence[Request]) -> list[list[Request]]:
+    """Requests in groups that are answered with the same weights, in the order in which the first of each came."""
+    groups: dict[tuple[str, float], list[Request]] = {}
+    for request in batch:
+        groups.setdefault((request.adapter, request.scale if request.adapter else 0.0), []).append(request)
+    return list(groups.values())
+
+
 _batchers: dict[tuple[Any, ...], Batcher] = {}
 _loading = threading.Lock()
 
@@ -221,7 +249,7 @@ def _neutral(model: Any) -> None:
 
 def _fail(request: Request, error: Exception) -> None:
     line = str(error).strip().splitlines() or [type(error).__name__]
-    known = error if isinstance(error, ModelError) else ModelError(f"{type(error).__name__}: {line[0]}")
+    known = error if isinstance(error, AgentKitError) else ModelError(f"{type(error).__name__}: {line[0]}")
     if not request.future.done():
         request.future.set_exception(known)
     request.pieces.put(None)

@@ -52,7 +52,6 @@ class LlamaCppChat(NamedChat):
     """
 
     constrained = True
-    takes_adapters = True
 
     path: Path
     n_ctx: int = 16_384
@@ -71,6 +70,10 @@ class LlamaCppChat(NamedChat):
     def _identifying_params(self) -> dict[str, Any]:
         known = {"model": self.full_name, "n_ctx": self.n_ctx, "temperature": self.temperature, "seed": self.seed}
         return known | ({"adapter": str(self.adapter), "scale": self.scale} if self.adapter else {})
+
+    @property
+    def takes_adapters(self) -> bool:
+        return True
 
     def warm_up(self) -> None:
         """Load the model now rather than at the first call."""
@@ -213,9 +216,13 @@ N_BATCH = 512
 
 
 class Server:
-    """One loaded model, with adapters that each call may ask for. llama.cpp queues concurrent calls by itself."""
+    """One loaded model, with adapters that each call may ask for. llama.cpp queues concurrent calls by itself.
 
-    def __init__(self, options: Options, adapters: Sequence[Path] = ()) -> None:
+    Args:
+        applied: every call that names no adapter is answered with all of them.
+    """
+
+    def __init__(self, options: Options, adapters: Sequence[Path] = (), *, applied: bool = False) -> None:
         self.adapters = tuple(adapters)
         if not options.path.is_file():
             raise ModelFileError(f"{options.path} is not there; get it with  agentkit models pull")
@@ -241,8 +248,8 @@ class Server:
         if options.chat_template:
             params.chat_template = options.chat_template
         # Loaded but not applied: a call says how much of each it wants, and gets none of those it does not name.
-        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(file), 0.0) for file in self.adapters]
-        params.lora_init_without_apply = True
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(file), float(applied)) for file in self.adapters]
+        params.lora_init_without_apply = not applied
         # llama.cpp opens its HTTP server on loopback in any case: a key keeps it to this process unless it is served.
         params.api_keys = [options.api_key or secrets.token_hex(16)] if options.api_key != "" else []
         try:

@@ -21,6 +21,8 @@ class Request:
         chat: role and content of each turn.
         grammar: what the answer must follow, in llguidance's form of Lark; None for free text.
         logprobs: how many of the likeliest tokens to tell at each place, with their log-probabilities; 0 tells nothing.
+        adapter: the file of the adapter to answer with; empty for the model as it is.
+        scale: how much of it is added.
         pieces: the answer's text as it grows, ended by None.
         cancelled: set by the caller that no longer wants the answer.
     """
@@ -32,6 +34,8 @@ class Request:
     seed: int
     stop: tuple[str, ...]
     logprobs: int = 0
+    adapter: str = ""
+    scale: float = 1.0
     cancelled: bool = False
     pieces: queue.SimpleQueue[str | None] = field(default_factory=queue.SimpleQueue)
     future: Future[Completion] = field(default_factory=Future)

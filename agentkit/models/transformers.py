@@ -15,7 +15,7 @@ from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackMana
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from agentkit.errors import ModelFileError
+from agentkit.errors import ModelFileError, UserError
 from agentkit.json_types import JsonObject
 from agentkit.models.base import NamedChat, refuse_images, tell
 from agentkit.models.batching import Batcher, batcher_for
@@ -36,6 +36,9 @@ class TransformersChat(NamedChat):
         dtype: None takes bfloat16 on CUDA and float32 on a CPU.
         max_batch: calls that are answered together.
         window: seconds the first call of a batch waits for others.
+        adapter: the GGUF file of an adapter (LoRA) to answer with, where the weights come from a GGUF file. A call may
+            name another, by an argument of this name; calls with one adapter are answered in one batch.
+        scale: how much of an adapter is added; 0 is the model as it is.
     """
 
     constrained = True
@@ -48,6 +51,8 @@ class TransformersChat(NamedChat):
     window: float = 0.005
     max_tokens: int | None = 1_024
     seed: int | None = 0
+    adapter: Path | None = None
+    scale: float = 1.0
 
     @property
     def _llm_type(self) -> str:
@@ -55,7 +60,17 @@ class TransformersChat(NamedChat):
 
     @property
     def _identifying_params(self) -> JsonObject:
-        return {"model": self.full_name, "temperature": self.temperature, "seed": self.seed}
+        known = {"model": self.full_name, "temperature": self.temperature, "seed": self.seed}
+        return known | ({"adapter": str(self.adapter), "scale": self.scale} if self.adapter else {})
+
+    @property
+    def takes_adapters(self) -> bool:
+        return self.path is not None
+
+    @property
+    def path(self) -> Path | None:
+        """The GGUF file that the weights come from, which an adapter must have been trained on."""
+        return None if self.gguf_file is None else Path(self.repo) / self.gguf_file
 
     def warm_up(self) -> None:
         """Load the model now rather than at the first call."""
@@ -115,7 +130,9 @@ class TransformersChat(NamedChat):
             return getattr(self, name) if given is None else given
 
         refuse_images(messages, self.full_name)
-        union = union_of(kwargs)
+        union, adapter = union_of(kwargs), option("adapter")
+        if adapter and not self.takes_adapters:
+            raise UserError(f"{self.full_name} takes no adapter: they are for models whose weights are a GGUF file")
         return Request(
             chat=to_chat(messages, union),
             grammar=grammar_of(union, kwargs.get("response_format")),
@@ -124,6 +141,8 @@ class TransformersChat(NamedChat):
             seed=int(option("seed") or 0),
             stop=tuple(stop or self.stop or ()),
             logprobs=int(kwargs.get("top_logprobs") or 1) if kwargs.get("logprobs") else 0,
+            adapter=str(adapter) if adapter and self.scale else "",
+            scale=self.scale,
         )
 
     def _result(self, answer: Completion, kwargs: JsonObject) -> ChatResult:

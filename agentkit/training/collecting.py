@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from agentkit.aio import together
@@ -15,10 +16,11 @@ from agentkit.evolution.trials import hide
 from agentkit.feedback import FeedbackDesk
 from agentkit.json_types import digest
 from agentkit.protocols import Episode, Recaller
+from agentkit.roles.blocks import block
 from agentkit.store.run_log import FINISHED
 from agentkit.tasks import Feedback, Task
 from agentkit.training.examples import Attempt, Unfit, prompt_of, read_run
-from agentkit.training.recipes import Recipe
+from agentkit.training.recipes import Recipe, Refinement
 
 if TYPE_CHECKING:
     from agentkit.agent import Agent
@@ -30,19 +32,20 @@ class Collected:
 
     Attributes:
         attempts: of each task, the measured answer first.
-        hinted: right answers that were found with a hint, with prompts that hold none.
+        second: right answers of second attempts: those found with a hint, whose prompts hold none, and refinements.
         skipped: why runs were left out, with how many.
     """
 
     attempts: list[list[Attempt]]
-    hinted: list[Attempt] = field(default_factory=list)
+    second: list[Attempt] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
         first = [tries[0] for tries in self.attempts if tries]
         right = sum(item.right for item in first)
         corrected = sum(item.correction is not None for item in first)
-        return f"of {len(first)} answers {right} were right and {corrected} corrected"
+        found = f", {len(self.second)} found at a second attempt" if self.second else ""
+        return f"of {len(first)} answers {right} were right and {corrected} corrected{found}"
 
 
 class Collector:
@@ -69,7 +72,9 @@ class Collector:
         rows = [[item for item in made[n : n + size] if item is not None] for n in range(0, len(made), size)]
         attempts = [row for row in rows if row]
         second = await self._with_hints(attempts) if recipe.hinted else []
-        return Collected(attempts=attempts, hinted=second, skipped=self.skipped)
+        if recipe.refined is not None:
+            second += await self._refinements(attempts, recipe.refined)
+        return Collected(attempts=attempts, second=second, skipped=self.skipped)
 
     async def _attempt(self, task: Task, sample: int) -> Attempt | None:
         episode = await self._run(hide(task), sample=sample)
@@ -88,7 +93,7 @@ class Collector:
     def _read(self, task: Task, episode: Episode, said: Feedback | None, *, sample: int = 0) -> Attempt | None:
         known = said is not None and said.channel != "judge"
         try:
-            chat, reply, reason = read_run(self.agent.log, self.agent.log.get(episode.run_id), self.agent.program)
+            run = read_run(self.agent.log, self.agent.log.get(episode.run_id), self.agent.program)
         except Unfit as error:
             self.skipped[str(error)] += 1
             return None
@@ -96,14 +101,15 @@ class Collector:
         wrong = score is not None and score < 0.5
         return Attempt(
             task=task,
-            chat=chat,
-            said=reply,
+            chat=run.chat,
+            said=run.said,
             answer=episode.answer or "",
             run_id=episode.run_id,
             score=score,
             source=said.channel if said is not None else "check",
-            correction=task.target if wrong and not reason else None,
+            correction=task.target if wrong and not run.reason else None,
             sample=sample,
+            bare=run.bare,
         )
 
     async def _with_hints(self, attempts: Sequence[Sequence[Attempt]]) -> list[Attempt]:
@@ -131,6 +137,69 @@ class Collector:
             found.append(replace(again, chat=prompt_of(first.task, blocks, self.agent.program, reason=True)))
         return found
 
+    async def _refinements(self, attempts: Sequence[Sequence[Attempt]], search: Refinement) -> list[Attempt]:
+        """Of each task with a wrong answer, the refinement of it that is right, where one is found."""
+        roots = [next((item for item in tries if item.wrong and item.said), None) for tries in attempts]
+        found = [await self._refined(root, search) for root in roots if root is not None]
+        return [leaf for leaf in found if leaf is not None]
+
+    async def _refined(self, root: Attempt, search: Refinement) -> Attempt | None:
+        """Breadth-first search of refinements of refinements, up to the first that is right."""
+        level = [root]
+        for _ in range(search.depth):
+            made: list[Attempt] = []
+            for parent in level:
+                for child in await self._children(parent, search):
+                    if child.right:
+                        return self._near_enough(child, search)
+                    made.append(child)
+            level = sorted(made, key=lambda item: -(item.score or 0.0))[: search.width]
+        return None
+
+    def _near_enough(self, leaf: Attempt, search: Refinement) -> Attempt | None:
+        if changed(leaf.first.said, leaf.said) <= search.most_changed:
+            return leaf
+        self.skipped["its refinement changed too much"] += 1
+        return None
+
+    async def _children(self, parent: Attempt, search: Refinement) -> list[Attempt]:
+        """Refinements of an answer after what the model itself says of it; it is told no target."""
+        task = hide(parent.first.task)
+        episode = await self._run(critique_of(task, parent.answer))
+        if episode is None:
+            return []
+        asked = refinement_of(task, parent.answer, episode.answer or "", minimal=search.most_changed < 1)
+        children = []
+        for branch in range(search.branching):
+            tried = await self._run(asked, sample=branch)
+            if tried is not None:
+                said = await self.harness.score(parent.first.task, tried.answer)
+                child = self._read(parent.first.task, tried, said, sample=branch)
+                children += [replace(child, earlier=parent)] if child is not None and child.said else []
+        return children
+
+
+def critique_of(task: Task, answer: str) -> Task:
+    """Asks what is wrong with an answer, in words."""
+    asked = f"{task.input}\n\n{block('answer', answer)}\n\n{CRITIQUE}"
+    return task.model_copy(update={"input": asked, "choices": None, "answer_schema": None, "checker": None})
+
+
+def refinement_of(task: Task, answer: str, critique: str, *, minimal: bool) -> Task:
+    """Asks for an answer once more, with an earlier one and what was said of it."""
+    parts = [task.input, block("answer", answer), block("critique", critique), REFINE + (MINIMAL if minimal else "")]
+    return task.model_copy(update={"input": "\n\n".join(parts)})
+
+
+def changed(before: str, after: str) -> float:
+    """How much of a text is another now, from 0 to 1."""
+    return 1 - SequenceMatcher(None, before, after, autojunk=False).ratio()
+
+
+CRITIQUE = "Is this answer right? Say in one or two sentences what is wrong with it, and do not answer the task itself."
+REFINE = "The answer above was not accepted. Give the whole answer once more, corrected and in the form that is wanted."
+MINIMAL = " Change as little as possible."
+
 
 def told(attempt: Attempt) -> bool:
     """Whether an attempt's reasoning leans on the hint rather than on the task."""
@@ -149,19 +218,21 @@ def of_daily_runs(agent: Agent, model: str, *, limit: int = 10_000) -> Collected
         if settled is None:
             continue
         try:
-            chat, reply, reason = read_run(agent.log, record, agent.program)
+            run = read_run(agent.log, record, agent.program)
         except Unfit as error:
             skipped[str(error)] += 1
             continue
         attempt = Attempt(
             task=record.task,
-            chat=chat,
-            said=reply,
+            chat=run.chat,
+            said=run.said,
             answer=record.answer or "",
             run_id=record.id,
             score=settled.score,
             source=settled.channel,
-            correction=None if reason else settled.correction,
+            by=settled.by if settled.channel == "user" else "",
+            correction=None if run.reason else settled.correction,
+            bare=run.bare,
         )
         attempts.append([attempt])
     return Collected(attempts=attempts, skipped=skipped)

@@ -1,13 +1,7 @@
-"""An adapter as a GGUF file, as llama.cpp loads it, and the check that it says there what it said in training.
-
-The format is that of llama.cpp's `convert_lora_to_gguf.py`: a file of type "adapter" with the base's architecture and,
-for each matrix of the base, `NAME.lora_a` and `NAME.lora_b`. llama.cpp keeps the rows of queries and keys of the Llama
-family in another order than transformers, so that the rows of their `lora_b` are put in that order too.
-"""
+"""An adapter as a GGUF file, and the check that it says in llama.cpp what it said in training."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from agentkit.errors import UserError
 from agentkit.models.llamacpp import LlamaCppChat
+from agentkit.models.lora_files import names_of, place_rows, write_adapter
 from agentkit.training.examples import Chat
 from agentkit.training.lora import prompt_tokens
 
 if TYPE_CHECKING:
     import numpy as np
-
-REORDERED = ("llama",)
-"""Architectures whose query and key rows llama.cpp reorders."""
 
 
 def export_adapter(model: Any, base: Path, file: Path) -> None:
@@ -32,51 +24,24 @@ def export_adapter(model: Any, base: Path, file: Path) -> None:
         base: the GGUF file that it was trained on.
 
     Raises:
-        UserError: a matrix that the base's file does not have.
+        UserError: a matrix that the base's file does not have, or a disk that is full.
     """
-    from gguf import GGUFReader, GGUFWriter
+    from gguf import GGUFReader
     from peft import get_peft_model_state_dict
 
     kind = str(GGUFReader(base).fields["general.architecture"].contents())
     config = model.base_model.model.config
-    names = _names(kind, int(config.num_hidden_layers))
-    part = file.with_suffix(".part")
-    writer = GGUFWriter(part, kind)
-    writer.add_type("adapter")
-    writer.add_string("adapter.type", "lora")
-    writer.add_float32("adapter.lora.alpha", float(model.peft_config["default"].lora_alpha))
-    for key, value in sorted(get_peft_model_state_dict(model, save_embedding_layers=False).items()):
+    names = names_of(kind, int(config.num_hidden_layers))
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for key, value in get_peft_model_state_dict(model, save_embedding_layers=False).items():
         matrix, _, which = key.removeprefix("base_model.model.").removesuffix(".weight").rpartition(".")
         name = names.get_name(f"{matrix}.weight", try_suffixes=(".weight",))
         if name is None:
             raise UserError(f"llama.cpp knows no {matrix} in a model of kind {kind}")
         rows = value.detach().float().cpu().numpy()
-        if which == "lora_B" and kind in REORDERED and matrix.endswith(("q_proj", "k_proj")):
-            heads = config.num_attention_heads if matrix.endswith("q_proj") else config.num_key_value_heads
-            rows = _reordered(rows, int(heads))
-        writer.add_tensor(f"{name}.{which.lower()}", rows)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    os.replace(part, file)
-
-
-def _names(kind: str, layers: int) -> Any:
-    from gguf import MODEL_ARCH, MODEL_ARCH_NAMES, get_tensor_name_map
-
-    found = next((arch for arch in MODEL_ARCH if MODEL_ARCH_NAMES[arch] == kind), None)
-    if found is None:
-        raise UserError(f"models of kind {kind!r} take no adapters yet")
-    return get_tensor_name_map(found, layers)
-
-
-def _reordered(rows: np.ndarray, heads: int) -> np.ndarray:
-    """Rows in llama.cpp's order: within each head the two halves interleave."""
-    import numpy as np
-
-    halves = rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:])
-    return np.ascontiguousarray(halves.swapaxes(1, 2).reshape(rows.shape))
+        found.setdefault(name, {})[which] = place_rows(rows, kind, matrix, config) if which == "lora_B" else rows
+    pairs = {name: (halves["lora_A"], halves["lora_B"]) for name, halves in found.items()}
+    write_adapter(file, kind, float(model.peft_config["default"].lora_alpha), pairs)
 
 
 @dataclass(frozen=True, kw_only=True)

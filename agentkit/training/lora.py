@@ -22,8 +22,8 @@ from agentkit.errors import MissingExtra, UserError
 from agentkit.json_types import JsonObject, digest
 from agentkit.models.batching import load_weights
 from agentkit.models.control import pattern_of, without_control
-from agentkit.training.examples import Example
-from agentkit.training.losses import Loss, answer_logprobs, dpo, sft, simpo
+from agentkit.training.examples import REPLAYED, Chat, Example
+from agentkit.training.losses import Loss, answer_logprobs, divergence, dpo, sft, simpo
 from agentkit.training.packing import Pack, Tokens, pack
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ class LoraSettings:
         epochs: passes over the examples.
         batch: examples of a step.
         loss: sft, dpo or simpo.
+        kl: weight of a term that holds the model on replayed examples to what the bare model would say there (the mean
+            Kullback-Leibler divergence of a token); 0 leaves it out.
+        average: the adapter is the moving average of its weights over the steps with this decay, no larger than
+            1 - 1/(step + 1), as the slow weights of I-LoRA are (arXiv 2402.18865); 0 takes those of the last step.
         longest: tokens of the longest example, and of what is computed at once.
         threads: of the processor; the sums of another number round otherwise, so it is part of what is repeated.
     """
@@ -53,12 +57,15 @@ class LoraSettings:
     epochs: int = 2
     batch: int = 8
     loss: Loss = "sft"
+    kl: float = 0.0
+    average: float = 0.0
     seed: int = 0
     longest: int = 2_048
     threads: int = field(default_factory=lambda: max(1, (os.cpu_count() or 2) // 2))
 
     def to_json(self) -> JsonObject:
-        return asdict(self)
+        """What came later is left out where it says nothing: ids made of settings stay what they were."""
+        return {name: value for name, value in asdict(self).items() if value or name not in ("kl", "average")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,11 +135,14 @@ def with_adapter(model: Any, settings: LoraSettings) -> Any:
 
 def tokens_of(example: Example, tokenizer: Any) -> list[Tokens]:
     """The wanted answer to an example's prompt as tokens, and the rejected one where there is one."""
-    prompt = tuple(prompt_tokens(example.chat, tokenizer))
     said = [example.answer, *([] if example.rejected is None else [example.rejected])]
-    return [
-        Tokens(prompt, (*tokenizer(text, add_special_tokens=False).input_ids, tokenizer.eos_token_id)) for text in said
-    ]
+    return [answer_tokens(example.chat, text, tokenizer) for text in said]
+
+
+def answer_tokens(chat: Sequence[tuple[str, str]], text: str, tokenizer: Any) -> Tokens:
+    """A prompt and an answer to it as tokens."""
+    answer = (*tokenizer(text, add_special_tokens=False).input_ids, tokenizer.eos_token_id)
+    return Tokens(tuple(prompt_tokens(chat, tokenizer)), answer)
 
 
 def prompt_tokens(chat: Sequence[tuple[str, str]], tokenizer: Any) -> list[int]:
@@ -169,6 +179,38 @@ def train(
     return run.go(on_step)
 
 
+def logits_of(model: Any, packed: Pack) -> torch.Tensor:
+    """What a model expects at the places of a pack where the next token of an answer is asked for."""
+    out = model(
+        input_ids=packed.ids,
+        position_ids=packed.positions,
+        attention_mask=packed.mask,
+        logits_to_keep=packed.asked,
+        use_cache=False,
+    )
+    return out.logits[0]  # type: ignore[no-any-return]
+
+
+def losses_of(
+    model: Any, tokenizer: Any, said: Sequence[tuple[Chat, str]], settings: LoraSettings, *, at_once: int = 8
+) -> list[float]:
+    """A model's mean loss a token on each answer to its prompt; infinite where the two are too long."""
+    import torch
+
+    torch.set_num_threads(settings.threads)
+    found = [float("inf")] * len(said)
+    made = [answer_tokens(chat, text, tokenizer) for chat, text in said]
+    places = [place for place, item in enumerate(made) if len(item) <= settings.longest]
+    for begin in range(0, len(places), at_once):
+        now = places[begin : begin + at_once]
+        packed = pack([made[place] for place in now], device=str(model.device), dtype=model.dtype)
+        with torch.inference_mode():
+            sums, sizes = answer_logprobs(logits_of(model, packed), packed)
+        for place, loss in zip(now, (-sums / sizes).tolist(), strict=True):
+            found[place] = loss
+    return found
+
+
 def check_enough(count: int, why: str = "") -> None:
     """Raises UserError where there are too few examples; `why` says what was left out."""
     if count < LEAST:
@@ -186,16 +228,20 @@ class _Training:
         self.model, self.tokenizer, self.settings, self.folder = model, tokenizer, settings, folder
         torch.set_num_threads(settings.threads)
         torch.use_deterministic_algorithms(True, warn_only=True)
-        made = [tokens_of(example, tokenizer) for example in examples]
+        if settings.kl and not any(example.trust == REPLAYED for example in examples):
+            raise UserError("a KL term holds the model on replayed tasks, and there are none: add  --replay FILE")
+        made = [(tokens_of(example, tokenizer), example.trust == REPLAYED) for example in examples]
         if settings.loss == "sft":
-            made = [pair[:1] for pair in made]
-        self.items = [item for item in made if max(map(len, item)) <= settings.longest]
+            made = [(pair[:1], replayed) for pair, replayed in made]
+        fits = [(item, replayed) for item, replayed in made if max(map(len, item)) <= settings.longest]
+        self.items, self.replayed = [item for item, _ in fits], [replayed for _, replayed in fits]
         self.too_long = len(made) - len(self.items)
         if len(self.items) < LEAST:
             raise UserError(f"{self.too_long} of {len(made)} examples are longer than {settings.longest} tokens")
         self.weights = [weight for weight in model.parameters() if weight.requires_grad]
         self.optimiser = torch.optim.AdamW(self.weights, lr=settings.rate, weight_decay=0.0)
         self.losses: list[float] = []
+        self.average: list[Any] = [weight.detach().clone() for weight in self.weights] if settings.average else []
         self.bare: dict[int, Any] = {}
         self.plan = [batch for epoch in range(settings.epochs) for batch in self._batches(epoch)]
         self.mark = digest([settings.to_json(), [example.hash for example in examples]])
@@ -223,6 +269,7 @@ class _Training:
                 self._save()
                 saved = time.perf_counter()
             faults.point("after:train.step")
+        self._take_average()
         self.model.eval()
         return Trained(
             model=self.model,
@@ -254,7 +301,15 @@ class _Training:
         self.optimiser.step()
         self.optimiser.zero_grad()
         self.losses.append(total)
+        decay = min(self.settings.average, 1 - 1 / (step + 2))
+        for mean, weight in zip(self.average, self.weights, strict=False):
+            mean.lerp_(weight.detach(), 1 - decay)
         return computed
+
+    def _take_average(self) -> None:
+        """What was trained is the average, where there is one; the last checkpoint keeps both."""
+        for mean, weight in zip(self.average, self.weights, strict=False):
+            weight.data.copy_(mean)
 
     def _parts(self, batch: list[int]) -> Iterator[list[int]]:
         """The batch in parts that are computed at once, each of no more new tokens than the longest example."""
@@ -274,17 +329,32 @@ class _Training:
     def _loss(self, part: list[int]) -> tuple[torch.Tensor, int]:
         rows = [item for number in part for item in self.items[number]]
         packed = self._pack(rows)
-        sums, sizes = self._logprobs(packed)
+        logits = self._logits(packed)
+        sums, sizes = answer_logprobs(logits, packed)
+        kept = self._kept(part, packed, logits)
         pairs = sum(len(self.items[number]) == 2 for number in part)
         if not pairs:
-            return sft(sums, sizes), packed.width
+            return sft(sums, sizes) + kept, packed.width
         edge, single = 2 * pairs, len(part) - pairs
         if self.settings.loss == "dpo":
             preferred = dpo(sums[:edge], sizes[:edge], self._bare(part[:pairs]))
         else:
             preferred = simpo(sums[:edge], sizes[:edge])
         alone = sft(sums[edge:], sizes[edge:]) if single else 0.0
-        return (preferred * pairs + alone * single) / len(part), packed.width
+        return (preferred * pairs + alone * single) / len(part) + kept, packed.width
+
+    def _kept(self, part: list[int], packed: Pack, logits: torch.Tensor) -> torch.Tensor | float:
+        """The KL term: how far the model has gone from the bare one on the replayed examples of a part."""
+        import torch
+
+        owners = [number for number in part for _ in self.items[number]]
+        replayed = torch.tensor([self.replayed[number] for number in owners], device=packed.owner.device)[packed.owner]
+        if not self.settings.kl or not bool(replayed.any()):
+            return 0.0
+        with torch.no_grad(), self.model.disable_adapter():
+            bare = self._logits(packed)[replayed]
+        share = sum(self.replayed[number] for number in part) / len(part)
+        return self.settings.kl * share * divergence(bare, logits[replayed])
 
     def _bare(self, numbers: list[int]) -> torch.Tensor:
         """What the bare model gives pairs; each is computed alone and once, so that it is the same after a kill."""
@@ -293,22 +363,15 @@ class _Training:
         for number in numbers:
             if number not in self.bare:
                 with torch.no_grad(), self.model.disable_adapter():
-                    self.bare[number] = self._logprobs(self._pack(self.items[number]))[0]
+                    packed = self._pack(self.items[number])
+                    self.bare[number] = answer_logprobs(self._logits(packed), packed)[0]
         return torch.cat([self.bare[number] for number in numbers])
 
     def _pack(self, rows: Sequence[Tokens]) -> Pack:
-        weight = self.weights[0]
-        return pack(rows, device=str(weight.device), dtype=self.model.dtype)
+        return pack(rows, device=str(self.weights[0].device), dtype=self.model.dtype)
 
-    def _logprobs(self, packed: Pack) -> tuple[torch.Tensor, torch.Tensor]:
-        out = self.model(
-            input_ids=packed.ids,
-            position_ids=packed.positions,
-            attention_mask=packed.mask,
-            logits_to_keep=packed.asked,
-            use_cache=False,
-        )
-        return answer_logprobs(out.logits[0], packed)
+    def _logits(self, packed: Pack) -> torch.Tensor:
+        return logits_of(self.model, packed)
 
     @property
     def _checkpoint(self) -> Path:
@@ -324,6 +387,7 @@ class _Training:
             "losses": self.losses,
             "adapter": get_peft_model_state_dict(self.model, save_embedding_layers=False),
             "optimiser": self.optimiser.state_dict(),
+            "average": self.average,
         }
         part = self._checkpoint.with_suffix(".part")
         try:
@@ -353,7 +417,7 @@ class _Training:
         if state["mark"] == self.mark:
             set_peft_model_state_dict(self.model, state["adapter"])
             self.optimiser.load_state_dict(state["optimiser"])
-            self.losses = list(state["losses"])
+            self.losses, self.average = list(state["losses"]), list(state.get("average", ()))
 
 
 SAVE_EVERY = 60.0

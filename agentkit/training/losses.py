@@ -67,3 +67,15 @@ def simpo(sums: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
     mean = sums / sizes
     gap = SIMPO_BETA * (mean[0::2] - mean[1::2]) - SIMPO_MARGIN
     return -torch.nn.functional.logsigmoid(gap).mean()
+
+
+def divergence(bare: torch.Tensor, now: torch.Tensor) -> torch.Tensor:
+    """The mean Kullback-Leibler divergence of a token, from what the bare model expects to what is expected now.
+
+    Args:
+        bare, now: logits at the same places.
+    """
+    import torch
+
+    before, after = (torch.log_softmax(logits.float(), dim=-1) for logits in (bare, now))
+    return (before.exp() * (before - after)).sum(-1).mean()

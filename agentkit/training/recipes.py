@@ -1,21 +1,41 @@
 """Recipes: what of a model's attempts it is trained on, and the same number of examples without a lesson in them.
 
 A recipe is any object with a name, a number of attempts it wants for each task, whether the wrong ones are tried again
-with the answer as a hint, and `examples`, which turns attempts into examples.
+with the answer as a hint or refined, and `examples`, which turns attempts into examples.
 """
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, cast, get_args
 
 from agentkit.errors import UserError
-from agentkit.training.examples import Attempt, Example
+from agentkit.json_types import JsonObject
+from agentkit.training.examples import Attempt, Example, written
 
-Control = Literal["unfiltered", "shuffled"]
-"""Examples of equal number that hold no lesson: own answers whether right or not, or answers of other tasks."""
+Control = Literal["unfiltered", "shuffled", "swapped", "independent"]
+"""Examples of equal number without the lesson: own answers whether right or not, answers of other tasks, pairs with
+their sides swapped at random, pairs of a right and a wrong answer that were given independently of each other."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refinement:
+    """How wrong answers are refined: the model says what is wrong with one, and answers again.
+
+    Attributes:
+        branching: refinements of each answer, the first of them greedy.
+        width: of the refinements of one depth that are wrong too, so many are refined further.
+        depth: refinements of refinements.
+        most_changed: the largest share of the answer that may be another; below 1, little change is asked for too.
+    """
+
+    branching: int = 1
+    width: int = 1
+    depth: int = 1
+    most_changed: float = 1.0
 
 
 class Recipe(Protocol):
@@ -24,6 +44,7 @@ class Recipe(Protocol):
     Attributes:
         attempts: answers wanted for each task; the first is the one that is measured.
         hinted: whether tasks that were answered wrongly are tried again with the right answer as a hint.
+        refined: how wrong answers are refined; None where they are not.
     """
 
     @property
@@ -32,13 +53,15 @@ class Recipe(Protocol):
     def attempts(self) -> int: ...
     @property
     def hinted(self) -> bool: ...
+    @property
+    def refined(self) -> Refinement | None: ...
 
-    def examples(self, attempts: Sequence[Sequence[Attempt]], hinted: Sequence[Attempt]) -> list[Example]:
+    def examples(self, attempts: Sequence[Sequence[Attempt]], second: Sequence[Attempt]) -> list[Example]:
         """Examples of attempts.
 
         Args:
             attempts: of each task, the measured one first; of which some may be missing.
-            hinted: right answers that were found with a hint, whose prompts hold none.
+            second: right answers of second attempts: found with a hint, or refinements of `earlier` ones.
         """
         ...
 
@@ -58,8 +81,9 @@ class Own:
     easy: float = 0.5
     name: str = "own"
     hinted: bool = False
+    refined: Refinement | None = None
 
-    def examples(self, attempts: Sequence[Sequence[Attempt]], hinted: Sequence[Attempt]) -> list[Example]:
+    def examples(self, attempts: Sequence[Sequence[Attempt]], second: Sequence[Attempt]) -> list[Example]:
         hard, easy = [], []
         for tries in attempts:
             right = {item.said: item for item in tries if item.right}
@@ -80,8 +104,9 @@ class Edits:
     attempts: int = 1
     name: str = "edits"
     hinted: bool = False
+    refined: Refinement | None = None
 
-    def examples(self, attempts: Sequence[Sequence[Attempt]], hinted: Sequence[Attempt]) -> list[Example]:
+    def examples(self, attempts: Sequence[Sequence[Attempt]], second: Sequence[Attempt]) -> list[Example]:
         first = [tries[0] for tries in attempts if tries]
         edits = [example for item in first if item.wrong and (example := item.corrected()) is not None]
         return edits + [item.own() for item in first if item.right][: max(1, len(edits))] if edits else []
@@ -95,12 +120,110 @@ class Hints:
     attempts: int = 1
     name: str = "hints"
     hinted: bool = True
+    refined: Refinement | None = None
 
-    def examples(self, attempts: Sequence[Sequence[Attempt]], hinted: Sequence[Attempt]) -> list[Example]:
-        return [item.own() for tries in attempts for item in tries[:1] if item.right] + [item.own() for item in hinted]
+    def examples(self, attempts: Sequence[Sequence[Attempt]], second: Sequence[Attempt]) -> list[Example]:
+        return [item.own() for tries in attempts for item in tries[:1] if item.right] + [item.own() for item in second]
 
 
-RECIPES: Mapping[str, Recipe] = {"own": Own(), "edits": Edits(), "hints": Hints()}
+@dataclass(frozen=True, kw_only=True)
+class Refine:
+    """Wrong answers that the model mended after its own critique (SELF, arXiv 2310.00533), where a check and not the
+    model says that they are right now: the mended answer to the task, and to the task with answer and critique; and as
+    many own right answers."""
+
+    attempts: int = 1
+    name: str = "refine"
+    hinted: bool = False
+    refined: Refinement | None = field(default_factory=Refinement)
+
+    def examples(self, attempts: Sequence[Sequence[Attempt]], second: Sequence[Attempt]) -> list[Example]:
+        made = [example for item in second for example in (_answered(item), item.own())]
+        right = [tries[0].own() for tries in attempts if tries and tries[0].right]
+        return made + right[: len(second)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    """Pairs of a wrong answer and the nearest right one that a tree of refinements leads to, so that the two differ in
+    what was wrong; and the refinements themselves (SPaR, arXiv 2412.11605). A check says what is right, and pairs that
+    differ in more than `most_changed` are left out, which its released code does not do."""
+
+    attempts: int = 4
+    name: str = "tree"
+    hinted: bool = False
+    refined: Refinement | None = field(
+        default_factory=lambda: Refinement(branching=3, width=2, depth=3, most_changed=0.5)
+    )
+
+    def examples(self, attempts: Sequence[Sequence[Attempt]], second: Sequence[Attempt]) -> list[Example]:
+        pairs = [replace(_answered(item), rejected=item.first.said) for item in second]
+        return pairs + [item.own() for item in second]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calls:
+    """Calls of client's tools (after iTool, arXiv 2501.09766): right ones to begin with, the model's own and corrected
+    ones; and for each argument in which one of its own wrong calls differs from the right one, a pair of two calls that
+    differ in that argument alone. The names of tools and arguments are right by the grammar already.
+
+    Args:
+        easy: the largest share of the right calls that may be of tasks that were never answered wrongly.
+    """
+
+    attempts: int = 4
+    easy: float = 0.5
+    name: str = "calls"
+    hinted: bool = False
+    refined: Refinement | None = None
+
+    def examples(self, attempts: Sequence[Sequence[Attempt]], second: Sequence[Attempt]) -> list[Example]:
+        right, pairs = list[Example](), list[Example]()
+        for tries in attempts:
+            wrong = [item for item in tries if item.wrong and item.said]
+            mended = next((example for item in wrong if (example := item.corrected()) is not None), None)
+            known = next((item.own() for item in tries if item.right), mended)
+            if known is not None and wrong:
+                right.append(replace(known, rejected=None))
+                pairs += _pairs(known, wrong)
+        easy = [tries[0].own() for tries in attempts if tries and all(item.right for item in tries)]
+        room = round(self.easy * len(right) / (1 - self.easy)) if self.easy < 1 else len(easy)
+        return [*pairs, *right, *easy[:room]] if right else []
+
+
+def _pairs(right: Example, wrong: Sequence[Attempt]) -> Iterator[Example]:
+    """The right call beside itself with one argument as a wrong call has it, each such call once."""
+    wanted, seen = _call_in(right.answer), set[str]()
+    for item in wrong:
+        given = _call_in(item.said)
+        if wanted is None or given is None or given["name"] != wanted["name"]:
+            continue
+        for name in {**wanted["arguments"], **given["arguments"]}:
+            arguments = {key: value for key, value in wanted["arguments"].items() if key != name}
+            if name in given["arguments"]:  # in its place
+                arguments = {**wanted["arguments"], name: given["arguments"][name]}
+            rejected = written({**wanted, "arguments": arguments})
+            if rejected != written(wanted) and rejected not in seen:
+                seen.add(rejected)
+                yield replace(right, rejected=rejected)
+
+
+def _call_in(text: str) -> JsonObject | None:
+    """The call that a reply is; None where it is an answer in words."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    called = isinstance(found, dict) and isinstance(found.get("arguments"), dict) and "name" in found
+    return found if called else None
+
+
+def _answered(refinement: Attempt) -> Example:
+    """A refined answer as one to the task itself."""
+    return replace(refinement.own(), chat=refinement.first.chat, bare=refinement.first.bare)
+
+
+RECIPES: Mapping[str, Recipe] = {item.name: item for item in (Own(), Edits(), Hints(), Refine(), Tree(), Calls())}
 """By name."""
 
 
@@ -124,8 +247,9 @@ def control_of(
     """As many examples as these, without their lesson.
 
     Args:
-        kind: "unfiltered" takes first answers, whether right or wrong; "shuffled" gives each prompt the answer of
-            another example.
+        kind: "unfiltered" takes answers, whether right or wrong; "shuffled" gives each prompt the answer of another
+            example; "swapped" has the wrong answer of half of the pairs be the wanted one; "independent" takes for
+            each pair a right and a wrong answer to one task that do not come of each other.
 
     Raises:
         UserError: too few attempts for it.
@@ -136,7 +260,47 @@ def control_of(
         if len(pool) < len(examples):
             raise UserError(f"the control needs {len(examples)} answers, and there are {len(pool)}")
         return rng.sample(pool, len(examples))
+    if kind == "swapped":
+        return _swapped(examples, rng)
+    if kind == "independent":
+        return _independent(examples, attempts, rng)
     order = list(range(len(examples)))
     rng.shuffle(order)
     answer = {order[place]: examples[order[place - 1]].answer for place in range(len(order))}
     return [replace(example, answer=answer[place], rejected=None) for place, example in enumerate(examples)]
+
+
+def _swapped(examples: Sequence[Example], rng: random.Random) -> list[Example]:
+    """Raises UserError where there are no pairs."""
+    pairs = [place for place, example in enumerate(examples) if example.rejected is not None]
+    if not pairs:
+        raise UserError("the control 'swapped' is for recipes that make pairs: edits, tree, calls")
+    turned = set(rng.sample(pairs, len(pairs) // 2))
+    return [
+        replace(example, answer=str(example.rejected), rejected=example.answer) if place in turned else example
+        for place, example in enumerate(examples)
+    ]
+
+
+def _independent(
+    examples: Sequence[Example], attempts: Sequence[Sequence[Attempt]], rng: random.Random
+) -> list[Example]:
+    """Raises UserError where too few tasks were answered both rightly and wrongly."""
+    wanted = sum(example.rejected is not None for example in examples)
+    pool = []
+    for tries in attempts:
+        right, wrong = ([item for item in tries if said(item)] for said in (_is_right, _is_wrong))
+        if right and wrong:
+            pool.append(replace(rng.choice(right).own(), rejected=rng.choice(wrong).said))
+    if not wanted or len(pool) < wanted:
+        why = f"{len(pool)} tasks were answered both rightly and wrongly; take more attempts at each"
+        raise UserError(f"the control 'independent' needs {wanted} pairs, and {why}")
+    return [*rng.sample(pool, wanted), *(example for example in examples if example.rejected is None)]
+
+
+def _is_right(attempt: Attempt) -> bool:
+    return attempt.right
+
+
+def _is_wrong(attempt: Attempt) -> bool:
+    return attempt.wrong and bool(attempt.said)

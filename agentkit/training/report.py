@@ -54,6 +54,7 @@ def _page(found: Mapping[str, Any], examples: list[Example], png: bytes) -> str:
         "examples": found["examples"],
         "speed": f"{found['speed']:.0f} tokens a second" if found["speed"] else "",
         "the two engines": found["agreement"],
+        "by kind": "; ".join(f"{kind}: {row['won']} won, {row['lost']} lost" for kind, row in found["kinds"].items()),
         "verdict": f"{verdict['decision']}: {verdict['reason']}",
         "version": change["version"] or "",
     }

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import platform
-import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from agentkit import faults
-from agentkit.adapters import Adapter, AdapterRecaller, AdapterStore, hash_of
+from agentkit.adapters import AdapterRecaller, AdapterStore, hash_of
 from agentkit.aio import run_sync
 from agentkit.errors import UserError
 from agentkit.evolution.gate import GatePolicy, StrictGate
@@ -22,21 +17,23 @@ from agentkit.evolution.protocols import Evolvable
 from agentkit.evolution.run import parts_of
 from agentkit.json_types import JsonObject, digest
 from agentkit.ledger import Change, Decision, Verdict
+from agentkit.protocols import Recaller
 from agentkit.tasks import Task
 from agentkit.training.collecting import Collected, Collector, of_daily_runs
 from agentkit.training.evolvable import AdapterEvolvable
-from agentkit.training.examples import Example, read_examples, told, without_tasks, write_examples
-from agentkit.training.export import agreement, export_adapter
-from agentkit.training.lora import LoraSettings, StepDone, check_enough, train
+from agentkit.training.examples import REPLAYED, Example, told, without_tasks
+from agentkit.training.filters import Keep
+from agentkit.training.lora import LoraSettings, check_enough
+from agentkit.training.making import Maker, OnTraining, TrainEvent, make_folder, silent
+from agentkit.training.probes import general_probes
 from agentkit.training.recipes import Control, Own, Recipe, control_of
 from agentkit.training.report import write_report
 
 if TYPE_CHECKING:
     from agentkit.agent import Agent
-    from agentkit.models.llamacpp import LlamaCppChat
 
-CHECKED = 4
-"""Prompts on which the adapter's answers in llama.cpp are compared with those in training."""
+REPLAY_SHARE = 0.25
+"""Of all examples, at most so many are replayed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,29 +45,16 @@ class TrainConfig:
         rounds: of attempts and training; each round adds its examples to those before and trains the bare model anew.
         lora: rank, rate, epochs, loss, seed.
         control: train on as many examples without a lesson instead, to compare with.
-        gate: how much evidence an adapter needs.
+        keep: so many of the examples alone; None keeps all.
+        gate: how much evidence an adapter needs; where probes fall by more than two points, a person is asked.
     """
 
     recipe: Recipe = field(default_factory=Own)
     rounds: int = 1
     lora: LoraSettings = field(default_factory=LoraSettings)
     control: Control | None = None
-    gate: GatePolicy = field(default_factory=GatePolicy)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainEvent:
-    """Progress, for people: a line, or a step of the training."""
-
-    text: str = ""
-    step: StepDone | None = None
-
-
-OnTraining = Callable[[TrainEvent], None]
-
-
-def silent(event: TrainEvent) -> None:
-    """Nobody watches."""
+    keep: Keep | None = None
+    gate: GatePolicy = field(default_factory=lambda: GatePolicy(probe_margin=0.02))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +67,7 @@ class TrainRound:
         losses: of each step.
         speed: tokens a second of the training; 0 where it was finished before.
         agreement: how often transformers and llama.cpp say the same.
+        kinds: of each kind of held-out task and probe, how many were won and lost with it.
         change: the ledger's change that the adapter is, and what was decided about it.
     """
 
@@ -94,6 +79,7 @@ class TrainRound:
     losses: tuple[float, ...]
     speed: float
     agreement: str
+    kinds: dict[str, JsonObject]
     change: Change
     verdict: Verdict
 
@@ -126,7 +112,8 @@ class TrainArguments(TypedDict, total=False):
     """The arguments of `atrain_adapter` beyond the agent, its tasks and the adapter's name."""
 
     val: Sequence[Task]
-    probes: Sequence[Task]
+    probes: Sequence[Task] | None
+    replay: Sequence[Task]
     config: TrainConfig
     playbook: str | None
     memory: str | None
@@ -144,7 +131,8 @@ async def atrain_adapter(
     name: str,
     *,
     val: Sequence[Task] = (),
-    probes: Sequence[Task] = (),
+    probes: Sequence[Task] | None = None,
+    replay: Sequence[Task] = (),
     config: TrainConfig | None = None,
     playbook: str | None = None,
     memory: str | None = None,
@@ -156,7 +144,9 @@ async def atrain_adapter(
         tasks: to attempt, with targets or checkers; empty takes the daily runs that somebody judged instead.
         name: of the adapter.
         val: held-out tasks that decide whether it is put in force; without them it stays a candidate.
-        probes: frozen tasks that it must not make worse.
+        probes: frozen tasks that it must not make worse; None takes AgentKit's own, for what is easily lost.
+        replay: tasks at which nothing is to change: what the bare model says to them is trained on too, a quarter of
+            all examples at most.
         config: recipe, rounds, settings.
         playbook, memory: names of what runs are given beside the adapter, in attempts and on held-out tasks alike.
         on_event: sees progress.
@@ -168,7 +158,9 @@ async def atrain_adapter(
         UserError: another model than a local one, nothing to learn, or too few examples.
         MissingExtra: torch, transformers or peft are not installed.
     """
-    run = _Run(agent, tasks, name, val, probes, config or TrainConfig(), on_event)
+    frozen = general_probes() if probes is None else probes
+    run = _Run(agent, tasks, name, val, frozen, config or TrainConfig(), on_event)
+    run.replay = list(replay)
     run.beside = parts_of(agent, playbook=playbook, memory=memory)[0]
     return await run.go()
 
@@ -187,18 +179,19 @@ class _Run:
         on_event: OnTraining,
     ) -> None:
         self.agent, self.tasks, self.val, self.probes, self.config = agent, tasks, val, probes, config
-        self.base = base_of(agent)
         self.adapters = AdapterStore(agent.store, name, folder=agent.settings.home / "adapters")
+        self.maker = Maker(agent, self.adapters, config.lora, on_event)
         self.tell = on_event
         self.beside: list[Evolvable] = []
         self.before: list[Example] = []
+        self.replay: list[Task] = []
 
     async def go(self) -> TrainingReport:
         rounds: list[TrainRound] = []
         for number in range(1, self.config.rounds + 1):
             rounds.append(await self._round(number))
-            write_report(rounds[-1].to_json(), self._folder(rounds[-1].training))
-        folder = self._folder(rounds[-1].training)
+            write_report(rounds[-1].to_json(), self.maker.folder(rounds[-1].training))
+        folder = self.maker.folder(rounds[-1].training)
         return TrainingReport(
             name=self.adapters.name, rounds=tuple(rounds), version=self.adapters.version(), folder=folder
         )
@@ -206,30 +199,32 @@ class _Run:
     async def _round(self, number: int) -> TrainRound:
         start = self._start(number)
         collected = await self._collect(start)
-        examples = self._examples(collected)
-        training = self._training(examples)
-        folder = self._folder(training)
-        _write(examples, folder)
+        examples = await self._examples(collected)
         self.tell(TrainEvent(text=f"round {number}: {collected}; {len(examples)} examples"))
-        faults.point("after:train.collect")
-        trained = await self._train(examples, folder)
-        change = self._propose(examples, folder, training)
-        faults.point("after:train.export")
+        change, trained = await self.maker.make(examples, recipe=self._recipe)
         change, verdict = await self._decide(change)
         self.tell(TrainEvent(text=f"round {number}: {verdict.decision}: {verdict.reason}"))
-        self.before = examples
+        self.before = [example for example in examples if example.trust != REPLAYED]
         return TrainRound(
             number=number,
-            training=training,
+            training=self.maker.training_of(examples),
             collected=str(collected),
             skipped=told(collected.skipped),
             examples=len(examples),
             losses=tuple(trained["losses"]),
             speed=trained["speed"],
             agreement=trained["agreement"],
+            kinds=by_kind(verdict.evidence, [*self.val, *self.probes]),
             change=change,
             verdict=verdict,
         )
+
+    @property
+    def _recipe(self) -> str:
+        config = self.config
+        control = f", control: {config.control}" if config.control else ""
+        keep = f", {config.keep.count} by {config.keep.by}" if config.keep else ""
+        return f"{config.recipe.name}{keep}{control}"
 
     def _start(self, number: int) -> int:
         """The version whose attempts a round learns from: that of the round's first beginning, however often it was
@@ -237,7 +232,7 @@ class _Run:
         key = digest([self._key, number])[:16]
         path = self.adapters.folder / self.adapters.name / f"round-{key}.txt"
         if not path.exists():
-            _make(path.parent)
+            make_folder(path.parent)
             part = path.with_suffix(".part")
             part.write_text(str(self.adapters.version()), encoding="ascii")
             part.replace(path)
@@ -248,8 +243,9 @@ class _Run:
         """Names the training: the same again resumes it, or repeats its result."""
         config = {name: value for name, value in vars(self.config).items() if name not in ("gate", "rounds")}
         told = {**config, "recipe": repr(self.config.recipe), "lora": self.config.lora.to_json()}
-        asked = [[task.model_dump() for task in part] for part in (self.tasks, self.val, self.probes)]
-        return digest([fingerprint(self.agent), hash_of(self.base), told, asked, self.adapters.name])
+        told |= {"keep": repr(self.config.keep)}
+        asked = [[task.model_dump() for task in part] for part in (self.tasks, self.val, self.probes, self.replay)]
+        return digest([fingerprint(self.agent), hash_of(self.maker.base), told, asked, self.adapters.name])
 
     async def _collect(self, start: int) -> Collected:
         if not self.tasks:
@@ -257,18 +253,26 @@ class _Run:
         adapter = self.adapters.at(start)
         known = "" if adapter is None else adapter.sha256
         recallers = [AdapterRecaller(self.adapters, version=start)]
-        collector = Collector(
-            self.agent,
-            [*recallers, *(item.at(item.version()) for item in self.beside)],
-            key=digest([fingerprint(self.agent), known, [[item.target, item.version()] for item in self.beside]]),
-            seed=self.config.lora.seed,
-        )
+        beside = [item.at(item.version()) for item in self.beside]
+        key = [fingerprint(self.agent), known, [[item.target, item.version()] for item in self.beside]]
+        collector = self._collector([*recallers, *beside], digest(key))
         return await collector.collect(self.tasks, self.config.recipe)
 
-    def _examples(self, collected: Collected) -> list[Example]:
+    def _collector(self, recallers: Sequence[Recaller], key: str) -> Collector:
+        return Collector(self.agent, recallers, key=key, seed=self.config.lora.seed)
+
+    async def _replayed(self, count: int) -> list[Example]:
+        """What the bare model says to tasks at which nothing is to change, a share of all examples."""
+        room = round(count * REPLAY_SHARE / (1 - REPLAY_SHARE))
+        collector = self._collector([], digest([fingerprint(self.agent), "replay"]))
+        collected = await collector.collect(self.replay[:room], Own(attempts=1))
+        said = [tries[0].own() for tries in collected.attempts if tries[0].said]
+        return [replace(example, trust=REPLAYED) for example in said]
+
+    async def _examples(self, collected: Collected) -> list[Example]:
         """Raises UserError: nothing to learn, or too little."""
         recipe, held_out = self.config.recipe, [*self.val, *self.probes]
-        found = recipe.examples(collected.attempts, collected.hinted)
+        found = recipe.examples(collected.attempts, collected.second)
         if self.config.control is not None:
             found = control_of(self.config.control, found, collected.attempts, seed=self.config.lora.seed)
         found = without_tasks([*self.before, *found], held_out)
@@ -276,55 +280,10 @@ class _Run:
         if not found:
             raise UserError(f"recipe {recipe.name!r} finds nothing to learn: {collected}{left}")
         check_enough(len(found), left)
-        return found
-
-    def _training(self, examples: Sequence[Example]) -> str:
-        machine = [platform.machine(), hash_of(self.base)]
-        return digest([[example.hash for example in examples], self.config.lora.to_json(), machine])[:16]
-
-    def _folder(self, training: str) -> Path:
-        return self.adapters.folder / self.adapters.name / training
-
-    async def _train(self, examples: Sequence[Example], folder: Path) -> JsonObject:
-        """Train and export, in a thread that ends with this call; a training that is finished is not repeated."""
-        stopped, done = threading.Event(), folder / "done.json"
-        if done.is_file() and (folder / "adapter.gguf").is_file():
-            return dict(json.loads(done.read_text(encoding="utf-8")))
-
-        def on_step(step: StepDone) -> None:
-            if stopped.is_set():
-                raise _Stopped
-            self.tell(TrainEvent(step=step))
-
-        def work() -> JsonObject:
-            made = train(self.base, examples, self.config.lora, folder, on_step=on_step)
-            file, served = folder / "adapter.gguf", cast("LlamaCppChat", self.agent.explorer)
-            export_adapter(made.model, self.base, file)
-            chats = [example.chat for example in examples[:CHECKED]]
-            agreed = agreement(made.model, made.tokenizer, served, file, chats)
-            speed = made.tokens / made.seconds if made.tokens else 0.0
-            found = {"losses": list(made.losses), "speed": speed, "agreement": str(agreed), "too_long": made.too_long}
-            done.write_text(json.dumps(found), encoding="utf-8")
-            return found
-
-        try:
-            return await asyncio.to_thread(work)
-        except asyncio.CancelledError:
-            stopped.set()
-            raise
-
-    def _propose(self, examples: Sequence[Example], folder: Path, training: str) -> Change:
-        control = f", control: {self.config.control}" if self.config.control else ""
-        adapter = Adapter(
-            sha256=self.adapters.keep(folder / "adapter.gguf"),
-            base=hash_of(self.base),
-            model=self.agent.model_name,
-            recipe=f"{self.config.recipe.name}{control}",
-            training=training,
-            examples=tuple(example.hash for example in examples),
-            settings=self.config.lora.to_json(),
-        )
-        return self.adapters.propose(adapter, run_id=examples[0].run_id)
+        if self.config.keep is not None:
+            found = await self.maker.keep(found, self.config.keep)
+            check_enough(len(found), "; keep more")
+        return [*found, *without_tasks(await self._replayed(len(found)), held_out)]
 
     async def _decide(self, change: Change) -> tuple[Change, Verdict]:
         """The gate's verdict; a change that is in force or rejected already keeps its own."""
@@ -361,31 +320,12 @@ _DECIDED: dict[str, Decision] = {
 }
 
 
-class _Stopped(BaseException):
-    """Whoever waited for the training is gone."""
-
-
-def base_of(agent: Agent) -> Path:
-    """The model file of an agent that can be trained.
-
-    Raises:
-        UserError: its model is no local one.
-    """
-    path = getattr(agent.explorer, "path", None)
-    if not getattr(agent.explorer, "takes_adapters", False) or not isinstance(path, Path):
-        raise UserError(f"{agent.model_name} can't be trained here: adapters are for local/ models")
-    return path
-
-
-def _write(examples: list[Example], folder: Path) -> None:
-    path = folder / "examples.jsonl"
-    _make(folder)
-    if not path.exists() or [item.hash for item in read_examples(path)] != [item.hash for item in examples]:
-        write_examples(examples, path)
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: can't be made: {error.strerror}") from None
+def by_kind(evidence: JsonObject, tasks: Sequence[Task]) -> dict[str, JsonObject]:
+    """Of each kind of held-out task and probe how many were won and lost by the adapter, by the gate's evidence."""
+    kind, found = {task.id: str(task.metadata.get("category", "all")) for task in tasks}, dict[str, JsonObject]()
+    for test in (evidence, evidence.get("probes") or {}):
+        for name, side in (("won", "better"), ("lost", "worse")):
+            for task_id in test.get(side, ()):
+                row = found.setdefault(kind.get(task_id, "all"), {"won": 0, "lost": 0})
+                row[name] += 1
+    return found

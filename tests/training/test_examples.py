@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,20 @@ from agentkit.tasks import Task
 from agentkit.testing import ScriptedModel
 from agentkit.training.collecting import Collector, of_daily_runs
 from agentkit.training.examples import Attempt, in_form, read_examples, without_tasks, write_examples
-from agentkit.training.recipes import RECIPES, Edits, Hints, Own, control_of, known_control, known_recipe
-from tests.training.small import example
+from agentkit.training.recipes import (
+    RECIPES,
+    Calls,
+    Edits,
+    Hints,
+    Own,
+    Refine,
+    Refinement,
+    Tree,
+    control_of,
+    known_control,
+    known_recipe,
+)
+from tests.training.small import agent_of, example
 
 
 def scripted(home: Path, said: Any, **options: Any) -> Agent:
@@ -166,23 +180,142 @@ async def test_a_hinted_answer_is_learnt_with_its_reasoning_and_without_the_hint
 
     with scripted(tmp_path, reasons, effort="reasoning") as agent:
         found = await attempts_of(agent, questions(6), Hints())
-    made = Hints().examples(found.attempts, found.hinted)
+    made = Hints().examples(found.attempts, found.second)
     hinted = [item for item in made if "leaves 1" in item.answer]
     assert len(hinted) == 2 and len(made) == 5 and not any("known" in turn for item in made for _, turn in item.chat)
     assert found.skipped == {"its reasoning speaks of the hint": 1}
 
 
+def mends(messages: list[Any], names: list[str]) -> Any:
+    """Says "even" to all; told of it, it finds what is wrong, and mends one part of an answer at a time."""
+    text = str(messages[-1].content)
+    number = int(text.split("\n")[0].split()[-1])
+    if "what is wrong with it" in text:
+        return "An odd number was taken for an even one."
+    if "was not accepted" not in text:
+        return "even"
+    before = text.split("<answer>\n")[1].split("\n")[0]
+    return {"even": "odd" if number != 5 else "eve", "eve": "od", "od": "odd"}[before]
+
+
+async def test_a_refinement_that_passes_the_check_is_learnt_to_the_task_and_to_the_critique(tmp_path: Path) -> None:
+    with scripted(tmp_path, mends) as agent:
+        found = await attempts_of(agent, questions(6), Refine())
+    assert str(found) == "of 6 answers 3 were right and 3 corrected, 2 found at a second attempt"
+    made = Refine().examples(found.attempts, found.second)
+    plain, told = made[0], made[1]
+    assert (plain.chat, plain.answer, plain.trust) == ((("user", "even or odd: 1"),), "odd", "own")
+    assert told.answer == "odd" and "An odd number was taken" in told.chat[-1][1] and "target" not in told.chat[-1][1]
+    assert [item.answer for item in made[4:]] == ["even", "even"] and len(made) == 6
+
+
+async def test_a_tree_goes_on_from_wrong_refinements_and_pairs_the_right_leaf_with_the_root(tmp_path: Path) -> None:
+    near = Tree(attempts=1, refined=Refinement(branching=2, width=1, depth=3, most_changed=1))
+    with scripted(tmp_path, mends) as agent:
+        found = await attempts_of(agent, questions(6), near)
+        made = near.examples(found.attempts, found.second)
+        assert [(item.answer, item.rejected) for item in made[:3]] == [("odd", "even")] * 3
+        assert made[2].chat == (("user", "even or odd: 5"),) and made[2].run_id != made[0].run_id
+        assert "<answer>\nod\n</answer>" in made[5].chat[-1][1] and made[5].rejected is None
+        swapped = control_of("swapped", made, found.attempts, seed=1)
+        assert sum(item.answer == "even" for item in swapped) == 1 and len(swapped) == len(made)
+        strict = Tree(attempts=1, refined=Refinement(branching=2, width=1, depth=3, most_changed=0.9))
+        collector = Collector(agent, [], key="k")
+        assert (await collector.collect(questions(6), strict)).second == []
+    assert collector.skipped == {"its refinement changed too much": 3}
+
+
+def test_pairs_that_do_not_come_of_each_other_are_a_control(tmp_path: Path) -> None:
+    task = Task(id="t", input="t")
+
+    def tries(n: int) -> list[Attempt]:
+        one = Attempt(task=task, chat=(("user", str(n)),), said="", answer="", run_id="r", score=0, source="check")
+        return [replace(one, said=f"{n}{score}", score=score) for score in (1, 0)]
+
+    pairs = [example(n, rejected="no") for n in range(2)]
+    made = control_of("independent", [*pairs, example(9)], [tries(1), tries(2), tries(3)], seed=0)
+    assert [item.rejected == item.answer[0] + "0" for item in made[:2]] == [True, True] and made[2] == example(9)
+    with pytest.raises(UserError, match="needs 2 pairs, and 1 tasks were answered both rightly and wrongly"):
+        control_of("independent", pairs, [tries(1)], seed=0)
+    with pytest.raises(UserError, match="for recipes that make pairs"):
+        control_of("swapped", [example(1)], [], seed=0)
+
+
 def test_examples_are_kept_in_a_file_that_shows_when_it_was_altered(tmp_path: Path) -> None:
     path = tmp_path / "examples.jsonl"
-    write_examples([example(1), example(2, rejected="no")], path)
-    assert read_examples(path) == [example(1), example(2, rejected="no")]
+    kept = [example(1), replace(example(2, rejected="no"), bare=(("user", "say 2"),), by="ann")]
+    write_examples(kept, path)
+    assert read_examples(path) == kept
     path.write_text(path.read_text().replace('"ok"', '"ko"', 1))
     with pytest.raises(DataError, match="does not match its hash"):
         read_examples(path)
 
 
 def test_unknown_names_are_told_in_one_line() -> None:
-    with pytest.raises(UserError, match="there are own, edits, hints"):
+    with pytest.raises(UserError, match="there are own, edits, hints, refine, tree, calls"):
         known_recipe("magic")
-    with pytest.raises(UserError, match="there are unfiltered, shuffled"):
+    with pytest.raises(UserError, match="there are unfiltered, shuffled, swapped, independent"):
         known_control("magic")
+
+
+TOOL = {
+    "name": "book",
+    "description": "Book a room.",
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}, "nights": {"type": "integer"}},
+        "required": ["city", "nights"],
+    },
+}
+
+
+def booked(number: int) -> Task:
+    right = [{"name": "book", "arguments": {"city": "Oslo", "nights": number}}]
+    about = {"client_tools": [TOOL]}
+    return Task(
+        id=f"b{number}", input=f"Oslo, {number} nights", target=json.dumps(right), metadata=about, checker="exact"
+    )
+
+
+async def test_a_wrong_call_is_paired_with_the_right_one_argument_by_argument(tmp_path: Path) -> None:
+    def calls(messages: list[Any], names: list[str]) -> Any:
+        number = int(str(messages[-1].content).split()[1])
+        city, nights = ("Oslo", number) if number == 2 else ("Bergen", number + (number == 4))
+        return AIMessage("", tool_calls=[{"name": "book", "args": {"city": city, "nights": nights}, "id": "c"}])
+
+    with scripted(tmp_path, calls) as agent:
+        recipe = Calls(attempts=2)
+        found = await attempts_of(agent, [booked(n) for n in (2, 3, 4)], recipe)
+        again = await attempts_of(agent, [booked(n) for n in (2, 3, 4)], recipe)
+    assert str(found) == str(again) == "of 3 answers 1 were right and 2 corrected" and not found.skipped
+    made = recipe.examples(found.attempts, [])
+    right = '{"name": "book", "arguments": {"city": "Oslo", "nights": %d}}'
+    other = '{"name": "book", "arguments": {"city": "%s", "nights": %d}}'
+    assert [(item.answer, item.rejected) for item in made] == [
+        (right % 3, other % ("Bergen", 3)),
+        (right % 4, other % ("Bergen", 4)),
+        (right % 4, other % ("Oslo", 5)),
+        (right % 3, None),
+        (right % 4, None),
+        (right % 2, None),
+    ]
+    system, user = made[0].chat
+    assert system[1].startswith("# Tools\n- book: Book a room.") and user == ("user", "Oslo, 3 nights")
+
+
+async def test_the_prompt_of_a_call_is_what_a_local_model_reads(tiny: Path, tmp_path: Path) -> None:
+    with agent_of(tmp_path, tiny) as agent:
+        model: Any = agent.explorer
+        bodies: list[Any] = []
+        plain = type(model)._body
+
+        def body(self: Any, *given: Any) -> Any:
+            bodies.append(plain(self, *given))
+            return bodies[-1]
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(model), "_body", body)
+            found = await attempts_of(agent, [booked(3)], Calls(attempts=1))
+        ((attempt,),) = found.attempts
+        asked = tuple((turn["role"], turn["content"]) for turn in bodies[0]["messages"])
+        assert attempt.chat == asked and attempt.wrong

@@ -23,10 +23,16 @@ home, model = Path({home!r}), Path({model!r})
 home.mkdir(exist_ok=True)
 with agent_of(home, model) as agent:
     config = TrainConfig(recipe=Edits(), lora=LORA, gate=GatePolicy(level=0.2))
-    train_adapter(agent, tasks(0, 20), "a", val=tasks(100, 16), config=config)
+    train_adapter(agent, tasks(0, 20), "a", val=tasks(100, 16), probes=(), config=config)
 """
 
-POINTS = ["after:model.call#9", "after:train.step#7", "after:train.checkpoint#11", "after:train.export"]
+POINTS = [
+    "after:model.call#9",
+    "after:train.step#7",
+    "after:train.checkpoint#11",
+    "after:train.gguf",
+    "after:train.export",
+]
 POINTS += ["after:evolve.trial#3", "before:ledger.commit"]
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from agentkit.errors import UserError
 from agentkit.models.llamacpp import LlamaCppChat
+from agentkit.models.lora_files import read_adapter, write_adapter
 from agentkit.training import lora
 from agentkit.training.export import agreement, export_adapter
 from agentkit.training.lora import load_base, tokens_of, train
@@ -96,6 +97,25 @@ def test_the_same_seed_makes_the_same_file_and_another_makes_another(tiny: Path,
         export_adapter(done.model, tiny, files[-1])
     one, same, other = (file.read_bytes() for file in files)
     assert one == same != other
+
+
+def test_a_disk_that_fills_while_an_adapter_is_written_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import numpy as np
+    from gguf import GGUFWriter
+
+    def full(self: Any, *given: Any, **named: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    matrices = {"blk.0.attn_q": (np.ones((2, 4), np.float32), np.ones((4, 2), np.float32))}
+    with monkeypatch.context() as patch:
+        patch.setattr(GGUFWriter, "write_tensors_to_file", full)
+        with pytest.raises(UserError, match=r"a\.gguf can't be written: No space left on device"):
+            write_adapter(tmp_path / "a.gguf", "llama", 4.0, matrices)
+    assert list(tmp_path.iterdir()) == []
+    write_adapter(tmp_path / "a.gguf", "llama", 4.0, matrices)
+    assert read_adapter(tmp_path / "a.gguf").matrices["blk.0.attn_q"][0].tolist() == [[1.0] * 4] * 2
 
 
 def test_too_few_examples_say_how_many_are_needed(tiny: Path, tmp_path: Path) -> None:

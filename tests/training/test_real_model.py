@@ -45,7 +45,7 @@ def test_a_model_learns_a_desk_s_codes_from_corrections_within_three_minutes(tmp
     with agent_of() as agent:
         before = [agent.run(task.input).answer for task in val[:2]]
         assert not set(before) & set(ABOUT), "nobody can guess the codes"
-        report = train_adapter(agent, train, "desk", val=val, config=config, on_event=print)
+        report = train_adapter(agent, train, "desk", val=val, probes=(), config=config, on_event=print)
     (done,) = report.rounds
     assert done.examples == len(train) == 24 and done.losses[-1] < done.losses[0] / 4
     assert done.verdict.decision == "accept" and report.version == 1, done

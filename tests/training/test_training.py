@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from agentkit.adapters import AdapterStore
+from agentkit.agent import Agent
 from agentkit.changes import decide, rollback
 from agentkit.errors import IntegrityError, UserError
 from agentkit.evolution.gate import GatePolicy
 from agentkit.ledger import Ledger
 from agentkit.testing import ScriptedModel
+from agentkit.training.making import TrainEvent
 from agentkit.training.recipes import Edits, Own
-from agentkit.training.run import TrainConfig, TrainEvent, TrainingReport, train_adapter
+from agentkit.training.run import TrainConfig, TrainingReport, train_adapter
 from tests.models.tiny_gguf import make_tiny_gguf
 from tests.training.small import LORA, agent_of, question, tasks
 
@@ -24,7 +26,7 @@ CONFIG = TrainConfig(recipe=Edits(), lora=LORA, gate=GatePolicy(level=0.2))
 
 def trained(home: Path, tiny: Path, **more: Any) -> TrainingReport:
     with agent_of(home, tiny) as agent:
-        options: Any = {"val": tasks(100, 16), "config": CONFIG, **more}
+        options: Any = {"val": tasks(100, 16), "probes": (), "config": CONFIG, **more}
         return train_adapter(agent, tasks(0, 20), "a", **options)
 
 
@@ -35,7 +37,9 @@ def home(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
     events: list[TrainEvent] = []
     report = trained(found, tiny, on_event=events.append)
     (done,) = report.rounds
-    assert done.verdict.decision == "accept", done
+    assert done.verdict.decision == "accept" and done.kinds == {
+        "all": {"won": done.verdict.evidence["wins"], "lost": 0}
+    }
     assert (report.version, done.examples, done.agreement[:37]) == (1, 20, "same greedy answer on 4 of 4 prompts ")
     assert done.collected == "of 20 answers 0 were right and 20 corrected"
     steps = [event.step for event in events if event.step]
@@ -74,10 +78,21 @@ def test_the_same_training_again_repeats_nothing(home: Path, tiny: Path) -> None
     assert report.rounds[0].verdict.decision == "accept" and not [event for event in events if event.step]
 
 
-def test_an_adapter_that_makes_nothing_better_is_not_put_in_force(tmp_path: Path, tiny: Path) -> None:
+def told(agent: Agent) -> list[tuple[str, float]]:
+    """What an agent's model says to three prompts, token by token, with how likely it took each to be."""
+    answers = [agent.explorer.invoke(f"say {n}", logprobs=True, max_tokens=6) for n in (5, 77, 123)]
+    tokens = [token for answer in answers for token in answer.response_metadata["logprobs"]["content"]]
+    return [(token["token"], token["logprob"]) for token in tokens]
+
+
+def test_a_gate_that_rejects_leaves_the_served_model_as_it_was_bit_by_bit(tmp_path: Path, tiny: Path) -> None:
     held_out = tasks(100, 12, target="green")
+    with agent_of(tmp_path, tiny) as agent:
+        before = told(agent)
     report = trained(tmp_path, tiny, val=held_out)
     assert report.rounds[0].verdict.decision in ("reject", "quarantine") and report.version == 0
+    with agent_of(tmp_path, tiny) as agent:
+        assert told(agent) == before and len(before) >= 3
     with agent_of(tmp_path, tiny, adapter="a") as agent, agent_of(tmp_path, tiny) as bare:
         assert agent.run(question(5)).answer == bare.run(question(5)).answer
 

@@ -1,0 +1,112 @@
+"""An adapter in `agentkit evolve`: what the runs of a batch teach makes a trained adapter, proposed like any change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from agentkit.adapters import AdapterStore, of_change
+from agentkit.errors import RunError, UserError
+from agentkit.evolution.protocols import Evolvable
+from agentkit.protocols import CallModel, Episode, Learner, Learnt
+from agentkit.tasks import Task
+from agentkit.training.evolvable import AdapterEvolvable
+from agentkit.training.examples import Attempt, Example, Unfit, read_examples, read_run, without_tasks
+from agentkit.training.lora import LEAST, LoraSettings
+from agentkit.training.making import Maker, OnTraining, silent
+from agentkit.training.recipes import Edits, Own, Recipe
+from agentkit.training.upkeep import MERGED, examples_of
+
+if TYPE_CHECKING:
+    from agentkit.agent import Agent
+
+
+class AdapterLessons:
+    """Trains an adapter on the episodes of a batch and on what was learned before, as one proposed change.
+
+    Nothing is trained before there are enough examples, nor where a batch adds none.
+
+    Args:
+        maker: trains and proposes.
+        held_out: tasks that decide about it, which it must not be trained on.
+        recipe: makes the examples, of one attempt at each task; None takes corrections and own right answers where
+            targets may be learned from, and own right answers alone elsewhere.
+    """
+
+    name = "adapter"
+
+    def __init__(self, maker: Maker, held_out: Sequence[Task], *, recipe: Recipe | None = None) -> None:
+        self.maker, self.held_out, self.recipe = maker, list(held_out), recipe
+
+    async def learn(self, episode: Episode, *, call: CallModel) -> Learnt:
+        """Learn from one episode; an evolution hands over whole batches instead."""
+        return await self.learn_batch([episode], key=episode.run_id, call=call)
+
+    async def learn_batch(self, episodes: Sequence[Episode], *, key: str, call: CallModel) -> Learnt:
+        recipe = self.recipe or (Edits() if any(item.labels == "gold" for item in episodes) else Own(attempts=1))
+        attempts = [[found] for item in episodes if (found := self._read(item)) is not None]
+        before = self._before()
+        examples = without_tasks([*before, *recipe.examples(attempts, [])], self.held_out)
+        new = len({item.hash for item in examples} - {item.hash for item in before})
+        if len(examples) < LEAST:
+            return Learnt(status="nothing", note=f"{len(examples)} examples so far: {LEAST} are needed to train on")
+        if not new and before:
+            return Learnt(status="nothing", note="nothing new to learn")
+        try:
+            change, _ = await self.maker.make(examples, recipe=recipe.name)
+        except UserError as error:
+            raise RunError(str(error)) from error
+        return Learnt(status="waiting", changes=(change.id,), note=f"trained on {len(examples)} examples, {new} new")
+
+    def _before(self) -> list[Example]:
+        """The examples of the newest training, whatever became of it: a new adapter replaces it whole."""
+        adapters = self.maker.adapters
+        for change in adapters.ledger.history(adapters.target):
+            adapter = of_change(change)
+            if adapter is not None and not adapter.recipe.startswith(MERGED):
+                path = examples_of(adapters, adapter)
+                return read_examples(path) if path.is_file() else []
+        return []
+
+    def _read(self, episode: Episode) -> Attempt | None:
+        """An episode as an attempt; None where nothing may be learned from it."""
+        log, program = self.maker.agent.log, self.maker.agent.program
+        try:
+            run = read_run(log, log.get(episode.run), program)
+        except Unfit:
+            return None
+        known = next((item for item in episode.feedback if item.score is not None and item.channel != "judge"), None)
+        wrong = known is not None and known.score is not None and known.score < 0.5
+        return Attempt(
+            task=episode.task,
+            chat=run.chat,
+            said=run.said,
+            answer=episode.answer or "",
+            run_id=episode.run_id,
+            score=None if known is None else known.score,
+            source="check" if known is None else known.channel,
+            correction=episode.task.target if wrong and episode.labels == "gold" and not run.reason else None,
+            bare=run.bare,
+        )
+
+
+def adapter_part(
+    agent: Agent,
+    name: str,
+    *,
+    held_out: Sequence[Task] = (),
+    lora: LoraSettings | None = None,
+    recipe: Recipe | None = None,
+    on_event: OnTraining = silent,
+) -> tuple[Evolvable, Learner]:
+    """An adapter of the agent's store as `aevolve(…, also=[…])` takes it.
+
+    Args:
+        held_out: the tasks of `val`, `test` and `probes`.
+
+    Raises:
+        UserError: the agent's model is no local one.
+    """
+    adapters = AdapterStore(agent.store, name, folder=agent.settings.home / "adapters")
+    maker = Maker(agent, adapters, lora or LoraSettings(), on_event)
+    return AdapterEvolvable(adapters), AdapterLessons(maker, held_out, recipe=recipe)

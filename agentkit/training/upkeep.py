@@ -1,0 +1,235 @@
+"""What is done with adapters that were trained: compare two versions, add two adapters up, forget a source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agentkit.adapters import Adapter, AdapterStore, hash_of, of_change
+from agentkit.aio import run_sync
+from agentkit.errors import UserError
+from agentkit.json_types import JsonObject, digest
+from agentkit.ledger import Change, Verdict
+from agentkit.models.lora_files import read_adapter, write_adapter
+from agentkit.store.run_log import RunLog
+from agentkit.training.examples import Example, read_examples, write_examples
+from agentkit.training.lora import LEAST, LoraSettings
+from agentkit.training.making import Maker, OnTraining, delete_training, make_folder, silent
+
+if TYPE_CHECKING:
+    from agentkit.agent import Agent
+
+MERGED = "merge of"
+"""How the recipe of an adapter begins that was put together from others."""
+
+
+def compare(adapters: AdapterStore, one: int, other: int) -> JsonObject:
+    """How two versions of an adapter differ: what they were trained on, and how.
+
+    Raises:
+        UserError: no such version.
+    """
+    before, after = adapters.at(one), adapters.at(other)
+    old, new = ({} if item is None else _plain(item) for item in (before, after))
+    changed = {name: [old.get(name), new.get(name)] for name in sorted(old.keys() | new.keys())}
+    mine, theirs = (() if item is None else item.examples for item in (before, after))
+    known = {example.hash: example for item in (before, after) if item for example in _known(adapters, item)}
+    removed, added = ([name for name in a if name not in set(b)] for a, b in ((mine, theirs), (theirs, mine)))
+    return {
+        "adapter": adapters.name,
+        "versions": [one, other],
+        "changed": {name: pair for name, pair in changed.items() if pair[0] != pair[1]},
+        "shared": len(set(mine) & set(theirs)),
+        "removed": [_shown(name, known) for name in removed],
+        "added": [_shown(name, known) for name in added],
+    }
+
+
+def _plain(adapter: Adapter) -> JsonObject:
+    told = {name: getattr(adapter, name) for name in ("sha256", "base", "model", "recipe", "training")}
+    return {**told, "examples": len(adapter.examples), **adapter.settings}
+
+
+def _known(adapters: AdapterStore, adapter: Adapter) -> list[Example]:
+    path = examples_of(adapters, adapter)
+    return read_examples(path) if path.is_file() else []
+
+
+def _shown(name: str, known: Mapping[str, Example]) -> JsonObject:
+    """An example as people see it; its hash alone, where what it was is gone."""
+    found = known.get(name)
+    if found is None:
+        return {"hash": name}
+    told = {field: getattr(found, field) for field in ("answer", "rejected", "run_id", "source", "trust")}
+    return {"hash": name, "asked": found.chat[-1][1], **told}
+
+
+def examples_of(adapters: AdapterStore, adapter: Adapter) -> Path:
+    """The file of the examples that an adapter was trained on."""
+    return adapters.folder / adapters.name / adapter.training / "examples.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forgotten:
+    """What a `forget` came to.
+
+    Attributes:
+        examples: that came from the source, in the version that was in force.
+        left: examples that the new version was trained on; 0 where too few were left and the bare model is in force.
+        versions: earlier ones whose files are gone with what they had learned.
+        version: that is in force now.
+    """
+
+    source: str
+    examples: int
+    left: int
+    versions: tuple[int, ...]
+    version: int
+
+    def to_json(self) -> JsonObject:
+        return asdict(self) | {"versions": list(self.versions)}
+
+
+def forget(agent: Agent, name: str, source: str, *, on_event: OnTraining = silent) -> Forgotten:
+    """Train an adapter again without what came from a source, put that in force, and delete what had learned from it.
+
+    Training is not undone by more training, so that the bare model is trained anew from the recorded examples that
+    remain. Where fewer remain than can be trained on, the bare model is in force.
+
+    Args:
+        agent: of the model that the adapter was trained on.
+        source: a run, a task, a person who gave feedback, or a channel of feedback (label, check, user).
+
+    Raises:
+        UserError: nothing came from there; the examples are gone; another model; an adapter that was merged.
+    """
+    adapters = AdapterStore(agent.store, name, folder=agent.settings.home / "adapters")
+    current = _of_force(adapters)
+    maker = Maker(agent, adapters, LoraSettings(**current.settings), on_event)
+    if hash_of(maker.base) != current.base:
+        raise UserError(f"{adapters.target} was trained on {current.model}, not on {agent.model_name}")
+    path = examples_of(adapters, current)
+    if not path.is_file():
+        raise UserError(f"{adapters.target}: {path} is gone: what it was trained on is not known any more")
+    examples, log = read_examples(path), RunLog(agent.store)
+    gone = {example.hash for example in examples if _is_from(example, source, log)}
+    if not gone:
+        raise UserError(f"{adapters.target} learned nothing from {source!r}; see  agentkit adapter diff {name} 0")
+    left = [example for example in examples if example.hash not in gone]
+    _replace(adapters, maker, left, current.recipe, reason=f"forgets {len(gone)} examples from {source}")
+    return Forgotten(
+        source=source,
+        examples=len(gone),
+        left=len(left) if len(left) >= LEAST else 0,
+        versions=_delete(adapters, gone),
+        version=adapters.version(),
+    )
+
+
+def _of_force(adapters: AdapterStore) -> Adapter:
+    adapter = adapters.at(adapters.version())
+    if adapter is None:
+        raise UserError(f"{adapters.target} is at version 0, which has learned nothing")
+    if adapter.recipe.startswith(MERGED):
+        raise UserError(f"{adapters.target} is a {adapter.recipe}: forget it there, and merge them again")
+    return adapter
+
+
+def _is_from(example: Example, source: str, log: RunLog) -> bool:
+    if source in (example.run_id, example.source, example.by):
+        return True
+    try:
+        return log.get(example.run_id).task.id == source
+    except UserError:  # the run was pruned
+        return False
+
+
+def _replace(adapters: AdapterStore, maker: Maker, left: Sequence[Example], recipe: str, *, reason: str) -> None:
+    """Put in force what the examples that remain make; the bare model where they are too few."""
+    if len(left) < LEAST:
+        adapters.rollback(0, reason=f"{reason}; {len(left)} are too few to train on")
+        return
+    change, _ = run_sync(maker.make(left, recipe=recipe))
+    if change.status == "proposed":
+        adapters.apply(change, Verdict(decision="accept", reason=reason))
+    elif change.version is not None:
+        adapters.rollback(change.version, reason=reason)
+
+
+def _delete(adapters: AdapterStore, gone: set[str]) -> tuple[int, ...]:
+    """Delete the files of all versions and candidates that learned from these examples; returns the versions."""
+    versions = []
+    for change in adapters.ledger.history(adapters.target):
+        adapter = of_change(change)
+        if adapter is not None and gone & set(adapter.examples):
+            delete_training(adapters, adapter)
+            versions += [] if change.version is None else [change.version]
+    return tuple(sorted(versions))
+
+
+def merge(
+    one: AdapterStore, other: AdapterStore, into: AdapterStore, *, weights: tuple[float, float] = (1.0, 1.0)
+) -> Change:
+    """Add two adapters of one model up, each times its weight, as a candidate of a third.
+
+    The sum is exact: the matrices of both stand side by side, so that its rank is the sum of theirs.
+
+    Raises:
+        UserError: they were trained on different models, or one of them is at version 0.
+    """
+    parts = [(store, _in_force(store)) for store in (one, other)]
+    (_, first), (_, second) = parts
+    if first.base != second.base:
+        raise UserError(f"{one.target} was trained on {first.model}, and {other.target} on another model")
+    told = " and ".join(
+        f"{store.name}@{store.version()} × {weight:g}" for (store, _), weight in zip(parts, weights, strict=True)
+    )
+    training = digest([first.sha256, second.sha256, list(weights)])[:16]
+    folder = into.folder / into.name / training
+    make_folder(folder)
+    add_up([store.path(adapter) for store, adapter in parts], weights, folder / "adapter.gguf")
+    examples = {example.hash: example for store, adapter in parts for example in _known(store, adapter)}
+    write_examples(list(examples.values()), folder / "examples.jsonl")
+    merged = Adapter(
+        sha256=into.keep(folder / "adapter.gguf"),
+        base=first.base,
+        model=first.model,
+        recipe=f"{MERGED} {told}",
+        training=training,
+        examples=tuple(dict.fromkeys([*first.examples, *second.examples])),
+        settings={"merged": [first.sha256, second.sha256], "weights": list(weights)},
+    )
+    change = into.propose(merged)
+    if change.status != "proposed":
+        return change
+    reason = "a candidate: see what it is worth, then  agentkit changes decide CHANGE --accept"
+    return into.ledger.decide(change.id, Verdict(decision="quarantine", reason=reason))
+
+
+def _in_force(adapters: AdapterStore) -> Adapter:
+    adapter = adapters.at(adapters.version())
+    if adapter is None:
+        raise UserError(f"{adapters.target} is at version 0: there is nothing of it to merge")
+    return adapter
+
+
+def add_up(files: Sequence[Path], weights: Sequence[float], out: Path) -> None:
+    """Write the weighted sum of adapters' files: of a matrix that one of them lacks, the others' part."""
+    import numpy as np
+
+    read = [read_adapter(file) for file in files]
+    halves: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    for item, weight in zip(read, weights, strict=True):
+        for name, (down, up) in item.matrices.items():
+            halves.setdefault(name, []).append((down, up * (weight * item.alpha / down.shape[0])))
+    ranks = {name: sum(down.shape[0] for down, _ in parts) for name, parts in halves.items()}
+    largest = max(ranks.values())
+    summed = {}
+    for name, parts in halves.items():
+        down = np.concatenate([down for down, _ in parts], axis=0)
+        # llama.cpp multiplies by alpha over the matrix's own rank
+        up = np.concatenate([up for _, up in parts], axis=1) * (ranks[name] / largest)
+        summed[name] = (down.astype(np.float32), np.ascontiguousarray(up, dtype=np.float32))
+    write_adapter(out, read[0].kind, float(largest), summed)
