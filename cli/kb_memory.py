@@ -1,4 +1,4 @@
-"""The memory of a knowledge base: what persons decided, as cases by relation, and its recall in the next curation."""
+"""A knowledge base's memory: people's decisions stored as cases by relation, and recalled in the next curation."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def memory_name(kb: str, relation: str) -> str:
-    """The memory of a relation of a knowledge base."""
+    """The name of the memory of one relation of a knowledge base."""
     return f"{kb}.{relation}"
 
 
 def keep_cases(kb: KnowledgeBase) -> int:
-    """Keep a case of each decision that there is none of yet, by relation; how many are new.
+    """Store a case for each decision that has none yet, by relation; returns how many are new.
 
-    The reviewer saw each quote, so cases don't wait in quarantine. Without an embedder nothing is kept, and one line
-    says so.
+    The reviewer saw each quote, so the cases don't wait in quarantine. Without an embedder nothing is stored, and one
+    line says so.
     """
     from agentkit.curation.kb.episodes import reviewed
     from agentkit.errors import AgentKitError
@@ -45,7 +45,7 @@ def keep_cases(kb: KnowledgeBase) -> int:
 
 
 class RelationRecaller:
-    """A `Recaller` of the cases of the task's relation, which abstains where there are none yet."""
+    """A `Recaller` of the cases of the task's relation, which abstains if there are none yet."""
 
     def __init__(self, store: Store, kb: str, settings: Settings) -> None:
         self.name = f"cases:{kb}"

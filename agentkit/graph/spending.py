@@ -1,4 +1,5 @@
-"""What the nodes decide about spending: which mode, whether an answer is worth more, whether the evaluator is asked."""
+"""Decisions of the nodes about spending: which mode to use, whether to spend more on an answer, whether to ask the
+evaluator."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from agentkit.json_types import JsonObject
 
 
 def situation_of(context: RunContext) -> Situation:
-    """What is known of a run when something about its effort is decided."""
+    """What is known about a run when its effort is decided."""
     return Situation(
         run_id=context.run_id,
         task=context.task.model_copy(update={"target": None, "checker": None}),
@@ -24,10 +25,10 @@ def situation_of(context: RunContext) -> Situation:
 
 
 def chosen(context: RunContext, state: RunState) -> RunState:
-    """The state with the run's mode in it, which is decided before its first call and kept from then on."""
+    """The state with the run's mode filled in; the mode is decided before the first call and then kept."""
     if "effort" in state:
         return state
-    if state["turn"]:  # begun by a version that knew no modes
+    if state["turn"]:  # a run begun by a version without modes
         return {**state, "effort": {"mode": "agentic"}}
     situation = situation_of(context)
     decision = decide(context.options.effort, context.router, situation)
@@ -37,14 +38,15 @@ def chosen(context: RunContext, state: RunState) -> RunState:
 
 
 def told(context: RunContext, decision: Decision) -> None:
-    """Announce a mode."""
+    """Emit the event that announces a mode."""
     context.emit(
         EffortChosen(run_id=context.run_id, mode=decision.mode, why=decision.why, probability=decision.probability)
     )
 
 
 def higher(context: RunContext, state: RunState, confidence: float | None) -> Decision | None:
-    """What past runs say about going up from an answer that no check has seen; None where they say nothing."""
+    """Whether past runs suggest a higher mode for an answer that nothing has checked yet; None if they say
+    nothing."""
     mode = state.get("effort", {}).get("mode")
     if context.thrift is None or context.options.effort != "auto" or mode != "instant" or confidence is None:
         return None
@@ -52,7 +54,7 @@ def higher(context: RunContext, state: RunState, confidence: float | None) -> De
 
 
 def begin_again(context: RunContext, state: RunState, decision: Decision, confidence: float) -> StateUpdate:
-    """The update that has the task done anew in a higher mode, as if nothing had been said before."""
+    """The update that starts the task again in a higher mode, with an empty conversation."""
     told(context, decision)
     effort = state.get("effort", {})
     before = {"mode": effort.get("mode"), "answer": state["answer"], "confidence": confidence}
@@ -65,14 +67,14 @@ def begin_again(context: RunContext, state: RunState, decision: Decision, confid
 
 
 def asking(context: RunContext, state: RunState, confidence: float | None) -> Asking | None:
-    """Whether the evaluator is asked about a first answer; None where nobody can say."""
+    """Whether to ask the evaluator about a first answer; None if nothing is known about that."""
     if context.thrift is None or state["round"]:
         return None
     return context.thrift.asks(situation_of(context), confidence)
 
 
 def nothing_follows(context: RunContext) -> bool:
-    """Whether the next answer is the run's, as far as spending goes."""
+    """Whether the next answer is final as far as spending decisions go."""
     if context.options.samples != 1:
         return False
     sure = context.assessor.calibration is not None

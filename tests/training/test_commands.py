@@ -45,7 +45,7 @@ def test_from_tasks_to_a_file_and_back(tiny: Path, tmp_path: Path, agentkit: Com
     out = tmp_path / "out.gguf"
     assert agentkit("adapter", "export", "a", str(out)).code == 0 and out.stat().st_size > 1000
     again = agentkit("adapter", "export", "a", str(out))
-    assert again.code == 2 and again.err.strip().endswith("is there already")
+    assert again.code == 2 and again.err.strip().endswith("already exists")
     assert agentkit("adapter", "rollback", "a", "0").code == 0
     said = agentkit("run", "say 555", *form, "--adapter", "a", *options(tiny), "--json")
     assert json.loads(said.out)["answer"] != "ok"
