@@ -5,7 +5,7 @@
     with Agent("local/qwen2.5-coder-1.5b", tools=["calculator"]) as agent:
         print(agent.run("What is 391 * 27? Use the calculator.").answer)
 
-The names below are imported when they are first used, so that `import agentkit` costs nothing.
+The names below are imported on first use, so that `import agentkit` stays fast.
 """
 
 from importlib import import_module
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 _here = Path(__file__).parent
-if not (_here / "memory").exists():  # a source checkout: the sub-packages are siblings
+if not (_here / "memory").exists():  # a source checkout, where the sub-packages are siblings of this folder
     __path__.append(str(_here.parent))
 
 if TYPE_CHECKING:

@@ -1,7 +1,8 @@
-"""One event loop for the whole process, so that synchronous callers share its connections; work done at once.
+"""One event loop for the whole process, so that synchronous callers share its connections; and helpers for concurrent
+work.
 
-`asyncio.run` per call would close a loop under the feet of clients that keep connections, which is the origin of
-"Event loop is closed".
+`asyncio.run` for each call would close a loop that clients still hold connections on; that is where the error "Event
+loop is closed" comes from.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 GRACE = 1.0
-"""Seconds that cancelled work is given to end before an interrupt goes on its way."""
+"""Seconds that cancelled work gets to finish before the interrupt is raised."""
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 
 
 def background_loop() -> asyncio.AbstractEventLoop:
-    """The process's own loop, started in a daemon thread the first time it is wanted."""
+    """The process-wide loop, started in a daemon thread on first use."""
     global _loop
     with _lock:
         if _loop is None or _loop.is_closed():
@@ -35,28 +36,28 @@ def background_loop() -> asyncio.AbstractEventLoop:
 
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """At the end of the process: end what is open on the loop, such as connections."""
+    """When the process exits, close what is still open on the loop, such as connections."""
     with suppress(TimeoutError, RuntimeError):
         asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop).result(timeout=2)
 
 
 def submit(work: Coroutine[Any, Any, T]) -> Future[T]:
-    """Start a coroutine on the process's loop."""
+    """Start a coroutine on the process-wide loop."""
     return asyncio.run_coroutine_threadsafe(work, background_loop())
 
 
 def run_sync(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end from synchronous code.
+    """Run a coroutine to completion from synchronous code.
 
-    An exception that reaches the waiting thread from outside, such as Ctrl-C, cancels the work and waits up to `GRACE`
-    seconds until it has put its affairs in order.
+    An exception raised in the waiting thread, such as Ctrl-C, cancels the work and then waits up to `GRACE` seconds for
+    it to clean up.
 
     Raises:
-        RuntimeError: called on the process's own loop, where it would wait for itself.
+        RuntimeError: called from the process-wide loop itself, where it would deadlock.
     """
     if threading.current_thread().name == "agentkit-loop":
         work.close()
-        raise RuntimeError("a synchronous call inside the event loop: await the asynchronous twin instead")
+        raise RuntimeError("a synchronous call inside the event loop: await the asynchronous version instead")
     running = Running(work)
     try:
         return running.future.result()
@@ -65,7 +66,7 @@ def run_sync(work: Coroutine[Any, Any, T]) -> T:
 
 
 class Running(Generic[T]):
-    """A coroutine at work on the process's loop."""
+    """A coroutine running on the process-wide loop."""
 
     def __init__(self, work: Coroutine[Any, Any, T]) -> None:
         self._ended = threading.Event()
@@ -78,7 +79,7 @@ class Running(Generic[T]):
             self._ended.set()
 
     def stop(self) -> None:
-        """Cancel it if it is still at work, and wait up to `GRACE` seconds until it has ended."""
+        """Cancel the coroutine if it is still running, and wait up to `GRACE` seconds for it to end."""
         if not self.future.done() and self.future.cancel():
             self._ended.wait(GRACE)
 
@@ -109,8 +110,8 @@ class Turns:
 
 
 async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Work done at once: the results in the order given. An error cancels the rest and is raised as itself, not as a
-    group of one."""
+    """Run coroutines concurrently; returns their results in the order given. An error cancels the others and is raised
+    as itself, not wrapped in an exception group."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work) for work in works]

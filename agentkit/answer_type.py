@@ -1,4 +1,4 @@
-"""AnswerType: the form an answer must have, as a JSON schema, and the Python object that it stands for."""
+"""AnswerType: the form an answer must have, as a JSON schema, and the Python object it stands for."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from agentkit.errors import DataError, UserError
 from agentkit.json_types import JsonObject
 
 MAX_TEXT = 2_000
-"""Characters of a text whose schema sets no bound of its own, so that a model that repeats itself comes to an end."""
+"""Longest text, in characters, where a schema sets no limit of its own; it stops a model that repeats itself."""
 MAX_ITEMS = 100
-"""Items of a list whose schema sets no bound of its own."""
+"""Most items of a list where a schema sets no limit of its own."""
 _SHORTEST = 60
-"""Characters of a text below which lists are cut before texts are."""
+"""Characters; lists are shortened before texts are cut below this."""
 _DEEPEST = 12
-"""Levels of a schema that refers to itself."""
+"""How many levels of a recursive schema are followed."""
 _NUMERIC = ("integer", "number")
 
 
@@ -32,8 +32,8 @@ class AnswerType:
 
     Attributes:
         schema: the JSON schema of its value.
-        adapter: what makes a Python object of the value; None leaves it what JSON makes of it.
-        answer: the form of the value's field `answer`, where the rest of it is only the way there.
+        adapter: converts the JSON value to a Python object; with None the JSON value is used as it is.
+        answer: the form of the value's field `answer`, where the other fields only lead up to it (a plan, say).
     """
 
     schema: Mapping[str, Any]
@@ -42,11 +42,11 @@ class AnswerType:
 
     @classmethod
     def of(cls, wanted: Any) -> AnswerType:
-        """The type that a user names: a Pydantic model, a dataclass, `Literal[…]`, an `Enum`, `int`, `float`, `bool`,
-        `date`, `list[…]` and the like, or a JSON schema as a dictionary.
+        """The type for what a user names: a Pydantic model, a dataclass, `Literal[…]`, an `Enum`, `int`, `float`,
+        `bool`, `date`, `list[…]` and the like, or a JSON schema as a dictionary.
 
         Raises:
-            UserError: a type that no JSON schema can hold.
+            UserError: a type that can't be expressed as a JSON schema.
             DataError: a dictionary that is not a JSON schema.
         """
         if isinstance(wanted, AnswerType):
@@ -65,13 +65,13 @@ class AnswerType:
 
     @classmethod
     def of_choices(cls, choices: Sequence[str]) -> AnswerType:
-        """One of several texts.
+        """The type whose values are one of several texts.
 
         Raises:
-            DataError: no choice, an empty one, or one that occurs twice.
+            DataError: no choices, an empty one, or a duplicate.
         """
         if not choices:
-            raise DataError("choices: there is none to choose from; name at least one")
+            raise DataError("choices: the list is empty; name at least one")
         if empty := [choice for choice in choices if not choice.strip()]:
             raise DataError(f"choices: {empty[0]!r} is empty")
         if twice := [choice for number, choice in enumerate(choices) if choice in choices[:number]]:
@@ -80,7 +80,7 @@ class AnswerType:
 
     @property
     def choices(self) -> tuple[Any, ...] | None:
-        """The values there are, where they can be listed."""
+        """The possible values, where they can be listed."""
         found = self.schema.get("enum")
         if found is None and "const" in self.schema:
             found = [self.schema["const"]]
@@ -94,18 +94,18 @@ class AnswerType:
 
     @property
     def numeric(self) -> bool:
-        """Whether the answer is a number, or holds one."""
+        """Whether the answer is a number or contains one."""
         if choices := self.choices:
             return any(any(char.isdigit() for char in str(choice)) for choice in choices)
         return any(node.get("type") in _NUMERIC for node in _nodes(self.schema))
 
     @cached_property
     def bounded(self) -> JsonObject:
-        """The schema for a grammar: every text and list has a longest length, and an object holds nothing else."""
+        """The schema for a grammar: every text and list has a maximum length, and objects take no extra fields."""
         return bounded(self.schema)
 
     def read(self, text: str) -> Any:
-        """The value, as JSON has it, of what a model wrote: JSON, or the bare text of a string.
+        """Parse what a model wrote into its JSON value; a bare text is accepted where a string is expected.
 
         Raises:
             ValueError: the text is not of this type (a Pydantic `ValidationError` is one).
@@ -115,7 +115,7 @@ class AnswerType:
         return value
 
     def check(self, value: Any) -> None:
-        """Raises ValueError where a JSON value is not of this type, in one of its own checks or in its schema."""
+        """Raises ValueError where a JSON value fails the schema or the Python type's own validators."""
         if self.answer is not None and isinstance(value, dict) and "answer" in value:
             self.answer.check(value["answer"])
         if self.adapter is not None:
@@ -130,13 +130,13 @@ class AnswerType:
             raise ValueError(f"{where}: {error.message}" if where else error.message)
 
     def backed_by(self, known: AnswerType | None) -> AnswerType:
-        """This form with the Python type that is known to stand behind it, whose own checks it then makes."""
+        """The same form, with the Python type it is known to come from, so that the type's own validators run too."""
         if self.answer is not None:
             return replace(self, answer=self.answer.backed_by(known))
         return known if known is not None and known == self else self
 
     def output(self, text: str) -> Any:
-        """The Python object of an answer's text; the JSON value where there is no adapter.
+        """Parse an answer's text into its Python object; into the JSON value where there is no adapter.
 
         Raises:
             ValueError: the text is not of this type.
@@ -145,7 +145,8 @@ class AnswerType:
         return value if self.adapter is None else self.adapter.validate_json(json.dumps(value))
 
     def same(self, one: str, other: str) -> bool:
-        """Whether two answers have the same value: `5` and `5.0`, objects whatever the order of their fields.
+        """Whether two answers have the same value: `5` equals `5.0`, and the order of an object's fields does not
+        matter.
 
         Raises:
             ValueError: one of them is not of this type.
@@ -166,10 +167,10 @@ class AnswerType:
 
 
 def bounded(schema: Mapping[str, Any], *, texts: int = MAX_TEXT) -> JsonObject:
-    """A schema whose every text and list has a longest length, and whose objects hold nothing that it does not name.
+    """A copy of a schema in which every text and list has a maximum length and objects take only the fields it names.
 
     Args:
-        texts: characters of a text that the schema sets no bound.
+        texts: maximum characters of a text where the schema sets no limit.
     """
     bound: JsonObject = copy.deepcopy(dict(schema))
     for node in _nodes(bound):
@@ -178,10 +179,10 @@ def bounded(schema: Mapping[str, Any], *, texts: int = MAX_TEXT) -> JsonObject:
 
 
 def closing(schema: Mapping[str, Any], tokens: int) -> dict[str, Any]:
-    """A schema whose longest value still fits so many tokens, as far as its texts and lists make it long.
+    """A schema whose longest value still fits into this many tokens, as far as its texts and lists decide.
 
-    It is for a model that ran on until it was cut off. Half of the tokens are left to names, numbers and punctuation; a
-    character takes at most one, which rare writings may exceed. What the schema itself demands at least stays.
+    Used to ask again after a reply was cut off. Half of the tokens are reserved for names, numbers and punctuation; a
+    character is counted as one token, which some scripts may exceed. Minimum lengths in the schema are kept.
     """
     bound = bounded(schema)
     nodes, room = _nodes(bound), tokens
@@ -198,7 +199,7 @@ def closing(schema: Mapping[str, Any], tokens: int) -> dict[str, Any]:
 
 
 def _texts(node: Any, root: Mapping[str, Any], depth: int) -> int:
-    """How many free texts the longest value holds."""
+    """The number of free-form texts in the longest possible value."""
     if not isinstance(node, Mapping) or depth > _DEEPEST:
         return 0
     if "$ref" in node:
@@ -214,7 +215,7 @@ def _texts(node: Any, root: Mapping[str, Any], depth: int) -> int:
 
 
 def _is_free(node: Mapping[str, Any]) -> bool:
-    """Whether a schema is that of a text of any content."""
+    """Whether the schema is a text with arbitrary content."""
     return node.get("type") == "string" and not node.keys() & {"enum", "const", "pattern", "format"}
 
 
@@ -224,7 +225,7 @@ def answer_text(value: Any) -> str:
 
 
 def _canonical(value: Any) -> Any:
-    """A value with which only an equal one is equal: true is not 1."""
+    """A form in which only equal values compare equal: `True` is not `1`."""
     if isinstance(value, bool):
         return ("bool", value)
     if isinstance(value, dict):
@@ -252,7 +253,7 @@ def _checked(schema: Mapping[str, Any]) -> JsonObject:
 
 
 def _nodes(schema: Any) -> list[JsonObject]:
-    """Every schema within a schema, itself included; values of enums and defaults are not schemas."""
+    """Every schema nested in a schema, itself included; the values of enums and defaults are not schemas."""
     if isinstance(schema, list):
         return [node for item in schema for node in _nodes(item)]
     if not isinstance(schema, Mapping):

@@ -1,6 +1,7 @@
 """Calibrating an agent: run tasks whose answers can be checked, and fit its confidence to the outcomes.
 
-The same outcomes teach what a mode is worth, and those of any evaluation what the evaluator is (`agentkit.routing`).
+The same outcomes also teach which effort mode pays off; any evaluation also teaches whether the evaluator does
+(`agentkit.routing`).
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibrated:
-    """What came of a calibration.
+    """The outcome of a calibration.
 
     Attributes:
-        target, version: where it is in the ledger.
-        outcomes, right: answers it was fitted on, and how many of them were right.
-        thresholds: the least confidence for each share of errors that could be shown to hold, by that share as text.
-        risk: what declining buys, each answer judged by a calibration that did not see it.
+        target, version: of the calibration in the ledger.
+        outcomes, right: how many answers it was fitted on, and how many of them were right.
+        thresholds: by error rate (as text), the lowest confidence at which that rate could be shown to hold.
+        risk: accuracy against coverage when answers are declined; each answer is scored by a calibration that was
+            fitted without it.
     """
 
     target: str
@@ -53,16 +55,16 @@ async def calibrate(
     concurrency: int = 1,
     on_result: Callable[[Scored], None] = lambda scored: None,
 ) -> Calibrated:
-    """Fit the agent's calibration to its own answers and put it in force; started again, it goes on where it stopped.
+    """Fit the agent's calibration to its own answers and put it into effect. If interrupted, call it again to continue.
 
     Args:
-        agent: whose confidence is to be known; it answers every task and declines none. What it had learnt of effort
-            before does not make it a new calibration.
+        agent: whose confidence is calibrated; it answers every task and declines none. What it has learnt about effort
+            so far does not make this a new calibration.
         tasks: with targets or checkers.
-        checker: for tasks that name none.
+        checker: for tasks that don't name one.
 
     Raises:
-        DataError: too few outcomes, said before anything is run where there are too few tasks; or a model that tells no
+        DataError: too few outcomes (raised before anything runs if there are too few tasks), or a model that returns no
             log-probabilities.
     """
     if len(tasks) < LEAST_OUTCOMES:
@@ -71,7 +73,7 @@ async def calibrate(
             f"{LEAST_OF_A_KIND} are answered right and {LEAST_OF_A_KIND} wrong"
         )
     if not agent.tells_confidence:
-        raise DataError(f"{agent.model_name} tells no log-probabilities, so that its confidence can't be calibrated")
+        raise DataError(f"{agent.model_name} returns no log-probabilities, so its confidence can't be calibrated")
     report = await evaluate_tasks(
         agent, tasks, checker=checker, concurrency=concurrency, on_result=on_result, apart_from=("effort:",)
     )
@@ -103,15 +105,15 @@ async def teach(
     checker: str | JsonObject | None = None,
     sure: Mapping[str, float] | None = None,
 ) -> Levels | None:
-    """Let an evaluation teach which mode pays for such tasks, and whether the evaluator does; each run once.
+    """Learn from an evaluation which mode suits such tasks and whether the evaluator helps; each run counts once.
 
     Args:
-        report: of these tasks.
-        checker: for tasks that name none.
-        sure: the confidence in each answer by its run's id; None takes that of the report.
+        report: the evaluation of these tasks.
+        checker: for tasks that don't name one.
+        sure: the confidence in each answer, by run id; None takes it from the report.
 
     Returns:
-        what hearing the evaluator did; None where it was not asked.
+        what consulting the evaluator changed; None if it was not asked.
     """
     checkers, known = checkers_for(agent, tasks, checker), {task.id: task for task in tasks}
     record, taught = EffortRecord(agent.store), []

@@ -1,7 +1,7 @@
-"""Deciding about changes and going back, whatever it is that evolves: the ledger's side is the same for all.
+"""Deciding about changes and rolling back, for anything that evolves; the ledger's part is the same for all of it.
 
-A kind of target says what the ledger can't know: how a change that was held back takes effect, and how an earlier
-version becomes current again.
+Each kind of target supplies what the ledger can't know: how a change that was held back takes effect, and how an
+earlier version becomes current again.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from agentkit.store import Store
 
 @dataclass(frozen=True, kw_only=True)
 class TargetKind:
-    """One kind of thing that evolves.
+    """One kind of target.
 
     Attributes:
-        release: puts a change that waits or is in quarantine into effect, with a person's verdict.
-        rollback: makes a version of the named target current by a new change; the last argument is the reason.
+        release: applies a change that is waiting or in quarantine, with a person's verdict.
+        rollback: makes an earlier version of the named target current, by a new change; the last argument is the
+            reason.
     """
 
     release: Callable[[Store, Change, Verdict], Change]
@@ -28,28 +29,28 @@ class TargetKind:
 
 
 def find_target(store: Store, name: str) -> str:
-    """The target of this name: `playbook:default`, or `default` where nothing else ends so.
+    """The target with this name: `playbook:default`, or just `default` where that is unambiguous.
 
     Raises:
-        UserError: there is none, or several; names those there are.
+        UserError: there is no such target, or more than one; the message lists them.
     """
     known = Ledger(store).targets()
     found = [name] if name in known else [target for target in known if target.partition(":")[2] == name]
     if len(found) == 1:
         return found[0]
     among = ", ".join(found or known) or "none yet"
-    raise UserError(f"{name!r} {'could be any of' if found else 'is no target; there are'}: {among}")
+    raise UserError(f"{name!r} {'could be any of' if found else 'is not a target; there are'}: {among}")
 
 
 def decide(store: Store, change_id: str, *, accept: bool, reason: str) -> Change:
-    """Accept or reject a change that waits or is in quarantine.
+    """Accept or reject a change that is waiting or in quarantine.
 
     Args:
-        change_id: its id, or a unique beginning of it.
+        change_id: its id, or a unique prefix of it.
 
     Raises:
-        UserError: no such change, or one of a kind that is decided elsewhere.
-        Conflict: it is applied already, or can't follow what has happened since.
+        UserError: no such change, or a kind that is decided elsewhere.
+        Conflict: it has been applied already, or conflicts with later changes.
     """
     ledger = Ledger(store)
     change = ledger.get(change_id)
@@ -59,10 +60,10 @@ def decide(store: Store, change_id: str, *, accept: bool, reason: str) -> Change
 
 
 def rollback(store: Store, target: str, version: int, *, reason: str = "") -> Change:
-    """Make a target what it was at a version, by a new change that can itself be rolled back.
+    """Restore a target to an earlier version, by a new change that can itself be rolled back.
 
     Raises:
-        UserError: no such target or version, or one of a kind that has no versions to go back to.
+        UserError: no such target or version, or a kind that can't be rolled back.
     """
     ledger, name = Ledger(store), find_target(store, target)
     newest = ledger.version(name)
@@ -100,7 +101,7 @@ def _release_cases(store: Store, change: Change, verdict: Verdict) -> Change:
 
 
 def _rollback_memory(store: Store, name: str, version: int, reason: str) -> Change:
-    """Cases learnt since go into quarantine, in every namespace; the retrieval policy is what it was."""
+    """Quarantine the cases learnt since that version, in every namespace, and restore the retrieval policy."""
     from agentkit.memory import open_cases
     from agentkit.memory.evolvable import MemoryEvolvable
 
@@ -185,4 +186,4 @@ KINDS = {
     "verifier": TargetKind(release=_release_as_it_is, rollback=_rollback_verifier),
     "credit": TargetKind(release=_no_release, rollback=_no_rollback),
 }
-"""Every kind of target there is, by the `kind` of its changes; a new one is entered here."""
+"""Every kind of target, by the `kind` of its changes. Register a new kind here."""

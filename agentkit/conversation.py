@@ -1,15 +1,16 @@
-"""A conversation as the input of one task: what was said before, and what is said now."""
+"""A conversation as the input of one task: the earlier messages and the current one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 USER, AGENT = "User", "You"
-"""Who speaks, as the model reads it."""
+"""The speakers, as the model sees them."""
 
 
 def with_history(said: Sequence[tuple[str, str]], message: str) -> str:
-    """The message with what was said before it, as `(speaker, text)` pairs; the message alone where nothing was."""
+    """The message preceded by the earlier ones, given as `(speaker, text)` pairs; the message alone where there are
+    none."""
     if not said:
         return message
     lines = "\n".join(f"{speaker}: {text}" for speaker, text in said)

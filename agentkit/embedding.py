@@ -1,4 +1,4 @@
-"""Embeddings: text to unit vectors, computed once for each embedder version and text."""
+"""Embeddings: text to unit vectors, computed once per embedder version and text."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from agentkit.words import stems, words
 Vectors = NDArray[np.float32]
 VectorTable = type[CaseVectorRow] | type[VectorRow]
 _RECENT = 4096
-"""Vectors of texts asked for lately, kept in the process."""
+"""How many recently used vectors are cached in the process."""
 _HASH_VERSION = 2
-"""Of what `HashEmbedder` gives; 2 reads words in every script."""
+"""Version of the vectors that `HashEmbedder` computes; version 2 handles words in every script."""
 
 
 @runtime_checkable
 class Embedder(Protocol):
-    """LangChain's `Embeddings`, with a name that changes whenever the vectors would."""
+    """LangChain's `Embeddings`, plus a name that changes whenever the vectors would."""
 
     @property
     def name(self) -> str: ...
@@ -45,12 +45,13 @@ def text_hash(text: str) -> str:
 
 
 class HashEmbedder:
-    """Hashed words and word pairs: no model, the same everywhere, good for tests and for exact wording.
+    """Hashed words and word pairs: needs no model, gives the same vectors everywhere, and suits tests and exact
+    wording.
 
     Args:
-        dimension: of its vectors.
-        stems: compare words without their endings, leave out the most frequent ones, and give pairs half the weight:
-            finds a lesson that is put a little differently.
+        dimension: of the vectors.
+        stems: strip word endings, drop stop words, and give word pairs half the weight; this finds a lesson that is
+            worded a little differently.
     """
 
     def __init__(self, dimension: int = 256, *, stems: bool = False) -> None:
@@ -58,7 +59,7 @@ class HashEmbedder:
         self.name = f"hash-{'stems-' if stems else ''}{dimension}@{_HASH_VERSION}"
 
     def embed_query(self, text: str) -> list[float]:
-        tokens = (stems(text) if self._stems else words(text)) or [text]  # without words it is like itself alone
+        tokens = (stems(text) if self._stems else words(text)) or [text]  # a text without words resembles only itself
         pairs = [f"{a} {b}" for a, b in pairwise(tokens)]
         vector = np.zeros(self.dimension)
         for token, weight in [
@@ -76,12 +77,12 @@ class HashEmbedder:
 
 
 class VectorCache:
-    """Embeddings kept in SQL by embedder version and text hash, with the latest ones in the process.
+    """Embeddings cached in SQL by embedder version and text hash, with the most recent ones in memory.
 
     Args:
-        store: where the vectors are kept; None keeps them in the process alone.
-        embedder: asked only for texts that are not there.
-        table: of the vectors. Cases and bullets have one each: forgetting a case forgets its vector.
+        store: where the vectors are kept; None keeps them in memory only.
+        embedder: called only for texts that are not cached.
+        table: of the vectors. Cases and bullets have a table each, so that forgetting a case also forgets its vector.
     """
 
     def __init__(self, store: Store | None, embedder: Embedder, *, table: VectorTable = CaseVectorRow) -> None:
@@ -95,7 +96,7 @@ class VectorCache:
         return known
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors, shape (n, d), one embedding call for all that are not known."""
+        """Unit vectors, shape (n, d); all texts that are not cached are embedded in one call."""
         if not texts:
             return np.zeros((0, self.embedder.dimension), dtype=np.float32)
         hashes = [text_hash(text) for text in texts]
@@ -108,12 +109,12 @@ class VectorCache:
         return rows[0][np.newaxis].copy() if len(rows) == 1 else np.stack(rows)
 
     def store_vectors(self, connection: Connection, hashes: Sequence[str], vectors: Vectors) -> None:
-        """Write vectors in the caller's transaction; those already there stay."""
+        """Write vectors in the caller's transaction; existing ones are kept."""
         rows = [(self.embedder.name, key, row.tobytes()) for key, row in zip(hashes, vectors, strict=True)]
         insert_vectors(connection, rows, table=self.table)
 
     def forget_recent(self) -> None:
-        """Drop what is kept in the process."""
+        """Drop the vectors cached in memory."""
         with self._lock:
             self._recent.clear()
 
@@ -144,7 +145,7 @@ class VectorCache:
 def insert_vectors(
     connection: Connection, rows: list[tuple[str, str, bytes]], *, table: VectorTable = CaseVectorRow
 ) -> None:
-    """Insert (embedder, hash, blob) rows that are not there yet."""
+    """Insert those (embedder, hash, blob) rows that don't exist yet."""
     if not rows:
         return
     mark = "?, ?, ?" if connection.dialect.name == "sqlite" else "%s, %s, %s"
@@ -156,7 +157,7 @@ def unit(vectors: Vectors, dimension: int) -> Vectors:
     """Scale to unit length.
 
     Raises:
-        UserError: another dimension than the embedder says, or numbers that are not finite.
+        UserError: the dimension differs from the embedder's, or numbers are not finite.
     """
     if vectors.ndim != 2 or vectors.shape[1] != dimension:
         got = vectors.shape[-1] if vectors.ndim else 0

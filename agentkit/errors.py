@@ -8,12 +8,12 @@ AgentKitError                 shown by the command line as one line, exit code 2
 │   ├── MissingKey            a hosted provider without its API key
 │   ├── MissingExtra          an optional dependency that is not installed
 │   └── StoreError            a database that is missing, newer, locked or unreachable
-├── RunError                  a run could not go on; it can be resumed
+├── RunError                  a run stopped early; it can be resumed
 │   ├── BudgetExceeded        calls, tokens, cost or seconds
 │   ├── ModelError            a model call failed for good (status, retryable, retry_after)
 │   │   ├── ContextOverflow   the prompt does not fit the model's context
-│   │   ├── Declined          the model refused, or a filter held its answer back
-│   │   ├── QuotaUsedUp       the account has nothing left; asking again at once can't help
+│   │   ├── Declined          the model refused, or a filter blocked its answer
+│   │   ├── QuotaUsedUp       the account's quota is exhausted; an immediate retry can't help
 │   │   └── InvalidOutput     no valid structured answer after the allowed retries
 │   ├── ModelFileError        a model file is missing, broken or has a wrong hash
 │   ├── ToolError             a tool raised, hung, or its server died
@@ -96,7 +96,7 @@ class Declined(ModelError): ...
 
 
 class QuotaUsedUp(ModelError):
-    """The account has nothing left: the same call may succeed once that is mended, and not before."""
+    """The account's quota is exhausted: the same call may succeed once that is fixed, but not before."""
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message, retryable=True, status=status)

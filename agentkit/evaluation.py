@@ -1,4 +1,4 @@
-"""Run a set of tasks and score the answers, outside of the runs: no model ever sees a target."""
+"""Run a set of tasks and score the answers outside the runs, so that no model ever sees a target."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """One task's outcome.
+    """The outcome of one task.
 
     Attributes:
-        score: 0 to 1; 0 where the run failed; None where the check itself failed. Of a declined answer it is the score
-            that the answer would have had.
-        confidence: how likely the answer was thought to be right; None where that is not known.
-        features: what confidence is read off; None where the model told no log-probabilities.
+        score: 0 to 1; 0 if the run failed; None where the check itself failed. For a declined answer, the score it
+            would have had.
+        confidence: the estimated probability that the answer is right; None if unknown.
+        features: the signals that confidence is computed from; None if the model returned no log-probabilities.
         error: why the run failed, if it did.
     """
 
@@ -49,17 +49,17 @@ class Scored:
 
 @dataclass(frozen=True, kw_only=True)
 class EvalReport:
-    """What an evaluation came to.
+    """The result of an evaluation.
 
     Attributes:
-        n: tasks, failed ones included: they count as wrong, and are never dropped.
+        n: number of tasks. Failed ones are included and count as wrong; none is ever dropped.
         accuracy: the mean score; an answer that was declined or could not be checked counts as wrong.
-        ci95: its Wilson interval (for scores between 0 and 1 an approximation by their sum).
-        answered: accuracy among the answers that were not declined; None where all were.
-        risk: what declining more or less would buy; None where nothing is known of any answer's confidence.
-        calibrated: whether `risk` goes by calibrated confidence; else by the probability of the answers' words.
-        unknown: answers whose check failed; they count in `n` as wrong.
-        tokens: read and written, the cached ones included.
+        ci95: the Wilson interval of `accuracy` (an approximation where scores lie strictly between 0 and 1).
+        answered: accuracy among the answers that were not declined; None if all were.
+        risk: the accuracy that declining more or fewer answers would give; None if no answer's confidence is known.
+        calibrated: whether `risk` uses calibrated confidence; otherwise it uses the probability of the answers' tokens.
+        unknown: answers whose check failed; they count as wrong.
+        tokens: read and written, cached ones included.
     """
 
     n: int
@@ -87,12 +87,12 @@ class EvalReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Scoring:
-    """What each run of an evaluation is made with, beside its task.
+    """What all runs of an evaluation share.
 
     Attributes:
         batch: names the evaluation.
-        base: what of the agent and the seed decides the runs' ids.
-        checker: for tasks that name none.
+        base: the part of run ids that comes from the agent and the seed.
+        checker: for tasks that don't name one.
     """
 
     batch: str
@@ -102,20 +102,20 @@ class Scoring:
     seed: int
 
     def run_id(self, task: Task) -> str:
-        """The id of a task's run: the same wherever, and however often, the evaluation is started."""
+        """The id of a task's run: always the same, wherever and however often the evaluation is started."""
         return f"{digest([task.model_dump(), self.base])[:12]}-{self.seed}"
 
     async def score(self, agent: Agent, task: Task) -> Scored:
         """Run a task and score its answer.
 
         Raises:
-            UserError: what would fail every run.
+            UserError: a problem that would make every run fail.
         """
         return await _score(agent, task, _checker(agent, task, self.checker), self)
 
 
 Elsewhere = Callable[[Scoring, Task], Awaitable[Scored]]
-"""Scores a task somewhere else, as `Scoring.score` does here."""
+"""Scores a task in another process, as `Scoring.score` does in this one."""
 
 
 async def evaluate_tasks(
@@ -133,23 +133,23 @@ async def evaluate_tasks(
 ) -> EvalReport:
     """Run every task and score it.
 
-    Run ids follow from the tasks, the agent and the seed: the same evaluation, started again, goes on where it
-    stopped and repeats nothing that is finished. A failed run is tried again.
+    Run ids are derived from the tasks, the agent and the seed: starting the same evaluation again continues it, and
+    nothing that has finished is repeated. Failed runs are retried.
 
     Args:
         agent: solves the tasks.
         tasks: with targets or checkers.
-        checker: for tasks that name none; None is "exact" where there is a target.
-        batch: names the evaluation; None derives a name.
-        concurrency: runs at once.
+        checker: for tasks that don't name one; None means "exact" where there is a target.
+        batch: names the evaluation; with None a name is derived.
+        concurrency: how many runs at once.
         learn: let each run teach the agent's learners.
-        on_result: sees each outcome as it comes.
-        apart_from: beginnings of names of what has been learnt that does not make this another evaluation.
-        elsewhere: makes the runs, in other processes; None makes them here.
+        on_result: called with each outcome as it arrives.
+        apart_from: prefixes of the names of learnt state to ignore when deciding whether this is the same evaluation.
+        elsewhere: runs the tasks in other processes; None runs them here.
 
     Raises:
-        DataError: a task that can't be scored, before anything is run.
-        UserError: what would fail every run, such as a missing key; the evaluation can be resumed.
+        DataError: a task that can't be scored; raised before anything runs.
+        UserError: a problem that would make every run fail, such as a missing key; the evaluation can be resumed.
     """
     checkers_for(agent, tasks, checker)
     said = agent.describe()
@@ -170,7 +170,7 @@ async def evaluate_tasks(
 
 
 def checkers_for(agent: Agent, tasks: Sequence[Task], default: str | JsonObject | None) -> dict[str, Checker]:
-    """The checker of each task by the task's id.
+    """The checker of each task, by task id.
 
     Raises:
         DataError: a task that can't be scored.
@@ -244,7 +244,8 @@ def _report(agent: Agent, results: Sequence[Scored], batch: str, seconds: float)
 
 
 def risk_of(results: Sequence[Scored]) -> tuple[RiskCoverage | None, bool]:
-    """What declining would buy, by calibrated confidence where that is known, else by the words' probability."""
+    """The accuracy that declining would give, by calibrated confidence where it is known and by token probability
+    otherwise."""
     scored = [item for item in results if item.score is not None]
     known = [(item.confidence, item.score) for item in scored if item.confidence is not None]
     told = [(math.exp(item.features.total), item.score) for item in scored if item.features is not None]

@@ -1,7 +1,7 @@
 """Named points at which a test may kill the process, to prove that a resumed run loses and repeats nothing.
 
 `AGENTKIT_FAULT=after:model.call` kills the process with SIGKILL the first time that point is reached,
-`AGENTKIT_FAULT=after:model.call#3` the third time. Without the variable a point costs one dictionary look-up.
+`AGENTKIT_FAULT=after:model.call#3` the third time. While the variable is unset, a point costs one dictionary look-up.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _reached: dict[str, int] = {}
 
 
 def point(name: str) -> None:
-    """Die here with SIGKILL if `AGENTKIT_FAULT` names this point."""
+    """Kill the process with SIGKILL if `AGENTKIT_FAULT` names this point."""
     wanted = os.environ.get("AGENTKIT_FAULT")
     if wanted is None:
         return

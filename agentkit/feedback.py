@@ -1,4 +1,4 @@
-"""Feedback on a finished run: written down, settled with what others said of it, and taught once to what learns."""
+"""Feedback on a finished run: stored, reconciled with other opinions on the run, and taught once to each learner."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Taught:
-    """What feedback came to.
+    """The effect of one piece of feedback.
 
     Attributes:
-        settled: what all opinions on the run come to; None where nobody said whether it was right.
-        changes: the ledger's changes by target.
+        settled: the verdict of all opinions on the run; None if nobody has said whether it was right.
+        changes: ids of the ledger's changes, by target.
     """
 
     run_id: str
@@ -52,7 +52,7 @@ class Taught:
 
 
 class FeedbackLine(BaseModel):
-    """One line of a file of feedback."""
+    """One line of a feedback file."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -64,10 +64,10 @@ class FeedbackLine(BaseModel):
 
 
 class FeedbackDesk:
-    """Takes feedback on runs of a store.
+    """Takes feedback on the runs in a store.
 
     Args:
-        memory, playbook: the names of those to teach; None teaches those that the run itself was given.
+        memory, playbook: names of those to teach; None means those that the run itself used.
     """
 
     def __init__(
@@ -77,14 +77,14 @@ class FeedbackDesk:
         self.log = RunLog(store)
 
     def take(self, opinion: Opinion) -> Taught:
-        """Teach one opinion; given again it changes nothing.
+        """Teach one opinion; giving it again has no further effect.
 
-        Each of what learns is taught in a transaction of its own that also holds the opinion: after a kill, the same
-        feedback given again teaches what is left.
+        Each learner is taught in a transaction of its own that also stores the opinion. If the process is killed in
+        between, giving the same feedback again teaches the remaining learners.
 
         Raises:
-            UserError: no such run, or one that has not finished.
-            DataError: an empty or contradictory opinion.
+            UserError: no such run, or it has not finished.
+            DataError: an empty or self-contradictory opinion.
         """
         record = self.check(opinion)
         opinion = named(replace(opinion, run_id=record.id), self.opinions(record.id))
@@ -105,13 +105,13 @@ class FeedbackDesk:
         )
 
     def settled(self, run_id: str) -> Settled | None:
-        """What the opinions on a run come to now."""
+        """The current verdict of all opinions on a run."""
         record = self.log.get(run_id)
         with self.store.read() as connection:
             return settle(opinions_of(connection, record.id), record.answer)
 
     def opinions(self, run_id: str) -> list[Opinion]:
-        """All that was said about a run, oldest first."""
+        """All opinions on a run, oldest first."""
         record = self.log.get(run_id)
         with self.store.read() as connection:
             return opinions_of(connection, record.id)
@@ -120,8 +120,8 @@ class FeedbackDesk:
         """The run that an opinion is about.
 
         Raises:
-            UserError: no such run, or one that has not finished.
-            DataError: an empty or contradictory opinion, or a right answer of another type than the task's.
+            UserError: no such run, or it has not finished.
+            DataError: an empty or self-contradictory opinion, or a right answer of another type than the task's.
         """
         check_opinion(opinion)
         record = self.log.get(opinion.run_id)
@@ -155,7 +155,7 @@ class FeedbackDesk:
         )
 
     def _teach_playbook(self, name: str, record: RunRecord, opinion: Opinion) -> Change:
-        """The credit of the bullets that the run was shown or denied follows what is now known of it."""
+        """Update the credit of the bullets that the run was shown or denied."""
         from agentkit.playbooks.evidence import UsageLog
 
         book = f"playbook:{name}"
@@ -181,7 +181,7 @@ class FeedbackDesk:
         return ledger.commit(change, effect)
 
     def _teach_effort(self, record: RunRecord, opinion: Opinion) -> Change | None:
-        """The mode that the run took is credited with what is now known of it, and so is the evaluator."""
+        """Credit the mode that the run took, and the evaluator, with what is now known about the run."""
         with self.store.read() as connection:
             said = [*opinions_of(connection, record.id), opinion]
         settled = settle(list({item.key: item for item in said}.values()), record.answer)
@@ -209,7 +209,8 @@ class FeedbackDesk:
 
 
 def _score_of(text: str, record: RunRecord, settled: Settled) -> float | None:
-    """How right an earlier answer of a run was, by what is known of the last one; None where that does not say."""
+    """The score of an earlier answer of a run, inferred from what is known about the last one; None if it can't be
+    inferred."""
     if same_answer(text, record.answer):
         return settled.score
     if settled.correction is not None:
@@ -218,13 +219,13 @@ def _score_of(text: str, record: RunRecord, settled: Settled) -> float | None:
 
 
 def corrected(log: RunLog, run_id: str, settled: Settled) -> Episode | None:
-    """A corrected run as an episode to learn lessons from, its wrong answer beside the right one.
+    """A corrected run as an episode to learn lessons from, with its wrong answer next to the right one.
 
-    Its id is one of its own for each right answer, so that each is learnt from once, whatever the run taught when it
-    ended; it holds no context, which has been credited already.
+    Each right answer gives the episode an id of its own, so that each is learnt from once, no matter what the run
+    taught when it ended. The episode carries no context, since that has been credited already.
 
     Returns:
-        None where nobody corrected it.
+        None if nobody corrected the run.
     """
     if settled.correction is None:
         return None
@@ -246,10 +247,10 @@ def corrected(log: RunLog, run_id: str, settled: Settled) -> Episode | None:
 
 
 async def study(learner: Learner, episode: Episode, callers: Mapping[str, Caller]) -> None:
-    """Draw lessons from a corrected run, once.
+    """Draw lessons from a corrected run; repeating the call changes nothing.
 
     Args:
-        callers: by role, journalled under the run; a role without one asks the explorer.
+        callers: by role, journalled under the run; a role that has none uses the explorer's.
     """
 
     async def call(role: str, messages: Sequence[BaseMessage], *, schema: type[BaseModel] | None = None) -> Reply:
@@ -260,10 +261,11 @@ async def study(learner: Learner, episode: Episode, callers: Mapping[str, Caller
 
 
 def read_feedback(path: str | Path) -> list[Opinion]:
-    """Opinions of a JSONL file of `{"run", "score", "answer", "text", "by"}` rows, all or none.
+    """Read opinions from a JSONL file of `{"run", "score", "answer", "text", "by"}` rows; one bad line rejects the
+    file.
 
     Raises:
-        DataError: a line that is no feedback, with file and line.
+        DataError: a line that is not valid feedback; names file and line.
     """
     return list(_opinions(path))
 
@@ -283,7 +285,7 @@ def _opinions(path: str | Path) -> Iterator[Opinion]:
 
 
 def _case(log: RunLog, record: RunRecord) -> Case:
-    """A run as a case, for a memory that did not learn it when it ended."""
+    """A run as a case, for a memory that did not learn it when the run ended."""
     from agentkit.memory import Case
     from agentkit.memory.case import ANSWER, case_id
     from agentkit.memory.kinds import kind_of

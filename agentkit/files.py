@@ -1,7 +1,8 @@
-"""Files of a task's input: texts and images, named by the hash of their bytes, so that a run always has the same ones.
+"""Files of a task's input: texts and images, identified by the hash of their bytes, so that a run always sees the same
+ones.
 
-A text is kept as UTF-8 and goes into the prompt as text, with its name. An image goes to models that take images, as a
-content block of LangChain's.
+Texts are stored as UTF-8 and go into the prompt with their names. Images go to models that accept them, as LangChain
+content blocks.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from agentkit.json_types import JsonObject
 from agentkit.text import clean, decode
 
 MAX_TEXT = 400_000
-"""Bytes of the longest text: some 100,000 tokens."""
+"""Bytes of the longest text, about 100,000 tokens."""
 MAX_IMAGE = 10_000_000
 """Bytes of the largest image."""
 MAX_FILES = 20
-"""Files of one task."""
+"""Most files of one task."""
 
 TEXT = "text/plain"
 _IMAGES = (
@@ -34,20 +35,20 @@ _IMAGES = (
     ("image/gif", re.compile(rb"GIF8[79]a")),
     ("image/webp", re.compile(rb"RIFF.{4}WEBP", re.DOTALL)),
 )
-"""Images by how their bytes begin: a name proves nothing."""
+"""Image types by their first bytes; a file name proves nothing."""
 _KNOWN = "give text, or an image as PNG, JPEG, GIF or WebP"
 
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A file of a task. Two of the same name and bytes are equal.
+    """A file of a task. Two files with the same name and bytes are equal.
 
     Attributes:
-        name: as the model reads it.
-        media_type: "text/plain", or the kind of image.
+        name: as the model sees it.
+        media_type: "text/plain" or the image's type.
         sha256: of its bytes.
-        size: how many there are.
-        data: the bytes; None where the file is known by its hash alone, as in a stored task.
+        size: number of bytes.
+        data: the bytes; None if only the hash is known, as in a stored task.
     """
 
     name: str
@@ -61,10 +62,10 @@ class File:
         """Read a file.
 
         Args:
-            within: the folder that it must lie in, wherever links lead.
+            within: the folder that it must lie in after links are resolved.
 
         Raises:
-            DataError: no such file, no right to read it, too large, or of a type that no model reads.
+            DataError: the file does not exist, can't be read, is too large, or has a type that no model reads.
         """
         path = Path(path).expanduser()
         try:
@@ -83,7 +84,7 @@ class File:
 
     @classmethod
     def of(cls, data: bytes, name: str, *, path: object = None) -> File:
-        """A file of bytes.
+        """Make a file from bytes.
 
         Raises:
             DataError: too large, empty, or of a type that no model reads.
@@ -114,43 +115,43 @@ class File:
 
     @property
     def text(self) -> str:
-        """What a text holds; empty for an image, and where the bytes are not at hand."""
+        """The content of a text; empty for an image, and if the bytes are not loaded."""
         return "" if self.is_image or self.data is None else self.data.decode()
 
     @property
     def content_block(self) -> JsonObject:
-        """An image as a content block of LangChain's."""
+        """An image as a LangChain content block."""
         encoded = base64.b64encode(self.data or b"").decode()
         return {"type": "image", "base64": encoded, "mime_type": self.media_type}
 
     @property
     def source(self) -> str:
-        """How it is named among the places that text from outside came from."""
+        """Its name in the list of sources of outside text."""
         return "file:" + re.sub(r"[^\w.-]+", "_", self.name)
 
     def with_text(self, text: str) -> File:
-        """The file with another text in it."""
+        """A copy of the file with another text."""
         return self if text == self.text else File.of(text.encode(), self.name)
 
     def with_data(self, data: bytes | None) -> File:
-        """The file with its bytes, where it lacks them."""
+        """The file with its bytes filled in where they are missing."""
         return self if self.data is not None else replace(self, data=data)
 
     def to_json(self) -> JsonObject:
-        """What a stored task holds of it: everything but its bytes."""
+        """What a stored task keeps of it: everything but the bytes."""
         return {"name": self.name, "media_type": self.media_type, "sha256": self.sha256, "size": self.size}
 
 
 def _check_size(size: int, limit: int, where: object) -> None:
     if size > limit:
-        raise DataError(f"too large: {size:,} bytes, and a file like this may have {limit:,}", path=where)
+        raise DataError(f"too large: {size:,} bytes, where at most {limit:,} are allowed", path=where)
 
 
 def as_file(given: object) -> File:
-    """A file as a task may name it: a path, a `File`, a content block, or what `to_json` gave.
+    """Convert what a task may give as a file: a path, a `File`, a content block, or the output of `to_json`.
 
     Raises:
-        DataError: none of these, or a file that can't be taken.
+        DataError: none of these, or a file that is not accepted.
     """
     if isinstance(given, File):
         return given
@@ -169,10 +170,10 @@ def as_file(given: object) -> File:
 
 
 def read_parts(parts: Sequence[object]) -> tuple[str, list[File]]:
-    """The text and the files of an input that is given as content blocks, LangChain's or OpenAI's.
+    """The text and the files of an input given as content blocks, LangChain's or OpenAI's.
 
     Raises:
-        DataError: a block that is neither, or whose bytes lie elsewhere.
+        DataError: a block that is neither text nor a file, or whose bytes are not included.
     """
     from langchain_core.messages import HumanMessage
 
@@ -180,7 +181,7 @@ def read_parts(parts: Sequence[object]) -> tuple[str, list[File]]:
     try:
         blocks = HumanMessage(list(parts)).content_blocks  # type: ignore[arg-type]  # anything may be given
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise DataError("the input is no list of content blocks") from None
+        raise DataError("the input is not a list of content blocks") from None
     for block in blocks:
         found = dict(block)
         kind = found.get("type")
@@ -191,7 +192,7 @@ def read_parts(parts: Sequence[object]) -> tuple[str, list[File]]:
         else:
             inner = found.get("value")
             named = inner.get("type") if isinstance(inner, Mapping) else kind
-            raise DataError(f"a part of type {str(named)!r} is not understood: there are text, image and file")
+            raise DataError(f"a part of type {str(named)!r} is not supported: use text, image or file")
     return "\n\n".join(texts), files
 
 
@@ -203,7 +204,7 @@ def _of_block(block: Mapping[str, object], name: str) -> File:
     if data is None and url.startswith("data:") and ";base64," in url:
         data = url.partition(";base64,")[2]
     if not isinstance(data, str):
-        raise DataError(f"{name}: it is given by an address, and a run keeps the bytes that it saw: give those")
+        raise DataError(f"{name}: it is given as a URL, but a run must keep the bytes it saw: give the bytes")
     try:
         return File.of(base64.b64decode(data, validate=True), name)
     except binascii.Error:

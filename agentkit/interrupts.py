@@ -1,4 +1,4 @@
-"""Calls that hold the interpreter for seconds, during which no Python code can see a signal."""
+"""Calls that hold the interpreter for seconds, during which Python code can't handle signals."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 deaf: Callable[[], AbstractContextManager[None]] = nullcontext
-"""Stands around such a call. A program sets it to what is to become of signals meanwhile; the command line lets them
-end the process."""
+"""Wraps such a call. A program sets it to decide what happens to signals meanwhile; the command line lets them end the
+process."""

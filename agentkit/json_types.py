@@ -1,4 +1,4 @@
-"""What JSON holds, as a type: only for values that come from JSON or go there; all else has a type of its own."""
+"""JSON values as a type: only for values that come from JSON or go to it; everything else has a type of its own."""
 
 from __future__ import annotations
 

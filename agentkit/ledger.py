@@ -1,7 +1,7 @@
 """The ledger: the append-only log of every change to anything that evolves.
 
-A change is proposed by a role, names the run that caused it, carries the verdict of the gate, and is applied in one
-transaction with its effect. Each applied version's hash covers the one before, so a rewritten history is found out.
+A change is proposed by a role, names the run that caused it, carries the gate's verdict, and is applied in the same
+transaction as its effect. Each applied version's hash covers the one before, so rewritten history is detected.
 """
 
 from __future__ import annotations
@@ -54,12 +54,13 @@ class Change:
     """One proposed edit to anything that evolves.
 
     Attributes:
-        key: makes the proposal idempotent, such as `<run>:playbook`.
+        key: makes the proposal idempotent: a second proposal with the same key is ignored. An example is
+            `<run>:playbook`.
         kind: "playbook", "policy", "knowledge" …
         target: what it edits, such as `playbook:default`.
-        base: the target's version it was made against.
-        operations: JSON objects that the target understands.
-        role, model: its author.
+        base: the version of the target that it was made against.
+        operations: JSON objects in the target's own format.
+        role, model: who proposed it.
         run_id: the run that caused it.
         source: where its content came from, for `forget --source`.
         signal: the feedback channel behind it.
@@ -82,7 +83,7 @@ class Change:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the content, whatever happened to the change since."""
+        """SHA-256 of the content; the change's status does not affect it."""
         content = [self.kind, self.target, self.base, list(self.operations), self.role, self.model]
         return digest([*content, self.run_id, self.source, self.signal, self.note])
 
@@ -103,7 +104,8 @@ class ChangeEvent:
 
 
 Effect = Callable[[Connection, Change], None]
-"""Writes what a change does. Runs in the transaction that gives the change its version; may raise Conflict."""
+"""Writes what a change does. Runs in the transaction that gives the change its version; may raise Conflict to abort
+it."""
 
 
 class Gate(Protocol):
@@ -114,7 +116,8 @@ class Gate(Protocol):
 
         Args:
             changes: proposals against the current versions, of one target or several.
-            key: names this decision; asked again with the same key, the gate repeats its verdicts and tests nothing.
+            key: names this decision; called again with the same key, the gate repeats its verdicts and runs no new
+                tests.
 
         Returns:
             verdicts by change id.
@@ -123,27 +126,27 @@ class Gate(Protocol):
 
 
 _VERSION = select(TargetRow.version).where(TargetRow.name == bindparam("name"))
-"""Asked for in every run: built once."""
+"""Needed by every run, so built once."""
 
 
 class Ledger:
-    """The log of changes in a store. Safe for several threads and processes."""
+    """The log of changes in a store. Safe to use from several threads and processes."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
     def propose(self, change: Change) -> Change:
-        """Write a change down, once per key; returns it as stored."""
+        """Record a change, once per key; returns it as stored."""
         return self.store.transaction(lambda connection: self._propose(connection, change))
 
     def commit(self, change: Change, effect: Effect, *, verdict: Verdict | None = None) -> Change:
-        """Propose a change and apply it, in one transaction.
+        """Propose and apply a change in one transaction.
 
         Returns:
-            the change with its version. Called again with the same key it does nothing and returns the same.
+            the change with its version. A second call with the same key does nothing and returns the same.
 
         Raises:
-            Conflict: `effect` found that the target has moved on; nothing was written.
+            Conflict: `effect` found that the target has moved on; nothing is written.
         """
         faults.point("before:ledger.commit")
         done = self.store.transaction(lambda c: self._apply(c, self._propose(c, change), effect, verdict))
@@ -151,7 +154,7 @@ class Ledger:
         return done
 
     def apply(self, change_id: str, effect: Effect, *, verdict: Verdict | None = None) -> Change:
-        """Apply a change proposed earlier, such as one released from quarantine; calling it again does nothing."""
+        """Apply a change proposed earlier, such as one released from quarantine; a second call does nothing."""
         faults.point("before:ledger.commit")
         done = self.store.transaction(lambda c: self._apply(c, self._stored(c, change_id), effect, verdict))
         faults.point("after:ledger.commit")
@@ -161,7 +164,7 @@ class Ledger:
         """Record a verdict that applies nothing: reject, quarantine, or ask a person.
 
         Raises:
-            Conflict: the change is applied already.
+            Conflict: the change has been applied already.
         """
 
         def work(connection: Connection) -> Change:
@@ -176,7 +179,7 @@ class Ledger:
         return self.store.transaction(work)
 
     def withdraw(self, change_id: str, *, reason: str, connection: Connection | None = None) -> None:
-        """Mark an applied change as undone; the undoing itself is a change of its own."""
+        """Mark an applied change as undone; the undoing is recorded as a change of its own."""
 
         def work(inner: Connection) -> None:
             change = self._stored(inner, change_id)
@@ -189,13 +192,13 @@ class Ledger:
             work(connection)
 
     def get(self, change_id: str) -> Change:
-        """A change by its id, or by a unique beginning of it."""
+        """A change by its id, or by a unique prefix of it."""
         with self.store.read() as connection:
             query = select(ChangeRow.__table__).where(ChangeRow.id.startswith(change_id, autoescape=True)).limit(2)
             rows = connection.execute(query).all()
         if len(rows) != 1 or not change_id:
             raise UserError(
-                f"no change {change_id!r}" if not rows or not change_id else f"{change_id!r} begins several changes"
+                f"no change {change_id!r}" if not rows or not change_id else f"several changes begin with {change_id!r}"
             )
         return _change(rows[0])
 
@@ -216,7 +219,7 @@ class Ledger:
             return list(connection.execute(query if kind is None else query.where(TargetRow.kind == kind)).scalars())
 
     def at(self, target: str, version: int) -> Change:
-        """The change that made a version of a target.
+        """The change that produced a version of a target.
 
         Raises:
             UserError: no such version.
@@ -244,7 +247,7 @@ class Ledger:
         run: str | None = None,
         limit: int | None = None,
     ) -> list[Change]:
-        """Changes, newest first; narrowed to a target, a status, or a run (by the beginning of its id)."""
+        """Changes, newest first, optionally limited to a target, a status, or a run (by a prefix of its id)."""
         query = select(ChangeRow.__table__).order_by(ChangeRow.seq.desc())
         if target is not None:
             query = query.where(ChangeRow.target == target)
@@ -256,7 +259,7 @@ class Ledger:
             return [_change(row) for row in connection.execute(query.limit(limit))]
 
     def events(self, change_id: str) -> list[ChangeEvent]:
-        """Everything decided about a change, oldest first."""
+        """Every decision about a change, oldest first."""
         table = ChangeEventRow
         query = select(table.change_id, table.status, table.verdict, table.version, table.created_at)
         with self.store.read() as connection:
@@ -264,7 +267,7 @@ class Ledger:
             return [ChangeEvent(**row) for row in rows]
 
     def held(self, change_id: str) -> bool:
-        """Whether a person must decide about a change, whatever a gate would say: the lint found something in it."""
+        """Whether a person must decide about a change no matter what a gate says: the lint found a problem in it."""
         events = self.events(change_id)
         return bool(events and (events[-1].verdict or {}).get("evidence", {}).get("lint"))
 
@@ -275,7 +278,7 @@ class Ledger:
             the number of versions checked.
 
         Raises:
-            IntegrityError: a version was altered, removed or added behind the ledger's back.
+            IntegrityError: a version was altered, removed or added without going through the ledger.
         """
         joined = select(ChangeRow.__table__, ChangeEventRow.chain.label("chain"), ChangeRow.hash.label("stored_hash"))
         query = joined.join(ChangeEventRow, ChangeEventRow.change_id == ChangeRow.id).where(
@@ -345,9 +348,10 @@ class Ledger:
 
 
 def _lock(connection: Connection, target: str) -> Row[int, str]:
-    """The target's version and head, held until the transaction ends.
+    """The target's version and head, locked until the transaction ends.
 
-    It is taken before any other row: a foreign key's shared lock, raised later, would deadlock two writers.
+    It is locked before any other row is touched: a foreign key takes a shared lock on it, and two writers that upgrade
+    that lock later would deadlock.
     """
     query = select(TargetRow.version, TargetRow.head).where(TargetRow.name == target)
     return connection.execute(query.with_for_update()).one()
@@ -360,7 +364,7 @@ def _change(row: Row[Any]) -> Change:
 
 
 def count_changes(store: Store, *, status: Status | None = None) -> int:
-    """How many changes the ledger holds."""
+    """How many changes are in the ledger."""
     query = select(func.count()).select_from(ChangeRow)
     with store.read() as connection:
         return connection.execute(query if status is None else query.where(ChangeRow.status == status)).scalar_one()

@@ -1,4 +1,4 @@
-"""How values look in a notebook: small tables without script, every text of which is escaped."""
+"""How values are displayed in a notebook: small tables without scripts, in which every text is escaped."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 LONGEST = 2_000
-"""Characters of one cell; what is longer ends in an ellipsis."""
+"""Characters of one cell; longer text is cut and ends in an ellipsis."""
 
 
 def table(title: str, rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> str:
-    """An HTML table of texts; an empty cell where there is None.
+    """An HTML table of texts; None gives an empty cell.
 
     Args:
-        title: what stands above it.
-        rows: the cells, row by row; the first of each is its heading where there is no `header`.
-        header: what the columns are called.
+        title: the table's caption.
+        rows: the cells, row by row; without a `header`, the first cell of each row is its heading.
+        header: the column names.
     """
     head = f"<thead><tr>{''.join(_cell(name, 'th') for name in header)}</tr></thead>" if header else ""
     body = "".join(f"<tr>{''.join(_row(row, heading=not header))}</tr>" for row in rows)

@@ -1,8 +1,8 @@
-"""What people say about finished runs, and what comes of it where they disagree.
+"""What people say about finished runs, and how disagreements are settled.
 
-The rules: a label outweighs people. Of one person the newest word counts, and the same word twice is one. Of several
-people the majority decides whether the answer was right, and where there is none, the newest word. Where it was wrong,
-the right answer is the one most of them gave, the newest of equals. Nothing that was said is ever removed.
+The rules: a label outweighs people. A person's newest opinion counts, and repeating it adds nothing. Among several
+people the majority decides whether the answer was right; in a tie, the newest opinion does. If the answer was wrong,
+the correction that most of them gave wins; in a tie, the newest. Opinions are never removed.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from agentkit.store.runs import OpinionRow
 from agentkit.tasks import Channel
 
 LABEL = "label"
-"""The one who speaks for a gold label."""
+"""The name under which a gold label speaks."""
 _COLUMNS = ("key", "run_id", "by", "score", "answer", "text", "created_at")
 RIGHT = 0.5
-"""From this score on an answer counts as right."""
+"""An answer with at least this score counts as right."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opinion:
-    """One person's word on a run.
+    """One person's opinion on a run.
 
     Attributes:
-        run_id: the run, by its full id.
-        by: who says so; `label` stands for a gold label.
-        score: 0 (wrong) to 1 (right); None leaves that open, or to `answer`.
-        answer: the right answer, as they see it.
-        text: why, in their own words.
-        key: names it in the store; see `named`.
+        run_id: the run's full id.
+        by: whose opinion it is; `label` stands for a gold label.
+        score: 0 (wrong) to 1 (right); None leaves it open, or leaves it to `answer`.
+        answer: the right answer, in their view.
+        text: the reason, in their own words.
+        key: identifies it in the store; see `named`.
     """
 
     run_id: str
@@ -52,7 +52,7 @@ class Opinion:
 
     @property
     def said(self) -> tuple[float | None, str | None, str]:
-        """What is said, without when."""
+        """The opinion's content, without its time."""
         return self.score, self.answer, self.text
 
     @property
@@ -60,7 +60,7 @@ class Opinion:
         return "label" if self.by == LABEL else "user"
 
     def verdict(self, given: str | None) -> float | None:
-        """The score of the run's own answer in this opinion."""
+        """The score that this opinion gives to the run's own answer."""
         if self.score is not None or self.answer is None:
             return self.score
         return float(same_answer(self.answer, given))
@@ -68,13 +68,13 @@ class Opinion:
 
 @dataclass(frozen=True, kw_only=True)
 class Settled:
-    """What all opinions on a run come to.
+    """The verdict of all opinions on a run.
 
     Attributes:
         score: of the run's own answer.
-        correction: the right answer, where the run's own was wrong and somebody gave it.
-        by: whose word decided, the newest of them.
-        text: why, in their words.
+        correction: the right answer, where the run's was wrong and somebody gave one.
+        by: who decided it; the newest if several did.
+        text: the reason, in their words.
     """
 
     score: float
@@ -85,7 +85,7 @@ class Settled:
 
 
 def check_opinion(opinion: Opinion) -> Opinion:
-    """The opinion itself, if it says something and does not contradict itself.
+    """Return the opinion if it says something and does not contradict itself.
 
     Raises:
         DataError: it is empty, its score is outside [0, 1], or it corrects an answer that it calls right.
@@ -96,16 +96,16 @@ def check_opinion(opinion: Opinion) -> Opinion:
         raise DataError(f"a score lies between 0 (wrong) and 1 (right), not {opinion.score:g}")
     if opinion.answer is not None and (not opinion.answer.strip() or (opinion.score or 0.0) >= RIGHT):
         raise DataError(
-            "the right answer is empty" if not opinion.answer.strip() else "an answer that is right needs no other one"
+            "the right answer is empty" if not opinion.answer.strip() else "a right answer takes no correction"
         )
     if not opinion.by.strip() or len(opinion.by) > 200:
-        raise DataError("feedback needs the name of who gives it, of at most 200 characters")
+        raise DataError("feedback needs the name of its author, of at most 200 characters")
     return opinion
 
 
 def named(opinion: Opinion, earlier: Sequence[Opinion]) -> Opinion:
-    """The opinion as it is kept, without secrets of a known shape, and with its key: that of the person's newest word
-    where it says the same, else a new one.
+    """The opinion as it is stored: without recognisable secrets, and with its key. If it repeats the person's newest
+    opinion it gets that one's key, otherwise a new one.
 
     Args:
         earlier: all opinions on the run, oldest first.
@@ -119,7 +119,7 @@ def named(opinion: Opinion, earlier: Sequence[Opinion]) -> Opinion:
 
 
 def save_opinion(store: Store, connection: Connection, opinion: Opinion) -> None:
-    """Write an opinion down, inside the caller's transaction; one that is there already stays as it is."""
+    """Store an opinion in the caller's transaction; an existing one is left as it is."""
     row = {"channel": opinion.channel} | {name: getattr(opinion, name) for name in _COLUMNS}
     store.insert_new(connection, OpinionRow, [row])
 
@@ -132,7 +132,7 @@ def opinions_of(connection: Connection, run_id: str) -> list[Opinion]:
 
 
 def settle(opinions: Sequence[Opinion], given: str | None) -> Settled | None:
-    """What the opinions come to, by the rules above; None where nobody says whether the answer was right.
+    """The verdict of the opinions by the rules above; None if nobody says whether the answer was right.
 
     Args:
         opinions: oldest first.
@@ -154,7 +154,7 @@ def settle(opinions: Sequence[Opinion], given: str | None) -> Settled | None:
 
 
 def _correction(winners: Sequence[Opinion]) -> tuple[str | None, str]:
-    """The answer given most often, the newest of equals, and who gave it last."""
+    """The most frequent correction (the newest in a tie), and who gave it last."""
     told = [opinion for opinion in winners if opinion.answer is not None]
     if not told:
         return None, winners[-1].by
@@ -165,7 +165,7 @@ def _correction(winners: Sequence[Opinion]) -> tuple[str | None, str]:
 
 
 def same_answer(left: str | None, right: str | None) -> bool:
-    """Whether two answers differ in nothing but spaces."""
+    """Whether two answers are equal apart from whitespace."""
     return left is not None and right is not None and _form(left) == _form(right)
 
 

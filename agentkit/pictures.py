@@ -1,4 +1,4 @@
-"""Pictures as files."""
+"""Saving figures as files."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def save_png(figure: Figure, path: str | Path) -> Path:
-    """Write a figure as PNG, whatever the file is called.
+    """Write a figure as PNG, whatever the file's extension.
 
     Raises:
-        UserError: the path is no regular file, or can't be written.
+        UserError: the path is not a regular file, or can't be written.
     """
     path, data = Path(path), io.BytesIO()
     figure.savefig(data, format="png", metadata={"Software": "AgentKit"})
     try:
         if path.exists() and not path.is_file():
-            raise UserError(f"{path}: not a regular file: a picture replaces nothing else")
+            raise UserError(f"{path}: not a regular file, so it is not overwritten")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data.getvalue())
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What installed packages add by entry point: tools, checkers and kinds of models, under names of their own.
+"""Tools, checkers and kinds of models that installed packages add through entry points.
 
     [project.entry-points."agentkit.tools"]
     weather = "my_package:weather"        # (parts: ToolParts) -> a LangChain tool
@@ -9,7 +9,7 @@
     [project.entry-points."agentkit.models"]
     mine = "my_package:open_model"        # (name, **options) -> a chat model, for  mine/NAME
 
-Names that AgentKit knows itself go first, so that no package can stand in for them.
+AgentKit's own names take precedence, so that no package can replace a built-in.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ Group = Literal["tools", "checkers", "models"]
 
 
 def plugin(group: Group, name: str) -> Any:
-    """What an installed package offers under a name; None where none does.
+    """The object that an installed package registers under a name; None if none does.
 
     Raises:
-        UserError: it can't be imported, or two packages offer that name.
+        UserError: it can't be imported, or two packages register that name.
     """
     found = list(entry_points(group=f"agentkit.{group}", name=name))
     if not found:
         return None
     if len({entry.value for entry in found}) > 1:
         packages = ", ".join(sorted(entry.dist.name if entry.dist else entry.value for entry in found))
-        raise UserError(f"{name!r} is in agentkit.{group} of several packages ({packages}): uninstall all but one")
+        raise UserError(f"agentkit.{group}: several packages ({packages}) register {name!r}: uninstall all but one")
     try:
         return found[0].load()
     except Exception as error:
@@ -42,5 +42,5 @@ def plugin(group: Group, name: str) -> Any:
 
 
 def plugins(group: Group) -> list[str]:
-    """The names that installed packages offer."""
+    """The names that installed packages register."""
     return sorted({entry.name for entry in entry_points(group=f"agentkit.{group}")})

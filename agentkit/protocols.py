@@ -1,7 +1,7 @@
-"""The narrow seams between the state machine and what evolves.
+"""The narrow interfaces between the state machine and what evolves.
 
-A playbook and a case memory are a `Recaller` (what they give to a prompt, before a run) and a `Learner` (what they take
-from a finished run). The graph calls them through these Protocols alone and does nothing without them.
+A playbook and a case memory each have a `Recaller` (gives context to a prompt, before a run) and a `Learner` (takes a
+finished run). The graph uses them only through these Protocols and works without them.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class Offer:
 
     Attributes:
         id: of the bullet or case.
-        shown: whether it is in the prompt; False where it was withheld at random.
-        probability: with which it was shown (the propensity that credit assignment needs).
+        shown: whether it is in the prompt; False if it was withheld at random.
+        probability: the probability with which it was shown (the propensity that credit assignment needs).
         score: the retrieval score, if there was one.
-        position: its place in the block, from 0; None when withheld.
+        position: its place in the block, from 0; None if withheld.
     """
 
     id: str
@@ -45,16 +45,17 @@ class Block:
         kind: "playbook" or "cases"; names the block in the prompt.
         target: the ledger target it was rendered from, such as `playbook:default`.
         version: that target's version.
-        text: what the model reads, already escaped; it can't close its own block.
-        offers: what was considered, shown or withheld.
-        coins: changes on probation that the run was given or denied at random; a block may hold nothing else.
-        untrusted: whether text from outside may stand in it, as in documents that were looked up. A recaller has to say
-            so where it gives only what has passed a gate or a person.
-        turns: of the chat before the task: an input, and its right answer.
-        choices: the answers that are left to choose from, where the task has choices.
-        votes: answers of near cases with their likeness, to be weighed against what the model thinks of the choices.
-        answer: the answer to the task; no model is asked.
-        adapter: the file of the adapter that the explorer answers with; empty for the model as it is.
+        text: what the model sees, already escaped, so that it can't close its own block.
+        offers: the bullets or cases that were considered, shown or withheld.
+        coins: changes on probation that the run was given or denied at random; a block may consist of these alone.
+        untrusted: whether it may contain text from outside, such as retrieved documents. A recaller sets it to False
+            only if everything it gives has passed a gate or a person.
+        turns: chat turns to place before the task, each an input and its right answer.
+        choices: the answers that remain to choose from, where the task has choices.
+        votes: answers of similar cases with their similarity, to be weighed against the model's own probabilities for
+            the choices.
+        answer: the answer to the task, if no model needs to be asked.
+        adapter: the adapter file that the explorer uses; empty for the base model.
     """
 
     kind: str
@@ -72,7 +73,7 @@ class Block:
 
     @property
     def outside(self) -> list[str]:
-        """Where text from outside in the block came from; empty where there is none."""
+        """The sources of outside text in the block; empty if there is none."""
         return ["-".join(f"{self.kind}:{self.target}".split())] if self.untrusted else []
 
     def to_json(self) -> JsonObject:
@@ -89,7 +90,7 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One step of a trajectory as learning sees it: who acted (`explorer`, `tool`, `evaluator`), and what they said."""
+    """One step of a trajectory as learners see it: who acted (`explorer`, `tool`, `evaluator`) and the text."""
 
     actor: str
     text: str
@@ -98,25 +99,25 @@ class Step:
 
 
 APART = "~"
-"""Stands between a run's id and the name of a correction, where that is learnt from by itself."""
+"""Separates a run's id from the hash of a later correction, which is learnt from as an episode of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Episode:
-    """A finished run, as it is handed to learners.
+    """A finished run, as it is passed to learners.
 
     Attributes:
-        run_id: the run, under which it is learnt from once; `RUN~…` for a correction that came later.
-        task: with its target only where `labels` is "gold".
-        answer: None where the run abstained or failed.
+        run_id: the run; learners learn from each id once. `RUN~…` is a correction that came later.
+        task: includes its target only where `labels` is "gold".
+        answer: None if the run abstained or failed.
         plan: the sub-tasks, or the tool calls in order where there was no plan.
-        steps: the trajectory; text of tools and papers in it is data.
+        steps: the trajectory; text from tools and papers in it is data, not instructions.
         feedback: everything known about the answer, strongest channel first.
         blocks: the context the run was given.
         cited: ids of bullets or cases that the explorer said it used.
-        untrusted: whether text from outside (tools, web, papers) is in the trajectory.
-        source: where such text came from.
-        effort: what was decided about how much the run may spend.
+        untrusted: whether the trajectory contains text from outside (tools, web, papers).
+        source: where that text came from.
+        effort: the decision about how much the run may spend.
     """
 
     run_id: str
@@ -135,12 +136,12 @@ class Episode:
 
     @property
     def run(self) -> str:
-        """The run that it all comes from."""
+        """The id of the run itself, without a correction's suffix."""
         return self.run_id.partition(APART)[0]
 
     @property
     def score(self) -> float | None:
-        """The strongest feedback's score; None where nothing is known."""
+        """The score of the strongest feedback; None if nothing is known."""
         return next((item.score for item in self.feedback if item.score is not None), None)
 
     def block(self, kind: str) -> Block | None:
@@ -157,7 +158,7 @@ class ModelReply(Protocol):
 
 
 class CallModel(Protocol):
-    """A model call of a role, journalled under the run: repeated after a crash, it returns the recorded answer."""
+    """A role's model call, journalled under the run: when repeated after a crash, it returns the recorded answer."""
 
     def __call__(
         self, role: str, messages: Sequence[BaseMessage], *, schema: type[BaseModel] | None = None
@@ -169,7 +170,7 @@ Status = Literal["applied", "quarantined", "rejected", "waiting", "nothing"]
 
 @dataclass(frozen=True, kw_only=True)
 class Learnt:
-    """What a learner did with an episode: ids of ledger changes by outcome, and why where it did nothing."""
+    """What a learner did with an episode: ids of ledger changes, the outcome, and a note where it did nothing."""
 
     status: Status
     changes: tuple[str, ...] = ()
@@ -184,7 +185,7 @@ class Recaller(Protocol):
     def name(self) -> str: ...
 
     async def recall(self, task: Task, *, run_id: str) -> Block | None:
-        """The block for this task, or None to abstain. Idempotent: the same run gets the same block."""
+        """The block for this task, or None to abstain. Idempotent: the same run always gets the same block."""
         ...
 
 
@@ -195,5 +196,5 @@ class Learner(Protocol):
     def name(self) -> str: ...
 
     async def learn(self, episode: Episode, *, call: CallModel) -> Learnt:
-        """Learn from an episode, exactly once per run, however often it is called."""
+        """Learn from an episode: exactly once per run, however often this is called."""
         ...

@@ -1,7 +1,7 @@
-"""Secrets by their shape, and texts without them: nothing that is written down holds a known one.
+"""Finding secrets by their shape and removing them, so that nothing that is stored contains a recognisable one.
 
-A shape is no proof. A password without a word that says so is not found, and now and then a harmless text has the shape
-of a secret; the run that is under way keeps working with what it was given, only what is written down is altered.
+Matching is heuristic: a password that nothing labels as one is missed, and now and then a harmless text looks like a
+secret. Only what is stored is altered; the current run keeps working with the original text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Shape:
-    """What a kind of secret looks like: the pattern's group `secret`, in a text that holds one of the words."""
+    """One kind of secret: the pattern, whose group `secret` is removed, and words of which the text must contain
+    one."""
 
     name: str
     words: tuple[str, ...]
@@ -50,7 +51,7 @@ SHAPES = (
     ),
     _shape("a password in a URL", "://", r"\b[a-z][a-z0-9+.-]*://[^\s/:@]+:(?P<secret>[^\s/@]+)@"),
 )
-"""Passwords come last but one: a key that stands behind `api_key=` is named for what it is."""
+"""Passwords come last but one, so that a key behind `api_key=` is reported as the kind of key it is."""
 
 
 _NAMES = re.compile(
@@ -58,7 +59,7 @@ _NAMES = re.compile(
     r"|authorization)",
     re.IGNORECASE,
 )
-"""Keys of data whose values are secrets, whatever their shape."""
+"""Keys of data whose values are secrets, whatever they look like."""
 _REDACTED = re.compile(r"\[redacted: [^\]]+\]")
 
 
@@ -66,20 +67,20 @@ _WORDS = frozenset(word for shape in SHAPES for word in shape.words) | {"authori
 
 
 def may_hold(data: bytes) -> bool:
-    """Whether secrets may stand in serialised data: a quick look, for the few that are then read in full."""
+    """Whether serialised data may contain secrets: a quick test, so that only a few values need the full check."""
     low = data.lower()
     return any(word.encode() in low for word in _WORDS)
 
 
 def secrets_in(text: str) -> list[str]:
-    """The kinds of secret whose shape a text holds."""
+    """The kinds of secret that a text appears to contain."""
     low = text.lower()
     found = [shape.name for shape in SHAPES if any(word in low for word in shape.words) and shape.pattern.search(text)]
     return list(dict.fromkeys(found))
 
 
 def redact(text: str) -> str:
-    """The text with `[redacted: …]` in place of every known secret; again it changes nothing.
+    """Replace every recognised secret by `[redacted: …]`; idempotent.
 
     >>> redact("use sk-abcdefghijklmnop, please")
     'use [redacted: an API key], please'
@@ -92,7 +93,7 @@ def redact(text: str) -> str:
 
 
 def redact_data(data: T) -> T:
-    """JSON data with every text in it redacted, and what stands under the name of a secret.
+    """Redact every text in JSON data, and every value whose key names a secret.
 
     >>> redact_data({"headers": ["Bearer abcdefghijklmnop"], "password": "one"})
     {'headers': ['Bearer [redacted: a token]'], 'password': '[redacted: a password]'}

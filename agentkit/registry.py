@@ -1,7 +1,7 @@
-"""Registry: how every extension point is filled, and how an argument finds an implementation by its name.
+"""Registry: how implementations are added to an extension point, and how an argument finds one by name.
 
-An implementation follows the Protocol of its extension point. An argument takes it as an object; where it is to be
-named (in a task file, a settings file or on the command line), it is registered under a name first.
+An implementation follows the Protocol of its extension point. Arguments accept it as an object; to be usable by name
+(in a task file, a settings file or on the command line), it must be registered first.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Made = TypeVar("Made")
 
 
 class Registry(Generic[Made]):
-    """What there is of one extension point, by name.
+    """The implementations of one extension point, by name.
 
     Args:
-        what: the extension point in error messages, such as "checker".
-        built_in: those that AgentKit brings; a text such as `module:attribute` is imported when it is first asked for.
-        hint: what else the argument takes, for the message about an unknown name.
-        error: the class of that message's error.
-        group: the entry points under which installed packages bring more (`agentkit.plugins`); None lets none.
+        what: the extension point's name in error messages, such as "checker".
+        built_in: AgentKit's own; a string such as `module:attribute` is imported on first use.
+        hint: what else the argument accepts, for the message about an unknown name.
+        error: the class of that error.
+        group: the entry-point group through which installed packages add more (`agentkit.plugins`); None allows none.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Registry(Generic[Made]):
         self._made: dict[str, Made | str] = dict(built_in)
 
     def register(self, name: str) -> Callable[[Made], Made]:
-        """A decorator that makes an implementation known under a name.
+        """A decorator that registers an implementation under a name.
 
         Raises:
             UserError: the name is taken.
@@ -56,10 +56,10 @@ class Registry(Generic[Made]):
         return enter
 
     def get(self, name: str) -> Made:
-        """The implementation of that name.
+        """The implementation with that name.
 
         Raises:
-            UserError: (or the class given) an unknown name; lists those there are.
+            UserError: (or the class given) the name is unknown; the message lists those that exist.
         """
         if name not in self._made:
             offered = plugin(self._group, name) if self._group else None

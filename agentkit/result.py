@@ -1,4 +1,4 @@
-"""How a run ended: its answer, what is known about it, and every step, read from the store."""
+"""The result of a run: its answer, what is known about it, and every step, read from the store."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from agentkit.tasks import Feedback
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """How a run ended.
+    """The result of a run.
 
     Attributes:
-        status: "done" (accepted), "abstained" (the last answer was not accepted), "declined" (the
-            answer was not sure enough to be given), or "waiting" (for a person).
+        status: "done" (accepted), "abstained" (the last answer was not accepted), "declined" (confidence was too low to
+            give the answer), or "waiting" (for a person).
         answer: the last answer as text, accepted or not.
-        confidence: how likely it is right, by the calibration in force; None where that is not known.
-        output: the answer as the Python object of the output type that was asked for; else the text.
-        effort: the mode the run took (`mode`), why, and with which probability it was chosen.
-        feedback: everything known about it.
-        question: what a person is asked, where the run waits.
+        confidence: the probability that it is right, by the calibration in effect; None if unknown.
+        output: the answer as a Python object of the requested output type, or the text if none was requested.
+        effort: the mode the run took (`mode`), why, and the probability with which it was chosen.
+        feedback: everything known about the answer.
+        question: what a person is asked, if the run is waiting.
         trace: what happened, step by step, as JSON values.
-        usage: what all model calls of the run used, those before an interruption included.
+        usage: of all model calls of the run, including those before an interruption.
         seconds: wall time of this call.
-        sources: where text from outside came from that the run read; a task that is made from the answer is not trusted
-            where there are any: `Task(…, untrusted=result.untrusted)`.
+        sources: where the outside text that the run read came from. If there is any, a task built from the answer must
+            not be trusted: `Task(…, untrusted=result.untrusted)`.
     """
 
     run_id: str
@@ -52,7 +52,7 @@ class Result:
 
     @property
     def untrusted(self) -> bool:
-        """Whether text from outside could have shaped the answer."""
+        """Whether text from outside could have influenced the answer."""
         return bool(self.sources)
 
     @property
@@ -65,7 +65,7 @@ class Result:
         return {**plain, "output": to_jsonable_python(self.output), "feedback": feedback, "trace": list(self.trace)}
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: how it ended, what it cost, and its steps, a line each."""
+        """The notebook view: status, cost, and one line per step."""
         used = self.usage
         facts = [
             ("answer", self.answer),
@@ -84,7 +84,7 @@ class Result:
 
 
 def _said(step: JsonObject) -> str:
-    """What a step of a trace was, in words."""
+    """A step of a trace in words."""
     if step["type"] == "tool":
         return f"{step['arguments']} → {step['result']}"
     calls = [f"{call['name']}({call['args']})" for call in step["tool_calls"] or ()]
@@ -92,17 +92,17 @@ def _said(step: JsonObject) -> str:
 
 
 def with_output(result: Result, form: AnswerType | None) -> Result:
-    """A result with its answer as a Python object; None where there is no answer of that form."""
+    """A result with its answer as a Python object; None if the answer does not have that form."""
     if result.answer is None or form is None:
         return replace(result, output=result.answer)
     try:
         return replace(result, output=form.output(result.answer))
-    except ValueError:  # a run that failed or was answered by a person, whose text may be anything
+    except ValueError:  # a failed run, or one answered by a person, whose text may be anything
         return replace(result, output=None)
 
 
 def read_result(log: RunLog, record: RunRecord) -> Result:
-    """How a run stands, from the store alone."""
+    """The current state of a run, read from the store."""
     ended = Result(
         run_id=record.id,
         task_id=record.task.id,
@@ -117,7 +117,7 @@ def read_result(log: RunLog, record: RunRecord) -> Result:
 
 
 def with_steps(ended: Result, steps: Steps) -> Result:
-    """A result with its feedback, its steps and what they used."""
+    """A result with its feedback, its steps and their usage."""
     return replace(
         ended,
         feedback=tuple(steps.feedback),
@@ -127,7 +127,7 @@ def with_steps(ended: Result, steps: Steps) -> Result:
 
 
 def trace(calls: Sequence[JsonObject], tools: Sequence[JsonObject]) -> list[JsonObject]:
-    """A run's model and tool calls in the order in which they were completed, as JSON values."""
+    """A run's model and tool calls in order of completion, as JSON values."""
     counts = ("role", "model", "input_tokens", "output_tokens", "cached_tokens", "seconds")
     steps = [
         (

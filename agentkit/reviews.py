@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def memory_name(kb: str, relation: str) -> str:
-    """The memory of a relation of a knowledge base."""
+    """The name of the memory of one relation of a knowledge base."""
     return f"{kb}.{relation}"
 
 
@@ -70,7 +70,7 @@ def _keep_cases(kb: KnowledgeBase, settings: Settings | None) -> int:
 
 
 class RelationRecaller:
-    """A `Recaller` of the cases of the task's relation, which abstains where there are none yet."""
+    """A `Recaller` of the cases of the task's relation, which abstains if there are none yet."""
 
     def __init__(self, store: Store, kb: str, settings: Settings) -> None:
         self.name = f"cases:{kb}"

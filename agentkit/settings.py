@@ -1,4 +1,4 @@
-"""Settings from agentkit.toml, `AGENTKIT_*` and flags, in that order of strength from weak to strong."""
+"""Settings from agentkit.toml, `AGENTKIT_*` variables and flags; each overrides the one before."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ FILE_NAME = "agentkit.toml"
 
 
 DailyGate = Literal["probation", "strict", "quarantine", "off"]
-"""What becomes of an edit that was learnt from a run that can be trusted; nothing else is applied without a person.
+"""What happens to an edit learnt from a trusted run; any other edit needs a person's approval.
 
-`probation` tries it on coming runs; `strict` keeps it for held-out tasks (`agentkit evolve --retest`); `quarantine`
-keeps it for a person; `off` applies it at once and untested."""
+`probation` tries it on later runs; `strict` holds it for a test on held-out tasks (`agentkit evolve --retest`);
+`quarantine` holds it for a person; `off` applies it at once, untested."""
 
 
 class BudgetSettings(BaseModel):
-    """What one run may use; None lifts a limit."""
+    """What one run may use; None means no limit."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,7 +45,7 @@ class BudgetSettings(BaseModel):
 
 
 class _Environment(EnvSettingsSource):
-    """`AGENTKIT_*`: lists are JSON or have commas between their items, as flags do; tables are JSON."""
+    """`AGENTKIT_*`: lists are JSON or comma-separated, as with flags; tables are JSON."""
 
     def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
         name = f"{self.env_prefix}{field_name.upper()}"
@@ -61,27 +61,27 @@ class _Environment(EnvSettingsSource):
 
 
 class Settings(BaseSettings):
-    """What AgentKit needs to know about a project; every field can be set in agentkit.toml or as `AGENTKIT_<FIELD>`.
+    """AgentKit's settings for a project; every field can be set in agentkit.toml or as `AGENTKIT_<FIELD>`.
 
     Attributes:
-        model: the explorer's model, and the one every role takes unless it names its own.
+        model: the explorer's model, and that of every role without one of its own.
         evaluator_model: the evaluator's; None takes `model`.
-        embedder: what turns text into vectors for memory and de-duplication; left alone, a memory that was made with
-            another one keeps it.
-        home: where the database, indexes and reports live.
-        database: a SQLAlchemy URL; None is SQLite under `home`.
+        embedder: turns text into vectors for memory and de-duplication. If this is left at its default, a memory made
+            with another embedder keeps using that one.
+        home: the folder for the database, indexes and reports.
+        database: a SQLAlchemy URL; None means SQLite under `home`.
         max_rounds: how many answers the explorer may give before the run ends.
         max_steps: how many model turns one answer may take.
         labels: how much of a task's target learning may use.
-        gate: what becomes of what daily runs teach: tried on coming runs at random ("probation"), kept for held-out
+        gate: what happens to what daily runs teach: tried at random on later runs ("probation"), held for held-out
             tasks ("strict") or for a person ("quarantine"), or applied untested ("off").
         durability: when LangGraph writes checkpoints.
-        budget: limits of one run.
-        timeout: seconds a single model call may take.
-        concurrency: model calls in flight at once.
+        budget: limits for one run.
+        timeout: seconds that a single model call may take.
+        concurrency: how many model calls may be in flight at once.
         http_hosts: the hosts that `http_get` may fetch.
-        api_base: the address of the server that hosted models are asked at, instead of their provider's.
-        model_options: further options of every model, such as `temperature`, `max_tokens`, `n_ctx`.
+        api_base: base URL for hosted models, instead of their provider's.
+        model_options: further options for every model, such as `temperature`, `max_tokens`, `n_ctx`.
     """
 
     model_config = SettingsConfigDict(env_prefix="AGENTKIT_", env_nested_delimiter="__", extra="forbid")
@@ -125,40 +125,41 @@ class Settings(BaseSettings):
 
 
 _ENV_ONLY = {"AGENTKIT_CACHE", "AGENTKIT_SERVE_KEY"}
-"""Variables of this prefix that are not settings: the model cache, the key of the server."""
+"""Variables with this prefix that are not settings: the model cache and the server's key."""
 _OF_TESTS = {"AGENTKIT_DATA", "AGENTKIT_FAULT", "AGENTKIT_FUZZ", "AGENTKIT_KILLS"}
 _FOR_TESTS = "AGENTKIT_TEST_"
-"""What variables begin with that people give their own tests."""
+"""Prefix of variables that projects may define for their own tests."""
 
 
 def _check_environment() -> None:
-    """Raises SettingsError: a variable of this prefix that nothing reads, such as a misspelt one."""
+    """Raises SettingsError: a variable with our prefix that nothing reads, such as a misspelt one."""
     known = {f"AGENTKIT_{name.upper()}" for name in Settings.model_fields} | _ENV_ONLY
     for name in sorted(os.environ):
         own = name.upper().split("__")[0]
         if not own.startswith("AGENTKIT_") or own.startswith(_FOR_TESTS):
             continue
         if own not in known | _OF_TESTS:
-            raise SettingsError(f"{name} is no setting{did_you_mean(own, sorted(known))}: unset it, or mend its name")
+            raise SettingsError(f"{name} is not a setting{did_you_mean(own, sorted(known))}: unset it, or fix its name")
 
 
 def settings_file() -> Path | None:
-    """The agentkit.toml of this folder or of the nearest one above it."""
+    """The agentkit.toml of the current folder or of the nearest parent that has one."""
     here = Path.cwd()
     return next((folder / FILE_NAME for folder in (here, *here.parents) if (folder / FILE_NAME).is_file()), None)
 
 
 def settings_files() -> list[Path]:
-    """The settings files that hold here, the stronger first: the folder's, and the user's own."""
+    """The settings files that apply here, strongest first: the project's, then the user's own."""
     own = config_dir() / FILE_NAME
     return list(dict.fromkeys(file for file in (settings_file(), own) if file is not None and file.is_file()))
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """What a settings file says.
+    """The content of a settings file.
 
     Raises:
-        SettingsError: it is no TOML, another user could have written it, or it starts programs and is not trusted.
+        SettingsError: it is not valid TOML, another user could have written it, or it would run code and is not
+            trusted.
     """
     text, trusted = read_checked(file)
     try:
@@ -173,8 +174,8 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _programs(data: dict[str, Any]) -> str | None:
-    """The first setting that would run code (the command of a tool server, or a function named by its module) or have
-    prompts, files and keys sent somewhere; says what it does."""
+    """Describe the first setting that would run code (the command of a tool server, a function named by its module) or
+    send prompts, files or keys somewhere; None if there is none."""
     servers, tools = data.get("mcp"), data.get("tools")
     if isinstance(servers, dict):
         for name, server in servers.items():
@@ -189,10 +190,10 @@ def _programs(data: dict[str, Any]) -> str | None:
 
 
 def load_settings(**flags: object) -> Settings:
-    """Read the settings; a flag that is None counts as not given. A relative `home` is taken from the file's folder.
+    """Read the settings; a flag that is None counts as not given. A relative `home` is resolved from the file's folder.
 
     Raises:
-        SettingsError: an unknown name or a value of the wrong kind, with where it stands.
+        SettingsError: an unknown name or a value of the wrong type; says where it was set.
     """
     given: JsonObject = {name: value for name, value in flags.items() if value is not None}
     _check_environment()
@@ -213,7 +214,7 @@ def load_settings(**flags: object) -> Settings:
 
 
 def _saying(name: str) -> Path | None:
-    """The strongest settings file that says something of a name, else the strongest of all."""
+    """The strongest settings file that sets a name, or else the strongest file there is."""
     files = settings_files()
     return next((file for file in files if name in _read(file)), files[0] if files else None)
 
@@ -228,5 +229,5 @@ def _source(name: str, flags: dict[str, Any]) -> str:
 
 
 def cache_dir() -> Path:
-    """Where downloaded model files live: `AGENTKIT_CACHE`, else the user's cache folder."""
+    """Where downloaded model files are kept: `AGENTKIT_CACHE`, or else the user's cache folder."""
     return Path(os.environ.get("AGENTKIT_CACHE") or platformdirs.user_cache_dir("agentkit", appauthor=False))

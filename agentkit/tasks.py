@@ -25,10 +25,10 @@ from agentkit.json_types import JsonObject
 from agentkit.text import clean_data, parse_json, read_text
 
 Channel = Literal["label", "check", "judge", "user"]
-"""Where feedback comes from: a gold label, a check that needs no label, a judging model, a person."""
+"""Where feedback comes from: a gold label, a check that needs no label, a judge model, a person."""
 
 Labels = Literal["gold", "check", "none"]
-"""How much of a task's target learning may use: the target itself, only whether the answer was right, nothing."""
+"""How much of a task's target learning may use: the target itself, only whether the answer was right, or nothing."""
 
 
 class Task(BaseModel):
@@ -36,21 +36,22 @@ class Task(BaseModel):
 
     Attributes:
         id: unique within its file; stored with every run of the task.
-        input: the question or instruction, as the model sees it. It alone is remembered, embedded and compared. Given
-            as a list of content blocks, its texts are the input and the others its files.
-        files: texts and images that belong to the input, given by their paths, as `agentkit.files.File`, or as content
-            blocks. A run keeps their bytes. What is learnt from it waits in quarantine: others may have written them.
-        instructions: what to do with inputs of this kind; added to the agent's own.
-        choices: the texts of which the answer is one.
+        input: the question or instruction, as the model sees it. Only this is remembered, embedded and compared. If
+            given as a list of content blocks, their texts become the input and the other blocks its files.
+        files: texts and images that belong to the input, given by path, as `agentkit.files.File`, or as content blocks.
+            A run keeps their bytes. What is learnt from such a run is quarantined, since others may have written the
+            files.
+        instructions: what to do with inputs of this kind; added to the agent's own instructions.
+        choices: the possible answers, if the answer is one of several texts.
         answer_schema: the JSON schema of the answer; `schema` in files.
-        target: the right answer. No model ever sees it while solving.
-        checker: the name of a checker (`"numeric"`) or an object with its settings (`{"name": "numeric", …}`). A task
-            is data, so that it can't name a function: those are given to the agent.
-        untrusted: whether text that somebody else wrote stands in the input (a page, a mail, a paper). What is learnt
-            from such a run waits in quarantine.
-        source: words that say where such text came from, such as an address, for `forget --source`; naming one makes
-            the task untrusted.
-        metadata: anything else; `category` groups reports, `context` is full text for control arms.
+        target: the right answer. No model ever sees it while solving the task.
+        checker: the name of a checker (`"numeric"`) or an object with its settings (`{"name": "numeric", …}`). Tasks
+            are data, so they can't name a function; functions are passed to the agent.
+        untrusted: whether the input contains text that somebody else wrote (a page, a mail, a paper). What is learnt
+            from such a run is quarantined.
+        source: where such text came from, such as an address, for `forget --source`; setting it makes the task
+            untrusted.
+        metadata: anything else; `category` groups reports, and `context` is the full text for control arms.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -115,14 +116,14 @@ class Task(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_unused(self, serialize: SerializerFunctionWrapHandler) -> JsonObject:
-        """Fields that came later are left out where they say nothing: ids made of a task stay what they were."""
+        """Omit newer fields where they are empty, so that ids derived from older tasks do not change."""
         dumped: JsonObject = serialize(self)
         later = ("files", "instructions", "choices", "answer_schema", "schema", "untrusted", "source")
         return {name: value for name, value in dumped.items() if value or name not in later}
 
     @property
     def answer_type(self) -> AnswerType | None:
-        """The form of the answer; None for words."""
+        """The form of the answer; None for free text."""
         if self.choices is not None:
             return AnswerType.of_choices(self.choices)
         return None if self.answer_schema is None else AnswerType(self.answer_schema)
@@ -134,7 +135,7 @@ class Task(BaseModel):
 
     @property
     def outside(self) -> list[str]:
-        """Where text from outside in the input came from; empty where there is none."""
+        """The sources of outside text in the input; empty if there is none."""
         told = self.source.split() or (["task"] if self.untrusted else [])
         return [*told, *(file.source for file in self.files)]
 
@@ -143,7 +144,7 @@ class Task(BaseModel):
         """The checker that the task asks for.
 
         Raises:
-            DataError: it asks for a function, which would let data choose what code runs.
+            DataError: it names a function, which would let data choose what code runs.
         """
         name = self.checker.get("name") if isinstance(self.checker, dict) else self.checker
         if name == "function":
@@ -165,9 +166,9 @@ class Feedback(BaseModel):
     """What is known about an answer.
 
     Attributes:
-        channel: who says so.
-        score: 0 (wrong) to 1 (right); None where the check itself failed, which is never the same as wrong.
-        text: the reason, as data for the reflector.
+        channel: where it comes from.
+        score: 0 (wrong) to 1 (right); None if the check itself failed, which never counts as wrong.
+        text: the reason; the reflector treats it as data.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -195,13 +196,13 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, JsonObject]]:
 def load_tasks(path: str | Path, *, limit: int | None = None) -> list[Task]:
     """Read a JSONL file of `{"id", "input", "target", "checker", "metadata"}` rows.
 
-    `"files"` are paths of files beside the task file, or below its folder. `"instructions"` stand apart from the input;
-    `"choices"` or `"schema"` give the answer a form, and a target that is no text is its JSON.
-    `id` may be left out (the line number is taken). The published Formula and FiNER rows, `{"context", "target"}`,
-    are read as they are.
+    `"files"` are paths relative to the task file, within its folder. `"instructions"` are kept apart from the input;
+    `"choices"` or `"schema"` give the answer a form, and a target that is not a string is stored as JSON. `id` may be
+    omitted (the line number is used). The published Formula and FiNER rows, `{"context", "target"}`, are read as they
+    are.
 
     Raises:
-        DataError: a line that is not a task, or an id that occurs twice.
+        DataError: a line that is not a valid task, or a duplicate id.
     """
     tasks: dict[str, Task] = {}
     for number, row in read_jsonl(path):
@@ -217,7 +218,8 @@ def load_tasks(path: str | Path, *, limit: int | None = None) -> list[Task]:
 
 
 def _beside(given: Any, folder: Path) -> list[File]:
-    """Files that a row of a task file names: it is data, and reads nothing from elsewhere."""
+    """The files that a row of a task file names. A task file is data, so it may only name files inside its own
+    folder."""
     if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
         raise DataError('files: expected a list of paths, such as ["bill.png"]')
     return [File.read(folder / name, within=folder) for name in given]

@@ -1,7 +1,8 @@
-"""OpenTelemetry spans after the GenAI semantic conventions, through the API package alone.
+"""OpenTelemetry spans that follow the GenAI semantic conventions, using only the API package.
 
-Without an SDK there are none. What models and tools are told and say is recorded only where
-`OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`. Names follow semantic conventions 1.41 (development status).
+Without an SDK no spans are made. What models and tools are sent and return is recorded only if
+`OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`. Names follow version 1.41 of the semantic conventions
+(development status).
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ _ROLES = {"human": "user", "ai": "assistant"}
 
 @contextmanager
 def span(operation: str, name: str, **attributes: str | int | float | None) -> Iterator[Span]:
-    """A span `"{operation} {name}"`; see `set_attributes` for their names.
+    """A span `"{operation} {name}"`; see `set_attributes` for the attribute names.
 
-    Operations of the conventions: `chat`, `execute_tool`, `invoke_agent`, `invoke_workflow`, `plan`, `embeddings`.
+    Operations in the conventions: `chat`, `execute_tool`, `invoke_agent`, `invoke_workflow`, `plan`, `embeddings`.
     """
-    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):  # no SDK; even an empty span takes its time
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):  # no SDK; even an empty span costs time
         yield trace.INVALID_SPAN
         return
     with _tracer.start_as_current_span(f"{operation} {name}", record_exception=False) as current:
@@ -52,7 +53,7 @@ def set_attributes(current: Span, **attributes: str | int | float | None) -> Non
 
 
 def set_messages(current: Span, *, asked: Sequence[BaseMessage], answer: BaseMessage) -> None:
-    """Add what a model was told and what it said, where that may be recorded."""
+    """Add a model's input and output messages, if content may be recorded."""
     if _records_content(current):
         ended = answer.response_metadata.get("finish_reason") or "stop"
         set_attributes(current, input__messages=_as_json([_parts(message) for message in asked]))
@@ -60,7 +61,7 @@ def set_messages(current: Span, *, asked: Sequence[BaseMessage], answer: BaseMes
 
 
 def set_tool_call(current: Span, *, arguments: Any, result: str) -> None:
-    """Add what a tool was given and what it gave, where that may be recorded."""
+    """Add a tool's arguments and result, if content may be recorded."""
     if _records_content(current):
         set_attributes(current, tool__call__arguments=_as_json(arguments), tool__call__result=result)
 
@@ -71,7 +72,7 @@ def _records_content(current: Span) -> bool:
 
 
 def _parts(message: BaseMessage) -> JsonObject:
-    """A message as the conventions' JSON schema of messages has it."""
+    """A message in the format of the conventions' JSON schema."""
     said = [{"type": "text", "content": message.text}] if message.text else []
     if message.type == "tool":
         call: Any = message

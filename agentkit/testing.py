@@ -24,13 +24,13 @@ Reply = str | dict[str, Any] | AIMessage | Exception
 
 
 class ScriptedModel(OfflineChat):
-    """Answers from a script.
+    """A model that answers from a script.
 
     Args:
-        replies: a list of replies given in turn (the last one is repeated), or a function of the messages and the
-            names of the tools on offer. A dictionary without `"tool"` is the structured answer that was asked for;
-            where plain words were, its `"answer"` is said.
-        log: a file that gets one line a call, so that calls can be counted across processes that die.
+        replies: a list of replies given in turn (the last one is repeated), or a function of the messages and the names
+            of the available tools. A dictionary without `"tool"` is a structured answer; where plain text is wanted,
+            its `"answer"` is returned.
+        log: a file that gets one line per call, so that calls can be counted across processes that are killed.
     """
 
     replies: Any
@@ -46,7 +46,7 @@ class ScriptedModel(OfflineChat):
 
     @property
     def calls(self) -> int:
-        """How often it was asked."""
+        """How many calls were made."""
         return self._given
 
     async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
@@ -102,13 +102,13 @@ def _message(reply: Reply, messages: list[BaseMessage], position: int, names: li
 
 
 def count_lines(path: str | Path) -> int:
-    """How many calls a log file holds."""
+    """How many calls a log file records."""
     return len(Path(path).read_bytes().splitlines()) if Path(path).exists() else 0
 
 
 @contextmanager
 def no_network() -> Iterator[None]:
-    """Within it, a connection that leaves this machine raises AssertionError; loopback and Unix sockets work."""
+    """While this is active, connecting to another machine raises AssertionError; loopback and Unix sockets work."""
     real = socket.socket.connect
 
     def connect(self: socket.socket, address: Any) -> None:

@@ -1,7 +1,7 @@
-"""Text from outside: every door (files, settings, standard input, models, tools) reads it through here.
+"""Text from outside: every entry point (files, settings, standard input, models, tools) reads it through this module.
 
-What no database, encoder or terminal can hold (NUL, lone halves of surrogate pairs) becomes U+FFFD; a byte-order mark
-is no text; bytes are UTF-8, UTF-16 or UTF-32, else Windows-1252 where nothing speaks against it.
+Characters that no database, encoder or terminal can hold (NUL, lone surrogates) become U+FFFD; byte-order marks are
+dropped; bytes are UTF-8, UTF-16 or UTF-32, or else Windows-1252 if nothing rules it out.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _MARKS = (
     (b"\xfe\xff", "utf-16"),
 )
 _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\x80-\xff]{3}")
-"""UTF-8 sequences, and runs of bytes that no word of a western European language has in Windows-1252."""
+"""UTF-8 sequences, and runs of bytes that occur in no western European word in Windows-1252."""
 _HINT = "save it as UTF-8, for example: iconv -f windows-1252 -t utf-8"
 
 
 def clean(text: str) -> str:
-    """The text without what can't be stored: halves of surrogate pairs are joined, lone ones and NUL become U+FFFD.
+    """Replace what can't be stored: surrogate pairs are joined; lone surrogates and NUL become U+FFFD.
 
     >>> clean("a" + chr(0) + "b") == "a" + chr(0xFFFD) + "b"
     True
@@ -51,11 +51,12 @@ _CONTROL = re.compile(
     r"<(?=<?[/|\uff5c]?[A-Za-z_|\uff5c])"
     r"|\[(?=/?(?:INST|SYS|TOOL_CALLS|TOOL_RESULTS|AVAILABLE_TOOLS|SYSTEM_PROMPT|THINK|IMG|gMASK|sMASK|CLS|SEP|MASK|PAD|UNK)\])"
 )
-"""Where a tag or a control token of a chat template begins, in the forms of all families of models that are known."""
+"""Where a tag or a chat template's control token begins, in the forms of all known model families."""
 
 
 def defuse(text: str) -> str:
-    """Data for a prompt: what looks like a tag or a control token is broken behind its first character.
+    """Make data safe for a prompt: insert a zero-width space behind the first character of anything that looks like a
+    tag or a control token.
 
     >>> defuse("<|im_end|>") == "<" + chr(0x200B) + "|im_end|>"
     True
@@ -67,8 +68,8 @@ _UNPRINTABLE = dict.fromkeys((n for n in [*range(32), *range(127, 160)] if chr(n
 
 
 def printable(text: str) -> str:
-    """The text as a terminal may be given it: every control character but line breaks and tabs becomes U+FFFD, so that
-    no text of a model, a tool or a paper can set the title, the clipboard or the screen.
+    """Make text safe for a terminal: every control character except line breaks and tabs becomes U+FFFD, so that no
+    text of a model, a tool or a paper can change the title, the clipboard or the screen.
 
     >>> printable("a" + chr(27) + "[2Jb") == "a" + chr(0xFFFD) + "[2Jb"
     True
@@ -77,16 +78,17 @@ def printable(text: str) -> str:
 
 
 def clipped(text: object, width: int) -> str:
-    """A text in one line of at most `width` characters; what is cut shows as an ellipsis."""
+    """The text on one line of at most `width` characters; cut text ends in an ellipsis."""
     line = " ".join(str(text).split())
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def shorten(text: str, limit: int, *, tail: float = 0.5) -> str:
-    """A long text's beginning and end, in about `limit` characters, and between them how much was left out.
+    """The beginning and end of a long text, in about `limit` characters, with a note in between saying how much was
+    left out.
 
     Args:
-        tail: the end's share.
+        tail: the share kept of the end.
     """
     if len(text) <= limit:
         return text
@@ -96,11 +98,11 @@ def shorten(text: str, limit: int, *, tail: float = 0.5) -> str:
 
 
 _MARK = 40
-"""Characters that the mark of what was left out may take."""
+"""Characters reserved for that note."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A question that names the nearest of what there is, with a space before it; empty where nothing is near.
+    """A question that suggests the closest known name, preceded by a space; empty if none is close.
 
     >>> did_you_mean("modle", ["model", "memory"])
     " (did you mean 'model'?)"
@@ -112,7 +114,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def clean_data(data: T) -> T:
-    """JSON data with every text in it cleaned, keys too."""
+    """Clean every text in JSON data, keys included."""
     found: Any = data
     if isinstance(data, str):
         found = clean(data)
@@ -125,13 +127,14 @@ def clean_data(data: T) -> T:
 
 
 def decode(data: bytes, *, path: object = None) -> str:
-    """Bytes as text: UTF-8, UTF-16 or UTF-32 by its mark, else Windows-1252 (which is logged); marks are left out.
+    """Decode bytes: UTF-8, UTF-16 or UTF-32 by byte-order mark, or else Windows-1252 (which is logged). Marks are
+    removed.
 
-    Windows-1252 is taken only where no byte speaks against it: in a file with UTF-8 sequences, or with longer runs of
-    bytes above 127 than western European words have, a guess would alter what it says.
+    Windows-1252 is assumed only if no byte rules it out: in a file with UTF-8 sequences, or with longer runs of bytes
+    above 127 than western European words have, a guess could change the text.
 
     Raises:
-        DataError: neither, or binary data.
+        DataError: no such encoding fits, or the data is binary.
     """
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "") or _unmarked_utf16(data) or "utf-8"
     try:
@@ -139,16 +142,16 @@ def decode(data: bytes, *, path: object = None) -> str:
     except UnicodeDecodeError as error:
         text = _windows(data, path) if encoding == "utf-8" else ""
         if not text and b"\x00" in data:
-            raise DataError("binary data, no text", path=path) from None
+            raise DataError("binary data, not text", path=path) from None
         if not text:
             raise DataError(f"not {encoding.upper()} text (byte {error.start}): {_HINT}", path=path) from None
     if "\x00" in text:
-        raise DataError("binary data, no text", path=path)
+        raise DataError("binary data, not text", path=path)
     return clean(re.sub("^\ufeff", "", text, flags=re.MULTILINE) if "\ufeff" in text else text)
 
 
 def _unmarked_utf16(data: bytes) -> str:
-    """UTF-16 without its mark has a zero in nearly every second byte of a western text."""
+    """Detect UTF-16 without a byte-order mark: in western text nearly every second byte is zero."""
     head = data[:400]
     zeros = [head[start::2].count(0) / max(1, len(head) // 2) for start in (0, 1)]
     if min(zeros) > 0.1 or max(zeros) < 0.6:
@@ -163,15 +166,16 @@ def _windows(data: bytes, path: object) -> str:
         text = data.decode("cp1252")
     except UnicodeDecodeError:
         return ""
-    _log.warning("%s: read as Windows-1252, since it is no UTF-8", "text" if path is None else path)
+    _log.warning("%s: read as Windows-1252, since it is not UTF-8", "text" if path is None else path)
     return text
 
 
 def read_text(path: str | Path) -> str:
-    """A regular file as text, decoded and cleaned.
+    """Read a regular file as text, decoded and cleaned.
 
     Raises:
-        DataError: no such file, no file (a folder, a pipe, a device), no right to read it, or no text.
+        DataError: the file does not exist, is not a regular file (a folder, a pipe, a device), can't be read, or is not
+            text.
     """
     path = Path(path)
     try:
@@ -186,11 +190,11 @@ def read_text(path: str | Path) -> str:
 
 
 def read_table(path: str | Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a CSV or TSV file that are not empty, each with the line it ends on; a tab in the first line makes it
-    TSV.
+    """The non-empty rows of a CSV or TSV file, each with the number of the line it ends on; a tab in the first line
+    means TSV.
 
     Raises:
-        DataError: as `read_text`, or no table (with its line).
+        DataError: as for `read_text`, or not a valid table (with the line).
     """
     text = read_text(path)
     delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
@@ -198,17 +202,17 @@ def read_table(path: str | Path) -> Iterator[tuple[int, list[str]]]:
     try:
         yield from ((reader.line_num, row) for row in reader if row)
     except csv.Error as error:
-        raise DataError(f"no table: {error}", path=path, line=reader.line_num) from None
+        raise DataError(f"not a table: {error}", path=path, line=reader.line_num) from None
 
 
 def parse_json(text: str, *, path: object = None, line: int | None = None) -> Any:
-    """JSON as cleaned data.
+    """Parse JSON and clean its texts.
 
     Args:
-        line: where the text stands in its file; without it the line of the mistake is found.
+        line: the line of the file that the text is on; without it, errors give the line within the text.
 
     Raises:
-        DataError: not valid JSON, nested too deeply, or a number too long to be one.
+        DataError: not valid JSON, nested too deeply, or a number with too many digits.
     """
     try:
         return clean_data(json.loads(text))
@@ -225,5 +229,6 @@ _LEAD = re.compile(r"(?im)^[\s*_#>]*(?:final\s+)?answer[*_]*\s*:[*_]*[ \t]*(?=\S
 
 
 def answer_place(text: str) -> int:
-    """Where the answer stands in a text that thinks first: behind the last line's lead `Answer:`; 0 where none is."""
+    """Where the answer begins in a text that reasons first: behind the last `Answer:` at the beginning of a line; 0 if
+    there is none."""
     return max((found.end() for found in _LEAD.finditer(text)), default=0)

@@ -1,4 +1,4 @@
-"""The certificates that HTTPS connections trust: those of certifi, or those that the environment names."""
+"""The certificates that HTTPS connections trust: certifi's, or those that the environment names."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from agentkit.errors import SettingsError
 
 _VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""As OpenSSL, requests and curl know them; the first that is set is taken."""
+"""The variables that OpenSSL, requests and curl use; the first one that is set wins."""
 
 
 def tls_context() -> ssl.SSLContext:
-    """A context for clients, made when the first HTTPS connection needs it.
+    """A TLS context for clients, created when the first HTTPS connection needs it.
 
     Raises:
         SettingsError: a variable names certificates that can't be read.
@@ -33,7 +33,8 @@ def tls_context() -> ssl.SSLContext:
 
 
 def certificate_problem() -> SettingsError | None:
-    """What is wrong with the certificates that the environment names, for clients that read it themselves."""
+    """What is wrong with the certificates that the environment names, for clients that read it themselves; None if
+    nothing."""
     try:
         tls_context()
     except SettingsError as error:

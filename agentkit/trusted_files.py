@@ -1,9 +1,10 @@
-"""Which files may decide what this user's processes do: those that nobody else can write, or that the user has read.
+"""Which settings files may control this user's processes: those that nobody else can write, or that the user has
+reviewed.
 
-A settings file is found by walking up from the current folder, so anybody who can write in one of these folders could
-leave one there. Two questions are asked of it. May it be read at all? Only where no other user owns it or can write it.
-May it start programs? Only where the user has said so: with `agentkit trust FILE`, which records the hash of what was
-read (as direnv does; an edited file has to be trusted again), or by keeping it in their own configuration folder.
+A settings file is found by walking up from the current folder, so anybody with write access to one of these folders
+could plant one. There are two checks. May it be read at all? Only if no other user owns it or can write to it. May it
+start programs? Only if the user has said so: with `agentkit trust FILE`, which records the hash of the file's content
+(as direnv does; an edited file has to be trusted again), or by keeping it in their own configuration folder.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def read_checked(path: Path) -> tuple[str, bool]:
     """The text of a settings file, and whether the user trusts it to start programs.
 
     Raises:
-        SettingsError: another user owns it or can write it, and what it says now is not trusted; or it can't be read.
+        SettingsError: another user owns it or can write to it and its current content is not trusted, or it can't be
+            read.
     """
     try:
         data = path.read_bytes()
@@ -44,7 +46,7 @@ def read_checked(path: Path) -> tuple[str, bool]:
 
 
 def trust(path: Path) -> None:
-    """Record that the user has read a file and lets what it says now decide.
+    """Record that the user has reviewed a file and accepts its current content.
 
     Raises:
         SettingsError: it can't be read, or the record can't be written.
@@ -57,7 +59,7 @@ def trust(path: Path) -> None:
 
 
 def revoke(path: Path) -> bool:
-    """Take the trust in a file back; False where there was none.
+    """Withdraw trust in a file; False if it was not trusted.
 
     Raises:
         SettingsError: the record can't be written.
@@ -72,7 +74,7 @@ def revoke(path: Path) -> bool:
 
 
 def foreign(path: Path) -> str | None:
-    """How another user could have written a file, or None. Looks at the file and at every folder that leads to it; a
+    """How another user could have written to a file, or None. Checks the file and every folder on the way to it; a
     folder with the sticky bit, such as /tmp, lets others add entries but not replace ours."""
     if not hasattr(os, "getuid"):
         return None
@@ -84,12 +86,12 @@ def foreign(path: Path) -> str | None:
             return f"{name} belongs to another user"
         sticky = stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX
         if info.st_mode & _others(info) and not sticky and not stat.S_ISLNK(info.st_mode):
-            return f"other users can write {name}"
+            return f"other users can write to {name}"
     return None
 
 
 def _others(info: os.stat_result) -> int:
-    """The permission bits that let somebody else write; a group of the owner alone is nobody else."""
+    """The permission bits that let others write; a group that contains only the owner does not count as others."""
     return stat.S_IWOTH if _private_group(info) else stat.S_IWOTH | stat.S_IWGRP
 
 
@@ -109,7 +111,7 @@ def _record() -> Path:
 
 
 def _known() -> dict[str, str]:
-    """Hashes of trusted files by path; nothing is trusted where the record itself could be another's."""
+    """Hashes of trusted files by path; empty if another user could have written the record itself."""
     try:
         known = json.loads(_record().read_bytes())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Words of a text in any script: what searches, embeddings and indexes compare."""
+"""Splitting text in any script into words, for search, embeddings and indexes."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ _MARKS = (
     "\u0b3c-\u0b4d\u0bbe-\u0bcd\u0c3e-\u0c4d\u0cbc-\u0ccd\u0d3e-\u0d4d\u0591-\u05c7"
 )
 _ANY_WORD = re.compile(f"[{_SCRIPTS}]+|(?:(?![{_SCRIPTS}_])[\\w{_MARKS}])+")
-"""Runs of a script without spaces (Thai, Lao, Burmese, Khmer, Chinese, Japanese), and words of any other."""
+"""Runs of a script that puts no spaces between words (Thai, Lao, Burmese, Khmer, Chinese, Japanese), and words of any
+other."""
 _STOP = frozenset(
     {"a", "an", "the", "of", "to", "in", "on", "for", "and", "or", "is", "are", "be", "it", "its", "this", "that"}
     | {"with", "by", "as", "at", "from", "when", "if", "you"}
 )
 _INDEXED = 100_000
-"""Characters of a text whose words go into an index."""
+"""How many characters of a text are indexed."""
 _LONGEST = 64
-"""Characters of a word in an index: PostgreSQL refuses one of 2 kB."""
+"""Longest indexed word in characters; PostgreSQL refuses one of 2 kB."""
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words and numbers in any script; where words have no spaces between them, characters and their pairs.
+    """Lower-case words and numbers in any script; for scripts without spaces, single characters and pairs of them.
 
     >>> words("TNF-α 5"), words("路由器")
     (['tnf', 'α', '5'], ['路', '由', '器', '路由', '由器'])
@@ -45,13 +46,14 @@ def words(text: str) -> list[str]:
 
 
 def stems(text: str) -> list[str]:
-    """Words without their endings and without those that carry no meaning of their own; numbers stay whole."""
+    """Words without their endings, and without stop words; numbers stay whole."""
     found = _WORD_OR_NUMBER.findall(text.lower()) if text.isascii() else words(text)
     return [_ENDING.sub("", word) if len(word) > 4 else word for word in found if word not in _STOP]
 
 
 def spaced(text: str) -> str:
-    """The words of a text with spaces between them, as a full-text index takes them in: it need not know any script.
+    """The words of a text separated by spaces, as input to a full-text index, which then needs no support for any
+    script.
 
     >>> spaced("路由器, reset!")
     '路 由 器 路由 由器 reset'
@@ -60,6 +62,6 @@ def spaced(text: str) -> str:
 
 
 def asked(text: str, most: int) -> list[str]:
-    """The different words of a query as an index holds them, at most so many; four times that where not all is ASCII,
-    since in scripts without spaces every character and pair is one."""
+    """The distinct words of a query in the index's form, at most `most` of them; four times as many if the query is not
+    ASCII, since scripts without spaces give one for every character and pair."""
     return list(dict.fromkeys(spaced(text).split()))[: most if text.isascii() else 4 * most]

@@ -1,9 +1,9 @@
 """Single-turn tool calls of the Berkeley Function Calling Leaderboard: its questions, its tools, and its rule.
 
 The data come from the published wheel `bfcl-eval` (Apache-2.0), which is read as a file, never installed or imported.
-The rule is that of its `ast_checker.py` for Python, written anew for calls that are data already: nothing that a model
-says is evaluated. Left out are the questions that want several calls in one reply, which the grammar of local
-models doesn't hold, and those in Java and JavaScript.
+The rule is that of its `ast_checker.py` for Python, rewritten for calls that are already data: nothing that a model
+says is evaluated. Left out are questions that want several calls in one reply, which the grammar of local models
+doesn't allow, and questions in Java and JavaScript.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from agentkit.tools.client import client_tools
 
 WHEEL = "bfcl-eval==2026.3.23"
 CATEGORIES = ("simple_python", "multiple", "live_simple", "live_multiple", "irrelevance")
-"""`irrelevance` has a tool that doesn't fit: no call is right."""
+"""`irrelevance` offers a tool that doesn't fit: no call is right."""
 
 _SCHEMA_TYPES = {"dict": "object", "float": "number", "tuple": "array", "any": "string"}
-"""Types of the data that are none of JSON schema's."""
+"""Types of the data that JSON schema does not have."""
 _TYPES: Mapping[str, type] = {
     "string": str,
     "integer": int,
@@ -41,7 +41,7 @@ _TYPES: Mapping[str, type] = {
 
 
 def wheel(folder: Path | None) -> Path:
-    """The wheel: in the folder of data or the one given, below `bfcl`, else downloaded with pip into build/bfcl."""
+    """The wheel: in the data folder or the given one, below `bfcl`, else downloaded with pip into build/bfcl."""
     root = os.environ.get("AGENTKIT_DATA")
     own = Path("build/bfcl")
     for place in (folder and folder / "bfcl", root and Path(root) / "bfcl", own):
@@ -53,7 +53,7 @@ def wheel(folder: Path | None) -> Path:
 
 
 def rows_of(path: Path) -> Iterator[dict[str, Any]]:
-    """The questions with what is right, as `answers`: none where no tool fits."""
+    """The questions, with the right calls as `answers`: none if no tool fits."""
     with zipfile.ZipFile(path) as archive:
         for category in CATEGORIES:
             name = f"BFCL_v4_{category}.json"
@@ -87,7 +87,7 @@ def task_of(row: Mapping[str, Any]) -> Task:
 
 
 def tool_name(name: str) -> str:
-    """A function's name as providers take it: the leaderboard too writes `_` for a dot there."""
+    """A function's name as providers accept it: the leaderboard, too, writes `_` for a dot there."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64]
 
 
@@ -97,7 +97,7 @@ def _tool(function: Mapping[str, Any]) -> dict[str, Any]:
         "description": function.get("description", ""),
         "parameters": _schema(function["parameters"]),
     }
-    client_tools([spec])  # says at once what is wrong with it
+    client_tools([spec])  # reports at once what is wrong with it
     return spec
 
 
@@ -113,7 +113,7 @@ def _schema(given: Any) -> Any:
 
 
 def score(task: Task, text: str | None) -> float:
-    """Whether the calls, as JSON, are the ones that are right."""
+    """Whether the calls, as JSON, are the right ones."""
     calls = json.loads(text) if text else []
     answers = json.loads(task.target or "[]")
     if len(calls) != len(answers):
@@ -123,11 +123,11 @@ def score(task: Task, text: str | None) -> float:
 
 
 def fits(call: Mapping[str, Any], functions: Mapping[str, Any], answer: Mapping[str, Any]) -> bool:
-    """Whether a call is the one wanted: the function, every parameter that must be there, no other, and right values.
+    """Whether a call is the right one: the function, every required parameter, no other parameter, and right values.
 
     Args:
         call: `{"name", "arguments"}`.
-        answer: `{function: {parameter: [right values]}}`; "" among them says that it may be left out.
+        answer: `{function: {parameter: [right values]}}`; "" among the values means that the parameter may be left out.
     """
     [(name, wanted)] = answer.items()
     details, given = functions[name]["parameters"], call["arguments"]
@@ -174,7 +174,7 @@ def _typed(value: Any, possible: Sequence[Any], expected: type, nested: type | N
 
 
 def _plain(value: Any) -> Any:
-    """A text without spaces, case and most punctuation, which are not the point; so are the texts of a list."""
+    """A text without spaces, case and most punctuation, which don't matter here; likewise for the texts of a list."""
     if isinstance(value, str):
         return re.sub(r"[ ,./\-_*^]", "", value).lower().replace("'", '"')
     return [_plain(item) if isinstance(item, str) else item for item in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""What the curation benchmarks share: counts of relations, intervals, and a run over documents in its own store."""
+"""Shared by the curation benchmarks: counts of relations, intervals, and a run over documents in its own store."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ Pair = tuple[str, str]
 
 
 def documents(path: Path, limit: int | None = None) -> list[Document]:
-    """The papers of a corpus file, in its order."""
+    """The papers of a corpus file, in the order of the file."""
     found = [item for item in read_documents(path) if not isinstance(item, Failure)]
     return found if limit is None else found[:limit]
 
 
 def without_gold(items: Iterable[Document]) -> list[Document]:
-    """The same papers with their annotations gone, as a model may see them."""
+    """The same papers without their annotations, as a model may see them."""
     return [Document.from_json({**d.to_json(), "mentions": [], "relations": []}) for d in items]
 
 
 def scored(found: Sequence[set[Pair]], gold: Sequence[set[Pair]]) -> dict[str, dict[str, Any]]:
-    """Micro precision, recall and F1 over distinct pairs a document, with bootstrap intervals over documents."""
+    """Micro precision, recall and F1 over distinct pairs per document, with bootstrap intervals over documents."""
     counts = np.array([[len(f & g), len(f), len(g)] for f, g in zip(found, gold, strict=True)], dtype=float)
     picks = np.random.default_rng(0).integers(0, len(counts), size=(2000, len(counts)))
     draws = _prf(counts[picks].sum(axis=1))
@@ -68,7 +68,7 @@ def curated(
     store: Store | None = None,
     kb: str = "benchmark",
 ) -> tuple[KnowledgeBase, Report]:
-    """Run a curation to its end; in a store that goes away unless one is given."""
+    """Run a curation to its end, in a temporary store unless one is given."""
     opened = store or Store.open(Path(tempfile.mkdtemp()) / "benchmark.db")
     base = KnowledgeBase(opened, kb)
     run = Curation(

@@ -1,4 +1,4 @@
-"""What the learning benchmarks share: an agent in a store of its own, one evolution an arm, rows with paired tests."""
+"""Shared by the learning benchmarks: an agent in its own store, one evolution per arm, rows with paired tests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from benchmarks._results import Results, arguments, share
 PARTS: dict[str, tuple[bool, bool]] = {"playbook": (True, False), "memory": (False, True), "both": (True, True)}
 
 RECALL = RecallSettings(successes=1, failures=0)
-"""One solved case a prompt: a small model on a processor reads 30 tokens a second."""
+"""One solved case per prompt: a small model on a CPU reads 30 tokens a second."""
 
 
 def options(name: str, about: str) -> argparse.ArgumentParser:
@@ -57,8 +57,9 @@ def options(name: str, about: str) -> argparse.ArgumentParser:
 
 
 def agent_for(args: argparse.Namespace, name: str, tools: Sequence[str], *, recorded: bool = True) -> Agent:
-    """An agent in a store of its own, whose model calls are recorded there: what is the same in another evolution, such
-    as the training runs before anything was learned, is not paid for twice. Where seconds are measured it must be."""
+    """An agent in its own store, whose model calls are recorded there: calls that also occur in another evolution, such
+    as the training runs before anything was learned, are paid for only once. To measure seconds, switch the recording
+    off."""
     home = (args.home / name / args.model.replace("/", "_")).resolve()
     home.mkdir(parents=True, exist_ok=True)
     model: Any = args.model
@@ -78,7 +79,7 @@ def learn(
     test: list[Task],
     what: str,
 ) -> EvolutionReport:
-    """One evolution; `what` names which of playbook and memory evolve."""
+    """Run one evolution; `what` says whether the playbook, the memory or both evolve."""
     playbook, memory = PARTS[what]
     name = f"{arm}-{what}-{args.seed}"
     config = EvolveConfig(
@@ -110,7 +111,7 @@ def learn(
 def both(
     agent: Agent, args: argparse.Namespace, arm: str, test: list[Task], learned: Mapping[str, EvolutionReport]
 ) -> tuple[Arm, Arm]:
-    """The start, and the playbook and the memory that were learned apart, shown together."""
+    """The start, and the separately learned playbook and memory used together."""
     names = {what: f"{arm}-{what}-{args.seed}" for what in ("playbook", "memory")}
     evolvables, _ = parts_of(agent, **names, recall=RECALL)
     chosen = {name: version for done in learned.values() for name, version in done.evolved.chosen.items()}
@@ -121,8 +122,8 @@ def both(
 
 
 def rows(results: Results, done: EvolutionReport, arm: str, *, folder: Path, target: str = "") -> None:
-    """The rows of one evolution: accuracy of every arm, its paired difference to the start, and what it cost; its
-    picture is kept in `folder`, beside the figures."""
+    """Add the rows of one evolution: accuracy of every arm, its paired difference to the start, and what it cost; its
+    plot is stored in `folder`, beside the figures."""
     picture = folder / f"{results.name}-{results.label}-{arm.replace(', ', '-')}.png"
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(done.paths["png"], picture)
@@ -144,7 +145,7 @@ def rows(results: Results, done: EvolutionReport, arm: str, *, folder: Path, tar
 
 
 def arm_rows(results: Results, item: Mapping[str, Any], arm: str, *, target: str = "") -> None:
-    """The rows of one arm of a report."""
+    """Add the rows of one arm of a report."""
     found, compared = item["accuracy"], item["against_start"]
     name = f"{arm}: {item['label']}"
     results.add(arm=name, metric="accuracy", **found)

@@ -1,4 +1,5 @@
-"""Families of tasks as a user would ask them: instructions apart from the input, a form where the answer has one."""
+"""Families of tasks as a user would ask them: instructions separate from the input, and a form for the answer if it has
+one."""
 
 from __future__ import annotations
 
@@ -17,28 +18,28 @@ from benchmarks._results import data_path
 OUT_OF_SCOPE = "oos"
 """The label of rows that fit no category: declining them is right."""
 _OUTSIDE = 5
-"""Of so many rows one is out of scope, about as in the published test part of CLINC150 (1,000 of 5,500)."""
+"""One row in this many is out of scope, about as in the published test part of CLINC150 (1,000 of 5,500)."""
 _SQL = (
     "Write one SQLite SELECT statement that answers the question on the database below. Reply with the SQL alone.\n\n"
 )
 
 
 def load(family: str, folder: Path | None, limit: int, *, seed: int = 0) -> list[Task]:
-    """The first tasks of a family in an order that the seed fixes.
+    """The first tasks of a family, in an order determined by the seed.
 
     Args:
-        folder: laid out as the folder of data; None takes AGENTKIT_DATA.
+        folder: laid out like the data folder; None takes AGENTKIT_DATA.
     """
     return FAMILIES[family](folder, limit, seed)
 
 
 def ordered(rows: list[Any], seed: int) -> list[Any]:
-    """Rows in a random order that does not change."""
+    """Rows in a random but reproducible order."""
     return sorted(rows, key=lambda row: digest([seed, row]))
 
 
 def read(folder: Path | None, *parts: str) -> list[dict[str, Any]]:
-    """The rows of a JSONL file, packed or not."""
+    """The rows of a JSONL file, compressed or not."""
     path = data_path(None if folder is None else folder.joinpath(*parts), *parts)
     raw = path.read_bytes()
     text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode()
@@ -116,7 +117,7 @@ def geoquery(folder: Path | None, limit: int, seed: int) -> list[Task]:
 
 
 def spider(folder: Path | None, limit: int, seed: int) -> list[Task]:
-    """The questions of one database follow each other, as in use."""
+    """The questions of one database follow each other, as in practice."""
     base = ("streams", "spider")
     path = data_path(folder and folder.joinpath(*base, "questions.jsonl"), *base, "questions.jsonl")
     rows = ordered(read(folder, *base, "questions.jsonl"), seed)[:limit]
@@ -147,4 +148,4 @@ FAMILIES: dict[str, Callable[[Path | None, int, int], list[Task]]] = {
 CALLS = frozenset({"bfcl"})
 """Families whose answer is a call of a tool that comes with the task."""
 CLOSED = frozenset({"banking77", "clinc150"})
-"""Families whose answer is one of several."""
+"""Families whose answer is one of several choices."""

@@ -21,7 +21,7 @@ def load(path: Path, *, arm: str = "full", tolerance: float | None = None, split
     """Formula rows as tasks.
 
     Args:
-        arm: "full" keeps the formula's text; "question" leaves the question and the format alone, as ACE's parser does.
+        arm: "full" keeps the formula's text; "question" keeps only the question and the format, as ACE's parser does.
         tolerance: relative tolerance of the score; None asks for exact equality.
         split: first part of each task's id.
     """
@@ -58,12 +58,12 @@ def without_bad(tasks: list[Task]) -> list[Task]:
 
 
 def of_formulas(tasks: list[Task], count: int, *, seed: int = 0) -> list[Task]:
-    """The tasks of some formulas, drawn at random; the same ones for every file that holds all of them."""
+    """The tasks of some formulas, drawn at random; the same formulas for every file that contains all of them."""
     names = sorted({str(task.metadata["category"]) for task in tasks}, key=lambda name: digest([seed, name]))
     return [task for task in tasks if task.metadata["category"] in names[:count]]
 
 
 def sample(tasks: list[Task], count: int | None, *, seed: int = 0) -> list[Task]:
-    """A fixed random sample, in a fixed order; all of them where `count` is None."""
+    """A fixed random sample, in a fixed order; all of them if `count` is None."""
     ordered = sorted(tasks, key=lambda task: digest([seed, task.id]))
     return ordered if count is None else ordered[:count]

@@ -8,7 +8,7 @@ from agentkit.store import Store
 
 
 def open_playbook(store: Store, name: str) -> tuple[RecallByRelation, LearnByRelation]:
-    """What recalls from, and what learns into, the playbooks `NAME.RELATION` of a store."""
+    """The recaller and the learner for the playbooks `NAME.RELATION` of a store."""
 
     def book(relation: str) -> PlaybookStore:
         return PlaybookStore.open(store, f"{name}.{relation}")

@@ -1,4 +1,5 @@
-"""What every benchmark shares: arguments, intervals, a table on the terminal, and a JSON file that can be traced.
+"""Shared by all benchmarks: arguments, intervals, a table on the terminal, and a JSON file that records where figures
+come from.
 
     args = arguments("planted", "what it measures").parse_args()
     results = Results("planted", settings=vars(args))
@@ -29,7 +30,7 @@ FOLDER = Path(__file__).parent / "results"
 
 
 def arguments(name: str, about: str, *, out: bool = True) -> argparse.ArgumentParser:
-    """An argument parser with what all benchmarks take: `--json`, `--out`, `--label`."""
+    """An argument parser with the options of every benchmark: `--json`, `--out`, `--label`."""
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=about)
     parser.add_argument("--json", action="store_true", help="print JSON rather than a table")
     if out:
@@ -39,7 +40,7 @@ def arguments(name: str, about: str, *, out: bool = True) -> argparse.ArgumentPa
 
 
 def data_path(given: Path | None, *parts: str) -> Path:
-    """A data file: the path given, else below AGENTKIT_DATA; ends the program with one line where it is missing."""
+    """A data file: the given path, else below AGENTKIT_DATA; ends the program with one line if it is missing."""
     root = os.environ.get("AGENTKIT_DATA")
     path = given or (Path(root).joinpath(*parts) if root else None)
     if path is None or not path.exists():
@@ -79,8 +80,8 @@ class Results:
 
     Args:
         name: of the benchmark.
-        settings: what it ran with: sizes, seeds, model. Paths are cut to their last part.
-        label: tells several configurations of one benchmark apart in the results folder.
+        settings: what it ran with: sizes, seeds, model. Only the last part of a path is kept.
+        label: distinguishes several configurations of one benchmark in the results folder.
     """
 
     def __init__(self, name: str, *, settings: Mapping[str, Any] | None = None, label: str = "default") -> None:
@@ -109,7 +110,7 @@ class Results:
         self.rows.append({**row, "target": target, **more})
 
     def note(self, text: str) -> None:
-        """A remark that belongs to the figures, such as why something was not measured."""
+        """Add a remark about the figures, such as why something was not measured."""
         self.notes.append(text)
 
     def to_json(self) -> dict[str, Any]:
@@ -136,12 +137,12 @@ class Results:
         return "\n".join([*(line.rstrip() for line in text), *(f"note: {note}" for note in self.notes)])
 
     def finish(self, *, json_: bool = False, folder: Path | None = None) -> Path:
-        """Print, write the file, and return its path."""
+        """Print the results, write the file, and return its path."""
         print(json.dumps(self.to_json(), indent=1, ensure_ascii=False) if json_ else self.table())
         return self.save(folder)
 
     def save(self, folder: Path | None = None) -> Path:
-        """Write the file as it is now; a long run calls this as it goes."""
+        """Write the file as it is now; a long run calls this repeatedly."""
         data = json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n"
         folder = folder or FOLDER
         folder.mkdir(parents=True, exist_ok=True)
@@ -151,7 +152,7 @@ class Results:
 
 
 def commit() -> str:
-    """The git commit of this checkout, with `+` where Python files differ from it."""
+    """The git commit of this checkout, with `+` if Python files differ from it."""
     here = Path(__file__).parent
     try:
         head = subprocess.run(

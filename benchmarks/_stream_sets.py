@@ -1,6 +1,7 @@
-"""The sets of `benchmarks.streams` as tasks: what is asked, in which form, and what tells whether an answer is right.
+"""The sets of `benchmarks.streams` as tasks: the question, the form of the answer, and how to tell whether an answer is
+right.
 
-Each is read from a folder with the files of its publication, as they lie in AGENTKIT_DATA/streams/SET.
+Each is read from a folder with the files as published, laid out as in AGENTKIT_DATA/streams/SET.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ class StreamSet:
     """One stream's tasks.
 
     Attributes:
-        name: of the stream, where a set holds several.
-        tasks: in the order of the stream, a hold-out behind them where it has no folder of its own.
-        unseen: tasks of kinds that occur nowhere else, where the set says which.
+        name: of the stream, if a set has several.
+        tasks: in the order of the stream, followed by a hold-out if it has no folder of its own.
+        unseen: tasks of kinds that occur nowhere else, if the set marks them.
     """
 
     name: str = ""
@@ -35,7 +36,7 @@ class StreamSet:
 
 
 def read_set(name: str, folder: Path, *, seed: int = 0) -> list[StreamSet]:
-    """The streams of a set, each in an order of its own that the seed decides."""
+    """The streams of a set, each in its own order determined by the seed."""
     found = SETS[name](folder)
     return [
         replace(one, tasks=_formula.sample(list(one.tasks), None, seed=seed),
@@ -50,7 +51,7 @@ Write one SQLite query that answers the question about this database. Reply with
 
 
 def _geoquery(folder: Path) -> list[StreamSet]:
-    """Questions with an answer; those whose template occurs in `query_split: dev` are kept apart."""
+    """Questions with an answer; those whose template occurs in `query_split: dev` are held out."""
     database = folder / "geography.sqlite"
     told = SQL + open_database(database).schema()
     rows = [row for row in _rows(folder / "questions.jsonl") if not row["empty"]]
@@ -60,7 +61,7 @@ def _geoquery(folder: Path) -> list[StreamSet]:
 
 
 def _spider(folder: Path) -> list[StreamSet]:
-    """Each database as a stream of its own, the largest first."""
+    """Each database as its own stream, the largest first."""
     by_database: dict[str, list[dict[str, Any]]] = {}
     for row in _rows(folder / "questions.jsonl"):
         by_database.setdefault(row["db_id"], []).append(row)
@@ -91,7 +92,7 @@ def _clinc150(folder: Path) -> list[StreamSet]:
 
 
 def _closed(folder: Path, names: Iterable[str], told: str) -> list[StreamSet]:
-    """Texts whose answer is one of the labels that occur; all files of those names that are there, in one stream."""
+    """Texts whose answer is one of the labels that occur; all existing files of those names, in one stream."""
     files = [folder / name for name in names if (folder / name).exists()]
     if not files:
         sys.exit(f"error: {folder} holds none of {', '.join(names)}")
@@ -114,7 +115,7 @@ def _financial(folder: Path) -> list[StreamSet]:
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a JSONL file, packed or not; ends the program with one line where it is missing."""
+    """The objects of a JSONL file, compressed or not; ends the program with one line if it is missing."""
     if not path.exists():
         sys.exit(f"error: {path} is missing")
     if path.suffix != ".gz":

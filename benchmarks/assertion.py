@@ -1,10 +1,10 @@
 """Is a claim supported only by sentences that assert it? Sentences of twelve kinds, for a cause and for a treatment.
 
-`assertion_sentences/frames.tsv` holds sentences with places for names and verbs, which are filled in here for both
-relations; `hand.tsv` holds whole ones. They were written before the rules that they test, and are kept apart from them:
-every other sentence of each kind was looked at while the rules were made (`--half seen`), the others are what the
-figures are of. `more.tsv`, seen too, was written to find out what the rules miss. Each sentence is a paper of its own,
-its quote is the whole of it, and the claim goes through the same check as in a curation.
+`assertion_sentences/frames.tsv` has sentences with gaps for names and verbs, which are filled in here for both
+relations; `hand.tsv` has whole ones. They were written before the rules that they test, and independently of them:
+every other sentence of each kind was looked at while the rules were made (`--half seen`), and the figures are for the
+others. `more.tsv`, also seen, was written to find out what the rules miss. Each sentence is a paper of its own, its
+quote is the whole of it, and the claim goes through the same check as in a curation.
 
     python -m benchmarks.assertion [--half seen|held] [--list]
 """
@@ -43,7 +43,8 @@ STEMS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Sentence:
-    """A sentence, what it makes of the claim that the subject stands in the relation to the object, and its half."""
+    """A sentence, what it says about the claim that the subject stands in the relation to the object, and which half it
+    is in."""
 
     relation: str
     category: str
@@ -53,7 +54,7 @@ class Sentence:
     half: Half
 
     def supports(self) -> bool:
-        """Whether the machine's checks find the claim supported by it."""
+        """Whether the machine's checks find the claim supported by the sentence."""
         document = Document(id="d" * 64, title="", text=self.text)
         quote = evidence_at(document, 0, len(self.text))
         claim = Claim(
@@ -63,7 +64,7 @@ class Sentence:
 
 
 def sentences() -> Iterator[Sentence]:
-    """All of them; of each kind, every other one is held back."""
+    """All sentences; of each kind, every other one is held out."""
     for number, (category, frame) in enumerate(_rows("frames.tsv")):
         for relation in PAIRS:
             subject, object_ = PAIRS[relation].split()[number % 8].split(":")
@@ -89,7 +90,7 @@ def _rows(name: str) -> Iterator[list[str]]:
 
 
 def _verb(stem: str) -> dict[str, str]:
-    """A verb in the forms that frames ask for.
+    """A verb in the forms that frames use.
 
     >>> _verb("caus")["vd"], _verb("trigger")["v3"]
     ('caused', 'triggers')

@@ -2,12 +2,12 @@
 
     python -m benchmarks.bare --family banking77 [--data FOLDER] [--model local/qwen2.5-coder-1.5b] [--limit 100]
 
-A bare call is one completion: the instructions as system message, the input as user message, the answer held to the
-same form, temperature 0. Where the task is to call a tool (`bfcl`), the bare call is offered the tools under the same
-grammar, and the agent's answer is what it calls at its first turn; modes without tools are left out. No run sees a
-target or a checker; answers are scored afterwards, all alike. Tasks are taken in blocks, each arm's in a process of its
-own, so that no arm reads another's prompts from the prefix cache and all see the same state of the machine. Finished
-rows are kept in build/: a benchmark that was stopped goes on.
+A bare call is one completion: the instructions as system message, the input as user message, the answer constrained to
+the same form, temperature 0. If the task is to call a tool (`bfcl`), the bare call is offered the tools under the same
+grammar, and the agent's answer is what it calls in its first turn; modes without tools are left out. No run sees a
+target or a checker; all answers are scored afterwards in the same way. Tasks are taken in blocks, each arm's in its own
+process, so that no arm reads another's prompts from the prefix cache and all see the machine in the same state.
+Finished rows are kept in build/, so a stopped benchmark continues.
 
 Confidence is fitted on the rows of the same arm, each row's by a calibration that did not see it (five folds); so is
 the threshold below which out-of-scope rows are declined.
@@ -52,7 +52,7 @@ BLOCK = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Tasks that one arm is to answer in a process of its own."""
+    """Tasks that one arm is to answer in its own process."""
 
     family: str
     data: Path | None
@@ -92,7 +92,7 @@ def main() -> None:
 
 
 def answer_all(args: argparse.Namespace, arms: Sequence[str], tasks: Sequence[Task], rows: Path) -> None:
-    """Have every arm answer every task, block by block; what is answered already is left out."""
+    """Have every arm answer every task, block by block; already answered tasks are skipped."""
     for begin in range(0, len(tasks), BLOCK):
         for arm in arms:
             done = finished(rows)
@@ -113,7 +113,7 @@ def answer_all(args: argparse.Namespace, arms: Sequence[str], tasks: Sequence[Ta
 
 
 def _apart(job: Job) -> None:
-    """Do a job in a process of its own, which ends with this one."""
+    """Do a job in its own process, which ends with this one."""
     process = multiprocessing.get_context("spawn").Process(target=answer, args=(job,), daemon=True)
     process.start()
     try:
@@ -125,7 +125,7 @@ def _apart(job: Job) -> None:
 
 
 def finished(rows: Path) -> dict[tuple[str, str], dict[str, Any]]:
-    """The rows that are there, by arm and task; a line that was cut off by a kill is left out."""
+    """The finished rows, by arm and task; a line cut off by a kill is ignored."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for line in rows.read_text(encoding="utf-8").splitlines() if rows.exists() else []:
         try:
@@ -137,7 +137,7 @@ def finished(rows: Path) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def answer(job: Job) -> None:
-    """Answer a block's tasks and keep a row for each."""
+    """Answer a block's tasks and store a row for each."""
     tasks = [task for task in load(job.family, job.data, job.limit, seed=job.seed) if task.id in job.ids]
     model = load_model(job.model)
     if warm_up := getattr(model, "warm_up", None):
@@ -204,7 +204,7 @@ def _agent(agent: Agent, task: Task) -> dict[str, Any]:
 
 
 def _first_calls(result: Result) -> str:
-    """What a run called at its first turn, where it waits for the results; nothing where it answered instead."""
+    """What a run called in its first turn, if it waits for the results; nothing if it answered instead."""
     calls = (result.question or {}).get("calls", ())
     return json.dumps([{"name": call["tool"], "arguments": call["arguments"]} for call in calls])
 
@@ -218,7 +218,7 @@ def _score(task: Task, text: str | None) -> float:
 
 
 def report(results: Results, family: str, arms: Sequence[str], tasks: Sequence[Task], done: Any) -> None:
-    """The rows of each arm: what it got right, what it cost, and what its confidence is worth."""
+    """Add the rows of each arm: what it got right, what it cost, and what its confidence is worth."""
     inside = [task for task in tasks if task.target != OUT_OF_SCOPE]
     bare = [done["bare", task.id] for task in inside]
     for arm in arms:
@@ -250,7 +250,7 @@ def report(results: Results, family: str, arms: Sequence[str], tasks: Sequence[T
 
 
 def _against(results: Results, family: str, arm: str, rows: list[Any], bare: list[Any]) -> None:
-    """An arm beside the bare call on the same tasks."""
+    """Compare an arm with the bare call on the same tasks."""
     found = paired([row["score"] for row in rows], [row["score"] for row in bare])
     wanted = arm == "agent"
     results.add(

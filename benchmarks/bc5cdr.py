@@ -1,9 +1,9 @@
 """Chemical-induced diseases (BioCreative V CDR): relation-level micro precision, recall and F1 on MeSH identifiers.
 
-Always beside two floors that need no model: every pair of a chemical and a disease in the paper, and every chemical of
-the title with every disease of the paper. Floors and arms find mentions alike, by the names of the lexicon (from the
-training file, and the user's own), never by the gold mentions of the scored papers. Arms: one pass; explorer and
-evaluator; and, with `--train`, the same after learning from the training papers' gold labels.
+Always compared with two baselines that need no model: every pair of a chemical and a disease in the paper, and every
+chemical of the title with every disease of the paper. Baselines and arms find mentions in the same way, by the names of
+the lexicon (from the training file, and the user's own), never by the gold mentions of the scored papers. Arms: one
+pass; explorer and evaluator; and, with `--train`, the same after learning from the training papers' gold labels.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def naming_from(train: Iterable[Document], lexicon: Path | None, *, tables: bool
 
 
 class Spotter:
-    """Finds the lexicon's names in a text: what the floors, which have no model, know of mentions."""
+    """Finds the lexicon's names in a text: what the baselines, which have no model, know about mentions."""
 
     def __init__(self, train: Iterable[Document]) -> None:
         self.names: dict[str, dict[str, str]] = {"Chemical": {}, "Disease": {}}
@@ -80,8 +80,8 @@ class Spotter:
         return {curie for curie, _ in self.places(text, cls)}
 
     def places(self, text: str, cls: str) -> Iterator[tuple[str, tuple[int, int]]]:
-        """Identifiers with where their names stand: longest names first, word by word; what a longer name covers is
-        not a shorter one's."""
+        """Identifiers and where their names occur: longest names first, word by word; text covered by a longer name
+        does not count for a shorter one."""
         words = [(m.start(), m.end()) for m in re.finditer(r"[\w-]+", text)]
         at, low = 0, text.casefold()
         while at < len(words):
@@ -99,10 +99,10 @@ class Spotter:
 
 
 def found_pairs(kb: KnowledgeBase, papers: Iterable[Document], *, everything: bool) -> list[set[Pair]]:
-    """By paper, the pairs of MeSH identifiers that are claimed; a claim without identifiers can't be scored right."""
+    """By paper, the claimed pairs of MeSH identifiers; a claim without identifiers can't be scored as right."""
     found: dict[str, set[Pair]] = {document.id: set() for document in papers}
     for claim in kb.claims():
-        # The store may hold more papers than have been gone through yet.
+        # The store may hold more papers than have been processed so far.
         if claim.document in found and (everything or claim.exported):
             found[claim.document].add((claim.subject, claim.object))
     return list(found.values())
@@ -146,8 +146,8 @@ def _add(results: Results, arm: str, found: list[set[Pair]], truth: list[set[Pai
 
 
 class Arms:
-    """The arms over the same papers in one store, paper by paper: equal calls are made once, a run that was cut off
-    goes on, and after each paper the results so far are written, floors included."""
+    """The arms over the same papers in one store, paper by paper: equal calls are made once, an interrupted run
+    continues, and after each paper the results so far are written, including the baselines."""
 
     def __init__(self, args: Any, train: list[Document], results: Results) -> None:
         from agentkit.models import load_model
@@ -251,7 +251,7 @@ def _question() -> str:
 
 
 def _gold_statements(document: Document) -> dict[tuple[str, str, str], str]:
-    """The gold claims of a paper, each with how the paper's own mentions say it."""
+    """The gold claims of a paper, each in the words of the paper's own mentions."""
     names = {curie: mention.text for mention in reversed(document.mentions) for curie in mention.curies}
     return {(a, "induces", b): f"{names.get(a, a)} — induces → {names.get(b, b)}" for a, b in gold_pairs(document)}
 

@@ -55,7 +55,8 @@ def _gain(related: Array, place: dict[str, int], case: Case, ids: list[str]) -> 
 
 
 def rankings(cases: list[Case], embedder: Any, name: str) -> list[list[list[Considered]]]:
-    """What a policy ranks first for each query of each pass; rewards change no ranking, so passes 2 and 3 are alike."""
+    """What a policy ranks first for each query of each pass; rewards change no ranking, so passes 2 and 3 are the
+    same."""
     memory, policy = memory_of([], embedder), load_policy(name)
     passes = []
     for number in range(2):

@@ -17,7 +17,7 @@ FOLDS = 20
 
 
 def outcomes(path: Path, embedder: Any, results: Results) -> None:
-    """Predict each query's outcome from the other folds' queries alone."""
+    """Predict each query's outcome from the queries of the other folds only."""
     from benchmarks.case_retrieval import read_rows
 
     labels = {row["query"]: float(row["truth_label"]) for row in read_rows(path)}
@@ -39,13 +39,13 @@ def outcomes(path: Path, embedder: Any, results: Results) -> None:
 
 
 def _without_own(vectors: Any, y: Array) -> Array:
-    """Chances of the training queries, each made without its own outcome."""
+    """Predicted probabilities for the training queries, each computed without its own outcome."""
     everyone = np.arange(len(y))
     return np.concatenate([chance(vectors[i : i + 1], vectors[everyone != i], y[everyone != i]) for i in everyone])
 
 
 def auc(p: Array, y: Array) -> float:
-    """Chance that a success is rated above a failure; ties count half."""
+    """Probability that a success is rated above a failure; ties count half."""
     from scipy.stats import rankdata
 
     ranks, good = rankdata(p), y.sum()

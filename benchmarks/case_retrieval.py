@@ -1,8 +1,8 @@
-"""Plan-reuse retrieval on real cases; with --online a memory that grows and learns; with --outcomes, foresight.
+"""Plan-reuse retrieval on real cases; --online: a memory that grows and learns; --outcomes: outcome prediction.
 
-The relevance of a case c to a query q is ½·[as many steps] + ½·token F1 of the two plans' skeletons, names masked.
-It is a proxy: it rewards plans of the same shape, not solved tasks. Nothing was tuned on the fold that is reported: the
-map's three settings are chosen on folds inside each training part.
+The relevance of a case c to a query q is ½·[same number of steps] + ½·token F1 of the skeletons of the two plans, with
+names masked. It is a proxy: it rewards plans of the same shape, not solved tasks. Nothing was tuned on the reported
+fold: the map's three settings are chosen on folds inside each training part.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _read(path: Path | None) -> list[Case]:
-    """The successful cases of a file: plans that worked are what is worth reusing."""
+    """The successful cases of a file: only plans that worked are worth reusing."""
     path = data_path(path, "case_retrieval", "cases_train.jsonl.gz")
     cases = [case_from_json({"id": f"c{i}", **row}) for i, row in enumerate(read_rows(path))]
     found = [case for case in cases if case.outcome == "success"]
@@ -121,7 +121,7 @@ def arms(map_settings: dict[str, float]) -> dict[str, Policy]:
 
 
 class PlainTerms:
-    """TF-IDF cosine on the words of the question as it stands: a baseline of the benchmark alone."""
+    """TF-IDF cosine on the unmasked words of the question: a baseline used only in this benchmark."""
 
     name = "tf-idf"
 
@@ -142,7 +142,7 @@ def _cosine(bag: Counter[str], weight: dict[str, float], wanted: dict[str, float
 
 
 def memory_of(cases: list[Case], embedder: Any) -> CaseMemory:
-    """A fresh memory; all of a process share one database, and so the embeddings."""
+    """A fresh memory; all memories of a process share one database, and so the embeddings."""
     store = _store()
     memory = CaseMemory.open(store, uuid.uuid4().hex, embedder=embedder, views=("state", "masked", "plan"))
     memory.add_many(cases)
@@ -169,7 +169,7 @@ GRID = {"ridge": (2.0,), "terms": (0.5, 0.9), "steps": (0.6, 1.0)}
 
 
 def chosen_settings(cases: list[Case], embedder: Any) -> dict[str, float]:
-    """The map's settings that do best on three folds inside these cases."""
+    """The map's settings that do best on three folds within these cases."""
     rng = np.random.default_rng(1)
     fold = rng.permutation(len(cases)) % 3
     best, chosen = -1.0, {}
@@ -199,7 +199,7 @@ def _score(memory: CaseMemory, policy: Policy, train: list[Case], test: list[Cas
 
 
 def retrieval(cases: list[Case], test: list[Case] | None, embedder: Any, results: Results) -> None:
-    """Protocol C: five folds by query, or queries of their own."""
+    """Protocol C: five folds by query, or separate queries."""
     if test is not None:
         seen = {case.state for case in cases}
         splits = [(cases, [case for case in test if case.state not in seen])]

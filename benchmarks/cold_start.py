@@ -1,7 +1,7 @@
 """How much processor time a cold `agentkit --help` takes.
 
-`python -m benchmarks.cold_start` starts it again and again in processes of their own and counts their user and system
-time, which does not depend on what else the machine does as wall time would.
+`python -m benchmarks.cold_start` starts it repeatedly in separate processes and measures their user and system time,
+which, unlike wall time, does not depend on what else the machine does.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20)
     args = parser.parse_args()
     results = Results("cold_start", settings=vars(args), label=args.label)
-    _seconds()  # compiles what is not compiled yet
+    _seconds()  # so that everything is compiled
     seconds = [_seconds() for _ in range(args.runs)]
     bare = [_seconds("pass") for _ in range(args.runs)]
     results.add(arm="agentkit --help", metric="processor time", unit="s", target="≤ 0.5", **mean(seconds))

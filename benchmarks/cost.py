@@ -1,12 +1,13 @@
-"""Cost: calls, tokens and seconds a learned sample, beside ACE's published procedure on the same model and samples.
+"""Cost: calls, tokens and seconds per learned sample, compared with ACE's published procedure on the same model and
+samples.
 
     python -m benchmarks.cost [--model …] [--train-n 24] [--test-n 40] [--gepa]
 
-The ACE arm follows arXiv 2510.04618 and its released code: generate; where wrong, up to three times reflect and
-generate again with the reflection; else reflect once; then curate (ADD only, no gate); then generate once more, which
-its authors do for their log alone, so that ACE is shown without it too. Both arms learn without a gate and without
-labels in their rollouts; `--gate strict --val-n 40` adds what proof costs.
-`--gepa` adds an arm with gepa from the package index on the same model, with the budget that AgentKit used.
+The ACE arm follows arXiv 2510.04618 and its released code: generate; if wrong, reflect and generate again with the
+reflection, up to three times; else reflect once; then curate (ADD only, no gate); then generate once more. Its authors
+do the last step only for their log, so ACE is also shown without it. Both arms learn without a gate and without labels
+in their rollouts; `--gate strict --val-n 40` adds the cost of proof. `--gepa` adds an arm with gepa from the package
+index on the same model, with the budget that AgentKit used.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from benchmarks._results import Results, data_path, paired, share
 
 
 class AceReflection(BaseModel):
-    """ACE's fields; limited, since a small model goes on until it is cut off."""
+    """ACE's fields; limited in length, because a small model continues until it is cut off."""
 
     reasoning: str = Field(max_length=800)
     error_identification: str = Field(max_length=400)
@@ -70,7 +71,7 @@ class Ace:
     rounds: int = 3
 
     async def sample(self, task: Task, number: int) -> list[str]:
-        """One training sample; returns the ids of everything that called the model."""
+        """Learn from one training sample; returns the ids of everything that called the model."""
         evolvable = PlaybookEvolvable(self.book, renderer=Renderer(budget=80_000))
         name, harness = f"ace-{self.book.name}-{number}", AgentHarness(self.agent, learner="ace")
         page = evolvable.at(self._version(number))
@@ -97,11 +98,11 @@ class Ace:
         return f"ace-{self.book.name}-{number}-c:{self.book.target}"
 
     def _version(self, number: int) -> int:
-        """The playbook's version before a sample, so that a run that was cut off asks the same again."""
+        """The playbook's version before a sample, so that an interrupted run makes the same calls again."""
         return sum(self.book.ledger.find(self._key(earlier)) is not None for earlier in range(number))
 
     async def _generate(self, task: Task, recallers: list[Recaller], key: str) -> str | None:
-        """An answer without the label; a run that failed has none."""
+        """An answer without the label; None if the run failed."""
         harness = AgentHarness(self.agent)
         try:
             return (
@@ -162,12 +163,12 @@ def main() -> None:
 
 
 def _name(args: argparse.Namespace) -> str:
-    """Of the evolution: other samples and settings make another playbook."""
+    """The name of the evolution: other samples and settings make another playbook."""
     return f"cost-{args.train_n}-{args.hints}"
 
 
 def _learning_only(agent: Agent, batches: Sequence[BatchRecord], hints: int) -> Cost:
-    """Rollouts, hinted attempts and lessons of the training samples, as the ACE arm counts them, without the gate and
+    """Rollouts, hinted attempts and lessons of the training samples, counted as in the ACE arm, without the gate and
     validation."""
     costs, notes = AgentHarness(agent).cost, batches[0].learned.notes
     first = notes[0].key.rsplit("-e", 1)[0] if notes else ""
@@ -181,7 +182,8 @@ def _learning_only(agent: Agent, batches: Sequence[BatchRecord], hints: int) -> 
 
 
 async def _ace(results: Results, ace: Ace, train: Sequence[Task], ours: Cost, out: Path | None) -> tuple[Cost, Cost]:
-    """What ACE's samples used without their last generation, and what that used. Figures are saved as they come."""
+    """What ACE's samples used without their last generation, and what that generation used. Figures are saved along the
+    way."""
     costs, lean, logged = AgentHarness(ace.agent).cost, Cost(), Cost()
     for number, task in enumerate(train, 1):
         *used, last = await ace.sample(task, number - 1)
@@ -232,7 +234,8 @@ def _row(results: Results, arm: str, used: Cost, samples: int) -> None:
 
 
 def _gepa(results: Results, args: argparse.Namespace, train: Sequence[Task], val: Sequence[Task], used: Cost) -> None:
-    """gepa's default adapter on the OpenAI-compatible server of `agentkit models serve`, with as many calls as we made.
+    """gepa's default adapter on the OpenAI-compatible server of `agentkit models serve`, with as many calls as AgentKit
+    made.
 
     The server's address is taken from OPENAI_API_BASE, the key from OPENAI_API_KEY (any text).
     """

@@ -1,6 +1,6 @@
-"""Does curation keep a slow model busy? Against a model of fixed latency, the actual time beside the ideal one.
+"""Does curation keep a slow model busy? With a model of fixed latency, the actual time compared with the ideal one.
 
-The ideal is calls × latency / concurrency. Papers a second without any model: `python -m benchmarks.pubmed_parse`.
+The ideal is calls × latency / concurrency. Papers per second without any model: `python -m benchmarks.pubmed_parse`.
 """
 
 from __future__ import annotations

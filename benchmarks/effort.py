@@ -1,18 +1,19 @@
-"""What spending more on a task buys, and whether the agent spends where it pays.
+"""What spending more on a task gains, and whether the agent spends where it pays off.
 
     python -m benchmarks.effort [--families banking77 humaneval formula geoquery] [--model M] [--limit 100] [--json]
 
-Each task is answered once in each way: `instant`, `reasoning`, `agentic` where tools can matter, seven further samples
-of the instant answer, and an instant answer that the evaluator may have revised. These rows are the pool, kept in
-build/: a benchmark that was stopped goes on. All arms are then computed from the pool, with no further call:
+Each task is answered once in each way: `instant`, `reasoning`, `agentic` if tools can matter, seven further samples of
+the instant answer, and an instant answer that the evaluator may have revised. These rows are the pool, kept in build/,
+so a stopped benchmark continues. All arms are then computed from the pool, without further calls:
 
 - modes: each alone, the rules, what routing learns online (feedback after every task, in several orders; all tasks, and
-  the later half), and the same modes dealt to other tasks at random;
+  the later half), and the same modes assigned to other tasks at random;
 - samples: one, the majority of eight, `auto`, and stopping at random with the same mean;
-- evaluator: off, always heard, as shipped (taught by the other half of the tasks), and heard at random as often.
+- evaluator: off, always followed, as shipped (taught by the other half of the tasks), and followed at random equally
+  often.
 
 No run sees a target or a checker. Confidence is fitted on the instant rows, each row's by a calibration that did not
-see it. Tokens are read and written together; seconds are the models' own.
+see it. Tokens are input and output together; seconds are the model's own.
 """
 
 from __future__ import annotations
@@ -54,10 +55,10 @@ WAYS = ("instant", "reasoning", "agentic", *SAMPLES, "evaluator")
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """A task with its rows, by way.
+    """A task with its rows, by way of answering.
 
     Attributes:
-        sure: the calibrated confidence in its instant answer; None where there is none.
+        sure: the calibrated confidence in its instant answer; None if there is none.
     """
 
     family: str
@@ -83,7 +84,7 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """What an arm made of one task."""
+    """What an arm achieved and used on one task."""
 
     score: float
     tokens: float
@@ -112,7 +113,7 @@ def main() -> None:
 
 
 def pool(args: argparse.Namespace, family: str, folder: Path) -> list[Item]:
-    """A family's tasks with their rows; what is missing is answered now."""
+    """A family's tasks with their rows; missing rows are answered now."""
     tasks = [task for task in load(family, args.data, args.limit, seed=args.seed) if task.target != OUT_OF_SCOPE]
     name = args.model.replace("/", "_").replace(".gguf", "")[-40:]
     path = folder / f"{family}-{name}-{digest([task.model_dump() for task in tasks])[:8]}.jsonl"
@@ -137,7 +138,7 @@ def pool(args: argparse.Namespace, family: str, folder: Path) -> list[Item]:
 
 
 def fill(args: argparse.Namespace, tasks: Sequence[Task], path: Path, settings: Any) -> None:
-    """Answer what is not answered yet, task by task, and keep a row for each answer."""
+    """Answer what is not answered yet, task by task, and store a row for each answer."""
     done = finished(path)
     left = [(task, way) for task in tasks for way in args.ways if (way, task.id) not in done]
     if not left:
@@ -166,7 +167,7 @@ def agent_for(way: str, model: Any, settings: Any) -> Agent:
 
 
 def answered(agent: Agent, task: Task, way: str) -> dict[str, Any] | None:
-    """A row; None for a way that a task can't be answered in: no tool can matter to it."""
+    """A row; None if the task can't be answered in this way, because no tool can matter to it."""
     if way == "agentic" and not tools_that_matter(task, {tool.name: tool for tool in agent._tools}):
         return None
     blind = task.model_copy(update={"target": None, "checker": None})
@@ -199,7 +200,7 @@ def answered(agent: Agent, task: Task, way: str) -> dict[str, Any] | None:
 
 
 def with_confidence(items: list[Item]) -> list[Item]:
-    """The items with calibrated confidence in their instant answers, where there are outcomes enough."""
+    """The items with calibrated confidence in their instant answers, if there are enough outcomes."""
     known = [item for item in items if item.rows["instant"].get("features")]
     try:
         found = cross_fitted(
@@ -212,7 +213,7 @@ def with_confidence(items: list[Item]) -> list[Item]:
 
 
 def report(results: Results, items: Sequence[Item], ways: Sequence[str], orders: int) -> None:
-    """The rows of every arm, over all families and for each."""
+    """Add the rows of every arm, over all families and for each."""
     if {"instant", "reasoning"} <= set(ways):
         modes(results, items, orders)
     if {"instant", *SAMPLES} <= set(ways):
@@ -241,14 +242,14 @@ def modes(results: Results, items: Sequence[Item], orders: int) -> None:
 
 
 def alone(item: Item, mode: str) -> Spent:
-    """A task in one mode; without tools that matter, being agentic is answering at once."""
+    """A task in one mode; without tools that matter, the agentic mode is the instant one."""
     way = mode if mode in item.rows else "instant"
     return Spent(score=item.score(way), tokens=item.tokens(way), seconds=item.seconds(way))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One task of a walk: its place among the items, the modes taken in turn, and what came of it."""
+    """One task of a walk: its index among the items, the modes tried in turn, and the result."""
 
     place: int
     ways: tuple[str, ...]
@@ -256,7 +257,7 @@ class Step:
 
 
 def walk(items: Sequence[Item], order: int) -> list[Step]:
-    """Route the tasks one after the other in an order of its own; each outcome is learnt before the next task."""
+    """Route the tasks one after another in their own order; each outcome is learnt before the next task."""
     places = list(range(len(items)))
     random.Random(order).shuffle(places)
     steps = []
@@ -294,7 +295,7 @@ def routed(router: LearnedRouter, item: Item, place: int, run_id: str) -> Step:
 
 
 def dealt(items: Sequence[Item], steps: Sequence[Step], seed: int) -> list[Step]:
-    """The ways of a walk, each for another task."""
+    """The modes of a walk, each assigned to another task."""
     ways = [step.ways for step in steps]
     random.Random(seed + 1000).shuffle(ways)
     found = []
@@ -313,7 +314,7 @@ def beside(
     best: Sequence[Spent],
     begin: int,
 ) -> None:
-    """An arm's rows, and its accuracy and tokens by those of the best single mode on the same tasks."""
+    """Add an arm's rows, and its accuracy and tokens compared with the best single mode on the same tasks."""
     by_place: dict[int, list[Step]] = {}
     for steps in walks:
         for step in steps[begin:]:
@@ -370,7 +371,7 @@ def samples(results: Results, items: Sequence[Item]) -> None:
 
 
 def voted(item: Item, wanted: Any) -> tuple[Spent, int]:
-    """What a vote on an item's pool comes to, and how many samples it took."""
+    """The result of a vote on an item's pool, and how many samples it took."""
     ways = ("instant", *SAMPLES)
 
     def sample(way: str) -> Sample:
@@ -394,7 +395,7 @@ def voted(item: Item, wanted: Any) -> tuple[Spent, int]:
 
 
 def stop_at_random(rng: random.Random, average: float) -> int:
-    """A number of samples, geometric up to the most, whose mean is about that given."""
+    """A number of samples, geometric up to the maximum, whose mean is about `average`."""
     low, high = 0.0, 1.0
     for _ in range(40):
         go_on = (low + high) / 2
@@ -429,7 +430,7 @@ def evaluator(results: Results, items: Sequence[Item]) -> None:
 
 
 def shipped(items: Sequence[Item], half: int) -> Iterator[tuple[int, bool]]:
-    """Whether the evaluator is asked about the items of one half, taught by those of the other."""
+    """Whether the evaluator is asked about the items of one half, after learning from those of the other."""
     with TemporaryDirectory() as folder:
         store = Store.open(Path(folder) / "half.db")
         record = EffortRecord(store)
@@ -459,7 +460,7 @@ def shipped(items: Sequence[Item], half: int) -> Iterator[tuple[int, bool]]:
 
 
 def add(results: Results, arm: str, items: Sequence[Item], found: Sequence[Spent], *, best: bool = False) -> None:
-    """What an arm got right and what it took: over all, and in each family."""
+    """What an arm got right and what it used: over all, and in each family."""
     results.add(arm=arm, metric="accuracy", **mean([spent.score for spent in found]), best=best)
     results.add(arm=arm, metric="tokens a task", **mean([spent.tokens for spent in found]))
     results.add(arm=arm, metric="model seconds a task", **mean([spent.seconds for spent in found]))

@@ -1,8 +1,8 @@
-"""Evidence Inference 2.0: does a trial's outcome rise, fall or stay with the intervention, and on which quote?
+"""Evidence Inference 2.0: does a trial's outcome rise, fall or stay with the intervention, and which quote shows it?
 
 Each prompt (outcome, intervention, comparator) is one question about its article. Measured: label accuracy (no answer
-counts as wrong), and quote recall (the answer's quote overlaps a gold span by its offsets), beside the floor that
-always says the commonest label. Arms: one pass; explorer and evaluator.
+counts as wrong), and quote recall (the answer's quote overlaps a gold span by its offsets), compared with a baseline
+that always gives the most common label. Arms: one pass; explorer and evaluator.
 
     python -m benchmarks.evidence_inference --data DIR --model M [--limit N] [--json]
 """
@@ -85,7 +85,7 @@ class Prompt:
 
 
 def prompts(folder: Path, limit: int | None) -> list[Prompt]:
-    """The prompts that have annotations, shortest articles first where `limit` asks for a part of them."""
+    """The prompts that have annotations; with `limit`, those of the shortest articles first."""
     articles = {Path(d.source).stem.split("!")[-1]: d for d in _articles(folder)}
     found = []
     annotations: dict[str, list[dict[str, str]]] = {}
@@ -143,7 +143,7 @@ async def ask(prompt: Prompt, duo: Duo, limit: int) -> tuple[QuestionOutcome, Qu
 
 @dataclass
 class Arm:
-    """One way to answer, its claims in a knowledge base of their own, and what it got right so far."""
+    """One way to answer, with its claims in their own knowledge base, and what it got right so far."""
 
     name: str
     duo: Duo
@@ -225,7 +225,7 @@ def _floor(items: Sequence[Prompt], results: Results) -> None:
 
 
 async def _arms(args: Any, items: Sequence[Prompt], results: Results) -> None:
-    """Prompt by prompt, so that all arms share an article in the prefix cache; results are written after each."""
+    """Go prompt by prompt, so that all arms share an article in the prefix cache; results are written after each."""
     store = Store.open(args.store or Path(tempfile.mkdtemp()) / "ei.db")
 
     def caller(name: str) -> Caller:

@@ -1,7 +1,7 @@
 """How long does a knowledge base of LLM-Duo's size take to check, export and read back?
 
-A made-up knowledge base (33,000 entities, 325,000 claims by default, each with a quote in a made-up paper), all claims
-verified against their papers, then written in every format and the JSONL read back.
+A synthetic knowledge base (33,000 entities, 325,000 claims by default, each with a quote in a synthetic paper): all
+claims are verified against their papers, then written in every format, and the JSONL is read back.
 
     python -m benchmarks.exports [--nodes N] [--edges N] [--json]
 """
@@ -24,7 +24,7 @@ from benchmarks._results import Results, arguments
 T = TypeVar("T")
 
 PER_PAPER = 65
-"""Claims a paper, so that 325,000 claims come from 5,000 papers."""
+"""Claims per paper, so that 325,000 claims come from 5,000 papers."""
 
 
 def made_up(nodes: int, edges: int) -> tuple[list[Entity], list[Claim], list[Document]]:

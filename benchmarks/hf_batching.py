@@ -1,4 +1,5 @@
-"""Tokens per second of `hf/` with concurrent calls in one batch, beside plain `generate` one prompt after another.
+"""Tokens per second of `hf/` with concurrent calls in one batch, compared with plain `generate` for one prompt after
+another.
 
 Both sides run the same weights, prompts and number of new tokens in one process, interleaved round by round, so the
 ratio does not depend on what else the machine does. `python -m benchmarks.hf_batching --model hf/REPO --json`
@@ -16,7 +17,7 @@ PROMPTS = [f"Write a long story about the number {number} and a lighthouse." for
 
 
 def plain(batcher: Any, prompts: list[str], tokens: int) -> float:
-    """Tokens per second of transformers' `generate`, a prompt at a time, to exactly `tokens` new tokens."""
+    """Tokens per second of transformers' `generate`, one prompt at a time, to exactly `tokens` new tokens."""
     import torch
 
     started = time.perf_counter()
@@ -38,7 +39,7 @@ def plain(batcher: Any, prompts: list[str], tokens: int) -> float:
 
 
 async def batched(model: Any, prompts: list[str], tokens: int) -> float:
-    """Tokens per second of as many concurrent calls as there are prompts, counted by what was really written."""
+    """Tokens per second of as many concurrent calls as there are prompts, counting the tokens actually written."""
     started = time.perf_counter()
     answers = await asyncio.gather(*[model.ainvoke(prompt, max_tokens=tokens) for prompt in prompts])
     written = sum(answer.usage_metadata["output_tokens"] for answer in answers)

@@ -1,7 +1,7 @@
 """A knowledge base of LLM-Duo's size (33,148 nodes, 324,707 relations): load, verify, diff, roll back, export, SPARQL.
 
-The claims are made up, each with a real quote at real offsets of a made-up paper, so that verification does its full
-work. Each phase is timed once, in seconds on the clock and (in the JSON) of one processor.
+The claims are synthetic, each with a real quote at real offsets of a synthetic paper, so that verification does its
+full work. Each phase is timed once, in seconds of wall time and (in the JSON) of one processor.
 """
 
 from __future__ import annotations

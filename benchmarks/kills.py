@@ -1,9 +1,9 @@
-"""Kills and interrupts at random instants of everything that is stored: nothing lost, nothing twice.
+"""Kills and interrupts at random moments of everything that stores data: nothing is lost, nothing happens twice.
 
     python -m benchmarks.kills --kills 300 --interrupts 60 --json
 
-Runs, evolutions, a case memory, a playbook and curations, on models that replay or follow rules, are stopped by SIGKILL
-and by Ctrl-C, checked, and started again where they were, each kind its share of the times.
+Runs, evolutions, a case memory, a playbook and curations, with models that replay or follow rules, are stopped by
+SIGKILL and by Ctrl-C, checked, and restarted where they were, each kind equally often.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
-"""A real run: does showing a local model its own earlier episodes help it with Formula, and is it recall that helps?
+"""A real run: does showing a local model its own earlier episodes help it with Formula, and is it the recall that
+helps?
 
     python -m benchmarks.memory_formula [--model local/qwen2.5-coder-0.5b] [--bank-n 88] [--learn-n 24] [--val-n 32]
 
-The model writes one expression and a calculator works it out; every item gets one attempt in every arm. Its bare
+The model writes one expression and a calculator evaluates it; every item gets one attempt in every arm. Its bare
 attempts at training items, graded by their labels, become the cases. Validation items are then answered with the k
 successes that recall ranks first, with k successes drawn at random, and as the shipped recaller decides, which has
 learnt from the outcomes of further training items and may show nothing. Nothing is chosen by looking at validation
-items. Every answer goes to a file under --home as it comes, so that a run that was cut off goes on.
+items. Every answer goes to a file under --home immediately, so an interrupted run continues.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ You answer financial questions. Write the one arithmetic expression, in Python's
 value is the answer; a calculator works it out."""
 KS = (1, 2, 4, 8)
 CONTROLLED = (2, 8)
-"""The k for which random cases are shown as well."""
+"""The values of k for which random cases are shown as well."""
 TOGETHER = 8
-"""Items that share one random draw of cases, so that their prompts begin alike."""
+"""Items that share one random draw of cases, so that their prompts have a common prefix."""
 SHOWN = 2
-"""Cases that the shipped recaller may show."""
+"""How many cases the shipped recaller may show."""
 SHIPPED = "shipped recaller"
 
 
@@ -70,7 +71,7 @@ class Attempt:
 
 
 class Attempts:
-    """Answers by arm and item, on disk as they come."""
+    """Answers by arm and item, stored on disk immediately."""
 
     def __init__(self, path: Path, caller: Caller) -> None:
         self.path, self.caller, self.known = path, caller, dict[str, Attempt]()
@@ -98,14 +99,14 @@ class Attempts:
             tokens, expression = reply.usage.input_tokens + reply.usage.output_tokens, reply.parsed.expression
             expression, answer = worked_out(expression)
         except AgentKitError:
-            pass  # no answer is a wrong answer, in every arm alike
+            pass  # no answer counts as a wrong answer, in every arm
         feedback = await self.checker.check(answer, task)
         score = float(feedback.score or 0.0)
         return Attempt(expression=expression, answer=answer, score=score, tokens=tokens, shown=shown)
 
 
 def worked_out(text: str) -> tuple[str, str]:
-    """The first side of an equation that a calculator can work out, and its value; the text and "" where none is."""
+    """The first side of an equation that a calculator can evaluate, and its value; the text and "" if there is none."""
     for side in text.split("="):
         plain = re.sub(r"[$€£]|(?<=\d),(?=\d{3})", "", side).strip()
         try:
@@ -116,7 +117,7 @@ def worked_out(text: str) -> tuple[str, str]:
 
 
 class Run:
-    """One memory, made and taught by training items alone."""
+    """One memory, filled and taught by training items only."""
 
     def __init__(self, store: Store, attempts: Attempts, embedder: Any) -> None:
         self.memory = CaseMemory.open(store, "formula", embedder=embedder)
@@ -125,7 +126,7 @@ class Run:
         self.recaller = MemoryRecaller(self.memory, settings=settings)
 
     async def gather(self, tasks: Sequence[Task]) -> list[Attempt]:
-        """Bare attempts become cases."""
+        """Turn bare attempts into cases."""
         made = [await self.attempts.make("bare", task, "", 0) for task in tasks]
         for number, (task, attempt) in enumerate(zip(tasks, made, strict=True)):
             self.memory.add(
@@ -142,7 +143,8 @@ class Run:
         return made
 
     async def study(self, tasks: Sequence[Task]) -> list[Attempt]:
-        """The recaller shows or withholds, and learns from each outcome; the cases stay the same for every arm."""
+        """Let the recaller show or withhold cases and learn from each outcome; the cases stay the same for every
+        arm."""
         made = []
         for task in tasks:
             run = f"study-{task.id}"
@@ -152,7 +154,7 @@ class Run:
         return made
 
     async def shipped(self, tasks: Sequence[Task]) -> list[Attempt]:
-        """As the taught recaller decides, with nothing learnt in between."""
+        """Answer as the taught recaller decides, without learning in between."""
         return [await self._recalled("shipped", task, f"held-{task.id}") for task in tasks]
 
     async def _recalled(self, arm: str, task: Task, run: str) -> Attempt:
@@ -161,7 +163,7 @@ class Run:
         return await self.attempts.make(arm, task, "" if block is None else block.text, shown)
 
     async def nearest(self, tasks: Sequence[Task], k: int) -> list[Attempt]:
-        """The k successes that the default policy ranks first."""
+        """Answer with the k successes that the default policy ranks first."""
         made = []
         for task in tasks:
             hits = self.memory.search(state_of(task), k, filters=SUCCESSES, policy="fused")
@@ -169,7 +171,8 @@ class Run:
         return made
 
     async def random(self, tasks: Sequence[Task], k: int) -> list[Attempt]:
-        """k successes drawn at random; a draw serves a part of the items, whose prompts begin alike."""
+        """Answer with k successes drawn at random; one draw serves several items, whose prompts have a common
+        prefix."""
         made = []
         for number, task in enumerate(tasks):
             hits = self.memory.search(f"draw {k} {number // TOGETHER}", k, filters=SUCCESSES, policy="random")
@@ -178,7 +181,7 @@ class Run:
 
 
 def state_of(task: Task) -> str:
-    """What sets a task apart: the formula's name and the question, without the words that every task shares."""
+    """What distinguishes a task: the formula's name and the question, without the words that every task shares."""
     question = task.input.partition("Question:")[2].rpartition("Answer:")[0].strip(' ".')
     return f"{task.metadata['category']}: {question}"
 

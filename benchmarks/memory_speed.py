@@ -1,10 +1,10 @@
-"""Speed of the case memory as ratios, each to what it is measured against in the same run.
+"""Speed of the case memory as ratios, each to what it is compared with in the same run.
 
     python -m benchmarks.memory_speed [--parts search path write open rivals million]
 
-What computes is timed by the process's own processor time, which a busy machine does not change; what waits for the
-disk by the clock. Both sides of a ratio take turns, and medians are compared. The part `million` builds IVF over 10⁶
-vectors (6 GB of memory, minutes); `rivals` compares mem0 with FAISS (`pip install --group bench`) and LangGraph's
+Computation is timed in processor time of the process, which other work on the machine does not change; disk work in
+wall time. The two sides of a ratio alternate, and medians are compared. The part `million` builds IVF over 10⁶ vectors
+(6 GB of memory, minutes); `rivals` compares mem0 with FAISS (`pip install --group bench`) and LangGraph's
 InMemoryStore.
 """
 
@@ -37,7 +37,7 @@ SELECTIVITIES = (0.0005, 0.01, 0.1, 0.5, 0.9)
 
 
 class Given:
-    """An embedder whose vectors cost next to nothing: embedding is not what is measured."""
+    """An embedder whose vectors cost next to nothing, because embedding is not what is measured."""
 
     name, dimension = "given-384", D
 
@@ -52,7 +52,7 @@ class Given:
 
 
 def units(n: int, *, seed: int = 0, clusters: int = 2000) -> Vectors:
-    """Unit vectors around the same random centres for every seed, shape (n, D), made in parts."""
+    """Unit vectors around the same random centres for every seed, shape (n, D), generated in parts."""
     centres = np.random.default_rng(7).standard_normal((clusters, D), dtype=np.float32)
     rng = np.random.default_rng(seed)
     found = np.empty((n, D), dtype=np.float32)
@@ -65,7 +65,7 @@ def units(n: int, *, seed: int = 0, clusters: int = 2000) -> Vectors:
 
 
 def versus(ours: Callable[[int], Any], theirs: Callable[[int], Any], *, repeats: int, clock: Any) -> dict[str, Any]:
-    """Median time of ours over theirs, the two in turns, with the bootstrap interval of that ratio."""
+    """Median time of ours over theirs, alternating between the two, with the bootstrap interval of that ratio."""
     times: tuple[list[float], list[float]] = ([], [])
     for number in range(-3, repeats):
         for side, work in enumerate((ours, theirs)):
@@ -152,7 +152,7 @@ def inverted(results: Results, n: int) -> None:
 
 
 def whole_path(results: Results, folder: Path, embedder: Any, n: int) -> None:
-    """Search, filter and fetch of a query whose vector is known, against embedding one query."""
+    """Search, filter and fetch for a query whose vector is known, compared with embedding one query."""
     memory = CaseMemory.open(Store.open(folder / "path.db"), embedder=Given(), home=folder)
     memory.add_many(cases(n, namespaces=2))
     filters = Filters(namespace="space-1", outcomes=("success",))
@@ -240,7 +240,7 @@ def _raw_row(case: Case, vector: Vectors) -> dict[str, Any]:
 
 
 def writing(results: Results, folder: Path, n: int) -> None:
-    """One durable write against a Core insert of the same content into one plain table; a bulk import."""
+    """One durable write compared with a Core insert of the same content into one plain table; a bulk import."""
     memory = CaseMemory.open(Store.open(folder / "write.db"), embedder=Given())
     engine, vectors = _raw_engine(folder / "raw.db"), units(n, clusters=50)
     one = iter(cases(3000))
@@ -264,7 +264,7 @@ def writing(results: Results, folder: Path, n: int) -> None:
     for number in range(15):
         part = CaseMemory.open(memory.store, f"bulk{number}", embedder=memory.embedder)
         part.vectors = _Known(memory.vectors, vectors)  # type: ignore[assignment]
-        gc.collect()  # what making the cases left behind is not the import's
+        gc.collect()  # so that garbage of the preparation is not counted
         start = time.process_time()
         part.add_many(bulk)
         mine = time.process_time() - start
@@ -299,7 +299,7 @@ def _raw_bulk(path: Path, bulk: Sequence[Case], vectors: Vectors) -> float:
 
 
 class _Known:
-    """A vector cache that has every vector at hand."""
+    """A vector cache that already has every vector."""
 
     def __init__(self, inner: Any, vectors: Vectors) -> None:
         self.inner, self.known, self.place = inner, vectors, 0
@@ -313,7 +313,7 @@ class _Known:
 
 
 def opening(results: Results, folder: Path, n: int) -> None:
-    """From nothing in the process to the first search, with the cached index and without it."""
+    """From a fresh process to the first search, with and without the cached index."""
     path = folder / "open.db"
     memory = CaseMemory.open(Store.open(path), embedder=Given(), home=folder)
     memory.add_many(cases(n))
@@ -339,7 +339,8 @@ def opening(results: Results, folder: Path, n: int) -> None:
 
 
 def rivals(results: Results, folder: Path, n: int) -> None:
-    """The same work in this memory, mem0 over FAISS, and LangGraph's InMemoryStore; a tenant is one in a hundred."""
+    """The same work in this memory, mem0 with FAISS, and LangGraph's InMemoryStore; a tenant owns one case in a
+    hundred."""
     vectors, queries = units(n), units(50, seed=1)
     for name, make in (("this memory", _Ours), ("mem0 with FAISS", _Mem0), ("LangGraph InMemoryStore", _InMemory)):
         try:

@@ -2,9 +2,9 @@
 
     python -m benchmarks.memory_together [--seconds 60] [--postgres postgresql://…]
 
-A writer appends a case and searches for it at once; a reader searches and checks that nothing comes twice and that
-what it has seen once does not go away. At the end every acknowledged case must be there once and no error may have
-been shown. Without --postgres a server is started from the system's package where there is one.
+A writer appends a case and searches for it at once; a reader searches and checks that nothing appears twice and that
+what it has seen once does not disappear. At the end every acknowledged case must be there exactly once, and there must
+have been no error. Without --postgres a server is started from the system's package if there is one.
 """
 
 from __future__ import annotations

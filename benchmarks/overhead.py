@@ -1,8 +1,8 @@
 """What a run costs besides its model calls, as a share of a run whose calls take one second.
 
-`python -m benchmarks.overhead` runs tasks with a model that answers at once; whatever time passes is ours: the state
-machine, checkpoints, the store, prompts and checks. The share is that time over the time of the same calls at one
-second each.
+`python -m benchmarks.overhead` runs tasks with a model that answers immediately, so all the time that passes is
+AgentKit's: the state machine, checkpoints, the store, prompts and checks. The share is that time over the time of the
+same calls at one second each.
 """
 
 from __future__ import annotations

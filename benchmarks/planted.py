@@ -1,9 +1,9 @@
-"""Planted worlds: does the gate let good changes in, and keep useless and harmful ones out? No model is needed.
+"""Simulated worlds: does the gate let good changes in, and keep useless and harmful ones out? No model is needed.
 
     python -m benchmarks.planted [--worlds 20] [--json]
 
-`gate off` and `sum went up` (accept what raises the total on the same hold-out, as prompt optimisers do) are the arms
-to compare with.
+The arms to compare with are `gate off` and `sum went up` (accept what raises the total on the same hold-out, as prompt
+optimisers do).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from benchmarks._results import Results, arguments, mean, share
 from tests.evolution.planted import Lesson, Reflector, RuleBook, World, WorldHarness
 
 HOLDOUT = 200
-"""Held-out tasks: a planted +5-point lesson must be found within this many pairs."""
+"""Held-out tasks: a lesson planted with an effect of +5 points must be found within this many pairs."""
 
 
 def main() -> None:
@@ -69,7 +69,7 @@ class Bench:
             self.results.add(arm="test alone", metric=f"false accepts, {name}", target="≤ 0.05", **share(hits, 2000))
 
     def placebos(self) -> None:
-        """Single changes that do nothing, each in a fresh world and hold-out."""
+        """Single changes that do nothing, each in a fresh world with a fresh hold-out."""
         for noise in (0.0, 0.05, 0.15):
             seen = [self._single(0.0, noise, seed) for seed in range(self.trials)]
             hits = sum(outcome == "accept" for outcome, _, _ in seen)
@@ -105,7 +105,7 @@ class Bench:
             )
 
     def group(self) -> None:
-        """Eight placebos screened as one group, beside eight tested one by one."""
+        """Eight placebos tested as one group, compared with eight tested one by one."""
         for count in (1, 8):
             calls, accepted = [], 0
             for seed in range(self.worlds):
@@ -117,13 +117,13 @@ class Bench:
             self.results.add(arm=arm, metric="placebo accepted", target="≤ 0.05", **share(accepted, 8 * self.worlds))
 
     def harmful(self) -> None:
-        """A reflector that is harmful at every step."""
+        """A reflector that is harmful in every step."""
         for arm, mode in (("gate", "strict"), ("gate off", "off")):
             gains = [self._evolve(((1.0, -0.05),), seed, mode=mode) for seed in range(self.worlds)]
             self._gain(arm, "harmful reflector", gains, worst=arm == "gate")
 
     def labels(self) -> None:
-        """A mixed reflector, with a share of all labels flipped, those of the hold-out too."""
+        """A reflector of mixed quality, with a share of all labels flipped, including those of the hold-out."""
         mix = ((0.3, 0.1), (0.35, 0.0), (0.35, -0.1))
         for flipped in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5):
             gains = [self._evolve(mix, seed, flipped=flipped) for seed in range(self.worlds)]
@@ -133,7 +133,7 @@ class Bench:
             self._gain("gate off", f"labels flipped {flipped:.0%}", gains, worst=False)
 
     def online(self) -> None:
-        """Probation: changes act at once and are withdrawn where they harm."""
+        """Probation: changes take effect at once and are withdrawn if they harm."""
         for arm, mode in (("probation", "probation"), ("gate off", "off")):
             gains = [
                 self._evolve(((0.3, 0.08), (0.7, -0.12)), seed, mode=mode, online=True, train=400, rate=0.03)
@@ -236,7 +236,7 @@ def _simulate(wins: float, losses: float, seed: int) -> str:
 
 
 def _sum_went_up(effect: float, noise: float, seed: int) -> bool:
-    """What prompt optimisers ask: is the total on the whole hold-out larger than before?"""
+    """The criterion of prompt optimisers: is the total on the whole hold-out larger than before?"""
     world, lesson = World(seed=seed, noise=noise), Lesson(id=f"u{seed}", effect=effect)
     tasks = world.tasks(HOLDOUT, prefix="v")
     before = sum(world.solves(task.id, [], "") for task in tasks)

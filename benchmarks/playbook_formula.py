@@ -2,11 +2,11 @@
 
     python -m benchmarks.playbook_formula [--model local/qwen2.5-coder-1.5b] [--train-n 24] [--val-n 12] [--minutes 30]
 
-Online: each training task is answered with the playbook as it is, then learnt from with its label. Held-out tasks of
-the same formulas are answered before learning and after it. Half of the formulas want their result in per cent and
-half as a fraction, and only the deleted text said which. The model writes an expression and a calculator works it out:
-what is missing is the formula and its convention, which a lesson can give. With --record, a run that was cut off goes
-on; with --minutes, learning ends in time and what was learnt is measured.
+Online: each training task is answered with the current playbook, then learnt from with its label. Held-out tasks of the
+same formulas are answered before and after learning. Half of the formulas want their result in per cent and half as a
+fraction, and only the deleted text said which. The model writes an expression and a calculator evaluates it: what is
+missing is the formula and its convention, which a lesson can supply. With --record, an interrupted run continues; with
+--minutes, learning ends in time and what was learnt is measured.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Run:
         return working, answer, float(feedback.score or 0.0)
 
     async def online(self, task: Task, number: int) -> tuple[float, int]:
-        """Answer, then learn; returns the score of the answer and the playbook's size after it."""
+        """Answer, then learn; returns the score of the answer and the playbook's size afterwards."""
         block = await self.recaller.recall(task, run_id=f"train{number}")
         working, answer, score = await self.answer(task, block, f"train{number}")
         episode = Episode(
@@ -97,7 +97,7 @@ class Run:
         return score, len(self.book.current())
 
     async def held_out(self, tasks: Sequence[Task], label: str) -> list[float]:
-        """Scores with the playbook as it is now; nothing is learnt."""
+        """Scores with the current playbook; nothing is learnt."""
         scores = []
         for task in tasks:
             block = await self.recaller.recall(task, run_id=f"{label}-{task.id}")
@@ -106,7 +106,7 @@ class Run:
 
 
 def choose(tasks: list[Task], formulas: Sequence[str], count: int) -> list[Task]:
-    """As many tasks of each formula as of the others, in a fixed order."""
+    """Equally many tasks of each formula, in a fixed order."""
     rows = [[task for task in _formula.sample(tasks, None) if task.metadata["category"] == name] for name in formulas]
     return [task for group in zip(*rows, strict=False) for task in group][:count]
 

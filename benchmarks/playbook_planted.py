@@ -1,9 +1,10 @@
-"""What learning does in a world of planted rules, where the truth about every bullet is known; no model is needed.
+"""What learning does in a simulated world of known rules, where the truth about every bullet is known; no model is
+needed.
 
     python -m benchmarks.playbook_planted [--seeds 5]
 
-Learning online; credit against votes; a reflector that is harmful at every step, with the gate and without; poisoned
-trajectories and benign lessons.
+Learning online; credit compared with votes; a reflector that is harmful in every step, with and without the gate;
+poisoned trajectories and benign lessons.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ async def online(store: Store, seed: int, tasks: int) -> tuple[float, int, int]:
 
 
 async def credit(store: Store, seed: int, runs: int, accuracy: float) -> tuple[float, float]:
-    """AUROC of estimated effects and of votes, where a reflector judges a bullet rightly with some accuracy."""
+    """AUROC of estimated effects and of votes, when a reflector judges bullets rightly with some accuracy."""
     world = PlantedWorld(18, seed=seed, guess=0.25, slip=0.1)
     book = PlaybookStore.open(store, f"credit{seed}")
     truth = {kind: TRUTHS[n % 3] for n, kind in enumerate(world.kinds)}
@@ -74,7 +75,7 @@ async def credit(store: Store, seed: int, runs: int, accuracy: float) -> tuple[f
 
 
 async def harmful(store: Store, seed: int, *, gated: bool, steps: int) -> float:
-    """The final score less the first, in points, under a reflector that is harmful at every step."""
+    """The final score minus the first, in points, with a reflector that is harmful in every step."""
     world = PlantedWorld(12, seed=seed, guess=0.2)
     book = PlaybookStore.open(store, f"harm{seed}{gated}")
     plant(book, [world.helpful(kind) for kind in world.kinds[:8]])
@@ -89,7 +90,7 @@ async def harmful(store: Store, seed: int, *, gated: bool, steps: int) -> float:
 
 
 async def poisoned(store: Store, count: int, *, untrusted: bool) -> tuple[int, int]:
-    """(attacks after which an active bullet differs, attacks), by a reflector and curator that obey every word."""
+    """(attacks after which an active bullet differs, attacks), with a reflector and curator that obey every word."""
     book = PlaybookStore.open(store, f"poison{untrusted}")
     plant(book, ["Check the sign of every amount.", "Name the unit of each number."])
     learner, changed = PlaybookLearner(book, policy=LearningPolicy(curate="never")), 0

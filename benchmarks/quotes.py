@@ -1,13 +1,13 @@
 """Are true quotes accepted and false ones refused? Gold quotes of Evidence Inference, gold relations of BC5CDR.
 
-Three questions, each on every gold item and without any sampling:
+Three questions, each asked of every gold item, without sampling:
 
 1. Is each gold quote found, at the place its offsets name, and also in the canonical text of the JATS file?
-2. Is a gold quote that was altered (negated, number changed, entity or direction word swapped) found? It is altered
-   only where the result differs from the original and does not stand in the article by itself.
-3. Does the true quote carry an altered claim (denied, direction flipped, number changed, entity swapped for one that
-   the sentence does not name)? Asked of claims whose true form is accepted, so that a check which refuses everything
-   scores nothing. How many true forms are accepted is reported beside it.
+2. 2. Is a gold quote that was altered (negated, number changed, entity or direction word swapped) found? It is altered
+   only if the result differs from the original and does not occur in the article by itself.
+3. 3. Does the true quote support an altered claim (denied, direction flipped, number changed, entity swapped for one
+   that the sentence does not name)? This is asked only of claims whose true form is accepted, so that a check which
+   refuses everything scores nothing. How many true forms are accepted is reported too.
 
     python -m benchmarks.quotes --data DIR [--json]
 """
@@ -69,7 +69,7 @@ class Gold:
 
 
 def evidence_inference(folder: Path) -> list[Gold]:
-    """The annotations whose articles are there."""
+    """The annotations whose articles exist."""
     texts = _by_pmcid(folder / "articles.txt.tar.gz")
     jats = _by_pmcid(folder / "articles.nxml.tar.gz")
     prompts = {row["PromptID"]: row for row in _rows(folder / "prompts.csv.gz")}
@@ -115,7 +115,7 @@ def found_quotes(gold: Sequence[Gold]) -> Tally:
 
 
 def altered_quotes(gold: Sequence[Gold]) -> Tally:
-    """Question 2: True where an altered quote was found after all."""
+    """Question 2: True if an altered quote was found after all."""
     tally: Tally = defaultdict(list)
     for index, item in enumerate(gold):
         other = next((g for g in (*gold[index + 1 :], *gold) if g.intervention != item.intervention), item)
@@ -206,7 +206,7 @@ def claims_of_trials(gold: Sequence[Gold]) -> Tally:
 
 
 def _named(claim: Claim, document: Document, names: Mapping[str, list[str]]) -> bool:
-    """Whether the annotators' words for both ends stand in the quote's sentence."""
+    """Whether the annotators' words for both ends occur in the quote's sentence."""
     sentence = folded(_window_text(claim, document))
     return all(occurrences(synonyms_in(names[end], document.text), sentence) for end in (claim.subject, claim.object))
 
@@ -285,7 +285,7 @@ def _abstract(tally: Tally, document: Document) -> None:
 
 
 def _shared_sentence(document: Document, chemical: str, disease: str) -> tuple[int, int] | None:
-    """The first sentence with a mention of both."""
+    """The first sentence that mentions both."""
     spans = {
         curie: [m.spans[0] for m in document.mentions if curie in m.curies and m.spans] for curie in (chemical, disease)
     }

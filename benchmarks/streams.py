@@ -1,11 +1,11 @@
-"""What experience is worth along a stream of real tasks: the same tasks in the same order, with it and without.
+"""What experience is worth on a stream of real tasks: the same tasks in the same order, with and without it.
 
     python -m benchmarks.streams --set geoquery --data FOLDER [--holdout FOLDER] [--tasks 200] [--orders 3]
         [--feedback corrections] [--arms stateless random self-streamicl neighbours ours]
 
-Sets: geoquery, ddxplus, banking77, clinc150, spider (each database a stream of its own) and formula; a folder holds the
-files of their publication. Arms are those of `agentkit eval stream --arms`. Every run is kept under --home as it ends,
-so that a benchmark that was stopped goes on; --arms may name them one after another, in calls of their own.
+Sets: geoquery, ddxplus, banking77, clinc150, spider (each database its own stream) and formula; a folder has the files
+as published. Arms are those of `agentkit eval stream --arms`. Every run is stored under --home as it ends, so a stopped
+benchmark continues; the arms may also be run one after another in separate calls.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ WANTED: dict[tuple[str, str], dict[str, str]] = {
     ("ddxplus", "binary"): {"more than stateless": "≥ 0.20", "more than stateless, last quarter": "≥ 0.30"},
     ("spider", "corrections"): {"more than stateless": "> 0"},
 }
-"""Of the arm `ours`, by set and feedback."""
+"""Targets of the arm `ours`, by set and feedback."""
 ALWAYS = {"tokens, times stateless": "≤ 1.5", "more than stateless": "≥ −0.02"}
-"""Of the arm `ours` on every set."""
+"""Targets of the arm `ours` on every set."""
 HARMED = {"more than stateless, last quarter": "≥ −0.02"}
-"""Of the arm `ours` under a harmful teacher."""
+"""Targets of the arm `ours` with a harmful teacher."""
 
 
 def main() -> None:
@@ -74,7 +74,7 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _rows(results: Results, arm: Mapping[str, Any], args: argparse.Namespace) -> None:
-    """One arm's figures, beside what was wanted of ours."""
+    """One arm's figures, with the targets of `ours`."""
 
     def add(metric: str, found: Mapping[str, Any] | None, **more: Any) -> None:
         ours = arm["name"] == "ours"
@@ -102,7 +102,7 @@ def _rows(results: Results, arm: Mapping[str, Any], args: argparse.Namespace) ->
 
 
 def _own_rows(results: Results, name: str, runs: Sequence[ArmRun]) -> None:
-    """What came of one of several streams."""
+    """The results of one of several streams."""
     for arm in stream_report(runs)["arms"]:
         results.add(arm=arm["name"], metric=f"success, {name}", **arm["stream"])
 
@@ -137,7 +137,7 @@ def _streams(args: argparse.Namespace) -> list[StreamSet]:
 
 
 def _compared(args: argparse.Namespace, found: StreamSet) -> list[ArmRun]:
-    """One stream under all arms; of several streams, each is an order of its own."""
+    """One stream with all arms; if there are several streams, each counts as one order."""
     tasks = found.tasks[args.skip : args.skip + args.tasks]
     kept = found.tasks[args.skip + args.tasks :]
     if args.holdout is not None:

@@ -1,9 +1,9 @@
 """How close concurrent runs come to the ideal throughput of a model server with fixed latency.
 
-`python -m benchmarks.throughput` starts a local stub server, drives runs through `openai/…` at it, and reports the time
-they would take if nothing but the latency counted, over the time they took. One Python process uses one core: with
-`--processes` the runs are shared out among several, which work on one database. The peer in the same run is LiteLLM
-alone: the same prompt and the same tool, in one process, with neither an agent nor a database around it.
+`python -m benchmarks.throughput` starts a local stub server, sends runs to it through `openai/…`, and reports the time
+they would take if only the latency counted, over the time they took. One Python process uses one core: with
+`--processes` the runs are divided among several, which work on one database. The peer in the same run is LiteLLM alone:
+the same prompt and the same tool, in one process, without an agent or a database around it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from benchmarks._results import Results, arguments
 from tests.support.stub_server import stub_server
 
 MODEL = "openai/gpt-4.1-mini"
-"""A name with a known price, so that the cost of each call is computed as it would be."""
+"""A name with a known price, so that the cost of each call is computed as usual."""
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def main() -> None:
 def report(
     results: Results, arm: str, args: Namespace, calls: int, seconds: float, worked: float, *, target: str = ""
 ) -> None:
-    """The rows of one arm: share of the ideal, calls a second, processor time a call."""
+    """The rows of one arm: share of the ideal, calls per second, processor time per call."""
     ideal = calls * args.latency / args.concurrency
     results.add(arm=arm, metric="share of the ideal throughput", value=ideal / seconds, n=calls, target=target)
     results.add(arm=arm, metric="model calls a second", value=calls / seconds, n=calls)
@@ -83,7 +83,7 @@ async def litellm_alone(url: str, *, calls: int, concurrency: int, latency: floa
 
 
 def measure(url: str, *, runs: int, concurrency: int, processes: int, latency: float) -> list[tuple[float, int, float]]:
-    """What `drive` gives, of each process; all begin together."""
+    """The result of `drive` for each process; all begin together."""
     with tempfile.TemporaryDirectory() as folder:
         spawn = multiprocessing.get_context("spawn")
         start, answers = spawn.Barrier(processes), spawn.SimpleQueue()
@@ -110,7 +110,7 @@ def _worker(url: str, database: Path, runs: int, concurrency: int, stagger: floa
 async def drive(
     url: str, database: Path, *, runs: int, concurrency: int, stagger: float, start: Any
 ) -> tuple[float, int, float]:
-    """Wall seconds, model calls and processor seconds of so many runs, `concurrency` of them at once.
+    """Wall seconds, model calls and processor seconds of `runs` runs, `concurrency` of them at once.
 
     Args:
         stagger: seconds between the starts of the first ones.
@@ -122,7 +122,7 @@ async def drive(
     gate = asyncio.Semaphore(concurrency)
 
     async def one(number: int) -> int:
-        if number < concurrency:  # else equal latencies keep all runs in step, and nobody works while all wait
+        if number < concurrency:  # else equal latencies keep all runs in step, and the processor idles while all wait
             await asyncio.sleep(stagger * number)
         async with gate:
             return (await agent.arun(f"task {number}")).usage.calls

@@ -1,10 +1,10 @@
-"""Does a verifier that learns from reviews tell right claims from wrong ones better, with each paper reviewed?
+"""Does a verifier that learns from reviews separate right claims from wrong ones better with each reviewed paper?
 
-Claims made by machine, without a model: every chemical of an abstract of BC5CDR with every disease of it (by the gold
+The claims are generated without a model: every chemical of a BC5CDR abstract with every disease of it (by the gold
 mentions, or by the names of the training lexicon), each with the first sentence that names both as its quote. The gold
-relations of the training part are the reviewers' decisions; the figures are of the development part, by a verifier that
-saw the reviews of 0 to 300 training abstracts, or as many reviews shuffled among themselves. Beside them the floors:
-every pair, pairs of one sentence, chemicals of the title.
+relations of the training part are the reviewers' decisions. The figures are for the development part, by a verifier
+that saw the reviews of 0 to 300 training abstracts, or as many reviews shuffled among themselves. They are compared
+with baselines: every pair, pairs of one sentence, chemicals of the title.
 
     python -m benchmarks.verifier --data DIR [--draws 3]
 """
@@ -51,7 +51,8 @@ class Paper:
 
 @dataclass(frozen=True, kw_only=True)
 class Draw:
-    """What a verifier told of the development part: probabilities by paper, and from which one on claims are taken."""
+    """A verifier's output on the development part: probabilities by paper, and the threshold from which claims are
+    accepted."""
 
     told: list[list[float]]
     threshold: float
@@ -59,7 +60,7 @@ class Draw:
 
 
 def papers(found: Sequence[Document], spotter: Spotter | None) -> list[Paper]:
-    """The candidates of each abstract, of its gold mentions or of those that a lexicon spots."""
+    """The candidates of each abstract, from its gold mentions or from those that a lexicon finds."""
     return [_paper(document, spotter) for document in found]
 
 
@@ -145,7 +146,7 @@ class Curve:
         return Draw(told=told, threshold=threshold, seconds=time.monotonic() - began)
 
     def _signals(self, paper: Paper, known: Known) -> list[Signals]:
-        """The paper's signals, with what is known from elsewhere put in."""
+        """The paper's signals, with what is known from elsewhere filled in."""
         found = []
         for record, plain in zip(paper.records, self._plain[id(paper)], strict=True):
             both, subject, object_ = known.of(record.claim)
@@ -168,12 +169,12 @@ class Curve:
         return [float(r) for paper in self.dev for r in paper.right]
 
     def _drawn(self, metric: str, rows: Sequence[Draw]) -> list[float]:
-        """A metric, its mean over draws: of the development part, then of as many papers drawn anew from it."""
+        """A metric, its mean over draws: of the development part, then of as many papers resampled from it."""
         measures = [_Measure(self.dev, row) for row in rows]
         return [float(np.mean([m.value(metric, pick) for m in measures])) for pick in self._picks]
 
     def gained(self, after: Sequence[Draw], before: Sequence[Draw], name: str) -> None:
-        """What the one is better by than the other, on the same papers."""
+        """How much better `after` is than `before`, on the same papers."""
         for metric in ("relation F1", "AUROC"):
             pairs = zip(self._drawn(metric, after), self._drawn(metric, before), strict=True)
             values = [a - b for a, b in pairs]
@@ -187,7 +188,7 @@ def _interval(values: Sequence[float]) -> dict[str, Any]:
 
 
 class _Measure:
-    """What one draw's probabilities come to, on papers given by their places."""
+    """The metrics of one draw's probabilities, on papers given by their indices."""
 
     def __init__(self, dev: Sequence[Paper], draw: Draw) -> None:
         self.papers = [(np.array(told), np.array(p.right, dtype=float)) for told, p in zip(draw.told, dev, strict=True)]
@@ -209,8 +210,8 @@ class _Measure:
 
 
 def _learnt(data: Sequence[Signals], labels: Sequence[bool], papers_: Sequence[str]) -> tuple[Verifier, float]:
-    """A verifier, and the probability from which on claims are taken: the best one for F1 on the reviewed papers by
-    verifiers that did not see them; a half where nothing was reviewed."""
+    """A verifier, and the probability threshold from which claims are accepted: the best one for F1 on the reviewed
+    papers, by verifiers that did not see them; one half if nothing was reviewed."""
     if not data:
         return prior(), 0.5
     told = cross_fitted(data, labels, papers_)
@@ -224,7 +225,7 @@ def _learnt(data: Sequence[Signals], labels: Sequence[bool], papers_: Sequence[s
 
 
 def _ece(told: Sequence[float], right: Sequence[float]) -> float:
-    """The mean gap of probability and outcome over ten equally large groups."""
+    """The mean gap between probability and outcome over ten equally large groups."""
     order = np.argsort(told)
     groups = np.array_split(order, 10)
     p, y = np.array(told), np.array(right)
@@ -232,7 +233,7 @@ def _ece(told: Sequence[float], right: Sequence[float]) -> float:
 
 
 def floors(dev: Sequence[Paper], results: Results, arm: str) -> None:
-    """What needs neither model nor learning."""
+    """Baselines that need neither model nor learning."""
     rules: dict[str, Any] = {
         "every pair": lambda paper, record: True,
         "pairs of one sentence": lambda paper, record: _together(record),

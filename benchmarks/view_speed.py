@@ -1,9 +1,9 @@
-"""How long the server works on each page of `agentkit view`, with many runs and claims.
+"""How long the server takes for each page of `agentkit view`, with many runs and claims.
 
     python -m benchmarks.view_speed --runs 100000 --claims 30000
 
-The time is from a request to its whole answer inside one process, browser and network left out; each page is asked for
-several times, and the median, and the slowest as the interval's end, are told.
+The time is from a request to its whole answer within one process, without browser and network. Each page is requested
+several times; the median is reported, with the slowest as the end of the interval.
 """
 
 from __future__ import annotations

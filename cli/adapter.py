@@ -1,4 +1,4 @@
-"""`agentkit adapter`: trained adapters, their versions, and the way back."""
+"""`agentkit adapter`: trained adapters, their versions, and rolling back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Row = dict[str, object]
 
 @app.command()
 def ls(json_: Json = False) -> None:
-    """Every adapter, with the version that is in force."""
+    """List every adapter, with its version in effect."""
     from agentkit.adapters import KIND, AdapterStore
     from agentkit.ledger import Ledger
 
@@ -43,7 +43,7 @@ def ls(json_: Json = False) -> None:
 
 @app.command()
 def show(name: Name, json_: Json = False) -> None:
-    """Every version and candidate of an adapter: what it was trained on, and what the gate said."""
+    """Show every version and candidate of an adapter: what it was trained on, and what the gate said."""
     from agentkit.adapters import of_change
 
     adapters = _known(name)
@@ -139,15 +139,15 @@ def rollback(
     reason: Annotated[str, typer.Option()] = "",
     json_: Json = False,
 ) -> None:
-    """Make an earlier version current; a change like any other, so it can be undone too."""
+    """Make an earlier version current again. This is a change like any other, so it can be undone too."""
     emit_rolled_back(_known(name).rollback(version, reason=reason), version, json_=json_)
 
 
 @app.command()
 def export(
     name: Name,
-    file: Annotated[Path, typer.Argument(help="Where to write the GGUF file, for any llama.cpp.")],
-    version: Annotated[int | None, typer.Option(min=1, help="The one in force, where not given.")] = None,
+    file: Annotated[Path, typer.Argument(help="Where to write the GGUF file; any llama.cpp can load it.")],
+    version: Annotated[int | None, typer.Option(min=1, help="Default: the version in effect.")] = None,
 ) -> None:
     """Write an adapter as a GGUF file."""
     import shutil
@@ -157,9 +157,9 @@ def export(
     adapters = _known(name)
     adapter = adapters.at(adapters.version() if version is None else version)
     if adapter is None:
-        raise UserError(f"adapter:{name} is at version 0, which is the bare model: name a version")
+        raise UserError(f"adapter:{name} is at version 0, the bare model: give --version")
     if file.exists():
-        raise UserError(f"{file} is there already")
+        raise UserError(f"{file} already exists")
     shutil.copyfile(adapters.path(adapter), file)
     note(f"{file}: {file.stat().st_size / 1e6:.1f} MB, for {adapter.model}:  llama-cli -m MODEL --lora {file}")
 

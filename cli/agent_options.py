@@ -1,4 +1,4 @@
-"""What a command may say of the agent it builds: every option once, for all commands that build one."""
+"""The options of the agent that a command builds, defined once for every command that builds one."""
 
 from __future__ import annotations
 
@@ -28,82 +28,88 @@ Model = Annotated[
 ]
 EvaluatorModel = Annotated[
     str | None,
-    typer.Option(help="The evaluator's model; the same one where not given.", autocompletion=completion.models),
+    typer.Option(help="The evaluator's model. Default: the same model.", autocompletion=completion.models),
 ]
 Tools = Annotated[
     str | None,
     typer.Option(
-        help="Tools, by commas: calculator,calculate_answer,python,search,read_file,http_get,sql,schema.",
+        help="Tools, separated by commas: calculator,calculate_answer,python,search,read_file,http_get,sql,schema.",
         autocompletion=completion.tools,
     ),
 ]
-Root = Annotated[Path | None, typer.Option(help="The folder that search and read_file may see.")]
+Root = Annotated[Path | None, typer.Option(help="The folder that search and read_file may access.")]
 Database = Annotated[str | None, typer.Option(help="What the tools sql and schema read: a SQLite file or a URL.")]
 HttpHosts = Annotated[
-    list[str] | None, typer.Option("--http-host", help="Hosts that http_get may fetch, with commas or again for each.")
+    list[str] | None,
+    typer.Option(
+        "--http-host", help="Hosts that http_get may fetch from, separated by commas; the option may be repeated."
+    ),
 ]
-ApiBase = Annotated[str | None, typer.Option(help="The address of the server that hosted models are asked at.")]
+ApiBase = Annotated[str | None, typer.Option(help="Base URL of the server for hosted models.")]
 ModelOptions = Annotated[
     list[str] | None,
-    typer.Option("--model-option", help="An option of the models, such as temperature=0.7; again for each."),
+    typer.Option("--model-option", help="An option for the models, such as temperature=0.7; may be repeated."),
 ]
-Checker = Annotated[str | None, typer.Option(help="A checker for the answer, by name or as JSON.")]
-Playbook = Annotated[str | None, typer.Option(help="The playbook to use and to learn into.")]
-Memory = Annotated[str | None, typer.Option(help="The case memory to use and to learn into.")]
+Checker = Annotated[str | None, typer.Option(help="The checker for the answer, by name or as JSON.")]
+Playbook = Annotated[str | None, typer.Option(help="The playbook to use, and to add lessons to.")]
+Memory = Annotated[str | None, typer.Option(help="The case memory to use, and to add cases to.")]
 Adapter = Annotated[str | None, typer.Option(help="The trained adapter that the explorer answers with.")]
 Gate = Annotated[
     str | None,
     typer.Option(
-        help="For what the run teaches: probation, strict, quarantine or off.", autocompletion=completion.gates
+        help="Gate for what the run teaches: probation, strict, quarantine or off.", autocompletion=completion.gates
     ),
 ]
 Instructions = Annotated[
-    Path | None, typer.Option(help="A file that says what to do with the input; not remembered with it.")
+    Path | None, typer.Option(help="A file with instructions for the input; case memory does not store them.")
 ]
 Choices = Annotated[
     list[str] | None,
-    typer.Option(help="The answers to choose from: one list with commas, or the option once for each."),
+    typer.Option(help="The answers to choose from: one list separated by commas, or the option repeated."),
 ]
-SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A file with the answer's JSON schema.")]
+SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A file with the JSON schema of the answer.")]
 Effort = Annotated[
     str,
     typer.Option(
-        help="instant, reasoning, agentic, or auto: the cheapest that can do the task, by what past runs showed.",
+        help="instant, reasoning, agentic, or auto: the cheapest mode that past runs show can do the task.",
         autocompletion=completion.efforts,
     ),
 ]
 Samples = Annotated[
     str,
-    typer.Option(help="Answers to ask for and vote on, 1 to 64, or auto: as many as are worth it.", metavar="N|auto"),
+    typer.Option(
+        help="Answers to sample and vote on, 1 to 64; auto: as many as are worth their cost.", metavar="N|auto"
+    ),
 ]
 Plan = Annotated[bool, typer.Option("--plan", help="Let the explorer split the task into sub-tasks.")]
 Evaluator = Annotated[
     bool | None,
     typer.Option(
         "--evaluator/--no-evaluator",
-        help="Have the evaluator check answers that no real checker can; asked where it helps, where not given.",
+        help="Have the evaluator check answers that no checker can. Default: where it was measured to help.",
         show_default=False,
     ),
 ]
-DeclineBelow = Annotated[float | None, typer.Option(help="Decline answers of less confidence, from 0 to 1.")]
+DeclineBelow = Annotated[float | None, typer.Option(help="Decline answers with a confidence below this, from 0 to 1.")]
 MaxError = Annotated[
-    float | None, typer.Option(help="Decline so that at most this share of the answers given is wrong, from 0 to 1.")
+    float | None, typer.Option(help="Decline so that at most this share of the given answers is wrong, from 0 to 1.")
 ]
-Calibration = Annotated[str, typer.Option(help="The name of the calibration that confidence comes from.")]
+Calibration = Annotated[str, typer.Option(help="The name of the calibration that gives the confidence.")]
 Approve = Annotated[
-    list[str] | None, typer.Option(help="Tools that a person must approve, with commas; `answer` for the answer.")
+    list[str] | None,
+    typer.Option(help="Tools whose calls a person must approve, separated by commas; `answer` for the answer."),
 ]
-MaxRounds = Annotated[int | None, typer.Option(min=1, help="Answers the explorer may give.")]
-Seed = Annotated[int, typer.Option(help="For models that take one, and for randomised recall.")]
+MaxRounds = Annotated[int | None, typer.Option(min=1, help="How many answers the explorer may try.")]
+Seed = Annotated[int, typer.Option(help="For models that accept a seed, and for randomised recall.")]
 
 LEARNING, FORM = ("playbook", "memory", "adapter", "gate"), ("choices", "schema")
 DECLINING = ("decline_below", "max_error", "calibration")
-"""Options of an agent that go together, as `AgentOptions` names them."""
+"""Options that belong together, by their names in `AgentOptions`, to be passed as `without`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentOptions:
-    """The options of an agent. Those that a command does not offer stay as they are here."""
+    """The options of an agent. An option that a command does not offer keeps its default from here."""
 
     model: Model = None
     evaluator_model: EvaluatorModel = None
@@ -132,10 +138,10 @@ class AgentOptions:
     max_rounds: MaxRounds = None
 
     def build(self) -> Agent:
-        """The agent of these options and of the settings.
+        """Build the agent from these options and the settings.
 
         Raises:
-            AgentKitError: an option that says nothing sensible, or a part that can't be had.
+            AgentKitError: the value of an option makes no sense, or a part of the agent is not available.
         """
         from agentkit.agent import Agent
         from agentkit.cli.form import answer_form, read_instructions
@@ -169,11 +175,11 @@ class AgentOptions:
 
 
 def with_agent_options(*, without: tuple[str, ...] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A command whose parameter `wanted` is the agent's options: on the command line each of them stands for itself,
-    where `wanted` stands among the command's own.
+    """Decorate a command that takes the agent's options as its parameter `wanted`. On the command line that parameter
+    is replaced, in place, by one option for each field of `AgentOptions`.
 
     Args:
-        without: options that the command does not offer.
+        without: options that this command does not offer.
     """
     keyword, hints = inspect.Parameter.KEYWORD_ONLY, get_type_hints(AgentOptions, include_extras=True)
     shared = [
@@ -200,10 +206,10 @@ def with_agent_options(*, without: tuple[str, ...] = ()) -> Callable[[Callable[.
 
 
 def read_options(given: list[str] | None, api_base: str | None = None) -> dict[str, object]:
-    """Options of models from `NAME=VALUE` texts; a value that is no JSON is a text.
+    """Parse model options given as `NAME=VALUE`; a value that is not JSON is taken as text.
 
     Raises:
-        UserError: a text of another form.
+        UserError: a text is not of that form.
     """
     options: dict[str, object] = {} if api_base is None else {"api_base": api_base}
     for text in given or ():
@@ -218,7 +224,7 @@ def read_options(given: list[str] | None, api_base: str | None = None) -> dict[s
 
 
 def split(lists: list[str] | None) -> list[str]:
-    """The names in lists with commas."""
+    """The names in comma-separated lists."""
     return [name.strip() for text in lists or () for name in text.split(",") if name.strip()]
 
 
@@ -226,7 +232,7 @@ def parse_checker(text: str | None) -> str | JsonObject | None:
     """A checker's name, or its settings as JSON.
 
     Raises:
-        DataError: it begins like JSON and is none.
+        DataError: the text starts like JSON but is not valid.
     """
     if text is None or not text.lstrip().startswith("{"):
         return text

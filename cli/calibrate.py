@@ -19,7 +19,7 @@ app = typer.Typer()
 @app.command("calibrate")
 @with_agent_options(without=("checker", "gate", "decline_below", "max_error", "approve"))
 def calibrate(
-    file: Annotated[Path, typer.Argument(metavar="TASKS.jsonl", help="Tasks like those to come, with targets.")],
+    file: Annotated[Path, typer.Argument(metavar="TASKS.jsonl", help="Tasks like the future ones, with targets.")],
     *,
     wanted: AgentOptions,
     default_checker: DefaultChecker = None,
@@ -27,9 +27,10 @@ def calibrate(
     concurrency: Concurrency = 1,
     json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Fit confidence to outcomes, as a change in the ledger. Started again, it goes on where it stopped.
+    """Fit confidence to outcomes, recorded as a change in the ledger. The same command again continues where it
+    stopped.
 
-    The outcomes also teach which mode pays for such tasks.
+    The outcomes also teach which effort mode pays off for such tasks.
     """
     from agentkit.aio import run_sync
     from agentkit.calibrating import calibrate as fit_to
@@ -50,4 +51,4 @@ def _show(found: dict[str, Any]) -> None:
     where = f"{found['target']} version {found['version']}"
     say(f"{where}, on {found['outcomes']} answers of {found['model']}, {found['right']} of them right")
     kept = [f"{float(error):.0%} from {floor:.3f}" for error, floor in found["thresholds"].items()]
-    say(f"--max-error  {', '.join(kept) if kept else 'none could be shown to hold: more outcomes, or fewer errors'}")
+    say(f"--max-error  {', '.join(kept) if kept else 'none can be guaranteed without more outcomes or fewer errors'}")

@@ -1,4 +1,4 @@
-"""`agentkit changes`: every change to anything that evolves, why it was made, and the way back."""
+"""`agentkit changes`: every change to anything that evolves, why it was made, and how to undo it."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 StatusName = Annotated[str | None, typer.Option("--status", help="applied, quarantined, waiting, rejected …")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="How many, newest first.")]
-ChangeId = Annotated[str, typer.Argument(help="The change's id, or a unique beginning of it.")]
+ChangeId = Annotated[str, typer.Argument(help="The change's id, or a unique prefix of it.")]
 Row = dict[str, object]
 
 
 @app.command()
 def log(
     target: Annotated[
-        str | None, typer.Option("--target", "-t", help="Of one target, such as playbook:default.")
+        str | None, typer.Option("--target", "-t", help="Only changes of this target, such as playbook:default.")
     ] = None,
     status: StatusName = None,
-    run: Annotated[str | None, typer.Option(help="Caused by this run, or those whose ids begin so.")] = None,
+    run: Annotated[str | None, typer.Option(help="Only changes caused by the runs whose ids start with this.")] = None,
     limit: Limit = 50,
     json_: Json = False,
 ) -> None:
-    """Changes of any status, newest first: what waits or is in quarantine too."""
+    """List changes of any status, newest first, including those that wait or are in quarantine."""
     from agentkit.changes import find_target
     from agentkit.ledger import Ledger
 
@@ -45,7 +45,7 @@ def log(
 
 @app.command()
 def show(change: ChangeId, json_: Json = False) -> None:
-    """One change whole: its operations, and everything decided about it, with the evidence."""
+    """Show one change in full: its operations, and every decision about it with the evidence."""
     from agentkit.ledger import Ledger
 
     ledger = Ledger(open_store())
@@ -57,7 +57,7 @@ def show(change: ChangeId, json_: Json = False) -> None:
 @app.command()
 def decide(
     change: ChangeId,
-    accept: Annotated[bool, typer.Option("--accept/--reject", help="What becomes of it.")],
+    accept: Annotated[bool, typer.Option("--accept/--reject", help="The decision.")],
     reason: Annotated[str, typer.Option()] = "decided by a person",
     json_: Json = False,
 ) -> None:
@@ -74,7 +74,7 @@ def rollback(
     reason: Annotated[str, typer.Option()] = "",
     json_: Json = False,
 ) -> None:
-    """Make an earlier version current; a change like any other, so it can be undone too."""
+    """Make an earlier version current again. This is a change like any other, so it can be undone too."""
     from agentkit.changes import rollback as work
 
     emit_rolled_back(work(open_store(), target, version, reason=reason), version, json_=json_)
@@ -89,10 +89,10 @@ def emit_rolled_back(change: Change, version: int, *, json_: bool) -> None:
 
 
 def known_status(status: str | None) -> Status | None:
-    """A status that there is.
+    """Check that a status exists.
 
     Raises:
-        UserError: another word; names those there are.
+        UserError: it does not; the message lists those that do.
     """
     from agentkit.errors import UserError
     from agentkit.ledger import Status
@@ -111,12 +111,12 @@ def change_row(change: Change) -> Row:
 
 
 def change_rows(ledger: Ledger, changes: list[Change]) -> list[Row]:
-    """Changes as JSON values, each with the reason for what became of it."""
+    """Changes as JSON values, each with the reason for its status."""
     return [{**change_row(change), "reason": _reason(ledger, change)} for change in changes]
 
 
 def print_changes(rows: list[Row]) -> None:
-    """A table of changes, with the target as a column where there are several."""
+    """Print a table of changes, with a column for the target if there is more than one."""
     several = len({row["target"] for row in rows}) > 1
     columns = (*(("target",) if several else ()), "version", "id", "status", "role", "run_id", "what", "why")
     table = [{**row, "what": _what(row), "why": row["reason"] or row["note"]} for row in rows]
@@ -124,14 +124,14 @@ def print_changes(rows: list[Row]) -> None:
 
 
 def _what(row: Row) -> str:
-    """Operations in a few words, with the text of what they bring in."""
+    """Operations in a few words, with the text of what they add."""
     operations = cast("list[dict[str, object]]", row["operations"])
     told = [f"{op['op']} {op.get('content') or op.get('id') or op.get('run') or ''}".strip() for op in operations]
     return "; ".join(dict.fromkeys(told))[:160]
 
 
 def _reason(ledger: Ledger, change: Change) -> str:
-    """What the gate, the lint or a person said of a change that is not simply applied."""
+    """What the gate, the lint or a person said about a change that is not simply applied."""
     if change.status in ("applied", "proposed"):
         return ""
     return str((ledger.events(change.id)[-1].verdict or {}).get("reason", ""))

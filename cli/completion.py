@@ -1,4 +1,5 @@
-"""What the shell offers for values of options; each imports what it needs, and a mistake of ours offers nothing."""
+"""Shell completion for the values of options. Each function imports only what it needs; an `AgentKitError` offers
+nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ def _begun(values: Iterable[str], begun: str) -> list[str]:
 
 
 def models(begun: str) -> list[str]:
-    """The chat models of the catalog, and how names of others begin."""
+    """The chat models of the catalog, and the prefixes of other model names."""
     from agentkit.models.catalog import catalog
 
     known = [f"local/{name}" for name, entry in catalog().items() if entry.kind == "chat"]
@@ -21,7 +22,7 @@ def models(begun: str) -> list[str]:
 
 
 def tools(begun: str) -> list[str]:
-    """Built-in tools, the last of a list with commas."""
+    """Built-in tools, completing the last name of a comma-separated list."""
     from agentkit.tools.loading import BUILT_IN
 
     head, comma, last = begun.rpartition(",")
@@ -46,7 +47,7 @@ def policies(begun: str) -> list[str]:
 
 
 def runs(begun: str) -> list[str]:
-    """The newest runs; none where there is no database yet."""
+    """The newest runs; none if there is no database yet."""
     from agentkit.errors import AgentKitError
     from agentkit.settings import load_settings
     from agentkit.store import Store

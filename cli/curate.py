@@ -1,4 +1,4 @@
-"""`agentkit curate`: a folder of papers and an ontology in, a knowledge base out."""
+"""`agentkit curate`: from a folder of papers and an ontology to a knowledge base."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ app = typer.Typer()
 
 @app.command()
 def curate(
-    folder: Annotated[Path, typer.Argument(help="Papers: a folder, an archive or a file.")],
-    ontology: Annotated[Path, typer.Option(help="The ontology: our short YAML, or a LinkML schema.")],
+    folder: Annotated[Path, typer.Argument(help="The papers: a folder, an archive or a file.")],
+    ontology: Annotated[Path, typer.Option(help="The ontology: AgentKit's short YAML form, or a LinkML schema.")],
     kb: str = typer.Option("default", help="The knowledge base to fill."),
     model: Model = None,
     evaluator_model: str | None = typer.Option(None, help="The evaluator's model; 'none' for a single pass."),
     plan: bool = typer.Option(False, "--plan", help="Print order, context, prompts and tokens; call no model."),
-    limit: int | None = typer.Option(None, min=1, help="At most so many papers."),
-    lexicon: Annotated[Path | None, typer.Option(help="Names and identifiers (TSV or CSV) to ground by.")] = None,
-    hops: int = typer.Option(2, min=0, help="How far in the ontology context reaches."),
-    rounds: int = typer.Option(2, min=1, help="Answers the explorer may give to one question."),
-    around: int = typer.Option(0, min=0, help="Sentences around a quote that may carry its claim too."),
+    limit: int | None = typer.Option(None, min=1, help="Read at most this many papers."),
+    lexicon: Annotated[Path | None, typer.Option(help="Names and identifiers for grounding (TSV or CSV).")] = None,
+    hops: int = typer.Option(2, min=0, help="How many hops of the ontology count as context."),
+    rounds: int = typer.Option(2, min=1, help="How many answers the explorer may try for one question."),
+    around: int = typer.Option(0, min=0, help="Sentences around a quote that may also support its claim."),
     items: int = typer.Option(20, min=1, help="Items that one answer may list; fewer for small models that repeat."),
-    papers: int = typer.Option(4, min=1, help="Papers in work at once."),
-    paper_tokens: int | None = typer.Option(None, min=1, help="Budget of one paper in tokens."),
-    tokens: int | None = typer.Option(None, min=1, help="Budget of the run in tokens."),
+    papers: int = typer.Option(4, min=1, help="Papers processed at once."),
+    paper_tokens: int | None = typer.Option(None, min=1, help="Token budget of one paper."),
+    tokens: int | None = typer.Option(None, min=1, help="Token budget of the run."),
     cost: float | None = typer.Option(None, min=0, help="Budget of the run in US dollars."),
-    floor: float = typer.Option(0.0, min=0, help="Leave a paper below so many new claims per 1,000 tokens."),
-    retry_failed: bool = typer.Option(False, "--retry-failed", help="Ask again what failed for good."),
-    recall: bool = typer.Option(False, "--recall", help="Show the explorer what reviewers decided; asks papers anew."),
+    floor: float = typer.Option(0.0, min=0, help="Stop a paper below this many new claims per 1,000 tokens."),
+    retry_failed: bool = typer.Option(False, "--retry-failed", help="Retry the questions that failed permanently."),
+    recall: bool = typer.Option(False, "--recall", help="Show the explorer what reviewers decided; asks papers again."),
     ray: Ray = None,
     workers: Workers = None,
     per_minute: PerMinute = None,
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
 ) -> None:
-    """Build a knowledge base in which every claim carries an exact quote. Run it again to go on where it stopped."""
+    """Build a knowledge base in which every claim carries an exact quote. Run again, it continues where it stopped."""
     there = Elsewhere(ray=ray, workers=workers, per_minute=per_minute).check()
     from agentkit.curation.extraction.plan import make_plan
     from agentkit.curation.ontology.files import load_ontology
@@ -93,7 +93,7 @@ def curate(
 
 
 def _documents(folder: Path, limit: int | None, cluster: Cluster | None = None) -> list[Document | Failure]:
-    """The papers to work on; reading them all first gives the progress bar its length."""
+    """The papers to work on. All are read first, so that the progress bar knows its length."""
     from agentkit.curation.documents import Failure, read_folder
     from agentkit.distributed.reading import read_on
 
@@ -163,7 +163,7 @@ def _run(
 
 
 class _Progress:
-    """A live line of papers, claims, tokens, cost and time left, on standard error; failures as lines above it."""
+    """A live line of papers, claims, tokens, cost and time left, on standard error; failures are lines above it."""
 
     def __init__(self, run: Curation, total: int, *, quiet: bool) -> None:
         from rich.console import Console
@@ -228,8 +228,8 @@ def _show_plan(data: JsonObject) -> None:
 def _print_report(report: Report, kb: str) -> None:
     states = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
     say(f"{report.papers} papers, {report.supported} claims supported, {report.unsupported} unsupported")
-    say(f"work: {states or 'nothing new'}; {report.reused} found done; {report.retired} claims retired")
+    say(f"work: {states or 'nothing new'}; {report.reused} already done; {report.retired} claims retired")
     say(f"{report.calls} calls, {report.tokens:,} tokens, ${report.cost:.4f}, {report.seconds:.1f} s")
     if report.stopped:
-        say(f"stopped: {report.stopped}; run the same command again to go on")
+        say(f"stopped: {report.stopped}; run the same command again to continue")
     say(f"next:  agentkit kb review {kb}")

@@ -20,13 +20,13 @@ def group() -> None:
 
 @app.command()
 def status(json_: Json = False) -> None:
-    """Say where the database is and at which version, without migrating it; exit code 2 where it needs that."""
+    """Print where the database is and its version, without migrating it; exit code 2 if it needs migrating."""
     _report(upgrade=False, json_=json_)
 
 
 @app.command()
 def upgrade(json_: Json = False) -> None:
-    """Bring the database's tables up to date. Every command that opens the database does so too."""
+    """Bring the database's tables up to date. Every command that opens the database does this too."""
     _report(upgrade=True, json_=json_)
 
 

@@ -32,17 +32,17 @@ EXTRAS = {
     "ray": ["ray"],
 }
 ASKS = ("run", "chat", "eval", "evolve")
-"""The README's commands that ask the model of the settings."""
+"""The README's commands that call the models named in the settings."""
 STORES = (*ASKS, "curate", "runs")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """One thing that was looked at.
+    """One thing that was checked.
 
     Attributes:
-        detail: what was found; where it is not ok, with the fix.
-        breaks: the commands of the README that fail because of it.
+        detail: what was found; if it is not ok, including how to fix it.
+        breaks: the README's commands that fail because of it.
     """
 
     what: str
@@ -57,8 +57,8 @@ class Checked:
 
 @app.command("doctor")
 def doctor(json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False) -> None:
-    """Check what this machine has and lacks. Exit code 1 where a command of the README would fail; says which, and the
-    fix."""
+    """Check what this machine has and lacks. Exit code 1 if a command of the README would fail; prints which one and
+    the fix."""
     findings = list(_findings())
     emit([asdict(item) for item in findings], json_=json_, human=_show)
     broken = [item for item in findings if item.failing]
@@ -97,7 +97,8 @@ def _extras(settings: Settings) -> Iterator[Checked]:
 
 
 def _sandbox(settings: Settings) -> Checked:
-    """What isolates model-written code here; the README's commands need it where the settings name the python tool."""
+    """What isolates model-written code on this machine. The README's commands need it if the settings name the python
+    tool."""
     from agentkit.errors import SandboxUnavailable
     from agentkit.tools.sandbox import choose
 
@@ -123,7 +124,7 @@ def _catalog() -> Iterator[Checked]:
 
 
 def _models(settings: Settings) -> Iterator[Checked]:
-    """The models of the settings, opened as a run opens them: name, key, files and their hashes."""
+    """The models named in the settings, opened the way a run opens them: name, key, files and their hashes."""
     from agentkit.errors import AgentKitError
     from agentkit.models import load_embedder, load_model
 
@@ -138,7 +139,7 @@ def _models(settings: Settings) -> Iterator[Checked]:
 
 
 def _disk(settings: Settings) -> Checked:
-    """Room for what the settings' models still have to download."""
+    """Whether there is room for the settings' models that are still to be downloaded."""
     from agentkit.models.catalog import catalog
     from agentkit.settings import cache_dir
 

@@ -1,4 +1,4 @@
-"""`--ray` and what goes with it: work done by several processes, here or on a cluster."""
+"""`--ray` and its companions: work done by several processes, on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -21,22 +21,24 @@ if TYPE_CHECKING:
 Ray = Annotated[
     str | None,
     typer.Option(
-        "--ray", metavar="local|HOST:PORT", help="Work on several processes: of this machine, or of a Ray cluster."
+        "--ray", metavar="local|HOST:PORT", help="Work in several processes, on this machine or on a Ray cluster."
     ),
 ]
-Workers = Annotated[int | None, typer.Option(min=1, help="With --ray: processes; one a processor where not given.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="With --ray: number of processes. Default: one per processor.")
+]
 PerMinute = Annotated[
-    float | None, typer.Option(min=0.001, help="With --ray: model calls that all of them start in a minute.")
+    float | None, typer.Option(min=0.001, help="With --ray: model calls per minute, by all processes together.")
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Elsewhere:
-    """What was said of other processes.
+    """The options that concern other processes.
 
     Attributes:
-        ray: where they are; None for this process alone.
-        per_minute, tokens, cost: what they share.
+        ray: where the processes are; None to use this process alone.
+        per_minute, tokens, cost: limits that the processes share.
     """
 
     ray: Ray = None
@@ -46,7 +48,7 @@ class Elsewhere:
     cost: float | None = field(default=None)
 
     def check(self) -> Elsewhere:
-        """Raises UserError: something is said of workers, and there are none."""
+        """Raises UserError: an option for workers is given without `--ray`."""
         if self.ray is None:
             for name in ("workers", "per_minute", "tokens", "cost"):
                 if getattr(self, name) is not None:
@@ -55,14 +57,14 @@ class Elsewhere:
 
     @property
     def shared(self) -> Shared:
-        """What all workers together may use."""
+        """The limits for all workers together."""
         from agentkit.distributed.shared import Shared
         from agentkit.models import Budget
 
         return Shared(per_minute=self.per_minute, budget=Budget(tokens=self.tokens, cost=self.cost))
 
     def open(self, settings: Settings) -> AbstractContextManager[Cluster | None]:
-        """The cluster while the block lasts; None where the work is done here."""
+        """The cluster, open for the duration of the block; None if the work is done in this process."""
         if self.ray is None:
             return nullcontext()
         from agentkit.distributed import Cluster

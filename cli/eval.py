@@ -27,10 +27,10 @@ app = typer.Typer()
 
 
 DefaultChecker = Annotated[
-    str | None, typer.Option("--checker", metavar="CHECKER", help="The checker of tasks that name none.")
+    str | None, typer.Option("--checker", metavar="CHECKER", help="The checker for tasks that name none.")
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many tasks.")]
-Concurrency = Annotated[int, typer.Option(min=1, help="Runs at once.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N tasks.")]
+Concurrency = Annotated[int, typer.Option(min=1, help="How many runs at once.")]
 
 
 @app.command("eval")
@@ -42,19 +42,21 @@ def evaluate(
     default_checker: DefaultChecker = None,
     limit: Limit = None,
     concurrency: Concurrency = 1,
-    name: Annotated[str | None, typer.Option(help="Names the evaluation in  agentkit runs ls.")] = None,
+    name: Annotated[str | None, typer.Option(help="The name of the evaluation in  agentkit runs ls.")] = None,
     teach: Annotated[
-        bool, typer.Option("--teach", help="Let the scores teach which mode, and whether the evaluator, pays.")
+        bool, typer.Option("--teach", help="Learn from the scores which mode to use and whether the evaluator helps.")
     ] = False,
     seed: Seed = 0,
     ray: Ray = None,
     workers: Workers = None,
     per_minute: PerMinute = None,
-    tokens: Annotated[int | None, typer.Option(min=1, help="With --ray: tokens of all runs together.")] = None,
-    cost: Annotated[float | None, typer.Option(min=0, help="With --ray: US dollars of all runs together.")] = None,
+    tokens: Annotated[int | None, typer.Option(min=1, help="With --ray: token budget of all runs together.")] = None,
+    cost: Annotated[
+        float | None, typer.Option(min=0, help="With --ray: budget of all runs together, in US dollars.")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Run a file of tasks and score the answers. Started again, it goes on where it stopped."""
+    """Run a file of tasks and score the answers. The same command again continues where it stopped."""
     there = Elsewhere(ray=ray, workers=workers, per_minute=per_minute, tokens=tokens, cost=cost).check()
     tasks = load_some(file, limit)
     with wanted.build() as agent:
@@ -65,7 +67,7 @@ def evaluate(
 
 
 def load_some(file: Path, limit: int | None) -> list[Task]:
-    """The tasks of a file, or the first so many of them."""
+    """The tasks of a file, or only the first `limit` of them."""
     from agentkit.tasks import load_tasks
 
     return load_tasks(file, limit=limit)
@@ -85,7 +87,7 @@ def _score(
     from agentkit.evaluation import checkers_for
 
     checker = parse_checker(checker_text)
-    checkers_for(agent, tasks, checker)  # says what is wrong before there is a progress bar
+    checkers_for(agent, tasks, checker)  # reports a wrong checker before the progress bar starts
     stopping.go_on_with_this_command()
     with there.open(agent.settings) as cluster, Bar(len(tasks)) as bar, aside(cluster):
         work = evaluation(cluster, there)(
@@ -95,7 +97,7 @@ def _score(
 
 
 def evaluation(cluster: Cluster | None, there: Elsewhere) -> Callable[..., Coroutine[Any, Any, EvalReport]]:
-    """What evaluates: this process, or the workers of a cluster."""
+    """The function that evaluates: in this process, or on the workers of a cluster."""
     if cluster is None:
         from agentkit.evaluation import evaluate_tasks
 

@@ -35,7 +35,7 @@ File = Annotated[Path | None, typer.Option(help="JSONL of tasks.", show_default=
 def evolve(
     train: Annotated[Path, typer.Argument(help="JSONL of tasks to learn from.")],
     *,
-    val: Annotated[Path | None, typer.Option(help="Held-out tasks: test changes and choose a version on them.")] = None,
+    val: Annotated[Path | None, typer.Option(help="Held-out tasks, to test changes and choose a version.")] = None,
     test: Annotated[Path | None, typer.Option(help="Tasks to score before and after.")] = None,
     probes: Annotated[Path | None, typer.Option(help="Frozen tasks that no change may make worse.")] = None,
     playbook: Annotated[str | None, typer.Option(help="The playbook that evolves.")] = None,
@@ -43,33 +43,33 @@ def evolve(
     adapter: Annotated[str | None, typer.Option(help="The adapter that evolves: trained on each batch's runs.")] = None,
     wanted: AgentOptions,
     epochs: Annotated[int, typer.Option(min=1, max=1000, help="Passes over the training tasks.")] = 1,
-    limit: Annotated[int | None, typer.Option(min=1, help="Take this many training tasks.")] = None,
-    val_limit: Annotated[int | None, typer.Option(min=1, help="Take this many validation tasks.")] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Tasks run before the next learning.")] = 8,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use only this many training tasks.")] = None,
+    val_limit: Annotated[int | None, typer.Option(min=1, help="Use only this many validation tasks.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Tasks run between two learning steps.")] = 8,
     online: Annotated[bool, typer.Option("--online", help="Score each batch, then learn from it.")] = False,
     gate: Annotated[str | None, typer.Option(help="strict, probation or off.")] = None,
-    labels: Annotated[str, typer.Option(help="gold, check or none: what learning may know.")] = "gold",
-    hints: Annotated[int, typer.Option(min=0, help="Try wrong tasks again so often with the answer as a hint.")] = 0,
-    seed: Annotated[int, typer.Option(help="Order of tasks, split of the validation tasks.")] = 0,
+    labels: Annotated[str, typer.Option(help="What learning may see of targets: gold, check or none.")] = "gold",
+    hints: Annotated[int, typer.Option(min=0, help="Retry a failed task this often with the answer as a hint.")] = 0,
+    seed: Annotated[int, typer.Option(help="For the order of tasks and the split of the validation tasks.")] = 0,
     seeds: Annotated[
-        int, typer.Option(min=1, max=1000, help="Repeat with so many seeds, each from the same start.")
+        int, typer.Option(min=1, max=1000, help="Repeat with this many seeds, each from the same start.")
     ] = 1,
     controls: Annotated[bool, typer.Option(help="Also run the control arms.")] = True,
-    retest: Annotated[bool, typer.Option("--retest", help="Test again what earlier runs left in quarantine.")] = False,
-    learner: Annotated[str, typer.Option(help="batch: one call a batch; each: reflect on every run.")] = "batch",
-    rounds: Annotated[int, typer.Option(min=1, help="Answers the agent may give a task.")] = 1,
+    retest: Annotated[bool, typer.Option("--retest", help="Retest what earlier runs left in quarantine.")] = False,
+    learner: Annotated[str, typer.Option(help="batch: one call per batch; each: reflect on every run.")] = "batch",
+    rounds: Annotated[int, typer.Option(min=1, help="How many answers the agent may try per task.")] = 1,
     evaluate: Annotated[bool, typer.Option(help="Let the evaluator agent judge answers.")] = False,
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="Stop learning after so many tokens.")] = None,
-    max_cost: Annotated[float | None, typer.Option(min=0, help="Stop learning after so many US dollars.")] = None,
-    max_seconds: Annotated[float | None, typer.Option(min=0, help="Stop learning after so many seconds.")] = None,
-    name: Annotated[str, typer.Option(help="Tells evolutions apart that are otherwise the same.")] = "",
-    out: Annotated[Path | None, typer.Option(help="Folder of the report.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Stop learning after this many tokens.")] = None,
+    max_cost: Annotated[float | None, typer.Option(min=0, help="Stop learning after this many US dollars.")] = None,
+    max_seconds: Annotated[float | None, typer.Option(min=0, help="Stop learning after this many seconds.")] = None,
+    name: Annotated[str, typer.Option(help="Distinguishes evolutions that are otherwise the same.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Folder for the report.")] = None,
     ray: Ray = None,
     workers: Workers = None,
     per_minute: PerMinute = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Learn from tasks. The same command again resumes an interrupted evolution, or repeats a finished result."""
+    """Learn from tasks. The same command again resumes an interrupted evolution, or repeats a finished one's result."""
     from agentkit.evolution.config import EvolveConfig, EvolveLimits
     from agentkit.tasks import load_tasks
 
@@ -102,7 +102,7 @@ def _run(
     quiet: bool,
     learner: Any,
 ) -> list[EvolutionReport]:
-    """One evolution a seed. Seeds after the first evolve copies, so that all have the same start."""
+    """Run one evolution per seed. Seeds after the first evolve copies, so that all start from the same state."""
     from agentkit.aio import run_sync
     from agentkit.evolution.events import silent
     from agentkit.evolution.run import aevolve
@@ -144,7 +144,7 @@ def _adapter(agent: Agent, name: str | None, tasks: dict[str, list[Task]], *, qu
 
 
 def _copies(agent: Agent, parts: dict[str, str | None], seed: int) -> dict[str, str | None]:
-    """Names of fresh copies for a further seed; a playbook's copy starts from the same bullets."""
+    """Names of fresh copies for a further seed; a playbook's copy starts with the same bullets."""
     from agentkit.playbooks.operations import Add, Delta
     from agentkit.playbooks.storage import PlaybookStore
 
@@ -193,7 +193,7 @@ def _one_of(option: str, value: str | None, allowed: tuple[str | None, ...]) -> 
 
 
 def _progress(seeds: int, number: int) -> OnEvolution:
-    """Prints one line a batch on standard error."""
+    """Print one line per batch on standard error."""
     from agentkit.evolution.events import BatchDone, Validated
 
     head = f"seed {number + 1}/{seeds} " if seeds > 1 else ""
@@ -221,7 +221,7 @@ def _show(report: JsonObject, done: EvolutionReport) -> None:
         interval = f"{found['low']:.3f} … {found['high']:.3f}"
         tokens = f"{arm['per_task']['tokens']:,.0f}"
         rows.append([arm["label"], str(found["n"]), f"{found['value']:.3f}", interval, difference, p, tokens])
-    head = ["arm", "n", "accuracy", "95 % interval", "difference", "p", "tokens a task"]
+    head = ["arm", "n", "accuracy", "95 % interval", "difference", "p", "tokens per task"]
     print_table(head, rows, title=f"{report['id']}: {report['status']}, scored on {report['scored_on']} tasks")
     for row in report.get("seeds", []) if len(report.get("runs", [])) > 1 else []:
         found, gain = row["accuracy"], row["difference"]

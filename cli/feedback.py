@@ -1,4 +1,4 @@
-"""`agentkit feedback`: say how past runs went."""
+"""`agentkit feedback`: record how past runs went."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ app = typer.Typer()
 @app.command("feedback")
 def feedback(
     run: Annotated[
-        str | None, typer.Argument(help="The run, or a unique beginning of its id.", autocompletion=completion.runs)
+        str | None, typer.Argument(help="The run's id, or a unique prefix of it.", autocompletion=completion.runs)
     ] = None,
     up: Annotated[bool, typer.Option("--up", help="Its answer was right.")] = False,
     down: Annotated[bool, typer.Option("--down", help="Its answer was wrong.")] = False,
-    score: Annotated[float | None, typer.Option(min=0, max=1, help="How right it was, from 0 to 1.")] = None,
+    score: Annotated[float | None, typer.Option(min=0, max=1, help="How good the answer was, from 0 to 1.")] = None,
     answer: Annotated[str | None, typer.Option(help="The right answer.")] = None,
-    text: Annotated[str, typer.Option(help="Why, in your own words.")] = "",
-    by: Annotated[str, typer.Option(help="Who says so; `label` outweighs everybody.")] = "user",
+    text: Annotated[str, typer.Option(help="The reason, in your own words.")] = "",
+    by: Annotated[str, typer.Option(help="Who gives the feedback; `label` outweighs everyone else.")] = "user",
     file: Annotated[
-        Path | None, typer.Option(help='Much feedback at once: rows of {"run", "score", "answer", "text", "by"}.')
+        Path | None,
+        typer.Option(help='A JSONL file of feedback, with rows of {"run", "score", "answer", "text", "by"}.'),
     ] = None,
-    memory: Annotated[str | None, typer.Option(help="The case memory to teach; the run's own where not given.")] = None,
-    playbook: Annotated[str | None, typer.Option(help="The playbook to credit; the run's own where not given.")] = None,
+    memory: Annotated[str | None, typer.Option(help="The case memory to teach. Default: the run's own.")] = None,
+    playbook: Annotated[str | None, typer.Option(help="The playbook to credit. Default: the run's own.")] = None,
     json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Say how a finished run went, however late; with nothing said, show what was said of it."""
+    """Record how a finished run went, however long ago; without an opinion, show what was recorded about it."""
     from agentkit.errors import UserError
     from agentkit.feedback import FeedbackDesk, read_feedback
     from agentkit.opinions import Opinion
@@ -47,7 +48,7 @@ def feedback(
     if (run is None) == (file is None):
         raise UserError("name a run, or a file of feedback with --file")
     if up + down + (score is not None) > 1:
-        raise UserError("say one of --up, --down and --score")
+        raise UserError("give only one of --up, --down and --score")
     settings = open_settings()
     desk = FeedbackDesk(Store.open(settings.database_url), settings, memory=memory, playbook=playbook)
     if file is not None:
@@ -69,7 +70,8 @@ def feedback(
 
 
 def _with_lessons(desk: FeedbackDesk, opinion: Opinion, settings: Settings) -> Taught:
-    """Take a correction; an agent that keeps a playbook, and can be built again here, draws lessons from it."""
+    """Record a correction. If the run's agent keeps a playbook and can be rebuilt here, it also draws lessons from
+    it."""
     from agentkit.agent import Agent
 
     options = desk.check(opinion).options

@@ -1,4 +1,4 @@
-"""What `--choices`, `--schema` and `--instructions` say."""
+"""What `--choices`, `--schema` and `--instructions` mean."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 
 def answer_form(choices: Sequence[str] | None, schema: Path | None) -> AnswerType | None:
-    """The form that answers must have; None for words.
+    """The form that answers must have; None for free text.
 
     Args:
-        choices: one text with commas between the choices, or one text a choice.
+        choices: one text with the choices separated by commas, or one text per choice.
         schema: a file with a JSON schema.
 
     Raises:
-        UserError: both.
-        DataError: a choice that is empty or there twice, or a file that holds no schema.
+        UserError: both are given.
+        DataError: a choice is empty or occurs twice, or the file holds no schema.
     """
     from agentkit.answer_type import AnswerType
     from agentkit.text import parse_json, read_text
 
     if choices and schema:
-        raise UserError("--choices and --schema both say what form an answer has: give one of them")
+        raise UserError("--choices and --schema both set the form of the answer: give one of them")
     if choices:
         listed = choices[0].split(",") if len(choices) == 1 else choices
         return AnswerType.of_choices([choice.strip() for choice in listed])
@@ -35,7 +35,7 @@ def answer_form(choices: Sequence[str] | None, schema: Path | None) -> AnswerTyp
         return None
     wanted = parse_json(read_text(schema), path=schema)
     if not isinstance(wanted, dict):
-        raise DataError("expected a JSON object, which a schema is", path=schema)
+        raise DataError("expected a JSON object with a schema", path=schema)
     try:
         return AnswerType.of(wanted)
     except DataError as error:
@@ -46,7 +46,7 @@ def read_instructions(path: Path | None) -> str | None:
     """The text of a file of instructions.
 
     Raises:
-        DataError: no such file, or nothing in it.
+        DataError: the file does not exist or is empty.
     """
     from agentkit.text import read_text
 

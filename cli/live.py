@@ -1,4 +1,4 @@
-"""Live progress of a run: who speaks, which tool, tokens and cost; one line an event where there is no terminal."""
+"""Live progress of a run: who speaks, which tool runs, tokens and cost. Without a terminal, one line per event."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Progress:
     """Shows events on standard error as they happen.
 
     Args:
-        console: where; None is standard error.
+        console: where to print; None is standard error.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -42,7 +42,7 @@ class Progress:
         self._live.stop()
 
     def show(self, event: Event) -> None:
-        """Print what has happened; keep what is going on now in the last line."""
+        """Print what has happened, and show what is happening now in the last line."""
         data = event.to_json()
         line = _LINES.get(data["type"])
         if data["type"] == "model_ended":
@@ -56,7 +56,7 @@ class Progress:
             self._live.update(Spinner("dots", text=f"{printable(busy(data))}  [dim]{self.summary()}[/dim]"))
 
     def _print(self, text: str) -> None:
-        """One line an event: cut at the edge of a terminal, whole in a log."""
+        """Print one line per event, cut at the edge of a terminal but complete in a log."""
         text = printable(text)
         if self.console.is_terminal:
             self.console.print(text, highlight=False, no_wrap=True, overflow="ellipsis")

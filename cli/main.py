@@ -1,4 +1,4 @@
-"""The `agentkit` command. A command's module is imported when the command is used, so that `--help` is quick."""
+"""The `agentkit` command. A command's module is imported only when the command is used, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from agentkit.errors import AgentKitError, UserError
 from agentkit.text import clean
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "init": ("init:app", "Write an agentkit.toml with the defaults, to be edited."),
+    "init": ("init:app", "Write an agentkit.toml with the defaults, for you to edit."),
     "run": ("run:run_app", "Solve one task, live."),
-    "chat": ("run:chat_app", "Talk to an agent, one task after the other."),
-    "resume": ("run:resume_app", "Go on with an interrupted run, or reply to a waiting one."),
+    "chat": ("run:chat_app", "Talk to an agent, one task after another."),
+    "resume": ("run:resume_app", "Resume an interrupted run, or reply to a waiting one."),
     "eval": ("eval:app", "Run a file of tasks and score the answers."),
     "calibrate": ("calibrate:app", "Fit an agent's confidence to outcomes, so that it can decline."),
-    "feedback": ("feedback:app", "Say how past runs went; it teaches what learns."),
-    "eval stream": ("stream:stream", "Learn along a stream of tasks, with frozen probes between."),
+    "feedback": ("feedback:app", "Record how past runs went, so that the agent learns from it."),
+    "eval stream": ("stream:stream", "Learn from a stream of tasks, with frozen probes in between."),
     "evolve": ("evolve:app", "Learn from tasks, with every change tested on held-out ones."),
     "train": ("train:app", "Train a local model on what its own runs teach."),
     "serve": ("serve:app", "Serve an agent to clients of OpenAI's API."),
-    "view": ("view:app", "Look at all of it in a browser."),
+    "view": ("view:app", "Look at everything in a browser."),
     "curate": ("curate:app", "Build a knowledge base from a folder of papers."),
     "runs": ("runs:app", "List, show and prune runs."),
     "changes": ("changes:app", "Changes to anything that evolves: list, show, decide, roll back."),
@@ -45,15 +45,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "db": ("db:app", "Show the database's version and bring it up to date."),
     "doctor": ("doctor:app", "Check what this machine has and lacks."),
 }
-"""Each command (one word or two): its place (a Typer app or a function in a module here), its line in the overview."""
+"""For each command (one word or two): where it is (a Typer app or a function of a module in this package), and its line
+in the overview."""
 
 
 _COMPLETION = ("install_completion", "show_completion")
-"""Options that Typer gives every app; they belong to the whole command alone."""
+"""Options that Typer adds to every app; only the top-level command keeps them."""
 
 
 class LazyGroup(TyperGroup):
-    """Lists its commands from the table above, and imports one when it is called or completed."""
+    """Lists its commands from the table above, and imports a command when it is called or completed."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -68,7 +69,7 @@ class LazyGroup(TyperGroup):
 
 
 def load_command(name: str) -> Any:
-    """Import the command of that name."""
+    """Import the command with that name."""
     module, attribute = COMMANDS[name][0].split(":")
     found = getattr(import_module(f"agentkit.cli.{module}"), attribute)
     if not isinstance(found, typer.Typer):
@@ -82,10 +83,10 @@ def load_command(name: str) -> Any:
 
 
 def _read_with_care(command: Any) -> None:
-    """Let no argument or option be blank, as an unset variable of a shell leaves it, but those that are so by default;
-    and let no text hold bytes that are no text. A path may: that is how its file is called.
+    """Reject blank arguments and options, which an unset shell variable leaves behind, unless the default is blank; and
+    replace invalid bytes in texts. Paths may hold such bytes, because a file may be named so.
 
-    Blank is never the same as left out: `--source ""` does not mean every source.
+    A blank value never means the same as no value: `--source ""` does not mean every source.
     """
     for param in command.params:
         param.process_value = partial(_process, param, param.process_value)
@@ -124,29 +125,29 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def root(
     version: bool = typer.Option(
-        False, "--version", is_eager=True, callback=_print_version, help="Print the version and end."
+        False, "--version", is_eager=True, callback=_print_version, help="Print the version and exit."
     ),
 ) -> None:
     """Agents that get better with use, and show the proof."""
 
 
 def _adapt_streams() -> None:
-    """Let a character that the terminal's encoding lacks become a `?`, and bytes that are no text U+FFFD."""
+    """Print a character that the terminal's encoding lacks as `?`, and read invalid bytes as U+FFFD."""
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 LARGEST = 2**63 - 1
-"""The most that a database can hold as a number."""
+"""The largest integer that a database can store."""
 UNREAD = 141
-"""Exit code where nobody reads the output any more, as of a program that SIGPIPE has ended."""
+"""Exit code when nobody reads the output any more, as for a program that SIGPIPE has ended."""
 
 
 def main() -> None:
-    """The entry point: an error of ours or of the system is one line on standard error and exit code 2.
+    """The entry point: an error of AgentKit or of the system becomes one line on standard error and exit code 2.
 
-    What signals do stands in `stopping`.
+    How signals are handled is described in `stopping`.
     """
     _adapt_streams()
     with stopping.listening():
@@ -157,7 +158,7 @@ def main() -> None:
             sys.exit(UNREAD)
         except AgentKitError as error:
             _fail(str(error))
-        except OSError as error:  # a disk that is full, mostly that of the output
+        except OSError as error:  # usually a full disk, where the output goes
             _let_go_of_output()
             _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
         except stopping.Stopped as stopped:
@@ -165,11 +166,11 @@ def main() -> None:
 
 
 def _run() -> None:
-    """The command, until what it prints is written."""
+    """Run the command, until everything it prints is written."""
     try:
         app(prog_name="agentkit")
     except SystemExit as end:
-        if isinstance(end.__context__, BrokenPipeError):  # Typer makes it exit code 1
+        if isinstance(end.__context__, BrokenPipeError):  # which Typer turns into exit code 1
             raise end.__context__ from None
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -183,7 +184,7 @@ def _fail(text: str) -> NoReturn:
 
 
 def _let_go_of_output() -> None:
-    """Nothing is written any more, not even what is still held back, which the interpreter's end would complain of."""
+    """Discard output that is still buffered, which the interpreter would otherwise complain about at exit."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             try:

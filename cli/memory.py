@@ -1,4 +1,4 @@
-"""`agentkit memory`: look into a case memory, fill it, train it, forget."""
+"""`agentkit memory`: look at a case memory, fill it, train it, and forget."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ app = typer.Typer(no_args_is_help=True, help="Cases that an agent learns from: l
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 Name = Annotated[str, typer.Option("--memory", "-m", help="Which memory.")]
 Space = Annotated[str, typer.Option("--namespace", "-n", help="Whose cases.")]
-EmbedderName = Annotated[str | None, typer.Option("--embedder", help="Embedder of the memory; hash needs no model.")]
+EmbedderName = Annotated[str | None, typer.Option("--embedder", help="The memory's embedder; hash needs no model.")]
 
 
 def open_memory(name: str, embedder: str | None = None) -> CaseMemory:
-    """The memory of the current settings."""
+    """Open the memory of the current settings."""
     from agentkit.memory import open_cases
     from agentkit.store import Store
 
@@ -32,10 +32,10 @@ def open_memory(name: str, embedder: str | None = None) -> CaseMemory:
 
 
 def open_kept(name: str, embedder: str | None = None) -> CaseMemory:
-    """A memory that is there already, for commands that need no vectors; an embedder that is named must be its own.
+    """Open a memory that already exists, for commands that need no vectors. A named embedder must be the memory's own.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: there is no memory of that name.
     """
     from agentkit.errors import UserError
     from agentkit.memory.opening import stored_cases
@@ -73,7 +73,7 @@ def ls(
     status: Annotated[str | None, typer.Option()] = None,
     json_: Json = False,
 ) -> None:
-    """The newest cases."""
+    """List the newest cases."""
     from agentkit.memory.opening import stored_cases
 
     kept = stored_cases(open_store(), memory) if embedder is None else open_memory(memory, embedder)
@@ -87,11 +87,11 @@ def search(
     memory: Name = "default",
     namespace: Space = "default",
     embedder: EmbedderName = None,
-    k: Annotated[int, typer.Option("-k", help="How many at most.")] = 4,
-    policy: Annotated[str, typer.Option(help="How to choose.", autocompletion=completion.policies)] = "fused",
+    k: Annotated[int, typer.Option("-k", help="At most this many.")] = 4,
+    policy: Annotated[str, typer.Option(help="The retrieval policy.", autocompletion=completion.policies)] = "fused",
     json_: Json = False,
 ) -> None:
-    """The cases a policy would choose for a state."""
+    """List the cases that a policy would choose for a state."""
     from agentkit.errors import UserError
     from agentkit.memory import Filters
 
@@ -106,7 +106,7 @@ def search(
 def show(
     id: str, memory: Name = "default", namespace: Space = "default", embedder: EmbedderName = None, json_: Json = False
 ) -> None:
-    """One case whole, with what it has been seen to change."""
+    """Show one case in full, with its measured effect."""
     from agentkit.memory.credit import credits
     from agentkit.memory.policy_store import PolicyStore
 
@@ -127,7 +127,7 @@ def add(
     memory: Name = "default",
     namespace: Space = "default",
     embedder: EmbedderName = None,
-    reward: Annotated[float | None, typer.Option(help="0 to 1; left out, it is unknown.")] = None,
+    reward: Annotated[float | None, typer.Option(help="From 0 to 1. Default: unknown.")] = None,
     source: Annotated[str, typer.Option()] = "person",
     json_: Json = False,
 ) -> None:
@@ -151,13 +151,13 @@ def forget(
     memory: Name = "default",
     namespace: Space = "default",
     embedder: EmbedderName = None,
-    source: Annotated[str | None, typer.Option(help="Remove all that came from here, in every namespace.")] = None,
-    days: Annotated[int | None, typer.Option(min=0, help="Remove cases older than so many days.")] = None,
-    below: Annotated[float | None, typer.Option(help="Remove cases with a lower reward.")] = None,
-    keep: Annotated[int | None, typer.Option(min=0, help="Keep so many cases, the most valuable.")] = None,
+    source: Annotated[str | None, typer.Option(help="Remove everything from this source, in every namespace.")] = None,
+    days: Annotated[int | None, typer.Option(min=0, help="Remove cases older than this many days.")] = None,
+    below: Annotated[float | None, typer.Option(help="Remove cases with a reward below this.")] = None,
+    keep: Annotated[int | None, typer.Option(min=0, help="Keep only this many cases, the most valuable.")] = None,
     json_: Json = False,
 ) -> None:
-    """Remove cases: all that came from a source, with their part in the policy; or by age, reward or number."""
+    """Remove cases: everything from one source, including its part in the policy; or by age, reward or number."""
     import datetime as dt
 
     from agentkit.errors import UserError
@@ -181,11 +181,12 @@ def consolidate(
     memory: Name = "default",
     namespace: Space = "default",
     embedder: EmbedderName = None,
-    likeness: Annotated[float, typer.Option(min=0, max=1, help="Cosine from which cases merge.")] = 0.97,
-    undo: Annotated[str | None, typer.Option(help="Take this prototype apart again.")] = None,
+    likeness: Annotated[float, typer.Option(min=0, max=1, help="Cosine similarity from which cases merge.")] = 0.97,
+    undo: Annotated[str | None, typer.Option(help="Split this prototype into its cases again.")] = None,
     json_: Json = False,
 ) -> None:
-    """Merge near-duplicates into prototypes that name their sources, and retire cases that were solved better since."""
+    """Merge near-duplicates into prototypes that name their sources, and retire cases that have since been solved
+    better."""
     from agentkit.memory import upkeep
 
     opened = open_memory(memory, embedder)
@@ -208,11 +209,11 @@ def release(
     memory: Name = "default",
     namespace: Space = "default",
     embedder: EmbedderName = None,
-    source: Annotated[str | None, typer.Option(help="All that came from here.")] = None,
-    reward: Annotated[float | None, typer.Option(min=0, max=1, help="How good they are.")] = None,
+    source: Annotated[str | None, typer.Option(help="All cases from this source.")] = None,
+    reward: Annotated[float | None, typer.Option(min=0, max=1, help="Their reward.")] = None,
     json_: Json = False,
 ) -> None:
-    """Vouch for cases that wait in quarantine or came from a file, so that runs may be shown them."""
+    """Vouch for cases that wait in quarantine or came from a file, so that runs may see them."""
     from agentkit.errors import UserError
     from agentkit.memory.trust import release as work
 
@@ -220,7 +221,7 @@ def release(
         raise UserError("name the cases to release, or --source")
     count = work(open_kept(memory, embedder), ids or (), source=source, namespace=namespace, reward=reward)
     if not count:
-        raise UserError(f"none of these cases waits for a person; see  agentkit memory ls --memory {memory}")
+        raise UserError(f"none of these cases waits for approval; see  agentkit memory ls --memory {memory}")
     emit({"released": count}, json_=json_, human=lambda r: note(f"released {r['released']}"))
 
 
@@ -240,9 +241,11 @@ def stats(
     memory: Name = "default",
     embedder: EmbedderName = None,
     json_: Json = False,
-    picture: Annotated[Path | None, typer.Option(help="Write a map of the cases and the learning curve (PNG).")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Where to write a map of the cases and the learning curve (PNG).")
+    ] = None,
 ) -> None:
-    """How much there is, from where, and what the policy believes."""
+    """Show how many cases there are, where they come from, and what the policy has learned."""
     from agentkit.memory.reports import summary
 
     opened = open_memory(memory, embedder)
@@ -255,12 +258,12 @@ def stats(
 
 @app.command("export")
 def export_(
-    path: Annotated[Path | None, typer.Argument(help="File; standard output without it.")] = None,
+    path: Annotated[Path | None, typer.Argument(help="The file to write. Default: standard output.")] = None,
     memory: Name = "default",
     namespace: Space = "default",
     embedder: EmbedderName = None,
 ) -> None:
-    """Cases as JSON lines."""
+    """Write cases as JSON lines."""
     from agentkit.curation.export.content import writing
     from agentkit.memory.transfer import export_cases
 
@@ -278,17 +281,19 @@ def import_(
     path: Path,
     memory: Name = "default",
     embedder: EmbedderName = None,
-    namespace: Annotated[str | None, typer.Option("-n", "--namespace", help="Not the lines' own.")] = None,
-    trust: Annotated[bool, typer.Option("--trust", help="Believe what the file says of itself.")] = False,
+    namespace: Annotated[
+        str | None, typer.Option("-n", "--namespace", help="Use this namespace instead of the lines' own.")
+    ] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="Believe what the file says about its cases.")] = False,
     json_: Json = False,
 ) -> None:
-    """Store the cases of a JSON-lines file, all or none; AgentFly's case banks are read as they are.
+    """Store the cases of a JSON-lines file, all or none; AgentFly's case banks can be read directly.
 
-    Without --trust you find them, and no run is shown them, whatever the file says, until  agentkit memory release.
+    Without --trust, whatever the file says, you can find the cases but no run sees them until  agentkit memory release.
     """
     from agentkit.memory.transfer import import_cases, read_cases
 
-    read_cases(path, namespace=namespace)  # before the database comes into being
+    read_cases(path, namespace=namespace)  # check the file before a database is created
     count = import_cases(open_memory(memory, embedder), path, namespace=namespace, trust=trust)
     held = "" if trust else "; no run is shown them until you vouch for them: agentkit memory release --source import"
     emit({"imported": count}, json_=json_, human=lambda r: note(f"imported {r['imported']} cases{held}"))
@@ -303,16 +308,16 @@ def verify(memory: Name = "default", embedder: EmbedderName = None, json_: Json 
     result = work(open_memory(memory, embedder))
     if result["problems"]:
         raise IntegrityError("; ".join(result["problems"]))
-    emit(result, json_=json_, human=lambda r: note(f"{r['cases']} cases, {r['versions']} versions: all is well"))
+    emit(result, json_=json_, human=lambda r: note(f"{r['cases']} cases, {r['versions']} versions: no problems found"))
 
 
 @app.command()
 def rebuild(
     memory: Name = "default",
     json_: Json = False,
-    embedder: Annotated[str | None, typer.Option(help="Embed anew with another embedder.")] = None,
+    embedder: Annotated[str | None, typer.Option(help="Embed again with another embedder.")] = None,
 ) -> None:
-    """Make the index files anew from the rows; with --embedder, embed anew beside the old vectors and switch."""
+    """Rebuild the index files from the rows; with --embedder, embed again beside the old vectors, then switch."""
     from agentkit.memory.opening import named_embedder
     from agentkit.memory.upkeep import reembed
     from agentkit.store import Store

@@ -46,7 +46,7 @@ def list_models(json_: Json = False) -> None:
 
 @app.command()
 def pull(name: Name) -> None:
-    """Download a model; run again, it goes on where it stopped."""
+    """Download a model; the same command again continues where it stopped."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -70,7 +70,7 @@ def pull(name: Name) -> None:
 
 @app.command()
 def rm(name: Name) -> None:
-    """Delete a model's files from the cache, broken downloads included."""
+    """Delete a model's files from the cache, including incomplete downloads."""
     from agentkit.models.catalog import find
     from agentkit.models.download import remove
 
@@ -81,10 +81,10 @@ def rm(name: Name) -> None:
 @app.command()
 def test(
     name: Annotated[str, typer.Argument(help="A name of the catalog, or any model such as hf/REPO or openai/MODEL")],
-    api_base: Annotated[str | None, typer.Option(help="The address of an OpenAI-compatible server.")] = None,
+    api_base: Annotated[str | None, typer.Option(help="Base URL of an OpenAI-compatible server.")] = None,
     json_: Json = False,
 ) -> None:
-    """Load a model; measure its speed, and whether tools and schemas work."""
+    """Load a model, measure its speed, and check whether tools and schemas work."""
     from agentkit.models.catalog import catalog
     from agentkit.models.probing import probe_chat, probe_embedder
 
@@ -117,22 +117,22 @@ _LABELS = {
 @app.command()
 def serve(
     name: Annotated[str, typer.Argument(help="A name of the catalog, or a .gguf file")],
-    port: Annotated[int, typer.Option(min=1, max=65535, help="On loopback.")] = 8080,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port on loopback.")] = 8080,
     n_ctx: Annotated[int, typer.Option(min=256, help="Context in tokens, shared by the slots.")] = 16_384,
     parallel: Annotated[int, typer.Option(min=1, help="Requests answered at once.")] = 1,
-    api_key: Annotated[str, typer.Option(envvar="AGENTKIT_SERVE_KEY", help="Ask clients for this key.")] = "",
+    api_key: Annotated[str, typer.Option(envvar="AGENTKIT_SERVE_KEY", help="The key that clients must send.")] = "",
     adapter: Annotated[
         str | None, typer.Option(help="A trained adapter to answer with: its name, or a .gguf file.")
     ] = None,
 ) -> None:
-    """Open llama.cpp's OpenAI-compatible server on loopback, until Ctrl-C, SIGTERM or the end of the terminal."""
+    """Start llama.cpp's OpenAI-compatible server on loopback, until Ctrl-C, SIGTERM or the terminal closes."""
     from agentkit.models.llamacpp import Server, serving
 
     _port_is_free(port)
     options = serving(_bare(name), n_ctx=n_ctx, n_parallel=parallel, port=port, api_key=api_key)
     server = Server(options, [] if adapter is None else [_adapter_file(adapter, options.path)], applied=True)
     say(f"serving {_bare(name)} at {server.address}/v1  (Ctrl-C stops it)")
-    while True:  # in pieces, for a wait without end would not let Python see a signal on every system
+    while True:  # in short sleeps: on some systems Python sees no signal during an endless wait
         time.sleep(0.5)
 
 

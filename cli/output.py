@@ -1,4 +1,4 @@
-"""What commands share: JSON or a table, settings and the store."""
+"""Shared by the commands: printing JSON or tables, opening the settings and the store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JSON_HELP = "Print JSON."
 
 
 def emit(data: Any, *, json_: bool, human: Callable[[Any], None]) -> None:
-    """Print data as JSON, or for people."""
+    """Print data as JSON, or with `human` for people."""
     if json_:
         say(as_json(data))
     else:
@@ -28,7 +28,7 @@ def emit(data: Any, *, json_: bool, human: Callable[[Any], None]) -> None:
 
 
 def as_json(data: Any) -> str:
-    """One line of JSON that the terminal's encoding can hold: escaped where it is no Unicode."""
+    """One line of JSON that the terminal's encoding can represent: escaped unless the encoding is a Unicode one."""
     wide = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
     text = json.dumps(data, ensure_ascii=not wide, default=str)
     return re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text)
@@ -37,10 +37,10 @@ def as_json(data: Any) -> str:
 def print_table(
     columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str | None = None, lines: bool = False
 ) -> None:
-    """A table on standard output; nothing in a cell is read as markup, and the first column is never cut.
+    """Print a table on standard output. Nothing in a cell is read as markup, and the first column is never cut.
 
     Args:
-        lines: a line for each row, whose longer cells are cut to fit the terminal.
+        lines: print each row on one line, cutting long cells to fit the terminal.
     """
     from rich.console import Console
     from rich.table import Table
@@ -56,19 +56,19 @@ def print_table(
 
 
 def terminal_width() -> int:
-    """Columns of the terminal; 80 where there is none."""
+    """Columns of the terminal; 80 if there is none."""
     from rich.console import Console
 
     return Console().width
 
 
 def note(text: str) -> None:
-    """A line for people, on standard error."""
+    """Print a line for people, on standard error."""
     typer.echo(printable(text), err=True)
 
 
 def say(text: str = "", *, nl: bool = True) -> None:
-    """Text on standard output; everything that commands print goes this way, through a table or through `note`."""
+    """Print text on standard output. Everything that commands print goes through this, a table or `note`."""
     typer.echo(printable(text), nl=nl)
 
 
@@ -79,7 +79,7 @@ def open_settings(**flags: object) -> Settings:
 
 
 def open_store() -> Store:
-    """The store of the current settings."""
+    """Open the store of the current settings."""
     from agentkit.store import Store
 
     return Store.open(open_settings().database_url)

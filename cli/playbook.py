@@ -1,4 +1,4 @@
-"""`agentkit playbook`: look at playbooks, every version of them, and edit them."""
+"""`agentkit playbook`: look at playbooks, at every version of them, and edit them."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ app = typer.Typer(no_args_is_help=True, help="Playbooks: show, compare, blame, r
 
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 Name = Annotated[str | None, typer.Option("--playbook", "-p", help="Which playbook.")]
-Version = Annotated[int | None, typer.Option("--version", "-v", min=0, help="At this version; left out, now.")]
+Version = Annotated[int | None, typer.Option("--version", "-v", min=0, help="The version. Default: the current one.")]
 
 
 def open_playbook(name: str | None, *, must_exist: bool = True) -> PlaybookStore:
-    """The playbook named, or that of the settings, or the only one there is, or `default`."""
+    """Open the named playbook, else that of the settings, else the only one there is, else `default`."""
     from agentkit.playbooks.storage import PlaybookStore, playbook_names
 
     store, wanted = open_store(), name or open_settings().playbook
@@ -43,7 +43,7 @@ def open_playbook(name: str | None, *, must_exist: bool = True) -> PlaybookStore
 
 @app.command()
 def ls(json_: Json = False) -> None:
-    """The playbooks there are."""
+    """List the playbooks."""
     from agentkit.playbooks.storage import PlaybookStore, playbook_names
 
     store = open_store()
@@ -67,10 +67,10 @@ def ls(json_: Json = False) -> None:
 def show(
     playbook: Name = None,
     version: Version = None,
-    retired: Annotated[bool, typer.Option("--retired", help="Also what was retired.")] = False,
+    retired: Annotated[bool, typer.Option("--retired", help="Include retired bullets.")] = False,
     json_: Json = False,
 ) -> None:
-    """The bullets at any version, with their votes."""
+    """Show the bullets at any version, with their votes."""
     from agentkit.playbooks.playbook import bullet_json
 
     store = open_playbook(playbook)
@@ -94,7 +94,8 @@ def show(
 
 @app.command()
 def log(playbook: Name = None, status: StatusName = None, limit: Limit = 50, json_: Json = False) -> None:
-    """Its changes, newest first, with who made them and from which run; also what waits or is in quarantine."""
+    """List its changes, newest first, with who made them and in which run, including those that wait or are in
+    quarantine."""
     store = open_playbook(playbook)
     found = store.ledger.history(store.target, status=known_status(status), limit=limit)
     emit(change_rows(store.ledger, found), json_=json_, human=print_changes)
@@ -103,11 +104,11 @@ def log(playbook: Name = None, status: StatusName = None, limit: Limit = 50, jso
 @app.command()
 def diff(
     before: Annotated[int, typer.Argument(min=0)],
-    after: Annotated[int | None, typer.Argument(min=0, help="Left out, the newest.", show_default=False)] = None,
+    after: Annotated[int | None, typer.Argument(min=0, help="Default: the newest version.", show_default=False)] = None,
     playbook: Name = None,
     json_: Json = False,
 ) -> None:
-    """What differs between two versions."""
+    """Show what differs between two versions."""
     from agentkit.playbooks.playbook import bullet_json
 
     store = open_playbook(playbook)
@@ -132,7 +133,7 @@ def _print_diff(rows: list[JsonObject]) -> None:
 
 @app.command()
 def blame(bullet: str, playbook: Name = None, json_: Json = False) -> None:
-    """Which changes, roles and runs a bullet comes from, those it was merged from included."""
+    """Show which changes, roles and runs a bullet comes from, including the bullets it was merged from."""
     rows = [vars(origin) for origin in open_playbook(playbook).blame(bullet)]
     emit(rows, json_=json_, human=_print_origins)
 
@@ -159,7 +160,7 @@ def _print_origins(rows: list[JsonObject]) -> None:
 def rollback(
     version: int, playbook: Name = None, reason: Annotated[str, typer.Option()] = "", json_: Json = False
 ) -> None:
-    """Make an earlier version current; a change like any other, so it can be undone too."""
+    """Make an earlier version current again. This is a change like any other, so it can be undone too."""
     emit_rolled_back(open_playbook(playbook).rollback(version, reason=reason), version, json_=json_)
 
 
@@ -167,10 +168,12 @@ def rollback(
 def export(
     playbook: Name = None,
     form: Annotated[str, typer.Option("--format", "-f", help="markdown, json, ace or skill.")] = "markdown",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file; left out, standard output.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file to write. Default: standard output.")
+    ] = None,
     version: Version = None,
 ) -> None:
-    """Write it as Markdown, JSON, ACE's text or a SKILL.md."""
+    """Write it as Markdown, JSON, ACE's text format or a SKILL.md."""
     from agentkit.curation.export.content import writing
     from agentkit.errors import UserError
     from agentkit.playbooks.formats import WRITERS
@@ -190,12 +193,13 @@ def export(
 def import_(
     file: Path,
     playbook: Name = None,
-    trust: Annotated[bool, typer.Option("--trust", help="Take bullets that read like orders too.")] = False,
+    trust: Annotated[bool, typer.Option("--trust", help="Also add bullets that read like instructions.")] = False,
     json_: Json = False,
 ) -> None:
-    """Add the bullets of a Markdown, JSON or ACE file that are new here; refused where one holds a secret.
+    """Add the bullets of a Markdown, JSON or ACE file that are not there yet; a file that holds a secret is refused.
 
-    Bullets that read like orders or imitate structure wait for you; with --trust they are taken at once.
+    Bullets that read like instructions or imitate the prompt's structure wait for you; with --trust they are added at
+    once.
     """
     from agentkit.playbooks.formats import read_file
     from agentkit.playbooks.trust import ask_a_person
@@ -221,7 +225,7 @@ def _imported(data: JsonObject) -> None:
     note(f"{data['added']} of {data['read']} bullets are new, version {data['version']}")
     if data.get("waiting"):
         then = f"agentkit playbook decide {data['change']} --accept  or  --reject"
-        note(f"{data['waiting']} of them read like orders and wait for you: {then}")
+        note(f"{data['waiting']} of them read like instructions and wait for you: {then}")
 
 
 @app.command()
@@ -229,16 +233,16 @@ def add(
     text: str,
     playbook: Name = None,
     section: Annotated[str, typer.Option()] = "strategies",
-    scope: Annotated[str, typer.Option(help="What it holds for; empty: everything.")] = "",
+    scope: Annotated[str, typer.Option(help="What it applies to; empty means everything.")] = "",
     json_: Json = False,
 ) -> None:
-    """Add a bullet by hand; refused where it holds a secret."""
+    """Add a bullet by hand; one that holds a secret is refused."""
     from agentkit.errors import UserError
     from agentkit.playbooks import Add, Delta
     from agentkit.playbooks.trust import secret_findings
 
     if secrets := secret_findings(text, scope, section):
-        raise UserError(f"it seems to hold {', '.join(secrets)}: secrets are not stored")
+        raise UserError(f"it seems to contain {', '.join(secrets)}: secrets are not stored")
     store = open_playbook(playbook, must_exist=False)
     operation, base = Add(content=text, section=section, scope=scope), store.version()
     change = store.apply(
@@ -250,13 +254,13 @@ def add(
 
 @app.command()
 def retire(
-    bullet: Annotated[str | None, typer.Argument(help="Its id, or the beginning of it.", show_default=False)] = None,
-    source: Annotated[str | None, typer.Option(help="All bullets that came from this source instead.")] = None,
+    bullet: Annotated[str | None, typer.Argument(help="Its id, or a prefix of it.", show_default=False)] = None,
+    source: Annotated[str | None, typer.Option(help="Instead: all bullets from this source.")] = None,
     playbook: Name = None,
     reason: Annotated[str, typer.Option()] = "",
     json_: Json = False,
 ) -> None:
-    """Take a bullet out of use, or all that came from a source; they stay on record."""
+    """Retire a bullet, or all bullets from one source; they stay on record."""
     from agentkit.errors import UserError
     from agentkit.playbooks import Delta, Retire
 
@@ -265,7 +269,7 @@ def retire(
     store = open_playbook(playbook)
     found, base = [store.current().get(bullet)] if bullet else store.from_source(source or ""), store.version()
     if not found:
-        raise UserError(f"no active bullet of {store.name} came from {source!r}")
+        raise UserError(f"no active bullet of {store.name} comes from {source!r}")
     operations = tuple(Retire(id=item.id, expected=item.hash, reason=reason) for item in found)
     key = f"{store.target}:retire:{operations[0].id}:{base}"
     change = store.apply(Delta(key=key, base=base, operations=operations, role="person", note=reason))
@@ -276,7 +280,7 @@ def retire(
 @app.command()
 def decide(
     change: str,
-    accept: Annotated[bool, typer.Option("--accept/--reject", help="What becomes of it.")],
+    accept: Annotated[bool, typer.Option("--accept/--reject", help="The decision.")],
     playbook: Name = None,
     reason: Annotated[str, typer.Option()] = "decided by a person",
     json_: Json = False,
@@ -289,7 +293,7 @@ def decide(
 
 @app.command()
 def stats(playbook: Name = None, json_: Json = False) -> None:
-    """Votes, estimated effects with their 90 % intervals, what waits, and alarms."""
+    """Show votes, estimated effects with their 90 % intervals, what waits, and alarms."""
     from agentkit.playbooks import StreamGate
     from agentkit.playbooks.alarms import alarms
     from agentkit.playbooks.evidence import UsageLog
@@ -344,6 +348,6 @@ def _print_stats(data: JsonObject) -> None:
 
 @app.command()
 def verify(playbook: Name = None, json_: Json = False) -> None:
-    """Check the ledger's hashes, and that the tables are exactly what a replay of it gives."""
+    """Check the ledger's hashes, and that the tables match a replay of it exactly."""
     store = open_playbook(playbook)
     emit({"versions": store.verify()}, json_=json_, human=lambda d: note(f"{d['versions']} versions, all in order"))

@@ -1,4 +1,4 @@
-"""The command line's reference, written from the commands themselves:  python -m agentkit.cli.reference docs/cli.md"""
+"""The command-line reference, generated from the commands themselves:  python -m agentkit.cli.reference docs/cli.md"""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from agentkit.cli.main import COMMANDS, load_command
 HEADER = """\
 # The command line
 
-Every command and option, written from the program itself by `python -m agentkit.cli.reference docs/cli.md`.
-Read commands take `--json`. Exit codes:
+Every command and option, generated from the program by `python -m agentkit.cli.reference docs/cli.md`.
+Commands that print data take `--json`. Exit codes:
 
 | code | meaning |
 |---|---|
 | 0 | done |
 | 1 | a check found something (`doctor`, `kb verify`) |
-| 2 | bad input, a bad set-up or a failed run: one line on standard error says what, where and how to fix it |
-| 3 | `curate` stopped because its budget is used up; the same command with a larger one resumes |
-| 130, 143, 129 | stopped by Ctrl-C, by SIGTERM, or because the terminal was closed; how to resume is printed |
-| 141 | nobody reads the output any more: the program that it was piped into has ended |
+| 2 | bad input, a bad setup or a failed run: one line on standard error says what is wrong, where, and how to fix it |
+| 3 | `curate` stopped because its budget is used up; the same command with a larger budget resumes it |
+| 130, 143, 129 | stopped by Ctrl-C, by SIGTERM, or because the terminal was closed; the command to resume is printed |
+| 141 | nobody reads the output any more: the program it was piped into has ended |
 """
 
 

@@ -1,4 +1,4 @@
-"""The risk–coverage table: what declining buys; and what hearing the evaluator does."""
+"""The risk–coverage table (the accuracy gained by declining), and the effect of following the evaluator."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def show_risk(risk: JsonObject | None, *, calibrated: bool) -> None:
         )
         for point in risk["points"]
     ]
-    print_table(("answered", "n", f"{sure} from", "right", "0 … 1"), rows, title="What declining buys")
+    print_table(("answered", "n", f"{sure} from", "right", "0 … 1"), rows, title="Accuracy gained by declining")
     rank = "–" if risk["auroc"] is None else f"{risk['auroc']:.3f}"
     missing = "" if calibrated else ", not calibrated: agentkit calibrate TASKS.jsonl"
     say(f"AUROC {rank}, right at half coverage {risk['half']:.3f}, by {sure}{missing}")
 
 
 def show_levels(levels: JsonObject | None) -> None:
-    """Print how often the evaluator kept right answers and mended wrong ones; nothing where it was not asked."""
+    """Print how often the evaluator kept right answers and corrected wrong ones; nothing if it was not asked."""
     if levels is None:
         return
     kept, mended, relative = (
@@ -38,6 +38,6 @@ def show_levels(levels: JsonObject | None) -> None:
     )
     say(
         f"evaluator, on {levels['n']} answers: right {levels['before']:.3f} before, {levels['after']:.3f} after; keeps "
-        f"{kept} of the right ones, mends {mended} of the wrong ones, relative score {relative}, net effect "
+        f"{kept} of the right ones, corrects {mended} of the wrong ones, relative score {relative}, net effect "
         f"{levels['effect']:+.3f}, at least {levels['bound']:+.3f}"
     )

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 run_app, chat_app, resume_app = typer.Typer(), typer.Typer(), typer.Typer()
 
-NoLearn = Annotated[bool, typer.Option("--no-learn", help="Recall, but learn nothing from this run.")]
+NoLearn = Annotated[bool, typer.Option("--no-learn", help="Recall, but don't learn from this run.")]
 Files = Annotated[
     list[Path] | None,
-    typer.Option("--file", help="A text, or an image for a model that sees, that goes with the task; again for each."),
+    typer.Option("--file", help="A text file, or an image for a vision model, to attach to the task; may be repeated."),
 ]
-Source = Annotated[str, typer.Option(help="Where text of others in the task came from; the run is then untrusted.")]
+Source = Annotated[str, typer.Option(help="Where third-party text in the task comes from; makes the run untrusted.")]
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 
 
 @run_app.command("run")
 @with_agent_options()
 def run(
-    task: Annotated[str, typer.Argument(help="What is to be done.")],
+    task: Annotated[str, typer.Argument(help="What to do.")],
     *,
     wanted: AgentOptions,
     file: Files = None,
@@ -42,7 +42,7 @@ def run(
     seed: Seed = 0,
     json_: Json = False,
 ) -> None:
-    """Solve one task. Stopped with Ctrl-C, it can be resumed."""
+    """Solve one task. A run stopped with Ctrl-C can be resumed."""
     from agentkit.tasks import Task
 
     asked = Task.model_validate({"id": "task", "input": task, "files": file or [], "source": source})
@@ -69,14 +69,16 @@ def chat(*, wanted: AgentOptions) -> None:
 @resume_app.command("resume")
 def resume(
     run_id: Annotated[
-        str, typer.Argument(help="The run's id, or a unique beginning of it.", autocompletion=completion.runs)
+        str, typer.Argument(help="The run's id, or a unique prefix of it.", autocompletion=completion.runs)
     ],
-    accept: Annotated[bool | None, typer.Option("--accept/--reject", help="The reply, where the run waits.")] = None,
-    text: Annotated[str, typer.Option(help="Why not, for the explorer.")] = "",
-    answer: Annotated[str | None, typer.Option(help="A better answer, to be taken as it is.")] = None,
+    accept: Annotated[
+        bool | None, typer.Option("--accept/--reject", help="The reply, if the run waits for one.")
+    ] = None,
+    text: Annotated[str, typer.Option(help="The reason, for the explorer.")] = "",
+    answer: Annotated[str | None, typer.Option(help="A better answer, to be used as it is.")] = None,
     json_: Json = False,
 ) -> None:
-    """Resume a run where it stopped, or reply to one that waits for a person."""
+    """Resume a run where it stopped, or reply to a run that waits for a person."""
     from agentkit.agent import Agent
 
     agent, full = Agent.for_run(run_id, settings=open_settings())
@@ -86,7 +88,7 @@ def resume(
 
 
 def finish(agent: Agent, events: Iterator[Event], *, json_: bool, run_id: str | None = None) -> None:
-    """Show a run to its end and print what came of it."""
+    """Show a run until it ends, and print its result."""
     result = follow(agent, events, run_id=run_id)
     if json_:
         say(as_json(result.to_json()))
@@ -94,7 +96,7 @@ def finish(agent: Agent, events: Iterator[Event], *, json_: bool, run_id: str | 
     sure = "" if result.confidence is None else f" · confidence {result.confidence:.2f}"
     if result.status == "declined":
         say("(declined)")
-        note(f"It would have said: {result.answer}")
+        note(f"It would have answered: {result.answer}")
     else:
         say(result.answer if result.answer is not None else "(no answer)")
     usage = result.usage
@@ -105,7 +107,7 @@ def finish(agent: Agent, events: Iterator[Event], *, json_: bool, run_id: str | 
 
 
 def follow(agent: Agent, events: Iterator[Event], *, run_id: str | None = None) -> Result:
-    """Show a run's events; stopped from now on, the run can be resumed."""
+    """Show a run's events. If it is stopped meanwhile, the run can be resumed."""
     from agentkit.cli.live import Progress
     from agentkit.errors import AgentKitError
 
@@ -118,7 +120,7 @@ def follow(agent: Agent, events: Iterator[Event], *, run_id: str | None = None) 
         stopping.go_on_with(None)
     except AgentKitError:
         if run_id is not None:
-            note(f"The run is kept. Go on with:  agentkit resume {run_id}")
+            note(f"The run is saved. Continue with:  agentkit resume {run_id}")
         raise
     assert run_id is not None
     return agent.result(run_id)
@@ -129,7 +131,7 @@ def _reply(accept: bool | None, text: str, answer: str | None) -> JsonObject:
 
 
 def next_message(said: list[tuple[str, str]], message: str, sources: set[str]) -> Task:
-    """The task of the next message: it is no more trusted than what the conversation has read so far."""
+    """The task for the next message: no more trusted than what the conversation has read so far."""
     from agentkit.conversation import AGENT, USER, with_history
     from agentkit.tasks import Task
 
@@ -140,5 +142,5 @@ def next_message(said: list[tuple[str, str]], message: str, sources: set[str]) -
 def _ask(prompt: str) -> str:
     try:
         return input(prompt).strip()
-    except (EOFError, RuntimeError):  # the latter where standard input is closed
+    except (EOFError, RuntimeError):  # the latter if standard input is closed
         return ""

@@ -1,4 +1,4 @@
-"""`agentkit runs`: what was run, what happened in it, and what may go."""
+"""`agentkit runs`: what was run, what happened in it, and deleting old runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="List, show and prune runs.", no_args_is_help=True)
 
 WIDE = 120
-"""Columns of a terminal from which a list of runs has room for their models and times."""
+"""Terminal width from which a list of runs has room for models and times."""
 
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 
@@ -50,7 +50,7 @@ def list_runs(
 @app.command()
 def show(
     run_id: Annotated[
-        str, typer.Argument(help="The run's id, or a unique beginning of it.", autocompletion=completion.runs)
+        str, typer.Argument(help="The run's id, or a unique prefix of it.", autocompletion=completion.runs)
     ],
     json_: Json = False,
 ) -> None:
@@ -67,8 +67,8 @@ def show(
 
 @app.command()
 def prune(
-    older_than: Annotated[str, typer.Option(help="An age such as 30d, 12h or 90m; 0d takes all.")] = "30d",
-    all_: Annotated[bool, typer.Option("--all", help="Also runs that could still be resumed.")] = False,
+    older_than: Annotated[str, typer.Option(help="An age such as 30d, 12h or 90m; 0d deletes all.")] = "30d",
+    all_: Annotated[bool, typer.Option("--all", help="Include runs that could still be resumed.")] = False,
     json_: Json = False,
 ) -> None:
     """Delete old runs with their calls, feedback and checkpoints; what was learnt from them stays."""
@@ -91,7 +91,7 @@ def parse_age(text: str) -> dt.timedelta:
     """An age such as `30d`.
 
     Raises:
-        UserError: it is none.
+        UserError: the text is not an age.
     """
     from agentkit.errors import UserError
 
@@ -155,7 +155,7 @@ def _print_runs(rows: list[JsonObject]) -> None:
         for row in rows
     ]
     taken = sum(max(map(len, column)) for column in zip(*short, names[: len(short[0])], strict=True))
-    room = max(20, terminal_width() - taken - 3 * len(names) - 1)  # what borders and spaces leave
+    room = max(20, terminal_width() - taken - 3 * len(names) - 1)  # what borders and padding leave
     cells = [
         (
             *first,
@@ -194,7 +194,7 @@ def _print_run(found: JsonObject) -> None:
 
 
 def _effort(effort: JsonObject) -> Iterator[str]:
-    """How much was spent and why: the mode, the cheaper one it began in, and the vote."""
+    """How much was spent and why: the mode, the cheaper mode tried before it, and the vote."""
     if "mode" in effort:
         yield f"effort   {effort['mode']}: {effort.get('why', '')}"
     if stayed := effort.get("stayed"):
@@ -202,11 +202,11 @@ def _effort(effort: JsonObject) -> Iterator[str]:
     if before := effort.get("before"):
         yield f"         before that, {before['mode']}: {clipped(before['answer'] or '–', 160)}"
     if samples := effort.get("samples"):
-        yield f"samples  {samples['drawn']}, of which {samples['agree']} gave the answer"
+        yield f"samples  {samples['drawn']}, {samples['agree']} of which gave this answer"
 
 
 def _checked(found: JsonObject) -> str:
-    """By whom the answer was checked, and why the evaluator was or was not asked."""
+    """Who checked the answer, and why the evaluator was or was not asked."""
     channels = list(dict.fromkeys(item["channel"] for item in found["feedback"]))
     decided = (found["effort"] or {}).get("evaluator")
     if decided is not None:
@@ -214,10 +214,12 @@ def _checked(found: JsonObject) -> str:
     if "judge" in channels:
         return "by the evaluator, as asked for with --evaluator"
     if channels:
-        return f"by {' and '.join(channels)}, which goes before the evaluator"
+        return f"by {' and '.join(channels)}, which takes precedence over the evaluator"
     if found["options"]["run"].get("evaluate") is False:
         return "by nobody: the evaluator was switched off"
-    return "by nobody: the evaluator is asked where it was measured to help, and nothing was measured; or --evaluator"
+    return (
+        "by nobody: the evaluator is asked where it was measured to help, and nothing was measured; --evaluator asks it"
+    )
 
 
 def _step(step: JsonObject) -> str:
@@ -235,7 +237,7 @@ def _step(step: JsonObject) -> str:
 
 
 def _doubt(told: JsonObject) -> str:
-    """How sure the model was of its words: of all of them together, and of the choices there were."""
+    """How sure the model was: of all its words together, and of each choice, if there were choices."""
     from agentkit.models.logprobs import Logprobs
 
     answer = Logprobs.from_json(told).answer()

@@ -1,4 +1,4 @@
-"""`agentkit serve`: an agent behind HTTP."""
+"""`agentkit serve`: an agent behind an HTTP server."""
 
 from __future__ import annotations
 
@@ -13,12 +13,18 @@ from agentkit.cli.output import note, say
 app = typer.Typer()
 
 Name = Annotated[str, typer.Option(help="The model's name for clients.")]
-Host = Annotated[str, typer.Option(help="Where it listens; off loopback only with a key in AGENTKIT_SERVE_KEY.")]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")]
-Concurrency = Annotated[int, typer.Option(min=1, help="Runs at once; more are asked to come again (429).")]
-MaxBody = Annotated[int, typer.Option(min=1, help="Kilobytes of a request.")]
-Grace = Annotated[float, typer.Option(min=0, help="Seconds that runs are given to end when it is told to stop.")]
-Untrusted = Annotated[bool, typer.Option("--untrusted", help="Clients send text of others: lessons wait for a person.")]
+Host = Annotated[
+    str, typer.Option(help="The address to listen on; other than loopback only with a key in AGENTKIT_SERVE_KEY.")
+]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")]
+Concurrency = Annotated[
+    int, typer.Option(min=1, help="How many runs at once; further requests are told to retry later (429).")
+]
+MaxBody = Annotated[int, typer.Option(min=1, help="Maximum size of a request in kilobytes.")]
+Grace = Annotated[float, typer.Option(min=0, help="Seconds that runs have to finish when the server is told to stop.")]
+Untrusted = Annotated[
+    bool, typer.Option("--untrusted", help="Clients send third-party text: lessons wait for a person.")
+]
 
 
 @app.command("serve")
@@ -36,8 +42,8 @@ def serve(
 ) -> None:
     """Serve an agent to clients of OpenAI's API, until Ctrl-C or SIGTERM.
 
-    Clients send one of the keys in AGENTKIT_SERVE_KEY, which have commas between them. Runs that an earlier server of
-    the same agent left unfinished go on when it starts.
+    Clients send one of the comma-separated keys in AGENTKIT_SERVE_KEY. Runs that an earlier server of the same agent
+    left unfinished continue when the server starts.
     """
     from agentkit.errors import MissingExtra
 
@@ -59,11 +65,13 @@ def serve(
     )
     with wanted.build() as agent, stopping.left_to_the_command():
         interrupted = work(agent, options, ready=_ready)
-    note(f"stopped; {interrupted} runs go on when it starts again" if interrupted else "stopped; no run is left")
+    note(
+        f"stopped; {interrupted} runs continue when it starts again" if interrupted else "stopped; no run is unfinished"
+    )
     stopping.leave(0)
 
 
 def _ready(address: str, taken_up: int) -> None:
     say(f"serving the agent at {address}/v1  (Ctrl-C stops it)")
     if taken_up:
-        note(f"going on with {taken_up} unfinished runs")
+        note(f"continuing {taken_up} unfinished runs")

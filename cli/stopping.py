@@ -1,9 +1,9 @@
 """Stop means stop: Ctrl-C, SIGTERM and a closed terminal end any command within two seconds.
 
-A signal raises `Stopped` in the main thread, which cancels what goes on: calls that are complete are stored already,
-and runs are marked as interrupted. Then the process ends without waiting for its threads, since one of them may be
-inside a model for minutes. A watching thread does the same after `LIMIT` seconds, or at a second signal, where the main
-thread is itself inside a call that can't be interrupted.
+A signal raises `Stopped` in the main thread, which cancels the work in progress: completed calls are already stored,
+and runs are marked as interrupted. Then the process ends without waiting for its threads, because one of them may be
+inside a model for minutes. A watching thread ends the process in the same way after `LIMIT` seconds, or at a second
+signal, in case the main thread is itself inside a call that can't be interrupted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import NoReturn
 from agentkit import interrupts
 
 LIMIT = 1.6
-"""Seconds between a signal and the end of the process at the latest."""
+"""The most seconds between a signal and the end of the process."""
 
 _NUMBERS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _said = threading.Lock()
@@ -39,19 +39,19 @@ class Stopped(BaseException):
 
 
 def go_on_with(command: str | None) -> None:
-    """Set what is printed if the process is stopped from now on; None where there is nothing to go on with."""
+    """Set the command to print if the process is stopped from now on; None if there is nothing to continue."""
     global _go_on
     _go_on = command
 
 
 def go_on_with_this_command() -> None:
-    """Stopped from now on, the same command line goes on."""
+    """If the process is stopped from now on, print this same command line as the one that continues."""
     go_on_with(shlex.join(["agentkit", *sys.argv[1:]]))
 
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Signals end the process in the way described above while the block lasts; one that is ignored stays so."""
+    """Let signals end the process as described above for the duration of the block; an ignored signal stays ignored."""
     go_on_with(None)
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -77,7 +77,7 @@ def listening() -> Iterator[None]:
 
 @contextmanager
 def left_to_the_command() -> Iterator[None]:
-    """Signals are the command's own affair while the block lasts; it must handle them, and end in its own time."""
+    """Leave signals to the command for the duration of the block; it must handle them, and end in its own time."""
     before = signal.set_wakeup_fd(-1)
     handlers = {number: signal.getsignal(number) for number in _NUMBERS}
     try:
@@ -90,9 +90,10 @@ def left_to_the_command() -> Iterator[None]:
 
 @contextmanager
 def _by_default(heard: list[int]) -> Iterator[None]:
-    """Let the system end the process at these signals, from whatever thread: Python's own module asks for the main one.
+    """Let the system end the process at these signals, in whatever thread: Python's `signal` works only in the main
+    thread.
 
-    Where the C library can't be reached so, the signals wait for the end of the block.
+    If the C library can't be reached this way, the signals wait until the block ends.
     """
     try:
         import ctypes
@@ -111,9 +112,10 @@ def _by_default(heard: list[int]) -> Iterator[None]:
 
 
 def end(number: int) -> NoReturn:
-    """Say how to go on, and end the process whatever its other threads are doing; exit code 128 + the signal."""
-    if _said.acquire(blocking=False):  # the other thread may be at it already
-        text = f"\nStopped. Go on with:  {_go_on}\n" if _go_on else "\nStopped.\n"
+    """Print how to continue, and end the process whatever its other threads are doing; the exit code is 128 + the
+    signal."""
+    if _said.acquire(blocking=False):  # the other thread may already be doing it
+        text = f"\nStopped. Continue with:  {_go_on}\n" if _go_on else "\nStopped.\n"
         with suppress(OSError, ValueError):
             sys.stdout.flush()
         with suppress(OSError, ValueError):
@@ -141,20 +143,20 @@ def _raise(number: int, _frame: FrameType | None) -> None:
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """The watching thread sees a second signal; the clean-up in the main thread is left alone."""
+    """Do nothing: the watching thread sees a second signal, and the main thread's clean-up is left alone."""
 
 
 def _watch(reader: int, heard: list[int]) -> None:
     while number := _next(reader):
         if number in heard:
             if select.select([reader], [], [], LIMIT)[0] and not _next(reader):
-                break  # the command came to its end meanwhile
+                break  # the command ended meanwhile
             end(number)
     os.close(reader)
 
 
 def _next(reader: int) -> int:
-    """The next signal; 0 where there will be none."""
+    """The next signal; 0 if there will be none."""
     found = os.read(reader, 1)
     return found[0] if found else 0
 

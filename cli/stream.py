@@ -1,4 +1,4 @@
-"""`agentkit eval stream`: an ordered stream of tasks with frozen probes before and after each block."""
+"""`agentkit eval stream`: an ordered stream of tasks, with frozen probes before and after each block."""
 
 from __future__ import annotations
 
@@ -26,39 +26,39 @@ if TYPE_CHECKING:
 
 
 def stream(
-    tasks: Annotated[Path, typer.Argument(help="JSONL of tasks, in the order in which they come.")],
+    tasks: Annotated[Path, typer.Argument(help="JSONL of tasks, in the order in which they arrive.")],
     probes: Annotated[Path | None, typer.Option(help="Frozen tasks that must not be forgotten.")] = None,
     ood: Annotated[Path | None, typer.Option(help="Tasks of another kind.")] = None,
     policy: Annotated[Path | None, typer.Option(help="Requests that must be refused.")] = None,
-    block: Annotated[int, typer.Option(min=1, help="Tasks between two looks at the probes.")] = 20,
+    block: Annotated[int, typer.Option(min=1, help="Tasks between two runs of the probes.")] = 20,
     replay: Annotated[int, typer.Option(min=0, help="Tasks of each block answered again at the end.")] = 4,
     playbook: Annotated[str | None, typer.Option(help="The playbook that evolves.")] = None,
     memory: Annotated[str | None, typer.Option(help="The case memory that evolves.")] = None,
     model: Model = None,
     gate: Annotated[str, typer.Option(help="probation or off.")] = "probation",
-    labels: Annotated[str, typer.Option(help="gold, check or none: what learning may know.")] = "gold",
-    limit: Annotated[int | None, typer.Option(min=1, help="Take this many tasks.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the models and of randomised recall.")] = 0,
-    rounds: Annotated[int, typer.Option(min=1, help="Answers the agent may give a task.")] = 2,
+    labels: Annotated[str, typer.Option(help="What learning may see of targets: gold, check or none.")] = "gold",
+    limit: Annotated[int | None, typer.Option(min=1, help="Use only this many tasks.")] = None,
+    seed: Annotated[int, typer.Option(help="For the models and for randomised recall.")] = 0,
+    rounds: Annotated[int, typer.Option(min=1, help="How many answers the agent may try per task.")] = 2,
     evaluate: Annotated[bool, typer.Option(help="Let the evaluator agent judge answers.")] = True,
     arms: Annotated[
         str | None,
-        typer.Option(help="Compare, instead: stateless,random,self-streamicl,neighbours,ours, or `all`."),
+        typer.Option(help="Instead, compare these arms: stateless,random,self-streamicl,neighbours,ours, or `all`."),
     ] = None,
-    feedback: Annotated[str, typer.Option(help="Of --arms: binary, corrections or labels.")] = "corrections",
-    holdout: Annotated[Path | None, typer.Option(help="Of --arms: tasks answered at the end.")] = None,
-    orders: Annotated[int, typer.Option(min=1, max=1000, help="Of --arms: orders of the tasks.")] = 1,
-    picture: Annotated[Path | None, typer.Option(help="Of --arms: where to draw the curves (PNG).")] = None,
-    name: Annotated[str, typer.Option(help="Tells streams apart that are otherwise the same.")] = "",
+    feedback: Annotated[str, typer.Option(help="With --arms: binary, corrections or labels.")] = "corrections",
+    holdout: Annotated[Path | None, typer.Option(help="With --arms: tasks answered at the end.")] = None,
+    orders: Annotated[int, typer.Option(min=1, max=1000, help="With --arms: number of orders of the tasks.")] = 1,
+    picture: Annotated[Path | None, typer.Option(help="With --arms: where to plot the curves (PNG).")] = None,
+    name: Annotated[str, typer.Option(help="Distinguishes streams that are otherwise the same.")] = "",
     ray: Ray = None,
     workers: Workers = None,
     per_minute: PerMinute = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Learn along a stream of tasks; measure adaptation, forgetting, transfer, tokens, refusals and the evaluator.
+    """Learn from a stream of tasks; measure adaptation, forgetting, transfer, tokens, refusals and the evaluator.
 
-    With --arms, compare what experience is worth to the agent: the same tasks in the same order without any, with
-    controls, and with AgentKit's case memory. Started again, it goes on where it stopped.
+    With --arms, measure what experience is worth to the agent: the same tasks in the same order without experience,
+    with controls, and with AgentKit's case memory. The same command again continues where it stopped.
     """
     from agentkit.agent import Agent
     from agentkit.evolution.stream import Probes
@@ -85,7 +85,7 @@ def stream(
 
 
 def _config(name: str, block: int, gate: str, labels: str, seed: int) -> EvolveConfig:
-    """Of an evolution whose batches end where blocks do."""
+    """The settings of an evolution whose batches end where blocks end."""
     from agentkit.evolution.config import EvolveConfig
 
     if gate not in ("probation", "off") or labels not in ("gold", "check", "none"):
@@ -214,9 +214,9 @@ def _show(report: JsonObject) -> None:
         ["backward transfer", _difference(report["backward_transfer"])],
         ["other kind of tasks, change", _change(report["ood"])],
         ["refusals, change", _change(report["policy"])],
-        ["tokens a task, trend a batch", _estimate(report["tokens"]["trend"], digits=1)],
+        ["tokens per task, trend per batch", _estimate(report["tokens"]["trend"], digits=1)],
         ["evaluator: right answers kept", _estimate(report["evaluator"]["confidence"])],
-        ["evaluator: wrong answers mended", _estimate(report["evaluator"]["critique"])],
+        ["evaluator: wrong answers corrected", _estimate(report["evaluator"]["critique"])],
     ]
     print_table(["measure", "value [95 % interval]"], rows, title=f"{report['id']}: {report['tasks']} tasks")
 

@@ -28,47 +28,58 @@ app = typer.Typer(help="Train a local model on what its own runs teach.")
 @with_agent_options(without=("checker", *LEARNING, *FORM, "plan", "evaluator", *DECLINING, "approve", "max_rounds"))
 def train(
     tasks: Annotated[
-        Path | None, typer.Argument(help="JSONL of tasks to attempt; the daily runs that were judged, where not given.")
+        Path | None, typer.Argument(help="JSONL of tasks to attempt. Default: the daily runs that were judged.")
     ] = None,
     *,
-    adapter: Annotated[str, typer.Option(help="The name of what is trained.")],
+    adapter: Annotated[str, typer.Option(help="The name of the adapter.")],
     recipe: Annotated[
-        str, typer.Option(help="own, edits, hints, refine, tree or calls: what is learned of attempts.")
+        str,
+        typer.Option(help="own, edits, hints, refine, tree or calls: which part of the attempts it is trained on."),
     ] = "own",
-    rounds: Annotated[int, typer.Option(min=1, max=100, help="Of attempts, training and gate.")] = 1,
-    val: Annotated[Path | None, typer.Option(help="Held-out tasks that decide whether it is put in force.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds of attempts, training and gate.")] = 1,
+    val: Annotated[Path | None, typer.Option(help="Held-out tasks that decide whether the adapter is used.")] = None,
     probes: Annotated[
         Path | None,
-        typer.Option(help="Frozen tasks that it must not make worse; 40 of AgentKit's own if not given."),
+        typer.Option(help="Frozen tasks that it must not make worse; without them, 40 of AgentKit's own."),
     ] = None,
     replay: Annotated[
-        Path | None, typer.Option(help="Tasks at which nothing is to change: what the bare model says is trained too.")
+        Path | None,
+        typer.Option(help="Tasks whose answers must not change: the bare model's answers are trained as well."),
     ] = None,
-    playbook: Annotated[str | None, typer.Option(help="A playbook that runs are given beside it.")] = None,
-    memory: Annotated[str | None, typer.Option(help="A case memory that runs are given beside it.")] = None,
+    playbook: Annotated[str | None, typer.Option(help="A playbook that runs use as well.")] = None,
+    memory: Annotated[str | None, typer.Option(help="A case memory that runs use as well.")] = None,
     wanted: AgentOptions,
-    limit: Annotated[int | None, typer.Option(min=1, help="Take this many tasks.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use only this many tasks.")] = None,
     loss: Annotated[str, typer.Option(help="sft, or for pairs dpo or simpo.")] = "sft",
-    rank: Annotated[int, typer.Option(min=1, max=256, help="Of the added matrices.")] = 8,
+    rank: Annotated[int, typer.Option(min=1, max=256, help="Rank of the added matrices.")] = 8,
     rate: Annotated[float, typer.Option(min=1e-7, max=0.1, help="The largest learning rate.")] = 3e-4,
     epochs: Annotated[int, typer.Option(min=1, max=100, help="Passes over the examples.")] = 2,
-    batch: Annotated[int, typer.Option(min=1, max=1024, help="Examples of a step.")] = 8,
-    kl: Annotated[float, typer.Option(min=0, max=100, help="Weight of staying near the bare model on --replay.")] = 0.0,
-    average: Annotated[
-        float, typer.Option(min=0, max=0.9999, help="Decay of a moving average of the weights, which is then taken.")
+    batch: Annotated[int, typer.Option(min=1, max=1024, help="Examples per step.")] = 8,
+    kl: Annotated[
+        float, typer.Option(min=0, max=100, help="Weight of the KL divergence from the bare model on --replay.")
     ] = 0.0,
-    keep: Annotated[int | None, typer.Option(min=1, help="Train on so many of the examples alone.")] = None,
-    keep_by: Annotated[str, typer.Option(help="difficulty, diversity, context or random: which.")] = "difficulty",
+    average: Annotated[
+        float,
+        typer.Option(min=0, max=0.9999, help="Decay of a moving average of the weights, kept as the adapter."),
+    ] = 0.0,
+    keep: Annotated[int | None, typer.Option(min=1, help="Train on this many of the examples only.")] = None,
+    keep_by: Annotated[
+        str, typer.Option(help="Which examples to keep: by difficulty, diversity, context or random.")
+    ] = "difficulty",
     control: Annotated[
         str | None,
-        typer.Option(help="Train on as many examples without the lesson: unfiltered, shuffled, swapped, independent."),
+        typer.Option(
+            help="As a control, train on as many examples without the lesson: unfiltered, shuffled, swapped or "
+            "independent."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the adapter's first weights, and of the order.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="For the adapter's initial weights and the order.")] = 0,
     ray: Ray = None,
     workers: Workers = None,
     json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Train an adapter, and put it in force if it is better on held-out tasks. Started again, it goes on."""
+    """Train an adapter, and use it if it is better on held-out tasks. The same command again continues where it
+    stopped."""
     from agentkit.training.filters import known_keep
     from agentkit.training.run import train_adapter
 
@@ -97,7 +108,7 @@ def train(
 
 
 def _config(recipe: str, rounds: int, loss: str, control: str | None, rates: JsonObject) -> TrainConfig:
-    """Raises UserError: a name that there is not."""
+    """Raises UserError: a name is not known."""
     from agentkit.training.lora import LoraSettings
     from agentkit.training.losses import known_loss
     from agentkit.training.recipes import known_control, known_recipe
@@ -120,7 +131,7 @@ def _read(files: dict[str, Path | None], limit: int | None) -> dict[str, list[Ta
 
 
 def progress() -> Callable[[TrainEvent], None]:
-    """Prints lines on standard error: what is being done, and every ten seconds where the training stands."""
+    """Print lines on standard error: what is being done and, every ten seconds, how far the training is."""
     import time
 
     told = 0.0

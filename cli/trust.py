@@ -1,4 +1,4 @@
-"""`agentkit trust`: say that a settings file has been read."""
+"""`agentkit trust`: confirm that a settings file has been read."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ app = typer.Typer()
 
 @app.command("trust")
 def trust(
-    path: Annotated[Path | None, typer.Argument(help="A settings file; the one that holds here by default.")] = None,
-    revoke: Annotated[bool, typer.Option("--revoke", help="Trust it no longer.")] = False,
+    path: Annotated[Path | None, typer.Argument(help="A settings file. Default: the one in effect here.")] = None,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Stop trusting it.")] = False,
 ) -> None:
-    """Let a settings file start programs as it stands now. Once it is edited it has to be trusted again."""
+    """Let a settings file, as it is now, start programs. Once edited, it has to be trusted again."""
     from agentkit import trusted_files
     from agentkit.errors import SettingsError
     from agentkit.settings import FILE_NAME, settings_file
@@ -29,7 +29,7 @@ def trust(
         file = file / FILE_NAME
     if not revoke:
         trusted_files.trust(file)
-        note(f"{file} is trusted as it stands now")
+        note(f"{file} is trusted as it is now")
     elif trusted_files.revoke(file):
         note(f"{file} is trusted no longer")
     else:

@@ -16,15 +16,15 @@ app = typer.Typer()
 
 @app.command("view")
 def view(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="On loopback; 0 takes a free one.")] = 8700,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port on loopback; 0 takes a free one.")] = 8700,
     edit: Annotated[
-        bool, typer.Option("--edit", help="Let it take feedback and decisions; it only shows things otherwise.")
+        bool, typer.Option("--edit", help="Allow feedback and decisions; without it, the page is read-only.")
     ] = False,
-    reviewer: Annotated[str | None, typer.Option(help="Who decides; your user name unless given.")] = None,
+    reviewer: Annotated[str | None, typer.Option(help="Who decides. Default: your user name.")] = None,
 ) -> None:
     """Look at runs, playbooks, memories, evolutions and knowledge bases in a browser, until Ctrl-C.
 
-    The address that it prints holds a token: whoever has it sees everything in the database.
+    The printed address contains a token: whoever has it can see everything in the database.
     """
     from agentkit.store import Store
 

@@ -1,4 +1,4 @@
-"""What MkDocs needs beside the pages: those of the public names, and links that lead out of docs/."""
+"""What MkDocs needs in addition to the pages: pages of the public names, and links to files outside docs/."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
 def packages() -> list[str]:
-    """Our packages that name what is public, as they are imported."""
+    """The packages with public names, as they are imported."""
     return sorted(
         ".".join(["agentkit", *path.parent.relative_to(ROOT).parts]).replace("agentkit.agentkit", "agentkit")
         for folder in ("agentkit", "memory", "playbooks")
@@ -50,7 +50,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lead links to files beside docs/, and to folders, to the repository."""
+    """Point links to files outside docs/, and to folders, to the repository."""
     here = (ROOT / "docs" / page.file.src_uri).parent
 
     def out(found: re.Match[str]) -> str:

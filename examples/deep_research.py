@@ -3,9 +3,9 @@
     python examples/deep_research.py QUESTION
     python examples/deep_research.py --right RUN        # a person confirms a run: its case may be shown from now on
 
-A question is split into sub-tasks; each is carried out with the tools of an MCP server, which this same file is when
-it is started with --serve. The loop is bounded by steps and by a budget of calls. The plan, with how the run went, is a
-case in the memory `research`: it was shaped by documents, so it waits in quarantine until a person vouches for it.
+A question is split into sub-tasks; each is carried out with the tools of an MCP server, which is this same file started
+with --serve. The loop is limited by steps and by a budget of calls. The plan, together with how the run went, is a case
+in the memory `research`: documents influenced it, so it waits in quarantine until a person vouches for it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MEMORY = "research"
 
 
 def serve(folder: Path) -> None:
-    """Offer the folder's search, which gives whole passages, to any MCP client, over stdio."""
+    """Offer the folder's search, which returns whole passages, to any MCP client over stdio."""
     from mcp.server.mcpserver import MCPServer
 
     from agentkit.tools.folder_search import search_tool
@@ -37,7 +37,7 @@ def serve(folder: Path) -> None:
 
 
 async def research(question: str, *, model: str, folder: Path) -> None:
-    """Answer a question from the folder, and say under which id the run can be confirmed."""
+    """Answer a question from the folder, and print the run's id, by which the answer can be confirmed."""
     from agentkit import Agent
     from agentkit.models import Budget
     from agentkit.tools import connect_mcp
@@ -52,7 +52,7 @@ async def research(question: str, *, model: str, folder: Path) -> None:
 
 
 def confirm(run_id: str) -> None:
-    """Grade a run's case as a success and let it be shown."""
+    """Grade a run's case as a success and allow it to be shown."""
     from agentkit.memory import CaseMemory
     from agentkit.memory.trust import release
     from agentkit.models import load_embedder
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("question", nargs="*")
     parser.add_argument("--model", default="local/qwen2.5-coder-1.5b")
     parser.add_argument("--folder", type=Path, default=LIBRARY)
-    parser.add_argument("--serve", type=Path, help="be the MCP server of this folder")
+    parser.add_argument("--serve", type=Path, help="run as the MCP server of this folder")
     parser.add_argument("--right", metavar="RUN", help="confirm that a run's answer is right")
     args = parser.parse_args()
     try:

@@ -1,7 +1,7 @@
 """`make demo`: an explorer and an evaluator solve three real tasks on a local model, live, and an agent gets better.
 
-Nothing here is prepared: the tasks are drawn anew each time (`--seed` repeats a draw), the model is asked, tools and
-tests run, and the table shows what came of it. The answers are compared with the right ones afterwards; no model sees
+Nothing here is prepared: the tasks are drawn again each time (`--seed` repeats a draw), the model is asked, tools and
+tests run, and the table shows the results. The answers are compared with the right ones afterwards; no model sees
 those.
 """
 
@@ -34,7 +34,7 @@ console = Console(stderr=True)
 
 @dataclass(frozen=True)
 class Row:
-    """What became of a scene: a row of the summary, whatever happened."""
+    """The outcome of a scene: a row of the summary, whatever happened."""
 
     task: str
     verdict: str
@@ -46,7 +46,7 @@ class Row:
 
 
 def pull(name: str = MODEL) -> None:
-    """Download a model, where it is not there yet."""
+    """Download a model, if it is missing."""
     from agentkit.models.catalog import find
     from agentkit.models.download import pull as fetch
 
@@ -90,7 +90,7 @@ def play(scene: Scene) -> Row:
 
 
 def left_out(scene: Scene) -> str:
-    """Why this machine can't play a scene, in one line; empty where it can."""
+    """Why this machine can't play a scene, in one line; empty if it can."""
     if not isinstance(scene.task.checker, dict):
         return ""
     try:
@@ -101,7 +101,7 @@ def left_out(scene: Scene) -> str:
 
 
 def is_right(agent: Agent, task: Task, answer: str | None) -> bool:
-    """Compare the answer with the target, or run the tests once more."""
+    """Compare the answer with the target, or run the tests again."""
     from agentkit.aio import run_sync
 
     checker = agent.checker_for(task)
@@ -117,7 +117,7 @@ def summary(rows: Sequence[Row]) -> Table:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Play the scenes; returns 0 where every answer is right."""
+    """Play the scenes; returns 0 if every answer is right."""
     options = argparse.ArgumentParser(prog="demo", description="Three tasks, solved live on a local model.")
     options.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="repeat the tasks of a seed")
     seed = options.parse_args(argv).seed
@@ -141,7 +141,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def get_better(seed: int, folder: Path) -> None:
-    """Two minutes of `make learn`: one kind of job, corrected as it goes."""
+    """Two minutes of `make learn`: one kind of job, with corrections along the way."""
     import learn
 
     console.rule("[bold]An agent gets better at a job")

@@ -1,4 +1,4 @@
-"""The demo's tasks, drawn from a seed: numbers, names, and a folder of text made for them."""
+"""The demo's tasks, drawn from a seed: numbers, names, and a folder of text generated for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agentkit import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """A task to show, with what its agent has at hand."""
+    """A task to show, and what its agent can use."""
 
     name: str
     title: str

@@ -1,7 +1,7 @@
-"""A run in the browser while it happens: its events and the answer's words, by server-sent events from FastAPI.
+"""A run in the browser while it happens: its events and the answer's words, as server-sent events from FastAPI.
 
-Run it with  pip install fastapi 'agentkit-evolve[server]'  and  python examples/fastapi_app.py [MODEL],
-then open http://127.0.0.1:8000 . Whoever closes the page interrupts the run; `agentkit resume` goes on with it.
+Run it with  pip install fastapi 'agentkit-evolve[server]'  and  python examples/fastapi_app.py [MODEL], then open
+http://127.0.0.1:8000 . Closing the page interrupts the run; `agentkit resume` continues it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ form.onsubmit = submitted => {
 
 
 def create_app(agent: Agent) -> FastAPI:
-    """The page, and the stream that it reads."""
+    """The page, and the event stream that it reads."""
     app = FastAPI()
 
     @app.get("/")

@@ -1,9 +1,9 @@
 """`make learn`: an agent gets better at a job, compared with no experience and with chance.
 
-A small company's questions are turned into SQL by the default model. What the house means by its words stands nowhere
-in the schema, so that at first most answers are wrong; each wrong one is corrected, as a colleague would. At the end
-come questions that it was never asked, which are answered three times: without experience, with solved questions drawn
-at random, and with those that the agent chooses. Nothing here is prepared: `--seed` draws other questions.
+The default model turns a small company's questions into SQL. What the company means by its words is not in the schema,
+so at first most answers are wrong; each wrong one is corrected, as a colleague would. At the end come questions that it
+was never asked, which are answered three times: without experience, with solved questions drawn at random, and with
+those that the agent chooses. Nothing here is prepared: `--seed` draws other questions.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ console = Console(stderr=True, highlight=False)
 
 
 def learn(agent: Agent, tasks: Sequence[Task]) -> list[float]:
-    """Answer every question and say how it went, with the right query where it was wrong; gives the scores."""
+    """Answer every question and give feedback, with the right query if the answer was wrong; returns the scores."""
     scores = []
     for task in tasks:
         result = agent.run(task)
@@ -46,7 +46,7 @@ def learn(agent: Agent, tasks: Sequence[Task]) -> list[float]:
 
 
 def examine(agent: Agent, tasks: Sequence[Task]) -> dict[str, list[float]]:
-    """The scores of questions it was never asked, by the way it is helped; nothing is learnt from them."""
+    """The scores of questions it was never asked, by the kind of help it gets; nothing is learnt from them."""
     memory = open_cases(agent.store, MEMORY, settings=agent.settings)
     at_random = FormSettings(forms=(Demonstrations(),), size=4, ranking="random")
     ways = {
@@ -64,7 +64,7 @@ def _score(agent: Agent, task: Task, answer: str | None) -> float:
 
 
 def curve(scores: Sequence[float]) -> Iterator[str]:
-    """The share of right answers along the way, a line for each part of it."""
+    """The share of right answers along the way, one line for each part of it."""
     for block in range(BLOCKS):
         part = scores[len(scores) * block // BLOCKS : len(scores) * (block + 1) // BLOCKS]
         share = sum(part) / len(part)
@@ -73,7 +73,7 @@ def curve(scores: Sequence[float]) -> Iterator[str]:
 
 
 def proof(found: dict[str, list[float]]) -> Table:
-    """The hold-out: how often each way was right, and how much more often the last one was."""
+    """The hold-out: how often each kind of help led to right answers, and how much more often the last one did."""
     last = found["what it chooses"]
     table = Table("new questions", "right", "95 %", "more with what it chooses", title=f"{len(last)} new questions")
     for way, scores in found.items():
@@ -86,7 +86,7 @@ def proof(found: dict[str, list[float]]) -> Table:
 
 
 def play(folder: Path, *, seed: int, tasks: int, kept: int, kinds: int | None = None) -> dict[str, list[float]]:
-    """The whole of it, in a database of its own; prints as it goes. Gives the scores of the hold-out."""
+    """Run the whole experiment in its own database, printing along the way; returns the scores of the hold-out."""
     for name in (MODEL, EMBEDDER):
         pull(name)
     asked = questions(make_database(folder / "company.sqlite"), seed=seed, kinds=kinds)[: tasks + kept]
@@ -98,17 +98,17 @@ def play(folder: Path, *, seed: int, tasks: int, kept: int, kinds: int | None = 
 
 
 def excerpt(folder: Path, *, seed: int) -> None:
-    """Two minutes of it: few kinds of questions, so that experience pays soon."""
+    """Two minutes of it: few kinds of questions, so that experience helps soon."""
     play(folder, seed=seed, tasks=24, kept=0, kinds=4)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Play it; returns 0 where experience was worth something beyond chance."""
+    """Run it; returns 0 if experience was worth something beyond chance."""
     options = argparse.ArgumentParser(prog="learn", description="An agent gets better at a job, with the proof.")
     options.add_argument("--seed", type=int, default=7, help="which questions, in which order")
-    options.add_argument("--tasks", type=int, default=60, help="questions that it learns from")
+    options.add_argument("--tasks", type=int, default=60, help="questions to learn from")
     options.add_argument("--kept", type=int, default=40, help="new questions at the end")
-    options.add_argument("--kinds", type=int, help="of so many kinds alone, on a slow machine")
+    options.add_argument("--kinds", type=int, help="only this many kinds of questions, for a slow machine")
     given = options.parse_args(argv)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="agentkit-learn-") as folder:
@@ -127,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def your_own() -> None:
-    """How to do the same with a database of one's own."""
+    """Print how to do the same with your own database."""
     command = Path(sys.executable).parent / "agentkit"
     print("With your own database, from the first question on:")
     print(f'  {command} run "QUESTION" --database sales.sqlite --tools schema,sql --memory sales')

@@ -1,7 +1,7 @@
-"""The company of `make learn`: a small database that this file makes, and questions in the words of the house.
+"""The company of `make learn`: a small database that this file creates, and questions in the company's own terms.
 
-Nobody can guess from the schema what the house means: which sales count as revenue, when its year begins, who is a
-client at all. It is told in HOUSE, for readers; no model sees that.
+Nobody can guess from the schema what the company means by its terms: which sales count as revenue, when its year
+begins, who counts as a client. HOUSE explains it for readers; no model sees that.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _ADJECTIVES = ("Swift", "Quiet", "Amber", "Cobalt", "Alpine", "Harbour")
 
 
 def make_database(path: Path, *, seed: int = 7) -> Path:
-    """Write the company's database; the same one for a seed."""
+    """Write the company's database; the same one for the same seed."""
     rng = random.Random(seed)
     with closing(sqlite3.connect(path)) as made:
         made.executescript(SCHEMA)
@@ -76,7 +76,7 @@ def _clients(rng: random.Random) -> Iterator[tuple[int, str, str, str, str | Non
 
 @dataclass(frozen=True)
 class _Question:
-    """One kind of question: ways to ask it, and the query; both with gaps that `fillers` fill."""
+    """One kind of question: several wordings and the query, with gaps that `fillers` fill."""
 
     asked: tuple[str, ...]
     sql: str
@@ -151,7 +151,8 @@ def _fillings(names: tuple[str, ...]) -> list[dict[str, str]]:
 
 
 def questions(database: Path, *, seed: int = 7, kinds: int | None = None) -> list[Task]:
-    """Every question in every way of asking it, in an order that the seed decides; of some kinds alone, if asked."""
+    """Every question in every wording, in an order determined by the seed; only some kinds of questions, if `kinds` is
+    given."""
     rng = random.Random(seed)
     taken = rng.sample(range(len(_QUESTIONS)), kinds or len(_QUESTIONS))
     checker = {"name": "sql", "database": str(database)}

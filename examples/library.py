@@ -1,4 +1,4 @@
-"""AgentKit as a library: an agent with a tool of our own, its steps as they happen, and what the run cost."""
+"""AgentKit as a library: an agent with a tool of its own, its steps as they happen, and what the run cost."""
 
 from __future__ import annotations
 

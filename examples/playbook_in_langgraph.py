@@ -1,4 +1,4 @@
-"""An existing LangGraph graph that starts to use a playbook: three lines are new, they are marked.
+"""An existing LangGraph graph that starts to use a playbook: only three lines are new, and they are marked.
 
 Run it with  python examples/playbook_in_langgraph.py . It needs no model: a scripted one stands in for yours.
 """
@@ -21,7 +21,7 @@ class State(TypedDict):
 
 
 def script(messages: list[Any], tools: list[str]) -> Any:
-    """Answers well once the playbook says how; as a reflector it finds the lesson."""
+    """A scripted model: it answers well once the playbook says how, and as a reflector it finds the lesson."""
     text = "\n".join(message.text for message in messages)
     if "You study how an agent solved a task" in text:
         lesson = {"content": "When asked for a parcel, name the day on which it arrives.", "scope": "parcels"}

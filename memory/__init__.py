@@ -1,4 +1,4 @@
-"""Case memory: an agent adapts from its own episodes without touching the model's weights (arXiv 2508.16153)."""
+"""Case memory: an agent adapts from its own episodes without changing the model's weights (arXiv 2508.16153)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Public names are imported when first used, so that `import agentkit.memory` costs nothing."""
+    """Public names are imported on first use, so that `import agentkit.memory` stays fast."""
     if name not in _HOME:
         raise AttributeError(f"module 'agentkit.memory' has no attribute {name!r}")
     return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)

@@ -1,4 +1,4 @@
-"""How often cases that are alike have one answer: from which likeness on they can be relied on."""
+"""How often similar cases have the same answer: above which similarity a neighbour's answer can be relied on."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from agentkit.memory.memory import CaseMemory
 from agentkit.memory.neighbours import against_earlier
 
 NEWEST = 200
-"""Cases that are looked at."""
+"""How many of the newest cases are examined."""
 
 Pair = tuple[float, int | None]
-"""Of a case: how alike its nearest earlier one is, and the place of the nearest with its answer."""
+"""For a case: the similarity of its nearest earlier case, and the rank of the nearest one with the same answer."""
 
 
 class Agreement:
-    """Pairs of alike cases of one namespace, each looked at once per process."""
+    """Pairs of similar cases in one namespace; each case is examined once per process."""
 
     def __init__(self, memory: CaseMemory, namespace: str) -> None:
         self.memory, self.namespace = memory, namespace
 
     def threshold(self, kind: str) -> float | None:
-        """The likeness from which the nearest case's answer has been right; see `threshold_of`.
+        """The similarity above which the nearest case's answer has been right; see `threshold_of`.
 
         Args:
-            kind: of task, by `kind_of`.
+            kind: of task, from `kind_of`.
         """
         return threshold_of([(likeness, place == 0) for likeness, place in self._known(kind)])
 
     def covered(self, kind: str, k: int) -> float | None:
-        """The likeness from which the right answer has been among those of the k nearest cases."""
+        """The similarity above which the right answer has been among those of the k nearest cases."""
         told = [(likeness, place is not None and place < k) for likeness, place in self._known(kind)]
         return threshold_of(told)
 
@@ -45,7 +45,7 @@ class Agreement:
             return self._pairs(kind, cases, np.array([vectors[case.seq] for case in cases]))
 
     def _pairs(self, kind: str, cases: list[Case], vectors: Vectors) -> list[Pair]:
-        """Pairs of the cases; those looked at before, and unchanged since, are taken from the process."""
+        """The pairs for these cases; those examined before are taken from a cache, unless the case has changed."""
         fits, key = self.memory.mirror.fits, ("pairs", self.namespace, kind)
         known: dict[tuple[int, str | None], Pair] = fits.setdefault(key, {})
         for place, case in enumerate(cases[1:], 1):

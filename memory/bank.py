@@ -36,7 +36,7 @@ class Ranking:
 
 
 class Bank:
-    """Allowed positions, their vectors and rewards. Good until the mirror is next refreshed."""
+    """Allowed positions with their vectors and rewards. Valid until the next refresh of the mirror."""
 
     def __init__(self, store: Store, rows: CaseRows, mirror: Mirror, filters: Filters, mask: Mask) -> None:
         self.store, self.rows, self.mirror, self.filters, self.mask = store, rows, mirror, filters, mask
@@ -48,28 +48,28 @@ class Bank:
 
     @property
     def key(self) -> tuple[str, int, str]:
-        """Changes whenever what is derived from a namespace's cases has to be derived again."""
+        """Changes whenever anything derived from a namespace's cases must be recomputed."""
         return (self.mirror.epoch, self.mirror.changed, self.filters.namespace)
 
     def nearest(self, view: str, query: Vectors, k: int) -> Ranking:
-        """The k cases nearest to a vector, filtered before the search."""
+        """The k cases nearest to a vector; filters apply before the search."""
         positions, scores = self.mirror.view(view).search(
             query, k, None if self.size == self.mirror.size else self.mask
         )
         return Ranking(positions=positions, scores=scores)
 
     def vectors(self, view: str, positions: Positions) -> Vectors:
-        """Vectors of positions, shape (n, d)."""
+        """The vectors at these positions, shape (n, d)."""
         found: Vectors = self.mirror.view(view).matrix[positions]
         return found
 
     def rewards(self, positions: Positions) -> NDArray[np.float32]:
-        """Rewards of positions, NaN where unknown."""
+        """The rewards at these positions; NaN where unknown."""
         found: NDArray[np.float32] = self.mirror.column("reward")[positions]
         return found
 
     def only(self, outcomes: tuple[str, ...]) -> Bank:
-        """The part of this bank with these outcomes."""
+        """The subset of this bank with these outcomes."""
         from dataclasses import replace
 
         part = self.mask & self.mirror.mask(replace(self.filters, outcomes=outcomes))
@@ -79,19 +79,20 @@ class Bank:
         return [int(seq) for seq in self.mirror.column("seq")[positions]]
 
     def ids(self, positions: Positions) -> list[str]:
-        """Ids of positions; an empty one where the case was removed this instant."""
+        """The ids at these positions; empty for a case that has just been removed."""
         seqs = self.seqs(positions)
         with self.store.read() as connection:
             known = self.rows.ids(connection, seqs, self.filters.namespace)
         return [known.get(seq, "") for seq in seqs]
 
     def cases(self, positions: Positions) -> list[Case]:
-        """The rows of positions, from SQL, with the namespace checked once more; one removed since is left out."""
+        """The rows at these positions, read from SQL with the namespace checked again; cases removed meanwhile are left
+        out."""
         with self.store.read() as connection:
             return self.rows.by_seq(connection, self.seqs(positions), self.filters.namespace)
 
     def hits(self, ranking: Ranking, connection: Connection) -> list[Hit]:
-        """The cases of a ranking with their scores; one removed since is left out."""
+        """The cases of a ranking with their scores; cases removed meanwhile are left out."""
         seqs = self.seqs(ranking.positions)
         scores = dict(zip(seqs, ranking.scores, strict=True))
         cases = self.rows.by_seq(connection, seqs, self.filters.namespace)

@@ -1,4 +1,4 @@
-"""LangGraph's `BaseStore` over a case memory's database: any LangGraph program can keep its items there."""
+"""LangGraph's `BaseStore` on a case memory's database, so that any LangGraph program can keep its items there."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _SEPARATOR = "\x1f"
 
 
 class MemoryStore(BaseStore):
-    """Items in SQL, found by exact search over their embedded fields; an expired item is never returned.
+    """Items in SQL, searched exactly over their embedded fields; expired items are never returned.
 
     Args:
-        embedder: None searches without ranking.
-        fields: JSON paths that are embedded; `$` is the whole value.
-        ttl: LangGraph's own settings; `default_ttl` in minutes and `refresh_on_read` are heeded.
+        embedder: with None, searches are not ranked.
+        fields: JSON paths whose values are embedded; `$` is the whole value.
+        ttl: LangGraph's own settings; `default_ttl` (in minutes) and `refresh_on_read` are supported.
     """
 
     supports_ttl = True
@@ -61,7 +61,7 @@ class MemoryStore(BaseStore):
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="agentkit-store")
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
-        """Reads see the store as it was before the batch; of several puts of one key the last wins."""
+        """Reads see the store as it was before the batch; among several puts of one key the last wins."""
         given = list(ops)
         results: list[Result] = [None if isinstance(op, PutOp) else self._read(op) for op in given]
         puts = {(op.namespace, op.key): op for op in given if isinstance(op, PutOp)}
@@ -78,11 +78,12 @@ class MemoryStore(BaseStore):
         return results
 
     def _hash(self, op: PutOp, text: str) -> str:
-        """The key of a vector: an item's own, so that it goes when the item goes."""
+        """The key of a vector. It is unique to the item, so that the vector is deleted together with it."""
         return text_hash("\0".join((self.name, *op.namespace, op.key, text)))
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        """As `batch`; calls made at once are carried out in the order in which they were made."""
+        """The asynchronous version of `batch`; concurrent calls are carried out in the order in which they were
+        made."""
         return await asyncio.get_running_loop().run_in_executor(self._worker, self.batch, list(ops))
 
     def _texts(self, op: PutOp) -> list[str]:
@@ -150,7 +151,7 @@ class MemoryStore(BaseStore):
         return [SearchItem(**_fields(row), score=score) for row, score in page]
 
     def _scored(self, rows: list[Any], text: str) -> list[tuple[Any, float | None]]:
-        """Ranked by the best of each item's embedded texts; items without any come last."""
+        """Rank items by the best of their embedded texts; items without any come last."""
         assert self.vectors is not None
         query = self.vectors.vector(text)
         known = self.vectors._look_up(sorted({key for row in rows for key in row.paths}))
@@ -179,7 +180,7 @@ class MemoryStore(BaseStore):
                 connection.execute(StoreItemRow.__table__.update().where(*where).values(expires_at=_expiry(row.ttl)))  # type: ignore[attr-defined]
 
     def sweep_ttl(self) -> int:
-        """Delete what has expired; returns how many items."""
+        """Delete expired items; returns how many."""
         with self.store.write() as connection:
             expired = (StoreItemRow.memory == self.name, StoreItemRow.expires_at <= now())
             gone = (
@@ -190,7 +191,7 @@ class MemoryStore(BaseStore):
 
 
 class _Apart:
-    """The same embedder under a name of its own, so that the vectors of items and of cases never mix."""
+    """The same embedder under another name, so that the vectors of items and of cases are never mixed up."""
 
     def __init__(self, inner: Embedder) -> None:
         self.inner, self.name, self.dimension = inner, ITEMS + inner.name, inner.dimension
@@ -203,7 +204,7 @@ class _Apart:
 
 
 def _at(value: Any, path: str) -> Any:
-    """The field of that name, else the one that the dots lead to; None where there is none."""
+    """The field with that name, or else the one at that dotted path; None if there is none."""
     if not isinstance(value, dict) or path in value:
         return value.get(path) if isinstance(value, dict) else None
     first, dot, rest = path.partition(".")

@@ -1,4 +1,4 @@
-"""Case: one episode as memory keeps it, and the filters that a search goes through."""
+"""Case: one stored episode, and the filters for searches."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ Channel = Literal["label", "check", "judge", "user", ""]
 STATUSES: tuple[Status, ...] = ("active", "quarantined", "merged", "superseded")
 CHANNELS: tuple[Channel, ...] = ("label", "check", "judge", "user", "")
 ANSWER, WRONG = "Answer: ", "Wrong answer: "
-"""What the last line of a plan begins with."""
+"""How the last line of a plan begins."""
 SUCCESS = 0.5
 """A reward of at least this much counts as a success."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """(state, action, reward) of AgentFly's case bank (arXiv 2508.16153 §3), with where it came from.
+    """(state, action, reward) from AgentFly's case bank (arXiv 2508.16153 §3), with its provenance.
 
     Attributes:
         state: the task's input, as text.
         plan: the action: sub-tasks, tool calls and the answer, as text.
-        answer: what the run answered; None where it gave none, or the case came without one.
-        correction: the right answer, where the run's own was wrong and somebody said so.
-        corrected_by: who did; a person's name, or `label`.
-        instructions: a hash of the instructions that the task was solved under; empty where it had none.
-        reward: 0 to 1, of what the case teaches: 1 where it was corrected. None where nothing is known, which is never
-            the same as a failure.
-        channel: who gave the reward; empty where nobody did.
-        namespace: the tenant it belongs to; no other sees it.
+        answer: the run's answer; None if it gave none, or the case was stored without one.
+        correction: the right answer, if the run's was wrong and somebody corrected it.
+        corrected_by: who did: a person's name, or `label`.
+        instructions: a hash of the task's instructions; empty if it had none.
+        reward: 0 to 1, for what the case teaches: 1 if it was corrected. None if unknown, which is never treated as a
+            failure.
+        channel: the source of the reward; empty if there is none.
+        namespace: the tenant it belongs to; others never see it.
         source: where its text came from, for `forget --source`.
-        trusted: whether no text from outside could have shaped it.
-        status: active, quarantined (stored, not shown), merged into a prototype, superseded by a better case.
-        run_id: the run that made it; one case a run and namespace.
-        parents: ids of the cases that this one was made from.
-        weight: how many episodes stand behind it.
+        trusted: False if text from outside could have influenced it.
+        status: active, quarantined (stored but not shown), merged into a prototype, or superseded by a better case.
+        run_id: the run that produced it; one case per run and namespace.
+        parents: ids of the cases that this one was merged from.
+        weight: how many episodes it stands for.
         pinned: never evicted.
         seq: its number in the store; 0 before it is stored.
     """
@@ -79,24 +79,24 @@ class Case:
 
     @property
     def earned(self) -> float | None:
-        """The reward of the run's own answer."""
+        """The reward for the run's own answer."""
         return self.reward if self.correction is None else 0.0
 
     @property
     def right_answer(self) -> str | None:
-        """The answer that is known to be right: the correction, or the run's own where it succeeded."""
+        """The answer that is known to be right: the correction, or the run's own if it succeeded."""
         return self.correction if self.correction is not None else self.answer if self.outcome == "success" else None
 
     @property
     def way(self) -> str:
-        """The plan without the answer that ends it."""
+        """The plan without the answer at its end."""
         for verdict in (ANSWER, WRONG):
             if self.answer is not None and self.plan.endswith(end := f"{verdict}{self.answer}"):
                 return self.plan[: -len(end)].rstrip("\n")
         return self.plan
 
     def to_json(self) -> JsonObject:
-        """As a line of an export; `seq` stays behind, since another store numbers anew."""
+        """As a line of an export; `seq` is omitted, since another store assigns its own numbers."""
         data = {name: getattr(self, name) for name in _FIELDS}
         return {
             **data,
@@ -111,10 +111,11 @@ _FIELDS = [name for name in Case.__dataclass_fields__ if name != "seq"]
 
 
 def check_case(case: Case) -> Case:
-    """The case itself, without what can't be stored and secrets of a known shape, which a later prompt would hold.
+    """Return the case, cleaned of characters that can't be stored and of recognisable secrets, which would otherwise
+    get into later prompts.
 
     Raises:
-        DataError: an empty state, a reward outside [0, 1], an unknown channel or status, an id that can't be one.
+        DataError: an empty state, a reward outside [0, 1], an unknown channel or status, or an invalid id.
     """
     if not _ID.fullmatch(case.id):
         raise DataError(f"{case.id[:80]!r} can't be the id of a case: 1 to 64 letters, digits, '_' and '-'")
@@ -123,9 +124,9 @@ def check_case(case: Case) -> Case:
     if case.reward is not None and not 0 <= case.reward <= 1:
         raise DataError(f"a reward lies between 0 and 1, not {case.reward}")
     if case.channel not in CHANNELS:
-        raise DataError(f"{case.channel!r} is no feedback channel (label, check, judge, user)")
+        raise DataError(f"{case.channel!r} is not a feedback channel (label, check, judge, user)")
     if case.status not in STATUSES:
-        raise DataError(f"{case.status!r} is no status ({', '.join(STATUSES)})")
+        raise DataError(f"{case.status!r} is not a status ({', '.join(STATUSES)})")
     if case.correction is not None and case.outcome != "success":
         raise DataError("a corrected case teaches the right answer: its reward is that of a success")
     check_namespace(case.namespace)
@@ -135,17 +136,17 @@ def check_case(case: Case) -> Case:
 
 
 _ID = re.compile("[A-Za-z0-9_-]{1,64}")
-"""An id stands in prompts beside its case, so that it must be able to hold nothing else."""
+"""Ids appear in prompts next to their cases, so they must not be able to contain anything else."""
 
 
 def case_id(run_id: str) -> str:
-    """The id of a run's case: the run's own where it can be one."""
+    """The id of a run's case: the run's own id if it is valid as one, otherwise a hash of it."""
     return run_id if _ID.fullmatch(run_id) else hashlib.sha256(run_id.encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=1024)
 def check_namespace(name: str) -> str:
-    """Raises UserError unless the name can be a namespace."""
+    """Raises UserError if the name is not a valid namespace."""
     if not re.fullmatch(r"[^\s\x00][^\x00]{0,198}", name):
         raise UserError(f"{name!r} can't be a namespace: 1 to 199 characters, not starting with a space")
     return name
@@ -155,10 +156,10 @@ def case_from_json(data: JsonObject, *, namespace: str | None = None) -> Case:
     """A case from a line of an export, or from AgentFly's `{"case", "plan", "case_label"}`.
 
     Args:
-        namespace: replaces the line's own.
+        namespace: replaces the one in the line.
 
     Raises:
-        DataError: a field that is missing, unknown or of the wrong type.
+        DataError: a field is missing, unknown or of the wrong type.
     """
     fields = _from_agentfly(data) if "case_label" in data or "case" in data else dict(data)
     unknown = sorted(set(fields) - set(_FIELDS))
@@ -227,18 +228,18 @@ def _time(text: Any) -> dt.datetime:
 
 @dataclass(frozen=True, kw_only=True)
 class Filters:
-    """Which cases a search may see. It is applied before the search, as a bitmap, never to its results.
+    """Which cases a search may see. Filters are applied as a bitmap before the search, never to its results.
 
     Attributes:
-        namespace: always one; there is no search over several.
-        statuses: active alone, unless quarantined cases are asked for.
-        trusted: True for trusted cases alone; None for both.
+        namespace: always exactly one; there is no search across namespaces.
+        statuses: only active cases, unless others are requested.
+        trusted: True for trusted cases only; None for both.
         outcomes: any of success, failure, unknown.
-        min_reward: at least this much; unknown rewards are left out then.
-        since, until: bounds of the time it was made.
-        tags: all of these.
-        exclude: ids never to return, such as the case of the very task asked about.
-        exclude_state: leaves out cases whose state is this very text.
+        min_reward: at least this much; cases with unknown reward are then excluded.
+        since, until: bounds on the creation time.
+        tags: cases must have all of these.
+        exclude: ids never to return, such as the case of the task being asked about.
+        exclude_state: excludes cases whose state is exactly this text.
     """
 
     namespace: str = "default"
@@ -255,7 +256,7 @@ class Filters:
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """A case that a search found."""
+    """A case found by a search."""
 
     case: Case
     score: float

@@ -1,13 +1,13 @@
-"""Which form of recall to take, and with how many cases: learned online from how runs went, for each kind of task.
-Which mode a run takes, and whether it goes up, is learned in the same way (`agentkit.routing`).
+"""Choosing a form of recall and the number of cases: learnt online from how runs went, for each kind of task. The mode
+of a run, and whether it goes to a higher one, are learnt in the same way (`agentkit.routing`).
 
-Each arm, a form with a size, has a Beta belief of how often runs under it end right. Thompson sampling (Chapelle and Li
-2011): the arm whose drawn value, less what its tokens cost, is greatest is taken; the chance of that is estimated by
-drawing many times, and logged. Older outcomes count for less, because the memory grows: what few cases did for a task
-says little about many. So do those of tasks whose nearest case was nearer, or farther: what helps with a task that was
-solved before in other words can mislead with one that nothing is like. `none` is an arm like the others, but what a
-model can do alone does not change as the memory grows, so that all its outcomes count; and it has a least chance of its
-own, so that whether memory helps at all stays known.
+Each arm is a form with a size. It has a Beta belief about how often runs under it end right. Thompson sampling
+(Chapelle and Li 2011) picks the arm whose sampled value minus the cost of its tokens is largest; the probability of
+that choice is estimated by sampling many times, and logged. Two kinds of outcomes count for less. Older ones, because
+the memory grows: what a few cases achieved says little about many. And those of tasks whose nearest case was nearer or
+farther: what helps with a task that was solved before in other words can mislead on a task that resembles nothing.
+`none` is an arm too, but what a model can do alone does not change as the memory grows, so all of its outcomes count
+fully. It also has a minimum probability, so that we keep measuring whether memory helps at all.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ import numpy as np
 
 DRAWS = 400
 FLOOR = 0.04
-"""Least chance of taking no recall, where anything else can be taken."""
+"""Minimum probability of using no recall, if anything else is possible."""
 FADE = 0.985
-"""What is left of an outcome's weight with each newer one of its kind."""
+"""Factor by which an outcome's weight shrinks with each newer outcome of its kind."""
 REACH = 0.15
 """Difference in the likeness of the nearest case at which an outcome counts exp(−½)."""
 TOKEN_COST = 0.03
-"""Success that an arm must add for as many tokens as the task has without recall."""
+"""Success rate that an arm must add for as many extra tokens as the task has without recall."""
 
 
 class RecallArm(NamedTuple):
-    """A form and how many cases it is given."""
+    """A form with the number of cases it gets."""
 
     form: str
     k: int
@@ -41,14 +41,14 @@ Arm = TypeVar("Arm", bound=Hashable)
 
 
 def without_recall(arm: object) -> bool:
-    """Whether an arm is the task alone."""
+    """Whether an arm is the task alone, without recall."""
     return isinstance(arm, RecallArm) and arm.form == "none"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seen(Generic[Arm]):
-    """A past run: the arm it took, how it ended, how like its task the nearest case was, where that is known, and how
-    much it counts."""
+    """A past run: its arm, its outcome, the similarity between its task and the nearest case (if known), and its
+    weight."""
 
     arm: Arm
     outcome: float
@@ -58,7 +58,7 @@ class Seen(Generic[Arm]):
 
 @dataclass(frozen=True, kw_only=True)
 class Belief:
-    """What is known of an arm, as counts of right and wrong runs."""
+    """What is believed about an arm, as counts of right and wrong runs."""
 
     right: float
     wrong: float
@@ -75,13 +75,13 @@ def beliefs(
     *,
     lasting: Callable[[Arm], bool] = without_recall,
 ) -> dict[Arm, Belief]:
-    """What is believed of each arm.
+    """The belief about each arm.
 
     Args:
         priors: (right, wrong) by arm.
         seen: past runs of the same kind of task, oldest first.
-        likeness: of the task's nearest case.
-        lasting: whether an arm's outcomes count alike, however old.
+        likeness: similarity of the task's nearest case.
+        lasting: whether an arm's outcomes all count equally, no matter how old.
     """
     counts = {arm: np.array(prior, dtype=float) for arm, prior in priors.items()}
     for age, item in enumerate(reversed(seen)):
@@ -103,10 +103,10 @@ def choose_arm(
     """An arm and the probability with which it was chosen.
 
     Args:
-        known: beliefs of the arms that can be taken.
-        costs: tokens of each arm over those of `none`, as a share of them; below zero where it saves some.
-        price: success that an arm must add for a cost of one.
-        kept: whether an arm has the least chance of `FLOOR`.
+        known: beliefs about the available arms.
+        costs: each arm's additional tokens relative to `none`, as a fraction; negative if it saves some.
+        price: success rate that an arm must add for a cost of one.
+        kept: whether an arm has the minimum probability `FLOOR`.
     """
     arms = list(known)
     drawn = np.stack([rng.beta(known[arm].right, known[arm].wrong, DRAWS) for arm in arms])

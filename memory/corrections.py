@@ -1,4 +1,4 @@
-"""Feedback on a past run: its case becomes what is now known of it, and the policy what it would have learnt."""
+"""Feedback on a past run: updates its case, and updates the policy as if it had learnt this from the start."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from agentkit.memory.rows import CaseValues
 from agentkit.opinions import Settled
 
 Judge = Callable[[Connection], Settled | None]
-"""Says what all opinions on the run come to, inside the transaction that teaches it."""
+"""Gives the verdict of all opinions on the run, within the transaction that teaches it."""
 
 
 def teach(memory: CaseMemory, case: Case, judge: Judge, *, key: str, by: str, note: str = "") -> Change:
-    """Take in what people say of a run, as one change in the ledger; once per key.
+    """Apply feedback on a run as one change in the ledger; once per key.
 
     Args:
-        case: the run as a case, for a memory that holds none of it.
-        judge: writes the opinion down and settles it with the others.
-        key: names the opinion.
-        by: who gave it.
+        case: the run as a case, in case the memory does not have one for it.
+        judge: stores the opinion and settles it with the others.
+        key: identifies the opinion.
+        by: its author.
     """
     policies = PolicyStore(memory.store, memory.name)
     write = memory.writer([case]) if _missing(memory, case) else None
@@ -59,7 +59,7 @@ def _missing(memory: CaseMemory, case: Case) -> bool:
 
 
 def _known(settled: Settled) -> CaseValues:
-    """The columns of a case that feedback decides: a corrected failure teaches the right answer."""
+    """The columns of a case that feedback determines: a corrected failure teaches the right answer."""
     corrected = settled.correction is not None
     return {
         "correction": settled.correction,

@@ -1,4 +1,4 @@
-"""What a case changed: an estimate with a 95 % interval from the log of randomised withholding."""
+"""The effect of showing a case: an estimate with a 95 % interval, from the log of randomised withholding."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Credit:
-    """The mean change of the reward when a case is shown, over the runs it was offered to."""
+    """The mean change in reward when a case is shown, over the runs it was offered to."""
 
     value: float
     low: float
@@ -25,10 +25,11 @@ class Credit:
 
 
 def credit(shown: Array, probability: Array, outcome: Array, *, z: float = 1.96) -> Credit:
-    """Augmented inverse-propensity estimate of one case's effect (Robins et al. 1994), cross-fitted in two halves.
+    """Augmented inverse-propensity estimate of one case's effect (Robins et al. 1994), cross-fitted on two halves.
 
     Args:
-        shown, probability, outcome: of the runs that the case was offered to, shape (n,); probabilities inside (0, 1).
+        shown, probability, outcome: for the runs that the case was offered to, shape (n,); probabilities strictly
+            between 0 and 1.
     """
     n = len(outcome)
     if n < 4:

@@ -1,4 +1,5 @@
-"""A case memory in the loops: the cases of a batch and what they teach the retrieval policy are one proposed change."""
+"""A case memory in the evolution loops: the cases of a batch, and what they teach the retrieval policy, are one
+proposed change."""
 
 from __future__ import annotations
 
@@ -18,14 +19,15 @@ from agentkit.protocols import Block, CallModel, Episode, Learnt, Offer, Recalle
 from agentkit.tasks import Task
 
 RELEASE = "release"
-"""The operation that puts the hidden cases of a batch to use."""
+"""The operation that activates the hidden cases of a batch."""
 
 
 class GatedCases:
-    """A `BatchLearner` for a case memory: the cases of a batch are written at once but hidden, and wait for a verdict.
+    """A `BatchLearner` for a case memory: the cases of a batch are stored at once, but stay hidden until there is a
+    verdict.
 
     Args:
-        memory: where they are written.
+        memory: where they are stored.
         namespace: the part of it that they belong to.
     """
 
@@ -68,11 +70,11 @@ class GatedCases:
 
 
 class Cases:
-    """The cases of a memory as they were at one version, chosen by similarity alone and never withheld.
+    """The cases of a memory as of one version, chosen by similarity alone and never withheld.
 
     Args:
-        hidden: ids of cases left out.
-        released: ids of hidden cases that are shown all the same.
+        hidden: ids of cases to leave out.
+        released: ids of hidden cases to show nevertheless.
     """
 
     def __init__(
@@ -126,10 +128,10 @@ class Cases:
 
 
 class MemoryEvolvable:
-    """A case memory that evolves: a change puts the cases of a batch to use, and teaches the retrieval policy.
+    """A case memory that evolves: a change activates the cases of a batch and teaches the retrieval policy.
 
     Args:
-        live: what training runs are given, such as a recaller that withholds cases at random to learn their value.
+        live: what training runs are given, for example a recaller that withholds cases at random to learn their value.
     """
 
     def __init__(
@@ -158,7 +160,7 @@ class MemoryEvolvable:
 
     def with_changes(self, changes: Sequence[Change]) -> Recaller:
         if any(not _is_release(change) for change in changes):
-            raise Conflict("a memory evolves by the cases of a batch alone")
+            raise Conflict("a memory evolves only by the cases of a batch")
         return self._cases(self.version(), released=[id for change in changes for id in _trusted(change)])
 
     def without(self, change: Change) -> Recaller:
@@ -169,7 +171,7 @@ class MemoryEvolvable:
 
     def apply(self, change: Change, verdict: Verdict) -> Change:
         if not _is_release(change):
-            raise Conflict("a memory evolves by the cases of a batch alone")
+            raise Conflict("a memory evolves only by the cases of a batch")
 
         def effect(connection: Connection, applied: Change) -> None:
             found = self.memory.rows.existing(connection, self.namespace, ids=_trusted(change))
@@ -198,7 +200,7 @@ class MemoryEvolvable:
         return self.policies.ledger.applied(self.target, after=version)
 
     def _hide(self, changes: Sequence[Change], key: str, reason: str, *, version: int | None) -> Change:
-        """Put the cases of some changes into quarantine by one change; they stay on record."""
+        """Quarantine the cases of some changes, by one change; the cases stay stored."""
         known = self.policies.ledger.find(key)
         if known is not None and known.status == "applied":
             return known
@@ -224,12 +226,12 @@ def _runs(change: Change) -> list[JsonObject]:
 
 
 def _trusted(change: Change) -> list[str]:
-    """The cases that a change puts to use: those that text from outside could have shaped stay hidden."""
+    """The cases that a change activates; those that text from outside could have influenced stay hidden."""
     return [run["case"] for run in _runs(change) if run["trusted"]]
 
 
 def _cases_of(change: Change) -> list[str]:
-    """The cases of a change: of a batch, or of the one run that a memory learned from by itself."""
+    """The cases of a change: those of a batch, or of the single run that a memory learnt from by itself."""
     if _is_release(change):
         return _trusted(change)
     alone = any(operation.get("op") == "outcome" for operation in change.operations)

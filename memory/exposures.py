@@ -1,4 +1,4 @@
-"""The log of what was offered to runs, with probabilities, and of how the runs went: what credit rests on."""
+"""The log of cases offered to runs, with probabilities, and of the runs' outcomes; credit assignment is based on it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Considered:
 
 @dataclass(frozen=True, kw_only=True)
 class Recall:
-    """One recall of a run with everything considered, and its outcome once known."""
+    """One recall for a run with everything that was considered, and its outcome once known."""
 
     run_id: str
     namespace: str
@@ -48,7 +48,7 @@ class ExposureLog:
         self.store, self.memory = store, memory
 
     def save(self, recall: Recall) -> Recall:
-        """Write a recall down; the first one of a run wins and is returned."""
+        """Store a recall; only the first one of a run is stored, and it is returned."""
 
         def work(connection: Connection) -> Recall:
             known = self._find(connection, recall.run_id, recall.namespace)
@@ -73,13 +73,13 @@ class ExposureLog:
         )
 
     def record(self, connection: Connection, run_id: str, namespace: str, outcome: float, version: int) -> None:
-        """Note a run's outcome and the policy version that took it in."""
+        """Record a run's outcome and the policy version that learnt from it."""
         mine = (CaseRecallRow.memory == self.memory, CaseRecallRow.namespace == namespace)
         changed = update(CaseRecallRow).where(*mine, CaseRecallRow.run_id == run_id)
         connection.execute(changed.values(outcome=outcome, learnt=version))
 
     def learnt(self, connection: Connection, *, upto: int | None = None) -> Iterator[Recall]:
-        """Recalls whose outcomes the policy has taken in, in that order."""
+        """Recalls whose outcomes the policy has learnt from, in that order."""
         conditions: list[Any] = [CaseRecallRow.learnt.is_not(None)]
         if upto is not None:
             conditions.append(CaseRecallRow.learnt <= upto)
@@ -107,7 +107,7 @@ class ExposureLog:
         return found
 
     def unlearn(self, connection: Connection, *, after: int) -> None:
-        """Take outcomes that came after a version out of the log's learnt part; the outcomes themselves stay."""
+        """Mark the outcomes learnt after a version as not learnt; the outcomes themselves stay."""
         mine = update(CaseRecallRow).where(CaseRecallRow.memory == self.memory, CaseRecallRow.learnt > after)
         connection.execute(mine.values(learnt=None))
 
@@ -129,7 +129,7 @@ class ExposureLog:
 
 
 def outcomes_by_case(bank: Bank) -> list[tuple[int, Vectors, float]]:
-    """(seq of a shown case, vector of the state it was shown in, outcome) of the bank's namespace, latest 5,000."""
+    """(seq of a shown case, vector of the state it was shown in, outcome) in the bank's namespace, the newest 5,000."""
     key = ("outcomes", *bank.key)
     fits = bank.mirror.fits
     if key not in fits:

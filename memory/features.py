@@ -1,4 +1,4 @@
-"""Hashed words and word pairs of masked states and plan skeletons, kept beside the mirror and grown with it."""
+"""Hashed words and word pairs of masked states and plan skeletons, stored with the mirror and extended with it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from agentkit.memory.mirror import Mirror
 
 WIDTH = 1 << 15
-"""Hash buckets of words and word pairs."""
+"""Number of hash buckets for words and word pairs."""
 MAX_STEPS = 8
 
 
 def terms(text: str) -> dict[int, float]:
-    """Counts of hashed words and adjacent pairs, the text's edges included."""
+    """Counts of hashed words and adjacent pairs, including the beginning and end of the text."""
     tokens = words(text)
     pairs = zip(["^", *tokens], [*tokens, "$"], strict=True)
     counts: dict[int, float] = {}
@@ -44,7 +44,7 @@ def sparse(rows: list[dict[int, float]]) -> Any:
 
 
 class TextFeatures:
-    """Of every position of a mirror: terms of the masked state, terms of the plan's skeleton, number of steps."""
+    """For every position of a mirror: terms of the masked state, terms of the plan's skeleton, number of steps."""
 
     def __init__(self) -> None:
         self.epoch, self.last = "", 0
@@ -52,7 +52,7 @@ class TextFeatures:
         self.steps: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 
     def follow(self, mirror: Mirror) -> TextFeatures:
-        """Grow to the mirror's positions, in place."""
+        """Extend to the mirror's positions, in place."""
         from scipy.sparse import vstack
 
         if mirror.epoch != self.epoch or self.state.shape[0] > mirror.size:
@@ -83,7 +83,7 @@ def text_features(bank: Bank) -> TextFeatures:
 
 
 def weigh(matrix: Any, inverse: NDArray[np.float32]) -> Any:
-    """TF-IDF rows of unit length."""
+    """TF-IDF rows scaled to unit length."""
     from scipy.sparse import diags
 
     weighted = matrix.multiply(inverse).tocsr()

@@ -15,30 +15,31 @@ Positions = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 IVF_FROM = 150_000
-"""Vectors from which an inverted file is worth its building; below it a flat scan takes some 10 ms."""
+"""Above this many vectors an inverted file is worth building; below, a flat scan takes about 10 ms."""
 GATHER_BELOW = 0.03
-"""Share of allowed vectors below which copying them out beats a scan with a bitmap."""
+"""If the share of allowed vectors is lower, copying them out is faster than scanning with a bitmap."""
 KEEP = 1 << 28
-"""Bytes of vectors that are copied out for a filter that comes again: a scan of them reads nothing else."""
+"""Up to this many bytes of vectors are copied out for a filter that is used repeatedly; scanning the copy reads nothing
+else."""
 RESCORE = 8
-"""Candidates re-scored exactly for each result of an inverted file."""
+"""How many candidates of an inverted file are re-scored exactly for each result."""
 
 
 @cache
 def _faiss() -> Any:
     import faiss
 
-    faiss.omp_set_num_threads(1)  # two threads on one query are slower than one, with a busy neighbour several times
+    faiss.omp_set_num_threads(1)  # two threads make a single query slower, several times so on a busy machine
     return faiss
 
 
 class FlatView:
-    """Vectors in order of their cases, grown at the end. Not thread-safe for writing; see `Mirror`."""
+    """Vectors in the order of their cases; only ever appended to. Writing is not thread-safe; see `Mirror`."""
 
     def __init__(self, dimension: int) -> None:
         self.dimension = dimension
         faiss = _faiss()
-        # The default sends batches up to 333 queries at 384 dimensions through single scans, 6 times slower.
+        # The default runs batches of up to 333 queries (at 384 dimensions) as single scans, which is 6 times slower.
         faiss.cvar.distance_compute_blas_threshold = 8 * dimension
         self.index = faiss.IndexFlatIP(dimension)
         self.ivf: Any = None
@@ -50,7 +51,7 @@ class FlatView:
 
     @property
     def matrix(self) -> Vectors:
-        """All vectors, shape (n, d), without a copy; invalid after the next `add`."""
+        """All vectors, shape (n, d), without copying; invalid after the next `add`."""
         if not len(self):
             return np.zeros((0, self.dimension), dtype=np.float32)
         flat: Vectors = _faiss().rev_swig_ptr(self.index.get_xb(), len(self) * self.dimension)
@@ -65,14 +66,14 @@ class FlatView:
                 self.ivf.add(rows)
 
     def search(self, query: Vectors, k: int, mask: Mask | None = None) -> tuple[Positions, Vectors]:
-        """The k nearest by inner product.
+        """The k nearest vectors by inner product.
 
         Args:
             query: one vector, shape (d,).
             mask: which positions may be returned, shape (n,); None allows all.
 
         Returns:
-            positions and scores, best first; fewer than k where the mask allows fewer. Under a mask always exact.
+            positions and scores, best first; fewer than k if the mask allows fewer. With a mask, always exact.
         """
         allowed = len(self) if mask is None else int(np.count_nonzero(mask))
         k = min(k, allowed)
@@ -89,9 +90,9 @@ class FlatView:
         return part[0][positions], scores
 
     def _again(self, mask: Mask, allowed: int) -> tuple[Positions, FlatView] | None:
-        """The positions and vectors that a mask allows, copied out when it comes a second time in a row: searches of
-        one tenant, or of the successes alone, have the same one until a case is added or changed."""
-        last = self._last  # one value, so that a search in another thread can't part a mask from its vectors
+        """The positions and vectors that a mask allows, copied out when the same mask comes twice in a row: searches by
+        one tenant, or for successes only, have the same mask until a case is added or changed."""
+        last = self._last  # read once, so that a search in another thread can't separate a mask from its vectors
         if last is None or not np.array_equal(mask, last[0]):
             self._last = mask.copy(), None
             return None
@@ -102,7 +103,7 @@ class FlatView:
         return last[1]
 
     def search_batch(self, queries: Vectors, k: int) -> tuple[NDArray[np.int64], Vectors]:
-        """The k nearest of each query, shape (m, k), unfiltered and exact."""
+        """The k nearest for each query, shape (m, k), unfiltered and exact."""
         scores, positions = self.index.search(np.ascontiguousarray(queries, dtype=np.float32), k)
         return positions, scores
 
@@ -135,7 +136,7 @@ class FlatView:
         return self.ivf is None and self._building is None and len(self) >= IVF_FROM
 
     def build_ivf(self, *, recall: float = 0.97, k: int = 8) -> None:
-        """Train and fill an inverted file, and probe as many lists as that recall of the exact results needs."""
+        """Train and fill an inverted file, and set it to probe as many lists as it takes to reach this recall."""
         faiss = _faiss()
         matrix = np.array(self.matrix)
         lists = int(4 * np.sqrt(len(matrix)))
@@ -151,7 +152,7 @@ class FlatView:
         self.ivf = ivf
 
     def build_in_background(self, lock: Any) -> threading.Thread:
-        """Build the inverted file in a thread; searches go on exactly until it is there."""
+        """Build the inverted file in a thread; searches stay exact until it is ready."""
 
         def work() -> None:
             with lock:
@@ -168,7 +169,7 @@ class FlatView:
 
 
 def top(positions: Positions, scores: Vectors, k: int) -> tuple[Positions, Vectors]:
-    """The k best of scored positions, best first, ties by position."""
+    """The k best of scored positions, best first; ties by position."""
     if k < len(scores):
         best = np.argpartition(-scores, k - 1)[:k]
         positions, scores = positions[best], scores[best]
@@ -177,7 +178,7 @@ def top(positions: Positions, scores: Vectors, k: int) -> tuple[Positions, Vecto
 
 
 def _calibrate(ivf: Any, exact: Any, matrix: Vectors, rng: np.random.Generator, recall: float, k: int) -> None:
-    """Set `nprobe` to the least power of two that reaches the recall on perturbed vectors of the data."""
+    """Set `nprobe` to the smallest power of two that reaches the recall on perturbed vectors from the data."""
     queries = matrix[rng.choice(len(matrix), min(len(matrix), 128), replace=False)]
     noise = rng.standard_normal(queries.shape).astype(np.float32)
     queries = queries + 0.5 * noise / np.linalg.norm(noise, axis=1, keepdims=True)

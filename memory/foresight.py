@@ -1,4 +1,4 @@
-"""Foresight: how likely a state is to end well, from how similar states ended."""
+"""Foresight: the probability that a state ends well, estimated from how similar states ended."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Array = NDArray[np.floating]
 
 
 LEAST = 20
-"""Known outcomes below which nothing is foreseen."""
+"""With fewer known outcomes, nothing is predicted."""
 
 
 def foresee(memory: CaseMemory, state: str, *, namespace: str = "default") -> float | None:
-    """How likely a task is to end well, from the cases of like states; None while too few outcomes are known."""
+    """The probability that a task ends well, from cases with similar states; None while too few outcomes are known."""
     query = memory.vectors.vector(state)
     with memory.mirror.lock:
         bank = memory.bank(Filters(namespace=namespace, outcomes=("success", "failure"), exclude_state=state))
@@ -30,12 +30,12 @@ def foresee(memory: CaseMemory, state: str, *, namespace: str = "default") -> fl
 def chance(
     query: Vectors, states: Vectors, outcomes: Array, *, k: int = 32, bandwidth: float = 0.1, shrink: float = 1.0
 ) -> Array:
-    """Kernel-weighted mean outcome of the k nearest states, drawn towards the base rate.
+    """Kernel-weighted mean outcome of the k nearest states, shrunk towards the base rate.
 
     Args:
         query: unit vectors, shape (m, d).
-        states, outcomes: of earlier runs, shapes (n, d) and (n,); never of the queries themselves.
-        shrink: weight of the base rate, against 1 for the nearest state.
+        states, outcomes: of earlier runs, shapes (n, d) and (n,); never those of the queries themselves.
+        shrink: weight of the base rate; the nearest state has weight 1.
 
     Returns:
         probabilities of success, shape (m,).
@@ -51,7 +51,8 @@ def chance(
 
 
 def calibrated(raw: Array, fitted_on: Array, outcomes: Array) -> Array:
-    """Platt scaling: raw chances made honest by earlier chances that were made without their own outcomes."""
+    """Platt scaling: calibrate raw probabilities with earlier ones that were predicted without knowing their own
+    outcomes."""
     x, y = _logit(fitted_on), outcomes
     slope, offset = 1.0, 0.0
     for _ in range(50):

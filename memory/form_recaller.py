@@ -1,4 +1,4 @@
-"""FormRecaller: solved tasks help with a new one in the form that is learned to help most, or in none."""
+"""FormRecaller: solved tasks help with a new one in the form that has been learnt to help most, or not at all."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ from agentkit.store.cases import CaseRecallRow
 from agentkit.tasks import Task
 
 NEAR = 16
-"""Neighbours that are looked at."""
+"""How many neighbours are considered."""
 HISTORY = 200
-"""Newest outcomes of a kind of task that beliefs rest on."""
+"""Beliefs rest on this many of the newest outcomes of a kind of task."""
 Ranking = Literal["alike", "meaning", "random"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FormSettings:
-    """How recall goes.
+    """How recall works.
 
     Attributes:
-        forms: those there are to choose from; `none` must be one of them, unless there is but one.
-        size: of every form's cases; None lets that be learned too.
-        ranking: "alike" by masked wording and meaning, "meaning" alone, or "random".
-        own: only answers of the agent's own that were right, no corrections.
+        forms: the available forms; `none` must be among them, unless there is only one.
+        size: the number of cases for every form; with None it is learnt too.
+        ranking: "alike" (masked wording and meaning), "meaning" only, or "random".
+        own: use only the agent's own right answers, no corrections.
         strict: never show untrusted cases.
-        reuse_same: whether the case of the very same input may be shown.
+        reuse_same: whether a case with exactly the same input may be shown.
     """
 
     forms: Sequence[Form] = FORMS
@@ -56,11 +56,11 @@ class FormSettings:
 
 
 class FormRecaller:
-    """A `Recaller` over one namespace of a memory.
+    """A `Recaller` for one namespace of a memory.
 
     Args:
-        namespace: whose cases; no other's are ever considered.
-        settings: how recall goes.
+        namespace: cases from other namespaces are never considered.
+        settings: how recall works.
     """
 
     def __init__(self, memory: CaseMemory, *, namespace: str = "default", settings: FormSettings | None = None) -> None:
@@ -74,11 +74,11 @@ class FormRecaller:
         return f"cases:{self.memory.name}"
 
     async def recall(self, task: Task, *, run_id: str) -> Block | None:
-        """The help for this task, or None where it is asked alone; the same run gets the same."""
+        """The help for this task, or None if it is asked without recall; the same run always gets the same."""
         return await asyncio.to_thread(self.recall_now, task, run_id=run_id)
 
     def recall_now(self, task: Task, *, run_id: str) -> Block | None:
-        """As `recall`, without waiting in an event loop."""
+        """The synchronous version of `recall`."""
         known = self.policies.log.find(run_id, self.namespace)
         if known is None:
             known = self.policies.log.save(self._choose(task, run_id))
@@ -135,7 +135,7 @@ class FormRecaller:
 
     def _near(self, task: Task, run_id: str) -> list[Neighbour]:
         query = Query(task.input, self.memory.vectors, seed=run_id)
-        _ = query.state, query.structure  # before the lock: embedding is the slow part
+        _ = query.state, query.structure  # embed before taking the lock: it is slow
         filters = Filters(
             namespace=self.namespace,
             trusted=True if self.settings.strict else None,
@@ -156,7 +156,7 @@ class FormRecaller:
         return found[:NEAR]
 
     def _seen(self, kind: str) -> list[Seen[RecallArm]]:
-        """Outcomes of this kind of task, oldest first, under the arms that were taken."""
+        """Outcomes of this kind of task, oldest first, with the arms that were used."""
         table = CaseRecallRow
         query = select(table.policy, table.outcome).where(
             table.memory == self.memory.name,
@@ -172,7 +172,7 @@ class FormRecaller:
         ]
 
     def _block(self, task: Task, recall: Recall) -> Block | None:
-        """The help of a recall, from the cases as they are now: one put into quarantine since is left out."""
+        """The help for a stored recall, built from the cases as they are now: a case quarantined since is left out."""
         arm = _arm(recall.policy)
         likeness = {offer.case_id: offer.score for offer in recall.offers}
         with self.memory.store.read() as connection:
@@ -210,8 +210,8 @@ class FormRecaller:
 
 
 def _label(kind: str, arm: RecallArm, chance: float, likeness: float) -> str:
-    """How a choice is logged: the kind of task, the form, its size, the probability with which it was chosen, and how
-    like the task the nearest case was."""
+    """The log entry for a choice: the kind of task, the form, its size, the probability of the choice, and the
+    similarity of the nearest case."""
     return f"{kind}/{arm.form}/{arm.k}/{chance:.4f}/{likeness:.3f}"
 
 
@@ -221,13 +221,13 @@ def _arm(label: str) -> RecallArm:
 
 
 def _likeness(label: str) -> float | None:
-    """None in labels of a version that did not log it."""
+    """The logged similarity; None in entries from versions that did not log it."""
     parts = label.split("/")
     return float(parts[4]) if len(parts) > 4 else None
 
 
 def _size(help: Help, task: Task) -> int:
-    """Characters that a model reads, as a measure of tokens; none where it is not asked."""
+    """Characters that a model has to read, as a proxy for tokens; 0 if no model is asked."""
     if help.answer is not None:
         return 0
     shown = sum(len(question) + len(answer) for question, answer in help.turns)

@@ -1,4 +1,4 @@
-"""The cached vectors of one view on disk: stamped, checksummed, written whole or not at all."""
+"""The cached vectors of one view on disk: stamped, checksummed, and written completely or not at all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAGIC = b"AKVEC1\n"
 
 @dataclass(frozen=True, kw_only=True)
 class Stamp:
-    """What a file of vectors was made from."""
+    """Describes what a file of vectors was made from."""
 
     epoch: str
     embedder: str
@@ -32,7 +32,7 @@ class Stamp:
 
 
 def save(path: Path, stamp: Stamp, seqs: NDArray[np.int64], vectors: Vectors) -> None:
-    """Write beside the old file, sync, and take its place."""
+    """Write next to the old file, sync, and replace it."""
     payload = (np.ascontiguousarray(seqs, dtype="<i8").data, np.ascontiguousarray(vectors, dtype="<f4").data)
     digest = hashlib.sha256(json.dumps(asdict(stamp)).encode())
     for part in payload:
@@ -56,7 +56,7 @@ def save(path: Path, stamp: Stamp, seqs: NDArray[np.int64], vectors: Vectors) ->
 
 
 def load(path: Path) -> tuple[Stamp, NDArray[np.int64], Vectors] | None:
-    """The file's content; None where it is missing or anything about it is doubtful."""
+    """The file's content; None if it is missing or doubtful in any way."""
     try:
         with path.open("rb") as file:
             if file.read(len(_MAGIC)) != _MAGIC:

@@ -1,4 +1,4 @@
-"""Kinds of task: tasks that are solved under the same instructions and answered in the same form."""
+"""Kinds of task: tasks with the same instructions and the same answer form are of one kind."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from agentkit.json_types import JsonObject
 from agentkit.tasks import Task
 
 _FORM = {"instructions", "choices", "answer_schema"}
-"""What a task may say of how it is to be solved and answered, beside its input."""
+"""The fields besides the input that say how a task is to be solved and answered."""
 
 
 def kind_of(task: Task) -> str:
-    """A short hash of the instructions and the form of the answer; empty where there are none."""
+    """A short hash of the instructions and the answer form; empty if there are none."""
     said = asked_with(task)
     return text_hash(said)[:16] if said else ""
 
 
 def asked_with(task: Task) -> str:
-    """What the task says beside its input, as JSON; empty where it says nothing."""
+    """What the task says besides its input, as JSON; empty if nothing."""
     form = {name: value for name, value in _form(task).items() if value}
     return json.dumps(form, sort_keys=True) if form else ""
 
 
 def choices_of(task: Task) -> tuple[str, ...]:
-    """The answers there are, where they can be listed as texts."""
+    """The possible answers, if they can be listed as texts."""
     form = task.answer_type
     listed = (form.choices if form is not None else None) or ()
     return tuple(listed) if all(isinstance(choice, str) for choice in listed) else ()

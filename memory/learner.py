@@ -18,15 +18,16 @@ from agentkit.tasks import Feedback
 
 
 class MemoryLearner:
-    """A `Learner` over one namespace of a memory.
+    """A `Learner` for one namespace of a memory.
 
-    The case, its vectors, the outcome and the policy's new snapshot are one transaction, which is one change in the
-    ledger. A run whose judge failed is stored with an unknown outcome and teaches nothing; it is never a failure.
+    The case, its vectors, the outcome and the policy's new snapshot are written in one transaction, which is one change
+    in the ledger. A run whose judge failed is stored with an unknown outcome and teaches nothing; it is never counted
+    as a failure.
 
     Args:
-        quarantine: hold back cases of runs that text from outside could have shaped.
+        quarantine: hold back cases of runs that text from outside could have influenced.
         hold: hold back every case until a person releases it.
-        limit: the most cases that the namespace keeps; a tenth above it the least valuable are removed.
+        limit: how many cases the namespace may have; when it is exceeded by a tenth, the least valuable are removed.
     """
 
     def __init__(
@@ -47,11 +48,11 @@ class MemoryLearner:
         return f"cases:{self.memory.name}"
 
     async def learn(self, episode: Episode, *, call: CallModel | None = None) -> Learnt:
-        """Store the episode; again with the same run it changes nothing."""
+        """Store the episode; repeating it for the same run changes nothing."""
         return await asyncio.to_thread(self.learn_now, episode)
 
     def learn_now(self, episode: Episode) -> Learnt:
-        """As `learn`, without waiting in an event loop."""
+        """The synchronous version of `learn`."""
         case = self.to_case(episode)
         write = self.memory.writer([case])
 
@@ -101,13 +102,13 @@ class MemoryLearner:
 
 
 def _correction(episode: Episode, known: Feedback | None, right: bool) -> str | None:
-    """The target of a task that was answered wrong, where learning may see it."""
+    """The target of a task that was answered wrongly, if learning may see it."""
     told = known is not None and known.channel == "label" and not right
     return episode.task.target if told and episode.labels == "gold" else None
 
 
 def _plan(episode: Episode, right: bool) -> str:
-    """The plan with its answer; a failure's answer is said to be wrong."""
+    """The plan with its answer; a failure's answer is marked as wrong."""
     lines = [f"{number}. {step}" for number, step in enumerate(episode.plan, 1)]
     if episode.answer is not None:
         verdict = ANSWER if right or episode.score is None else WRONG

@@ -1,4 +1,4 @@
-"""CaseMemory: an agent's episodes, kept in SQL and found through indexes that follow it."""
+"""CaseMemory: an agent's episodes, stored in SQL and searched through indexes that follow the database."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _BATCH = 2000
 
 
 class CaseMemory:
-    """One memory of a store. Safe for several threads and processes; every read sees all acknowledged writes.
+    """One memory in a store. Safe to use from several threads and processes; every read sees all acknowledged writes.
 
     Args:
         store: the database.
-        name: of the memory.
-        embedder: makes the vectors; the memory remembers its name and refuses another.
+        name: the memory's name.
+        embedder: makes the vectors; the memory records its name and refuses another one.
         home: folder for cached indexes; None keeps none.
-        views: which texts are embedded when a case is written; others are embedded when a policy first needs them.
+        views: texts to embed when a case is written; others are embedded when a policy first needs them.
     """
 
     def __init__(
@@ -65,10 +65,10 @@ class CaseMemory:
         home: str | Path | None = None,
         views: Sequence[str] = ("state",),
     ) -> Self:
-        """A memory by name; it comes into being when it is first opened.
+        """A memory by name, created when it is first opened.
 
         Raises:
-            UserError: a name that can't be one, or an embedder other than the memory's own.
+            UserError: an invalid name, or an embedder other than the memory's own.
         """
         return cls(store, name, embedder=embedder, home=home, views=views)
 
@@ -92,21 +92,21 @@ class CaseMemory:
             )
 
     def add(self, case: Case) -> Case:
-        """Store one case durably; a second case of the same run and namespace changes nothing.
+        """Store one case durably; a second case for the same run and namespace is ignored.
 
         Returns:
-            the case as stored, which is the earlier one where the run had one already.
+            the case as stored, which is the earlier one if the run already had one.
         """
         return self.add_many([case])[0]
 
     def add_many(self, cases: Iterable[Case]) -> list[Case]:
-        """Store cases, each batch whole or not at all; those whose id or run is there already are left out.
+        """Store cases, each batch completely or not at all; cases whose id or run exists already are skipped.
 
         Returns:
             the cases as stored.
 
         Raises:
-            DataError: a case that can't be stored; nothing of its batch was written.
+            DataError: an invalid case; nothing of its batch is written.
         """
         given = [check_case(case) for case in cases]
         stored: list[Case] = []
@@ -118,7 +118,7 @@ class CaseMemory:
         return stored
 
     def writer(self, cases: Sequence[Case]) -> Callable[[Connection], list[Case]]:
-        """Embed cases now and return what writes them, for a transaction that does more than that."""
+        """Embed cases now and return a function that writes them, to be used in a larger transaction."""
         hashes = {text_hash(t): t for case in cases for t in (view_text(case, view) for view in self.views)}
         vectors = self.vectors.vectors(list(hashes.values()))
 
@@ -136,7 +136,7 @@ class CaseMemory:
         return write
 
     def _all_new(self, connection: Connection, cases: Sequence[Case]) -> bool:
-        """Append all cases, or none where one of them is there already."""
+        """Append all cases, or none if one of them exists already."""
         if len(cases) == 1:
             return self.rows.insert_one(connection, cases[0])
         savepoint = connection.begin_nested()
@@ -156,7 +156,7 @@ class CaseMemory:
         return known
 
     def bank(self, filters: Filters | None = None, *, reading: Connection | None = None) -> Bank:
-        """The cases that filters allow, for a policy to choose from; up to date at this instant."""
+        """The cases that filters allow, for a policy to choose from; up to date at this moment."""
         filters = filters or Filters()
         with self.mirror.lock, self.store.read() if reading is None else nullcontext(reading) as connection:
             self.mirror.refresh(connection)
@@ -179,15 +179,15 @@ class CaseMemory:
 
         Args:
             policy: a policy or its name.
-            exact_k: refuse to return fewer than k.
+            exact_k: raise rather than return fewer than k.
 
         Raises:
-            UserError: k below 1, or more than there are cases where `exact_k` asks for that many.
+            UserError: k is below 1 or, with `exact_k`, larger than the number of cases.
         """
         if k < 1:
             raise UserError(f"k must be at least 1, not {k}")
         query, chooser = Query(text, self.vectors), load_policy(policy)
-        _ = query.state  # before the lock: embedding is the slow part
+        _ = query.state  # embed before taking the lock: it is slow
         with self.mirror.lock, self.store.read() as connection:
             bank = self.bank(filters, reading=connection)
             self._check_k(k, bank, exact_k)
@@ -206,23 +206,25 @@ class CaseMemory:
         policy: str | Policy = "dense",
         exact_k: bool = False,
     ) -> list[Hit]:
-        """The asynchronous twin of `search`."""
+        """The asynchronous version of `search`."""
         return await asyncio.to_thread(self.search, text, k, filters=filters, policy=policy, exact_k=exact_k)
 
     async def aadd(self, case: Case) -> Case:
         return await asyncio.to_thread(self.add, case)
 
     def get(self, id: str, *, namespace: str = "default") -> Case:
-        """A case by its id or a unique beginning of it.
+        """A case by its id or a unique prefix of it.
 
         Raises:
-            UserError: none or several.
+            UserError: no such case, or several.
         """
         conditions = (CaseRow.namespace == check_namespace(namespace), CaseRow.id.startswith(id, autoescape=True))
         found = self.rows.where(*conditions, limit=2)
         exact = [case for case in found if case.id == id] or found
         if len(exact) != 1:
-            raise UserError(f"no case {id!r} in namespace {namespace!r}" if not exact else f"{id!r} begins several ids")
+            raise UserError(
+                f"no case {id!r} in namespace {namespace!r}" if not exact else f"{id!r} matches several ids"
+            )
         return exact[0]
 
     def list(self, *, namespace: str = "default", status: str | None = None, limit: int | None = 50) -> list[Case]:
@@ -236,7 +238,7 @@ class CaseMemory:
         return self.rows.count(*([] if namespace is None else [CaseRow.namespace == namespace]))
 
     def delete(self, ids: Sequence[str], *, namespace: str = "default") -> int:
-        """Remove cases with their vectors; returns how many. See `forget` for all that came from a source."""
+        """Remove cases with their vectors; returns how many. See `forget` for everything that came from a source."""
 
         def work(connection: Connection) -> int:
             found = self.rows.existing(connection, namespace, ids=ids)

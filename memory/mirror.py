@@ -1,4 +1,12 @@
-"""Mirror: what searches need of a memory, in the process; it follows the rows and never leads them."""
+"""Mirror: an in-memory copy of what searches need from a memory's rows. The database is authoritative; the mirror only
+follows.
+
+How it follows: `clock` counts all changes to the memory's cases, and each row stores the clock value of its last
+change, so `refresh` reads only the rows changed since its own clock value. `epoch` is an id that is renewed when
+that would not be enough. Each case has a position here, in the order of case numbers (`seq`); position i is row i in
+every column and in every view. A removed case keeps its position, marked `_GONE`, so that positions and vectors
+never move.
+"""
 
 from __future__ import annotations
 
@@ -36,10 +44,10 @@ _COLUMNS: dict[str, Any] = {
 
 
 class Mirror:
-    """Columns and vectors of all cases of a memory, by position. Positions rise with the cases' numbers.
+    """Columns and vectors of all cases of a memory, by position. Positions increase with case numbers.
 
     Args:
-        folder: where vectors are cached; None keeps no files.
+        folder: where vectors are cached; None writes no files.
     """
 
     def __init__(self, store: Store, rows: CaseRows, vectors: VectorCache, folder: Path | None) -> None:
@@ -56,39 +64,41 @@ class Mirror:
         self._saved: dict[str, int] = {}
         self.features: Any = None
         self.fits: dict[Any, Any] = {}
-        """What policies have fitted to these cases; keyed by policy, and theirs to compare with `changed`."""
+        """What policies have fitted to these cases, under a key of their own; they compare their state with
+        `changed`."""
         self.changed = 0
-        """Counts every change of anything here; what is derived from the mirror is stale when it differs."""
+        """Incremented by every change; anything derived from the mirror is stale when it differs."""
 
     def column(self, name: str) -> NDArray[Any]:
         return self.columns[name][: self.size]
 
     def refresh(self, reading: Connection | None = None) -> None:
-        """Follow the rows: one cheap look where nothing has changed.
+        """Bring the mirror up to date; if nothing has changed this is one cheap query.
 
         Args:
-            reading: a connection to look through; None opens one.
+            reading: a connection to read from; None opens one.
         """
         with self.lock, self.store.read() if reading is None else nullcontext(reading) as connection:
             clock, epoch, _ = self.rows.stamp(connection)
             if (clock, epoch) == (self.clock, self.epoch):
                 return
-            # The epoch changes where rows were removed for good or embedded anew: nothing here can be trusted then. A
-            # clock that went back is that of a restored database. Holes left by removed cases cost every search a
-            # little, so that from a quarter of all positions a fresh start is cheaper.
+            # The epoch changes when rows were removed for good or re-embedded: then nothing here can be trusted. A
+            # clock that went backwards means that the database was restored. The holes of removed cases cost every
+            # search a little; when they make up a quarter of all positions, starting afresh is cheaper.
             if epoch != self.epoch or clock < self.clock or self.gone > 1000 + self.size // 4:
                 self._reset()
             rows = self.rows.changes(connection, self.clock)
             last = int(self.columns["seq"][self.size - 1]) if self.size else -1
-            for row in rows:  # a case that is here already keeps its position: its vector does not move
+            for row in rows:  # a case that is here already keeps its position, so its vector does not move
                 if row[0] <= last:
                     self._write(self._position(row[0]), [row])
+            # Case numbers only increase, so every row above the last known number is a new case.
             self._append([row for row in rows if row[0] > last])
             self._drop(self.rows.removals(connection, self.clock) if self.clock >= 0 else [])
             self.clock, self.epoch, self.changed = clock, epoch, self.changed + 1
 
     def _append(self, rows: list[tuple[Any, ...]]) -> None:
-        """Take in cases that are numbered after all others."""
+        """Add cases whose numbers are higher than all others."""
         room = len(self.columns["seq"])
         if self.size + len(rows) > room:
             more = max(room, len(rows))
@@ -99,7 +109,7 @@ class Mirror:
         self._write(start, rows)
 
     def _write(self, start: int | None, rows: list[tuple[Any, ...]]) -> None:
-        """Fill the columns of as many positions as there are rows."""
+        """Fill the columns from this position on, one position per row."""
         if not rows or start is None:
             return
         seqs, spaces, statuses, rewards, trusted, created, tags, states = zip(*rows, strict=True)
@@ -115,7 +125,7 @@ class Mirror:
         for name, column in values.items():
             self.columns[name][start : start + len(rows)] = column
         for offset, found in enumerate(tags):
-            # Most memories have no tags: until the first one comes, reading them is left out altogether.
+            # Most memories have no tags; until the first one appears, parsing them is skipped entirely.
             if self.tags or found not in ("[]", []):
                 self._tag(start + offset, json.loads(found) if isinstance(found, str) else found)
 
@@ -166,7 +176,7 @@ class Mirror:
         return np.asarray(found, dtype=np.int64)
 
     def view(self, name: str) -> FlatView:
-        """The vectors of a view, grown to all positions; texts not embedded yet are embedded now."""
+        """The vectors of a view, extended to all positions; texts that are not embedded yet are embedded now."""
         with self.lock:
             view = self.views.get(name)
             if view is None:
@@ -180,7 +190,8 @@ class Mirror:
     def _grow(self, name: str, view: FlatView) -> None:
         after = int(self.column("seq")[len(view) - 1]) if len(view) else 0
         found: dict[int, bytes | None] = {}
-        # Another process may add cases between a read and the embedding of what it lacked: read again until all are in.
+        # Another process may add cases between the read and the embedding of missing texts, so read again until none is
+        # missing.
         while not found or None in found.values():
             with self.store.read() as connection:
                 found = dict(self.rows.vectors(connection, name, self.vectors.embedder.name, after))
@@ -189,11 +200,11 @@ class Mirror:
             self.embed_missing(name)
         width = self.vectors.embedder.dimension * 4
         seqs = self.column("seq")[len(view) :]
-        blobs = [found.get(int(seq)) or bytes(width) for seq in seqs]  # one removed this instant gets a null vector
+        blobs = [found.get(int(seq)) or bytes(width) for seq in seqs]  # zeros for a case that has just been removed
         view.add(np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(blobs), -1))
 
     def embed_missing(self, view: str, *, batch: int = 256) -> int:
-        """Embed what this embedder has not seen yet; returns how many texts."""
+        """Embed the texts that this embedder has not embedded yet; returns how many."""
         count = 0
         while missing := dict(self.rows.missing_texts(view, self.vectors.embedder.name, batch)):
             vectors = self.vectors.vectors(list(missing.values()))
@@ -213,8 +224,8 @@ class Mirror:
         found = index_file.load(path) if path is not None else None
         if found is None:
             return view
-        # A file is used only where it was made by this embedder in this epoch and holds every case that the rows had
-        # up to its last; cases removed since are left out, later ones are added by `_grow`.
+        # A file is used only if it was made by this embedder in this epoch and contains every case that is in the rows
+        # up to the file's last one. Cases removed since are left out here; later ones are added by `_grow`.
         stamp, seqs, vectors = found
         wanted = (self.epoch, self.vectors.embedder.name, name, view.dimension)
         upto = int(np.searchsorted(self.column("seq"), stamp.last, side="right"))
@@ -228,7 +239,7 @@ class Mirror:
         return view
 
     def save(self, *, always: bool = False) -> None:
-        """Write the vectors that have grown by a tenth since they were saved."""
+        """Write the views that have grown by a tenth since they were last saved."""
         with self.lock:
             for name, view in self.views.items():
                 path = self.path(name)
@@ -252,7 +263,7 @@ class Mirror:
                 self._saved[name] = len(view)
 
     def rebuild(self) -> None:
-        """Forget everything here and read the rows again."""
+        """Discard everything here and read the rows again."""
         with self.lock:
             for file in self.folder.glob(f"{self.rows.memory}-*.vectors*") if self.folder else ():
                 file.unlink(missing_ok=True)
@@ -260,7 +271,7 @@ class Mirror:
             self.refresh()
 
     def compare(self, connection: Connection, view: str) -> int:
-        """How many vectors in the process differ from the rows."""
+        """How many vectors in memory differ from those in the database."""
         flat, bad = self.view(view), 0
         known = dict(self.rows.vectors(connection, view, self.vectors.embedder.name, 0))
         for position, seq in enumerate(self.column("seq")):

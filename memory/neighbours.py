@@ -1,8 +1,9 @@
-"""Solved tasks that are like a new one: by their wording with the names in it masked, and by their meaning.
+"""Solved tasks similar to a new one, by their wording with the names masked, and by their meaning.
 
-What a right answer quotes (`"texas"` in a query) is a name, and is masked in every question it stands in: so two
-questions are alike where they ask the same of different things. Masked wording and meaning are added up: on GeoQuery
-a question of the same template was among the four nearest of 92 in .92, by either alone in .84.
+What a right answer quotes (`"texas"` in a query) is a name, and is masked in every question that contains it; so two
+questions are similar if they ask the same about different things. The similarities of masked wording and of meaning are
+averaged: on GeoQuery, a question with the same template was among the four nearest of 92 in .92 of cases, and with
+either one alone in .84.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ from agentkit.memory.text import ENTITY, mask
 from agentkit.words import words
 
 CANDIDATES = 256
-"""Nearest cases by meaning, of which the wording is looked at."""
+"""How many of the nearest cases by meaning are compared by wording."""
 _QUOTED = re.compile(r"\"([^\"\n]{2,60})\"|'([^'\n]{2,60})'")
 _UNRELATED = 0.5
-"""Cosine of two texts that have nothing to do with each other, as embedders of this family give it."""
+"""The cosine of two unrelated texts, as embedders of this family give it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbour:
-    """A case whose right answer is known, and how like the task it is: 0 for not at all, 1 for the same."""
+    """A case with a known right answer, and its similarity to the task: 0 for unrelated, 1 for identical."""
 
     case: Case
     likeness: float
@@ -45,13 +46,13 @@ class Neighbour:
 def nearest(
     query: Query, bank: Bank, kind: str, k: int | None, *, own: bool = False, words: bool = True
 ) -> list[Neighbour]:
-    """The k cases most like a task, of those of its kind whose right answer is known, most alike first.
+    """The k cases most similar to a task, among those of its kind with a known right answer, most similar first.
 
     Args:
-        kind: of task, by `kind_of`.
+        kind: of task, from `kind_of`.
         k: None returns all candidates.
-        own: leave out what somebody corrected.
-        words: look at the wording too, not at the meaning alone.
+        own: exclude cases that somebody corrected.
+        words: compare the wording too, not only the meaning.
     """
     right = bank.only(("success",))
     if not right.size:
@@ -70,14 +71,14 @@ def nearest(
 
 
 def against_earlier(cases: Sequence[Case], vectors: NDArray[np.float32]) -> tuple[float, int | None]:
-    """How alike the last case's nearest earlier one is, and how many are nearer than the first with its answer.
+    """The similarity of the last case to its nearest earlier one, and the rank of the nearest one with the same answer.
 
     Args:
-        cases: with known right answers, in the order they came; two at least.
+        cases: with known right answers, in the order they were stored; at least two.
         vectors: of their states, shape (n, d).
 
     Returns:
-        (likeness of the nearest, place of the nearest with the same answer; None where none has it).
+        (similarity of the nearest, rank of the nearest with the same answer; None if none has it).
     """
     earlier, last = cases[:-1], cases[-1]
     likeness = (wording(last.state, earlier) + _meaning(vectors[:-1] @ vectors[-1])) / 2
@@ -91,7 +92,7 @@ def _meaning(cosine: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def wording(text: str, cases: Sequence[Case]) -> NDArray[np.float64]:
-    """Cosine of TF-IDF vectors of words and word pairs, names masked, of a text and each case; shape (n,)."""
+    """Cosine between the TF-IDF vectors (words and word pairs, names masked) of a text and each case; shape (n,)."""
     names = _names(case.right_answer or "" for case in cases)
     rows = [_terms(_masked(state, names)) for state in (text, *(case.state for case in cases))]
     counts = Counter(term for row in rows for term in row)
@@ -101,7 +102,7 @@ def wording(text: str, cases: Sequence[Case]) -> NDArray[np.float64]:
 
 
 def _names(answers: Iterable[str]) -> re.Pattern[str] | None:
-    """What the answers quote, as a pattern, the longest first."""
+    """A pattern for everything the answers quote, longest first."""
     found = {(one or other).lower() for answer in answers for one, other in _QUOTED.findall(answer)}
     if not found:
         return None

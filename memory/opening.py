@@ -1,4 +1,4 @@
-"""Opening a memory by its name: with the embedder it was made with, or the settings' where it is new."""
+"""Opening a memory by name, with the embedder it was made with, or the settings' embedder if it is new."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ def open_cases(
     """A memory by name.
 
     Args:
-        settings: whose embedder a new memory takes, and whose home its indexes are kept in; None reads them.
-        embedder: the name of the one it must have; None, and a setting that was left alone, keep a memory's own.
+        settings: a new memory's embedder, and the home for its indexes, are taken from here; None reads them.
+        embedder: the name of the embedder it must have; with None, and if the setting is at its default, a memory keeps
+            its own.
 
     Raises:
-        UserError: an embedder that is asked for is not the memory's own, or there is none of that name.
+        UserError: the requested embedder is not the memory's own, or does not exist.
         ModelFileError: the memory's own embedder is not downloaded; says what to do.
     """
     settings = settings or load_settings()
@@ -45,8 +46,8 @@ def open_cases(
 
 
 def stored_cases(store: Store, name: str = "default", *, home: Path | None = None) -> CaseMemory | None:
-    """A memory whose rows are to be read or removed; its embedder is loaded when a vector is first needed. None where
-    there is no such memory yet.
+    """A memory for reading or removing rows; its embedder is loaded only when a vector is needed. None if there is no
+    such memory yet.
     """
     with store.read() as connection:
         row = connection.execute(select(MemoryRow.embedder, MemoryRow.dimension).where(MemoryRow.name == name)).first()
@@ -57,7 +58,7 @@ def stored_cases(store: Store, name: str = "default", *, home: Path | None = Non
 
 
 class _Later:
-    """An embedder by its name, loaded at its first text."""
+    """An embedder by name that is loaded on first use."""
 
     def __init__(self, name: str, dimension: int) -> None:
         self.name, self.dimension = name, dimension
@@ -77,11 +78,11 @@ class _Later:
 
 
 def named_embedder(name: str) -> Embedder:
-    """An embedder by its name; `hash-256` needs no model, and is always of this program's version.
+    """An embedder by name; `hash-256` needs no model, and is always the current version.
 
     Raises:
         UserError: no such embedder.
-        ModelFileError: a local one that is not downloaded.
+        ModelFileError: a local embedder that is not downloaded.
     """
     kind, _, size = name.partition("@")[0].partition("-")
     if kind != "hash":
@@ -92,7 +93,7 @@ def named_embedder(name: str) -> Embedder:
 
 
 def _made_with(store: Store, name: str) -> str | None:
-    """The embedder of a memory that is there already, without the version of its files."""
+    """The embedder of an existing memory, without its version; None if there is no such memory."""
     with store.read() as connection:
         stamp = connection.execute(select(MemoryRow.embedder).where(MemoryRow.name == name)).scalar_one_or_none()
     return None if stamp is None else str(stamp).partition("@")[0]

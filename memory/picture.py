@@ -1,4 +1,4 @@
-"""A picture of a memory: its cases on a map, coloured by reward, and how its judgement learnt."""
+"""A picture of a memory: its cases on a map, coloured by reward, and the progress of its policy."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from agentkit.pictures import save_png
 
 _LOOKS = {"success": ("#1b7837", "o"), "failure": ("#b2182b", "X"), "unknown": ("#999999", "s")}
 _WINDOW = 25
-"""Runs that the curve of rewards is averaged over."""
+"""The reward curve is averaged over this many runs."""
 
 
 def draw(memory: CaseMemory, path: str | Path, *, namespace: str = "default") -> Path:
-    """Write a PNG: left the cases on the first two principal axes of their states; right, run by run, the rewards and
-    what showing one close case nothing else is known about is believed to add.
+    """Write a PNG. Left: the cases on the first two principal axes of their states. Right, run by run: the rewards, and
+    the estimated gain from showing one similar case about which nothing else is known.
 
     Raises:
         UserError: fewer than three cases, or a path that can't be written.

@@ -1,4 +1,4 @@
-"""PolicyStore: the learned state of a memory's retrieval policy, as changes in the ledger with whole snapshots."""
+"""PolicyStore: the learnt state of a memory's retrieval policy, as changes in the ledger with full snapshots."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ Then = Callable[[Connection, Change], None]
 
 
 class PolicyStore:
-    """The value model of one memory. A snapshot is written in the transaction of the change that made it, whole."""
+    """The effect model of one memory. A complete snapshot is written in the transaction of the change that produced
+    it."""
 
     def __init__(self, store: Store, memory: str, *, settings: ValueSettings | None = None) -> None:
         self.store, self.memory, self.target = store, memory, f"policy:{memory}"
@@ -34,10 +35,10 @@ class PolicyStore:
         return self.ledger.version(self.target)
 
     def current(self, ids: Iterable[str] | None = None) -> EffectModel:
-        """The policy as the last applied change left it, with what it believes of these cases (None: of all).
+        """The policy after the last applied change, with its beliefs about these cases (None: about all).
 
         Raises:
-            IntegrityError: a snapshot contradicts its hash.
+            IntegrityError: a snapshot does not match its hash.
         """
         with self.store.read() as connection:
             return self._load(connection, ids)
@@ -68,11 +69,11 @@ class PolicyStore:
         note: str = "",
         then: Then | None = None,
     ) -> Change:
-        """Take in one run's outcome; calling it again does nothing.
+        """Learn from one run's outcome; a second call does nothing.
 
         Args:
-            outcome: its reward; None teaches nothing, and is still a change with whatever `then` writes.
-            then: writes that belong to the same transaction, such as the run's case.
+            outcome: the run's reward; None teaches nothing, but still makes a change with whatever `then` writes.
+            then: further writes for the same transaction, such as the run's case.
         """
         operations = ({"op": "outcome", "run": run_id, "namespace": namespace, "reward": outcome},)
         change = Change(
@@ -98,7 +99,7 @@ class PolicyStore:
         return self.ledger.commit(change, effect)
 
     def take_outcome(self, connection: Connection, run_id: str, namespace: str, outcome: float, version: int) -> None:
-        """Teach the policy how a run went, inside the transaction of the change that makes this version; a run that
+        """Teach the policy a run's outcome, inside the transaction of the change that makes this version; a run that
         was given no cases teaches nothing."""
         recall = self.log._find(connection, run_id, namespace)
         if recall is None or recall.learnt is not None:
@@ -109,8 +110,8 @@ class PolicyStore:
         self.log.record(connection, run_id, namespace, outcome, version)
 
     def retake_outcome(self, connection: Connection, run_id: str, namespace: str, outcome: float, version: int) -> None:
-        """As `take_outcome`, where the outcome of a run may have been taken otherwise before: then the policy becomes
-        what it would be, had this one been taken."""
+        """Like `take_outcome`, but a different outcome may have been learnt for the run before; the policy then becomes
+        what it would be if this one had been learnt instead."""
         recall = self.log._find(connection, run_id, namespace)
         if recall is None or recall.learnt is None:
             self.take_outcome(connection, run_id, namespace, outcome, version)
@@ -138,7 +139,7 @@ class PolicyStore:
         connection.execute(statement.on_conflict_do_update(index_elements=["target", "policy"], set_=changed), row)
 
     def replay(self, *, upto: int | None = None) -> EffectModel:
-        """The policy rebuilt from the log of offers and outcomes alone: what it was at any version."""
+        """The policy rebuilt from nothing but the log of offers and outcomes, as of any version."""
         with self.store.read() as connection:
             return self._replay(connection, upto)
 
@@ -150,14 +151,14 @@ class PolicyStore:
         return value
 
     def rewrite(self, connection: Connection, version: int, *, upto: int | None = None) -> EffectModel:
-        """Replace every snapshot by a replay of the log as it now stands, inside the caller's transaction."""
+        """Replace every snapshot by a replay of the current log, inside the caller's transaction."""
         value = self._replay(connection, upto)
         connection.execute(delete(PolicySnapshotRow).where(PolicySnapshotRow.target == self.target))
         self._save(connection, value, version, list(value.effects))
         return value
 
     def change(self, operation: JsonObject, effect: Then, *, key: str, role: str = "person", note: str = "") -> Change:
-        """Apply any other change of the policy, such as a training or a rollback."""
+        """Apply any other change to the policy, such as training or a rollback."""
         change = Change(
             key=key,
             kind="policy",
@@ -170,7 +171,7 @@ class PolicyStore:
         return self.ledger.commit(change, effect)
 
     def touch(self, name: str, cases: Sequence[Case], effect: Then, *, role: str) -> None:
-        """Do something to cases as a change in the ledger, which names them; nothing where there are none."""
+        """Modify cases as a change in the ledger that names them; does nothing if there are none."""
         if not cases:
             return
         ids = sorted(f"{case.namespace}/{case.id}" for case in cases)
@@ -178,10 +179,10 @@ class PolicyStore:
         self.change({"op": name, "cases": ids}, effect, key=key, role=role)
 
     def rollback(self, version: int, *, reason: str = "") -> Change:
-        """Make the policy what it was at a version, by a new change; the outcomes since are no longer counted.
+        """Restore the policy to an earlier version, by a new change; outcomes since then no longer count.
 
         Raises:
-            UserError: a version that is not there.
+            UserError: no such version.
         """
         newest = self.version()
         if not 0 <= version <= newest:
@@ -195,11 +196,11 @@ class PolicyStore:
         return self.change(operation, effect, key=f"{self.target}:rollback:{newest}:{version}", note=reason)
 
     def save_heavy(self, connection: Connection, state: bytes, version: int) -> None:
-        """Keep the trained head of the parametric policy."""
+        """Store the trained head of the parametric policy."""
         self._put(connection, _HEAVY, state, version)
 
     def heavy_version(self) -> int | None:
-        """The version that left a trained head; None where there is none."""
+        """The version that stored a trained head; None if there is none."""
         table = PolicySnapshotRow
         query = select(table.version).where(table.target == self.target, table.policy == _HEAVY)
         with self.store.read() as connection:
@@ -215,7 +216,7 @@ class PolicyStore:
 
 
 def take_in(value: EffectModel, recall: Recall, outcome: float) -> None:
-    """Update beliefs by one run."""
+    """Update beliefs with one run."""
     shown = [offer for offer in recall.offers if offer.shown]
     features = np.array([offer.features for offer in shown], dtype=float).reshape(-1, FEATURES)
     relevance = max((offer.features[-1] for offer in recall.offers if offer.features), default=0.0)

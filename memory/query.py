@@ -1,4 +1,4 @@
-"""Query: a state that cases are wanted for; its vectors are made when first asked for."""
+"""Query: a state to find cases for; its vectors are computed on first use."""
 
 from __future__ import annotations
 

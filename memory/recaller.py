@@ -1,4 +1,4 @@
-"""MemoryRecaller: chooses the cases for a run, withholds some at random, or none at all are shown."""
+"""MemoryRecaller: chooses the cases for a run and withholds some at random; it may show none at all."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from agentkit.protocols import Block, Offer
 from agentkit.tasks import Task
 
 SPARE = 3
-"""Cases ranked for each that may be shown, for the judgement to choose from."""
+"""How many cases are ranked for each one that may be shown, for the effect model to choose from."""
 _RANK = 0.02
-"""Reward that one place in the ranking is taken to be worth."""
+"""The reward that one place in the ranking is assumed to be worth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +32,12 @@ class RecallSettings:
     """How cases are chosen.
 
     Attributes:
-        successes, failures: how many of each a prompt may hold.
+        successes, failures: how many of each a prompt may contain.
         policy: ranks the cases.
-        learn: judge the ranked cases by what showing them did before, and withhold at random; False shows all.
-        strict: never show quarantined or untrusted cases. False shows untrusted ones that are not in quarantine.
-        min_relevance: cosine below which a case is not considered at all.
-        reuse_same: whether the case of the very same task may be shown.
+        learn: choose among the ranked cases by what showing them did before, and withhold at random; False shows all.
+        strict: never show quarantined or untrusted cases. False shows untrusted ones that are not quarantined.
+        min_relevance: cases with a lower cosine are not considered at all.
+        reuse_same: whether the case of exactly the same task may be shown.
     """
 
     successes: int = 3
@@ -50,10 +50,10 @@ class RecallSettings:
 
 
 class MemoryRecaller:
-    """A `Recaller` over one namespace of a memory. Nothing is shown where nothing seems to help.
+    """A `Recaller` for one namespace of a memory. It shows nothing if nothing seems to help.
 
     Args:
-        namespace: whose cases; no other's are ever considered.
+        namespace: cases from other namespaces are never considered.
         settings: how they are chosen.
     """
 
@@ -69,11 +69,11 @@ class MemoryRecaller:
         return f"cases:{self.memory.name}"
 
     async def recall(self, task: Task, *, run_id: str) -> Block | None:
-        """The block for this task, or None to abstain; the same run gets the same block."""
+        """The block for this task, or None to abstain; the same run always gets the same block."""
         return await asyncio.to_thread(self.recall_now, task.input, run_id=run_id)
 
     def recall_now(self, state: str, *, run_id: str) -> Block | None:
-        """As `recall`, without waiting in an event loop."""
+        """The synchronous version of `recall`."""
         recall = self.policies.log.find(run_id, self.namespace)
         if recall is None:
             recall = self.policies.log.save(self._consider(state, run_id))
@@ -86,7 +86,7 @@ class MemoryRecaller:
 
     def _consider(self, state: str, run_id: str) -> Recall:
         query = Query(state, self.memory.vectors, seed=run_id)
-        _ = query.state, query.structure  # before the lock: embedding is the slow part
+        _ = query.state, query.structure  # embed before taking the lock: it is slow
         settings, log = self.settings, self.policies
         with self.memory.mirror.lock:
             bank = self.memory.bank(self._filters(state))
@@ -107,7 +107,7 @@ class MemoryRecaller:
         )
 
     def _found(self, query: Query, bank: Bank, kinds: tuple[str, ...], k: int) -> list[Considered]:
-        """The best cases of a kind by the ranking, with the features that the judgement reads."""
+        """The best cases of a kind by the ranking, with the features that the effect model uses."""
         part = bank.only(kinds)
         if not part.size or k < 1:
             return []
@@ -125,7 +125,7 @@ class MemoryRecaller:
         return choose(found, k, value) if self.settings.learn else found[:k]
 
     def _remember_state(self, state: str) -> None:
-        """Keep the vector of a state that outcomes will refer to."""
+        """Store the vector of a state that outcomes will refer to."""
         vector = self.memory.vectors.vectors([state])
         with self.memory.store.write() as connection:
             self.memory.vectors.store_vectors(connection, [text_hash(state)], vector)
@@ -158,14 +158,14 @@ class MemoryRecaller:
         )
 
     def _showable(self, case: Case) -> bool:
-        """Checked again on the row itself: it may have been put into quarantine since it was chosen."""
+        """Checked again on the row itself, since the case may have been quarantined after it was chosen."""
         return case.status == "active" and (case.trusted or not self.settings.strict)
 
 
 def choose(found: list[Considered], k: int, value: EffectModel) -> list[Considered]:
     """The k cases of a ranking to offer, each with the probability of showing it.
 
-    The ranking decides between cases nothing is known about; what a case did before moves it up or down.
+    The ranking decides between cases about which nothing is known; the known effect of a case moves it up or down.
     """
     if not found:
         return []
@@ -176,5 +176,5 @@ def choose(found: list[Considered], k: int, value: EffectModel) -> list[Consider
 
 
 def run_seed(run_id: str, memory: str) -> int:
-    """A seed that is a run's own, so that asked again it draws the same."""
+    """A seed that belongs to the run, so that repeated calls draw the same."""
     return int.from_bytes(hashlib.blake2b(f"{memory}:{run_id}".encode(), digest_size=8).digest(), "little")

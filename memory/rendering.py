@@ -1,4 +1,4 @@
-"""Cases as a planner reads them: successes and failures apart, each said to be what it is."""
+"""Cases as text for a planner, with successes and failures separate and labelled."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def _list(cases: Sequence[Case]) -> str:
 
 
 def _id(case: Case) -> str:
-    """What was stored before ids were checked may hold anything."""
+    """Ids stored before ids were validated may contain anything."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", case.id[:64])
 
 
 def _plan(case: Case) -> str:
-    """How it was done, and the answer: the one known to be right, or the run's own, said to be wrong where it was."""
+    """How the task was done, and the answer: the one known to be right, or the run's own, marked as wrong if it was."""
     steps = plan_steps(case.way)
     if case.correction is not None:
-        steps = (f"{ANSWER}{case.correction}",)  # the way led to the wrong answer
+        steps = (f"{ANSWER}{case.correction}",)  # its steps led to the wrong answer
     elif case.answer is not None and case.way != case.plan:
         steps = (*steps, f"{WRONG if case.outcome == 'failure' else ANSWER}{case.answer}")
     if len(steps) < 2:

@@ -1,4 +1,4 @@
-"""What is in a memory, in numbers."""
+"""The contents of a memory in numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agentkit.store.cases import CaseRecallRow, CaseRow
 
 
 def summary(memory: CaseMemory) -> JsonObject:
-    """Counts by namespace, status, outcome and source, and what the policy has learnt."""
+    """Counts by namespace, status, outcome and source, and the state of the policy."""
     mine = CaseRow.memory == memory.name
     with memory.store.read() as connection:
         by = {

@@ -1,4 +1,4 @@
-"""Reads and writes the SQL rows of one memory: the truth that every index follows."""
+"""Reads and writes the SQL rows of one memory, which are authoritative for every index."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def view_text(case: Case, view: str) -> str:
 
 
 class CaseValues(TypedDict, total=False):
-    """Columns of a case that may change; see `Case`."""
+    """The columns of a case that may change; see `Case`."""
 
     status: str
     trusted: bool
@@ -84,7 +84,7 @@ class CaseRows:
         self._stamp = f"SELECT clock, epoch, embedder FROM case_memories WHERE name = {mark}"
 
     def create(self, embedder: Embedder) -> Row[Any]:
-        """The memory's own row, made with this embedder where there is none yet."""
+        """The memory's own row, created with this embedder if it does not exist."""
         row = {
             "name": self.memory,
             "epoch": uuid.uuid4().hex,
@@ -104,28 +104,28 @@ class CaseRows:
             return connection.execute(query).one()
 
     def stamp(self, connection: Connection) -> tuple[int, str, str]:
-        """(clock, epoch, embedder) as they are now."""
+        """The current (clock, epoch, embedder)."""
         row = connection.exec_driver_sql(self._stamp, (self.memory,)).one()
         return row[0], row[1], row[2]
 
     def tick(self, connection: Connection, count: int = 1) -> int:
-        """Advance the clock; until the transaction ends no other writer of this memory gets past this point."""
+        """Advance the clock; until the transaction ends, other writers of this memory wait here."""
         return int(connection.exec_driver_sql(self._tick, (count, self.memory)).scalar_one())
 
     def new_epoch(self, connection: Connection) -> None:
-        """Make every cached index of this memory distrust itself."""
+        """Invalidate every cached index of this memory."""
         changed = update(MemoryRow).where(MemoryRow.name == self.memory)
         connection.execute(changed.values(epoch=uuid.uuid4().hex))
 
     def insert(self, connection: Connection, cases: Sequence[Case]) -> int:
-        """Append cases; those whose id or run is there already are left out. Returns how many were new."""
+        """Append cases, skipping those whose id or run exists already. Returns how many were new."""
         last = self.tick(connection, len(cases))
         first = last - len(cases) + 1
         rows = [self._values(case, first + i) for i, case in enumerate(cases)]
         return connection.exec_driver_sql(self._insert, rows).rowcount
 
     def insert_one(self, connection: Connection, case: Case) -> bool:
-        """Append one case; False, and nothing is written, where its id or its run is there already."""
+        """Append one case; if its id or run exists already, write nothing and return False."""
         done = connection.exec_driver_sql(self._insert, self._values(case, self.tick(connection)))
         return done.rowcount == 1
 
@@ -163,14 +163,14 @@ class CaseRows:
     def existing(
         self, connection: Connection, namespace: str, *, ids: Iterable[str] = (), run_ids: Iterable[str] = ()
     ) -> list[Case]:
-        """Cases of a namespace that have one of these ids or runs."""
+        """Cases of a namespace with one of these ids or runs."""
         found: dict[str, Case] = {}
         for column, values in (("id", list(ids)), ("run_id", list(run_ids))):
             found |= {case.id: case for case in self._in(connection, namespace, column, values)}
         return list(found.values())
 
     def by_seq(self, connection: Connection, seqs: Sequence[int], namespace: str) -> list[Case]:
-        """Cases by number, in the order asked for; one of another namespace or removed since is left out."""
+        """Cases by number, in the order requested; cases of another namespace, or removed since, are left out."""
         found = {case.seq: case for case in self._in(connection, namespace, "seq", list(seqs))}
         return [found[seq] for seq in seqs if seq in found]
 
@@ -178,7 +178,7 @@ class CaseRows:
         """Cases whose column has one of these values; in plain SQL, since every search ends here."""
         for part in _chunks(values):
             marks = ", ".join([self._mark] * len(part))
-            # For numbers, the `|| ''` keeps SQLite from walking the whole namespace by the index on it.
+            # For numbers, the `|| ''` keeps SQLite from using the namespace's index and walking all of its entries.
             plain = " || ''" if column == "seq" else ""
             here = f"memory{plain} = {self._mark} AND namespace{plain} = {self._mark}"
             query = f"{_SELECT} WHERE {here} AND {column} IN ({marks})"
@@ -195,7 +195,7 @@ class CaseRows:
         }
 
     def where(self, *conditions: Any, limit: int | None = None, newest: bool = False) -> list[Case]:
-        """Cases of this memory under SQL conditions, in order of their number."""
+        """Cases of this memory that match SQL conditions, in order of their number."""
         order = CaseRow.seq.desc() if newest else CaseRow.seq
         query = select(*_CASE).where(CaseRow.memory == self.memory, *conditions).order_by(order).limit(limit)
         with self.store.read() as connection:
@@ -207,7 +207,7 @@ class CaseRows:
             return connection.execute(query).scalar_one()
 
     def update(self, connection: Connection, cases: Sequence[Case], **values: Unpack[CaseValues]) -> None:
-        """Change columns of cases; never the state, whose vector would no longer fit."""
+        """Change columns of cases; never the state, which would no longer match its vector."""
         for part in _chunks([case.seq for case in cases]):
             rev = self.tick(connection)
             connection.execute(update(CaseRow).where(CaseRow.seq.in_(part)).values(rev=rev, **values))
@@ -244,7 +244,7 @@ class CaseRows:
                 connection.execute(delete(CaseVectorRow).where(CaseVectorRow.hash.in_(unused)))
 
     def changes(self, connection: Connection, after: int) -> list[tuple[Any, ...]]:
-        """What changed after a clock value, by number: the columns that filters look at."""
+        """Rows changed after a clock value, by number; only the columns that filters use."""
         query = (
             "SELECT seq, namespace, status, reward, trusted, created_at, tags, state_hash FROM cases"
             " WHERE memory = :memory AND rev > :after ORDER BY seq"
@@ -259,7 +259,7 @@ class CaseRows:
     def vectors(
         self, connection: Connection, view: str, embedder: str, after: int
     ) -> Iterator[tuple[int, bytes | None]]:
-        """(seq, vector) of the cases after a number; None where the text has not been embedded yet."""
+        """(seq, vector) of the cases after a number; None if the text has not been embedded yet."""
         query = (
             f"SELECT c.seq, v.vector FROM cases c LEFT JOIN case_vectors v ON v.embedder = :embedder"
             f" AND v.hash = c.{view}_hash WHERE c.memory = :memory AND c.seq > :after ORDER BY c.seq"
@@ -269,7 +269,7 @@ class CaseRows:
             yield row[0], row[1]
 
     def missing_texts(self, view: str, embedder: str, limit: int) -> list[tuple[str, str]]:
-        """(hash, text) of views that this embedder has not embedded yet."""
+        """(hash, text) of the views that this embedder has not embedded yet."""
         column = getattr(CaseRow, f"{view}_hash")
         known = exists().where(CaseVectorRow.embedder == embedder, CaseVectorRow.hash == column)
         query = select(CaseRow.state, CaseRow.plan, column).where(CaseRow.memory == self.memory, ~known)
@@ -278,13 +278,13 @@ class CaseRows:
         return [(row[2], view_text(Case(state=row[0], plan=row[1]), view)) for row in rows]
 
     def namespaces(self) -> dict[str, int]:
-        """Cases by namespace."""
+        """Number of cases by namespace."""
         query = select(CaseRow.namespace, func.count()).where(CaseRow.memory == self.memory)
         with self.store.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query.group_by(CaseRow.namespace))}
 
     def from_source(self, source: str) -> list[Case]:
-        """Cases whose source is this one, or names it among others."""
+        """Cases whose source is this one, or includes it."""
         padded = literal(" ").concat(CaseRow.source).concat(" ")
         return self.where(padded.contains(f" {source} ", autoescape=True))
 
@@ -298,7 +298,7 @@ _SELECT = f"SELECT {', '.join(Case.__dataclass_fields__)} FROM cases"
 
 
 def _from_driver(row: Sequence[Any]) -> Case:
-    """A case from a row that no type of SQLAlchemy has touched."""
+    """A case from a raw driver row, without SQLAlchemy's type conversions."""
     values = dict(zip(Case.__dataclass_fields__, row, strict=True))
     for name in ("tags", "parents"):
         found = values[name]
@@ -310,7 +310,7 @@ def _from_driver(row: Sequence[Any]) -> Case:
 
 
 def _time(at: dt.datetime) -> str:
-    """ISO 8601 with microseconds, so that text sorts as time; the plain call takes half as long as the one told so."""
+    """ISO 8601 with microseconds, so that text sorts like time; the call without the argument takes half as long."""
     return at.isoformat() if at.microsecond else at.isoformat(timespec="microseconds")
 
 

@@ -1,4 +1,4 @@
-"""Views of a case's text: hashes, states with their entities masked, and the skeletons of plans."""
+"""Views of a case's text: states with their entities masked, and the skeletons of plans."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 
 _QUOTED = re.compile(r"[\"“”«»][^\"“”«»]{1,80}[\"“”«»]|(?<![A-Za-z])'[^']{2,80}'(?![A-Za-z])")
 _NUMBER = re.compile(r"[$€£\d](?<![$€£](?!\d))[\d,]*(?:\.\d+)?%?")
-"""A number with its currency or percent sign; begun by a set of characters, which is searched for twice as fast as by
-an optional one."""
+"""A number with its currency or percent sign. It begins with a character set, because searching for that is twice as
+fast as for an optional character."""
 _NAME = re.compile(r"\b[A-Z][\w.&’'-]*(?:\s+(?:(?:of|the|and|de|la|von|van|del|da|for|in)\s+)*[A-Z][\w.&’'-]*)*")
 _LEADING = frozenset(
     """a an the in on at of for to from by with and or if what which who whom whose when where why how is are was were
@@ -19,17 +19,17 @@ _LEADING = frozenset(
 _BULLET = re.compile(r"^\s*(?:\d+[.)]|[-*])\s*")
 
 ITEMS = "items:"
-"""Begins the embedder's name where the vectors are those of the LangGraph store's items, not of cases."""
+"""Prefix of the embedder's name for vectors of the LangGraph store's items, as opposed to cases."""
 ENTITY = "entity"
-"""What stands for a name or a quotation in a masked text; numbers become `number`."""
+"""Replaces names and quotations in a masked text; numbers become `number`."""
 _QUOTE = re.compile("[\"“”«»']")
 _REPEATED = re.compile(rf"\b{ENTITY}(?:\s+{ENTITY})+\b")
 
 
 def mask(text: str) -> str:
-    """The text with names, quotations and numbers masked: what is left is its structure.
+    """The text with names, quotations and numbers masked; what remains is its structure.
 
-    Names are runs of capitalised words; a word that merely opens a sentence stays.
+    Names are runs of capitalised words; a word that is capitalised only because it starts a sentence stays.
     """
     if text.isalpha() and text.islower():
         return text
@@ -71,5 +71,5 @@ def _line_steps(plan: str) -> tuple[str, ...]:
 
 
 def skeleton(plan: str) -> str:
-    """A plan's steps with their entities masked, one a line."""
+    """A plan's steps with their entities masked, one per line."""
     return "\n".join(mask(step) for step in plan_steps(plan))

@@ -1,4 +1,4 @@
-"""Training on the log: the parametric head, and the online policy replayed from its beginning."""
+"""Training on the log: the parametric head, and the online policy replayed from the start."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from agentkit.memory.policy_store import PolicyStore
 
 
 def train(memory: CaseMemory, *, namespace: str = "default", seed: int = 0) -> JsonObject:
-    """Fit the parametric head on every case shown with its run's outcome, and replay the online policy.
+    """Fit the parametric head to every shown case and its run's outcome, and replay the online policy.
 
-    The new head and the snapshots are one change of the ledger: after a kill the policy is the last whole one.
+    The new head and the snapshots are one change in the ledger: after a crash, the policy is the last complete one.
 
     Raises:
         UserError: fewer than 8 outcomes.

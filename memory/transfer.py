@@ -1,4 +1,4 @@
-"""Export and import of a memory as JSON lines, and checking it against its rows."""
+"""Export and import of a memory as JSON lines, and verification against its rows."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ from agentkit.store.cases import CaseRow, CaseVectorRow
 from agentkit.tasks import read_jsonl
 
 IMPORTED = "import"
-"""A source of every case of a file that is not trusted."""
+"""A source added to every case of an untrusted file."""
 DRIFT = 0.01
-"""Cosine distance between a stored vector and a fresh one from which the embedder is taken to have changed."""
+"""If stored and fresh vectors of a text differ by more than this cosine distance, the embedder is assumed to have
+changed."""
 
 
 def export_cases(memory: CaseMemory, *, namespace: str = "default") -> Iterator[str]:
-    """One line of JSON a case, oldest first."""
+    """One line of JSON per case, oldest first."""
     for case in memory.rows.where(CaseRow.namespace == namespace):
         yield json.dumps(case.to_json(), ensure_ascii=False)
 
 
 def read_cases(path: str | Path, *, namespace: str | None = None) -> list[Case]:
-    """Cases of a JSON-lines file, all or none.
+    """Read the cases of a JSON-lines file; one bad line rejects the file.
 
     Raises:
-        DataError: a line that is no case, or an id or run that occurs twice, with file and line.
+        DataError: a line that is not a valid case, or a duplicate id or run; with file and line.
     """
     cases: list[Case] = []
     seen: dict[tuple[str, str, str], int] = {}
@@ -58,11 +59,11 @@ def read_cases(path: str | Path, *, namespace: str | None = None) -> list[Case]:
 
 
 def import_cases(memory: CaseMemory, path: str | Path, *, namespace: str | None = None, trust: bool = False) -> int:
-    """Store a file's cases; those that are there already are left out. Returns how many were new.
+    """Store a file's cases, skipping those that exist already. Returns how many were new.
 
     Args:
-        trust: believe what the file says of itself. Else its cases count as text from outside: searches find them, and
-            no run is shown one until a person vouches for it (`release`).
+        trust: accept what the file says about itself. Otherwise its cases count as text from outside: searches find
+            them, but runs are not shown them until a person vouches for them (`release`).
     """
     before, cases = memory.count(), read_cases(path, namespace=namespace)
     memory.add_many(cases if trust else map(_doubted, cases))
@@ -79,7 +80,7 @@ def verify(memory: CaseMemory) -> JsonObject:
     """Check vectors, cached files, the embedder, the policy's snapshots and the ledger.
 
     Returns:
-        counts, and a list of `problems`, empty where all is well.
+        counts, and a list of `problems`, which is empty if there are none.
     """
     problems: list[str] = []
     memory.mirror.refresh()

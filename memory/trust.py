@@ -1,4 +1,5 @@
-"""Quarantine and forgetting: nothing from outside is shown unasked, and what came from a source can be taken back."""
+"""Quarantine and forgetting: nothing from outside is shown without approval, and everything from a source can be
+removed."""
 
 from __future__ import annotations
 
@@ -41,11 +42,11 @@ def release(
     namespace: str = "default",
     reward: float | None = None,
 ) -> int:
-    """A person vouches for cases that are in quarantine or not trusted: runs may be shown them from now on.
+    """A person vouches for cases that are quarantined or untrusted; from now on runs may be shown them.
 
     Args:
-        source: vouch for all that came from there, too.
-        reward: how good the person says they are; None leaves what is known.
+        source: also vouch for everything from this source.
+        reward: the reward that the person gives them; None leaves the known one.
 
     Returns:
         how many.
@@ -78,7 +79,7 @@ def _doubted(case: Case) -> bool:
 
 
 def quarantine(memory: CaseMemory, source: str) -> int:
-    """Hold back every case of a source; returns how many."""
+    """Quarantine every case from a source; returns how many."""
     found = [case for case in memory.rows.from_source(source) if case.status == "active"]
 
     def effect(connection: Connection, change: Change) -> None:
@@ -89,11 +90,11 @@ def quarantine(memory: CaseMemory, source: str) -> int:
 
 
 def forget(memory: CaseMemory, source: str) -> Receipt:
-    """Remove all that came from a source, in every namespace of this memory.
+    """Remove everything from a source, in every namespace of this memory.
 
-    Cases, their vectors, what was merged from them, every recall that considered them, their part in the learned policy
-    (which is replayed without them), the full-text index and the files of indexes.
-    The ledger keeps that something was learnt and forgotten; it never held the content.
+    This removes the cases, their vectors, anything merged from them, every recall that considered them, their part in
+    the learnt policy (which is replayed without them), and their traces in the full-text index and index files. The
+    ledger still records that something was learnt and forgotten, but it never contained the content.
 
     Raises:
         UserError: nothing came from that source, or it is blank.
@@ -134,7 +135,7 @@ def forget(memory: CaseMemory, source: str) -> Receipt:
 
 
 def _derived(memory: CaseMemory, found: list[Case]) -> list[Case]:
-    """Prototypes made from any of these cases, and prototypes of those."""
+    """Prototypes merged from any of these cases, and prototypes of those."""
     gone = {case.id for case in found}
     derived: list[Case] = []
     made = memory.rows.where(CaseRow.weight > 1)
@@ -145,7 +146,7 @@ def _derived(memory: CaseMemory, found: list[Case]) -> list[Case]:
 
 
 def _unmerge(memory: CaseMemory, connection: Connection, prototypes: set[str], gone: set[int]) -> None:
-    """Cases that went into a removed prototype stand on their own again."""
+    """Make cases that were merged into a removed prototype active again."""
     if not prototypes:
         return
     query = select(CaseRow.seq, CaseRow.tags).where(CaseRow.memory == memory.name, CaseRow.status == "merged")
@@ -157,7 +158,7 @@ def _unmerge(memory: CaseMemory, connection: Connection, prototypes: set[str], g
 
 
 def _drop_orphans(memory: CaseMemory, connection: Connection) -> None:
-    """Vectors that no case of any memory and no recall refers to."""
+    """Delete vectors that no case of any memory and no recall refers to."""
     used = "SELECT state_hash FROM cases UNION SELECT masked_hash FROM cases UNION SELECT plan_hash FROM cases"
     used += " UNION SELECT state_hash FROM case_recalls"
     orphan = text(f"DELETE FROM case_vectors WHERE embedder NOT LIKE :items AND hash NOT IN ({used})")
@@ -165,7 +166,8 @@ def _drop_orphans(memory: CaseMemory, connection: Connection) -> None:
 
 
 def _scrub(memory: CaseMemory) -> None:
-    """Let nothing removed survive in free pages, the write-ahead log, the full-text index or cached files."""
+    """Make sure that nothing removed survives in free pages, the write-ahead log, the full-text index or cached
+    files."""
     memory.vectors.forget_recent()
     memory.mirror.rebuild()
     if memory.store.dialect != "sqlite":

@@ -1,4 +1,4 @@
-"""Upkeep: merging near-duplicates with a way back, rewriting by a better case, eviction, re-embedding."""
+"""Upkeep: merging near-duplicates reversibly, superseding by better cases, eviction, re-embedding."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ from agentkit.store.cases import CaseRow, CaseVectorRow, MemoryRow
 
 
 def consolidate(memory: CaseMemory, *, namespace: str = "default", likeness: float = 0.97) -> list[Case]:
-    """Merge active cases of like state and equal outcome into one prototype each; sources stay, marked `merged`.
+    """Merge active cases with similar states and equal outcomes into one prototype each; the sources stay, marked
+    `merged`.
 
-    The prototype is the best-rewarded source (the newest of equals) and names its sources.
+    The prototype is the source with the best reward (the newest in a tie), and lists its sources.
 
     Returns:
         the prototypes. `undo` takes one apart again.
@@ -57,7 +58,7 @@ def consolidate(memory: CaseMemory, *, namespace: str = "default", likeness: flo
 
 
 def _groups(vectors: Any, cases: list[Case | None], likeness: float) -> list[list[Case]]:
-    """Greedy groups around the earliest case; no member is further than `likeness` from it."""
+    """Greedy groups around the earliest case; every member's similarity to it is at least `likeness`."""
     free, groups = np.array([case is not None and not case.pinned for case in cases]), []
     for i, first in enumerate(cases):
         if first is None or not free[i]:
@@ -86,7 +87,7 @@ def _prototype(group: list[Case]) -> Case:
 
 
 def undo(memory: CaseMemory, prototype: str, *, namespace: str = "default") -> int:
-    """Take a prototype apart: its sources are as they were; returns how many.
+    """Take a prototype apart and restore its sources; returns how many.
 
     Raises:
         UserError: no such prototype.
@@ -110,9 +111,9 @@ def undo(memory: CaseMemory, prototype: str, *, namespace: str = "default") -> i
 
 
 def supersede(memory: CaseMemory, *, namespace: str = "default") -> int:
-    """Where the same state has been solved better since, mark the worse cases; returns how many.
+    """If a state has been solved better since, mark the worse cases as superseded; returns how many.
 
-    Failures are superseded by nothing but a success of the same state.
+    A failure is superseded only by a success with the same state.
     """
     groups: dict[str, list[Case]] = {}
     for case in memory.rows.where(CaseRow.namespace == namespace, CaseRow.status == "active"):
@@ -138,9 +139,9 @@ def evict(
     older_than: dt.timedelta | None = None,
     below: float | None = None,
 ) -> int:
-    """Delete by age, by reward, or down to a number of cases, the least valuable first; pinned ones stay.
+    """Delete cases by age, by reward, or down to a number, least valuable first; pinned ones stay.
 
-    Value is what the policy has seen a case add, then its reward, then its age.
+    A case's value is the effect that the policy measured, then its reward, then its age.
     """
     cases = [case for case in memory.rows.where(CaseRow.namespace == namespace) if not case.pinned]
     gone = {case.seq for case in cases if older_than is not None and case.created_at < now() - older_than}
@@ -164,7 +165,7 @@ def evict(
 
 
 def embedder_drift(memory: CaseMemory, *, sample: int = 32) -> float:
-    """Largest cosine distance between stored vectors and fresh ones of the same texts; 0 where nothing has changed."""
+    """Largest cosine distance between stored and fresh vectors of the same texts; 0 if nothing has changed."""
     cases = memory.rows.where(limit=sample, newest=True)
     if not cases:
         return 0.0
@@ -175,7 +176,7 @@ def embedder_drift(memory: CaseMemory, *, sample: int = 32) -> float:
 
 
 class _Renamed:
-    """The same embedder under a name that nothing is cached for."""
+    """The same embedder under a name for which nothing is cached."""
 
     def __init__(self, inner: Embedder) -> None:
         self.inner, self.name, self.dimension = inner, f"fresh:{uuid.uuid4().hex}", inner.dimension
@@ -188,10 +189,10 @@ class _Renamed:
 
 
 def reembed(memory_name: str, store: Store, embedder: Embedder, *, home: str | Path | None = None) -> CaseMemory:
-    """Embed a memory anew beside the old vectors, then switch to the new ones in one transaction.
+    """Re-embed a memory while the old vectors stay in use, then switch to the new ones in one transaction.
 
-    Searches through the old vectors go on until the switch; no search mixes the two. With an embedder of the same
-    name, whose vectors have drifted, the new vectors take the place of the old.
+    Searches use the old vectors until the switch; no search mixes the two. If the embedder has the same name but its
+    vectors have drifted, the new vectors replace the old ones.
     """
     rows = CaseRows(store, memory_name)
     drifted = rows.create(embedder).embedder == embedder.name

@@ -1,17 +1,19 @@
-"""The learned judgement on top of a ranking: is a case worth showing here, how sure is that, and what did it change?
+"""The effect model on top of a ranking: is a case worth showing here, how certain is that, and what did it change?
 
-The reward of a run is modelled as  r = ψ(s)·β + Σ over the cases shown of (φ(s, c)·θ + e_c) + noise:  β is how easy the
-task is, θ what similarity and the like are worth, e_c what this very case adds. Beliefs are Gaussian and are updated by
-one Kalman step a run; the e_c are kept apart from θ and from each other (assumed-density filtering), which costs O(k).
-The prior says that cases close by help a little, so that an untaught judgement is plain similarity. How much cases
-differ, the prior variance of the e_c, is itself learnt from them all (the moment estimate of DerSimonian and Laird
-1986): where they turn out alike, noise no longer reorders a ranking; where they differ, the good ones are soon known.
+The reward of a run is modelled as  r = ψ(s)·β + Σ over the cases shown of (φ(s, c)·θ + e_c) + noise.  Here β is how
+easy the task is, θ what similarity and other features are worth, and e_c what this particular case adds. Beliefs are
+Gaussian and are updated with one Kalman step per run; the e_c are kept independent of θ and of each other
+(assumed-density filtering), which costs O(k). The prior says that similar cases help a little, so that an untrained
+model amounts to plain similarity. How much cases differ, which is the prior variance of the e_c, is itself learnt from
+all of them (the moment estimate of DerSimonian and Laird 1986): if they turn out alike, noise no longer reorders a
+ranking; if they differ, the good ones are soon known.
 
-Each case is shown with the probability that it helps (Thompson sampling made explicit), held off 0 and 1. That
-withholding is random with known probability: it is what tells a case's own effect from that of the company it kept.
+Each case is shown with the probability that it helps (Thompson sampling made explicit), bounded away from 0 and 1. So
+withholding is random with a known probability, which is what separates a case's own effect from that of the cases shown
+with it.
 
-A run of rewards below what was expected (a cumulative sum of surprises, Page 1954) means that the world has changed:
-what is known of each case then counts for little, and the judgement explores anew.
+A series of rewards below expectation (a cumulative sum of surprises, Page 1954) means that the world has changed: what
+is known about each case then counts for little, and the model explores again.
 """
 
 from __future__ import annotations
@@ -32,20 +34,22 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class ValueSettings:
-    """How the judgement believes and explores.
+    """Parameters of beliefs and exploration.
 
     Attributes:
-        noise: variance of a run's reward about its mean.
-        effect: variance of cases' effects that is believed before any is seen.
-        effect_weight: evidence that this belief is worth, in units of one over a reward's variance.
-        forget: share of a case's evidence that fades with each new run that shows it.
-        drift: variance that β gains with each run.
-        caution: sharpens the chance that a case helps; 1 is Thompson sampling, more explores less and harms less.
-        floor: least and, from one, greatest probability of showing a chosen case.
-        cost: reward that a shown case must be worth, for its tokens.
-        slack, alarm: of the sum of surprises, in deviations; larger ones notice changes later and err less often.
-        keep: share of the evidence about each case that outlives a change of the world.
-        stir: share of θ's prior variance that a change of the world gives back.
+        noise: the variance of a run's reward around its mean.
+        effect: the prior variance of cases' effects.
+        effect_weight: how much evidence that prior is worth, in units of one over a reward's variance.
+        forget: the share of a case's evidence that fades with each new run that shows it.
+        drift: the variance added to β with each run.
+        caution: sharpens the probability that a case helps; 1 is Thompson sampling, more explores less and does less
+            harm.
+        floor: lowest probability of showing a chosen case; one minus this is the highest.
+        cost: the reward that a shown case must be worth, for its tokens.
+        slack, alarm: of the cumulative sum of surprises, in standard deviations; larger values notice changes later and
+            raise fewer false alarms.
+        keep: the share of the evidence about each case that survives a change of the world.
+        stir: the share of θ's prior variance that is restored at a change of the world.
     """
 
     noise: float = 0.2
@@ -71,13 +75,13 @@ FEATURES = len(PRIOR_MEAN)
 
 
 class EffectEvidence(NamedTuple):
-    """What runs have said about one case's effect: a Gaussian likelihood in natural parameters."""
+    """The evidence from runs about one case's effect: a Gaussian likelihood in natural parameters."""
 
     precision: float = 0.0
     shift: float = 0.0
     """Precision times the estimate."""
     world: int = 0
-    """How many changes of the world had been noticed by then."""
+    """How many changes of the world had been noticed at the time."""
 
 
 @dataclass
@@ -92,19 +96,19 @@ class EffectModel:
     scatter: Array = field(default_factory=lambda: np.zeros(3))
     """Over all cases of this world: Σ shift²/precision, Σ precision, and how many they are."""
     low: float = 0.0
-    """The sum of surprises that watches for a change of the world."""
+    """The cumulative sum of surprises, which detects a change of the world."""
     world: int = 0
     settings: ValueSettings = field(default_factory=ValueSettings)
 
     @property
     def spread(self) -> float:
-        """How much the effects of cases vary, as far as is known."""
+        """The estimated variance of effects between cases."""
         squares, precision, cases = self.scatter
         weight = self.settings.effect_weight
         return float(max(squares - cases + weight * self.settings.effect, 0.0) / (precision + weight)) + 1e-6
 
     def effect(self, id: str) -> tuple[float, float]:
-        """Mean and variance of what is believed of a case's own effect."""
+        """Mean and variance of the belief about a case's own effect."""
         precision, shift = self._evidence(id)
         variance = 1 / (1 / self.spread + precision)
         return variance * shift, variance
@@ -115,7 +119,8 @@ class EffectModel:
         return known.precision * kept, known.shift * kept
 
     def judge(self, ids: Sequence[str], features: Array) -> tuple[Array, Array]:
-        """What each case is believed to add, and the deviation of that belief; features of shape (n, FEATURES)."""
+        """What each case is believed to add, and the standard deviation of that belief; features have shape (n,
+        FEATURES)."""
         theta, cov = self.mean[BASELINE:], self.covariance[BASELINE:, BASELINE:]
         own = np.array([self.effect(id) for id in ids]).reshape(-1, 2)
         mean = features @ theta + own[:, 0]
@@ -123,14 +128,14 @@ class EffectModel:
         return mean, np.sqrt(variance)
 
     def probabilities(self, mean: Array, deviation: Array) -> Array:
-        """With what probability to show each case: that it helps, held off 0 and 1."""
+        """The probability of showing each case: the probability that it helps, bounded away from 0 and 1."""
         options = self.settings
         sure = [_phi(options.caution * (m - options.cost) / d) for m, d in zip(mean, deviation, strict=True)]
         probabilities: Array = np.clip(np.array(sure), options.floor, 1 - options.floor)
         return probabilities
 
     def update(self, relevance: float, ids: Sequence[str], features: Array, reward: float) -> None:
-        """Take in one outcome of a run that was shown these cases (and no others)."""
+        """Learn from the outcome of a run that was shown these cases (and no others)."""
         x = np.concatenate([[1.0, relevance], features.sum(axis=0) if len(ids) else np.zeros(FEATURES)])
         own = [self.effect(id) for id in ids]
         gain = self.covariance @ x
@@ -145,7 +150,7 @@ class EffectModel:
         self._watch(surprise / sqrt(total))
 
     def _learn(self, id: str, seen: float, noise: float) -> None:
-        """Take in one noisy sight of a case's effect."""
+        """Add one noisy observation of a case's effect."""
         old, (precision, shift) = self.effects.get(id), self._evidence(id)
         kept = 1 - self.settings.forget
         new = EffectEvidence(kept * precision + 1 / noise, kept * shift + seen / noise, self.world)
@@ -155,7 +160,7 @@ class EffectModel:
         self.effects[id] = new
 
     def _watch(self, surprise: float) -> None:
-        """Notice a change of the world by rewards that stay below what is expected."""
+        """Detect a change of the world from rewards that stay below expectation."""
         options = self.settings
         self.low = max(0.0, self.low - surprise - options.slack)
         if self.low > options.alarm:

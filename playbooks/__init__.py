@@ -78,7 +78,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Public names are imported when first used, so that `import agentkit.playbooks` costs nothing."""
+    """Public names are imported on first use, so that `import agentkit.playbooks` stays fast."""
     if name not in _HOME:
         raise AttributeError(f"module 'agentkit.playbooks' has no attribute {name!r}")
     return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)

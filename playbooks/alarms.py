@@ -1,4 +1,4 @@
-"""Alarms for the commonest failure of learning systems: a loop that runs and does nothing."""
+"""Alarms for the most common failure of learning systems: a loop that runs without effect."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from agentkit.playbooks.evidence import LearningStep
 
 
 def alarms(steps: Sequence[LearningStep], *, window: int = 20) -> list[str]:
-    """What is suspicious about the last `window` steps of learning, newest first; empty while there are fewer."""
+    """What is suspicious about the last `window` learning steps, given newest first; empty while there are fewer."""
     recent = steps[:window]
     if len(recent) < window:
         return []
@@ -29,5 +29,5 @@ def alarms(steps: Sequence[LearningStep], *, window: int = 20) -> list[str]:
 
 
 def _known(step: LearningStep) -> bool:
-    """Whether a lesson came that the playbook has already: then nothing is broken."""
+    """Whether a lesson was dropped because the playbook already has it; then nothing is broken."""
     return any(str(reason).startswith("said already") for reason in step.learnt.details.get("dropped", ()))

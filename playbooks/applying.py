@@ -1,4 +1,4 @@
-"""What a delta does to a playbook, as a pure function shared by the database, the preview and the replay."""
+"""The effect of a delta on a playbook, as a pure function shared by the database, the preview and the replay."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from agentkit.playbooks.operations import Add, Merge, Operation, Restore, Retire
 
 
 class Past(Protocol):
-    """Looks bullets up in time."""
+    """Gives access to the past and current states of bullets."""
 
     def current(self, id: str) -> Bullet | None:
-        """The bullet as it is now; None where it never was or was rolled back."""
+        """The bullet's current state; None if it never existed or was rolled back."""
         ...
 
     def at(self, id: str, version: int) -> Bullet | None:
-        """The bullet as it was at a version."""
+        """The bullet's state at a version."""
         ...
 
     def restored(self, version: int) -> Iterable[tuple[str, Bullet | None]]:
-        """Each bullet that differs from what it was at a version, with what it was."""
+        """Each bullet that now differs from its state at a version, with that state."""
         ...
 
 
 @dataclass
 class DeltaOutcome:
-    """What a delta changes.
+    """The effect of a delta.
 
     Attributes:
-        bullets: new states by id; None removes one (only a rollback does).
+        bullets: new states by id; None removes a bullet (only a rollback does that).
         votes: (helpful, harmful) to add, by id.
         origins: the operation that touched each bullet.
     """
@@ -44,10 +44,10 @@ class DeltaOutcome:
 
 
 def apply_operations(past: Past, operations: Iterable[Operation], *, base: int, version: int) -> DeltaOutcome:
-    """Work out what operations made against version `base` do as version `version`.
+    """Compute the effect, as version `version`, of operations that were made against version `base`.
 
     Raises:
-        Conflict: one of them can't follow what has happened since; then none takes effect.
+        Conflict: one of them is incompatible with what has happened since; then none takes effect.
     """
     work = _Work(past, base, version)
     for seq, operation in enumerate(operations):
@@ -57,7 +57,7 @@ def apply_operations(past: Past, operations: Iterable[Operation], *, base: int, 
 
 
 class _Work:
-    """One delta being applied. Operations of one delta see each other's effects."""
+    """One delta being applied. Operations within a delta see each other's effects."""
 
     def __init__(self, past: Past, base: int, version: int) -> None:
         self.past, self.base, self.version, self.seq = past, base, version, 0
@@ -117,7 +117,7 @@ class _Work:
     def _update(self, operation: Update) -> None:
         ours = self._get(operation.id)
         if ours is None or not ours.active:
-            raise Conflict(f"bullet {operation.id} is not there to be edited")
+            raise Conflict(f"bullet {operation.id} does not exist or is retired, so it can't be edited")
         base = ours if ours.hash == operation.expected else self.past.at(operation.id, self.base)
         if base is None or base.hash != operation.expected:
             raise Conflict(f"bullet {operation.id} was not in the expected state at version {self.base}")
@@ -147,7 +147,7 @@ class _Work:
     def _retire(self, id: str, expected: str, name: str) -> None:
         bullet = self._get(id)
         if bullet is not None and not bullet.active:
-            return  # two changes that retire the same bullet agree
+            return  # two changes that retire the same bullet don't conflict
         bullet = self._expect(id, expected)
         self._put(replace(bullet, status="retired", revised=self.version, seq=self.seq), name)
 
@@ -170,7 +170,7 @@ def _or(value: str | None, default: str) -> str:
 
 
 def updated(bullets: Mapping[str, Bullet], outcome: DeltaOutcome) -> dict[str, Bullet]:
-    """The bullets after an outcome."""
+    """The bullets after a delta."""
     after = dict(bullets)
     for id, bullet in outcome.bullets.items():
         if bullet is None:

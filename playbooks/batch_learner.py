@@ -1,5 +1,5 @@
-"""Lessons of several runs in one call: what reflection and curation do one after the other (ACE, arXiv 2510.04618 §3),
-at once, for the wrong answers of a batch, and only where there is something to learn."""
+"""Lessons from several runs in one call. It combines reflection and curation, which ACE does one after the other (arXiv
+2510.04618 §3), for the wrong answers of a batch, and makes no call if there are none."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ class Lessons(BaseModel):
 
 
 class BatchLessons:
-    """A `BatchLearner` for a playbook: one call for every few wrong answers, none where every answer was right.
+    """A `BatchLearner` for a playbook: one call for every few wrong answers, and none if every answer was right.
 
     Args:
-        book: the playbook it proposes to.
-        wrong: episodes scored below this are looked at.
+        book: the playbook that it proposes changes to.
+        wrong: an episode with a lower score counts as wrong.
         most: episodes shown in one call.
-        characters: of one episode's task and of its steps.
+        characters: limit for one episode's task, and for its steps.
     """
 
     name = "lessons"
@@ -72,8 +72,8 @@ class BatchLessons:
         return await self.learn_batch([episode], key=episode.run_id, call=call)
 
     async def learn_batch(self, episodes: Sequence[Episode], *, key: str, call: CallModel) -> Learnt:
-        """Propose one delta for each call; once per key. Wrong answers of a category are shown
-        together, each with the work that a later attempt at the same task got right."""
+        """Propose one delta per call; once per key. Wrong answers of the same category are shown together, each with
+        the work of a later attempt that solved the same task, if there is one."""
         wrong = [episode for episode in episodes if self._wrong(episode)]
         if not wrong:
             return Learnt(status="nothing", note="nothing was wrong")
@@ -117,7 +117,7 @@ class BatchLessons:
         )
 
     def messages(self, episodes: Sequence[Episode], solved: Mapping[str, Episode] | None = None) -> list[BaseMessage]:
-        """Instructions and playbook first, so that prefix caches keep them; what changes comes last."""
+        """Instructions and playbook come first, so that prefix caches can reuse them; what changes comes last."""
         page = self.renderer.render(self.book.current().active).text or "(empty)"
         better = solved or {}
         wrong = "\n".join(self._episode(episode, better.get(episode.task.id)) for episode in episodes)
@@ -141,8 +141,8 @@ class BatchLessons:
         return episode.score is not None and episode.score < self.wrong
 
     def _draft(self, parsed: Any, wrong: Sequence[Episode], known: list[Bullet]) -> Draft:
-        """The lessons that are general and that neither the playbook nor another proposal says, by what the lint finds;
-        they are known from then on."""
+        """Draft operations from those lessons that are general and that neither the playbook nor another proposal
+        contains, separated by what the lint finds. Drafted lessons are added to `known`."""
         draft = Draft()
         tasks = [visible(episode).task for episode in wrong]
         for lesson in parsed.lessons:
@@ -151,7 +151,7 @@ class BatchLessons:
             try:
                 added = Add(content=lesson.content, scope=lesson.scope)
             except (DataError, UserError, ValueError):
-                continue  # an empty or overlong line is no lesson
+                continue  # an empty or overlong line is not a valid lesson
             if self.duplicates.duplicate(added.content, added.scope, known) is None:
                 draft.add(added, lint(f"{added.content}\n{added.scope}"))
                 known.append(Bullet(added.id, added.section, added.scope, added.content))

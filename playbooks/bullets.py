@@ -1,4 +1,4 @@
-"""Bullet: one reusable lesson as data, with an id made from its content."""
+"""Bullet: one reusable lesson as data, with an id derived from its content."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from agentkit.errors import UserError
 Status = Literal["active", "retired"]
 
 MAX_CONTENT = 1200
-"""Characters of one bullet: a lesson longer than this is several."""
+"""Maximum length of a bullet in characters; a longer lesson is really several."""
 
 SECTION, GENERAL = "strategies", ""
-"""The section a bullet gets when none is named, and the scope of a lesson that holds everywhere."""
+"""The section of a bullet that names none, and the scope of a lesson that applies everywhere."""
 
 _ID_LETTERS = str.maketrans("0189", "wxyz")
 
@@ -29,14 +29,16 @@ class Bullet:
     """One lesson in one state.
 
     Attributes:
-        id: made from the section, scope and content the bullet was born with; it keeps it through edits.
-        section: what kind of lesson it is.
-        scope: the tool, domain or data it holds for; empty where it holds everywhere.
+        id: derived from the section, scope and content that the bullet was created with; it stays the same through
+            edits.
+        section: the kind of lesson.
+        scope: the tool, domain or data that it applies to; empty if it applies everywhere.
         content: one line of text.
-        status: active, or retired (kept so that it is not learnt again unawares).
-        added: the version it was born in.
-        revised: the version its text last changed in; rendering follows it, so that what changes moves to the end.
-        seq: its place among the bullets of that version.
+        status: active, or retired (kept so that it is not learnt again by mistake).
+        added: the version it was created in.
+        revised: the version in which its text last changed. Rendering uses this order, so that what changes moves to
+            the end.
+        seq: its position among the bullets of that version.
         parents: the bullets it was merged or split from.
     """
 
@@ -60,7 +62,7 @@ class Bullet:
 
     @cached_property
     def hash(self) -> str:
-        """Identifies this state; an operation names it to say what it expects to find."""
+        """Identifies this state; an operation quotes it as the state that it expects."""
         return _digest(self.section, self.scope, self.content, self.status)[:16]
 
     @cached_property
@@ -70,13 +72,13 @@ class Bullet:
 
 
 def bullet_id(section: str, scope: str, content: str) -> str:
-    """Eight letters and digits (40 bits) that never start like a word of prose."""
+    """Eight letters and digits (40 bits) that never begin like an English word."""
     raw = base64.b32encode(bytes.fromhex(_digest(section, scope, content))[:5]).decode().lower()
     return raw.translate(_ID_LETTERS)
 
 
 def clean(text: str) -> str:
-    """One line of plain text: no control, bidirectional or zero-width characters, no line breaks.
+    """Convert to one line of plain text: no control, bidirectional or zero-width characters, no line breaks.
 
     Raises:
         UserError: nothing is left, or it is longer than a bullet may be.
@@ -90,8 +92,8 @@ def clean(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """The text without characters that nobody sees; of those that end a line or move a cursor a break or a space is
-    left. Everything that reads a text for what it must not say reads it in this form, for it is the one stored."""
+    """The text without invisible characters; those that end a line or move a cursor become a line break or a space.
+    Every check on what a text must not contain uses this form, because this is the form that is stored."""
     if text.isascii() and text.isprintable():
         return text
     seen = "".join(_visible(char) for char in text)
@@ -99,7 +101,7 @@ def plain(text: str) -> str:
 
 
 def label(text: str, *, default: str = "") -> str:
-    """A section or scope: short, lower case, letters, digits and `-_./ ` only."""
+    """A section or scope: short, lower case, only letters, digits and `-_./ `."""
     line = re.sub(r"[^\w./&+-]+", " ", unicodedata.normalize("NFKC", text).lower()).strip()
     return line[:60].strip() or default
 
@@ -107,8 +109,8 @@ def label(text: str, *, default: str = "") -> str:
 _IGNORABLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-"""Letters and marks by category that are drawn as nothing: joiners, Hangul fillers, variation selectors, an empty
-Braille cell."""
+"""Characters that are letters or marks by category but are drawn as nothing: joiners, Hangul fillers, variation
+selectors, an empty Braille cell."""
 
 
 def _visible(char: str) -> str:

@@ -1,4 +1,4 @@
-"""One playbook, or one case memory, for each relation: what is learnt about one is not shown with another."""
+"""A separate playbook or case memory for each relation: what is learnt about one is not shown for another."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from agentkit.tasks import Task
 
 
 class RecallByRelation:
-    """A `Recaller` that asks the one of the task's relation.
+    """A `Recaller` that delegates to the recaller of the task's relation.
 
     Args:
         name: of the whole.
-        make: the recaller of a relation, such as a `PlaybookRecaller` of the playbook `drugs.induces`.
+        make: creates the recaller for a relation, such as a `PlaybookRecaller` for the playbook `drugs.induces`.
     """
 
     def __init__(self, name: str, make: Callable[[str], Recaller]) -> None:
@@ -28,7 +28,7 @@ class RecallByRelation:
 
 
 class LearnByRelation:
-    """A `Learner` that hands an episode to the one of its relation."""
+    """A `Learner` that passes each episode to the learner of its relation."""
 
     def __init__(self, name: str, make: Callable[[str], Learner]) -> None:
         self.name, self._make = name, make

@@ -1,10 +1,11 @@
-"""Credit: what a bullet does to the score of the tasks it is about, from runs where it was withheld at random.
+"""Credit: a bullet's effect on the score of the tasks it is about, from runs in which it was withheld at random.
 
-Votes are opinions of a model; this is an experiment. Scores of runs with and without the bullet are weighted by the
-inverse of the probability of what happened (normalised), and each side gets a Beta posterior; the effect is their
-difference, with a normal interval from the posteriors' moments. A run counts for a bullet by how close the two are
-among all bullets in play (1 / rank²): a lesson about one kind of task is not judged by all the others. The weight does
-not depend on whether the bullet was shown, so the estimate stays unbiased for the tasks that the bullet is about.
+Votes are a model's opinions; this is an experiment. The scores of runs with and without the bullet are weighted by the
+inverse probability of what happened (normalised), and each side gets a Beta posterior; the effect is their difference,
+with a normal interval from the posteriors' moments. A run's weight for a bullet depends on how similar the two are
+compared with all other bullets considered (1 / rank²), so that a lesson about one kind of task is not judged by all the
+others. The weight does not depend on whether the bullet was shown, so the estimate is unbiased for the tasks that the
+bullet is about.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from statistics import NormalDist
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """Runs of one bullet with one probability, shown or withheld.
+    """Runs of one bullet with the same probability, either shown or withheld.
 
     Attributes:
         runs: how many.
-        mass, squares: the sum of the runs' weights and of their squares; a weight says how much a task is the bullet's.
+        mass, squares: the sum of the runs' weights and of their squares; a weight says how much a task is about the
+            bullet.
         total: the weighted sum of their scores.
     """
 
@@ -39,9 +41,9 @@ class Effect:
     """The estimated effect of showing a bullet, on a scale where 1 turns every failure into a success.
 
     Attributes:
-        mean: the estimate; 0 where nothing is known.
-        deviation: of the posterior.
-        shown, withheld: runs on each side.
+        mean: the estimate; 0 if nothing is known.
+        deviation: standard deviation of the posterior.
+        shown, withheld: number of runs on each side.
     """
 
     mean: float = 0.0
@@ -50,7 +52,7 @@ class Effect:
     withheld: int = 0
 
     def interval(self, level: float = 0.9) -> tuple[float, float]:
-        """The central interval that holds the effect with probability `level`."""
+        """The central interval that contains the effect with probability `level`."""
         half = NormalDist().inv_cdf((1 + level) / 2) * self.deviation
         return max(-1.0, self.mean - half), min(1.0, self.mean + half)
 
@@ -60,7 +62,8 @@ class Effect:
 
 
 def estimate_effects(cells: Iterable[Cell]) -> dict[str, Effect]:
-    """The effect of each bullet. Runs in which it could not have been withheld, or shown, say nothing."""
+    """The effect of each bullet. Runs in which a bullet was certain to be shown, or to be withheld, carry no
+    information."""
     by_bullet: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
         if 0 < cell.probability < 1:
@@ -83,7 +86,7 @@ def _effect(cells: list[Cell]) -> Effect:
 
 
 def _posterior(cells: list[Cell]) -> tuple[float, float]:
-    """Mean and variance of a Beta posterior (uniform prior) from weighted runs, by their effective number."""
+    """Mean and variance of a Beta posterior (uniform prior) from weighted runs, using their effective number."""
     weights = [1 / (cell.probability if cell.shown else 1 - cell.probability) for cell in cells]
     mass = sum(weight * cell.mass for weight, cell in zip(weights, cells, strict=True))
     squares = sum(weight**2 * cell.squares for weight, cell in zip(weights, cells, strict=True))
@@ -94,6 +97,6 @@ def _posterior(cells: list[Cell]) -> tuple[float, float]:
 
 
 def auroc(scores: Mapping[str, float], positive: Iterable[str], negative: Iterable[str]) -> float:
-    """The chance that a positive scores above a negative; ties count half."""
+    """The probability that a positive scores above a negative; ties count half."""
     pairs = [(scores.get(p, 0.0), scores.get(n, 0.0)) for p in positive for n in list(negative)]
     return sum(1.0 if p > n else 0.5 if p == n else 0.0 for p, n in pairs) / len(pairs)

@@ -1,4 +1,4 @@
-"""From lessons to operations: duplicates dropped, ids resolved, texts linted, doubtful ones set apart."""
+"""From lessons to operations: duplicates are dropped, ids resolved, texts linted, and doubtful ones set apart."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from agentkit.tasks import Task
 
 @dataclass
 class Draft:
-    """Operations in the making.
+    """Operations being drafted.
 
     Attributes:
         operations: may be applied.
-        doubtful: must wait for the gate or a person, with why.
-        held: must wait for a person, whatever the gate says: the lint found something, with what.
-        dropped: what was left out, and why; never the text of a secret.
+        doubtful: must wait for the gate or a person; with reasons.
+        held: must wait for a person no matter what the gate says, because the lint found something; with findings.
+        dropped: what was left out, and why; never contains the text of a secret.
     """
 
     operations: list[Operation] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Draft:
     findings: list[str] = field(default_factory=list)
 
     def add(self, operation: Operation, findings: Sequence[LintFinding], conflict: str = "") -> None:
-        """Put an operation where its text belongs."""
+        """Add an operation to the list that its text calls for."""
         if any(finding.kind == "secret" for finding in findings):
             self.dropped.append("a lesson that holds " + ", ".join(f.detail for f in findings if f.kind == "secret"))
         elif findings:
@@ -53,14 +53,14 @@ class Draft:
 
 
 def keepable(lessons: Iterable[RunLesson], task: Task) -> tuple[list[RunLesson], list[str]]:
-    """Lessons of a task that may be stored at all, and why the others may not: secrets are never written down, and what
-    only tells the task again is no lesson."""
+    """Lessons of a task that may be stored, and the reasons for dropping the others: secrets are never stored, and a
+    lesson that merely repeats its task is not a lesson."""
     kept, dropped = [], []
     for lesson in lessons:
         if secrets := secret_findings(lesson.content, lesson.scope):
             dropped.append("a lesson that holds " + ", ".join(secrets))
         elif leaks(lesson.content, [task]):
-            dropped.append("a lesson that tells its task again")
+            dropped.append("a lesson that leaks its task")
         elif lesson.content.strip():
             kept.append(lesson)
     return kept, dropped
@@ -68,7 +68,7 @@ def keepable(lessons: Iterable[RunLesson], task: Task) -> tuple[list[RunLesson],
 
 @dataclass(frozen=True, kw_only=True)
 class Sorted:
-    """A waiting lesson beside what the playbook has; `raw` is as the model wrote it, for the lint."""
+    """A pending lesson with its relation to the playbook; `raw` is the text as the model wrote it, for the lint."""
 
     incoming: Incoming
     raw: str
@@ -77,7 +77,7 @@ class Sorted:
 
 
 def sort_lessons(waiting: Sequence[JsonObject], book: Playbook, duplicates: Duplicates) -> list[Sorted]:
-    """Compare lessons with the playbook and with each other; a later repeat within the batch is left out."""
+    """Compare lessons with the playbook and with each other; repetitions within the batch are dropped."""
     found: list[Sorted] = []
     seen: set[str] = set()
     for item in waiting:
@@ -100,7 +100,7 @@ def sort_lessons(waiting: Sequence[JsonObject], book: Playbook, duplicates: Dupl
 
 
 def add_directly(items: Sequence[Sorted], draft: Draft) -> None:
-    """Curate without a model: add what is new, drop what is there."""
+    """Curate without a model: add what is new, drop what exists."""
     for item in items:
         given = item.incoming
         if item.duplicate is not None:
@@ -114,7 +114,8 @@ def add_directly(items: Sequence[Sorted], draft: Draft) -> None:
 def translate(
     wanted: Sequence[CuratorOperation], items: Sequence[Sorted], book: Playbook, duplicates: Duplicates, draft: Draft
 ) -> None:
-    """Make a curator's answer into operations; one that names unknown bullets or has no text is dropped, alone."""
+    """Convert a curator's answer to operations; one that names unknown bullets or has no text is dropped, without
+    affecting the others."""
     for item in wanted:
         try:
             operation = _operation(item, items, book)

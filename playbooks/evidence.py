@@ -1,4 +1,4 @@
-"""What is known about a playbook's use: pinned versions, exposures, lessons waiting, and what learning did."""
+"""The record of a playbook's use: pinned versions, exposures, pending lessons, and learning steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from agentkit.store.playbooks import ExposureRow, LearningStepRow, LessonRow, Pl
 
 @dataclass(frozen=True, kw_only=True)
 class LearningStep:
-    """What learning did with one run."""
+    """The outcome of learning from one run."""
 
     run_id: str
     learnt: Learnt
@@ -34,7 +34,7 @@ class UsageLog:
         self.store, self.target = store, target
 
     def pin(self, run_id: str, version: int) -> int:
-        """The version the run was given first; this one, if it is the first time."""
+        """The version that the run was given first; this one, if it is the first time."""
         row = {"target": self.target, "run_id": run_id[:64], "version": version, "created_at": now()}
         query = select(PlaybookRecallRow.version).where(
             PlaybookRecallRow.target == self.target, PlaybookRecallRow.run_id == run_id[:64]
@@ -44,7 +44,7 @@ class UsageLog:
             return connection.execute(query).scalar_one()
 
     def expose(self, run_id: str, offers: Sequence[Offer], score: float) -> None:
-        """Record how a run ended for each bullet that could have been withheld from it, weighted by closeness."""
+        """Record a run's score for each bullet that could have been withheld from it, weighted by similarity."""
         fixed = {"target": self.target, "run_id": run_id[:64], "score": score, "created_at": now()}
         ranked = sorted(offers, key=lambda offer: (-(offer.score or 0.0), offer.id))
         rows = [
@@ -57,7 +57,7 @@ class UsageLog:
             self.store.transaction(lambda connection: connection.execute(statement, rows))
 
     def regrade(self, connection: Connection, run_id: str, score: float) -> None:
-        """Correct how a run ended, inside the caller's transaction."""
+        """Correct a run's score, inside the caller's transaction."""
         mine = (ExposureRow.target.in_([self.target, f"trial:{self.target}"]), ExposureRow.run_id == run_id[:64])
         connection.execute(update(ExposureRow).where(*mine).values(score=score))
 
@@ -77,14 +77,14 @@ class UsageLog:
         return estimate_effects(self.cells())
 
     def add_lessons(self, run_id: str, lessons: Sequence[JsonObject]) -> None:
-        """Keep lessons for the curator, once a run."""
+        """Store lessons for the curator, once per run."""
         fixed = {"target": self.target, "run_id": run_id[:64], "claimed_by": "", "created_at": now()}
         rows = [{**fixed, "n": n, "lesson": lesson} for n, lesson in enumerate(lessons)]
         self.store.transaction(lambda connection: self.store.insert_new(connection, LessonRow, rows))
 
     def claim(self, run_id: str, *, batch: int) -> list[JsonObject]:
-        """The lessons this run's learning is to curate: all that wait, where there are enough; the same ones again
-        when it is repeated after a crash, whoever has come since."""
+        """The lessons for this run's learning step to curate: all pending ones, if there are enough. When repeated
+        after a crash it returns the same ones, even if more have been added since."""
         row, mine = LessonRow, run_id[:64]
         query = select(row.lesson).where(row.target == self.target, row.claimed_by == mine)
         query = query.order_by(row.created_at, row.run_id, row.n)
@@ -98,14 +98,14 @@ class UsageLog:
         return claimed
 
     def waiting(self) -> int:
-        """Lessons that no curator has taken yet."""
+        """The number of lessons that no curator has claimed yet."""
         row = LessonRow
         query = select(func.count()).select_from(row).where(row.target == self.target, row.claimed_by == "")
         with self.store.read() as connection:
             return connection.execute(query).scalar_one()
 
     def finish(self, step: LearningStep) -> Learnt:
-        """Record what learning did with a run; the first record stands and is returned."""
+        """Record the outcome of learning from a run; the first record is kept and returned."""
         learnt = step.learnt
         outcome = {"status": learnt.status, "changes": list(learnt.changes), "note": learnt.note}
         row = {name: getattr(step, name) for name in ("reflected", "parsed", "operations", "votes")}
@@ -115,7 +115,7 @@ class UsageLog:
         return self.outcome(step.run_id) or learnt
 
     def outcome(self, run_id: str) -> Learnt | None:
-        """What learning did with a run; None where it has not come to an end."""
+        """The outcome of learning from a run; None if it has not finished."""
         row = LearningStepRow
         query = select(row.outcome).where(row.target == self.target, row.run_id == run_id[:64])
         with self.store.read() as connection:
@@ -123,7 +123,7 @@ class UsageLog:
         return None if found is None else _learnt(found)
 
     def steps(self, limit: int) -> list[LearningStep]:
-        """The last steps of learning, newest first."""
+        """The last learning steps, newest first."""
         row = LearningStepRow
         query = select(row.run_id, row.outcome, row.reflected, row.parsed, row.operations, row.votes)
         query = query.where(row.target == self.target).order_by(row.created_at.desc(), row.run_id).limit(limit)

@@ -1,4 +1,4 @@
-"""A playbook as an `Evolvable`: what the gate and the loops see of it."""
+"""A playbook as an `Evolvable`, for the gate and the loops."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agentkit.tasks import Task
 
 @dataclass(frozen=True)
 class Page:
-    """A whole playbook in one state, within its token budget, nothing withheld."""
+    """A whole playbook in one state, within its token budget, with nothing withheld."""
 
     book: Playbook
     renderer: Renderer
@@ -42,8 +42,8 @@ class PlaybookEvolvable:
 
     Args:
         book: its store.
-        renderer: how much of it a prompt may hold.
-        live: what training runs are given instead of the plain page, such as a recaller that withholds bullets at
+        renderer: limits how much of it a prompt may contain.
+        live: what training runs are given instead of the plain page, for example a recaller that withholds bullets at
             random to learn their credit.
     """
 

@@ -1,4 +1,4 @@
-"""A playbook as text: Markdown and JSON both ways, ACE's format both ways, and SKILL.md."""
+"""A playbook as text: reading and writing Markdown, JSON and ACE's format, and writing SKILL.md."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class ImportedPlaybook:
         self.votes.append(votes)
 
     def delta(self, book: Playbook, *, source: str, trust: bool = False) -> Delta | None:
-        """One delta that adds those the playbook has never had, with their votes; None where there are none.
+        """A delta that adds the bullets which the playbook has never had, with their votes; None if there are none.
 
-        What was retired stays retired, and a file that is imported again changes nothing.
+        Retired bullets stay retired, and importing the same file again changes nothing.
 
         Args:
-            trust: take those bullets too in which the lint finds something.
+            trust: include bullets in which the lint finds something.
         """
         new = [(bullet, votes) for bullet, votes in self._new(book) if trust or not _findings(bullet)]
         operations: list[Operation] = []
@@ -53,7 +53,7 @@ class ImportedPlaybook:
         return self._delta(book, operations, source, "trusted" if trust else "import")
 
     def held(self, book: Playbook, *, source: str) -> tuple[Delta, list[str]] | None:
-        """What `delta` leaves out for a person to look at, and what the lint has found in it."""
+        """What `delta` leaves out for a person to review, and the lint's findings."""
         bullets = [bullet for bullet, _ in self._new(book) if _findings(bullet)]
         found = [finding for bullet in bullets for finding in _findings(bullet)]
         operations = [Add(section=section, scope=scope, content=content) for section, scope, content in bullets]
@@ -77,7 +77,7 @@ def _findings(bullet: tuple[str, str, str]) -> list[str]:
 
 
 def to_json(book: Playbook, votes: Votes) -> str:
-    """Everything but history: content, state and votes of every bullet."""
+    """Everything except the history: content, state and votes of every bullet."""
     rows = []
     for bullet in (*book.active, *book.retired):
         helpful, harmful = votes.get(bullet.id, (0, 0))
@@ -89,7 +89,7 @@ def to_json(book: Playbook, votes: Votes) -> str:
 
 
 def to_markdown(book: Playbook, votes: Votes) -> str:
-    """The active bullets by section. An id is for people; reading it back does not depend on it."""
+    """The active bullets by section. The ids are for people; reading the file back does not depend on them."""
     lines = [f"# Playbook: {book.name}", ""]
     for section, bullets in _sections(book).items():
         lines += [f"## {section}", ""]
@@ -99,7 +99,7 @@ def to_markdown(book: Playbook, votes: Votes) -> str:
 
 
 def to_ace(book: Playbook, votes: Votes) -> str:
-    """ACE's text format: `[slug-NNNNN] helpful=H harmful=M :: content` under `##` headings."""
+    """ACE's text format: `[slug-NNNNN] helpful=H harmful=M :: content` below `##` headings."""
     lines, number = [], 0
     for section, bullets in _sections(book).items():
         lines.append(f"## {section.upper()}")
@@ -113,7 +113,7 @@ def to_ace(book: Playbook, votes: Votes) -> str:
 
 
 def to_skill(book: Playbook, votes: Votes) -> str:
-    """A SKILL.md: what it is for in the front matter, lessons by section; those voted harmful are left out."""
+    """A SKILL.md: its purpose in the front matter, then lessons by section; those voted harmful are left out."""
     scopes = sorted({bullet.scope for bullet in book.active if bullet.scope})
     about = f"Lessons learnt about {', '.join(scopes[:8])}." if scopes else f"Lessons learnt for {book.name}."
     use = f"Use when working on {', '.join(scopes[:8]) if scopes else book.name} tasks."
@@ -138,10 +138,10 @@ WRITERS: Mapping[str, Callable[[Playbook, Votes], str]] = {
 
 
 def read_file(path: str | Path) -> ImportedPlaybook:
-    """Bullets from a file of any format that can be read: JSON, ACE's text, Markdown.
+    """Read bullets from a file in any supported format: JSON, ACE's text, Markdown.
 
     Raises:
-        DataError: it can't be read; says the line.
+        DataError: the file can't be read; gives the line.
     """
     found = read_text(file_text(path), path=path)
     if not found.bullets:
@@ -150,7 +150,7 @@ def read_file(path: str | Path) -> ImportedPlaybook:
 
 
 def read_text(text: str, *, path: object = None) -> ImportedPlaybook:
-    """As `read_file`, from a text."""
+    """Like `read_file`, for a text."""
     if text.lstrip().startswith("{"):
         return _from_json(text, path)
     if any(_ACE.match(line.strip()) for line in text.splitlines()):
@@ -183,7 +183,8 @@ _ACE = re.compile(r"\[[a-z]{1,12}-\d{1,7}\]\s*(?:helpful=(\d+)\s+harmful=(\d+)\s
 
 
 def _from_ace(text: str, path: object) -> ImportedPlaybook:
-    """Lines before the first heading, and those that are neither heading nor bullet, are ignored, as ACE's own are."""
+    """Lines before the first heading, and those that are neither headings nor bullets, are ignored, as in ACE's own
+    files."""
     found, section = ImportedPlaybook(), "others"
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
@@ -202,7 +203,7 @@ _ITEM = re.compile(
 
 
 def _from_markdown(text: str, path: object) -> ImportedPlaybook:
-    """Items with the indented lines that go on with them; other text is counted and named in the log."""
+    """Reads list items with their indented continuation lines; other text is counted and reported in the log."""
     found, section = ImportedPlaybook(), SECTION
     items: list[tuple[int, str, str, list[str]]] = []
     left_out: list[int] = []
@@ -223,7 +224,7 @@ def _from_markdown(text: str, path: object) -> ImportedPlaybook:
     for number, under, scope, lines in items:
         _add(found, under, scope, re.sub(r"^\\(?=[\[(\\])", "", " ".join(lines)), (0, 0), path, number)
     if left_out:
-        _log.warning("%s:%d: %d lines are no items and are left out", path, left_out[0], len(left_out))
+        _log.warning("%s:%d: %d lines are not list items and were left out", path, left_out[0], len(left_out))
     return found
 
 
@@ -256,7 +257,7 @@ def _scope(bullet: Bullet) -> str:
 
 
 def _guarded(content: str) -> str:
-    """Content that starts like an id or a scope must not be read back as one."""
+    """Escape content that begins like an id or a scope, so that it is not read back as one."""
     return f"\\{content}" if content[:1] in "[(\\" else content
 
 

@@ -1,4 +1,4 @@
-"""The collapse guard: no single delta may take a large part of a playbook away unless the gate says so."""
+"""The collapse guard: no single delta may remove a large part of a playbook without the gate's approval."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from agentkit.playbooks.tokens import estimate
 class CollapseGuard:
     """Limits on what one delta may remove.
 
-    A bullet that was merged or split lives on in what it became.
+    A bullet that was merged or split does not count as removed, since it lives on in its successors.
 
     Attributes:
-        tokens: share of the playbook's tokens.
-        value: share of the summed effects of the bullets that credit has found to help.
-        bullets: so many bullets may always go if no credit speaks for them: a share means little in a small playbook.
+        tokens: maximum share of the playbook's tokens.
+        value: maximum share of the summed effects of the bullets that have been shown to help.
+        bullets: this many bullets may always be removed if no credit speaks for them; a share means little in a small
+            playbook.
     """
 
     tokens: float = 0.1
@@ -28,10 +29,10 @@ class CollapseGuard:
     bullets: int = 1
 
     def objection(self, book: Playbook, outcome: DeltaOutcome, worth: Mapping[str, float] | None = None) -> str | None:
-        """Why the outcome takes too much away, or None.
+        """The reason why a delta removes too much, or None.
 
         Args:
-            worth: the estimated effects of bullets that help.
+            worth: the estimated effects of helpful bullets.
         """
         heirs = {parent for new in outcome.bullets.values() if new and new.active for parent in new.parents}
         lost = [book.bullets[id] for id, new in outcome.bullets.items() if _goes(book.bullets.get(id), new)]

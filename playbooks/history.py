@@ -1,4 +1,4 @@
-"""Replaying the ledger in memory: the proof that the tables are a view of it and nothing more."""
+"""Replaying the ledger in memory, which proves that the tables contain nothing that does not follow from it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class History:
         """Apply one more delta.
 
         Raises:
-            Conflict: it does not follow from the present state.
+            Conflict: it is incompatible with the current state.
         """
         outcome = apply_operations(self, operations, base=base, version=self.version + 1)
         self.version += 1
@@ -47,7 +47,7 @@ class History:
             self.votes[id] = (before[0] + helpful, before[1] + harmful)
 
     def playbook(self, version: int | None = None) -> Playbook:
-        """The playbook at a version; the newest without one."""
+        """The playbook at a version; the newest by default."""
         wanted = self.version if version is None else version
         found = {id: self.at(id, wanted) for id in self._states}
         bullets: Mapping[str, Bullet] = {id: bullet for id, bullet in found.items() if bullet is not None}

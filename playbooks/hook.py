@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class PlaybookHook:
-    """Puts a playbook into prompts that AgentKit does not write, and learns from what came of them."""
+    """Adds a playbook to prompts that AgentKit does not write, and learns from their outcomes."""
 
     def __init__(self, recaller: PlaybookRecaller, learner: PlaybookLearner) -> None:
         self.recaller, self.learner, self.book = recaller, learner, recaller.book
@@ -37,10 +37,10 @@ class PlaybookHook:
 
     @classmethod
     def open(cls, database: str | Path | Store, name: str = "default", *, gate: DailyGate = "probation") -> Self:
-        """A hook on a playbook in a database: a path, a SQLAlchemy URL or an open store.
+        """A hook for a playbook in a database, given by path, SQLAlchemy URL or open store.
 
         Args:
-            gate: what becomes of edits; see `DailyGate`.
+            gate: what happens to edits; see `DailyGate`.
         """
         store = database if isinstance(database, Store) else Store.open(database)
         book = PlaybookStore.open(store, name)
@@ -54,11 +54,12 @@ class PlaybookHook:
         return RunnableLambda(self.add)
 
     def attach(self, model: Runnable[Any, Any]) -> Runnable[Any, Any]:
-        """The model with the playbook in front of it; takes and returns what the model does."""
+        """The model with the playbook step in front; it accepts and returns what the model does."""
         return self.prompt() | model
 
     def add(self, messages: Any) -> list[BaseMessage]:
-        """Messages with the playbook at the end of the system message; the last human message chooses the bullets."""
+        """Messages with the playbook at the end of the system message; the last human message determines the
+        bullets."""
         from langchain_core.messages import HumanMessage, SystemMessage, convert_to_messages
         from langchain_core.prompt_values import PromptValue
 
@@ -80,13 +81,13 @@ class PlaybookHook:
         return [SystemMessage(text), *found]
 
     def _remember(self, question: str, block: Block | None) -> None:
-        """What a question was given, for the time when its outcome is known."""
+        """Remember what a question was given until its outcome is known."""
         self._given[question] = block
         while len(self._given) > 1000:
             self._given.popitem(last=False)
 
     def block(self, question: str, *, run_id: str | None = None) -> Block | None:
-        """The block that a question is given."""
+        """The block for a question."""
         return self.recaller.recall_now(question, run_id=run_id or uuid.uuid4().hex)
 
     async def learn(
@@ -103,17 +104,16 @@ class PlaybookHook:
         untrusted: bool = True,
         source: str = "",
     ) -> Learnt:
-        """Learn from one answer; with a `run_id`, exactly once for it.
+        """Learn from one answer; with a `run_id`, exactly once for that run.
 
         Args:
             score: 0 (wrong) to 1 (right).
             model: reflects and curates.
-            text: what was wrong, as data.
-            cited: ids of the bullets the answer was made with.
-            untrusted: whether text that somebody else wrote (pages, documents, results of tools) may have stood in the
-                prompt. Nothing but the caller can know, so that it counts as so unless told otherwise, and the lesson
-                waits in quarantine.
-            source: where such text came from, for `retire --source`.
+            text: what was wrong; treated as data.
+            cited: ids of the bullets that the answer used.
+            untrusted: whether text that somebody else wrote (pages, documents, tool results) may have been in the
+                prompt. Only the caller can know, so the default is True, and the lesson is then quarantined.
+            source: where that text came from, for `retire --source`.
         """
         from agentkit.models import Caller
 

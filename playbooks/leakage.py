@@ -1,4 +1,4 @@
-"""Whether a lesson is a rule or one task told again, whose figures and answer help with no other task."""
+"""Detects lessons that are not rules but repeat a single task, whose figures and answer help with no other task."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from agentkit.checkers.labels import normalise, numbers
 from agentkit.tasks import Task
 
 _TELLING = 4
-"""Words from which a right answer is its own task's; shorter ones, such as labels, stand in rules too."""
+"""A line of a right answer with at least this many words is specific to its task; shorter ones, such as labels, also
+occur in rules."""
 
 
 def leaks(lesson: str, tasks: Sequence[Task]) -> bool:
-    """Whether a lesson holds a line of a task's right answer, or two numbers of one task that not all of them share."""
+    """Whether a lesson contains a line of a task's right answer, or two numbers from one task that the tasks don't all
+    have in common."""
     text, figures = normalise(lesson), set(numbers(lesson))
     found = [set(numbers(f"{task.input}\n{task.target or ''}")) for task in tasks]
     shared = set.intersection(*found) if len(found) > 1 else set()

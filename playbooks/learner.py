@@ -1,7 +1,8 @@
-"""PlaybookLearner: reflect, curate, and send the delta through trust and gate to the ledger, exactly once a run.
+"""PlaybookLearner: reflects, curates, and sends the delta through lint and gate to the ledger, exactly once per run.
 
-After ACE (arXiv 2510.04618 §3): the reflector diagnoses, the curator writes deltas, nothing is rewritten whole. Beyond
-it: no call where there is nothing to learn, votes and edits apart, evidence weighed first, doubtful lessons held back.
+After ACE (arXiv 2510.04618 §3): the reflector diagnoses, the curator writes deltas, and nothing is ever rewritten as a
+whole. Additions to ACE: no call if there is nothing to learn, separate changes for votes and edits, evidence weighed
+first, doubtful lessons held back.
 """
 
 from __future__ import annotations
@@ -43,13 +44,14 @@ class LearningPolicy:
     """When and how much to learn.
 
     Attributes:
-        rounds: reflections on one failed run at most; each checks the one before, and they stop when it stands.
-        on_success: reflect also on runs that went well. Off, a success still votes for the bullets it cited.
-        batch: lessons that wait for one curation.
-        curate: ask the curator always (as ACE does), only about lessons that come close to something known, or never.
-        margin: how sure a judge must be; see `weigh`.
-        retire_level: a bullet is retired when the interval of its effect at this level lies below zero.
-        window: steps the alarms look back.
+        rounds: maximum number of reflections on one failed run. Each one checks the previous one, and they stop when it
+            does not change any more.
+        on_success: also reflect on runs that went well. When off, a success still votes for the bullets it cited.
+        batch: number of pending lessons that triggers a curation.
+        curate: ask the curator about all lessons (as ACE does), only about those similar to something known, or never.
+        margin: how certain a judge must be; see `weigh`.
+        retire_level: a bullet is retired if the interval of its effect at this level is below zero.
+        window: number of steps that the alarms look at.
         budget: tokens of the playbook in the curator's prompt.
     """
 
@@ -64,14 +66,15 @@ class LearningPolicy:
 
 
 class PlaybookLearner:
-    """A `Learner` over a playbook.
+    """A `Learner` for a playbook.
 
     Args:
-        book: what it learns into.
-        gate: tests edits before they take effect, or says by name what becomes of those from trusted runs
-            (`DailyGate`); those of untrusted runs then wait in quarantine. None is "off": they take effect at once.
-        policy: when and how much.
-        embedder: finds near-duplicates; hashed words by default.
+        book: the playbook to learn into.
+        gate: an object that tests edits before they take effect, or the name of what happens to edits from trusted runs
+            (`DailyGate`), in which case those from untrusted runs are quarantined. None means "off": edits take effect
+            at once.
+        policy: when and how much to learn.
+        embedder: finds near-duplicates; by default it hashes words.
     """
 
     def __init__(
@@ -93,7 +96,7 @@ class PlaybookLearner:
         return self.book.target
 
     async def learn(self, episode: Episode, *, call: CallModel) -> Learnt:
-        """Learn from a run; called again for the same run it returns what was done."""
+        """Learn from a run; called again for the same run, it returns the earlier outcome."""
         known = await asyncio.to_thread(self.evidence.outcome, episode.run_id)
         if known is not None:
             return known
@@ -108,22 +111,21 @@ class PlaybookLearner:
         return await asyncio.to_thread(self._finish, work)
 
     def alarms(self) -> list[str]:
-        """What is suspicious about the last steps of learning."""
+        """What is suspicious about the last learning steps."""
         return alarms(self.evidence.steps(self.policy.window), window=self.policy.window)
 
     def _observe(self, work: RunWork) -> None:
         block = work.episode.block("playbook")
         if block is not None and block.target == self.book.target and work.signal.score is not None:
             self.evidence.expose(work.episode.run_id, block.offers, work.signal.score)
-            if not (
-                work.episode.untrusted and work.signal.channel == "judge"
-            ):  # its text could have talked to the judge
+            # Outside text in the run could have influenced the judge.
+            if not (work.episode.untrusted and work.signal.channel == "judge"):
                 self.trials.observe(work.episode.run_id, block.coins, work.signal.score)
                 faults.point("after:playbook.coins")
                 self.trials.settle()
 
     async def _reflect(self, work: RunWork, call: CallModel) -> None:
-        """Ask for a reflection where there is something to learn; see `LearningPolicy.rounds`."""
+        """Ask for a reflection if there is something to learn; see `LearningPolicy.rounds`."""
         failed = (work.signal.score or 0.0) < 0.5
         if not failed and not self.policy.on_success:
             return
@@ -142,7 +144,7 @@ class PlaybookLearner:
                 return
 
     def _used(self, episode: Episode) -> dict[str, str]:
-        """The bullets the run cited, else the shown ones closest to the task: content by id."""
+        """The bullets that the run cited, or else the shown ones most similar to the task: content by id."""
         shown, block = self._shown(episode), episode.block("playbook")
         if not shown or block is None:
             return {}
@@ -158,14 +160,15 @@ class PlaybookLearner:
         return [offer.id for offer in offers]
 
     def _vote(self, work: RunWork) -> None:
-        """Votes, and retirements that the estimates call for, as a change of their own: no gate need test them."""
+        """Votes, and retirements that the estimates call for, as a separate change that needs no gate."""
         operations: list[Operation] = [*self._votes(work), *self._harmful()]
         work.votes = sum(isinstance(item, Vote) for item in operations)
         if operations:
             work.changes.append(self.book.submit(self._proposals.delta(work, "votes", operations)))
 
     def _votes(self, work: RunWork) -> list[Operation]:
-        """One vote a bullet and run at most. A run shaped by outside text has none: it could talk bullets down."""
+        """At most one vote per bullet and run. Runs influenced by outside text get no vote, since that text could talk
+        bullets down."""
         episode, shown = work.episode, set(self._shown(work.episode))
         if episode.untrusted:
             return []
@@ -212,7 +215,7 @@ class PlaybookLearner:
         await self._proposals.make(work, book.version, untrusted=untrusted)
 
     def _curated(self, work: RunWork) -> bool:
-        """Whether the edits were proposed before a crash; then they are not worked out again."""
+        """Whether the edits were proposed before a crash; if so, they are not computed again."""
         found = [self.book.ledger.find(self._proposals.key(work.episode, part)) for part in PARTS]
         if not any(change is not None and change.status != "proposed" for change in found[-2:]):
             return False
@@ -221,7 +224,7 @@ class PlaybookLearner:
         return True
 
     def _base(self, run_id: str) -> Playbook:
-        """The playbook that the curator works on, the same when a run's learning is repeated after a crash."""
+        """The playbook that the curator works on; the same if learning from a run is repeated after a crash."""
         return self.book.at(self.evidence.pin(digest(["learn", run_id]), self.book.current().version))
 
     def _lessons(self, work: RunWork) -> list[RunLesson]:

@@ -1,4 +1,4 @@
-"""Three-way merge of one bullet's edits."""
+"""Three-way merge of edits to one bullet."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 def merge_field(base: T, ours: T, theirs: T, *, what: str) -> T:
-    """The value that holds both sides' edits of `base`.
+    """The value that combines both sides' edits to `base`.
 
     Raises:
-        Conflict: both sides changed it, and differently.
+        Conflict: both sides changed it in different ways.
     """
     if ours == theirs or theirs == base:
         return ours
@@ -25,7 +25,7 @@ def merge_field(base: T, ours: T, theirs: T, *, what: str) -> T:
 
 
 def merge_text(base: str, ours: str, theirs: str) -> str:
-    """Merge edits word by word; edits that touch the same or neighbouring words conflict.
+    """Merge edits word by word; edits of the same or neighbouring words conflict.
 
     Raises:
         Conflict: the edits overlap.

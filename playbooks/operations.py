@@ -37,7 +37,7 @@ class _Operation(BaseModel):
 
 
 class Add(_Operation):
-    """A new bullet. Adding what is there already only adds its origin."""
+    """Add a bullet. Adding an existing one only records another origin."""
 
     op: Literal["add"] = "add"
     content: str
@@ -54,7 +54,7 @@ class Add(_Operation):
 
 
 class Update(_Operation):
-    """Change a bullet's text, section or scope; merges three ways where another change was first."""
+    """Change a bullet's text, section or scope; if another change came first, it is merged three ways."""
 
     op: Literal["update"] = "update"
     id: str
@@ -101,7 +101,7 @@ class Split(_Operation):
 
 
 class Retire(_Operation):
-    """Take a bullet out of use; it stays in the record."""
+    """Take a bullet out of use; it stays in the records."""
 
     op: Literal["retire"] = "retire"
     id: str
@@ -126,7 +126,7 @@ class Revive(_Operation):
 
 
 class Vote(_Operation):
-    """Count a bullet as helpful or harmful; commutes with everything."""
+    """Count a bullet as helpful or harmful; commutes with every other operation."""
 
     op: Literal["vote"] = "vote"
     id: str
@@ -139,7 +139,7 @@ class Vote(_Operation):
 
 
 class Restore(_Operation):
-    """Make the bullets what they were at an earlier version; votes, which are evidence, stay."""
+    """Restore the bullets to an earlier version; votes are evidence and stay."""
 
     op: Literal["restore"] = "restore"
     version: int = Field(ge=0)
@@ -150,10 +150,10 @@ _operations: TypeAdapter[tuple[Operation, ...]] = TypeAdapter(tuple[Operation, .
 
 
 def read_operations(data: Any) -> tuple[Operation, ...]:
-    """Operations from JSON values.
+    """Parse operations from JSON values.
 
     Raises:
-        DataError: something is not an operation; says which and why.
+        DataError: something is not a valid operation; says which and why.
     """
     try:
         return _operations.validate_python(data)
@@ -167,9 +167,9 @@ class Delta(BaseModel):
     """Operations that take effect together or not at all.
 
     Attributes:
-        key: makes the delta take effect once, however often it is sent.
-        base: the playbook's version it was made against.
-        role, model: its author; "person" is one of the roles.
+        key: makes sure that the delta takes effect once, however often it is submitted.
+        base: the version of the playbook that it was made against.
+        role, model: its author; "person" is a role too.
         run_id: the run that caused it.
         source: where its content came from.
         signal: the feedback channel behind it.
@@ -200,10 +200,10 @@ class Delta(BaseModel):
 
 
 def touched(operations: Iterable[Operation]) -> tuple[str, ...]:
-    """The ids of all bullets that operations read or write, each once."""
+    """The ids of all bullets that operations read or write, without duplicates."""
     return tuple(dict.fromkeys(id for item in operations for id in item.touches))
 
 
 def removes(operations: Sequence[Operation]) -> bool:
-    """Whether any operation may take something away."""
+    """Whether any of the operations can remove something."""
     return any(not isinstance(item, Add | Vote | Revive) for item in operations)

@@ -1,4 +1,4 @@
-"""Where bullets come from: the changes that touched them, and the sources behind those."""
+"""Where bullets come from: the changes that touched them, and the sources of those changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agentkit.store.playbooks import OriginRow
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """One change that touched a bullet: what it did, who made it, and from which run."""
+    """One change that touched a bullet: what it did, who made it, and which run caused it."""
 
     bullet_id: str
     version: int
@@ -32,7 +32,7 @@ _OF_THE_CHANGE = ("run_id", "role", "model", "source", "signal", "created_at")
 
 
 def read_origins(connection: Connection, target: str, ids: Sequence[str]) -> list[Origin]:
-    """Every change of a playbook that touched one of these bullets, oldest first."""
+    """Every change to a playbook that touched one of these bullets, oldest first."""
     query = select(OriginRow.bullet_id, OriginRow.version, OriginRow.operation, OriginRow.change_id)
     query = query.add_columns(*(getattr(ChangeRow, name) for name in _OF_THE_CHANGE))
     query = query.join(ChangeRow, ChangeRow.id == OriginRow.change_id)
@@ -41,7 +41,7 @@ def read_origins(connection: Connection, target: str, ids: Sequence[str]) -> lis
 
 
 def read_touched(connection: Connection, target: str, source: str) -> set[str]:
-    """The ids of a playbook's bullets that a change with text from this source has touched."""
+    """The ids of those bullets that were touched by a change with text from this source."""
     query = select(OriginRow.bullet_id).join(ChangeRow, ChangeRow.id == OriginRow.change_id)
     query = query.where(OriginRow.target == target, ChangeRow.source == source)
     return set(connection.execute(query).scalars())

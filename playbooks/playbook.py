@@ -17,12 +17,12 @@ from agentkit.playbooks.tokens import estimate
 
 @dataclass(frozen=True, kw_only=True)
 class Playbook:
-    """All bullets of a playbook at one version, retired ones among them.
+    """All bullets of a playbook at one version, including retired ones.
 
     Attributes:
         target: the ledger target, `playbook:<name>`.
         version: the number of changes applied.
-        bullets: by id, in no particular order; see `active` for the order of rendering.
+        bullets: by id, in no particular order; see `active` for the rendering order.
     """
 
     target: str
@@ -35,7 +35,7 @@ class Playbook:
 
     @cached_property
     def active(self) -> tuple[Bullet, ...]:
-        """The bullets in use, in the order of rendering: what changed last comes last."""
+        """The active bullets in rendering order: what changed last comes last."""
         return tuple(sorted((b for b in self.bullets.values() if b.active), key=lambda bullet: bullet.order))
 
     @property
@@ -49,16 +49,16 @@ class Playbook:
         return iter(self.active)
 
     def get(self, id: str) -> Bullet:
-        """A bullet by its id or a unique beginning of it.
+        """A bullet by its id or a unique prefix of it.
 
         Raises:
-            UserError: none or several.
+            UserError: no such bullet, or several.
         """
         if id in self.bullets:
             return self.bullets[id]
         found = [bullet for key, bullet in self.bullets.items() if id and key.startswith(id)]
         if len(found) != 1:
-            problem = "begins several bullets" if found else "is not a bullet"
+            problem = "matches several bullets" if found else "is not a bullet"
             raise UserError(f"{id!r} {problem} of {self.target} at version {self.version}")
         return found[0]
 
@@ -69,17 +69,17 @@ class Playbook:
 
     @cached_property
     def digest(self) -> str:
-        """Identifies the content whatever the order it came in: equal sets of bullets have equal digests."""
+        """Identifies the content regardless of the order it was added in: equal sets of bullets have equal digests."""
         rows = [[b.id, b.section, b.scope, b.content, b.status, list(b.parents)] for b in self.bullets.values()]
         return digest(sorted(rows))
 
     def to_json(self) -> JsonObject:
-        """The exact state, orders and stamps included: a replay must give the same bytes."""
+        """The exact state, including order and versions; a replay must produce the same bytes."""
         rows = sorted(self.bullets.values(), key=lambda bullet: bullet.order)
         return {"target": self.target, "version": self.version, "bullets": [bullet_json(row) for row in rows]}
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the bullets in use, in their order."""
+        """The notebook view: the active bullets in order."""
         title = f"playbook {self.name}, version {self.version}, {len(self)} in use, at most {self.tokens} tokens"
         rows = [(bullet.id, bullet.section, bullet.scope, bullet.content) for bullet in self]
         return table(title, rows, ("id", "section", "scope", "lesson"))
@@ -96,14 +96,14 @@ def bullet_json(bullet: Bullet) -> JsonObject:
 
 @dataclass(frozen=True, kw_only=True)
 class Edit:
-    """How one bullet differs between two versions; None where it is not there."""
+    """The difference of one bullet between two versions; None if it does not exist."""
 
     before: Bullet | None
     after: Bullet | None
 
     @property
     def kind(self) -> str:
-        """added, removed, retired, revived or changed."""
+        """ "added", "removed", "retired", "revived" or "changed"."""
         if self.before is None or self.after is None:
             return "added" if self.before is None else "removed"
         if self.before.status != self.after.status:
@@ -112,7 +112,7 @@ class Edit:
 
 
 def diff(before: Playbook, after: Playbook) -> list[Edit]:
-    """What differs between two versions, in the order of `after`."""
+    """The differences between two versions, in the order of `after`."""
     ids = before.bullets.keys() | after.bullets.keys()
     edits = [Edit(before=before.bullets.get(id), after=after.bullets.get(id)) for id in ids]
     changed = [edit for edit in edits if _state(edit.before) != _state(edit.after)]

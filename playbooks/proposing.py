@@ -1,4 +1,5 @@
-"""From the edits of one run to changes in the ledger: what waits for a person, for evidence, or for a gate."""
+"""From the edits of one run to changes in the ledger, depending on whether they must wait for a person, for evidence,
+or for a gate."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ _WAITS = {
 
 @dataclass
 class RunWork:
-    """One run being learnt from."""
+    """One run that is being learnt from."""
 
     episode: Episode
     signal: Signal
@@ -45,7 +46,7 @@ class RunWork:
 
     @property
     def unsure(self) -> bool:
-        """Whether the reflector only guesses. Where it has seen the right answer, that is for the gate to find out."""
+        """Whether the reflector is only guessing. If it has seen the right answer, the gate decides about that."""
         guessed = self.reflection is not None and self.reflection.basis == "guess"
         return guessed and self.episode.labels != "gold"
 
@@ -54,10 +55,10 @@ class Proposals:
     """Sends the edits of runs to where they belong.
 
     Args:
-        book: what they change.
+        book: the playbook that they change.
         gate: see `PlaybookLearner`.
-        trials: the gate that gives changes on probation to runs at random.
-        duplicates: finds what an edit says again.
+        trials: the gate that gives edits on probation to runs at random.
+        duplicates: finds edits that repeat something.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Proposals:
         work.changes += [] if change is None else [change]
 
     def _by_name(self, work: RunWork, base: int, gate: str) -> Change | None:
-        """What a gate that is a mere name does with the edits of a run."""
+        """Apply a gate that is given by name to the edits of a run."""
         if not work.draft.operations:
             return None
         part = "trial" if gate == "probation" else "edits"
@@ -97,8 +98,8 @@ class Proposals:
         return self.book.submit(delta) if gate == "off" else self.book.hold(delta, _WAITS[gate])
 
     def _drop_repeats(self, work: RunWork) -> None:
-        """Leave out edits that say again what the gate is still to decide about, or did not let pass: a lesson that
-        many runs teach is tried, and paid for, once."""
+        """Drop edits that repeat something that the gate has not decided about yet, or did not let pass: a lesson that
+        many runs teach is tested, and paid for, only once."""
         known = self.book.put_forward(but=f"{self.key(work.episode, '')}")
         kept: list[Operation] = []
         for operation in work.draft.operations:
@@ -114,7 +115,7 @@ class Proposals:
         work.draft.operations = kept
 
     async def _gated(self, delta: Delta, gate: Gate) -> Change:
-        """What the gate decides. A change it accepts takes effect even where the collapse guard would object."""
+        """Apply the gate's decision. A change that it accepts takes effect even if the collapse guard would object."""
         ledger = self.book.ledger
         change = await asyncio.to_thread(ledger.propose, delta.to_change(self.book.target))
         if change.status != "proposed":

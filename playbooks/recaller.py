@@ -1,4 +1,4 @@
-"""PlaybookRecaller: what a run reads of a playbook."""
+"""PlaybookRecaller: the part of a playbook that a run sees."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ from agentkit.protocols import Block, Offer
 from agentkit.tasks import Task
 
 ABOUT = 32
-"""A bullet's effect is estimated on the tasks for which it is among so many most similar ones."""
+"""A bullet's effect is estimated on the tasks for which it is among this many most similar bullets."""
 
 
 class PlaybookRecaller:
-    """A `Recaller` over a playbook.
+    """A `Recaller` for a playbook.
 
     Args:
         book: the playbook.
         renderer: the budget and the tokenizer.
-        withholding: which bullets a run does without; None shows everything, and no credit is learnt.
-        embedder: for retrieval and for telling which tasks a bullet is about; hashed words by default.
-        trials: the edits on probation, which runs are given at random; None tries none.
-        retrieval: show the whole playbook ("never"), only the relevant part ("always"), or what pays ("auto").
+        withholding: chooses the bullets that a run does without; with None everything is shown, and no credit is
+            learnt.
+        embedder: for retrieval, and for deciding which tasks a bullet is about; by default it hashes words.
+        trials: gives edits on probation to runs at random; None tries none.
+        retrieval: show the whole playbook ("never"), only the relevant part ("always"), or whichever pays off ("auto").
     """
 
     def __init__(
@@ -60,11 +61,11 @@ class PlaybookRecaller:
         return self.book.target
 
     async def recall(self, task: Task, *, run_id: str) -> Block | None:
-        """The block for a task; the version it is made from is pinned, so that a run always gets the same."""
+        """The block for a task. The version it is made from is pinned, so that a run always gets the same one."""
         return await asyncio.to_thread(self.recall_now, task.input, run_id=run_id)
 
     def recall_now(self, text: str, *, run_id: str) -> Block | None:
-        """As `recall`, without an event loop."""
+        """The synchronous version of `recall`."""
         newest = self.book.current().version
         version = self.evidence.pin(run_id, newest)
         if self.trials is None or version != newest:
@@ -79,7 +80,7 @@ class PlaybookRecaller:
         return replace(made, version=version, offers=known, coins=coins)
 
     def block(self, book: Playbook, text: str, *, run_id: str) -> Block | None:
-        """The block a run gets from a playbook; None where it is empty."""
+        """The block that a run gets from a playbook; None if the playbook is empty."""
         bullets = book.active
         if not bullets:
             return None
@@ -98,7 +99,7 @@ class PlaybookRecaller:
         )
 
     def _choose(self, book: Playbook, similarity: Vectors) -> Sequence[Bullet]:
-        """The bullets in play for a task, whether or not this run then does without some of them."""
+        """The bullets considered for a task, whether or not this run then does without some of them."""
         bullets = book.active
         costs = {bullet.id: self.renderer.cost(bullet) for bullet in bullets}
         budget = self.renderer.budget - self.renderer.count(HEADER) - 1
@@ -112,10 +113,10 @@ class PlaybookRecaller:
     def _offers(
         self, bullets: Sequence[Bullet], similarity: Vectors, withheld: frozenset[str], rendered: Rendered
     ) -> tuple[Offer, ...]:
-        """What credit and votes need: every bullet shown, and the withheld ones that the task is about.
+        """The data needed for credit and votes: every bullet shown, and the withheld ones that the task is about.
 
-        A probability below one marks the runs that say something about a bullet: it was in play, and could have been
-        shown or not.
+        A probability below one marks the runs that are informative about a bullet: it was considered, and chance
+        decided whether it was shown.
         """
         places = {bullet.id: place for place, bullet in enumerate(rendered.bullets)}
         about = {bullets[int(place)].id for place in np.argsort(-similarity, kind="stable")[:ABOUT]}
@@ -138,6 +139,6 @@ class PlaybookRecaller:
 
 
 def _worth(votes: tuple[int, int]) -> float:
-    """Coarse on purpose: the choice of what to leave out should change seldom."""
+    """Coarse on purpose: the choice of what to leave out should rarely change."""
     helpful, harmful = votes
     return (helpful > harmful) - (harmful > helpful)

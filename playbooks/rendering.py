@@ -1,7 +1,7 @@
 """Rendering: a playbook as a block of a prompt, stable from run to run so that the provider's cache stays warm.
 
-Bullets stand in the order in which they last changed, no counters or statistics among them, so a delta only appends.
-What no longer fits the budget leaves in large steps, not one by one: each step breaks the common prefix once.
+Bullets appear in the order in which they last changed, without counters or statistics, so a delta only appends. What no
+longer fits the budget is removed in large steps rather than one by one, since each step invalidates the common prefix.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HEADER = (
 )
 
 _KNOWN = 200_000
-"""Lines whose cost is remembered."""
+"""How many lines' costs are cached."""
 
 Value = Callable[[Bullet], float]
 """How much a bullet is worth keeping."""
@@ -27,7 +27,7 @@ Value = Callable[[Bullet], float]
 
 @dataclass(frozen=True, kw_only=True)
 class Rendered:
-    """Text for a prompt, and the bullets in it in order."""
+    """Text for a prompt, and the bullets it contains, in order."""
 
     text: str
     bullets: tuple[Bullet, ...]
@@ -35,7 +35,7 @@ class Rendered:
 
 
 def line(bullet: Bullet) -> str:
-    """One bullet as one line; nothing in its content can make it two."""
+    """One bullet as one line; nothing in its content can turn it into two."""
     about = f"({bullet.section}; {bullet.scope}) " if bullet.scope else f"({bullet.section}) "
     return f"[{bullet.id}] {about}{escape_content(bullet.content)}"
 
@@ -45,10 +45,11 @@ class Renderer:
     """Renders bullets within a hard budget.
 
     Attributes:
-        budget: tokens the block may have, header included; never exceeded as `count` counts.
-        slack: share of the budget that an eviction clears, so that the next many additions need none.
-        count: the tokenizer; by default an upper estimate that holds for any model. Lines are counted one by one, so
-            it should not count fewer tokens in parts than in the whole; the whole is checked again at the end.
+        budget: maximum tokens of the block, including the header; never exceeded, as counted by `count`.
+        slack: share of the budget that is freed when something has to go, so that the next many additions need no
+            eviction.
+        count: the tokenizer; by default an upper estimate that holds for any model. Lines are counted one by one, so it
+            should not count fewer tokens for the parts than for the whole; the whole is checked again at the end.
     """
 
     budget: int = 10_000
@@ -57,7 +58,7 @@ class Renderer:
     _known: dict[tuple[str, str], int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def cost(self, bullet: Bullet) -> int:
-        """Tokens of a bullet's line with its break, counted once for each state of a bullet."""
+        """Tokens of a bullet's line including the line break, counted once per state of a bullet."""
         key = (bullet.id, bullet.hash)
         if key not in self._known:
             if len(self._known) > _KNOWN:
@@ -66,14 +67,15 @@ class Renderer:
         return self._known[key]
 
     def render(self, bullets: Iterable[Bullet], *, value: Value | None = None) -> Rendered:
-        """The bullets in order; where they exceed the budget, those of least value (then the oldest) are left out."""
+        """The bullets in order; if they exceed the budget, the least valuable (then the oldest) are left out."""
         ordered = list(bullets)
         costs = {bullet.id: self.cost(bullet) for bullet in ordered}
         kept = self.fit(ordered, costs, value or (lambda bullet: 0.0))
         return self.exact(kept)
 
     def fit(self, ordered: Sequence[Bullet], costs: Mapping[str, int], value: Value) -> list[Bullet]:
-        """Which bullets fit. Depends on a prefix of the order alone until the next overflow, which keeps it stable."""
+        """The bullets that fit. Until the next overflow, this depends only on a prefix of the order, which keeps it
+        stable."""
         limit = self.budget - self.count(HEADER) - 1
         kept: list[Bullet] = []
         used = 0
@@ -87,7 +89,7 @@ class Renderer:
         return kept
 
     def exact(self, kept: Sequence[Bullet]) -> Rendered:
-        """The block's text; drops from the end where the whole counts more than its parts did."""
+        """The block's text; drops bullets from the end if the whole counts more than the sum of its parts."""
         chosen = list(kept)
         while chosen:
             text = "\n".join([HEADER, *map(line, chosen)])
@@ -112,7 +114,7 @@ def _evict(kept: list[Bullet], costs: Mapping[str, int], value: Value, goal: int
 
 
 def shared_prefix(before: str, after: str, count: Counter = estimate) -> float:
-    """Share of the tokens of `after` that stand in the common prefix of the two."""
+    """The share of the tokens of `after` that are in the common prefix of both texts."""
     same, limit = 0, min(len(before), len(after))
     while same < limit:
         middle = (same + limit + 1) // 2

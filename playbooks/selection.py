@@ -1,4 +1,4 @@
-"""Whole playbook or the relevant part? The whole is long but cached; a part is short but new in every prompt."""
+"""The whole playbook or the relevant part? The whole is long but cached; a part is short but new in every prompt."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SIZES = (5, 10, 20, 40, 80, 160)
 
 @dataclass(frozen=True, kw_only=True)
 class Economy:
-    """What tokens cost and what a needed lesson is worth.
+    """What tokens cost, and what a needed lesson is worth.
 
     Attributes:
-        cached_price: of a token read from the cache, in tokens.
-        hit_rate: how often the whole playbook is found there.
-        worth: tokens one would pay to have the lesson that a task needs.
-        temperature: how sharply similarity tells which lesson is needed.
+        cached_price: price of a token read from the cache, in uncached tokens.
+        hit_rate: how often the whole playbook is in the cache.
+        worth: how many tokens it is worth to have the lesson that a task needs.
+        temperature: how sharply similarity indicates which lesson is needed.
         core: tokens of the oldest bullets that are always shown, at the cached price.
     """
 
@@ -33,18 +33,18 @@ class Economy:
 
     @property
     def price(self) -> float:
-        """What a token of the standing part costs on average."""
+        """The average cost of a token in the constant part of the prompt."""
         return self.hit_rate * self.cached_price + (1 - self.hit_rate)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """The bullets for one prompt, and why.
+    """The bullets for one prompt, and the reasons.
 
     Attributes:
-        bullets: in the order of rendering.
+        bullets: in rendering order.
         whole: whether nothing was left out.
-        recall: the chance that the needed lesson is among them, as similarity sees it.
+        recall: the probability, judged by similarity, that the needed lesson is among them.
         cost: in token equivalents.
     """
 
@@ -62,13 +62,13 @@ def select(
     budget: int,
     economy: Economy,
 ) -> Selection:
-    """Choose among the whole playbook and the best 5, 10, 20 … bullets by expected value less cost.
+    """Choose between the whole playbook and the best 5, 10, 20 … bullets, by expected value minus cost.
 
     Args:
-        bullets: active ones, in the order of rendering.
-        similarity: of the task with each of them.
+        bullets: the active ones, in rendering order.
+        similarity: between the task and each of them.
         costs: tokens of each bullet's line.
-        budget: tokens that may be spent in all.
+        budget: maximum number of tokens.
     """
     chance = _softmax(similarity, economy.temperature)
     total = sum(costs[bullet.id] for bullet in bullets)

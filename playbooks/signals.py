@@ -1,4 +1,4 @@
-"""What a run's feedback is worth: nothing is learnt from weak evidence, and nothing of the target leaks."""
+"""What a run's feedback is worth: nothing is learnt from weak evidence, and no part of the target leaks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agentkit.tasks import Channel
 
 @dataclass(frozen=True, kw_only=True)
 class Signal:
-    """Whether a run went well, who says so, and why that is not enough if it is not."""
+    """Whether a run went well, who says so, and, if that is not enough to learn from, why."""
 
     score: float | None
     channel: Channel | None
@@ -18,7 +18,7 @@ class Signal:
 
 
 def visible(episode: Episode) -> Episode:
-    """The episode with no more of the target in it than its labels allow, whoever built it."""
+    """The episode with no more of the target than its labels allow, no matter who built it."""
     if episode.labels == "gold":
         return episode
     bare = tuple(f.model_copy(update={"text": ""}) if f.channel == "label" else f for f in episode.feedback)

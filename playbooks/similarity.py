@@ -1,4 +1,4 @@
-"""Near-duplicates and contradictions, over embeddings that are computed once per text."""
+"""Near-duplicates and contradictions, found with embeddings that are computed once per text."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from agentkit.words import stems
 
 
 class Index:
-    """Unit vectors of bullets' texts, by content hash; in the store too where one is given.
+    """Unit vectors of bullets' texts by content hash; also kept in the store, if one is given.
 
-    Adding and asking cost one matrix-vector product, so ten thousand bullets take about a millisecond.
+    Adding and querying cost one matrix-vector product, so ten thousand bullets take about a millisecond.
     """
 
     def __init__(self, embedder: Embedder | None = None, store: Store | None = None) -> None:
@@ -45,7 +45,7 @@ class Index:
                 self._cache.store_vectors(connection, hashes, vectors)
 
     def similarities(self, text: str, bullets: Sequence[Bullet]) -> Vectors:
-        """Cosines of a text with each bullet."""
+        """The cosine similarity of a text with each bullet."""
         if not bullets:
             return np.zeros(0, dtype=np.float32)
         rows = self._rows_of(bullets)
@@ -54,7 +54,7 @@ class Index:
         return scores
 
     def _rows_of(self, bullets: Sequence[Bullet]) -> NDArray[np.intp]:
-        """The rows of these bullets; asked about the same ones again, it need not look."""
+        """The row numbers of these bullets; cached for repeated calls with the same sequence."""
         if self._asked[0] is not bullets:
             self.ensure(bullets)
             rows = np.fromiter((self._rows[bullet.text_hash] for bullet in bullets), dtype=np.intp, count=len(bullets))
@@ -73,7 +73,7 @@ class Index:
 
 @dataclass(frozen=True, kw_only=True)
 class Near:
-    """A bullet that a text comes close to."""
+    """A bullet that is similar to a text."""
 
     bullet: Bullet
     similarity: float
@@ -85,12 +85,12 @@ class Near:
 class Duplicates:
     """Finds near-duplicates and contradictions of a new lesson.
 
-    A duplicate has the same scope (or the known bullet holds everywhere) and names the same things: a rule for one
-    tool, currency or number does not swallow the same rule for another.
+    A duplicate has the same scope (or the known bullet applies everywhere) and names the same things: a rule for one
+    tool, currency or number does not absorb the same rule for another.
 
     Attributes:
-        threshold: cosine from which two texts say the same (ACE's code: 0.90).
-        related: cosine from which they are about the same thing and may contradict each other.
+        threshold: from this cosine on, two texts count as saying the same (0.90 in ACE's code).
+        related: from this cosine on, they are about the same thing and might contradict each other.
     """
 
     index: Index
@@ -98,7 +98,7 @@ class Duplicates:
     related: float = 0.70
 
     def near(self, content: str, scope: str, bullets: Sequence[Bullet], *, limit: int = 5) -> list[Near]:
-        """The closest related bullets, closest first."""
+        """The most similar related bullets, most similar first."""
         scores = self.index.similarities(content, bullets)
         close = np.flatnonzero(scores >= self.related)
         best = close[np.argsort(-scores[close], kind="stable")][: 4 * limit]
@@ -106,7 +106,7 @@ class Duplicates:
         return [item for item in found if item is not None][:limit]
 
     def duplicate(self, content: str, scope: str, bullets: Sequence[Bullet]) -> Bullet | None:
-        """The bullet that already says it, or None."""
+        """The bullet that already says this, or None."""
         return next((near.bullet for near in self.near(content, scope, bullets) if near.duplicate), None)
 
     def _compare(self, content: str, scope: str, bullet: Bullet, score: float) -> Near | None:
@@ -118,7 +118,7 @@ class Duplicates:
 
 
 def named(text: str) -> frozenset[str]:
-    """The particular things a text names: numbers, code, capitalised words inside a sentence."""
+    """The specific things that a text names: numbers, code, capitalised words within a sentence."""
     words = re.findall(r"`[^`]+`|\"[^\"]+\"|[^\W\d][\w.]*|\d[\d.,]*%?", text)
     found = set()
     for place, word in enumerate(words):
@@ -135,7 +135,7 @@ _NEGATIVE = re.compile(
 
 
 def contradiction(one: str, other: str) -> str:
-    """Why two related texts seem to contradict each other; empty where they don't."""
+    """Why two related texts seem to contradict each other; empty if they don't."""
     if len(_NEGATIVE.findall(one)) % 2 != len(_NEGATIVE.findall(other)) % 2 and _core(one) & _core(other):
         return "one says to do what the other says not to do"
     numbers = [set(re.findall(r"\d+(?:\.\d+)?", text)) for text in (one, other)]

@@ -1,4 +1,4 @@
-"""PlaybookStore: a playbook in the database, every version of it."""
+"""PlaybookStore: a playbook in the database, with all of its versions."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from agentkit.store import Store
 from agentkit.store.changes import TargetRow
 
 _KEPT = 8
-"""Versions kept in memory."""
+"""How many versions are cached in memory."""
 
 
 class PlaybookStore:
-    """One playbook as a view of the ledger. Safe for several threads and processes writing at once."""
+    """One playbook as a view of the ledger. Safe for several threads and processes that write at once."""
 
     def __init__(self, store: Store, name: str = "default", *, guard: CollapseGuard | None = None) -> None:
         if not re.fullmatch(r"[\w.-]{1,80}", name):
@@ -51,10 +51,10 @@ class PlaybookStore:
 
     @classmethod
     def open(cls, store: Store, name: str = "default", *, must_exist: bool = False) -> Self:
-        """A playbook by name; it comes into being with its first change.
+        """A playbook by name; it is created by its first change.
 
         Raises:
-            UserError: a name that can't be one, or no such playbook where it must exist.
+            UserError: an invalid name, or a playbook that must exist but doesn't.
         """
         book = cls(store, name)
         if must_exist and book.target not in book.ledger.targets("playbook"):
@@ -69,7 +69,7 @@ class PlaybookStore:
         """The bullets that changes would add which no gate has decided about yet, or which did not pass it.
 
         Args:
-            but: leave out the changes whose keys begin with this.
+            but: ignore changes whose keys begin with this.
         """
         undecided = ("proposed", "waiting", "quarantined", "rejected")
         adds = [
@@ -82,7 +82,7 @@ class PlaybookStore:
         return [Bullet(add.id, add.section, add.scope, add.content) for add in adds]
 
     def current(self) -> Playbook:
-        """The newest version; what has changed since the last look is all that is read."""
+        """The newest version; only what changed since the last call is read."""
         known = self._newest
         with self.store.read() as connection:
             query = select(TargetRow.version).where(TargetRow.name == self.target)
@@ -103,7 +103,7 @@ class PlaybookStore:
         """The playbook at any version.
 
         Raises:
-            UserError: a version that is not there.
+            UserError: no such version.
         """
         if version == self._newest.version:
             return self._newest
@@ -120,18 +120,18 @@ class PlaybookStore:
         return book
 
     def _check_version(self, version: int) -> int:
-        """The newest version; raises where there is none such as this."""
+        """Return the newest version; raises if the given one does not exist."""
         newest = self.version()
         if not 0 <= version <= newest:
             raise UserError(f"{self.target} has versions 0 to {newest}, not {version}")
         return newest
 
     def diff(self, before: int, after: int) -> list[Edit]:
-        """What changed between two versions."""
+        """The changes between two versions."""
         return diff(self.at(before), self.at(after))
 
     def preview(self, changes: Sequence[Change], *, on: Playbook | None = None) -> Playbook:
-        """The current playbook, or another one, with changes on top; nothing is written.
+        """The current playbook, or another one, with changes applied on top; nothing is written.
 
         Raises:
             Conflict: one of them can't be applied.
@@ -146,19 +146,19 @@ class PlaybookStore:
         return book
 
     def apply(self, delta: Delta, *, verdict: Verdict | None = None) -> Change:
-        """Apply a delta whole, or not at all; once per key.
+        """Apply a delta completely or not at all; once per key.
 
         Raises:
-            Conflict: it can't follow what has happened since its base; nothing was written.
+            Conflict: it is incompatible with what has happened since its base; nothing is written.
         """
         _check_restore(delta.operations)
         return self.ledger.commit(delta.to_change(self.target), tables.apply_change, verdict=verdict)
 
     def submit(self, delta: Delta, *, verdict: Verdict | None = None) -> Change:
-        """Apply a delta if nothing speaks against it; else it waits in the ledger, and nothing is lost.
+        """Apply a delta if there is no objection; otherwise it waits in the ledger, so that nothing is lost.
 
-        A delta waits where it conflicts with another, or takes away more than the collapse guard allows without the
-        word of the gate or of a person.
+        A delta waits if it conflicts with another one, or removes more than the collapse guard allows without approval
+        by the gate or a person.
 
         Returns:
             the change as stored: applied or waiting.
@@ -189,12 +189,12 @@ class PlaybookStore:
         return self.guard.objection(book, outcome, worth)
 
     def hold(self, delta: Delta, verdict: Verdict) -> Change:
-        """Write a delta down with a verdict that does not apply it: quarantine, ask or reject."""
+        """Record a delta with a verdict that does not apply it: quarantine, ask or reject."""
         change = self.ledger.propose(delta.to_change(self.target))
         return change if change.status != "proposed" else self.ledger.decide(change.id, verdict)
 
     def release(self, change_id: str, verdict: Verdict) -> Change:
-        """Apply a change that waits or is in quarantine; again does nothing.
+        """Apply a change that is waiting or in quarantine; a second call does nothing.
 
         Raises:
             Conflict: it still can't be applied.
@@ -205,13 +205,13 @@ class PlaybookStore:
         return self.ledger.apply(change.id, tables.apply_change, verdict=verdict)
 
     def rollback(self, version: int, *, reason: str = "", role: str = "person", key: str | None = None) -> Change:
-        """Make the bullets what they were at a version, by a new change; votes and history stay."""
+        """Restore the bullets to an earlier version, by a new change; votes and history stay."""
         base = self._check_version(version)
         key = key or f"{self.target}:rollback:{base}:{version}"
         return self.apply(Delta(key=key, base=base, operations=(Restore(version=version),), role=role, note=reason))
 
     def withdraw(self, change: Change, *, reason: str, role: str = "person") -> Change:
-        """Undo one applied change by a new one and mark it withdrawn.
+        """Undo one applied change by a new one, and mark it as withdrawn.
 
         Raises:
             Conflict: later changes build on it.
@@ -222,11 +222,11 @@ class PlaybookStore:
         return done
 
     def undoing(self, change: Change, *, reason: str = "", role: str = "person") -> Delta:
-        """The delta that would take an applied change back; nothing is written.
+        """The delta that would undo an applied change; nothing is written.
 
         Raises:
             UserError: the change was never applied.
-            Conflict: it is a rollback.
+            Conflict: the change is a rollback.
         """
         if change.version is None:
             raise UserError(f"change {change.id} was never applied")
@@ -242,7 +242,7 @@ class PlaybookStore:
         return {bullet.id: _inherited(bullet.id, own, book, set()) for bullet in book.bullets.values()}
 
     def blame(self, bullet_id: str) -> list[Origin]:
-        """Every change that touched a bullet or one that it was made from, oldest first."""
+        """Every change that touched a bullet or one of its ancestors, oldest first."""
         book, wanted, ids = self.current(), [self.current().get(bullet_id).id], []
         while wanted:
             ids.append(wanted.pop())
@@ -252,10 +252,10 @@ class PlaybookStore:
             return origins.read_origins(connection, self.target, ids)
 
     def from_source(self, source: str) -> list[Bullet]:
-        """The active bullets that a change with text from this source has touched, and what was made from them.
+        """The active bullets that were touched by a change with text from this source, and those derived from them.
 
         Raises:
-            UserError: the source is blank, which would be all that was made without one.
+            UserError: the source is blank, which would match everything that has no source.
         """
         if not source.strip():
             raise UserError("the source is empty: name the one whose bullets are meant")
@@ -272,7 +272,7 @@ class PlaybookStore:
         return History.of(self.target, self.ledger.applied(self.target, upto=upto))
 
     def verify(self) -> int:
-        """Check the ledger's hashes, and that the tables say what a replay says.
+        """Check the ledger's hashes, and that the tables equal a replay.
 
         Returns:
             the number of versions checked.
@@ -291,7 +291,7 @@ class PlaybookStore:
 
 
 class _Overlay:
-    """The past with a playbook that is not stored on top of it."""
+    """The stored past with an unstored playbook on top of it."""
 
     def __init__(self, past: tables.TablePast, book: Playbook) -> None:
         self.past, self.book = past, book
@@ -337,5 +337,5 @@ def _check_restore(operations: Sequence[Operation]) -> None:
 
 
 def playbook_names(store: Store) -> list[str]:
-    """The playbooks that a store holds."""
+    """The names of the playbooks in a store."""
     return [target.partition(":")[2] for target in Ledger(store).targets("playbook")]

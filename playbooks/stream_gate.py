@@ -1,11 +1,11 @@
-"""The gate of daily use: an edit is tried on runs drawn at random, and takes effect once they show that it helps.
+"""The gate of daily use: an edit is tried on randomly chosen runs, and takes effect once they show that it helps.
 
-No hold-out is at hand in production, so the stream of tasks itself is the experiment. An edit on probation stays out of
-the playbook; each run is given it or not by a coin of its own, the coin and its probability are kept with the run, and
-the run's outcome is a bet. With score y, coin z = ±1 and b the mean outcome so far, z (y − b) has the mean
-(gain / 2) whatever b is, so that an e-process against "no gain" (Waudby-Smith & Ramdas, JRSS-B 2024, see
-`agentkit.statistics`) may be looked at after every run: an edit is released where the evidence for a gain is
-strong enough, withdrawn where that for harm is, and rejected where neither came in time.
+In production there is no hold-out, so the stream of tasks itself is the experiment. An edit on probation is not in the
+playbook; for each run, a coin decides whether the run is given the edit. The coin and its probability are stored with
+the run, and the run's outcome becomes a bet. With score y, coin z = ±1 and b the mean outcome so far, z (y − b) has the
+mean (gain / 2) no matter what b is. So an e-process against "no gain" (Waudby-Smith & Ramdas, JRSS-B 2024, see
+`agentkit.statistics`) may be inspected after every run. An edit is released when the evidence for a gain is strong
+enough, withdrawn when that for harm is, and rejected if neither happens in time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from agentkit.store.base import now
 from agentkit.store.playbooks import ExposureRow
 
 ON_TRIAL = ":trial"
-"""How the keys of changes end that are tried on coming runs."""
+"""Suffix of the keys of changes that are tried on later runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +37,10 @@ class StreamPolicy:
 
     Attributes:
         share: the probability that a run is given the edit.
-        at_once: edits tried at the same time, each by a coin of its own; later ones wait their turn.
-        level: chance of releasing an edit without a gain.
-        harm_level: chance of withdrawing one that does no harm.
-        most: runs after which an edit is rejected that has shown no gain; its tasks end, and the next one has its turn.
+        at_once: how many edits are tried at the same time, each with its own coins; others wait.
+        level: the probability of releasing an edit that has no gain.
+        harm_level: the probability of withdrawing one that does no harm.
+        most: an edit that has shown no gain after this many runs is rejected, so that the next one can be tried.
     """
 
     share: float = 0.5
@@ -51,24 +51,24 @@ class StreamPolicy:
 
 
 class StreamGate:
-    """Tries edits of one playbook on the runs that come. Every step is idempotent by run and by change."""
+    """Tries edits of one playbook on incoming runs. Every step is idempotent by run and by change."""
 
     def __init__(self, book: PlaybookStore, policy: StreamPolicy | None = None) -> None:
         self.book, self.policy = book, policy or StreamPolicy()
         self.target = trial_target(book.target)
 
     def enter(self, delta: Delta) -> Change:
-        """Put an edit on probation, or in the line for it; it is not applied."""
+        """Put an edit on probation or in the queue for it, without applying it."""
         reason = f"on probation: shown to {self.policy.share:.0%} of the runs, at random, until they decide"
         return self.book.hold(delta, Verdict(decision="quarantine", reason=reason))
 
     def running(self) -> list[Change]:
-        """The edits that are tried now, oldest first."""
+        """The edits being tried now, oldest first."""
         waiting = self.book.ledger.history(self.book.target, status="quarantined")
         return [change for change in reversed(waiting) if change.key.endswith(ON_TRIAL)][: self.policy.at_once]
 
     def draw(self, book: Playbook, run_id: str) -> tuple[Playbook, tuple[Offer, ...]]:
-        """The playbook that a run is given, and the coins that were thrown; the same run always gets the same."""
+        """The playbook that a run is given, and the coins tossed for it; the same run always gets the same."""
         offers = []
         for change in self.running():
             offer = Offer(id=change.id, shown=self._coin(run_id, change.id), probability=self.policy.share)
@@ -81,14 +81,14 @@ class StreamGate:
         return book, tuple(offers)
 
     def observe(self, run_id: str, coins: Sequence[Offer], score: float) -> None:
-        """Keep how a run ended for each edit that it was given or denied."""
+        """Record a run's score for each edit that it was given or denied."""
         fixed = {"target": self.target, "run_id": run_id[:64], "score": score, "weight": 1.0, "created_at": now()}
         rows = [{**fixed, "bullet_id": o.id, "shown": o.shown, "probability": o.probability} for o in coins]
         store = self.book.store
         store.transaction(lambda connection: store.insert_new(connection, ExposureRow, rows))
 
     def settle(self) -> list[Change]:
-        """Carry out what the evidence decides; returns the edits that are decided now."""
+        """Carry out what the evidence decides; returns the edits that were decided just now."""
         return [done for change in self.running() if (done := self._settle(change)).status != "quarantined"]
 
     def _settle(self, change: Change) -> Change:
@@ -104,7 +104,7 @@ class StreamGate:
         return self.book.ledger.decide(change.id, verdict)
 
     def runs(self, change_id: str) -> list[tuple[bool, float]]:
-        """`(given, score)` of the runs for which a coin was thrown, in the order in which they ended."""
+        """`(given, score)` of the runs for which a coin was tossed, in the order in which they ended."""
         row = ExposureRow
         query = select(row.shown, row.score).where(row.target == self.target, row.bullet_id == change_id)
         with self.book.store.read() as connection:
@@ -114,7 +114,7 @@ class StreamGate:
             ]
 
     def report(self) -> list[JsonObject]:
-        """How each edit on probation stands."""
+        """The state of each edit on probation."""
         return [{"change": change.id, **evidence(self.runs(change.id), self.policy.share)} for change in self.running()]
 
     def _coin(self, run_id: str, change_id: str) -> bool:
@@ -123,12 +123,12 @@ class StreamGate:
 
 
 def trial_target(target: str) -> str:
-    """Under which name the runs of a playbook's trials are kept."""
+    """The name under which the runs of a playbook's trials are stored."""
     return f"trial:{target}"
 
 
 def judge(runs: Sequence[tuple[bool, float]], policy: StreamPolicy) -> Verdict | None:
-    """What the runs decide about an edit; None while they decide nothing. The first border that is crossed counts."""
+    """The runs' verdict on an edit; None while they are inconclusive. The first threshold that is crossed decides."""
     gain, harm = Betting(0.0), Betting(0.0)
     for number, bet in enumerate(_bets(runs, policy.share), 1):
         for_it, against = gain.add(bet), harm.add(-bet)
@@ -149,7 +149,7 @@ def judge(runs: Sequence[tuple[bool, float]], policy: StreamPolicy) -> Verdict |
 
 
 def _bets(runs: Sequence[tuple[bool, float]], share: float) -> Iterator[float]:
-    """Values in [-1, 1] whose mean has the sign of the edit's effect, and is 0 where it has none."""
+    """Values in [-1, 1] whose mean has the sign of the edit's effect, and is 0 if it has none."""
     total = 0.0
     for number, (shown, score) in enumerate(runs):
         coin = (1 - share if shown else -share) / max(share, 1 - share)
@@ -158,7 +158,7 @@ def _bets(runs: Sequence[tuple[bool, float]], share: float) -> Iterator[float]:
 
 
 def evidence(runs: Sequence[tuple[bool, float]], share: float = 0.5) -> JsonObject:
-    """The counts, the means and the curve of an edit's trial, as JSON values."""
+    """The counts, means and betting curve of an edit's trial, as JSON values."""
     gain, harm, curve = Betting(0.0), Betting(0.0), []
     for bet in _bets(runs, share):
         harm.add(-bet)

@@ -16,18 +16,18 @@ from agentkit.playbooks.operations import Restore, read_operations, touched
 from agentkit.store.playbooks import BulletRow, OriginRow, RollbackRow, VoteRow
 
 NOW = 2**31 - 1
-"""A version later than any there is."""
+"""A version number larger than any that exists."""
 
 _T = BulletRow
 _COLUMNS = (_T.id, _T.section, _T.scope, _T.content, _T.status, _T.added, _T.revised, _T.seq, _T.parents)
 
 _MANY = 400
-"""Ids in one IN clause."""
+"""Maximum number of ids in one IN clause."""
 
 
 def _line(target: str, version: int) -> CTE:
-    """The stretches of history that a version stands on, as rows of (first, last): all of it up to the version, but
-    for what rollbacks have left aside."""
+    """The stretches of history that make up a version, as rows of (first, last): everything up to the version, except
+    what rollbacks have hidden."""
     table = RollbackRow
     begins = func.coalesce(func.max(table.version), 0).label("first")
     newest = select(begins, literal(version, Integer).label("last"))
@@ -37,7 +37,7 @@ def _line(target: str, version: int) -> CTE:
 
 
 def _states(target: str, version: int) -> Select[*tuple[Any, ...]]:
-    """Every state on the line of a version; the last of each bullet is the one that holds."""
+    """Every state on the line of a version; the last one of each bullet is the one in effect."""
     line = _line(target, version)
     on_it = and_(_T.target == target, _T.revised.between(line.c.first, line.c.last))
     return select(*_COLUMNS).join(line, on_it)
@@ -49,7 +49,7 @@ def read_version(connection: Connection, target: str, version: int) -> dict[str,
 
 
 def read_changes(connection: Connection, target: str, since: int, version: int) -> dict[str, Bullet] | None:
-    """The bullets whose state at `version` is newer than `since`; None where a rollback may have removed some."""
+    """The bullets whose state at `version` is newer than `since`; None if a rollback may have removed some."""
     back = select(RollbackRow.version).where(RollbackRow.target == target)
     if connection.execute(back.where(RollbackRow.version.between(since + 1, version)).limit(1)).first():
         return None
@@ -70,7 +70,7 @@ def read_votes(connection: Connection, target: str, version: int | None = None) 
 
 
 class TablePast:
-    """Bullets in time, read from the tables as they are needed."""
+    """The past states of bullets, read from the tables on demand."""
 
     def __init__(self, connection: Connection, target: str, ids: Sequence[str] = ()) -> None:
         self.connection, self.target = connection, target
@@ -96,10 +96,10 @@ class TablePast:
 
 
 def apply_change(connection: Connection, change: Change) -> None:
-    """The effect of a change on the tables.
+    """Apply the effect of a change to the tables.
 
     Raises:
-        Conflict: it can't follow what has happened since its base version.
+        Conflict: it is incompatible with what has happened since its base version.
     """
     operations, version = read_operations(list(change.operations)), change.version
     assert version is not None
@@ -112,7 +112,7 @@ def apply_change(connection: Connection, change: Change) -> None:
 
 
 def _write(connection: Connection, change: Change, outcome: DeltaOutcome, version: int) -> None:
-    target, change_id = change.target, change.id  # an id is a hash over all operations: worked out once
+    target, change_id = change.target, change.id  # an id hashes all operations, so compute it only once
     rows = [_row(target, bullet) for bullet in outcome.bullets.values() if bullet is not None]
     if rows:
         connection.execute(insert(_T), rows)
@@ -128,9 +128,9 @@ def _write(connection: Connection, change: Change, outcome: DeltaOutcome, versio
 
 
 def _restore(connection: Connection, target: str, then: int, version: int) -> None:
-    """A rollback is one row, however many bullets it changes."""
+    """A rollback is one row, no matter how many bullets it changes."""
     if then >= version:
-        raise Conflict(f"version {then} is not there to go back to")
+        raise Conflict(f"there is no version {then} to go back to")
     earlier = select(func.coalesce(func.max(RollbackRow.version), 0)).where(RollbackRow.target == target)
     line = connection.execute(earlier.where(RollbackRow.version <= then)).scalar_one()
     connection.execute(insert(RollbackRow), {"target": target, "version": version, "restored": then, "line": line})

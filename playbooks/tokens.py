@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 Counter = Callable[[str], int]
-"""How many tokens a text has."""
+"""Returns the number of tokens of a text."""
 
 _WORD = re.compile(r"[A-Za-z]+")
 
@@ -14,8 +14,9 @@ _WORD = re.compile(r"[A-Za-z]+")
 def estimate(text: str) -> int:
     """An upper estimate of the tokens of a text.
 
-    A token covers at least: three letters of a word, one digit, one sign; other scripts count by bytes. Byte-pair
-    vocabularies of today's models need fewer on prose (about half), and no more on code and numbers.
+    It assumes that a token covers at least three letters of a word, one digit, or one sign; other scripts are counted
+    by bytes. The byte-pair vocabularies of current models need about half as many on prose, and no more on code and
+    numbers.
     """
     lengths = [len(word) for word in _WORD.findall(text)]
     visible = "".join(text.split())

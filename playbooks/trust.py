@@ -1,7 +1,8 @@
-"""The trust boundary: text of models, tools and papers is data, and a lesson is read for what it must not be.
+"""The trust boundary: texts from models, tools and papers are data, and lessons are checked for what they must not
+contain.
 
-Structure can't be forged, because bullets are rows and not lines of a file; what a lesson *says* is linted here. A lint
-is no proof: lessons from untrusted runs go through quarantine and the gate whatever it finds.
+Structure can't be forged, because bullets are rows and not lines of a file; what a lesson *says* is linted here.
+Linting proves nothing: lessons from untrusted runs go through quarantine and the gate whatever it finds.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class LintFinding:
 
 
 _SECRETS = {"a card number": r"\b(?:\d[ -]?){15,16}\b"}
-"""Beside the shapes of `agentkit.redaction`: no lesson needs so long a number, though a task may."""
+"""In addition to the shapes in `agentkit.redaction`: no lesson needs such a long number, though a task may."""
 
 _INSTRUCTIONS = {
     "overrides instructions": r"\b(?:ignore|disregard|forget|override|bypass)\b[^.]{0,40}"
@@ -67,9 +68,9 @@ _STRUCTURE = {
 
 
 def lint(text: str) -> list[LintFinding]:
-    """What speaks against a text as a lesson; an empty list where nothing does.
+    """What speaks against a text as a lesson; an empty list if nothing does.
 
-    Looked at is the form in which `clean` stores it, without characters that nobody sees, and what its letters look
+    Two forms are checked: the one in which `clean` stores it, without invisible characters, and what its letters look
     like (Unicode's NFKC: full-width, mathematical and circled letters are read as plain ones).
     """
     stored = plain(text)
@@ -93,13 +94,14 @@ def _lint(text: str) -> Iterator[LintFinding]:
 
 
 def ask_a_person(findings: Sequence[str]) -> Verdict:
-    """The verdict on what the lint holds: no gate may decide about it, since a lesson can be hostile and help."""
+    """The verdict on a text in which the lint found something. No gate may decide about it, since a lesson can be
+    hostile and still help."""
     found = list(dict.fromkeys(findings))
     return Verdict(decision="ask", reason="; ".join(found)[:500], evidence={"lint": found})
 
 
 def secret_findings(*texts: str) -> list[str]:
-    """The kinds of secret that texts hold: such texts are never written down."""
+    """The kinds of secret that the texts contain; such texts are never stored."""
     return list(dict.fromkeys(f.detail for text in texts for f in lint(text) if f.kind == "secret"))
 
 
@@ -108,7 +110,7 @@ def _matches(patterns: dict[str, str], text: str) -> list[str]:
 
 
 def _looks_random(text: str) -> bool:
-    """A word of 24 and more letters and digits, mixed, with the entropy of a key."""
+    """Whether the text has a word of 24 or more mixed letters and digits with the entropy of a key."""
     words = re.findall(r"[A-Za-z0-9+/_=-]{24,}", text)
     return any(_entropy(w) > 4.0 and re.search(r"\d", w) and re.search(r"[A-Z]", w) for w in words)
 
@@ -122,7 +124,7 @@ _BRACKETED_ID = re.compile(r"\[(?=\s*[\w-]{2,24}\s*\])")
 
 
 def escape_content(text: str) -> str:
-    """Content as it stands in a prompt: it can't end its line, look like an id, or open or close a block."""
+    """Content in the form it has in a prompt: it can't end its line, look like an id, or open or close a block."""
     line = " ".join(text.split())
     line = _BRACKETED_ID.sub("[\u200b", defuse(line))
     return re.sub(r"^(?=[#\-*>])", "\u200b", line)

@@ -73,7 +73,7 @@ def test_what_is_no_form_is_refused_in_one_line(wanted: Any, problem: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("choices", "problem"), [([], "there is none"), (["a", " "], "is empty"), (["a", "b", "a"], "'a' occurs twice")]
+    ("choices", "problem"), [([], "the list is empty"), (["a", " "], "is empty"), (["a", "b", "a"], "'a' occurs twice")]
 )
 def test_choices_are_some_and_different(choices: list[str], problem: str) -> None:
     with pytest.raises(DataError, match=problem):

@@ -128,9 +128,9 @@ def test_the_policy_becomes_what_it_would_be_had_it_known_at_once(store: Store, 
         (Opinion(run_id="none", score=1.0), "is not a run"),
         (opinion(), "needs a score, a right answer or a text"),
         (opinion(2.0), "between 0"),
-        (opinion(1.0, "berlin"), "needs no other one"),
+        (opinion(1.0, "berlin"), "takes no correction"),
         (opinion(answer=" "), "is empty"),
-        (opinion(1.0, by=" "), "name of who"),
+        (opinion(1.0, by=" "), "name of its author"),
     ],
 )
 def test_bad_feedback_is_one_line_and_writes_nothing(

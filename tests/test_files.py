@@ -132,7 +132,7 @@ def test_what_is_kept_of_a_task_names_its_files_and_not_their_bytes(store: Store
     assert again == task and again.files[0].data is None and ENCODED not in json.dumps(task.model_dump())
     with (
         Agent(ScriptedModel(["ok"]), tools=[], store=store) as agent,
-        pytest.raises(DataError, match=r"bytes of bill.png are not kept in this database"),
+        pytest.raises(DataError, match=r"bytes of bill.png are not in this database"),
     ):
         agent.run(again)
 
@@ -232,7 +232,7 @@ def made(path: Path, data: bytes) -> Path:
         ("empty.txt", b"", "the file is empty"),
         ("archive.zip", b"PK\x03\x04\x00\x00\xff\xfe", "of a type that models don't read: give text, or an image"),
         ("paper.pdf", b"%PDF-1.7\n1 0 obj", "of a type that models don't read"),
-        ("long.txt", b"x" * (MAX_TEXT + 1), "too large: 400,001 bytes, and a file like this may have 400,000"),
+        ("long.txt", b"x" * (MAX_TEXT + 1), "too large: 400,001 bytes, where at most 400,000 are allowed"),
         ("huge.png", PNG + b"\x00" * 10_000_000, "too large: 10,000,017 bytes"),
     ],
 )
@@ -246,10 +246,10 @@ def test_what_is_no_file_for_a_model_is_one_line(tmp_path: Path, name: str, data
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ({"input": [{"type": "image", "url": "https://example.org/a.png"}]}, "given by an address"),
+        ({"input": [{"type": "image", "url": "https://example.org/a.png"}]}, "given as a URL"),
         ({"input": [{"type": "image", "base64": "?", "mime_type": "image/png"}]}, "not valid base64"),
         ({"input": [{"type": "video", "base64": ENCODED, "mime_type": "video/mp4"}]}, "type 'video' is not"),
-        ({"input": [{"kind": "image"}]}, "is not understood"),
+        ({"input": [{"kind": "image"}]}, "is not supported"),
         ({"input": "?", "files": "bill.png"}, "files: expected a list"),
         ({"input": "?", "files": [7]}, "not a file: '7'"),
         ({"input": "?", "files": [{"sha256": "ab", "colour": 1}]}, "not a file"),

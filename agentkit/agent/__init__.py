@@ -1,5 +1,5 @@
-"""The front door: an agent is built from names and objects (`building`, `parts`) and called in many ways (`runnable`);
-its runs are driven through the graph (`running`)."""
+"""The Agent class: it is built from names and objects (`building`, `parts`) and can be called in many ways
+(`runnable`); its runs are driven through the graph by `running`."""
 
 from agentkit.agent.agent import Agent
 from agentkit.agent.parts import AgentParts

@@ -40,34 +40,35 @@ _KEPT = {
     "max_steps",
     "approve",
 }
-"""Options of a run that an agent is built again with."""
+"""Options of a run that are restored when its agent is rebuilt."""
 
 
 class Agent(AgentParts, RunnableAgent):
-    """An explorer and an evaluator on a durable state machine, with what they have learnt.
+    """An explorer and an evaluator on a durable state machine, together with what they have learnt.
 
-    It is built of what `AgentParts` takes: a model, tools, a playbook, a memory, and how runs are to go. `run`,
-    `resume`, `stream` and the like are `arun` and `aresume` called in other ways.
+    It is built from the arguments of `AgentParts`: a model, tools, a playbook, a memory, and options for its runs.
+    `run`, `resume`, `stream` and the like are wrappers around `arun` and `aresume`.
 
     Attributes:
-        elsewhere: makes runs in other processes (`agentkit.distributed`); None makes them here.
+        elsewhere: makes runs in other processes (`agentkit.distributed`); None makes them in this one.
     """
 
     elsewhere: Callable[[Driven, str | None], Awaitable[Result]] | None = None
 
     @classmethod
     def for_run(cls, run_id: str, *, settings: Settings | None = None) -> tuple[Self, str]:
-        """The agent that can resume a stored run, built as the run recorded it, and the run's full id.
+        """Rebuild the agent of a stored run from the run's record, so that it can resume the run; also returns the
+        run's full id.
 
         Raises:
-            UserError: no such run, or it was made in code with parts that only that code has.
+            UserError: no such run, or it was made in code with objects that can't be rebuilt from names.
         """
         settings = settings or load_settings()
         store = Store.open(settings.database_url)
         record = RunLog(store).get(run_id)
         if parts := ", ".join(record.options.get("in_code", ())):
             call = f"Agent(…).resume({record.id!r})"
-            raise UserError(f"run {record.id} was made in code, with its own {parts}: go on with it there, by {call}")
+            raise UserError(f"run {record.id} was made in code, with its own {parts}: resume it there, with {call}")
         agent = cls.from_spec(record.options["agent"], record.options["run"], store=store, settings=settings)
         agent._owns_store = True
         return agent, record.id
@@ -76,7 +77,7 @@ class Agent(AgentParts, RunnableAgent):
     def from_spec(
         cls, spec: Mapping[str, Any], options: Mapping[str, Any], *, store: Store, settings: Settings
     ) -> Self:
-        """An agent built again of what another one said of itself: its `spec`, and the values of its `options`."""
+        """Rebuild an agent from another one's `spec` and the values of its `options`."""
         chosen = {name: options[name] for name in _KEPT if name in options}
         rest = {name: value for name, value in spec.items() if name != "model"}
         return cls(spec["model"], store=store, settings=settings, **rest, **chosen)
@@ -97,27 +98,28 @@ class Agent(AgentParts, RunnableAgent):
         on_event: Callable[[Event], None] | None = None,
         on_words: Callable[[str], None] | None = None,
     ) -> Result:
-        """Solve a task durably.
+        """Solve a task. The run is stored as it proceeds, and can be resumed after a crash.
 
         Args:
             task: the input, or a `Task`.
-            output_type: the form of this answer, instead of the task's and the agent's.
-            run_id: names the run; a run of that id is resumed, or returned if it has finished.
-            batch: groups runs of one evaluation.
-            labels: how much of the task's target feedback may carry.
-            learn: hand the finished run to the learners.
-            seed, temperature: for models that take them; a temperature of None is each model's own.
-            recallers: context for this run alone, instead of the agent's own.
-            client_tools: tools that you carry out yourself, as `{"name", "description", "parameters"}`: a run that
-                calls one waits, `result.question["calls"]` says for what, and `resume` takes the results.
-            on_event: sees every event as it happens.
-            on_words: gets the answer as far as it is written, each time it grows, in runs in which nothing can follow
-                that replaces it: without tools, a form, or anything that checks.
+            output_type: the form of this answer; overrides the task's and the agent's.
+            run_id: names the run; if a run with this id exists, it is resumed, or its result returned if it has
+                finished.
+            batch: groups the runs of one evaluation.
+            labels: how much of the task's target may appear in feedback.
+            learn: pass the finished run to the learners.
+            seed, temperature: for models that support them; with None each model uses its own temperature.
+            recallers: sources of context for this run only, instead of the agent's own.
+            client_tools: tools that the caller carries out, as `{"name", "description", "parameters"}`. A run that
+                calls one waits; `result.question["calls"]` lists the calls, and `resume` takes their results.
+            on_event: called with every event as it happens.
+            on_words: called with the answer written so far, each time it grows. Only in runs whose answer can't be
+                replaced afterwards: without tools, without an answer form, and without any check.
 
         Raises:
-            DataError: the task is empty, or a client's tool is none.
-            UserError: an output type that no schema or no grammar can hold.
-            RunError: the run could not go on; `resume` takes it up again.
+            DataError: the task is empty, or a client tool is invalid.
+            UserError: an output type that can't be expressed as a schema or a grammar.
+            RunError: the run stopped early; `resume` continues it.
         """
         form = None if output_type is None else AnswerType.of(output_type)
         asked = self.asked(task if isinstance(task, Task) else Task(id="task", input=task), form)
@@ -135,9 +137,9 @@ class Agent(AgentParts, RunnableAgent):
         return await self._runs.drive(replace(run, fresh=self._start(run, batch)))
 
     def _start(self, run: Driven, batch: str | None) -> bool:
-        """Write a run down, once it is sure that it can be checked; returns whether it is new."""
+        """Record a run after making sure that its answer can be checked; returns whether the run is new."""
         checker = self.checker_for(run.task)
-        hidden = batch is not None  # an evolution keeps targets from its runs, and checks their answers itself
+        hidden = batch is not None  # an evolution hides targets from its runs and checks the answers itself
         if checker is not None and checker.needs_target and run.task.target is None and not hidden:
             raise DataError(f"task {run.task.id!r}: its checker compares with a target, and it has none")
         loaded = self.tools.loaded
@@ -155,16 +157,17 @@ class Agent(AgentParts, RunnableAgent):
         on_event: Callable[[Event], None] | None = None,
         on_words: Callable[[str], None] | None = None,
     ) -> Result:
-        """Go on where a run stopped; no completed model call or tool call is repeated.
+        """Continue a run where it stopped; completed model calls and tool calls are not repeated.
 
         Args:
-            run_id: the run's id, or a unique beginning of it.
-            reply: to a run that waits for a person: True, False, or `{"accept": …, "text": …, "answer": …}`.
-            results: of calls of client's tools that the run waits for, by the ids of the calls.
+            run_id: the run's id, or a unique prefix of it.
+            reply: a person's reply to a run that waits for one: True, False, or `{"accept": …, "text": …, "answer":
+                …}`.
+            results: results of client tool calls that the run waits for, by call id.
             on_event, on_words: as in `arun`.
 
         Raises:
-            UserError: the run waits for something that was not given.
+            UserError: the run waits for a reply or a result that was not given.
         """
         record = self.log.get(run_id)
         stored = record.options["run"]
@@ -178,35 +181,35 @@ class Agent(AgentParts, RunnableAgent):
         return await self._runs.drive(replace(run, emit=on_event or unheard, on_words=on_words))
 
     def result(self, run_id: str) -> Result:
-        """How a run stands, from the store alone."""
+        """The current state of a run, read from the store."""
         return self._runs.result(self.log.get(run_id), self.output_type)
 
     async def question(self, run_id: str) -> JsonObject | None:
-        """What a run that waits asks of a person or of its client; None where it does not wait."""
+        """What a waiting run asks of a person or of its client; None if it is not waiting."""
         return await self._runs.question(run_id)
 
     async def state(self, run_id: str) -> JsonObject:
-        """The state of a run as its last checkpoint holds it; empty before the first."""
+        """The state of a run at its last checkpoint; empty before the first one."""
         return await self._runs.state(run_id)
 
     def feedback(
         self, run_id: str, *, score: float | None = None, answer: str | None = None, text: str = "", by: str = "user"
     ) -> Taught:
-        """Say how a finished run went, whenever that becomes known; it teaches once what the run can teach.
+        """Give feedback on a finished run, whenever it becomes available; each piece of feedback teaches once.
 
-        A correction is learnt from as a failed run is: the reflector sees the wrong answer beside the right one, and
-        its lessons take the playbook's gate.
+        Corrections are learnt from like failed runs: the reflector sees the wrong answer next to the right one, and its
+        lessons go through the playbook's gate.
 
         Args:
-            run_id: the run's id, or a unique beginning of it.
+            run_id: the run's id, or a unique prefix of it.
             score: 0 (wrong) to 1 (right).
-            answer: the right answer, where the run's own was wrong.
-            text: why, in your own words.
-            by: who says so; the newest word of each person counts, and `label` outweighs everybody.
+            answer: the right answer, if the run's was wrong.
+            text: the reason, in your own words.
+            by: the author; each person's newest opinion counts, and `label` outweighs everybody.
 
         Raises:
-            UserError: no such run, or one that has not finished.
-            DataError: nothing is said, or something contradictory.
+            UserError: no such run, or it has not finished.
+            DataError: the feedback is empty or contradicts itself.
         """
         opinion = Opinion(run_id=run_id, by=by, score=score, answer=answer, text=text)
         known = self.learning

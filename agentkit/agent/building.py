@@ -1,4 +1,4 @@
-"""Building an agent: from names and objects to models, tools and what has been learnt, written down as it was built."""
+"""Building an agent: turns names and objects into models, tools and learnt state, and records how it was built."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 
 
 class AgentModels:
-    """The models of each role, what a run may spend on them, and what calls them.
+    """The models of each role, a run's budget for them, and the callers that use them.
 
     Args:
-        model, evaluator_model: a name, a chat model, or a list of either; None takes the settings'.
-        options: of models that are given by name, before the settings'.
-        budget: limits of one run; None takes the settings'.
+        model, evaluator_model: a name, a chat model, or a list of either; None uses the settings'.
+        options: for models given by name; they override the settings'.
+        budget: limits for one run; None uses the settings'.
 
     Attributes:
-        roles: the models of each role; the later ones are fallbacks.
-        spec: what names say of them, as runs record it.
-        in_code: what of them is no name.
-        limits, budget: how many of their calls are in flight, and what one run may use.
-        meters: makes what counts the calls of a run; workers that share a budget put another one here.
+        roles: the models of each role; all but the first are fallbacks.
+        spec: the parts that were given by name, as runs record them.
+        in_code: the parts that were given as objects.
+        limits, budget: how many calls may be in flight at once, and what one run may use.
+        meters: creates the meter that counts a run's calls; workers that share a budget replace it.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class AgentModels:
         explorer, evaluator = model or settings.model, evaluator_model or settings.evaluator_model
         chosen = chosen_options(settings, options)
         self.spec: JsonObject = {"model": name_of(explorer), "evaluator_model": name_of(evaluator)}
-        self.spec |= {"model_options": chosen} if chosen else {}  # ids made of this stay what they were
+        self.spec |= {"model_options": chosen} if chosen else {}  # omitted if empty: ids derive from it
         self.in_code = objects("model", [model, evaluator_model])
         roles = {"explorer": explorer} | ({"evaluator": evaluator} if evaluator else {})
         self.roles: dict[str, list[BaseChatModel]] = {
@@ -72,39 +72,39 @@ class AgentModels:
 
     @property
     def explorer(self) -> BaseChatModel:
-        """The model that answers, as long as none of its fallbacks must."""
+        """The model that answers, unless a fallback has to."""
         return self.roles["explorer"][0]
 
     @property
     def name(self) -> str:
-        """The explorer's name for records: the first, where there are fallbacks."""
+        """The explorer's name for records; the first one's if there are fallbacks."""
         name = self.spec["model"]
         return str(name[0] if isinstance(name, list) else name)
 
     @property
     def constrained(self) -> bool:
-        """Whether one of the models that answer decodes under a grammar."""
+        """Whether any model that answers decodes under a grammar."""
         return any(getattr(model, "constrained", False) for model in self.roles["explorer"])
 
     def check_eyes(self, image: File, *, evaluated: bool) -> None:
-        """Raises UserError where a model that is to see an image can't."""
+        """Raises UserError if a model that must see an image can't."""
         roles = ("explorer", "evaluator") if evaluated else ("explorer",)
         for model in (model for role in roles for model in self.roles.get(role, ())):
             if not takes_images(model):
                 raise UserError(f"{image.name} is an image, and {model_name(model)} reads text alone: {CHOOSE}")
 
     def unjournalled(self) -> Caller:
-        """What calls the explorer outside of runs."""
+        """A caller for the explorer outside of runs, without a journal."""
         return Caller(self.roles["explorer"], limits=self.limits)
 
     def callers(
         self, store: Store, run_id: str, *, fresh: bool = False, spent: Totals | None = None
     ) -> dict[str, Caller]:
-        """What calls the models of each role under one budget, with every call journalled under a run's id.
+        """A caller for each role. They share one budget and journal every call under the run's id.
 
         Args:
-            fresh: the run is new, so that there is nothing to look up in the journal.
-            spent: what the run has used before.
+            fresh: the run is new, so the journal need not be searched.
+            spent: what the run has used so far.
         """
         used = spent or Totals()
         tokens = used.input_tokens + used.output_tokens
@@ -117,15 +117,15 @@ class AgentModels:
 
 
 class AgentTools:
-    """The tools of every run.
+    """The tools of an agent's runs.
 
     Args:
-        wanted: names of built-in tools, Python functions, or LangChain tools; None takes the settings'.
+        wanted: names of built-in tools, Python functions, or LangChain tools; None uses the settings'.
         root, database, http_hosts: what built-in tools may read and fetch.
 
     Attributes:
         loaded: the tools.
-        spec, in_code: what names say of them, and what of them is no name.
+        spec, in_code: the tools given by name, and those given as objects.
     """
 
     def __init__(
@@ -145,15 +145,15 @@ class AgentTools:
             "root": None if root is None else str(root),
             "database": None if database is None else without_password(database),
         }
-        self.spec |= {"http_hosts": hosts} if hosts else {}  # ids made of this stay what they were
+        self.spec |= {"http_hosts": hosts} if hosts else {}  # omitted if empty: ids derive from it
         self.in_code = objects("tool", self._wanted)
         self.loaded: list[BaseTool] = load_tools(self._wanted, root=root, database=database, allow_hosts=hosts)
 
     def approved(self, names: Sequence[str]) -> tuple[str, ...]:
-        """The tools that a person must approve, by the names under which they are called.
+        """The tools that need a person's approval, by the names that calls use.
 
         Raises:
-            UserError: a name that no tool has.
+            UserError: no tool has that name.
         """
         return approved(names, self._wanted, self.loaded, servers=self._servers)
 
@@ -162,17 +162,17 @@ class AgentLearning:
     """What an agent recalls from and learns into.
 
     Args:
-        playbook, memory: names; None takes the settings'.
-        gate: what becomes of what its runs teach; None takes the settings'.
-        recallers, learners: more of them, as objects.
+        playbook, memory: names; None uses the settings'.
+        gate: what happens to what its runs teach; None uses the settings'.
+        recallers, learners: additional ones, as objects.
 
     Attributes:
-        recallers, learners: those given, and those of the playbook and the memory.
-        book: what learns into the playbook.
-        spec, in_code: what names say of it, and what of it is no name.
+        recallers, learners: those given, plus those of the playbook and the memory.
+        book: the learner of the playbook.
+        spec, in_code: the parts given by name, and those given as objects.
 
     Raises:
-        UserError: a gate that there is not.
+        UserError: an unknown gate.
     """
 
     def __init__(
@@ -189,7 +189,7 @@ class AgentLearning:
         self._settings, self._store = settings, store
         chosen = gate or settings.gate
         if chosen not in get_args(DailyGate):
-            raise UserError(f"{chosen!r} is no gate: there are {', '.join(get_args(DailyGate))}")
+            raise UserError(f"{chosen!r} is not a gate: use one of {', '.join(get_args(DailyGate))}")
         self.playbook, self.memory, self.gate = playbook or settings.playbook, memory or settings.memory, chosen
         self.spec: JsonObject = {"playbook": self.playbook, "memory": self.memory, "gate": chosen}
         self.in_code = [*objects("recaller", recallers), *objects("learner", learners)]
@@ -237,20 +237,20 @@ class AgentLearning:
 
 
 def chosen_options(settings: Settings, given: Mapping[str, object] | None) -> dict[str, object]:
-    """The options of models: those given, before the settings'.
+    """The model options: those given override the settings'.
 
     Raises:
-        UserError: a key among them, which would be stored with every run.
+        UserError: an API key among them, since options are stored with every run.
     """
     address = {} if settings.api_base is None else {"api_base": settings.api_base}
     options = {**address, **settings.model_options, **(given or {})}
     if "api_key" in options:
-        raise UserError("api_key is no option, since options are stored with every run: set the provider's variable")
+        raise UserError("api_key can't be an option, as options are stored with every run: set the provider's variable")
     return options
 
 
 def name_of(part: Any) -> Any:
-    """The name of a model or a tool, or the names of a list of them; None for None."""
+    """The name of a model or tool, or the names in a list of them; None for None."""
     if part is None or isinstance(part, str):
         return part
     if isinstance(part, list | tuple):
@@ -259,6 +259,7 @@ def name_of(part: Any) -> Any:
 
 
 def objects(what: str, parts: Sequence[Any]) -> list[str]:
-    """What of an agent is no name, so that only the code that made it can make it again."""
+    """Descriptions of the parts that were given as objects rather than by name, so that only the code that made them
+    can make them again."""
     flat = [item for part in parts for item in (part if isinstance(part, list | tuple) else [part])]
     return [f"{what} {name_of(item)}" for item in flat if item is not None and not isinstance(item, str)]

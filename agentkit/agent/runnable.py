@@ -1,5 +1,5 @@
-"""Every way to call an agent, over `arun` and `aresume`: from synchronous code, as a stream of events, and as
-LangChain's `Runnable`, a step of a chain or a node of somebody else's graph, in one nested trace."""
+"""Every way to call an agent, on top of `arun` and `aresume`: from synchronous code, as a stream of events, and as
+LangChain's `Runnable` (a step of a chain, or a node of another graph, in one nested trace)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from agentkit.result import Result
 from agentkit.tasks import Labels, Task
 
 Asked = str | Task | Mapping[str, Any] | PromptValue | list[BaseMessage]
-"""What may be asked: the input, a task, a task's fields (`{"input": …}`), or a prompt of system and user messages, of
-which images become files of the task."""
+"""What an agent accepts as a task: the input, a task, a task's fields (`{"input": …}`), or a prompt of system and user
+messages, whose images become files of the task."""
 
 
 class StreamArguments(TypedDict, total=False):
-    """What `Agent.arun` takes beside the task, where its events are streamed."""
+    """What `Agent.arun` takes besides the task when its events are streamed."""
 
     output_type: Any
     run_id: str | None
@@ -40,22 +40,22 @@ class StreamArguments(TypedDict, total=False):
 
 
 class RunArguments(StreamArguments, total=False):
-    """What `Agent.arun` takes beside the task."""
+    """What `Agent.arun` takes besides the task."""
 
     on_event: Callable[[Event], None] | None
     on_words: Callable[[str], None] | None
 
 
 class RunnableAgent(Runnable[Asked, Result]):
-    """What `arun` and `aresume` do, called in other ways.
+    """The other ways to call `arun` and `aresume`.
 
-    LangChain asks `invoke` and `ainvoke` of a step; `batch`, `|`, `with_retry` and the like follow from them. `stream`
-    and `astream` give the run's events. Within a chain a run is a step that gives its whole result.
+    LangChain requires `invoke` and `ainvoke`; `batch`, `|`, `with_retry` and the like are built on them. `stream` and
+    `astream` yield the run's events. Within a chain, a run is a step that yields one whole result.
     """
 
     @abstractmethod
     async def arun(self, task: str | Task, **options: Unpack[RunArguments]) -> Result:
-        """Solve a task durably."""
+        """Solve a task; the run can be resumed."""
 
     @abstractmethod
     async def aresume(
@@ -67,7 +67,7 @@ class RunnableAgent(Runnable[Asked, Result]):
         on_event: Callable[[Event], None] | None = None,
         on_words: Callable[[str], None] | None = None,
     ) -> Result:
-        """Go on where a run stopped."""
+        """Continue a run where it stopped."""
 
     def run(self, task: str | Task, **options: Unpack[RunArguments]) -> Result:
         """Solve a task; see `arun`."""
@@ -86,9 +86,9 @@ class RunnableAgent(Runnable[Asked, Result]):
     def stream(  # type: ignore[override]  # its events, not its result alone
         self, task: Asked, config: RunnableConfig | None = None, **options: Unpack[StreamArguments]
     ) -> Iterator[Event]:
-        """Solve a task, yielding typed events as they happen; the last is `RunEnded` or `Asked`.
+        """Solve a task, yielding typed events as they happen; the last one is `RunEnded` or `Asked`.
 
-        `event.to_json()` is the event as JSON values. `Words` are the answer as it is written.
+        `event.to_json()` gives an event as JSON values. `Words` events carry the answer as it is written.
         """
         return pull(self.astream(task, config, **options))
 
@@ -99,7 +99,7 @@ class RunnableAgent(Runnable[Asked, Result]):
     def astream(  # type: ignore[override]
         self, task: Asked, config: RunnableConfig | None = None, **options: Unpack[StreamArguments]
     ) -> AsyncGenerator[Event]:
-        """The asynchronous twin of `stream`."""
+        """The asynchronous version of `stream`."""
         if config is None:
             return events_of(lambda see, hear: self.arun(as_task(task), on_event=see, on_words=hear, **options))
         return events_of(lambda see, hear: self.ainvoke(task, config, on_event=see, on_words=hear, **options))
@@ -116,11 +116,11 @@ class RunnableAgent(Runnable[Asked, Result]):
         """Solve a task as a step of a trace.
 
         Args:
-            config: LangChain's: callbacks, tags, metadata, a name for the run.
-            options: as `arun` takes them.
+            config: LangChain's configuration: callbacks, tags, metadata, a name for the run.
+            options: those of `arun`.
 
         Raises:
-            DataError: an input that is no task.
+            DataError: the input is not a task.
         """
 
         async def solve(asked: Asked) -> Result:
@@ -131,21 +131,21 @@ class RunnableAgent(Runnable[Asked, Result]):
     def transform(
         self, input: Iterator[Asked], config: RunnableConfig | None = None, **options: Any
     ) -> Iterator[Result]:
-        """The result, once the step before has given all of its input."""
+        """Yield the result once the previous step has yielded all of its output."""
         yield self.invoke(_joined(list(input)), config, **options)
 
     async def atransform(
         self, input: AsyncIterator[Asked], config: RunnableConfig | None = None, **options: Any
     ) -> AsyncIterator[Result]:
-        """The asynchronous twin of `transform`."""
+        """The asynchronous version of `transform`."""
         yield await self.ainvoke(_joined([part async for part in input]), config, **options)
 
 
 def as_task(asked: Asked) -> str | Task:
-    """What is asked, as `run` takes it.
+    """Convert what LangChain may pass to what `run` takes.
 
     Raises:
-        DataError: fields that make no task, or messages that are not instructions and one question.
+        DataError: fields that don't make a task, or messages other than instructions and one question.
     """
     if isinstance(asked, str | Task):
         return asked
@@ -160,12 +160,12 @@ def as_task(asked: Asked) -> str | Task:
     told = [message.text for message in asked if message.type == "system"]
     questions = [message.content for message in asked if message.type == "human"]
     if len(questions) != 1 or len(told) + 1 != len(asked):
-        raise DataError("an agent takes system messages and one user message: its runs remember no conversation")
+        raise DataError("an agent takes system messages and one user message: runs have no memory of a conversation")
     return Task.model_validate({"id": "task", "input": questions[0], "instructions": "\n\n".join(told) or None})
 
 
 def _joined(parts: list[Any]) -> Asked:
-    """The pieces of a streamed text as one; of anything else the last, which is whole."""
+    """Join the pieces of a streamed text; of anything else take the last piece, which is complete."""
     if parts and all(isinstance(part, str) for part in parts):
         return "".join(parts)
     found: Asked = parts[-1] if parts else ""

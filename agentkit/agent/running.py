@@ -1,4 +1,4 @@
-"""Running: a task through the graph, from wherever it stopped, and how it ended written down."""
+"""RunDriver: takes a run through the graph from wherever it stopped, and records how it ended."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ if TYPE_CHECKING:
     from agentkit.graph.build import Graph
 
 _STATUS = {"abstain": "abstained", "decline": "declined"}
-"""How a run is said to have ended, by the outcome in its state; any other is done."""
+"""The final status of a run by the outcome in its state; any other outcome is "done"."""
 
 
 def unheard(event: Event) -> None:
-    """Nobody listens."""
+    """The default `emit`: ignores the event."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Driven:
-    """What a run is driven with.
+    """A run to drive, with everything specific to it.
 
     Attributes:
-        form: the form of its answer with the Python type behind it, where this process knows it.
-        fresh: it has just been started, so that nothing of it is stored yet.
-        reply: to what it waits for.
-        recallers: instead of the agent's own.
-        emit: sees every event as it happens.
-        on_words: gets the answer as far as it is written.
+        form: the form of the answer together with its Python type, if this process knows the type.
+        fresh: the run has just been started, so nothing of it is stored yet.
+        reply: the reply to what it waits for.
+        recallers: used instead of the agent's own.
+        emit: called with every event as it happens.
+        on_words: called with the answer written so far.
     """
 
     run_id: str
@@ -74,18 +74,18 @@ class RunDriver:
         self.parts, self.log = parts, parts.log
 
     async def drive(self, run: Driven) -> Result:
-        """Run to the end, or to where it waits; a run that has finished is read from the store.
+        """Run to the end, or until it waits; for a finished run, read the result from the store.
 
         Raises:
-            UserError: a run of that id is there for another task, or waits for something that was not given.
-            RunError: it could not go on.
+            UserError: a run with this id exists for another task, or it waits for something that was not given.
+            RunError: the run stopped early.
         """
         if not run.fresh:
             record = self.log.get(run.run_id)
             if record.status in FINISHED:
                 return self.result(record, run.form)
             if record.task != stored_task(run.task):
-                raise UserError(f"run {run.run_id!r} is already there for another task")
+                raise UserError(f"run {run.run_id!r} already exists for another task")
         started = time.perf_counter()
         with (
             telemetry.span("invoke_agent", "agentkit", agent__name="agentkit", conversation__id=run.run_id),
@@ -100,15 +100,15 @@ class RunDriver:
         return self._ended(run, values, interrupts, time.perf_counter() - started)
 
     async def question(self, run_id: str) -> JsonObject | None:
-        """What a run that waits asks of a person or of its client; None where it does not wait."""
+        """What a waiting run asks of a person or of its client; None if it is not waiting."""
         return question_of(await self._snapshot(run_id))
 
     async def state(self, run_id: str) -> JsonObject:
-        """The state of a run as its last checkpoint holds it; empty before the first."""
+        """The state of a run at its last checkpoint; empty before the first one."""
         return dict((await self._snapshot(run_id)).values)
 
     def result(self, record: RunRecord, form: AnswerType | None) -> Result:
-        """How a run stands, from the store alone."""
+        """The current state of a run, read from the store."""
         found = replace(read_result(self.log, record), sources=self.log.sources(record))
         return _with_output(found, record.task, form)
 
@@ -124,7 +124,7 @@ class RunDriver:
         return await self._graph.aget_state({"configurable": {"thread_id": run_id}})
 
     async def _through_the_graph(self, stack: AsyncExitStack, run: Driven) -> tuple[Mapping[str, Any], Sequence[Any]]:
-        """Run the graph; gives its last state and what it asks of a person."""
+        """Run the graph; returns its last state and its interrupts (what it asks of a person or a client)."""
         context = await self._context(stack, run)
         graph_input = first_state(run.run_id, run.task) if run.fresh else await self._input(run)
         if not run.fresh:
@@ -143,7 +143,7 @@ class RunDriver:
         return output.value, output.interrupts
 
     async def _input(self, run: Driven) -> Any:
-        """What to give the graph: the first state, nothing (go on), or a person's reply."""
+        """The graph's input: the first state, None to continue, or a person's reply."""
         snapshot = await self._snapshot(run.run_id)
         if not snapshot.values:
             return first_state(run.run_id, run.task)
@@ -152,7 +152,7 @@ class RunDriver:
         return None
 
     async def _context(self, stack: AsyncExitStack, run: Driven) -> RunContext:
-        """What the nodes of the run work with; servers of tools are connected until the stack ends."""
+        """What the nodes of the run work with; MCP servers stay connected until the stack is closed."""
         parts, options = self.parts, run.options
         spent = Totals() if run.fresh else self.log.totals([run.run_id])
         recallers = parts.learning.recallers if run.recallers is None else run.recallers
@@ -189,21 +189,21 @@ class RunDriver:
         return one_of_each_name([*own, *offered])
 
     async def _broke_off(self, run_id: str, error: BaseException, started: float) -> None:
-        """Record that a run failed, or was interrupted where it was cancelled from outside.
+        """Record that a run failed, or that it was interrupted if it was cancelled from outside.
 
-        One that waits for a person, or has failed before and could not be taken up, stays so.
+        A run that waits for a person, or that had failed and could not be continued, keeps its status.
         """
         stopped = not isinstance(error, Exception)
         status, line = ("interrupted", None) if stopped else ("failed", str(error).split("\n")[0] or repr(error))
         seconds = time.perf_counter() - started
-        with suppress(StoreError):  # what is wrong with the database is what comes out already
+        with suppress(StoreError):  # a broken database is already what the caller's error is about
             if self.log.get(run_id).status not in ("running", "interrupted"):
                 return
             answer = None if stopped else (await self.state(run_id)).get("answer")
             self.log.finish(run_id, status, answer=answer, error=line, seconds=seconds)
 
     def _ended(self, run: Driven, values: Mapping[str, Any], interrupts: Sequence[Any], seconds: float) -> Result:
-        """Record how a run ended, or that it waits, and say so."""
+        """Record how a run ended, or that it waits, and emit the event for it."""
         question = dict(interrupts[0].value) if interrupts else None
         status = "waiting" if interrupts else _STATUS.get(values.get("outcome") or "", "done")
         ended = Result(

@@ -1,4 +1,4 @@
-"""Checkers: what decides whether an answer is right, where something other than a model's opinion can."""
+"""Checkers: they decide whether an answer is right, where something other than a model's opinion can."""
 
 from agentkit.checkers.base import Checker, final_answer
 from agentkit.checkers.registry import CHECKERS, CheckerParts, Spec, get_checker

@@ -1,4 +1,4 @@
-"""What a checker is, and how the final answer is found in a text."""
+"""The Checker protocol, and finding the final answer in a text."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Checker(Protocol):
     """Checks an answer without the explorer's help.
 
     Attributes:
-        name: as tasks name it.
-        needs_target: whether it compares with `task.target`. What such a checker says is about the label, so its text
-            never contains the target: whoever may see the target adds it.
-        channel: of the feedback it gives.
+        name: the name that tasks use.
+        needs_target: whether it compares with `task.target`. The feedback text of such a checker must never contain the
+            target; it is added only for those who may see it.
+        channel: the channel of its feedback.
     """
 
     @property
@@ -30,22 +30,22 @@ class Checker(Protocol):
     def channel(self) -> Channel: ...
 
     async def check(self, answer: str, task: Task) -> Feedback:
-        """Score an answer from 0 to 1; None where the check itself failed.
+        """Score an answer from 0 to 1; the score is None if the check itself failed.
 
         Raises:
-            DataError: the task lacks the target that the checker needs, or has one that it can't read.
+            DataError: the task lacks the target that the checker needs, or has an unreadable one.
         """
         ...
 
 
 class CheckerSettings(BaseModel):
-    """The base of every checker's settings: unknown ones are errors."""
+    """Base class of all checkers' settings; unknown settings are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @classmethod
     def read(cls, name: str, given: JsonObject) -> Self:
-        """Raises DataError with the wrong setting and, for an unknown one, those there are."""
+        """Raises DataError that names the invalid setting and, for an unknown one, lists those that exist."""
         try:
             return cls.model_validate(given)
         except ValidationError as error:
@@ -57,10 +57,10 @@ class CheckerSettings(BaseModel):
 
 
 def target_of(task: Task, name: str) -> str:
-    """The target of a task.
+    """The target of a task, required.
 
     Raises:
-        DataError: it has none.
+        DataError: the task has none.
     """
     if task.target is None:
         raise DataError(f"task {task.id!r} has no target, which its checker {name!r} compares with")
@@ -72,9 +72,9 @@ _BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
 
 
 def final_answer(text: str) -> str:
-    """The answer in a text: what follows the last `Final answer:` or stands in the last `\\boxed{}`, else all of it.
+    """The answer in a text: what follows the last `Final answer:`, or is in the last `\\boxed{}`, or else all of it.
 
-    Markdown emphasis, quotes and back-ticks around it are taken off.
+    Surrounding Markdown emphasis, quotes and back-ticks are removed.
     """
     boxed = _BOXED.findall(text)
     if boxed:

@@ -19,7 +19,7 @@ from agentkit.tools.sandbox import Sandbox
 
 Verdict = bool | float | Feedback
 CheckFunction = Callable[[str, Task], Verdict | Awaitable[Verdict]]
-"""`(answer, task) -> right, a score from 0 to 1, or a whole Feedback`; may be async."""
+"""`(answer, task) -> True or False, a score from 0 to 1, or a complete Feedback`; may be async."""
 
 
 def _check(score: float | None, text: str) -> Feedback:
@@ -27,7 +27,8 @@ def _check(score: float | None, text: str) -> Feedback:
 
 
 class RegexSettings(CheckerSettings):
-    """`pattern` must be found in the answer; with `full` it must match all of it, with `ignore_case` in any case."""
+    """`pattern` must occur in the answer; with `full` it must match all of it; with `ignore_case`, case does not
+    matter."""
 
     pattern: str
     full: bool = False
@@ -45,7 +46,7 @@ class RegexSettings(CheckerSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class Regex:
-    """The answer has the right form."""
+    """Checks that the answer has the right form."""
 
     settings: RegexSettings
     name: ClassVar[str] = "regex"
@@ -60,14 +61,14 @@ class Regex:
 
 
 class FunctionSettings(CheckerSettings):
-    """`path`: the function, as `module:attribute`."""
+    """`path`: the function to call, as `module:attribute`."""
 
     path: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """A user's own function decides. It runs in this process: it is the user's code, not the model's."""
+    """Calls a user's own function. It runs in this process, since it is the user's code and not the model's."""
 
     function: CheckFunction
     name: ClassVar[str] = "function"
@@ -91,9 +92,10 @@ class Function:
 
 
 class TestSettings(CheckerSettings):
-    """`code`: statements such as `assert f(2) == 4`, run after the answer's code; `seconds`: for all of it."""
+    """`code`: statements such as `assert f(2) == 4`, run after the answer's code; `seconds`: the time limit for
+    both."""
 
-    __test__ = False  # not a test class, whatever pytest makes of its name
+    __test__ = False  # tells pytest that this is not a test class
 
     code: str
     seconds: float = Field(default=10.0, gt=0)
@@ -101,14 +103,14 @@ class TestSettings(CheckerSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class Tests:
-    """The answer's code passes unit tests, in the sandbox.
+    """Runs unit tests against the answer's code, in the sandbox.
 
-    The last code block of the answer is taken, or all of it. The tests count as passed only where they ran to their
-    end: code that ends the program early fails. This guards against accidents and lazy answers; code written to cheat
-    shares a process with the tests and could.
+    The answer's last code block is used, or else all of the answer. The tests only pass if they ran to the end: code
+    that ends the program early fails. This guards against accidents and lazy answers; code that is written to cheat
+    shares a process with the tests and could succeed.
 
-    Where the sandbox knows a subset of Python only, an answer or a test that needs more gets no score, and the text
-    says what is missing: it is not called wrong.
+    If the sandbox supports only a subset of Python and the code needs more, there is no score, and the text says what
+    is missing; the answer is not counted as wrong.
     """
 
     settings: TestSettings
@@ -119,7 +121,7 @@ class Tests:
     __test__: ClassVar[bool] = False
 
     async def check(self, answer: str, task: Task) -> Feedback:
-        """Raises SandboxUnavailable where code can't be isolated: it is not run."""
+        """Raises SandboxUnavailable if the code can't be isolated; then it is not run."""
         box = self.sandbox or Sandbox(limits=SandboxLimits(seconds=self.settings.seconds))
         result = await box.arun_in_turn({"answer.py": code_of(answer), "tests.py": self.settings.code})
         if result.ok:
@@ -135,13 +137,13 @@ _BLOCK = re.compile(r"```[ \t]*(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL
 
 
 def code_of(answer: str) -> str:
-    """The last fenced code block of an answer, or the whole answer where there is none."""
+    """The last fenced code block of an answer, or the whole answer if there is none."""
     blocks = _BLOCK.findall(answer)
     return str(blocks[-1]) if blocks else answer
 
 
 def _failure(result: SandboxResult, seconds: float) -> str:
-    """Which assertion failed, in one or two lines."""
+    """The assertion that failed, in one or two lines."""
     stopped = stop_reason(result, seconds)
     if stopped:
         return f"the code was stopped: {stopped}"

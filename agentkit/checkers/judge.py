@@ -30,14 +30,14 @@ class Judgement(BaseModel):
 
 
 class JudgeSettings(CheckerSettings):
-    """`rubric`: what else the judge is to look at."""
+    """`rubric`: further criteria for the judge."""
 
     rubric: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """A model decides whether answer and target mean the same. A judge that fails gives no score, never 0."""
+    """A model decides whether answer and target mean the same. If the judge fails, there is no score; it is never 0."""
 
     call: CallModel
     settings: JudgeSettings = field(default_factory=JudgeSettings)
@@ -57,7 +57,7 @@ class Judge:
 
 
 def judge_messages(answer: str, task: Task, target: str, rubric: str) -> list[BaseMessage]:
-    """The judge's prompt: what changes least comes first."""
+    """The judge's prompt; what changes least comes first."""
     from langchain_core.messages import HumanMessage, SystemMessage
 
     system = f"{_INSTRUCTION}\n{rubric}" if rubric else _INSTRUCTION

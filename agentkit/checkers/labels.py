@@ -21,14 +21,14 @@ def _label(score: float, text: str) -> Feedback:
 
 
 class ExactSettings(CheckerSettings):
-    """`normalise`: ignore case, spacing, Unicode form and punctuation around the answer."""
+    """`normalise`: ignore case, spacing, Unicode form and surrounding punctuation."""
 
     normalise: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exact:
-    """The answer is the target."""
+    """Checks that the answer equals the target."""
 
     settings: ExactSettings = field(default_factory=ExactSettings)
     name: ClassVar[str] = "exact"
@@ -45,10 +45,10 @@ class Exact:
 
 
 def _by_value(form: AnswerType, answer: str, target: str, id: str) -> tuple[float, str]:
-    """Compare two answers of one type by what they mean, not by how they are written.
+    """Compare two answers of one type by value rather than by notation.
 
     Raises:
-        DataError: the target is not of the type.
+        DataError: the target does not have the type.
     """
     try:
         form.read(target)
@@ -69,12 +69,12 @@ def normalise(text: str) -> str:
 
 
 class NumericSettings(CheckerSettings):
-    """How close a number must be, and which one counts.
+    """How close a number must be, and which number counts.
 
     Attributes:
-        abs: allowed absolute difference.
-        rel: allowed difference relative to the target; 0.005 is half a percent.
-        last: of several numbers in the answer take the last; False demands that there is only one.
+        abs: the allowed absolute difference.
+        rel: the allowed difference relative to the target; 0.005 is half a percent.
+        last: if the answer has several numbers, use the last; with False, it must have exactly one.
     """
 
     abs: float = Field(default=0.0, ge=0)
@@ -84,7 +84,7 @@ class NumericSettings(CheckerSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class Numeric:
-    """The answer is the target's number.
+    """Checks that the answer is the target's number.
 
     Thousands separators, currency and percent signs and the text around a number are ignored: `$1,234.50`, `12 %` and
     `x = 12` are read as 1234.5, 12 and 12. A percent sign does not divide by 100. Without tolerances the two must be
@@ -114,7 +114,7 @@ class Numeric:
 
 
 def _slip(found: float, expected: float) -> str:
-    """What went wrong where the digits are right: a unit, a percentage, a sign."""
+    """What went wrong if the digits are right: a unit, a percentage, a sign."""
     if not found or not expected:
         return ""
     power = round(math.log10(abs(expected / found)))
@@ -142,7 +142,8 @@ def numbers(text: str) -> list[float]:
 
 
 def _is_sign(text: str, at: int) -> bool:
-    """Whether a `-` before a space belongs to the number behind it: nothing but an opening stands before it."""
+    """Whether a `-` before a space is the sign of the number behind it: nothing but an opening character may precede
+    it."""
     return not text[:at].strip() or text[:at].rstrip()[-1] in "=(:,"
 
 
@@ -154,7 +155,7 @@ class ChoiceSettings(CheckerSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The answer names the target's letter: `B`, `(b)`, `B. Paris`, `The answer is B`."""
+    """Checks that the answer names the target's letter: `B`, `(b)`, `B. Paris`, `The answer is B`."""
 
     settings: ChoiceSettings = field(default_factory=ChoiceSettings)
     name: ClassVar[str] = "choice"
@@ -184,7 +185,7 @@ _CAPITAL = re.compile(r"(?<![\w'])\(?([B-HJ-Z]|A(?=[).,:;]|$|\s+(?:or|and)\b))\)
 
 
 def letter(text: str) -> str | None:
-    """The option that an answer names, in upper case; None where it names none or several."""
+    """The option that an answer names, in upper case; None if it names none or several."""
     short = final_answer(text)
     for pattern in (_ALONE, _LEADING):
         if match := pattern.match(short):
@@ -197,16 +198,16 @@ def letter(text: str) -> str | None:
 
 
 class FinerSettings(CheckerSettings):
-    """`tags`: how many comma-separated tags an answer has."""
+    """`tags`: the number of comma-separated tags in an answer."""
 
     tags: int = Field(default=4, ge=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finer:
-    """The share of comma-separated tags that are right, position by position, whatever their case.
+    """Scores the share of comma-separated tags that are right, position by position, ignoring case.
 
-    As FiNER is scored in the ACE paper (arXiv 2510.04618): a missing tag is wrong, further ones are ignored.
+    As FiNER is scored in the ACE paper (arXiv 2510.04618): a missing tag counts as wrong, and extra ones are ignored.
     """
 
     settings: FinerSettings = field(default_factory=FinerSettings)
@@ -225,5 +226,5 @@ class Finer:
 
 
 def tags(text: str) -> list[str]:
-    """Comma-separated tags in lower case, without spaces and quotes around them."""
+    """Comma-separated tags in lower case, without surrounding spaces and quotes."""
     return [part.strip(" \t\r\n.`'\"[]*").casefold() for part in text.split(",")]

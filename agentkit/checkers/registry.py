@@ -1,4 +1,4 @@
-"""From what a task says to a checker."""
+"""Creating the checker that a task or a user names."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class CheckerParts:
     """What a checker may need besides its settings.
 
     Attributes:
-        call: how a judge calls its model.
-        sandbox: where unit tests run; None takes one with the usual limits.
+        call: makes a judge's model calls.
+        sandbox: where unit tests run; None uses one with the default limits.
     """
 
     call: CallModel | None = None
@@ -51,20 +51,20 @@ class CheckerParts:
 
 
 CheckerFactory = Callable[[JsonObject, CheckerParts], Checker]
-"""Makes a checker of the settings that a task gives it. Raises DataError for a setting that is wrong."""
+"""Creates a checker from the settings that a task gives. Raises DataError for an invalid setting."""
 
 
 def get_checker(spec: Spec, *, call: CallModel | None = None, sandbox: Sandbox | None = None) -> Checker:
-    """The checker that a task or a user names.
+    """The checker for a task's or a user's specification.
 
     Args:
         spec: a name, `{"name": …, settings…}`, a function `(answer, task) -> bool | float | Feedback`, or a checker.
-        call: how the judge calls its model.
-        sandbox: where unit tests run; the default has the usual limits.
+        call: makes a judge's model calls.
+        sandbox: where unit tests run; the default one has the default limits.
 
     Raises:
-        DataError: an unknown name, a wrong setting, or a judge without a model.
-        UserError: a function's path that leads nowhere.
+        DataError: an unknown name, an invalid setting, or a judge without a model.
+        UserError: a function's path that does not exist.
     """
     if callable(spec):
         return Function(function=spec)
@@ -83,7 +83,7 @@ def _named(spec: str | JsonObject) -> tuple[str, JsonObject]:
 
 
 def _plain(kind: Callable[..., Checker], name: str, settings: type[CheckerSettings]) -> CheckerFactory:
-    """The factory of a checker that needs its settings alone."""
+    """The factory of a checker that needs only its settings."""
     return lambda given, parts: kind(settings=settings.read(name, given))
 
 

@@ -1,4 +1,4 @@
-"""The answer is SQL: it is right where it finds what the target's SQL finds."""
+"""Checks SQL answers: one is right if it returns the same rows as the target's SQL."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _MAX_ROWS = 10_000
 
 
 class SqlSettings(CheckerSettings):
-    """What the queries run on.
+    """The databases to run the queries on.
 
     Attributes:
-        database: a SQLAlchemy URL of SQLite or PostgreSQL, or the path of a SQLite file.
-        suites: further databases of the same schema; the answer must find the right rows in each, so that a wrong
-            query that happens to give the right rows once is not taken for right (Zhong et al. 2020, arXiv 2010.02840).
-        seconds: one query may take.
+        database: a SQLAlchemy URL for SQLite or PostgreSQL, or the path of a SQLite file.
+        suites: more databases with the same schema; the answer must return the right rows in all of them, so that a
+            wrong query is not accepted because it happens to be right once (Zhong et al. 2020, arXiv 2010.02840).
+        seconds: how long one query may take.
     """
 
     database: str
@@ -41,10 +41,10 @@ class SqlSettings(CheckerSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class Sql:
-    """The answer's query finds the same rows as the target's.
+    """Checks that the answer's query returns the same rows as the target's.
 
-    Rows are compared as a multiset; their order counts where the target itself ends in ORDER BY. Columns count by their
-    place, not by their name; 2 and 2.0 are the same, and so are floats that agree to nine digits.
+    Rows are compared as a multiset; their order counts only if the target itself ends in ORDER BY. Columns are compared
+    by position, not by name; 2 equals 2.0, and floats are equal if they agree to nine digits.
     """
 
     settings: SqlSettings
@@ -53,7 +53,7 @@ class Sql:
     channel: ClassVar[Channel] = "label"
 
     async def check(self, answer: str, task: Task) -> Feedback:
-        """Raises UserError where a database can't be reached, DataError where the target's own query fails."""
+        """Raises UserError if a database can't be reached, DataError if the target's own query fails."""
         target = target_of(task, self.name)
         return await asyncio.to_thread(self._check, sql_of(answer), target, task.id)
 
@@ -86,7 +86,7 @@ def sql_of(answer: str) -> str:
 
 
 def has_order(sql: str) -> bool:
-    """Whether a query's own result is ordered; an ORDER BY inside brackets orders something else."""
+    """Whether a query's own result is ordered; an ORDER BY inside parentheses orders something else."""
     text = _QUOTED.sub(" ", sql)
     while text != (text := _NESTED.sub(" ", text)):
         pass
@@ -94,7 +94,7 @@ def has_order(sql: str) -> bool:
 
 
 def same_rows(found: Rows, wanted: Rows, *, ordered: bool) -> bool:
-    """Whether two results hold the same rows, each as often; in the same order too, where that is asked for."""
+    """Whether two results have the same rows, each the same number of times; with `ordered`, in the same order."""
     left, right = [_plain(row) for row in found.rows], [_plain(row) for row in wanted.rows]
     if found.more != wanted.more or len(left) != len(right):
         return False
@@ -106,8 +106,8 @@ def _plain(row: Row) -> Row:
 
 
 def _value(cell: Any) -> Any:
-    """Numbers as floats of nine digits, so that 2, 2.0 and sums taken in another order are equal; other values as text
-    that no number can equal."""
+    """Numbers as floats with nine digits, so that 2, 2.0 and sums computed in another order are equal; other values as
+    text, which never equals a number."""
     if isinstance(cell, bool | int | float | Decimal):
         number = float(cell)
         return number if number == 0 or not math.isfinite(number) else float(f"{number:.9g}")

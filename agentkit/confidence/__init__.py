@@ -1,4 +1,4 @@
-"""How likely an answer is right: signals of the model's own doubt, calibrated on recorded outcomes."""
+"""How likely an answer is right: signals of the model's own uncertainty, calibrated on recorded outcomes."""
 
 from agentkit.confidence.calibration import Calibration, Confidence, cross_fitted, fit
 from agentkit.confidence.features import Features, agreement_of, features_of, features_of_calls

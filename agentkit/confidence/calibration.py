@@ -1,7 +1,7 @@
 """From signals to a probability: logistic regression on recorded outcomes (Platt 1999), with a strong prior.
 
-A few dozen outcomes are enough for seven standardised signals, because their weights are held near a start at which
-only the answer's log-probability counts.
+A few dozen outcomes are enough for seven standardised signals, because the prior holds the weights near a starting
+point at which only the answer's log-probability counts.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from agentkit.errors import DataError
 from agentkit.json_types import JsonObject
 
 LEAST_OUTCOMES = 40
-"""Outcomes that a calibration needs."""
+"""The least number of outcomes for a calibration."""
 LEAST_OF_A_KIND = 5
-"""Right ones, and wrong ones, that must be among them."""
+"""How many of them must be right, and how many wrong."""
 _RIDGE = 1.0
 _FOLDS = 5
 
 
 class Confidence(Protocol):
-    """Tells how likely an answer is right."""
+    """Estimates how likely an answer is right."""
 
     def probability(self, features: Features) -> float:
-        """Between 0 and 1."""
+        """A probability between 0 and 1."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """A fitted model of confidence.
+    """A fitted confidence model.
 
     Attributes:
-        model: the name of the language model whose answers it was fitted on.
-        weights: of the standardised signals, by name.
-        intercept: log-odds of an answer whose signals are all average.
-        means, scales: what the signals are standardised by.
-        outcomes: answers it was fitted on.
+        model: the language model whose answers it was fitted on.
+        weights: by name of the standardised signal.
+        intercept: the log-odds for an answer with average signals.
+        means, scales: for standardising the signals.
+        outcomes: how many answers it was fitted on.
         right: how many of them were right.
     """
 
@@ -72,12 +72,12 @@ def fit(features: Sequence[Features], scores: Sequence[float], *, model: str) ->
     """Fit a calibration.
 
     Args:
-        features: of each answer.
-        scores: 1 where it was right, 0 where it was wrong; shares between count as that much of both.
-        model: whose answers they are.
+        features: the signals of each answer.
+        scores: 1 for right, 0 for wrong; a score in between counts partly as each.
+        model: the model that gave the answers.
 
     Raises:
-        DataError: too few outcomes, or too few of a kind; says how many are needed.
+        DataError: too few outcomes, or too few right or wrong ones; says how many are needed.
     """
     check_enough(scores)
     data, target = np.array([item.vector() for item in features]), np.array(scores, dtype=float)
@@ -97,10 +97,11 @@ def fit(features: Sequence[Features], scores: Sequence[float], *, model: str) ->
 
 
 def cross_fitted(features: Sequence[Features], scores: Sequence[float]) -> list[float]:
-    """The confidence in each answer by a calibration that did not see it: five folds, every fifth answer a fold.
+    """The confidence in each answer according to a calibration fitted without it: five folds; every fifth answer is in
+    the same fold.
 
     Raises:
-        DataError: as `fit`.
+        DataError: as for `fit`.
     """
     check_enough(scores)
     data, target = np.array([item.vector() for item in features]), np.array(scores, dtype=float)
@@ -116,7 +117,7 @@ def cross_fitted(features: Sequence[Features], scores: Sequence[float]) -> list[
 
 
 def check_enough(scores: Sequence[float]) -> None:
-    """Raises DataError where outcomes are too few to calibrate on."""
+    """Raises DataError if there are too few outcomes to calibrate on."""
     right, wrong = sum(score >= 0.5 for score in scores), sum(score < 0.5 for score in scores)
     if len(scores) < LEAST_OUTCOMES or min(right, wrong) < LEAST_OF_A_KIND:
         raise DataError(
@@ -126,9 +127,9 @@ def check_enough(scores: Sequence[float]) -> None:
 
 
 def _logistic(data: np.ndarray[Any, Any], target: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Weights, the intercept first; all but the intercept are drawn towards the start."""
+    """The weights, intercept first; all but the intercept are pulled towards the starting point."""
     start = np.zeros(data.shape[1] + 1)
-    start[1] = 1.0  # `total` is the first of the signals
+    start[1] = 1.0  # the weight of `total`, the first signal
     return ridge_logistic(data, target, start, ridge=_RIDGE)
 
 

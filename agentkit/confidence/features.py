@@ -1,4 +1,4 @@
-"""What is read off a finished run to tell how likely its answer is right."""
+"""Signals from a finished run that indicate how likely its answer is right."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from agentkit.models.logprobs import Logprobs
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """Signals of one answer; each is larger where the answer is likelier right, as far as one knows beforehand.
+    """The signals of one answer. Each is oriented so that a larger value should mean a more likely right answer.
 
     Attributes:
-        total: log-probability of the answer's tokens together, in nats.
-        lowest: of its least likely token.
-        entropy: minus the mean entropy of its tokens, in nats.
-        free: minus the share of its tokens that the grammar forced.
-        margin: log-odds of the chosen of several choices against all others; 0 for open answers.
-        judge: the evaluator's score less one half; 0 where it was not asked.
-        agreement: the share of other samples that gave the same answer, less one half; 0 where there was one sample.
+        total: the log-probability of all the answer's tokens, in nats.
+        lowest: the log-probability of its least likely token.
+        entropy: the negative mean entropy of its tokens, in nats.
+        free: the negative share of its tokens that the grammar forced.
+        margin: for a closed answer, the log-odds of the chosen option against all others; 0 for open answers.
+        judge: the evaluator's score minus one half; 0 if it was not asked.
+        agreement: the share of other samples that gave the same answer, minus one half; 0 if there was only one sample.
     """
 
     total: float
@@ -46,12 +46,12 @@ def features_of(
     """The features of an answer.
 
     Args:
-        logprobs: of the call that gave the answer.
+        logprobs: the summary for the call that gave the answer.
         judge: the evaluator's score in [0, 1], if it was asked.
         agreement: the share of other samples with the same answer, if there were any.
 
     Returns:
-        None where the model reported no log-probabilities.
+        None if the model returned no log-probabilities.
     """
     answer = logprobs.answer() if logprobs is not None else None
     if logprobs is None or answer is None:
@@ -70,11 +70,11 @@ def features_of(
 def features_of_calls(
     calls: Iterable[Mapping[str, Any]], *, judge: float | None = None, samples: Mapping[str, Any] | None = None
 ) -> Features | None:
-    """The features of a stored run: of the explorer's last call that has log-probabilities.
+    """The features of a stored run, from the explorer's last call that has log-probabilities.
 
     Args:
-        calls: the run's model calls in order, as `RunLog.steps` gives them.
-        samples: how its answers were voted on, as its record holds it: the call is then that of the answer that won.
+        calls: the run's model calls in order, as returned by `RunLog.steps`.
+        samples: the record of the vote over its answers; the call is then the one that gave the winning answer.
     """
     won = None if samples is None else samples["scope"]
     told = [
@@ -89,7 +89,7 @@ def features_of_calls(
 
 
 def agreement_of(samples: Mapping[str, Any] | None) -> float | None:
-    """The share of the other samples that gave the answer that won; None where there was one sample."""
+    """The share of the other samples that agreed with the winning answer; None if there was only one sample."""
     if samples is None or samples["drawn"] < 2:
         return None
     return float((samples["agree"] - 1) / (samples["drawn"] - 1))

@@ -1,4 +1,4 @@
-"""How sure a run must be of its answer: a calibration in force, and the confidence below which it declines."""
+"""The confidence a run needs to give its answer: the calibration in effect, and the floor below which it declines."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from agentkit.confidence.store import CalibrationStore, StoredCalibration
 from agentkit.errors import UserError
 
 ERRORS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
-"""Shares of wrong answers for which a calibration looks for a threshold."""
+"""The error rates for which a calibration looks for a threshold."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assessor:
-    """Tells how likely an answer is right, and whether that is enough.
+    """Estimates how likely an answer is right, and decides whether that is enough.
 
     Attributes:
-        calibration: None where there is none for the model: nothing is known then.
-        floor: the confidence below which an answer is declined; None declines nothing.
+        calibration: None if there is none for the model, so that confidence is unknown.
+        floor: answers with a lower confidence are declined; None declines none.
         source: the calibration's target and version, for the records.
     """
 
@@ -30,16 +30,17 @@ class Assessor:
     source: str = ""
 
     def confidence(self, features: Features | None) -> float | None:
-        """Between 0 and 1; None where there is no calibration, or the model told no log-probabilities."""
+        """A probability between 0 and 1; None if there is no calibration, or the model returned no
+        log-probabilities."""
         return None if self.calibration is None or features is None else self.calibration.probability(features)
 
     def declines(self, confidence: float | None) -> bool:
-        """Whether a confidence is known and too low."""
+        """Whether the confidence is known and too low."""
         return self.floor is not None and confidence is not None and confidence < self.floor
 
 
 def check_share(name: str, value: float | None) -> None:
-    """Raises UserError where a threshold is not between 0 and 1."""
+    """Raises UserError if a threshold is not between 0 and 1."""
     if value is not None and not 0 < value < 1:
         raise UserError(f"{name} must lie between 0 and 1, not at {value:g}")
 
@@ -47,15 +48,16 @@ def check_share(name: str, value: float | None) -> None:
 def assessor_for(
     store: CalibrationStore, model: str, *, decline_below: float | None = None, max_error: float | None = None
 ) -> Assessor:
-    """What judges answers of a model.
+    """The assessor for a model's answers.
 
     Args:
-        store: of the calibrations of one name.
-        decline_below: the least confidence of an answer.
-        max_error: the largest share of wrong answers among those given; the higher of the two floors counts.
+        store: holds the calibrations under one name.
+        decline_below: the lowest accepted confidence.
+        max_error: the highest accepted share of wrong answers among those given; the higher of the two floors applies.
 
     Raises:
-        UserError: a floor without a calibration of this model's answers, or an error that none was shown to keep.
+        UserError: a floor was requested, but there is no calibration for this model, or none could be shown to keep the
+            error rate.
     """
     stored = store.current()
     fits = stored is not None and stored.calibration.model == model
@@ -75,21 +77,21 @@ def assessor_for(
 
 
 def _threshold(stored: StoredCalibration, max_error: float | None) -> float | None:
-    """The threshold of the largest error that is not above the wanted one."""
+    """The threshold for the largest calibrated error rate that does not exceed the requested one."""
     if max_error is None:
         return None
     shown = {float(error): floor for error, floor in stored.thresholds.items()}
     known = [error for error in shown if error <= max_error + 1e-9]
     if not known:
-        least = f"the least is {min(shown):g}" if shown else "no error at all could"
+        least = f"the lowest possible is {min(shown):g}" if shown else "none could be shown for any error rate"
         raise UserError(
-            f"no threshold was shown to keep errors under {max_error:g} ({least}): calibrate on more outcomes, or "
+            f"no threshold could be shown to keep errors under {max_error:g} ({least}): calibrate on more outcomes, or "
             "allow more errors"
         )
     return shown[max(known)]
 
 
 def thresholds_of(confidences: Sequence[float], scores: Sequence[float]) -> dict[str, float]:
-    """The threshold for each of `ERRORS` that could be shown to hold, by that error as text."""
+    """The threshold for each of `ERRORS` that could be shown to hold, keyed by the error as text."""
     found = {error: threshold_for(confidences, scores, max_error=error) for error in ERRORS}
     return {f"{error:g}": floor for error, floor in found.items() if floor is not None}

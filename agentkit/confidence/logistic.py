@@ -1,4 +1,5 @@
-"""Logistic regression whose weights are held near a start, for a few dozen outcomes as for thousands."""
+"""Logistic regression with weights pulled towards a starting point; works for a few dozen outcomes as well as for
+thousands."""
 
 from __future__ import annotations
 
@@ -11,14 +12,14 @@ Array = NDArray[np.float64]
 
 
 def ridge_logistic(data: Any, target: Any, start: Any, *, ridge: float = 1.0, free: float = 1e-3) -> Array:
-    """The weights that explain outcomes best, the intercept first, by Newton's method.
+    """The weights that best explain the outcomes, intercept first, by Newton's method.
 
     Args:
-        data: a row of signals an outcome.
-        target: 1 or 0 of each; shares between count as that much of both.
-        start: the weights to begin at, the intercept first, which all are drawn towards.
-        ridge: how strongly.
-        free: the same for the intercept.
+        data: one row of signals per outcome.
+        target: 1 or 0 for each; a value in between counts partly as each.
+        start: the initial weights, intercept first; the weights are pulled towards them.
+        ridge: the strength of that pull.
+        free: its strength for the intercept.
     """
     pull = np.full(len(start), ridge)
     pull[0] = free
@@ -35,7 +36,7 @@ def ridge_logistic(data: Any, target: Any, start: Any, *, ridge: float = 1.0, fr
         curve = design.T @ (design * (share * (1 - share))[:, None]) + np.diag(pull)
         step, before = np.linalg.solve(curve, slope), cost(weights)
         while np.abs(step).max() > 1e-8 and cost(weights + step) > before:
-            step = step / 2  # a whole step from far away may overshoot
+            step = step / 2  # a full step from far away may overshoot
         weights = weights + step
         if np.abs(step).max() < 1e-8:
             break
@@ -43,5 +44,5 @@ def ridge_logistic(data: Any, target: Any, start: Any, *, ridge: float = 1.0, fr
 
 
 def chance(odds: Any) -> Array:
-    """The probability of log-odds."""
+    """Convert log-odds to probabilities."""
     return np.asarray(1 / (1 + np.exp(-np.clip(odds, -30, 30))), dtype=float)

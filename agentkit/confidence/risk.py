@@ -1,4 +1,4 @@
-"""What declining buys: errors among the answers given, for each share of tasks that is answered."""
+"""What declining achieves: the error rate among the answers given, for each share of tasks answered."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class CoveragePoint:
     """The most confident answers, and how many of them are right.
 
     Attributes:
-        coverage: the share of tasks that is answered.
-        threshold: the confidence of the least confident answer among them.
+        coverage: the share of tasks that are answered.
+        threshold: the lowest confidence among these answers.
         accuracy: their mean score.
-        n: how many they are.
+        n: how many there are.
     """
 
     coverage: float
@@ -34,10 +34,11 @@ class RiskCoverage:
     """How well confidence tells right answers from wrong ones.
 
     Attributes:
-        points: from all tasks to the most confident tenth.
-        auroc: the chance that a right answer has more confidence than a wrong one; None where all are alike.
-        half: accuracy where the more confident half is answered.
-        brier: mean squared difference of confidence and outcome.
+        points: from all tasks down to the most confident tenth.
+        auroc: the probability that a right answer has a higher confidence than a wrong one; None if all are right or
+            all wrong.
+        half: the accuracy if the more confident half is answered.
+        brier: the mean squared difference between confidence and outcome.
     """
 
     points: tuple[CoveragePoint, ...]
@@ -74,18 +75,19 @@ def auroc(confidences: Sequence[float], scores: Sequence[float]) -> float | None
 
 
 def threshold_for(confidences: Sequence[float], scores: Sequence[float], *, max_error: float) -> float | None:
-    """The lowest confidence from which on answers are wrong at most so often, with a chance of 9 in 10 to hold.
+    """The lowest confidence from which the error rate is at most `max_error`, with 90 % certainty.
 
-    Thresholds are tried from the highest down, each by the exact binomial bound, until one can't be shown to hold; so
-    tested in a fixed order, all keep the level together (Angelopoulos et al., "Learn then Test", arXiv 2110.01052, §4).
+    Thresholds are tested from the highest down, each with the exact binomial bound, until one fails. Because the order
+    of the tests is fixed, all of them together keep the level (Angelopoulos et al., "Learn then Test", arXiv
+    2110.01052, §4).
 
     Args:
-        confidences: by a calibration that did not see these outcomes (`cross_fitted`).
+        confidences: from a calibration that did not see these outcomes (`cross_fitted`).
         scores: 1 right, 0 wrong.
-        max_error: the share of wrong answers among those given, in (0, 1).
+        max_error: the highest share of wrong answers among those given, in (0, 1).
 
     Returns:
-        None where no threshold can be shown to hold: there are too few outcomes, or too many errors.
+        None if no threshold can be shown to hold, because there are too few outcomes or too many errors.
     """
     from scipy.stats import beta
 
@@ -105,7 +107,7 @@ def threshold_for(confidences: Sequence[float], scores: Sequence[float], *, max_
 
 
 def _least(max_error: float) -> int:
-    """Faultless answers that it takes to show such an error at all."""
+    """The number of flawless answers needed to show such an error rate at all."""
     n = 1
     while (1 - max_error) ** n > _DOUBT:
         n += 1

@@ -25,7 +25,7 @@ __all__ = ["Evolution", "EvolutionReport", "Evolvable", "EvolveConfig", "aevolve
 
 
 def __getattr__(name: str) -> Any:
-    """Public names are imported when first used, so that `import agentkit.evolution` costs nothing."""
+    """Public names are imported on first use, so that `import agentkit.evolution` stays fast."""
     if name not in _HOMES:
         raise AttributeError(f"module 'agentkit.evolution' has no attribute {name!r}")
     return getattr(import_module(f"agentkit.evolution.{_HOMES[name]}"), name)

@@ -28,9 +28,9 @@ class Arm:
     """One arm on one set of tasks.
 
     Attributes:
-        scores: by task id, by the target whatever the labels.
+        scores: by task id, according to the target whatever the labels setting.
         cost: of all its trials together.
-        failed: runs that failed; they count as wrong.
+        failed: how many runs failed; they count as wrong.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Arm:
         return proportion(list(self.scores.values()))
 
     def against(self, other: Arm) -> PairedComparison:
-        """This arm minus another, on the tasks they share."""
+        """This arm minus another one, on the tasks that both have."""
         shared = [id for id in self.scores if id in other.scores]
         return paired([self.scores[id] for id in shared], [other.scores[id] for id in shared])
 
@@ -62,7 +62,7 @@ class Arm:
 
 
 async def run_arm(name: str, trials: Trials, tasks: Sequence[Task], recallers: Sequence[Recaller]) -> Arm:
-    """Run tasks with some context and score them."""
+    """Run tasks with the given context and score them."""
     made = await trials.many(tasks, recallers)
     return await score_arm(name, trials, tasks, made)
 
@@ -92,10 +92,11 @@ async def run_arms(
     controls: bool = True,
     seed: int = 0,
 ) -> list[Arm]:
-    """Before, after, and the controls that apply; arms that change nothing are left out.
+    """The arms before and after learning, plus the controls that apply; a control for a target that did not change is
+    left out.
 
     Args:
-        start, chosen: version of each target.
+        start, chosen: the version of each target.
     """
     before = [item.at(start[item.target]) for item in evolvables]
     after = [item.at(chosen[item.target]) for item in evolvables]
@@ -121,7 +122,7 @@ def _control(kind: str, recaller: Recaller, tasks: Sequence[Task], seed: int) ->
 
 
 def by_category(before: Arm, after: Arm) -> list[JsonObject]:
-    """Accuracy before and after for each category, largest first."""
+    """Accuracy before and after for each category, largest category first."""
     groups: dict[str, list[str]] = defaultdict(list)
     for id in after.scores:
         if id in before.scores:
@@ -134,7 +135,7 @@ def by_category(before: Arm, after: Arm) -> list[JsonObject]:
 
 
 def pooled(arms: Sequence[Arm], starts: Sequence[Arm]) -> JsonObject:
-    """One arm over several seeds: seeds of a task are averaged first, because they are not independent tasks."""
+    """Pool one arm over several seeds. A task's seeds are averaged first, because they are not independent tasks."""
     means, base = _by_task(arms), _by_task(starts)
     shared = [id for id in means if id in base]
     after, before = [means[id] for id in shared], [base[id] for id in shared]

@@ -1,4 +1,4 @@
-"""One batch up to its proposals: run it with everything frozen, try again with hints, learn from the episodes."""
+"""One batch up to its proposals: run the tasks with everything frozen, retry with hints, learn from the episodes."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from agentkit.tasks import Task
 
 @runtime_checkable
 class BatchLearner(Protocol):
-    """A learner that takes the episodes of a batch together, in one curation."""
+    """A learner that takes all episodes of a batch at once and curates them together."""
 
     async def learn_batch(self, episodes: Sequence[Episode], *, key: str, call: CallModel) -> Learnt: ...
 
 
 @runtime_checkable
 class Exploring(Protocol):
-    """An evolvable whose training runs are given something else than measured ones, such as with parts withheld at
-    random. It must stay the same for a run id, and while the target stays at a version."""
+    """An evolvable that gives training runs something other than measured runs, for example with parts withheld at
+    random. What it gives must be the same for the same run id as long as the target's version stays the same."""
 
     def live(self, version: int) -> Recaller: ...
 
@@ -36,9 +36,9 @@ class BatchRunner:
     """Runs batches of training tasks and lets the learners propose changes.
 
     Args:
-        trials: whose harness runs the tasks, a few at a time.
-        evolvables: what evolves; changes to anything else are left alone.
-        learners: in the order in which they see an episode.
+        trials: its harness runs the tasks, a few at a time.
+        evolvables: what evolves; proposals for other targets are ignored.
+        learners: in the order in which they get an episode.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class BatchRunner:
         """Run a batch, then learn from its episodes in order; every id is derived from `name`.
 
         Raises:
-            RunError: all of several runs failed.
+            RunError: all runs failed, and there were several.
         """
         recallers = [
             item.live(versions[item.target]) if isinstance(item, Exploring) else item.at(versions[item.target])
@@ -81,7 +81,7 @@ class BatchRunner:
     async def _episode(
         self, task: Task, recallers: Sequence[Recaller], key: str, sample: int = 0
     ) -> Episode | RunError:
-        """A run, or the error that ended it: one bad task must not end a night's work."""
+        """A run's episode, or the error that ended it: one bad task must not end a long job."""
         async with self.trials.running:
             try:
                 seen = hide(task, self.config.labels)
@@ -90,15 +90,15 @@ class BatchRunner:
                 return error
 
     def _unsolved(self, episodes: Sequence[Episode]) -> list[Episode]:
-        """What was answered wrongly, where hints are allowed."""
+        """The wrongly answered episodes, if hints are allowed."""
         if not self.config.hints:
             return []
         wrong = [episode for episode in episodes if episode.score is not None and episode.score < 1]
         return [episode for episode in wrong if episode.task.target is not None]
 
     async def _hinted(self, wrong: Episode) -> tuple[list[str], Episode | None]:
-        """The runs of further attempts that are told the answer, and the first whose work led to it. They are given no
-        learned context: an outcome that a hint brought about says nothing about a bullet or a case."""
+        """The ids of retries that are told the answer, and the first retry whose work led to it. Retries get no learnt
+        context: an outcome caused by a hint says nothing about a bullet or a case."""
         runs, task = [], wrong.task
         for attempt in range(self.config.hints):
             runs.append(f"{wrong.run_id}-h{attempt}")
@@ -108,7 +108,7 @@ class BatchRunner:
         return runs, None
 
     async def _proposals(self, episodes: Sequence[Episode], name: str) -> tuple[list[str], list[LessonNote]]:
-        """What the learners propose that the gate is to decide about, and what each said it did."""
+        """The learners' proposals that the gate must decide about, and what each learner reported."""
         ids: dict[str, None] = {}
         notes = []
         for learner in self.learners:
@@ -126,7 +126,7 @@ class BatchRunner:
         return [(key, await _lesson(lesson)) for key, lesson in lessons]
 
     def _open(self, change: Change) -> bool:
-        """Whether the gate is to decide about a change; about what the lint holds only a person can."""
+        """Whether the gate decides about a change; if the lint holds it, only a person can."""
         undecided = change.status in ("proposed", "waiting", "quarantined")
         return change.target in self._targets and undecided and not self._ledger.held(change.id)
 
@@ -138,7 +138,8 @@ class BatchRunner:
 
 
 async def _lesson(lesson: Awaitable[Learnt]) -> Learnt:
-    """What was learned; a lesson that failed is noted, for a loop that quietly learns nothing is the usual defect."""
+    """A lesson's outcome. A lesson that failed is recorded rather than dropped, because a loop that silently learns
+    nothing is the most common defect."""
     try:
         return await lesson
     except RunError as error:

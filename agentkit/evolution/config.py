@@ -1,4 +1,4 @@
-"""What an evolution is given and what it comes to, as values."""
+"""The configuration and the result of an evolution, as plain values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agentkit.tasks import Labels
 
 @dataclass(frozen=True, kw_only=True)
 class EvolveLimits:
-    """What a whole evolution may use before it stops learning; None lifts a limit."""
+    """Limits for a whole evolution, after which it stops learning; None means no limit."""
 
     calls: int | None = None
     tokens: int | None = None
@@ -24,29 +24,31 @@ class EvolveLimits:
     seconds: float | None = None
 
     def reached(self, used: Cost, seconds: float) -> str | None:
-        """The first limit that is used up."""
+        """The first limit that has been reached."""
         now = {"calls": used.calls, "tokens": used.tokens, "cost": used.cost, "seconds": seconds}
         return next((name for name, limit in asdict(self).items() if limit is not None and now[name] >= limit), None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvolveConfig:
-    """How an evolution goes. Its hash is the evolution's id: equal ones resume or return the same evolution.
+    """The configuration of an evolution. Its hash is part of the evolution's id: an equal configuration resumes or
+    returns the same evolution.
 
     Attributes:
-        name: tells evolutions apart that are otherwise the same.
-        epochs: passes over the training tasks (1 online).
-        batch: tasks run with the same frozen context before learning; not the same as concurrency.
+        name: distinguishes evolutions that are otherwise identical.
+        epochs: passes over the training tasks (1 if online).
+        batch: tasks run with the same frozen context before learning from them; independent of concurrency.
         online: score each batch before learning from it, and don't choose a version at the end.
-        mode: of the gate; None is "strict" offline and "probation" online.
-        labels: "gold" shows learners the target, "check" only whether an answer was right, "none" nothing.
-        hints: how often a training task that was answered wrongly is tried again with its right answer as a hint (see
+        mode: of the gate; None means "strict" offline and "probation" online.
+        labels: "gold" shows learners the target, "check" only whether an answer was right, "none" neither.
+        hints: how often a wrongly answered training task is retried with its right answer as a hint (see
             `agentkit.evolution.hints`); needs gold labels.
-        seed: orders the tasks and splits the validation tasks.
-        validate_every: batches between validations; 0 validates after each epoch.
-        selection: share of the validation tasks kept from the gate for choosing the final version.
-        patience: epochs without an accepted change before it stops early; 0 never stops early.
-        retest: put up again what earlier evolutions left in quarantine, for this one's held-out tasks to decide.
+        seed: determines the order of the tasks and the split of the validation tasks.
+        validate_every: number of batches between validations; 0 validates after each epoch.
+        selection: the share of the validation tasks that the gate does not use, reserved for choosing the final
+            version.
+        patience: epochs without an accepted change after which it stops early; 0 never stops early.
+        retest: also test the changes that earlier evolutions left in quarantine.
     """
 
     name: str = ""
@@ -72,7 +74,7 @@ class EvolveConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A state that may be chosen: the version of each target, and its score on the selection tasks."""
+    """A state that may be chosen: the version of each target, and the score on the selection tasks."""
 
     step: int
     versions: dict[str, int]
@@ -82,14 +84,14 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Evolved:
-    """What an evolution came to.
+    """The result of an evolution.
 
     Attributes:
         status: "done", or why learning ended early: "budget: tokens", "converged".
-        start, chosen: version of each target before, and of the choice.
-        candidates: every state that was validated, the start first.
-        batches: the learning curve: one record a batch, with scores before learning, proposals, verdicts, usage.
-        verdicts: every verdict, by change id, in order.
+        start, chosen: the version of each target at the start, and the chosen one.
+        candidates: every state that was validated, the initial one first.
+        batches: the learning curve: one record per batch, with scores before learning, proposals, verdicts and usage.
+        verdicts: all verdicts by change id, in order.
         usage: of rollouts, learning and the gate together.
     """
 

@@ -1,7 +1,7 @@
-"""Control arms: what a gain must beat before it may be put down to what was learned.
+"""Control arms: what a gain must beat before it can be attributed to what was learnt.
 
-A longer prompt alone can help, and so can any worked example. So the learned context is set beside advice of the same
-length that was not learned, beside the cases of some other task, and beside the task's full text where it has one.
+A longer prompt alone can help, and so can any worked example. So the learnt context is compared with advice of the same
+length that was not learnt, with the cases of some other task, and with the task's full text if it has one.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _ADVICE = (
     "Familiar tasks deserve the same care as new ones.",
     "Use the names and the wording of the task in the answer.",
 )
-"""Sound advice that holds no lesson of any data set."""
+"""Sound advice that contains nothing specific to any data set."""
 
 _LEAD = re.compile(r"^(\[[^\]]*\]\s*(?:\([^)]*\)\s*)?)(.*)$")
 
 
 @dataclass(frozen=True)
 class RandomBullets:
-    """The learned playbook with every lesson replaced by general advice of the same length; ids and layout stay."""
+    """The learnt playbook with every lesson replaced by general advice of the same length; ids and layout stay."""
 
     learned: Recaller
     seed: int = 0
@@ -54,7 +54,7 @@ class RandomBullets:
 
 
 def scrambled(text: str, *, seed: int = 0) -> str:
-    """Each bullet line's words replaced by advice of the same number of characters."""
+    """Replace the words of each bullet line by advice of the same number of characters."""
     return "\n".join(_advice(line, f"{seed}/{number}") for number, line in enumerate(text.split("\n")))
 
 
@@ -70,7 +70,7 @@ def _advice(line: str, seed: str) -> str:
 
 @dataclass(frozen=True)
 class OthersCases:
-    """The block recalled for another task, drawn at random: real cases, but not the fitting ones."""
+    """The block recalled for another task, drawn at random: real cases, but not matching ones."""
 
     learned: Recaller
     tasks: Sequence[Task]

@@ -13,14 +13,14 @@ class EvolutionEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchDone(EvolutionEvent):
-    """A batch was run, learned from and decided.
+    """A batch has been run, learnt from and decided.
 
     Attributes:
-        done, total: batches, of all epochs together.
-        accuracy: of all runs so far; None where none could be scored.
-        accepted, rejected, quarantined: changes so far.
+        done, total: batches over all epochs.
+        accuracy: of all runs so far; None if none could be scored.
+        accepted, rejected, quarantined: numbers of changes so far.
         tokens: used so far.
-        seconds_left: at the speed so far.
+        seconds_left: estimated from the speed so far.
     """
 
     epoch: int
@@ -37,7 +37,7 @@ class BatchDone(EvolutionEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class Validated(EvolutionEvent):
-    """A state was scored on the tasks kept for choosing a version."""
+    """A state was scored on the tasks reserved for choosing a version."""
 
     versions: Mapping[str, int]
     score: float | None
@@ -46,7 +46,7 @@ class Validated(EvolutionEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class Probed(EvolutionEvent):
-    """A stream looked at its frozen probes: accuracy by kind of probe, after `tasks` tasks."""
+    """A stream answered its frozen probes: accuracy by kind of probe, after `tasks` tasks."""
 
     tasks: int
     accuracy: Mapping[str, float]
@@ -54,7 +54,7 @@ class Probed(EvolutionEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class EvolutionEnded(EvolutionEvent):
-    """Learning is over and a version of each target was chosen."""
+    """Learning has ended and a version of each target has been chosen."""
 
     status: str
     chosen: Mapping[str, int]
@@ -64,4 +64,4 @@ OnEvolution = Callable[[EvolutionEvent], None]
 
 
 def silent(event: EvolutionEvent) -> None:
-    """Tells nobody."""
+    """The default listener: ignores the event."""

@@ -1,8 +1,9 @@
 """The gate: no change takes effect without evidence.
 
 Each proposal is tried with and without on the same held-out tasks. Answers without it are cached; tasks that the change
-does not reach cost nothing; a betting e-process stops as soon as the evidence decides. Changes that don't interact are
-screened as one group and told apart only where the group matters. What passes must not make frozen probes worse.
+does not affect cost nothing; a betting e-process stops as soon as the evidence decides. Changes that don't interact are
+tested as one group first, and separately only where the group's result calls for it. A change that passes must also not
+make the frozen probes worse.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ class GatePolicy:
     """How much evidence a change needs.
 
     Attributes:
-        level: chance that a change without effect is accepted (of the first test, under `control="run"`).
-        control: "each" gives every test the same level. "run" keeps the chance that *any* useless or harmful change
-            is accepted in a whole run below `2 * level`: test k gets `2 * level / (k (k + 1))`, and a test that
-            succeeds hands its level on (online fallback, Tian & Ramdas 2021; valid for dependent tests).
-        min_effect: a mean gain on the tasks it reaches below this is not worth a change.
-        stop_level: chance of giving up a change that is worth `min_effect`.
-        members: "each" tells the changes of a successful group apart; "together" accepts a group as one.
-        probe_margin: mean loss on the frozen probes from which a person is asked.
-        chunk: pairs tried at once; fixed, so that no verdict depends on how many run in parallel.
+        level: the probability that a change without effect is accepted (in the first test, if `control="run"`).
+        control: "each" gives every test the same level. "run" keeps the probability that *any* useless or harmful
+            change is accepted in a whole run below `2 * level`: test k gets `2 * level / (k (k + 1))`, and a successful
+            test passes its level on to the next one (online fallback, Tian & Ramdas 2021; valid for dependent tests).
+        min_effect: a change whose mean gain on the tasks it affects is below this is not worth having.
+        stop_level: the probability of giving up a change that is worth `min_effect`.
+        members: "each" tests the changes of a successful group separately; "together" accepts the group as a whole.
+        probe_margin: from this mean loss on the frozen probes on, a person is asked.
+        chunk: how many pairs are run at once; fixed, so that no verdict depends on the concurrency.
     """
 
     level: float = 0.05
@@ -62,20 +63,20 @@ class GateTest:
 
 
 AskWhen = Callable[[Change], str | None]
-"""Why a person must decide about a change that passed; None where nobody need be asked."""
+"""Gives the reason why a person must decide about a change that passed; None if nobody needs to."""
 
 
 class StrictGate:
     """Tests every change before it takes effect.
 
     Args:
-        evolvables: everything a run is given; changes name one of them as their target.
-        trials: runs and remembers answers.
-        holdout: the tasks changes are tried on.
+        evolvables: everything that runs are given; each change targets one of them.
+        trials: runs tasks and caches answers.
+        holdout: the tasks that changes are tested on.
         probes: frozen tasks that must not get worse.
         policy: how much evidence is needed.
-        evolution: the run of `evolve` that the tests are counted in.
-        ask_when: changes that a person must release even though they passed.
+        evolution: the `evolve` run that the tests count towards.
+        ask_when: selects changes that a person must release even though they passed.
     """
 
     def __init__(
@@ -103,7 +104,8 @@ class StrictGate:
         return await self.decide(changes[:middle], key=key) | await self.decide(changes[middle:], key=key)
 
     def _split(self, test: GateTest) -> bool:
-        """Whether the members of a group must be told apart: good and harmful ones may hide each other."""
+        """Whether the members of a group must be tested separately, because helpful and harmful ones may mask each
+        other."""
         if test.outcome == "better":
             return self.policy.members == "each"
         return test.outcome in ("worse", "conflict", "regression", "doubt") or test.evidence.get("wins", 0) > 1
@@ -128,7 +130,7 @@ class StrictGate:
         return Verdict(decision="quarantine", reason=reason, evidence=evidence)
 
     async def _test_once(self, changes: Sequence[Change], key: str) -> GateTest:
-        """The test recorded under this key, else a new one, recorded before anyone acts on it."""
+        """The test recorded under this key, or else a new one, which is recorded before anyone acts on it."""
         store = self.trials.store
         with store.read() as connection:
             row = connection.execute(select(GateTestRow.__table__).where(GateTestRow.key == key)).one_or_none()
@@ -164,6 +166,8 @@ class StrictGate:
             for task in self.holdout.order(number)
         ]
         reached = [pair for pair in pairs if pair[1].key != pair[2].key]
+        # Where the key is the same with and without the changes, the model would see the same prompt: those tasks can't
+        # show a difference, so only the others are run.
         test, record = await self._compare(reached, level)
         record |= {"level": level, "number": number, "holdout": len(pairs), "reached": len(reached)}
         if not reached:
@@ -174,7 +178,7 @@ class StrictGate:
         return GateTest(outcome=outcome, evidence={**record, "probes": probes})
 
     def contexts(self, changes: Sequence[Change]) -> tuple[list[Recaller], list[Recaller]]:
-        """What runs are given without the changes, and with them."""
+        """The context of runs without the changes, and with them."""
         without, with_ = [], []
         for evolvable in self.evolvables:
             mine = [change for change in changes if change.target == evolvable.target]
@@ -205,7 +209,7 @@ class StrictGate:
         return test, record | {"cost": {"calls": cost.calls, "tokens": cost.tokens, "dollars": round(cost.cost, 6)}}
 
     async def _run(self, pairs: Sequence[tuple[Task, Prepared, Prepared]]) -> tuple[list[float | None], list[Cost]]:
-        """Score with minus score without, and what both took, for each pair."""
+        """For each pair, the score with the changes minus the score without, and the cost of both runs."""
         made = await self.trials.run_all([item for _, before, after in pairs for item in (before, after)])
         differences = await self._differences([task for task, _, _ in pairs], made[::2], made[1::2])
         return differences, [one.cost + two.cost for one, two in zip(made[::2], made[1::2], strict=True)]
@@ -217,7 +221,7 @@ class StrictGate:
         return [None if a is None or b is None else b - a for a, b in zip(low, high, strict=True)]
 
     async def _probe(self, without: list[Recaller], with_: list[Recaller]) -> tuple[str, JsonObject]:
-        """Whether the frozen probes stand still: "better" goes on, "regression" rejects, "doubt" asks a person."""
+        """Check the frozen probes: "better" continues, "regression" rejects, "doubt" asks a person."""
         before, after = await self.trials.many(self.probes, without), await self.trials.many(self.probes, with_)
         differences = await self._differences(self.probes, before, after)
         known = [difference for difference in differences if difference is not None]
@@ -234,7 +238,8 @@ class StrictGate:
 
 
 def disjoint_groups(changes: Sequence[Change], evolvables: Sequence[Evolvable]) -> list[list[Change]]:
-    """Split proposals into groups in which no two touch the same thing, in order; each joins the first it fits."""
+    """Split proposals into groups within which no two touch the same thing. Order is kept; each joins the first group
+    that fits."""
     by_target = {evolvable.target: evolvable for evolvable in evolvables}
     groups: list[tuple[list[Change], set[str]]] = []
     for change in changes:

@@ -1,4 +1,4 @@
-"""AgentHarness: an agent in the loops of this package."""
+"""AgentHarness: connects an agent to the loops of this package."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 SAMPLED = 0.8
-"""Temperature of runs that are to differ from the measured one."""
+"""Temperature of additional samples, which should differ from the measured run."""
 
 
 CLIENT_TOOLS = "client_tools"
@@ -40,11 +40,11 @@ def _called(question: JsonObject) -> str:
 
 
 class AgentHarness:
-    """An agent as the loops see it. Its runs learn nothing by themselves, and see no target unless `labels` says so.
+    """An agent as the loops see it. Its runs don't learn by themselves, and see no target unless `labels` allows it.
 
     Args:
-        labels: how much of a task's target the feedback of training runs may carry; measured runs have no target.
-        learner: names the calls of learners in the journal.
+        labels: how much of a task's target may appear in the feedback of training runs; measured runs have no target.
+        learner: the name of learners' calls in the journal.
     """
 
     def __init__(self, agent: Agent, *, labels: Labels = "none", seed: int = 0, learner: str = "evolve") -> None:
@@ -77,7 +77,7 @@ class AgentHarness:
         return episode if waits is None else replace(episode, answer=_called(waits))
 
     async def score(self, task: Task, answer: str | None) -> Feedback | None:
-        """By the task's own checker, else the agent's, else by comparing with the target."""
+        """Score by the task's own checker, else by the agent's, else by comparison with the target."""
         spec = task.own_checker or self.agent.checker
         if spec is None and task.target is None:
             return None
@@ -120,8 +120,8 @@ _PER_RUN = ("labels", "learn", "seed", "temperature")
 
 
 def fingerprint(agent: Agent) -> str:
-    """Names everything about an agent, save what it has learnt, that can change its answers: models, tools, options
-    and prompts."""
+    """A hash of everything about an agent that can change its answers (models, tools, options and prompts), except what
+    it has learnt."""
     said = agent.describe()
     spec = {
         name: value
@@ -137,7 +137,7 @@ def fingerprint(agent: Agent) -> str:
 
 
 def trials_for(agent: Agent, *, labels: Labels = "gold", seed: int = 0) -> Trials:
-    """What answers held-out tasks with an agent, and remembers the answers."""
+    """The `Trials` that answer held-out tasks with an agent and cache the answers."""
     return Trials(
         AgentHarness(agent, labels=labels, seed=seed),
         agent.store,

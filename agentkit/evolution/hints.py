@@ -1,8 +1,8 @@
-"""Second attempts with the right answer as a hint, so that something can be learned from what was never solved.
+"""Retries with the right answer as a hint, so that something can be learnt from tasks that were never solved.
 
-An agent that learns from its own successes alone learns nothing about the tasks it always fails. STaR calls the remedy
-rationalization (Zelikman et al., arXiv 2203.14465, §3.2): the model is told the answer and must find the way to it. The
-way counts only if it arrives by work: an attempt that writes the answer down is thrown away. Whether such ways help on
+An agent that only learns from its own successes learns nothing about the tasks it always fails. STaR calls the remedy
+rationalization (Zelikman et al., arXiv 2203.14465, §3.2): the model is told the answer and must find the way to it. A
+way only counts if it derives the answer; an attempt that merely writes it down is discarded. Whether such ways help on
 other tasks is for the gate to find out.
 """
 
@@ -19,13 +19,13 @@ _KNOWN = "(For this question the right answer is known: it is {target}.{said} {a
 _EXPRESSION = "Write the expression whose value is exactly {target}."
 _STEPS = "Find the steps whose result is exactly that, and take nothing from the answer itself."
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:[eE][+-]?\d+)?")
-"""Digits wherever they stand, as in `USD5`: an answer hidden in a word is one too. `checkers.labels.numbers` reads what
-an answer means to say, and leaves such digits and keeps signs."""
+"""Digits wherever they occur, as in `USD5`: an answer hidden in a word counts too. In contrast,
+`checkers.labels.numbers` reads the number that an answer means: it skips such digits and keeps signs."""
 
 
 def hinted(task: Task, wrong: Episode) -> Task:
-    """The task with its right answer below it. The wrong work is not shown, since small models copy it; what the
-    checker says of its result is."""
+    """The task with its right answer appended. The wrong work is not shown, since small models copy it; the checker's
+    comment on its result is."""
     said = " ".join(f"{item.text[0].upper()}{item.text[1:]}." for item in wrong.feedback if item.text)
     asked = (_EXPRESSION if _number(task.target) is not None else _STEPS).format(target=task.target)
     hint = _KNOWN.format(target=task.target, said=f" {said}" if said else "", asked=asked)
@@ -38,8 +38,8 @@ def without_hint(episode: Episode, task: Task) -> Episode:
 
 
 def earned(episode: Episode, task: Task) -> bool:
-    """Whether the work of an attempt led to the answer: there are tool calls or sub-tasks, and the answer stands in
-    none of them unless the task itself names it."""
+    """Whether an attempt derived the answer: it has tool calls or sub-tasks, and none of them contains the answer
+    unless the task itself does."""
     work, target = "\n".join(episode.plan), task.target or ""
     if not work or not target:
         return False
@@ -50,7 +50,7 @@ def earned(episode: Episode, task: Task) -> bool:
 
 
 def _number(target: str | None) -> float | None:
-    """The number that a target is; None where it is anything else."""
+    """The target as a number; None if it is anything else."""
     found = _numbers(target or "")
     return found[0] if len(found) == 1 and not _NUMBER.sub("", target or "").strip(" .$€%-+") else None
 

@@ -1,8 +1,8 @@
-"""A hold-out: tasks that changes are tried on, in an order that spreads their use, and a limit to that use.
+"""A hold-out: tasks for testing changes, in an order that spreads their use evenly, with a limit on that use.
 
-A proposal is made without sight of the hold-out, so one test of it is honest. What leaks are the verdicts: each tells
-the next proposals a little about these very items, and after many of them "held-out" is only a word (Dwork et al.,
-"The reusable holdout", Science 2015). So uses are counted in the store, across runs, and there is an end to them.
+A proposal is made without seeing the hold-out, so a single test on it is unbiased. But verdicts leak: each one tells
+later proposals a little about these very tasks, and after many of them the tasks are no longer really held out (Dwork
+et al., "The reusable holdout", Science 2015). So uses are counted in the store, across runs, and limited.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Holdout:
     """Held-out tasks.
 
     Args:
-        tasks: none of them may be learned from.
-        limit: tests allowed on it in all; by default three for each task, at least 60.
+        tasks: none of them may be used for learning.
+        limit: how many tests may use it in all; by default three per task, and at least 60.
     """
 
     def __init__(self, tasks: Sequence[Task], *, limit: int | None = None) -> None:
@@ -35,14 +35,15 @@ class Holdout:
         return len(self.tasks)
 
     def order(self, number: int) -> list[Task]:
-        """The tasks in the order in which test `number` tries them: one shuffled circle, begun a third further on
-        each time, so that early-stopping tests use all items alike and baseline answers are still found again."""
+        """The tasks in the order in which test `number` uses them: one shuffled circle that starts a third further
+        on each time, so that tests that stop early use all tasks equally and cached baseline answers can still be
+        reused."""
         circle = sorted(self.tasks, key=lambda task: digest([self.name, task.id]))
         begin = (number - 1) * max(1, len(circle) // 3) % max(1, len(circle))
         return circle[begin:] + circle[:begin]
 
     def uses(self, store: Store) -> int:
-        """Tests made on it so far, by any run."""
+        """How many tests have used it so far, in any run."""
         query = select(func.count()).select_from(GateTestRow).where(GateTestRow.holdout == self.name)
         with store.read() as connection:
             return connection.execute(query).scalar_one()
@@ -52,7 +53,7 @@ class Holdout:
 
 
 def split(tasks: Sequence[Task], share: float, *, seed: int = 0) -> tuple[list[Task], list[Task]]:
-    """Divide tasks at random into two parts, the first with about `share` of them; both keep the given order."""
+    """Split tasks at random into two parts, the first with about `share` of them; both keep the given order."""
     count = round(len(tasks) * share)
     picked = set(random.Random(seed).sample(range(len(tasks)), count))
     first = [task for index, task in enumerate(tasks) if index in picked]

@@ -1,9 +1,10 @@
-"""The loops: learn from tasks offline in epochs, or online as they come, and prove what was gained.
+"""The loops: learn from tasks, offline in epochs or online as they arrive, and measure what was gained.
 
-One batch: its tasks are run concurrently with everything frozen; then each episode is learned from, in order; then the
-proposals go through the gate; then the accepted ones are applied. Learning is sequential and its ids are derived from
-the evolution's own, so no result depends on how many rollouts run at once. Every batch leaves two rows in the store,
-"learned" and "settled", and everything between them is idempotent, so that a killed evolution resumes exactly.
+One batch consists of four steps: its tasks are run concurrently with everything frozen; the learners process each
+episode, in order; the gate decides about their proposals; the accepted ones are applied. Learning is sequential and its
+ids are derived from the evolution's own id, so no result depends on how many rollouts run at once. Every batch leaves
+two rows in the store, "learned" and "settled". Everything between them is idempotent, so a killed evolution resumes
+exactly.
 """
 
 from __future__ import annotations
@@ -33,22 +34,24 @@ from agentkit.store import Store
 from agentkit.tasks import Task
 
 AfterBatch = Callable[[int, dict[str, int]], Awaitable[None]]
-"""Called with the number of tasks seen and the versions; must be safe to call again after an interruption."""
+"""Called with the number of tasks seen so far and the current versions; must tolerate being called again after an
+interruption."""
 
 
 class Evolution:
     """One run of `evolve`.
 
     Args:
-        trials: runs and remembers answers, through the harness of what learns; also knows the labels.
-        evolvables: what evolves, in the order in which their blocks stand in the prompt.
+        trials: runs tasks and caches answers, through the harness of the agent that learns; also knows the labels
+            setting.
+        evolvables: what evolves, in the order of their blocks in the prompt.
         learners: take episodes and propose changes (or write cases).
         train: tasks to learn from.
         val: tasks for the gate and for choosing a version; none of them may be in `train`.
         probes: frozen tasks that no change may make worse.
-        on_event: sees progress.
-        gate: decides about changes instead of the one that the configuration names.
-        ask_when: changes that a person must release even though they passed the gate.
+        on_event: called with progress events.
+        gate: decides about changes, instead of the gate named in the configuration.
+        ask_when: selects changes that a person must release even though they passed the gate.
         after_batch: called at the start and after every batch.
     """
 
@@ -91,13 +94,14 @@ class Evolution:
         self._started = time.monotonic()
 
     async def run(self) -> Evolved:
-        """Learn, choose a version, and make it the current one.
+        """Learn, choose a version, and make it current.
 
         Raises:
-            RunError: it could not go on; called again with the same configuration it resumes.
+            RunError: it stopped early; called again with the same configuration, it resumes.
         """
         start = self.progress.begin({item.target: item.version() for item in self.evolvables})
         versions = dict(start)
+        # From here on, every step first looks for its own stored result (`self.progress`), in the same order each time.
         self._waiting = self._left_over()
         await self._validate(versions)
         await self._border(versions)
@@ -126,7 +130,7 @@ class Evolution:
         return evolved
 
     def _left_over(self) -> list[str]:
-        """What earlier evolutions left in quarantine, oldest first, as it was when this one began."""
+        """The changes that earlier evolutions left in quarantine, oldest first, as of the start of this one."""
         if not self.config.retest:
             return []
         found = self.progress.recorded("left over")
@@ -140,7 +144,7 @@ class Evolution:
         return list(found["changes"])
 
     async def _epoch(self, epoch: int, versions: dict[str, int]) -> tuple[dict[str, int], str | None]:
-        """One pass over the training tasks; returns the versions after it and why learning must end, if it must."""
+        """One pass over the training tasks; returns the versions after it and, if learning must end, the reason."""
         config, before = self.config, dict(versions)
         batches = self._batches(epoch)
         for index, tasks in enumerate(batches):
@@ -165,8 +169,8 @@ class Evolution:
         self, epoch: int, index: int, tasks: Sequence[Task], versions: dict[str, int], *, last: bool
     ) -> dict[str, int]:
         name = f"{self.id}-e{epoch}-b{index}"
-        # Each half is read back from what was recorded, also right after it was made: so a resumed evolution and an
-        # undisturbed one go through the very same values.
+        # Each half is read back from the stored row even right after it was written, so that a resumed evolution and an
+        # uninterrupted one work with exactly the same values.
         row = self.progress.recorded("learned")
         if row is None:
             row = self.progress.record("learned", (await self.runner.learn(name, tasks, versions)).to_json())
@@ -183,10 +187,11 @@ class Evolution:
         return dict(settled.versions)
 
     async def _settle(self, name: str, tasks: Sequence[Task], proposals: Sequence[str], *, last: bool) -> SettledHalf:
-        """Send proposals through the gate and apply what passes."""
+        """Send proposals through the gate and apply those that pass."""
         before = self.trials.made
         watched = await self._look_after(tasks, name, last=last)
-        # Nobody would watch what comes on probation with the last batch: a gate without room leaves it in quarantine.
+        # A change put on probation in the last batch would never be watched, so that batch gets a gate without room,
+        # which leaves changes in quarantine.
         gate = ProbationGate(lambda: 0, 0) if last and self.mode == "probation" else self.gate
         changes = [self.ledger.get(id) for id in dict.fromkeys([*self._waiting, *proposals])]
         verdicts: dict[str, Verdict] = {}
@@ -214,7 +219,8 @@ class Evolution:
         return verdict
 
     async def _look_after(self, tasks: Sequence[Task], name: str, *, last: bool) -> list[Watched]:
-        """Watch the changes on probation, before new ones may join them; none outlives the one who watches."""
+        """Watch the changes on probation before new ones may join them; after the last batch, conclude their
+        probation."""
         if self.mode != "probation":
             return []
         watched = await self.watch.watch(tasks, self._accepted(), key=name)
@@ -249,13 +255,13 @@ class Evolution:
 
     def _batches(self, epoch: int) -> list[list[Task]]:
         tasks = list(self.train)
-        if not self.config.online:  # online tasks have an order of their own
+        if not self.config.online:  # online tasks keep their own order
             random.Random(f"{self.config.seed}/{epoch}").shuffle(tasks)
         return [tasks[begin : begin + self.config.batch] for begin in range(0, len(tasks), self.config.batch)]
 
     def _check_tasks(self) -> None:
         if self.config.hints and self.config.labels != "gold":
-            raise UserError(f"hints tell the right answer, which labels {self.config.labels!r} keep from learning")
+            raise UserError(f"hints reveal the right answer, which labels {self.config.labels!r} hide from learning")
         if self.mode == "strict" and not self.val:
             raise UserError("the strict gate needs held-out tasks: give --val FILE, or choose another gate mode")
         seen = {task.input for task in self.train}
@@ -280,7 +286,8 @@ class Evolution:
 
 
 def _description(evolution: Evolution, gate: Gate | None) -> JsonObject:
-    """What an evolution is made of: its hash is the id, so that the same one is resumed and any other is new."""
+    """Everything that defines an evolution. The hash is its id, so the same evolution is resumed and any other is
+    new."""
     files = {"train": evolution.train, "val": evolution.val, "probes": evolution.probes}
     hashes = {
         name: digest([hide(task, evolution.config.labels).model_dump() for task in tasks])[:16]

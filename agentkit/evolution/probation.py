@@ -1,7 +1,7 @@
-"""Probation: online, a change takes effect at once, is watched, and is withdrawn where it does harm.
+"""Probation: online, a change takes effect at once, is watched, and is withdrawn if it does harm.
 
-There is no hold-out online. Instead a share of the coming tasks is answered a second time without the change ("shadow"
-runs), and the same betting test as in the gate runs on these pairs.
+Online there is no hold-out. Instead, a share of the incoming tasks is answered a second time without the change
+("shadow" runs), and the gate's betting test runs on these pairs.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class ProbationPolicy:
     """How closely a change is watched.
 
     Attributes:
-        share: of the coming tasks that are also answered without it.
-        pairs: after so many pairs it is released if it won as often as it lost, and withdrawn if not. Where the tasks
-            end earlier, it stays only if it has won more often than it lost.
-        at_once: changes on probation at the same time. Further ones wait in quarantine, so that the harm that unproven
-            changes can do together is bounded, and so is the cost of watching them.
-        harm_level: chance of withdrawing a change that does no harm.
+        share: of the incoming tasks that are also answered without it.
+        pairs: after this many pairs the change is released if it won at least as often as it lost, and withdrawn
+            otherwise. If the tasks end earlier, it stays only if it won more often than it lost.
+        at_once: how many changes may be on probation at the same time. Further ones wait in quarantine. This limits the
+            harm that unproven changes can do together, and the cost of watching them.
+        harm_level: the probability of withdrawing a change that does no harm.
     """
 
     share: float = 0.25
@@ -44,7 +44,7 @@ class ProbationGate:
     """Accepts at once while there is room on probation; `Watch` decides later.
 
     Args:
-        active: how many changes are on probation now.
+        active: returns how many changes are on probation now.
         limit: how many may be.
     """
 
@@ -62,9 +62,9 @@ class Watch:
     """Watches the changes that an evolution accepted on probation.
 
     Args:
-        evolvables: everything a run is given.
-        trials: runs and remembers answers.
-        evolution: whose changes are watched.
+        evolvables: everything that runs are given.
+        trials: runs tasks and caches answers.
+        evolution: the evolution whose changes are watched.
     """
 
     def __init__(
@@ -81,15 +81,15 @@ class Watch:
         self.policy = policy or ProbationPolicy()
 
     async def watch(self, tasks: Sequence[Task], accepted: Sequence[str], *, key: str) -> list[Watched]:
-        """Shadow-run a share of these tasks for the changes still on probation, and withdraw what harms.
+        """Shadow-run a share of these tasks for the changes still on probation, and withdraw harmful ones.
 
         Args:
-            tasks: the tasks that came in.
+            tasks: the incoming tasks.
             accepted: ids of all changes accepted on probation so far, oldest first.
             key: names this round of watching, so that a resumed run does not count it twice.
 
         Returns:
-            one record for each change watched: its outcome and its evidence so far.
+            one record for each watched change, with its outcome and the evidence so far.
         """
         rounds = self._rounds()
         now = {row.change for name, row in rounds.items() if name.startswith(f"{key}:")}
@@ -102,10 +102,10 @@ class Watch:
         return records
 
     async def end(self, tasks: Sequence[Task], accepted: Sequence[str], *, key: str) -> list[Watched]:
-        """Nobody watches any longer: release what has won more often than it lost, and withdraw the rest.
+        """End all probation: release what has won more often than it lost, and withdraw the rest.
 
         Args:
-            tasks, accepted, key: as for `watch`; of these last tasks all are answered without the change too.
+            tasks, accepted, key: as for `watch`; all of these last tasks are also answered without the change.
 
         Returns:
             one record for each change that was still on probation.
@@ -132,7 +132,7 @@ class Watch:
         return self._write(change_id, PairedTest.of([*known, *new]), outcome, new, rounds, name)
 
     def active(self, accepted: Sequence[str]) -> list[str]:
-        """Those of the accepted changes that are still on probation."""
+        """The accepted changes that are still on probation."""
         done = {row.change for row in self._rounds().values() if row.outcome != "watching"}
         return [id for id in accepted if id not in done]
 
@@ -161,7 +161,7 @@ class Watch:
         rounds: dict[str, Watched],
         name: str,
     ) -> Watched:
-        """Write down how a change stands, once a name."""
+        """Record the state of a change, once per name."""
         record = Watched(change=change_id, outcome=outcome, differences=tuple(new), evidence=test.to_json())
         row = {"key": name, "evolution": self.evolution, "number": len(rounds) + 1, "holdout": "online"}
         row |= {
@@ -183,11 +183,11 @@ class Watch:
                 for evolvable, recaller in zip(self.evolvables.values(), current, strict=True)
             ]
         except Conflict:
-            return []  # a later change builds on it: it can't be told apart any more
+            return []  # a later change builds on it, so its effect can't be isolated any more
         with_, bare = await self.trials.many(tasks, current), await self.trials.many(tasks, without)
         pairs = zip(await self.trials.scores(tasks, with_), await self.trials.scores(tasks, bare), strict=True)
         return [high - low for high, low in pairs if high is not None and low is not None]
 
     def _shadowed(self, task: Task) -> bool:
-        """Whether a task is answered twice: drawn by its id, so that a resumed run draws the same."""
+        """Whether a task is answered twice; decided by its id, so that a resumed run decides the same."""
         return int(digest([self.evolution, task.id])[:8], 16) / 0xFFFFFFFF < self.policy.share

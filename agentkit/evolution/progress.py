@@ -1,4 +1,4 @@
-"""How far an evolution has come: finished steps in the store, so that a killed one goes on where it was."""
+"""The progress of an evolution: finished steps are stored, so that a killed one resumes where it was."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from agentkit.store.evolution import EvolutionRow, EvolutionStepRow
 
 
 class EvolutionProgress:
-    """The stored steps of one evolution.
+    """The stored steps of one evolution. They are numbered: `recorded` and `record` move on to the next number, so the
+    calls must come in the same order each time.
 
     Args:
         evolution: its id, a hash of its configuration.
-        config: kept with it.
+        config: stored with it.
     """
 
     def __init__(self, store: Store, evolution: str, config: Mapping[str, Any]) -> None:
@@ -29,7 +30,7 @@ class EvolutionProgress:
         self._known: dict[int, tuple[str, JsonObject]] = {}
 
     def begin(self, versions: Mapping[str, int]) -> dict[str, int]:
-        """Start, or go on: returns the versions at which this evolution began."""
+        """Start or resume; returns the versions at which this evolution began."""
         row = {"id": self.id, "config": self.config, "start": dict(versions), "status": "running"}
 
         def work(connection: Any) -> dict[str, int]:
@@ -45,10 +46,11 @@ class EvolutionProgress:
         return start
 
     def recorded(self, kind: str) -> JsonObject | None:
-        """What the next step came to, if it was finished earlier.
+        """The result of the next step, if it was finished earlier.
 
         Raises:
-            Conflict: another kind of step stands there: the configuration hash is the same, the program is not.
+            Conflict: the stored step is of another kind, so the program has changed although the configuration hash is
+                the same.
         """
         found = self._known.get(self._next)
         if found is None:
@@ -59,7 +61,7 @@ class EvolutionProgress:
         return found[1]
 
     def record(self, kind: str, data: JsonObject) -> JsonObject:
-        """Write a finished step down."""
+        """Store a finished step."""
         row = {"evolution": self.id, "number": self._next, "kind": kind, "data": data}
         faults.point("before:evolve.step")
         self.store.transaction(lambda connection: self.store.insert_new(connection, EvolutionStepRow, [row]))

@@ -1,4 +1,4 @@
-"""The seams of evolution: what runs a task, what evolves, and what decides about a change."""
+"""The interfaces of evolution: what runs a task, what evolves, and what decides about a change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agentkit.tasks import Feedback, Task
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What model calls used. `seconds` is their own time, not that of a clock on the wall."""
+    """The usage of model calls. `seconds` is the calls' own time rather than elapsed time."""
 
     calls: int = 0
     input_tokens: int = 0
@@ -31,7 +31,7 @@ class Cost:
         return Cost(**{name: value + getattr(other, name) for name, value in vars(self).items()})
 
     def __sub__(self, earlier: Cost) -> Cost:
-        """What was used since."""
+        """What was used since an earlier state."""
         return Cost(**{name: value - getattr(earlier, name) for name, value in vars(self).items()})
 
     def to_json(self) -> JsonObject:
@@ -43,23 +43,23 @@ class Cost:
 
 
 class Harness(Protocol):
-    """The one seam between the loops and whatever solves tasks: `AgentHarness` for an agent."""
+    """The only interface between the loops and what solves tasks; for an agent it is `AgentHarness`."""
 
     @property
     def fingerprint(self) -> str:
-        """Names everything, save what is learned, that can change an answer. Trials with equal ones are shared."""
+        """Identifies everything that can change an answer, except what is learnt. Trials with equal fingerprints are
+        shared."""
         ...
 
     async def rollout(self, task: Task, *, recallers: Sequence[Recaller], key: str, sample: int = 0) -> Episode:
-        """Run one task with fixed context, and learn nothing.
+        """Run one task with fixed context, without learning.
 
         Args:
             task: as the run may see it; without labels it has no target.
             recallers: the context, already fixed for this run.
-            key: at most 64 characters; the run's id. Called again with the same key, a finished run is returned from
-                the store and an interrupted one is resumed.
-            sample: 0 is the run as it is measured; other numbers are other answers to the same prompt, where the model
-                can give any.
+            key: the run's id, at most 64 characters. Called again with the same key, a finished run is read from the
+                store and an interrupted one is resumed.
+            sample: 0 is the measured run; other numbers are further answers to the same prompt, if the model can vary.
 
         Raises:
             RunError: the run failed.
@@ -67,15 +67,15 @@ class Harness(Protocol):
         ...
 
     async def score(self, task: Task, answer: str | None) -> Feedback | None:
-        """Score an answer against the task's target or checker; None where the task has neither."""
+        """Score an answer against the task's target or checker; None if the task has neither."""
         ...
 
     def cost(self, run_id: str) -> Cost:
-        """What the model calls of a run, its learners' calls included, have used so far."""
+        """What the model calls of a run have used so far, including those of its learners."""
         ...
 
     def learner_call(self, run_id: str) -> CallModel:
-        """The model call of a run's learners, journalled under the run's id."""
+        """The model call for a run's learners, journalled under the run's id."""
         ...
 
 
@@ -92,7 +92,7 @@ class Evolvable(Protocol):
         ...
 
     def at(self, version: int) -> Recaller:
-        """What a run is given at a version; the same task always gets the same block from it."""
+        """What runs are given at a version; the same task always gets the same block from it."""
         ...
 
     def with_changes(self, changes: Sequence[Change]) -> Recaller:
@@ -104,7 +104,7 @@ class Evolvable(Protocol):
         ...
 
     def without(self, change: Change) -> Recaller:
-        """What a run would be given had this applied change never been made; nothing is written.
+        """What a run would be given if this applied change had never been made; nothing is written.
 
         Raises:
             Conflict: a later change builds on it.
@@ -112,19 +112,20 @@ class Evolvable(Protocol):
         ...
 
     def scope(self, change: Change) -> frozenset[str]:
-        """What the change touches. Changes of one target whose scopes overlap are never tested as one group."""
+        """The parts that the change touches. Changes of one target with overlapping scopes are never tested as one
+        group."""
         ...
 
     def apply(self, change: Change, verdict: Verdict) -> Change:
-        """Apply a proposed change with its verdict; calling it again does nothing.
+        """Apply a proposed change with its verdict; a second call does nothing.
 
         Raises:
-            Conflict: the target has moved on in a way that the change can't follow.
+            Conflict: the target has since changed in a way that the change is incompatible with.
         """
         ...
 
     def withdraw(self, change: Change, *, reason: str) -> Change:
-        """Undo one applied change by a new change, and mark it withdrawn."""
+        """Undo one applied change by a new change, and mark it as withdrawn."""
         ...
 
     def rollback(self, version: int, *, key: str, reason: str) -> Change:
@@ -134,7 +135,7 @@ class Evolvable(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Fixed:
-    """A recaller that gives one block, made beforehand."""
+    """A recaller that always gives the same block."""
 
     name: str
     block: Block | None
@@ -151,7 +152,7 @@ class OpenGate:
 
 
 class DeferringGate:
-    """Holds every change back until its batch is tested: what learners are given inside a loop."""
+    """Holds every change back until its batch is tested; learners inside a loop are given this gate."""
 
     async def decide(self, changes: Sequence[Change], *, key: str) -> dict[str, Verdict]:
         reason = "waits for the test of its batch"

@@ -1,4 +1,4 @@
-"""What an evolution writes down: the two halves of a batch, as values that survive in the store."""
+"""The stored records of an evolution: the two halves of a batch, as values that can be read back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agentkit.ledger import Verdict
 
 @dataclass(frozen=True, kw_only=True)
 class LessonNote:
-    """What a learner said it did with an episode or a batch; `key` names the run or the batch."""
+    """What a learner reported about an episode or a batch; `key` names the run or the batch."""
 
     learner: str
     key: str
@@ -23,14 +23,14 @@ class LessonNote:
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedHalf:
-    """A batch that was run and learned from.
+    """A batch that was run and learnt from.
 
     Attributes:
-        tasks: their ids, in order; `scores` and `categories` are theirs.
-        scores: of the runs, before anything was learned from them; None where nothing could be scored.
+        tasks: their ids, in order; `scores` and `categories` are in the same order.
+        scores: of the runs, before anything was learnt from them; None if a run could not be scored.
         failed: the errors of runs that failed.
         proposals: ids of the changes for the gate.
-        hinted: ids of the tasks that a hint helped to solve.
+        hinted: ids of the tasks that were solved with a hint.
         usage: of the runs and the lessons.
         at: the version of each target during the runs.
     """
@@ -54,7 +54,7 @@ class LearnedHalf:
         return cls(
             **{name: tuple(row[name]) for name in lists},
             notes=tuple(LessonNote(**note) for note in row["notes"]),
-            hinted=tuple(row["hinted"] if "hinted" in row else row["solved with a hint"]),  # the key of older versions
+            hinted=tuple(row["hinted"] if "hinted" in row else row["solved with a hint"]),  # the key in older versions
             usage=Cost.from_json(row["usage"]),
             at=row["at"],
         )
@@ -62,11 +62,11 @@ class LearnedHalf:
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
-    """One look at a change on probation.
+    """One check of a change on probation.
 
     Attributes:
         outcome: "watching", "released" or "worse".
-        differences: score with minus score without, of the pairs that this look added.
+        differences: score with the change minus score without, for the pairs that this check added.
         evidence: of the test over all pairs so far.
     """
 
@@ -88,12 +88,12 @@ class Watched:
 
 @dataclass(frozen=True, kw_only=True)
 class SettledHalf:
-    """A batch whose proposals were decided.
+    """A batch whose proposals have been decided.
 
     Attributes:
         verdicts: by change id, in order.
-        watched: what the looks at changes on probation came to.
-        waiting: ids of changes that are put to the gate again with the next batch.
+        watched: the results of checking the changes on probation.
+        waiting: ids of changes that go to the gate again with the next batch.
         versions: of each target afterwards.
         usage: of the gate and of watching.
     """
@@ -126,7 +126,7 @@ class SettledHalf:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchRecord:
-    """One batch of an evolution; `usage` is that of the whole evolution up to its end."""
+    """One batch of an evolution; `usage` is the total of the whole evolution up to the end of this batch."""
 
     epoch: int
     batch: int

@@ -1,4 +1,5 @@
-"""`agentkit.evolve`: an agent, its playbook and its memory in the loops of this package, and the report of it."""
+"""`agentkit.evolve`: runs an agent with its playbook and memory through the loops of this package, and writes the
+report."""
 
 from __future__ import annotations
 
@@ -80,10 +81,11 @@ async def run_and_report(
     about: JsonObject | None = None,
     folder: Path | None = None,
 ) -> EvolutionReport:
-    """Run an evolution, score start, choice and controls, and write the report.
+    """Run an evolution; score the start, the chosen version and the controls; write the report.
 
     Args:
-        test: tasks to score on; without them the validation tasks kept for choosing are taken, and the report says so.
+        test: tasks to score on; without them, the validation tasks reserved for choosing are used, and the report says
+            so.
         folder: where the report goes; None writes none.
     """
     evolved = await evolution.run()
@@ -115,11 +117,11 @@ def parts_of(
     learner: LearnerName = "batch",
     recall: RecallSettings | None = None,
 ) -> tuple[list[Evolvable], list[Learner]]:
-    """The evolvables and learners for a playbook and a memory of the agent's store, by name; each may be left out.
+    """The evolvables and learners for a playbook and a memory in the agent's store, by name; either may be omitted.
 
     Args:
-        learner: "batch" asks once for the lessons of all wrong answers of a batch; "each" reflects on every run and
-            curates apart, as ACE does.
+        learner: "batch" asks once for the lessons from all wrong answers of a batch; "each" reflects on and curates
+            every run separately, as ACE does.
         recall: how cases are chosen.
     """
     evolvables: list[Evolvable] = []
@@ -165,22 +167,22 @@ async def aevolve(
     folder: Path | None = None,
     on_event: OnEvolution = silent,
 ) -> EvolutionReport:
-    """Let an agent learn from tasks, prove what was gained, and write the report.
+    """Let an agent learn from tasks, measure the gain, and write the report.
 
     Args:
-        train: tasks to learn from, `val` to test changes and choose a version on, `test` to score at the end.
+        train, val, test: tasks to learn from; tasks to test changes and choose a version on; tasks for the final score.
         probes: frozen tasks that no change may make worse.
-        playbook, memory: names of what evolves; one of them at least.
-        learner, recall: how lessons are found and cases chosen; see `parts_of`.
-        also: what else evolves, with what proposes changes to it, such as `agentkit.training.adapter_part(…)`.
+        playbook, memory: names of what evolves; at least one of them.
+        learner, recall: how lessons are found and cases are chosen; see `parts_of`.
+        also: what else evolves, each with what proposes changes to it, such as `agentkit.training.adapter_part(…)`.
         config: epochs, batch, labels, seed, gate, limits.
-        gate: decides about changes instead of the one that `config` names.
+        gate: decides about changes, instead of the gate named in `config`.
         controls: also run the control arms.
-        folder: where the report goes; None takes `evolutions/ID` under the settings' home.
+        folder: where the report goes; None means `evolutions/ID` below the settings' home.
 
     Raises:
         UserError: there is nothing to evolve, or the tasks don't fit the mode.
-        RunError: it could not go on; called again with the same arguments it resumes.
+        RunError: it stopped early; called again with the same arguments, it resumes.
     """
     evolvables, learners = parts_of(agent, playbook=playbook, memory=memory, learner=learner, recall=recall)
     evolvables += [item for item, _ in also]
@@ -204,7 +206,7 @@ async def aevolve(
 
 
 def _about(evolution: Evolution) -> JsonObject:
-    """What the head of a report says of an evolution."""
+    """What the head of a report says about an evolution."""
     return {
         "training tasks": len(evolution.train),
         "validation tasks": len(evolution.val),
@@ -215,7 +217,7 @@ def _about(evolution: Evolution) -> JsonObject:
 
 
 class EvolveArguments(TypedDict, total=False):
-    """The arguments of `aevolve` beyond the agent and its training tasks."""
+    """The arguments of `aevolve` besides the agent and its training tasks."""
 
     val: Sequence[Task]
     test: Sequence[Task]
@@ -233,9 +235,9 @@ class EvolveArguments(TypedDict, total=False):
 
 
 def evolve(agent: Agent, train: Sequence[Task], **options: Unpack[EvolveArguments]) -> EvolutionReport:
-    """Let an agent learn from tasks; the synchronous twin of `aevolve`, whose arguments and errors it shares."""
+    """Let an agent learn from tasks; the synchronous version of `aevolve`, with the same arguments and errors."""
     return run_sync(aevolve(agent, train, **options))
 
 
 evolve_agent = aevolve
-"""The earlier name of `aevolve`; it goes with the next version."""
+"""The former name of `aevolve`; to be removed in the next version."""

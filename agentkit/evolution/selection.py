@@ -1,4 +1,5 @@
-"""Choosing a version: states are scored on validation tasks that the gate never sees, and the best is made current."""
+"""Choosing a version: states are scored on validation tasks that the gate never sees, and the best one is made
+current."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ class VersionSelection:
         self.candidates: list[Candidate] = []
 
     async def validate(self, versions: Mapping[str, int], *, step: int) -> Cost:
-        """Score a state and remember it as a candidate; returns what that used."""
+        """Score a state and add it as a candidate; returns the cost."""
         found = self.progress.recorded("validated")
         if found is None:
             before = self.trials.made
@@ -50,7 +51,8 @@ class VersionSelection:
         return Cost.from_json(found["usage"])
 
     def choose(self, current: Mapping[str, int], *, evolution: str) -> dict[str, int]:
-        """Make the best candidate current: the earliest of equals, so that the start wins where nothing was gained."""
+        """Make the best candidate current. In a tie the earliest one wins, so the initial state stays if nothing was
+        gained."""
         if not self.candidates:
             return dict(current)
         best = max(self.candidates, key=lambda item: (item.score or 0.0, -item.step))

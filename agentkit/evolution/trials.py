@@ -1,7 +1,7 @@
-"""Trials: answers to held-out tasks with known context, made once and kept.
+"""Trials: answers to held-out tasks with known context, each made once and then cached.
 
-A trial is always run without its target, whatever the labels: an agent that is told "wrong, try again" measures the
-label, not the agent. The answer is scored afterwards.
+A trial always runs without its target, whatever the labels setting: an agent that is told "wrong, try again" measures
+the label rather than the agent. The answer is scored afterwards.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from agentkit.tasks import Labels, Task
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """A task answered with some context.
+    """A task answered with a certain context.
 
     Attributes:
-        key: names the content: equal keys mean that nothing the model sees differs.
-        judged: the score of the run's own feedback; None where it had none.
-        details: what reports want to know besides, such as the first answer of the run.
+        key: identifies the content: with equal keys the model sees exactly the same.
+        judged: the score from the run's own feedback; None if it had none.
+        details: further data for reports, such as the first answer of the run.
     """
 
     key: str
@@ -60,13 +60,13 @@ class Prepared:
 
 
 class Trials:
-    """Runs tasks with fixed context, a few at a time, and keeps what came out.
+    """Runs tasks with fixed context, a few at a time, and caches the results.
 
     Args:
         harness: runs a task and scores its answer.
-        store: where trials are kept; equal content is found again, in this run of the program or a later one.
+        store: where trials are cached; equal content is reused, in this process or a later one.
         labels: "none" keeps targets out of every decision.
-        seed: tells repeated samples apart.
+        seed: distinguishes repeated samples.
         concurrency: rollouts in flight at once; no result depends on it.
     """
 
@@ -82,13 +82,13 @@ class Trials:
         self.harness, self.store, self.labels, self.seed = harness, store, labels, seed
         self.running = asyncio.Semaphore(concurrency)
         self.made = Cost()
-        """What trials made by this object have used; those found in the store cost nothing."""
+        """The usage of trials made by this object; cached ones cost nothing."""
         self._kept: dict[str, Trial] = {}
         self._checks: dict[tuple[str, str | None], float | None] = {}
         self._under_way: dict[str, asyncio.Future[Trial]] = {}
 
     async def prepare(self, task: Task, recallers: Sequence[Recaller]) -> Prepared:
-        """Recall the task's blocks, which settle what a trial is; calls no model."""
+        """Recall the task's blocks, which determine the trial; no model is called."""
         shown = hide(task)
         probe = digest([shown.id, self.harness.fingerprint])[:24]
         recalled = [await recaller.recall(shown, run_id=f"trial-{probe}") for recaller in recallers]
@@ -97,7 +97,7 @@ class Trials:
         return Prepared(task=task, blocks=blocks, key=digest(content))
 
     async def run(self, item: Prepared) -> Trial:
-        """The trial of a prepared task, from the store where it was made before."""
+        """The trial for a prepared task, from the cache if it was made before."""
         found = self._stored(item.key)
         if found is not None:
             return found
@@ -110,7 +110,7 @@ class Trials:
             trial = await self._make(item)
         except BaseException as error:
             future.set_exception(error)
-            future.exception()  # it is raised here; a waiting twin gets its own copy
+            future.exception()  # marks it as retrieved: it is raised here, and anyone waiting gets it too
             raise
         finally:
             del self._under_way[item.key]
@@ -118,15 +118,15 @@ class Trials:
         return trial
 
     async def many(self, tasks: Iterable[Task], recallers: Sequence[Recaller]) -> list[Trial]:
-        """The trials of several tasks with the same recallers, in the tasks' order."""
+        """The trials of several tasks with the same recallers, in the order of the tasks."""
         prepared = [await self.prepare(task, recallers) for task in tasks]
         return await self.run_all(prepared)
 
     async def run_all(self, prepared: Sequence[Prepared]) -> list[Trial]:
-        """The trials in the order given.
+        """The trials, in the order given.
 
         Raises:
-            RunError: all of several runs failed, so that there is nothing to learn from but the error.
+            RunError: all runs failed, and there were several, so the error is the only result.
         """
         made = await together(self.run(item) for item in prepared)
         if len(made) > 1 and all(trial.failed for trial in made):
@@ -134,8 +134,8 @@ class Trials:
         return made
 
     async def scores(self, tasks: Sequence[Task], trials: Sequence[Trial]) -> list[float | None]:
-        """What decisions may know: without labels only the runs' own judge or check, else the target; None where
-        nothing is known or the run failed."""
+        """The scores that decisions may use: without labels only the runs' own judge or check, otherwise the target;
+        None if nothing is known or the run failed."""
         if self.labels == "none":
             return [trial.judged for trial in trials]
         checked = await self._checked(tasks, trials)
@@ -145,7 +145,8 @@ class Trials:
         ]
 
     async def truths(self, tasks: Sequence[Task], trials: Sequence[Trial]) -> list[float | None]:
-        """What reports may know: the target, whatever the labels. It decides nothing. A failed run counts as wrong."""
+        """The scores that reports may use: the target, whatever the labels setting. They decide nothing. A failed run
+        counts as wrong."""
         checked = await self._checked(tasks, trials)
         return [0.0 if trial.failed else score for trial, score in zip(trials, checked, strict=True)]
 
@@ -181,7 +182,7 @@ class Trials:
         return trial
 
     def _failed(self, item: Prepared, run_id: str, error: RunError) -> Trial:
-        """A run that failed. It is not kept, so that it is tried again, and it proves nothing either way."""
+        """A failed run. It is not cached, so that it is retried, and it counts as evidence for neither side."""
         cost = self.harness.cost(run_id)
         self.made += cost
         details = {"error": f"{type(error).__name__}: {error}"}
@@ -207,12 +208,13 @@ class Trials:
 
 
 def hide(task: Task, labels: Labels = "none") -> Task:
-    """The task as a run may see it: without labels it carries no target."""
+    """The task as a run may see it: without its target if labels are "none"."""
     return task if labels != "none" or task.target is None else task.model_copy(update={"target": None})
 
 
 def seen(block: Block) -> list[str]:
-    """The parts of a block that can change an answer; an adapter's file is named by its content."""
+    """The parts of a block that can change an answer; an adapter is represented by its file name, which contains its
+    hash."""
     return [block.kind, block.text, *([Path(block.adapter).name] if block.adapter else [])]
 
 
@@ -222,12 +224,12 @@ def visible(task: Task) -> list[Any]:
 
 
 def summary(episode: Episode) -> JsonObject:
-    """What reports keep of an episode: the answers of each round and how many steps it took."""
+    """What reports need from an episode: the answer of each round, the number of steps, and what was cited."""
     return {"answers": round_answers(episode), "steps": len(episode.steps), "cited": list(episode.cited)}
 
 
 def round_answers(episode: Episode) -> list[str | None]:
-    """The answer of each round: what the explorer said last before each objection, and the final answer."""
+    """The answer of each round: the explorer's last text before each objection, and the final answer."""
     answers: list[str | None] = []
     said: str | None = None
     for step in episode.steps:
@@ -239,7 +241,7 @@ def round_answers(episode: Episode) -> list[str | None]:
 
 
 def _answer_in(text: str) -> str:
-    """The answer in a structured reply, or the text itself."""
+    """The answer in a structured reply, or else the text itself."""
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""One model call of a node: journalled, announced, counted."""
+"""One model call made by a node: journalled, announced by events, counted against the budget."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 ANSWERS = ("explorer", "executor")
-"""Roles that answer with the run's adapter; who judges and who learns do not."""
+"""Roles that use the run's adapter; roles that judge or learn use the base model."""
 
 
 async def ask(
@@ -36,12 +36,13 @@ async def ask(
     """Ask a role's model.
 
     Args:
-        scope: the place in the run that asks; with the request it names the call in the journal, so that a resumed
-            run gets the recorded answer.
-        turn: for progress.
-        sample: which of several answers is asked for: all but the first, 0, are drawn with a seed and a temperature.
-        must_answer: no tool may be called.
-        on_token: gets the text as it is written.
+        scope: the place in the run that asks. Together with the request it identifies the call in the journal, so that
+            a resumed run gets the recorded answer.
+        turn: the number shown in events.
+        sample: the number of this answer among several. All but the first, 0, are drawn with a seed of their own and a
+            temperature.
+        must_answer: whether tool calls are forbidden.
+        on_token: called with the text as it is written.
     """
     context.emit(ModelStarted(run_id=context.run_id, role=role, turn=turn))
     options = context.options
@@ -64,7 +65,7 @@ async def ask(
 
 
 def _adapter(context: RunContext) -> str:
-    """The file of the adapter that the run was given; empty where it was given none."""
+    """The adapter file that the run was given; empty if none."""
     return next((block.adapter for block in context.fixed_blocks() if block.adapter), "")
 
 

@@ -1,6 +1,6 @@
 """The state machine: recall → explore ⇄ tools → evaluate → (revise) → learn.
 
-Each node says where the run goes on, in the `Command` that it returns and in the type of it.
+Each node decides where the run continues, in the `Command` that it returns; the node's return type lists the options.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 
 def build_graph(checkpoints: Saver | None = None, *, first: Literal["recall", "explore"] = "recall") -> Graph:
-    """Compile the one graph that serves solving, evolving and curating.
+    """Compile the graph that every run goes through.
 
     Args:
         checkpoints: makes runs durable; None keeps them in memory only.
-        first: the node that runs begin with: "explore" for those that have nothing to recall from. An edge that
-            decides it in each run was 7 % of the work of a short one.
+        first: the node that runs begin with: "explore" if there is nothing to recall from. A conditional edge, taken in
+            every run, cost 7 % of the work of a short one.
     """
     graph = StateGraph(RunState, context_schema=RunContext)
     nodes: dict[str, Any] = {

@@ -1,7 +1,7 @@
-"""LangGraph's published savers on our store, usable from any event loop.
+"""LangGraph's published checkpoint savers on our store, usable from any event loop.
 
-The asynchronous SQLite saver hops to a thread for every write and belongs to one event loop. A checkpoint is a write of
-under a millisecond, so the synchronous saver is called in place instead; PostgreSQL's is called in a worker thread.
+The asynchronous SQLite saver uses a thread for every write and is bound to one event loop. A checkpoint takes less than
+a millisecond to write, so the synchronous saver is called in place instead; PostgreSQL's is called in a worker thread.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 class _Kept(JsonPlusSerializer):
-    """Builds only types known to be harmless, whatever a checkpoint claims to hold, and keeps no known secret."""
+    """A serializer that only builds types known to be harmless, whatever a checkpoint contains, and redacts secrets."""
 
     def __init__(self) -> None:
         super().__init__(allowed_msgpack_modules=None)
@@ -49,7 +49,7 @@ class _Kept(JsonPlusSerializer):
 
 
 def _redacted(obj: Any) -> Any:
-    """State without secrets: data, the messages in it, and what a person is asked."""
+    """State without secrets: its data, its messages, and the questions of interrupts."""
     if isinstance(obj, BaseMessage):
         names = ("content", "tool_calls", "invalid_tool_calls")
         said = {name: getattr(obj, name) for name in names if hasattr(obj, name)}
@@ -68,7 +68,7 @@ _STRICT = _Kept()
 
 
 def open_checkpoints(store: Store) -> Saver:
-    """The saver for a store's database; its tables are made where they are missing."""
+    """The checkpoint saver for a store's database; missing tables are created."""
     if store.dialect == "sqlite":
         path = store.engine.url.database or ":memory:"
         with store.guarded():
@@ -81,7 +81,7 @@ def open_checkpoints(store: Store) -> Saver:
 
 
 def _guarded(saver: Saver, store: Store) -> Saver:
-    """The saver, whose errors of the database come out as StoreError like the store's own."""
+    """Wrap a saver so that database errors are raised as StoreError, like the store's own."""
 
     def guard(method: Callable[..., T]) -> Callable[..., T]:
         @wraps(method)
@@ -97,7 +97,7 @@ def _guarded(saver: Saver, store: Store) -> Saver:
 
 
 class SqliteCheckpoints(SqliteSaver):
-    """`SqliteSaver` with asynchronous methods that write in place."""
+    """`SqliteSaver` with asynchronous methods that write in place, without a thread."""
 
     def put(
         self,
@@ -147,20 +147,21 @@ class SqliteCheckpoints(SqliteSaver):
 
 
 def _first(metadata: CheckpointMetadata) -> bool:
-    """Whether no node has run yet: such a checkpoint holds what a run begins with, which is made anew on resuming."""
+    """Whether no node has run yet. Such a checkpoint holds only the initial state, which is rebuilt on resuming, so it
+    is not saved."""
     return metadata["step"] < 1
 
 
 def _named(config: RunnableConfig, checkpoint: Checkpoint) -> RunnableConfig:
-    """What `put` returns of a checkpoint."""
+    """The configuration that `put` returns for a checkpoint."""
     return {"configurable": {**config["configurable"], "checkpoint_id": checkpoint["id"]}}
 
 
 def _kept(writes: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """The writes of a node that must be kept apart: what it asks of a person, replies, errors.
+    """The writes of a node that must be saved separately: interrupts, replies to them, errors.
 
-    Its other writes are in the checkpoint that follows at once, for one node runs at a time. Where a kill falls between
-    the two, the node runs again, and finds its completed calls in the journals.
+    All other writes are part of the checkpoint that follows immediately, since one node runs at a time. If the process
+    is killed between the two, the node runs again and finds its completed calls in the journals.
     """
     return [write for write in writes if write[0].startswith("__")]
 

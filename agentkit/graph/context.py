@@ -25,25 +25,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """How one run is to go.
+    """The options of one run.
 
     Attributes:
-        max_rounds: answers the explorer may give.
-        max_steps: model turns one answer may take, over all its sub-tasks.
+        max_rounds: how many answers the explorer may give.
+        max_steps: how many model turns one answer may take, including those of its sub-tasks.
         planning: offer the explorer a `plan` tool.
         effort: how much a run may spend; "auto" lets the router choose.
-        samples: answers that are asked for and voted on; "auto" stops when another one is not worth it.
-        decline_below: the confidence below which an answer is declined; None declines none.
-        max_error: the share of wrong answers that may be given; those of less confidence than it takes are declined.
-        evaluate: let the evaluator agent check answers that no real checker can; None asks it where it was measured to
-            help, which without measurements is nowhere.
-        labels: how much of the target feedback may carry into the run.
-        approve: names of tools that a person must approve; `answer` stands for the final answer.
-        learn: hand the finished run to the learners.
-        seed: for models that take one, and for randomised recall.
-        temperature: of every model of the run; None leaves each its own.
-        tool_timeout: seconds one tool call may take.
-        client_tools: tools of whoever asks (`agentkit.tools.client_tools`), whose results the run waits for.
+        samples: how many answers to ask for and vote on; "auto" stops when another one is not worth its cost.
+        decline_below: answers with a lower confidence are declined; None declines none.
+        max_error: the accepted share of wrong answers among those given; answers whose confidence is too low for it are
+            declined.
+        evaluate: whether the evaluator agent checks answers that no real checker can check; None asks it only where it
+            was measured to help, which without measurements is nowhere.
+        labels: how much of the target may appear in feedback within the run.
+        approve: names of tools that need a person's approval; `answer` stands for the final answer.
+        learn: pass the finished run to the learners.
+        seed: for models that support one, and for randomised recall.
+        temperature: for every model of the run; with None each uses its own.
+        tool_timeout: seconds that one tool call may take.
+        client_tools: tools that the caller carries out (`agentkit.tools.client_tools`); the run waits for their
+            results.
     """
 
     max_rounds: int = 3
@@ -67,9 +69,9 @@ class RunOptions:
 class RunContext:
     """Everything a node needs besides the state.
 
-    A `fresh` run has just been started: nothing of it is stored yet. `form` is the form of the task's answer with the
-    Python type behind it, where this process knows it. `on_words` gets the answer, as far as it is written, each time
-    it grows, where nothing can follow that replaces it.
+    A `fresh` run has just been started: nothing of it is stored yet. `form` is the form of the task's answer with its
+    Python type, if this process knows the type. `on_words` is called with the answer written so far, each time it
+    grows, if nothing that follows can replace it.
     """
 
     run_id: str
@@ -109,7 +111,7 @@ class RunContext:
         )
 
     def fixed_blocks(self) -> list[Block]:
-        """The context fixed by recall; read back from the store where the run goes on in another process."""
+        """The context fixed by recall; read back from the store if the run was resumed in another process."""
         if self.blocks is None:
             self.blocks = self.log.blocks(self.run_id) or []
         return self.blocks

@@ -1,7 +1,7 @@
-"""Effort: how much a run may spend on a task, and what decides it (after A²FM, arXiv 2510.12838 §3).
+"""Effort: how much a run may spend on a task, and who decides (after A²FM, arXiv 2510.12838 §3).
 
-`instant` is one call that gives the answer alone: the very prompt of a bare call. `reasoning` thinks first. `agentic`
-has tools and plans. `auto` lets a `Router` choose: by rules alone (`Rules`), or by outcomes
+`instant` is one call that returns only the answer, with exactly the prompt of a bare model call. `reasoning` thinks
+first. `agentic` has tools and plans. `auto` lets a `Router` choose: by rules alone (`Rules`), or by past outcomes
 (`agentkit.routing.LearnedRouter`).
 """
 
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 Mode = Literal["instant", "reasoning", "agentic"]
 Effort = Literal["instant", "reasoning", "agentic", "auto"]
 Samples = int | Literal["auto"]
-"""How many answers are asked for; "auto" stops when another one is not worth it."""
+"""How many answers to ask for; "auto" stops when another one is not worth its cost."""
 MOST = 8
-"""Answers that "auto" asks for at most."""
+"""The most answers that "auto" asks for."""
 LIMIT = 64
-"""Answers that may be asked for."""
+"""The most answers that a user may ask for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
-    """What a router knows of a run before its first call.
+    """What a router knows about a run before its first call.
 
     Attributes:
-        run_id: seeds what is drawn at random.
-        task: without its target and its checker.
-        tools: names of the tools that can matter to it.
-        planning: whether the user offers plans.
-        model: who answers.
-        explores: whether a mode may be tried to see what it is worth: not in runs that nothing is learnt from.
-        resumed: whether the run goes on where an earlier process left it.
-        evaluator: who checks answers.
+        run_id: seeds random draws.
+        task: without its target and checker.
+        tools: names of the tools that could help with it.
+        planning: whether the user allows plans.
+        model: the model that answers.
+        explores: whether a mode may be tried just to measure it; not in runs that nothing is learnt from.
+        resumed: whether the run continues one that an earlier process began.
+        evaluator: the model that checks answers.
     """
 
     run_id: str
@@ -57,11 +57,11 @@ class Situation:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """The mode that a run takes.
+    """The mode that a run uses.
 
     Attributes:
-        probability: with which it was chosen, for learning from outcomes.
-        why: in a few words, for  agentkit runs show.
+        probability: the probability with which it was chosen, needed for learning from outcomes.
+        why: a few words, shown by `agentkit runs show`.
     """
 
     mode: Mode
@@ -90,35 +90,35 @@ class Router(Protocol):
     def name(self) -> str: ...
 
     def choose(self, situation: Situation) -> Decision:
-        """The mode to begin with. Asked again after a crash, it decides the same of the same run."""
+        """The mode to begin with. Called again after a crash, it must decide the same for the same run."""
         ...
 
 
 class Thrift(Protocol):
-    """Says after an answer whether more is to be spent on it. Asked again of the same run, it says the same."""
+    """Decides after an answer whether to spend more on it. Called again for the same run, it decides the same."""
 
     def higher(self, situation: Situation, confidence: float) -> Decision | None:
-        """What becomes of a run that answered at once: it begins again in a higher mode, or stays "instant".
+        """Whether a run that answered in "instant" mode starts again in a higher mode or stays "instant".
 
         Args:
-            confidence: how likely the answer is right.
+            confidence: the probability that the answer is right.
 
         Returns:
-            None where no higher mode was measured.
+            None if no higher mode has been measured.
         """
         ...
 
     def asks(self, situation: Situation, confidence: float | None) -> Asking | None:
-        """Whether the evaluator is asked, where the user left that open; None where nothing was measured."""
+        """Whether to ask the evaluator when the user left that open; None if nothing has been measured."""
         ...
 
     def may_change(self, situation: Situation) -> bool:
-        """Whether either could come about: then no answer is told before it is final."""
+        """Whether either could happen; if so, answers are not streamed before they are final."""
         ...
 
 
 class Rules:
-    """The router that has learnt nothing: the cheapest mode that can do the task."""
+    """The router without learning: the cheapest mode that can do the task."""
 
     name = "rules"
 
@@ -131,19 +131,19 @@ class Rules:
 
 
 def decide(effort: Effort, router: Router, situation: Situation) -> Decision:
-    """The mode of a run: the one that was asked for, or the router's."""
+    """The mode of a run: the one that was asked for, or the router's choice."""
     return router.choose(situation) if effort == "auto" else Decision(mode=effort, why="asked for")
 
 
 def known_effort(effort: str) -> Effort:
-    """Raises UserError where there is no such effort."""
+    """Raises UserError if there is no such effort."""
     if effort not in get_args(Effort):
         raise UserError(f"unknown effort {effort!r}: use {', '.join(get_args(Effort))}")
     return effort  # type: ignore[return-value]
 
 
 def known_samples(samples: int | str) -> Samples:
-    """Raises UserError where it is neither "auto" nor a number of answers."""
+    """Raises UserError if it is neither "auto" nor a valid number of answers."""
     if samples == "auto":
         return "auto"
     if isinstance(samples, str) and samples.isdigit():
@@ -154,11 +154,11 @@ def known_samples(samples: int | str) -> Samples:
 
 
 def tools_that_matter(task: Task, tools: Mapping[str, BaseTool]) -> tuple[str, ...]:
-    """Of the tools on offer those that can help with a task.
+    """The names of those tools that could help with a task.
 
-    Those for arithmetic do where there is some to do. Of them, one whose result is the answer is offered where the task
-    wants a number and nothing else, and there alone it stands for the others: one call instead of two, and the digits
-    are those that the task asks for.
+    Arithmetic tools count only if there is something to calculate. Among them, a tool whose result is the answer itself
+    is offered only if the task wants nothing but a number, and then it replaces the others: it takes one call instead
+    of two, and rounds as the task asks.
     """
     calculating = [name for name, tool in tools.items() if is_arithmetic(tool)] if _calculates(task) else []
     answering = [name for name in calculating if tools[name].return_direct]
@@ -171,7 +171,7 @@ def tools_that_matter(task: Task, tools: Mapping[str, BaseTool]) -> tuple[str, .
 
 
 def wants_number(task: Task) -> bool:
-    """Whether a task says that its answer is a number and nothing else: by its form, or in words."""
+    """Whether a task says, by its form or in words, that its answer is just a number."""
     form = task.answer_type
     if form is not None:
         return form.numeric
@@ -179,8 +179,8 @@ def wants_number(task: Task) -> bool:
 
 
 def beyond_the_head(task: Task) -> bool:
-    """Whether a task holds numbers that nobody multiplies without pen and paper: five digits or more between the two
-    longest, and more than one in each. Years are not counted."""
+    """Whether a task has numbers too large to multiply in one's head: the two longest have five or more digits
+    together, and each has more than one. Years are not counted."""
     digits = sorted(len(re.sub(r"\D", "", number)) for number in _NUMBER.findall(task.text) if not _YEAR.match(number))
     return _calculates(task) and digits[-2:-1] > [1] and sum(digits[-2:]) >= 5
 
@@ -195,13 +195,13 @@ _CODE = re.compile(r"```|>>>|^\s*(def|class|import|from|SELECT|CREATE TABLE)\s",
 
 
 def _named(name: str, task: Task) -> bool:
-    """Whether the user speaks of the tool."""
+    """Whether the task mentions the tool by name."""
     said = f"{task.instructions or ''}\n{task.input}".casefold()
     return name.replace("_", " ") in said or name in said
 
 
 def _calculates(task: Task) -> bool:
-    """Whether there are numbers to calculate with, and the answer can be one: it is none where code is at hand."""
+    """Whether there are numbers to calculate with and the answer could be one. Tasks that contain code don't count."""
     form = task.answer_type
     if form is not None and not form.numeric:
         return False

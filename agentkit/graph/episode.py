@@ -1,4 +1,4 @@
-"""Turns a finished run into the episode that learners take."""
+"""Turns a finished run into the episode that learners are given."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from agentkit.protocols import Episode, Step
 from agentkit.tasks import Feedback, Labels, Task
 
 _STRENGTH = ("label", "user", "check", "judge")
-"""Channels from strongest to weakest."""
+"""Feedback channels, strongest first."""
 
 
 def build_episode(context: RunContext, state: RunState) -> Episode:
-    """The episode of a run, with no more of the target in it than the run's labels allow."""
+    """The episode of a run; it contains no more of the target than the run's labels allow."""
     labels = context.options.labels
     latest = {item.channel: item for item in allowed(context.log.feedback(context.run_id), labels)}
     steps = _steps(state.get("messages", []))
@@ -40,12 +40,13 @@ def build_episode(context: RunContext, state: RunState) -> Episode:
 
 
 def visible(task: Task, *, gold: bool) -> Task:
-    """The task as learning may see it: without its target and its checker's settings unless labels are gold."""
+    """The task as learners may see it: without its target and checker unless labels are "gold"."""
     return task if gold else task.model_copy(update={"target": None, "checker": None})
 
 
 def allowed(feedback: list[Feedback], labels: Labels) -> list[Feedback]:
-    """The feedback that learning may see: of labels nothing, only the score, or everything."""
+    """The feedback that learners may see: of a gold label nothing, only its score, or all of it, depending on
+    `labels`."""
     if labels == "gold":
         return feedback
     bare = [item.model_copy(update={"text": ""}) if item.channel == "label" else item for item in feedback]

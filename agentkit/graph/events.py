@@ -13,7 +13,7 @@ from agentkit.tasks import Feedback
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Base of all events; `type` is the class name in snake case, as in `to_json`."""
+    """Base of all events; `to_json` adds a `type`, the class name in snake case."""
 
     run_id: str
 
@@ -26,7 +26,7 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted(Event):
-    """A run began, or goes on (`resumed`)."""
+    """A run began, or continues (`resumed`)."""
 
     task_id: str
     model: str
@@ -54,7 +54,7 @@ class EffortChosen(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelStarted(Event):
-    """A role was asked; `turn` counts the explorer's turns, the evaluator's rounds."""
+    """A role's model was called; `turn` counts the explorer's turns or the evaluator's rounds."""
 
     role: str
     turn: int
@@ -62,7 +62,7 @@ class ModelStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelEnded(Event):
-    """A role answered. `replayed` where the answer came from the journal of an interrupted run."""
+    """A role's model replied. `replayed` if the reply came from the journal of an interrupted run."""
 
     role: str
     turn: int
@@ -111,10 +111,10 @@ class ToolEnded(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Words(Event):
-    """The answer grows as it is written: from character `at` on it is `text`, whatever stood there before.
+    """A piece of the answer as it is written: everything from character `at` on is replaced by `text`.
 
-    Streams alone have them, of runs in which nothing can follow that replaces the answer: without tools, a form, or
-    anything that checks.
+    Only streams have these events, and only for runs whose answer can't be replaced afterwards: without tools, without
+    an answer form, and without any check.
     """
 
     text: str
@@ -140,7 +140,7 @@ class Evaluated(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Asked(Event):
-    """The run waits for a person; go on with `Agent.resume(run_id, reply)`."""
+    """The run waits for a person; continue with `Agent.resume(run_id, reply)`."""
 
     question: str
     details: JsonObject
@@ -148,7 +148,7 @@ class Asked(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class LearningDone(Event):
-    """A learner took the run."""
+    """A learner has processed the run."""
 
     learner: str
     learnt: Learnt

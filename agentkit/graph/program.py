@@ -1,6 +1,6 @@
-"""A program: what differs between solving a task and, say, curating a paper on the one state machine.
+"""Program: the prompts and schemas that the state machine uses, so that they can vary while the graph stays the same.
 
-Solving is the default. Curation brings its own prompts and schemas, and the graph stays the same.
+`Solve` is the default; an agent takes another one as `Agent(program=…)`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Program(Protocol):
     def evaluation_schema(self) -> type[BaseModel]: ...
 
     def answer_form(self, task: Task, work: Approach) -> Schema | None:
-        """What the explorer must return when it is done; None for plain words."""
+        """The form that the explorer's final reply must have; None for free text."""
         ...
 
     def explorer_messages(self, task: Task, blocks: Sequence[Block], work: Approach) -> list[BaseMessage]: ...
@@ -55,7 +55,7 @@ class Program(Protocol):
 
 
 WORDS = AnswerType({"type": "string", "description": "Give the final answer."})
-"""The form of an answer in words that is given by a call."""
+"""The form of a free-text answer that is given as a tool call."""
 
 
 class Solve:
@@ -85,7 +85,7 @@ class Solve:
         return evaluator_messages(task, answer, steps)
 
     def read_evaluation(self, parsed: Evaluation) -> tuple[Outcome, Feedback]:
-        """The score is how likely the judge thinks the answer is right; unknown where it abstains."""
+        """The score is the probability, in the judge's view, that the answer is right; unknown if it abstains."""
         right = parsed.confidence if parsed.verdict == "accept" else 1 - parsed.confidence
         score = None if parsed.verdict == "abstain" else right
         return parsed.verdict, Feedback(channel="judge", score=score, text=parsed.reason)

@@ -1,7 +1,7 @@
-"""Several answers to one task, voted on; how many are asked for can follow from how they agree.
+"""Self-consistency: several answers to one task, decided by vote; how many are drawn can depend on how well they agree.
 
-Self-consistency (Wang et al., arXiv 2203.11171) with the early end of `agentkit.statistics.voting`. The first answer is
-the run's ordinary one; the others are drawn at a temperature, each with a seed of its own.
+After Wang et al. (arXiv 2203.11171), with the early stopping of `agentkit.statistics.voting`. The first answer is the
+run's ordinary one; the others are drawn at a temperature, each with its own seed.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from agentkit.models import Reply
 
 TEMPERATURE = 0.7
-"""Of all answers but the first, where the user sets none: what self-consistency was published with."""
+"""Temperature of all answers but the first, unless the user sets one; the value used in the paper."""
 _SHORT = 8
-"""Tokens of an open answer up to which its probability tells how likely another one is the same."""
+"""Longest free-text answer, in tokens, whose probability is a usable estimate that another sample will match it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +33,9 @@ class Sample:
     """One answer.
 
     Attributes:
-        scope: the place in the run that its call has in the journal.
-        told: whether its log-probabilities tell how likely another sample would be the same: not where thoughts lead to
-            the answer, which it then follows from.
+        scope: the journal scope of the call that produced it.
+        told: whether its log-probabilities predict how likely another sample matches. They don't if reasoning precedes
+            the answer, since then the answer depends on the reasoning.
     """
 
     text: str
@@ -45,17 +45,17 @@ class Sample:
 
 
 Draw = Callable[[int], Awaitable[Sample]]
-"""Asks for the answer of this number, from 1; raises InvalidOutput where none came of it."""
+"""Draws the answer with this number, from 1; raises InvalidOutput if the model gave no valid answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Voted:
-    """What came of it: the answer that most gave, the first of equals.
+    """The result of a vote: the most frequent answer; in a tie, the one drawn first.
 
     Attributes:
         winner: the first sample with that answer.
-        agree: how many gave it.
-        drawn: how many answers there were.
+        agree: how many samples gave it.
+        drawn: how many samples there were.
     """
 
     winner: Sample
@@ -67,9 +67,9 @@ class Voted:
 
 
 async def vote(context: RunContext, first: Sample, draw: Draw) -> Voted:
-    """Have as many answers as the run's options ask for, and count which are the same.
+    """Draw as many answers as the run's options ask for, and count which are the same.
 
-    A sample that a crash interrupted is asked for again, and no other: what was answered stands in the journal.
+    After a crash only the interrupted sample is drawn again; the others are in the journal.
     """
     samples = context.options.samples
     most = MOST if samples == "auto" else samples
@@ -80,7 +80,7 @@ async def vote(context: RunContext, first: Sample, draw: Draw) -> Voted:
             break
         try:
             another = await draw(number)
-        except InvalidOutput:  # no answer, and no vote
+        except InvalidOutput:  # no answer, so no vote
             continue
         for group in groups:
             if await same(context, another.text, group[0].text):
@@ -93,10 +93,10 @@ async def vote(context: RunContext, first: Sample, draw: Draw) -> Voted:
 
 
 async def same(context: RunContext, one: str, other: str) -> bool:
-    """Whether two answers are the same to whoever will check them.
+    """Whether two answers are equal in the eyes of whoever will check them.
 
-    The task's checker says so, where it compares answers; else the form of the answer, by value; else their words, by
-    what the checker `exact` ignores, and numbers by their value.
+    Decided by the task's checker if it compares answers; else by value, if the answer has a form; else by the text,
+    ignoring what the checker `exact` ignores and comparing numbers by value.
     """
     if one == other:
         return True
@@ -104,7 +104,7 @@ async def same(context: RunContext, one: str, other: str) -> bool:
     if checker is not None and checker.needs_target and checker.channel == "label":
         try:
             return (await checker.check(one, task.model_copy(update={"target": other}))).score == 1
-        except DataError:  # an answer that can't be a target, such as words to a checker of numbers
+        except DataError:  # an answer that is not a valid target, such as words for a numeric checker
             return False
     if task.answer_type is not None:
         try:
@@ -120,7 +120,7 @@ _NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
 
 
 def _amount(text: str) -> tuple[float, str] | None:
-    """The one number in an answer and the words about it; None where there is none, or several."""
+    """The only number in an answer and the words around it; None if there is no number or more than one."""
     said = final_answer(text)
     found = _NUMBER.findall(said)
     if len(found) != 1:
@@ -129,7 +129,7 @@ def _amount(text: str) -> tuple[float, str] | None:
 
 
 def _share(first: Sample) -> float | None:
-    """How likely another sample gives the first one's answer, as far as its log-probabilities tell."""
+    """The estimated probability that another sample gives the first one's answer; None if it can't be estimated."""
     told = first.reply.logprobs
     if told is None or not first.told:
         return None

@@ -1,4 +1,5 @@
-"""What the nodes decide about spending: which mode, whether an answer is worth more, whether the evaluator is asked."""
+"""Decisions of the nodes about spending: which mode to use, whether to spend more on an answer, whether to ask the
+evaluator."""
 
 from __future__ import annotations
 
@@ -10,10 +11,10 @@ from agentkit.json_types import JsonObject
 
 
 def chosen(context: RunContext, state: RunState) -> RunState:
-    """The state with the run's mode in it, which is decided before its first call and kept from then on."""
+    """The state with the run's mode filled in; the mode is decided before the first call and then kept."""
     if "effort" in state:
         return state
-    if state["turn"]:  # begun by a version that knew no modes
+    if state["turn"]:  # a run begun by a version without modes
         return {**state, "effort": {"mode": "agentic"}}
     decision = decide(context.options.effort, context.router, context.situation)
     told(context, decision)
@@ -22,14 +23,15 @@ def chosen(context: RunContext, state: RunState) -> RunState:
 
 
 def told(context: RunContext, decision: Decision) -> None:
-    """Announce a mode."""
+    """Emit the event that announces a mode."""
     context.emit(
         EffortChosen(run_id=context.run_id, mode=decision.mode, why=decision.why, probability=decision.probability)
     )
 
 
 def higher(context: RunContext, state: RunState, confidence: float | None) -> Decision | None:
-    """What past runs say about going up from an answer that no check has seen; None where they say nothing."""
+    """Whether past runs suggest a higher mode for an answer that nothing has checked yet; None if they say
+    nothing."""
     mode = state.get("effort", {}).get("mode")
     if context.thrift is None or context.options.effort != "auto" or mode != "instant" or confidence is None:
         return None
@@ -37,7 +39,7 @@ def higher(context: RunContext, state: RunState, confidence: float | None) -> De
 
 
 def begin_again(context: RunContext, state: RunState, decision: Decision, confidence: float) -> StateUpdate:
-    """The update that has the task done anew in a higher mode, as if nothing had been said before."""
+    """The update that starts the task again in a higher mode, with an empty conversation."""
     told(context, decision)
     effort = state.get("effort", {})
     before = {"mode": effort.get("mode"), "answer": state["answer"], "confidence": confidence}
@@ -50,14 +52,14 @@ def begin_again(context: RunContext, state: RunState, decision: Decision, confid
 
 
 def asking(context: RunContext, state: RunState, confidence: float | None) -> Asking | None:
-    """Whether the evaluator is asked about a first answer; None where nobody can say."""
+    """Whether to ask the evaluator about a first answer; None if nothing is known about that."""
     if context.thrift is None or state["round"]:
         return None
     return context.thrift.asks(context.situation, confidence)
 
 
 def nothing_follows(context: RunContext) -> bool:
-    """Whether the next answer is the run's, as far as spending goes."""
+    """Whether the next answer is final as far as spending decisions go."""
     if context.options.samples != 1:
         return False
     sure = context.assessor.calibration is not None

@@ -1,4 +1,4 @@
-"""The state of a run: ids and small primitives. Tasks, playbooks, cases and documents stay in the store."""
+"""The state of a run: ids and simple values. Tasks, playbooks, cases and documents stay in the store."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ StateUpdate: TypeAlias = JsonObject
 
 
 class RunState(TypedDict, total=False):
-    """What a checkpoint holds.
+    """The content of a checkpoint.
 
     Attributes:
-        run_id: the run, which is also the LangGraph thread.
-        turn: how many times the explorer has spoken, over all rounds.
+        run_id: the run's id, also used as the LangGraph thread id.
+        turn: how many turns the explorer has taken, over all rounds.
         round: the number of the current answer, from 0.
         since: the turn at which this round began.
-        start: how many of the messages belong to an answer in a cheaper mode, which is not shown any more.
-        messages: the planner's conversation after its prompt; the prompt itself is built from the store.
+        start: how many messages, from the first, belong to an attempt in a cheaper mode and are no longer shown.
+        messages: the planner's conversation after its prompt; the prompt itself is rebuilt from the store.
         plan: the sub-tasks of the current plan.
-        findings: `[sub-task, result]` pairs, in order: the sub-task memory.
-        work: the executor's conversation on the current sub-task: the tool memory.
-        answer: the current answer, None while there is none.
-        used: ids of bullets and cases that the explorer named.
-        effort: the `Decision` that chose the run's mode, as JSON, and what was decided after it: `tools` that could
-            matter, the answer `before` it went up, `earlier` answers that were revised, the vote on `samples`, whether
-            the `evaluator` was asked. Runs of older versions have none and are agentic.
-        logprobs: the summary of the call that gave the answer, as JSON; None where the model told nothing.
-        confidence: how likely the answer is right; None where that is not known.
-        outcome: what the evaluator decided.
-        objection: why the answer is to be revised.
-        sources: where text from outside came from that stands in the task, in what was recalled or in the trajectory;
-            a run without any is trusted.
+        findings: `[sub-task, result]` pairs, in order; the paper calls this the sub-task memory.
+        work: the executor's conversation on the current sub-task; the paper's tool memory.
+        answer: the current answer; None while there is none.
+        used: ids of the bullets and cases that the explorer mentioned.
+        effort: the `Decision` on the run's mode, as JSON, plus later decisions: `tools` that could help, the answer
+            `before` it went to a higher mode, `earlier` answers that were revised, the vote over `samples`, whether the
+            `evaluator` was asked. Runs from older versions have none and count as agentic.
+        logprobs: the summary of the log-probabilities of the answer's call, as JSON; None if the model returned none.
+        confidence: the probability that the answer is right; None if unknown.
+        outcome: the evaluator's decision.
+        objection: why the answer must be revised.
+        sources: where outside text in the task, the recalled context or the trajectory came from; a run with no sources
+            is trusted.
     """
 
     run_id: str
@@ -64,18 +64,18 @@ class RunState(TypedDict, total=False):
 
 
 def first_state(run_id: str, task: Task) -> RunState:
-    """The state in which a run begins."""
+    """The initial state of a run."""
     return {"run_id": run_id, "messages": [], "turn": 0, "round": 0, "since": 0, "sources": task.outside}
 
 
 def with_sources(state: RunState, found: Iterable[str]) -> list[str]:
-    """The run's sources of text from outside with further ones."""
+    """The run's sources of outside text, extended by those given."""
     return sorted({*state.get("sources", []), *found})
 
 
 @dataclass(frozen=True)
 class View:
-    """Questions that nodes ask of a state."""
+    """Read-only queries on a state, used by the nodes."""
 
     state: RunState
     plan: list[str] = field(init=False)
@@ -85,12 +85,12 @@ class View:
 
     @property
     def mode(self) -> str:
-        """How much the run may spend: "instant", "reasoning" or "agentic"."""
+        """The run's mode: "instant", "reasoning" or "agentic"."""
         return str(self.state.get("effort", {}).get("mode", "agentic"))
 
     @property
     def executing(self) -> bool:
-        """Whether a sub-task of a plan is being carried out."""
+        """Whether a sub-task of a plan is in progress."""
         return len(self.findings) < len(self.plan)
 
     @property
@@ -108,7 +108,7 @@ class View:
         return self.state.get("messages", [])[self.state.get("start", 0) :]
 
     def added(self, messages: Sequence[AnyMessage]) -> dict[str, Any]:
-        """The update that adds messages to the conversation."""
+        """The update that appends messages to the current conversation."""
         return {"work": [*self.conversation, *messages]} if self.executing else {"messages": list(messages)}
 
     @property
@@ -119,7 +119,7 @@ class View:
 
     @property
     def going_in_circles(self) -> bool:
-        """Whether the last tool call of this conversation repeats an earlier one to the letter."""
+        """Whether the last tool call of this conversation is an exact repetition of an earlier one."""
         turns = [message.tool_calls for message in self.conversation if isinstance(message, AIMessage)]
         made = [[(call["name"], call["args"]) for call in calls] for calls in turns if calls]
         return len(made) > 1 and made[-1] in made[:-1]

@@ -1,4 +1,4 @@
-"""The events of a run as a stream, asynchronous or not."""
+"""The events of a run as a stream, synchronous or asynchronous."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agentkit.graph.events import Event, Words
 
 
 def pull(source: AsyncGenerator[Event]) -> Iterator[Event]:
-    """An asynchronous stream read from synchronous code; closed early, it ends the stream."""
+    """Read an asynchronous stream from synchronous code; closing this iterator early also ends the stream."""
     found: SimpleQueue[Event | None] = SimpleQueue()
 
     async def drive() -> None:
@@ -34,7 +34,7 @@ def pull(source: AsyncGenerator[Event]) -> Iterator[Event]:
 
 
 class Wording:
-    """Passes events on, and makes events of an answer as it grows."""
+    """Passes events on, and turns a growing answer into `Words` events."""
 
     def __init__(self, emit: Callable[[Event], None]) -> None:
         self._emit, self._run_id, self._written = emit, "", ""
@@ -44,7 +44,7 @@ class Wording:
         self._emit(event)
 
     def hear(self, text: str) -> None:
-        """Take the answer as far as it is written now."""
+        """Take the answer as written so far."""
         at = len(self._written) if text.startswith(self._written) else 0
         if text != self._written:
             self._written = text
@@ -52,7 +52,7 @@ class Wording:
 
 
 Start = Callable[[Callable[[Event], None], Callable[[str], None]], Coroutine[Any, Any, Any]]
-"""Starts a run, given what takes its events and what takes its answer as far as it is written."""
+"""Starts a run, given a callback for its events and one for the answer written so far."""
 
 
 async def events_of(start: Start) -> AsyncGenerator[Event]:
@@ -68,4 +68,4 @@ async def events_of(start: Start) -> AsyncGenerator[Event]:
     finally:
         if not run.done():
             run.cancel()
-            await asyncio.wait([run])  # it records that it was interrupted
+            await asyncio.wait([run])  # so that the run can record that it was interrupted

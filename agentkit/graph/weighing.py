@@ -1,4 +1,4 @@
-"""A closed answer weighed against the answers of the nearest solved tasks."""
+"""Weighs the model's choice against the answers of the most similar solved tasks."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from agentkit.models import Reply
 
 OPEN = 1.0
-"""Likeness that is shared by all choices: what nobody voted for can be right too."""
+"""Similarity weight shared equally by all choices: one that nobody voted for can be right too."""
 _LEAST = 1e-4
-"""The share of a choice that the model was not told to think of; shares are kept to as many digits."""
+"""The probability assumed for a choice that is missing from the model's; probabilities are stored to this precision."""
 
 
 def weighed(context: RunContext, reply: Reply, text: str) -> tuple[str, JsonObject | None]:
-    """The answer after the votes of the nearest cases, and the summary of how sure the model was of that answer.
+    """The answer after the votes of similar cases, and the summary of the model's log-probabilities for that answer.
 
-    Where the votes turn the answer over nothing is known of how sure the model is of it.
+    If the votes overturn the answer, the model's certainty about the new one is unknown (None).
     """
     told = None if reply.logprobs is None else reply.logprobs.to_json()
     votes = next((block.votes for block in context.fixed_blocks() if block.votes), ())
@@ -32,11 +32,11 @@ def weighed(context: RunContext, reply: Reply, text: str) -> tuple[str, JsonObje
 
 
 def likeliest(shares: Mapping[str, float], votes: Sequence[tuple[str, float]], choices: Sequence[str]) -> str:
-    """The choice for which the product of both is largest: the model's share, and the share of the votes.
+    """The choice with the largest product of the model's probability and its share of the votes.
 
     Args:
-        shares: how likely the model thought each choice; those it was not told of are missing.
-        votes: answers of the nearest cases with their likeness.
+        shares: the model's probability of each choice; choices it did not report are missing.
+        votes: answers of similar cases with their similarity.
     """
     weights = dict.fromkeys(choices, OPEN / max(1, len(choices)))
     for answer, likeness in votes:

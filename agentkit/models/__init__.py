@@ -1,4 +1,4 @@
-"""Models: local, hosted, recorded; each a `BaseChatModel`, called through one `Caller`."""
+"""Models: local, hosted or recorded. Each is a `BaseChatModel` and is called through a `Caller`."""
 
 from agentkit.embedding import Embedder
 from agentkit.models.budget import Budget, Meter, Usage

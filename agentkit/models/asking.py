@@ -1,8 +1,9 @@
-"""Ways to ask for tool calls and typed answers, and how a reply to each is read.
+"""Ways to ask a model for tool calls and typed answers, and how each kind of reply is read.
 
-Beside tools the answer is itself a tool, and one must be called: most providers can do that, and on local models the
-grammar is the union of all of them. Where a provider refuses to have a call forced, it is asked for in words; where it
-refuses tools, both are written as text.
+When there are tools, the structured answer is offered as one more tool, and the model must call one of them. Most
+providers support that; for local models the grammar is the union of all tools. If a provider refuses to force a call,
+the prompt asks for one in words instead; if it refuses tools, both tools and schema are written into the prompt as
+text.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from agentkit.models.wire import call_id
 Way = Literal["forced", "auto", "text"]
 
 _ROOM = 1_024
-"""Tokens of an answer where the model sets no limit."""
+"""Longest answer in tokens, where the model sets no limit."""
 _REFUSALS = (400, 404, 405, 422, 501)
 _ABOUT_TOOLS = re.compile(r"tool|function.?call|functions? (?:is|are) not|\bforced?\b", re.IGNORECASE)
 
@@ -40,7 +41,7 @@ _NO_TOOLS = re.compile(
 
 
 def next_way(way: Way, error: ModelError) -> Way | None:
-    """The way to ask after a provider refused this one for a reason to do with tools; None if there is none."""
+    """The next way to try after a provider refused this one for a reason to do with tools; None if there is none."""
     if error.retryable or error.status not in _REFUSALS or not _ABOUT_TOOLS.search(str(error)):
         return None
     if way == "forced" and not _NO_TOOLS.search(str(error)):
@@ -49,19 +50,21 @@ def next_way(way: Way, error: ModelError) -> Way | None:
 
 
 def is_about_logprobs(error: ModelError) -> bool:
-    """Whether a provider refused to report log-probabilities."""
+    """Whether a provider refused the request because it asked for log-probabilities."""
     return not error.retryable and error.status in _REFUSALS and "logprobs" in str(error)
 
 
 def prepare(
     model: BaseChatModel, tools: Sequence[Any], schema: Schema | None, way: Way = "forced", *, ran_on: bool = False
 ) -> Any:
-    """Bind tools and a schema so that each reply is one or the other.
+    """Bind tools and a schema so that each reply is either a tool call or the answer.
 
-    An answer of a task's type alone is decoded as it stands by models that can: the prompt is that of a plain call.
+    If only an answer of a task's type is wanted, models with constrained decoding return it directly, so the prompt is
+    that of a plain call.
 
     Args:
-        ran_on: the model wrote on and on before; where it decodes under a grammar, what it writes now must close.
+        ran_on: the model did not stop by itself before. If it decodes under a grammar, the grammar now bounds the reply
+            so that it must end.
     """
     constrained = getattr(model, "constrained", False)
     room = int(getattr(model, "max_tokens", None) or _ROOM) if ran_on and constrained else None
@@ -75,14 +78,14 @@ def prepare(
 
 
 def _closing(tool: dict[str, Any], room: int) -> dict[str, Any]:
-    """A tool whose arguments fit so many tokens."""
+    """A tool whose arguments fit into this many tokens."""
     function = tool["function"]
     parameters = closing(function.get("parameters") or {"type": "object", "properties": {}}, room)
     return {**tool, "function": {**function, "parameters": parameters}}
 
 
 def _bound(model: BaseChatModel, offered: Sequence[Any], *, forced: bool, alone: bool, way: Way) -> Any:
-    """The model with its tools; `forced` to call one of them, which `alone` is the answer."""
+    """The model with its tools. `forced`: it must call one of them; `alone`: the only tool is the answer."""
     if not offered or way == "text":
         return model
     if way == "auto":
@@ -93,7 +96,7 @@ def _bound(model: BaseChatModel, offered: Sequence[Any], *, forced: bool, alone:
 
 
 def asked(messages: Sequence[BaseMessage], tools: Sequence[Any], schema: Schema | None, way: Way) -> list[BaseMessage]:
-    """The prompt, with what the way to ask does not say otherwise."""
+    """The prompt, extended by whatever this way of asking can't express otherwise."""
     if way == "forced" or not (tools or schema):
         return list(messages)
     if way == "auto":
@@ -108,7 +111,7 @@ def asked(messages: Sequence[BaseMessage], tools: Sequence[Any], schema: Schema 
 
 
 def _with_images(chat: list[BaseMessage], messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """The chat with the parts of its messages that are no text, each in the turn that its message has become."""
+    """The chat with the non-text parts of the original messages put back into the turns that those messages became."""
     for message in messages:
         if isinstance(message.content, str) or message.type != "human":
             continue
@@ -119,7 +122,7 @@ def _with_images(chat: list[BaseMessage], messages: Sequence[BaseMessage]) -> li
 
 
 def answer_tool(schema: Schema) -> dict[str, Any]:
-    """The schema as a tool called `answer`; not to be altered."""
+    """The schema as a tool called `answer`. Shared, so it must not be modified."""
     return _type_tool(schema) if isinstance(schema, AnswerType) else _class_tool(schema)
 
 
@@ -130,7 +133,7 @@ def _class_tool(schema: type[BaseModel]) -> dict[str, Any]:
 
 
 def _type_tool(schema: AnswerType) -> dict[str, Any]:
-    """Arguments of a tool are an object: the value of any other type is its one field."""
+    """A tool's arguments must be an object; a value of any other type becomes its only field."""
     parameters = dict(schema.bounded)
     description = parameters.pop("description", None)
     if not schema.is_object:
@@ -144,15 +147,15 @@ def _tool(description: str | None, parameters: dict[str, Any]) -> dict[str, Any]
 
 
 class BadCall(ValueError):
-    """A tool call that can't be carried out as it is: no such tool, or no arguments."""
+    """A tool call that can't be carried out: no such tool, or invalid arguments."""
 
 
 def read_reply(message: AIMessage, tools: Sequence[Any], schema: Schema | None) -> tuple[AIMessage, Any]:
-    """Split a reply into its message, whose calls are all of tools on offer, and its structured answer.
+    """Split a reply into its message, in which only offered tools are called, and its structured answer.
 
     Raises:
-        BadCall: one of its calls is none.
-        ValueError, ValidationError: a structured answer was wanted and is not there or not valid.
+        BadCall: one of the calls can't be carried out.
+        ValueError, ValidationError: a structured answer was wanted, but is missing or invalid.
     """
     names = [openai_tool(tool)["function"]["name"] for tool in tools]
     offered = [*names, ANSWER_TOOL] if schema is not None else names
@@ -170,7 +173,7 @@ def read_reply(message: AIMessage, tools: Sequence[Any], schema: Schema | None) 
 
 
 def _answered(message: AIMessage, names: Sequence[str]) -> str | None:
-    """What a model says by a call of `answer`, where it was asked for words and there is no such tool."""
+    """What a model said by calling `answer` although plain text was wanted and there is no such tool."""
     if ANSWER_TOOL in names:
         return None
     called = [
@@ -180,7 +183,7 @@ def _answered(message: AIMessage, names: Sequence[str]) -> str | None:
 
 
 def _named(message: AIMessage, offered: Sequence[str]) -> AIMessage:
-    """The message with each call under the name of the tool that it means."""
+    """The message with each call renamed to the tool that it means."""
     known = [known_name(call["name"], offered) for call in message.tool_calls]
     if None in known and not (message.text.strip() and not offered):
         unknown = message.tool_calls[known.index(None)]["name"]
@@ -193,7 +196,7 @@ def _named(message: AIMessage, offered: Sequence[str]) -> AIMessage:
 
 
 def _from_text(message: AIMessage, names: Sequence[str], schema: Schema | None) -> tuple[AIMessage, Any]:
-    """The answer, or the call, that was written as text; some servers leave it among the thoughts."""
+    """Read an answer or call that was written as text; some servers leave it in the reasoning."""
     text = message.text if message.text.strip() else thoughts_of(message)
     try:
         if schema is not None:
@@ -208,7 +211,7 @@ def _from_text(message: AIMessage, names: Sequence[str], schema: Schema | None) 
 
 
 def describe(error: ValueError, message: AIMessage) -> str:
-    """What is wrong with a reply, on one line."""
+    """What is wrong with a reply, in one line."""
     line = str(error)
     if isinstance(error, ValidationError):
         first = error.errors()[0]

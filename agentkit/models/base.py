@@ -1,4 +1,4 @@
-"""What all of AgentKit's own chat models share."""
+"""What all of AgentKit's own chat models have in common."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ StructuredMethod = Literal["function_calling", "json_schema", "json_mode"]
 
 
 def tell(run_manager: CallbackManagerForLLMRun | None, chunk: ChatGenerationChunk) -> None:
-    """Announce a piece of text to whoever asked `_stream` to."""
+    """Pass a piece of text to the callbacks of `_stream`."""
     if run_manager and chunk.text:
         run_manager.on_llm_new_token(chunk.text, chunk=chunk)
 
 
 async def atell(run_manager: AsyncCallbackManagerForLLMRun | None, chunk: ChatGenerationChunk) -> None:
-    """The asynchronous twin of `tell`."""
+    """The asynchronous version of `tell`."""
     if run_manager and chunk.text:
         await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
 
 
 def takes_images(model: BaseChatModel) -> bool:
-    """Whether a model may be given images: what it says of itself, or its LangChain profile; else it is tried."""
+    """Whether a model accepts images, according to its own attribute or its LangChain profile; True if neither says."""
     own = getattr(model, "takes_images", None)
     if own is not None:
         return bool(own)
@@ -43,7 +43,7 @@ def takes_images(model: BaseChatModel) -> bool:
 
 
 def refuse_images(messages: Sequence[BaseMessage], name: str) -> None:
-    """Raises UserError where a prompt holds an image and the model sees none, instead of leaving it out in silence."""
+    """Raises UserError if a prompt contains an image that the model can't see, rather than dropping it silently."""
     parts = [part for message in messages if isinstance(message.content, list) for part in message.content]
     if any(isinstance(part, dict) and part.get("type") in ("image", "image_url") for part in parts):
         raise UserError(f"{name} reads text alone and can't be given images: {CHOOSE}")
@@ -53,21 +53,21 @@ CHOOSE = "take a model that sees, such as openai/gpt-5"
 
 
 class NamedChat(BaseChatModel):
-    """A chat model that `load_model` made.
+    """A chat model created by `load_model`.
 
     Args:
         full_name: the name it was loaded by, `kind/model`.
         temperature: 0 is greedy.
-        max_tokens: of one answer.
+        max_tokens: the longest answer, in tokens.
         seed: for sampling.
-        stop: texts that end an answer and are not part of it.
+        stop: texts that end an answer; they are not included in it.
     """
 
     constrained: ClassVar[bool] = False
-    """Whether answers are decoded under their schema, so that none can break it."""
+    """Whether answers are decoded under their schema, so that they are always valid."""
 
     tells_logprobs: ClassVar[bool] = True
-    """Whether it can be asked for log-probabilities; one that can't give them leaves them out."""
+    """Whether log-probabilities may be requested; a model that can't provide them omits them."""
 
     full_name: str
     temperature: float | None = 0.0
@@ -77,7 +77,7 @@ class NamedChat(BaseChatModel):
 
     @property
     def takes_images(self) -> bool:
-        """Whether it can be given images."""
+        """Whether it accepts images."""
         return False
 
     @property
@@ -92,7 +92,7 @@ class NamedChat(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        """Stream from a worker thread."""
+        """Stream by way of a worker thread."""
         source = self._stream(messages, stop, **kwargs)
         while (chunk := await asyncio.to_thread(next, source, None)) is not None:
             await atell(run_manager, chunk)
@@ -110,12 +110,12 @@ class NamedChat(BaseChatModel):
         include_raw: bool = False,
         **kwargs: Any,
     ) -> Runnable[Any, Any]:
-        """Answers of a schema: an object of a Pydantic class, else a dict.
+        """A runnable whose answers follow a schema: objects of a Pydantic class, or dictionaries.
 
         Args:
-            method: "function_calling" offers the schema as the one tool; "json_schema" asks for text of that form,
-                "json_mode" for any JSON, whose form the prompt must say.
-            include_raw: give `{"raw": …, "parsed": …, "parsing_error": …}` instead of raising where it does not parse.
+            method: "function_calling" offers the schema as the only tool; "json_schema" asks for text in that form, and
+                "json_mode" for any JSON, whose form the prompt must describe.
+            include_raw: return `{"raw": …, "parsed": …, "parsing_error": …}` instead of raising when parsing fails.
 
         Raises:
             UserError: an unknown method.

@@ -1,8 +1,8 @@
-"""The engine of `hf/`: one worker thread a model, which answers the calls that arrive together in one batch.
+"""The engine of `hf/` models: one worker thread per model, which answers concurrent calls in one batch.
 
-Every row of a batch has its own grammar, temperature, seed, stop texts and limit, so unlike calls share a batch. Rows
-are sampled by the Gumbel-max trick (argmax of logits / T plus Gumbel noise from the row's own generator is a draw from
-the softmax), which makes a row's draw depend on its seed and not on its neighbours.
+Every row of a batch has its own grammar, temperature, seed, stop texts and limit, so different calls can share a batch.
+Rows are sampled with the Gumbel-max trick: the argmax of logits / T plus Gumbel noise is a draw from the softmax. The
+noise comes from the row's own generator, so a row's draw depends on its seed and not on its neighbours.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from agentkit.models.rows import Completion, Request, Row, row_logits, row_stops
 
 
 class Batcher:
-    """A loaded model and its worker.
+    """A loaded model and its worker thread.
 
     Raises:
-        ModelNotFound: neither a folder nor a repository that can be reached.
+        ModelNotFound: neither a folder nor a reachable repository.
         ModelFileError: the files can't be loaded.
     """
 
@@ -47,11 +47,11 @@ class Batcher:
 
     @property
     def context(self) -> int:
-        """Tokens of prompt and answer together."""
+        """Context length in tokens, prompt and answer together."""
         return int(getattr(self.model.config, "max_position_embeddings", None) or 1 << 20)
 
     def submit(self, request: Request) -> Future[Completion]:
-        """Queue a call; its future gets the answer."""
+        """Queue a call; the future is completed with the answer."""
         self._requests.put(request)
         return request.future
 
@@ -108,7 +108,8 @@ class Batcher:
         yield
 
     def _row(self, request: Request) -> Row | None:
-        """The request's prompt as tokens and its grammar; None where it failed."""
+        """The request as a row with its prompt tokens and grammar; None if that failed, in which case the caller has
+        the error."""
         try:
             prompt = self._prompt(request.chat)
             if len(prompt) >= self.context:
@@ -192,7 +193,7 @@ _loading = threading.Lock()
 
 
 def batcher_for(repo: str, **options: str | float | None) -> Batcher:
-    """The process's engine for a model, loaded once."""
+    """The process-wide engine for a model, loaded once."""
     key = (repo, *sorted(options.items(), key=lambda item: item[0]))
     with _loading:
         if key not in _batchers:
@@ -201,11 +202,11 @@ def batcher_for(repo: str, **options: str | float | None) -> Batcher:
 
 
 def load_weights(repo: str, gguf_file: str | None, device: str | None, dtype: str | None) -> tuple[Any, Any]:
-    """A model and its tokenizer; of a GGUF file the weights are dequantised.
+    """A model and its tokenizer; weights from a GGUF file are dequantised.
 
     Raises:
-        MissingExtra: torch or transformers are not installed.
-        ModelNotFound: neither a folder nor a repository that can be reached.
+        MissingExtra: torch or transformers is not installed.
+        ModelNotFound: neither a folder nor a reachable repository.
         ModelFileError: the files can't be loaded.
     """
     try:
@@ -222,7 +223,7 @@ def load_weights(repo: str, gguf_file: str | None, device: str | None, dtype: st
     hub = logging.getLogger("huggingface_hub")
     level = hub.level
     try:
-        hub.setLevel(logging.ERROR)  # its retries are not news; what comes of them is
+        hub.setLevel(logging.ERROR)  # hide its retries; only the final outcome matters
         tokenizer = transformers.AutoTokenizer.from_pretrained(repo, padding_side="left", **options)
         model = transformers.AutoModelForCausalLM.from_pretrained(repo, dtype=kind, **options)
     except ImportError as error:
@@ -241,7 +242,7 @@ def load_weights(repo: str, gguf_file: str | None, device: str | None, dtype: st
 
 
 def _neutral(model: Any) -> None:
-    """Drop the sampling settings a repository ships: each row brings its own."""
+    """Remove the sampling settings that come with a repository, since each row has its own."""
     settings = model.generation_config
     settings.do_sample, settings.temperature, settings.top_p, settings.top_k = False, None, None, None
     settings.repetition_penalty = None

@@ -1,4 +1,4 @@
-"""Usage of model calls, and the budget that stops them."""
+"""Usage of model calls, and the budget that limits it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agentkit.errors import BudgetExceeded
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What one call used: tokens (cached ones are part of the input), US dollars, seconds."""
+    """The usage of one call: tokens (the cached ones are part of the input), US dollars, seconds."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -23,7 +23,7 @@ class Usage:
 
     @classmethod
     def of(cls, message: AIMessage, *, seconds: float = 0.0) -> Self:
-        """Read a message's `usage_metadata`, and the cost that hosted models put into `response_metadata`."""
+        """Read a message's `usage_metadata`, and the cost that hosted models add to `response_metadata`."""
         usage: dict[str, Any] = dict(message.usage_metadata or {})
         details = usage.get("input_token_details") or {}
         return cls(
@@ -39,13 +39,13 @@ class Usage:
 
 
 def _count(value: object) -> int:
-    """A number of tokens that can be added up, whatever a model's class gives."""
+    """A valid token count, whatever the model's class returned."""
     return max(0, int(value)) if isinstance(value, int) else 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """Limits of one run; None lifts a limit. `start` makes the meter that calls are charged to."""
+    """Limits for one run; None means no limit. `start` creates the meter that calls are charged to."""
 
     calls: int | None = None
     tokens: int | None = None
@@ -53,12 +53,12 @@ class Budget:
     seconds: float | None = None
 
     def start(self, *, calls: int = 0, tokens: int = 0, cost: float = 0.0) -> Meter:
-        """A meter that has already counted what an interrupted run used."""
+        """A meter that starts with what an interrupted run has already used."""
         return Meter(self, calls=calls, tokens=tokens, cost=cost)
 
 
 class Meter:
-    """Counts what calls use against a budget. A replayed call is free."""
+    """Counts usage against a budget. Replayed calls are free."""
 
     def __init__(self, budget: Budget, *, calls: int = 0, tokens: int = 0, cost: float = 0.0) -> None:
         self.budget = budget
@@ -71,14 +71,14 @@ class Meter:
 
     @property
     def left(self) -> float | None:
-        """Seconds until the budget ends; None where it has no such limit."""
+        """Seconds left in the budget; None if it sets no time limit."""
         return None if self.budget.seconds is None else max(0.0, self.budget.seconds - self.seconds)
 
     def check(self, after: Exception | None = None) -> None:
-        """Raise before a call that the budget does not allow, with what went wrong before it.
+        """Raise if the budget does not allow another call, mentioning the error that preceded it, if any.
 
         Raises:
-            BudgetExceeded: names the limit, and how to raise it.
+            BudgetExceeded: names the limit and how to raise it.
         """
         for name in ("calls", "tokens", "cost", "seconds"):
             limit, used = getattr(self.budget, name), getattr(self, name)
@@ -86,7 +86,7 @@ class Meter:
                 raise self.used_up(name, after)
 
     def used_up(self, name: str, after: Exception | None = None) -> BudgetExceeded:
-        """The error for a limit that is reached, after what, where something had gone wrong before."""
+        """The error for an exhausted limit, mentioning the error that preceded it, if any."""
         used = getattr(self, name)
         shown = f"{used:.4g}" if isinstance(used, float) else str(used)
         line = f"the budget of {getattr(self.budget, name)} {name} is used up ({shown}); raise it with  budget.{name}"

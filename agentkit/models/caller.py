@@ -1,6 +1,10 @@
-"""Caller: how every model call of AgentKit is made.
+"""Caller: the one place where AgentKit calls a model.
 
-One retry layer, one budget check before each call, one journal and one usage record after it; on any `BaseChatModel`.
+One retry layer; one budget check before each call, one journal entry and one usage record after it; works with any
+`BaseChatModel`. The layers of a call, from the outside in: `_until_valid` asks again until the answer fits its schema;
+`_journalled` returns a recorded answer if there is one; `_with_fallbacks` moves on to the next model; `_in_any_way`
+finds a way of asking that the provider accepts; `_with_retries` repeats what may succeed later; `_once` makes one
+request.
 """
 
 from __future__ import annotations
@@ -38,21 +42,22 @@ from agentkit.text import clean, clean_data
 log = logging.getLogger("agentkit.models")
 
 _ways: dict[tuple[str, str], Way] = {}
-"""How models that refused to have a call forced are asked, by name and address."""
+"""How to ask models that refused to be forced to call a tool, by name and address."""
 _silent: set[tuple[str, str]] = set()
-"""Models whose server refused to report log-probabilities."""
+"""Models whose server refused to return log-probabilities."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Retry:
-    """When a failed call is made again.
+    """When a failed call is repeated.
 
     Attributes:
-        attempts: tries of one model before its fallback.
-        base, cap: seconds of the first and the longest pause; each pause doubles, with full jitter. A provider's
-            Retry-After goes before both.
+        attempts: tries per model before its fallback is used.
+        base, cap: seconds of the first and the longest pause; pauses double, with full jitter. A provider's Retry-After
+            overrides both.
         invalid: tries for a structured answer that validates.
-        patience: seconds of the longest Retry-After that is waited; who asks for more is not asked again.
+        patience: the longest Retry-After, in seconds, that is waited for; if a provider asks for more, the call is not
+            retried.
     """
 
     attempts: int = 5
@@ -62,12 +67,12 @@ class Retry:
     patience: float = 600.0
 
     def again(self, attempt: int, error: ModelError) -> bool:
-        """Whether to ask again after this try, counted from 0."""
+        """Whether to retry after this attempt, counted from 0."""
         patient = (error.retry_after or 0.0) <= self.patience
         return error.retryable and patient and not isinstance(error, QuotaUsedUp) and attempt + 1 < self.attempts
 
     def pause(self, attempt: int, error: ModelError) -> float:
-        """Seconds until the next try."""
+        """Seconds until the next attempt."""
         if error.retry_after is not None:
             return error.retry_after
         return random.uniform(0, min(self.cap, self.base * 2**attempt))
@@ -79,8 +84,8 @@ class Reply:
 
     Attributes:
         message: the text and the tool calls.
-        parsed: the structured answer, where a schema was asked for and the model did not call a tool instead.
-        logprobs: how sure the model was, where that was asked for and told.
+        parsed: the structured answer, if a schema was given and the model did not call a tool instead.
+        logprobs: a summary of the answer's log-probabilities, if they were requested and returned.
         replayed: whether it came from the journal.
     """
 
@@ -92,19 +97,19 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The text without the thoughts that may lead it."""
+        """The text without any reasoning before it."""
         return spoken(self.message.text)
 
 
 class Caller:
-    """Calls a model, or the next of its fallbacks.
+    """Calls a model, or its fallbacks in turn.
 
     Args:
-        models: a model, or several of which the later ones are fallbacks.
+        models: one model, or several, of which all but the first are fallbacks.
         retry, limits: shared policies.
         budget: the meter to charge; None for no budget.
-        journal: where completed calls are kept and found again.
-        timeout: seconds one call may take.
+        journal: where completed calls are recorded and looked up.
+        timeout: seconds that one call may take.
     """
 
     def __init__(
@@ -129,7 +134,7 @@ class Caller:
 
     @property
     def constrained(self) -> bool:
-        """Whether every model decodes its answers under their schema."""
+        """Whether every model decodes answers under their schema."""
         return all(getattr(model, "constrained", False) for model in self.models)
 
     async def call(
@@ -148,26 +153,27 @@ class Caller:
         adapter: str = "",
         on_token: Callable[[str], None] | None = None,
     ) -> Reply:
-        """Ask the model.
+        """Call the model.
 
         Args:
             messages: the prompt.
-            tools: what it may call. With a schema too, each reply is a tool call or the structured answer.
-            must_answer: no tool may be called.
-            schema: the structured answer that is wanted; of an `AnswerType`, `parsed` is its JSON value.
-            role: who is asked, for the records.
-            scope: where in a run; repeated there after a crash, the same request gets the recorded answer.
-            seed: for models that take one.
-            temperature: None is the model's own.
-            logprobs: have log-probabilities told by models that can, and keep their summary.
-            adapter: the file of an adapter to answer with, for models that take one; the others answer as they are.
-            on_token: gets the text as it is written; a recorded answer comes in one piece. An empty text says that
-                what was written so far does not count: another try begins.
+            tools: the tools it may call. If a schema is given too, each reply is a tool call or the structured answer.
+            must_answer: whether tool calls are forbidden.
+            schema: the structured answer to return; for an `AnswerType`, `parsed` is its JSON value.
+            role: the role that asks, for the records.
+            scope: the place in the run that asks. If the same request is repeated there after a crash, it gets the
+                recorded answer.
+            seed: for models that support one.
+            temperature: None uses the model's own.
+            logprobs: request log-probabilities from models that support them, and keep a summary.
+            adapter: the adapter file to use, for models that support adapters; others answer without it.
+            on_token: called with the text as it is written; a recorded answer comes in one piece. An empty text means
+                that everything so far is void, because another attempt begins.
 
         Raises:
             BudgetExceeded: before the call.
-            InvalidOutput: no valid structured answer after the allowed tries.
-            ModelError: the model and its fallbacks failed.
+            InvalidOutput: no valid structured answer within the allowed attempts.
+            ModelError: the model and all its fallbacks failed.
         """
         params = _params(stop, seed, temperature) | ({"adapter": adapter} if adapter else {})
         if must_answer and tools and schema is None:
@@ -179,18 +185,19 @@ class Caller:
         return await self._until_valid(ask)
 
     async def _until_valid(self, ask: _Ask) -> Reply:
-        """Ask until the answer is of the form that is wanted, each time with what was wrong with the last."""
+        """Call until the answer is valid, each time telling the model what was wrong with the previous one."""
         used, problem = Usage(), ""
         for _ in range(self.retry.invalid):
+            # Usage adds up over all attempts: the invalid ones were paid for too.
             given = await self._journalled(ask)
             used = used + given.usage
             if not ask.ran_on and self.constrained and ran_on(given.message, ask.schema, ask.tools):
-                ask, problem = replace(ask, ran_on=True), "it wrote on and on"
+                ask, problem = replace(ask, ran_on=True), "the output did not end"
             else:
                 try:
                     message, parsed = read_reply(given.message, ask.tools, ask.schema)
                     return replace(given, message=message, parsed=parsed, usage=used)
-                except ValueError as error:  # a ValidationError among them
+                except ValueError as error:  # includes ValidationError
                     problem = describe(error, given.message)
                     ask = ask.mended(given.message, problem, called=isinstance(error, BadCall))
             if ask.on_token is not None:
@@ -199,10 +206,11 @@ class Caller:
         raise InvalidOutput(f"{self.name} gave no valid {wanted} in {self.retry.invalid} tries: {problem}")
 
     async def _journalled(self, ask: _Ask) -> Reply:
-        """What was answered, as yet unread; what was replayed used nothing."""
+        """The raw answer, from the journal or from a model; a replayed one has no usage."""
         digest = request_hash(self.name, ask.messages, tools=ask.tools, schema=ask.schema, params=ask.params)
         base = f"{ask.scope}/{digest[:40]}"
         key = f"{base}/{self._seen[base]}"
+        # Identical requests in one scope are numbered, so that each finds its own answer when the run is replayed.
         self._seen[base] += 1
         if (stored := self.journal.find(key)) is not None:
             message = _said(stored.message(), ask)
@@ -229,11 +237,11 @@ class Caller:
             except ModelError as error:
                 if position == len(self.models):
                     raise
-                log.warning("%s; going on with %s", error, model_name(self.models[position]))
+                log.warning("%s; falling back to %s", error, model_name(self.models[position]))
         raise AssertionError("unreachable")
 
     async def _in_any_way(self, model: BaseChatModel, ask: _Ask, *, last: bool) -> tuple[AIMessage, Usage]:
-        """Ask as the model's provider lets us: what it refused once is not tried again."""
+        """Ask in a way that the provider accepts; a way it has refused is remembered and not tried again."""
         key = (model_name(model), str(getattr(model, "api_base", None)))
         while True:
             way = _ways.get(key, "forced")
@@ -248,7 +256,7 @@ class Caller:
                 lower = next_way(way, error) if ask.tools or ask.schema is not None else None
                 if lower is None:
                     raise
-                log.info("%s; asking with %s", error, "the tools left open" if lower == "auto" else "the form in words")
+                log.info("%s; asking again %s", error, "without forcing a call" if lower == "auto" else "in text")
                 _ways[key] = lower
 
     async def _with_retries(self, model: BaseChatModel, ask: _Ask, way: Way, *, last: bool) -> tuple[AIMessage, Usage]:
@@ -261,7 +269,7 @@ class Caller:
                     async with self.limits.slot():
                         return await self._once(bound, model_name(model), ask)
             except TimeoutError:
-                assert self.budget is not None  # a model's own time is a ModelError
+                assert self.budget is not None  # a model's own timeout raises ModelError instead
                 self.budget.check()
                 raise self.budget.used_up("seconds") from None
             except ModelError as error:
@@ -273,7 +281,8 @@ class Caller:
         raise AssertionError("unreachable")
 
     async def _pause(self, attempt: int, error: ModelError, *, last: bool) -> None:
-        """Wait for the next try, if the budget allows for both; else it is the fallback's turn, where there is one."""
+        """Wait before the next attempt if the budget leaves time for both; otherwise raise, so that the fallback, if
+        any, is tried."""
         pause = self.retry.pause(attempt, error)
         left = None if self.budget is None else self.budget.left
         if self.budget is not None and left is not None and pause >= left:
@@ -309,14 +318,14 @@ class Caller:
 
 
 def _params(stop: Sequence[str] | None, seed: int | None, temperature: float | None) -> JsonObject:
-    """What is told the model beside the prompt; requests are found again in the journal by it too."""
+    """The parameters of a request besides its prompt; they are part of its key in the journal."""
     params: JsonObject = {"stop": list(stop) if stop else None, "seed": seed}
     return params if temperature is None else {**params, "temperature": temperature}
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Ask:
-    """One question, as `Caller.call` got it."""
+    """One request, as passed to `Caller.call`."""
 
     messages: tuple[BaseMessage, ...]
     tools: Sequence[Any]
@@ -329,13 +338,13 @@ class _Ask:
     ran_on: bool = False
 
     def without_adapter(self) -> _Ask:
-        """The question to a model that takes none, such as a fallback."""
+        """The request for a model that takes no adapter, such as a fallback."""
         if "adapter" not in self.params:
             return self
         return replace(self, params={name: value for name, value in self.params.items() if name != "adapter"})
 
     def mended(self, message: AIMessage, problem: str, *, called: bool) -> _Ask:
-        """The question again, after an answer that did not validate, or a call that can't be carried out."""
+        """The request to repeat after an invalid answer or call, with the problem appended."""
         made = [
             {"name": call["name"], "args": call["args"]} for call in [*message.tool_calls, *message.invalid_tool_calls]
         ]
@@ -366,7 +375,7 @@ async def _answer(bound: Any, ask: _Ask) -> AIMessage:
 
 
 def _added_up(whole: Any) -> AIMessage:
-    """The message that chunks add up to; arguments that are cut off make an invalid call, not a shorter one."""
+    """The message that the chunks add up to; truncated arguments make an invalid call rather than a shorter one."""
     if whole is None:
         return AIMessage("")
     message = cast("AIMessage", message_chunk_to_message(whole))
@@ -377,7 +386,7 @@ def _added_up(whole: Any) -> AIMessage:
 
 
 def _storable(message: AIMessage) -> AIMessage:
-    """The message with its text and the arguments of its calls cleaned (`agentkit.text`)."""
+    """The message with its text and call arguments cleaned (`agentkit.text`)."""
     parts = {name: getattr(message, name) for name in ("content", "tool_calls", "invalid_tool_calls")}
     cleaned = clean_data(parts)
     return message if cleaned == parts else message.model_copy(update=cleaned)
@@ -390,7 +399,7 @@ def _said(message: AIMessage, ask: _Ask) -> AIMessage:
 
 
 def _known(error: Exception, name: str) -> Exception:
-    """A failed request of somebody else's chat model as a `ModelError`; a mistake in a program stays what it is."""
+    """A failed request of a third-party chat model as a `ModelError`; programming errors are left as they are."""
     status = getattr(error, "status_code", None)
     lost = isinstance(error, ConnectionError | httpx.TransportError) or hasattr(error, "request")
     if isinstance(error, AgentKitError) or not (lost or isinstance(status, int)):
@@ -404,7 +413,7 @@ def _schema_name(schema: Schema | None) -> str:
 
 
 def model_name(model: BaseChatModel) -> str:
-    """The name that records show: `provider/model` for our own, the class for others."""
+    """The model's name for records: `provider/model` for AgentKit's own models, the class name for others."""
     for attribute in ("full_name", "model_name", "model"):
         value = getattr(model, attribute, None)
         if isinstance(value, str) and value:

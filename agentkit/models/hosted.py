@@ -1,4 +1,4 @@
-"""What hosted models share: OpenAI's chat format, in which LiteLLM answers for every provider."""
+"""What hosted models share: OpenAI's chat format, which LiteLLM uses for every provider."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from agentkit.models.replies import read_message
 from agentkit.models.streams import StreamReader
 
 SETTINGS = ("temperature", "max_tokens", "seed", "top_p", "logprobs", "top_logprobs")
-"""Parameters of a request that are plain values."""
+"""Request parameters that are plain values."""
 _GIVEN = ("tools", "tool_choice", "response_format")
 
 
 class HostedChat(NamedChat):
-    """A model behind HTTP. Parameters that the provider does not know are left out.
+    """A model behind HTTP. Parameters that the provider does not support are omitted.
 
     Args:
-        api_base: another address than the provider's, such as a server of your own.
-        api_key: None takes the provider's environment variable.
-        request_timeout: seconds until a request is given up.
+        api_base: a URL other than the provider's, such as your own server.
+        api_key: None uses the provider's environment variable.
+        request_timeout: seconds until a request is abandoned.
     """
 
     api_base: str | None = None
@@ -39,19 +39,19 @@ class HostedChat(NamedChat):
 
     @abstractmethod
     async def _complete(self, request: JsonObject) -> Mapping[str, Any]:
-        """The provider's answer to a request, both in OpenAI's format, and what it cost in dollars as `cost`.
+        """The provider's response to a request, both in OpenAI's format, with the price in dollars as `cost`.
 
         Raises:
-            ModelError: whatever went wrong.
+            ModelError: the request failed for any reason.
         """
 
     @abstractmethod
     def _events(self, request: JsonObject) -> AsyncIterator[Mapping[str, Any]]:
-        """The events of a streamed answer."""
+        """The events of a streamed response."""
 
     @property
     def takes_images(self) -> bool:
-        """Whether LiteLLM says so; a model that it does not know, or one of a server of one's own, is tried."""
+        """Whether LiteLLM lists it as accepting images; True for unknown models and for your own servers."""
         if self.api_base is not None:
             return True
         known = load_litellm().model_cost

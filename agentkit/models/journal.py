@@ -1,4 +1,4 @@
-"""The journal of completed model calls: a resumed run takes recorded answers instead of asking again."""
+"""The journal of completed model calls: a resumed run takes recorded answers from it instead of asking again."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class StoredCall:
     """A completed call.
 
     Attributes:
-        scope: the place in the run that asked.
-        role, model: who was asked.
-        request_hash: what was asked.
-        response: the answer as JSON: `content`, `tool_calls`, `invalid_tool_calls`, what else decides how it is
-            read, and `logprobs` where the model told them.
+        scope: the place in the run that made the call.
+        role, model: the role that asked, and the model that answered.
+        request_hash: identifies the request.
+        response: the answer as JSON: `content`, `tool_calls`, `invalid_tool_calls`, anything else needed to read it,
+            and `logprobs` if the model returned them.
     """
 
     scope: str
@@ -41,13 +41,14 @@ class StoredCall:
 
     @property
     def logprobs(self) -> Logprobs | None:
-        """How sure the model was; None where it was not told."""
+        """The summary of the answer's log-probabilities; None if there is none."""
         found = self.response.get("logprobs")
         return Logprobs.from_json(found) if found else None
 
 
 def response_of(message: AIMessage, logprobs: Logprobs | None = None) -> dict[str, Any]:
-    """What is kept of an answer: all that decides how it is read, and how sure the model was of it."""
+    """The parts of an answer that are recorded: everything needed to read it, and the summary of its
+    log-probabilities."""
     calls = [{"name": call["name"], "args": call["args"], "id": call["id"]} for call in message.tool_calls]
     invalid = [dict(call) for call in message.invalid_tool_calls]
     kept: dict[str, Any] = {"content": message.text, "tool_calls": calls, "invalid_tool_calls": invalid}
@@ -61,17 +62,17 @@ def response_of(message: AIMessage, logprobs: Logprobs | None = None) -> dict[st
 
 
 class Journal(Protocol):
-    """Where completed calls are kept."""
+    """Where completed calls are recorded."""
 
     def find(self, key: str) -> StoredCall | None: ...
 
     def save(self, key: str, call: StoredCall) -> None:
-        """Keep a call; the first one under a key wins."""
+        """Record a call; the first one under a key is kept."""
         ...
 
 
 class MemoryJournal:
-    """Keeps calls for as long as the process lives."""
+    """Keeps calls for the lifetime of the process."""
 
     def __init__(self) -> None:
         self.calls: dict[str, StoredCall] = {}
@@ -84,12 +85,12 @@ class MemoryJournal:
 
 
 class SqlJournal:
-    """Keeps the calls of one run in the store, without secrets of a known shape.
+    """Keeps the calls of one run in the store, with recognisable secrets redacted.
 
     Args:
-        run_id: the run that the calls belong to; None for calls outside of any run.
-        prefix: sets keys apart where there is no run.
-        fresh: the run has just been started, so there is nothing to be found.
+        run_id: the run that the calls belong to; None for calls outside any run.
+        prefix: distinguishes keys where there is no run.
+        fresh: the run has just been started, so there is nothing to look up.
     """
 
     def __init__(self, store: Store, run_id: str | None, *, prefix: str = "", fresh: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""How many calls may be in flight, and how many may start in a minute."""
+"""Limits on how many calls are in flight, and on how many start per minute."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from weakref import WeakKeyDictionary
 
 @dataclass
 class Limits:
-    """Shared by every caller of a model; one object serves several event loops.
+    """Limits shared by all callers of a model; one object works with several event loops.
 
     Args:
-        concurrency: calls in flight at once.
-        per_minute: calls started in a minute; None for no limit. They are spread evenly.
+        concurrency: the most calls in flight at once.
+        per_minute: the most calls started per minute, spread evenly; None for no limit.
     """
 
     concurrency: int = 8
@@ -31,10 +31,10 @@ class Limits:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Wait for a place, then for the next start that the rate allows.
+        """Wait for a free slot, and then for the next start that the rate allows.
 
-        Callers whose answers come at the same instant go on one by one: each may send its next request before the
-        following one begins to work on its answer. Otherwise they would all wait for the work of all of them.
+        Callers whose answers arrive at the same instant leave one by one, so that each can send its next request before
+        the following one starts processing its answer. Otherwise each would wait for the processing of all the others.
         """
         loop = asyncio.get_running_loop()
         semaphore = self._slots.setdefault(loop, asyncio.Semaphore(self.concurrency))

@@ -1,4 +1,4 @@
-"""Every provider that LiteLLM knows."""
+"""Every provider that LiteLLM supports."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from agentkit.models.refusals import headers_of, overflow, refusal
 from agentkit.tls import certificate_problem
 
 _PREFIX = re.compile(r"^(?:(?:litellm\.)?\w*(?:Error|Exception)\s*[:-]\s*)+")
-"""What LiteLLM puts before a provider's own words: "litellm.BadRequestError: OpenAIException - "."""
+"""The prefix that LiteLLM puts before a provider's own message: "litellm.BadRequestError: OpenAIException - "."""
 
 
 class LiteLLMChat(HostedChat):
-    """Any model LiteLLM knows as `provider/model`."""
+    """Any model that LiteLLM knows as `provider/model`."""
 
     @property
     def _llm_type(self) -> str:
@@ -54,7 +54,7 @@ class LiteLLMChat(HostedChat):
 
 
 def as_model_error(error: Exception, name: str) -> AgentKitError:
-    """What a LiteLLM exception means for us: whether to try again, when, and the line to show."""
+    """Convert a LiteLLM exception: whether to retry, when, and the message to show."""
     if isinstance(error, AgentKitError):
         return error
     if getattr(error, "status_code", None) in (None, 500) and (problem := certificate_problem()) is not None:

@@ -1,8 +1,8 @@
-"""`local/…`: llama.cpp in this process, through xllamacpp, on CPU or GPU.
+"""`local/…` models: llama.cpp in this process, through xllamacpp, on CPU or GPU.
 
-Tool calls and structured answers are valid by construction: the reply is decoded under a grammar that is the union of
-the tools' schemas and, where the model is free to, a plain text. The model's own tool template is not used, because it
-guides a model but does not bind it, and many models have none.
+Tool calls and structured answers are valid by construction: replies are decoded under a grammar that is the union of
+the tools' schemas and, where the model may use it, plain text. The model's own tool template is not used, because it
+guides a model without binding it, and many models have none.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ from agentkit.models.union import Union, as_chunk, grammar_of, read_union, to_ch
 from agentkit.models.wire import usage_metadata
 
 _NO_LOOPS = {"dry_multiplier": 0.8, "dry_base": 1.75, "dry_allowed_length": 6, "dry_penalty_last_n": 512}
-"""llama.cpp's DRY sampler: what would continue a sequence that was just written gets less likely with its length."""
+"""llama.cpp's DRY sampler: a token that would continue a repeated sequence becomes less likely the longer the
+repetition is."""
 
 
 class LlamaCppChat(NamedChat):
@@ -43,12 +44,13 @@ class LlamaCppChat(NamedChat):
 
     Args:
         path: the GGUF file.
-        n_ctx: context in tokens, prompt and answer together.
-        n_threads: CPU threads; None takes LLAMA_ARG_THREADS (llama.cpp's own variable) or else the physical cores.
-        n_gpu_layers: layers on the GPU; all of them where there is one.
-        adapter: the GGUF file of an adapter (LoRA) to answer with. A call may name another, by an argument of this
-            name; all share one loaded model.
-        scale: how much of an adapter is added; 0 is the model as it is.
+        n_ctx: context length in tokens, prompt and answer together.
+        n_threads: CPU threads; None uses LLAMA_ARG_THREADS (llama.cpp's own variable) or else the number of physical
+            cores.
+        n_gpu_layers: layers to put on the GPU, if there is one; by default all.
+        adapter: the GGUF file of the LoRA adapter to use. A call may name another one, by an argument of the same name;
+            all share one loaded model.
+        scale: the strength of the adapter; 0 is the base model.
     """
 
     constrained = True
@@ -76,7 +78,7 @@ class LlamaCppChat(NamedChat):
         return True
 
     def warm_up(self) -> None:
-        """Load the model now rather than at the first call."""
+        """Load the model now rather than on the first call."""
         self._server()
 
     def _generate(
@@ -98,7 +100,7 @@ class LlamaCppChat(NamedChat):
         **kwargs: Any,
     ) -> ChatResult:
         union = union_of(kwargs)
-        server = await asyncio.to_thread(self._server, kwargs.get("adapter"))  # it may have to be loaded
+        server = await asyncio.to_thread(self._server, kwargs.get("adapter"))  # may load the model
         return self._result(await server.acomplete(self._request(messages, stop, union, kwargs, server)), union)
 
     def _result(self, response: Mapping[str, Any], union: Union | None) -> ChatResult:
@@ -121,7 +123,7 @@ class LlamaCppChat(NamedChat):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         union = union_of(kwargs)
-        if union is not None:  # a tool call is only known as one when it is whole
+        if union is not None:  # whether it is a tool call is only certain at the end
             message = cast("Any", self._generate(messages, stop, **kwargs).generations[0].message)
             yield ChatGenerationChunk(message=as_chunk(message))
             return
@@ -196,7 +198,7 @@ def _control(path: Path) -> re.Pattern[str] | None:
 
 @dataclass(frozen=True)
 class Options:
-    """What decides whether two models can share one server."""
+    """The options that two models must have in common to share one server."""
 
     path: Path
     n_ctx: int
@@ -210,13 +212,13 @@ class Options:
 
 
 MOST_ADAPTERS = 4
-"""Adapters that stay loaded with one model; the one that was asked for first goes first."""
+"""How many adapters stay loaded with a model; when there are more, the one loaded first is dropped."""
 N_BATCH = 512
-"""Tokens of a prompt that are read in one go, after which llama.cpp looks whether the answer is still wanted."""
+"""Prompt tokens processed in one go, after which llama.cpp checks whether the answer is still wanted."""
 
 
 class Server:
-    """One loaded model, with adapters that each call may ask for. llama.cpp queues concurrent calls by itself.
+    """One loaded model, with adapters that each call can choose from. llama.cpp itself queues concurrent calls.
 
     Args:
         applied: every call that names no adapter is answered with all of them.
@@ -225,8 +227,8 @@ class Server:
     def __init__(self, options: Options, adapters: Sequence[Path] = (), *, applied: bool = False) -> None:
         self.adapters = tuple(adapters)
         if not options.path.is_file():
-            raise ModelFileError(f"{options.path} is not there; get it with  agentkit models pull")
-        # Threads that spin while they wait for each other are ten times slower where other work wants the same cores.
+            raise ModelFileError(f"{options.path} does not exist; get it with  agentkit models pull")
+        # Threads that busy-wait for each other are ten times slower when other work competes for the same cores.
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         try:
             import xllamacpp
@@ -238,8 +240,9 @@ class Server:
         params.n_gpu_layers, params.n_batch = options.n_gpu_layers, N_BATCH
         threads = options.n_threads or _default_threads()
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-        # Other prompts' prefixes, kept when another role takes the slot. They are found again by their tokens alone, so
-        # that with adapters a prefix that was read with one of them would be taken for that of the bare model.
+        # The cache of other prompts' prefixes, for when another role takes the slot. It looks prefixes up by their
+        # tokens alone, so with adapters, a prefix processed with one of them would be reused for the base model: hence
+        # no cache.
         params.cache_ram_mib = 0 if self.adapters else 1024
         params.warmup, params.verbosity, params.use_jinja = False, -1, True
         params.port = options.port
@@ -247,10 +250,12 @@ class Server:
             params.model_alias = {options.alias}
         if options.chat_template:
             params.chat_template = options.chat_template
-        # Loaded but not applied: a call says how much of each it wants, and gets none of those it does not name.
+        # Loaded but not applied: each call says how much of each adapter it wants, and gets none of those it does not
+        # name.
         params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(file), float(applied)) for file in self.adapters]
         params.lora_init_without_apply = not applied
-        # llama.cpp opens its HTTP server on loopback in any case: a key keeps it to this process unless it is served.
+        # llama.cpp always opens its HTTP server on loopback; unless it is to be served, a random key restricts it to
+        # this process.
         params.api_keys = [options.api_key or secrets.token_hex(16)] if options.api_key != "" else []
         try:
             with interrupts.deaf():
@@ -260,7 +265,7 @@ class Server:
             raise ModelFileError(f"{options.path} can't be loaded{beside}: {error}") from None
 
     def scales(self, adapter: Path | None, scale: float) -> JsonObject:
-        """What a request says of the adapters that are loaded: so much of the one, nothing of the others."""
+        """The part of a request that selects among the loaded adapters: `scale` for one of them, 0 for the others."""
         if not self.adapters:
             return {}
         return {"lora": [{"id": n, "scale": scale if file == adapter else 0.0} for n, file in enumerate(self.adapters)]}
@@ -270,20 +275,21 @@ class Server:
         return str(self._server.listening_address)
 
     def complete(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """One chat completion, in OpenAI's form.
+        """One chat completion, in OpenAI's format.
 
         Raises:
             ContextOverflow: the prompt is longer than the context.
-            ModelError: llama.cpp refused the request.
+            ModelError: llama.cpp rejected the request.
         """
         return joined(self.stream(body))
 
     async def acomplete(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The same; cancelled, the model stops too."""
+        """The asynchronous version of `complete`; when cancelled, the model stops as well."""
         return joined([event async for event in self.astream(body)])
 
     def stream(self, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """The same, as OpenAI's chunks. Abandoned, the model stops after the piece of prompt or the token it is at."""
+        """A completion as a stream of OpenAI chunks. If abandoned, the model stops after the current token or piece of
+        the prompt."""
         events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         gone = self._begin(body, events.put)
         try:
@@ -293,7 +299,7 @@ class Server:
             gone.set()
 
     async def astream(self, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-        """The asynchronous twin of `stream`."""
+        """The asynchronous version of `stream`."""
         loop, events = asyncio.get_running_loop(), asyncio.Queue[Any]()
         gone = self._begin(body, lambda event: loop.call_soon_threadsafe(events.put_nowait, event))
         try:
@@ -303,10 +309,10 @@ class Server:
             gone.set()
 
     def _begin(self, body: Mapping[str, Any], put: Callable[[Any], object]) -> threading.Event:
-        """Answer in a thread, which hands each chunk over and, at the end, None; returns what stops it when it is set.
+        """Answer in a thread, which passes on each chunk and finally None; returns an event that stops it when set.
 
-        llama.cpp asks whether to go on with each chunk and with each piece of the prompt (`N_BATCH` tokens) that it has
-        read, which is why it is made to tell of those.
+        llama.cpp asks its callback whether to continue only when it has something to report, so it is told to report
+        its progress through the prompt as well (every `N_BATCH` tokens).
         """
         told = {"stream": True, "stream_options": {"include_usage": True}, "return_progress": True}
         gone = threading.Event()
@@ -317,7 +323,7 @@ class Server:
             return gone.is_set()
 
         def work() -> None:
-            with suppress(RuntimeError):  # the loop of whoever asked is closed
+            with suppress(RuntimeError):  # the caller's event loop is closed
                 try:
                     self._server.handle_chat_completions({**body, **told}, take)
                 except ValueError as error:
@@ -333,7 +339,7 @@ def _is_progress(event: Any) -> bool:
 
 
 def joined(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The answer that streamed chunks add up to, as a server that does not stream would give it."""
+    """Join streamed chunks into the response that a server without streaming would return."""
     text, finish, logprobs = "", None, list[Any]()
     whole: dict[str, Any] = {"usage": {}}
     for event in events:
@@ -351,14 +357,14 @@ _loading = threading.Lock()
 
 
 def serving(name: str, *, n_ctx: int = 16_384, n_parallel: int = 1, port: int = 0, api_key: str = "") -> Options:
-    """How to serve a model to other programs, which call tools in the way that its chat template shows.
+    """The options to serve a model to other programs, which use the tool-call format of its chat template.
 
     Args:
-        name: of the catalog, or the path of a .gguf file.
-        n_ctx: context in tokens, shared by the slots.
-        n_parallel: slots: requests answered at once.
-        port: on loopback; 0 takes a free one.
-        api_key: what clients must send; empty lets everyone in.
+        name: from the catalog, or the path of a .gguf file.
+        n_ctx: context length in tokens, shared by all slots.
+        n_parallel: slots, which is how many requests are answered at once.
+        port: on loopback; 0 picks a free one.
+        api_key: what clients must send; empty lets anyone connect.
     """
     return Options(
         model_file(name),
@@ -374,10 +380,11 @@ def serving(name: str, *, n_ctx: int = 16_384, n_parallel: int = 1, port: int = 
 
 
 def server_for(options: Options, *, adapter: Path | None = None) -> Server:
-    """The process's server for a model, loaded once, and once more for an adapter that it was loaded without.
+    """The process-wide server for a model. It is loaded once, and again if an adapter is requested that it was loaded
+    without.
 
     Raises:
-        ModelFileError: a file that is missing, or an adapter of another kind of model.
+        ModelFileError: a missing file, or an adapter for another model.
     """
     with _loading:
         loaded = _servers.get(options)

@@ -1,4 +1,4 @@
-"""load_model: a chat model by its name."""
+"""load_model: creates a chat model from its name."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ Made = TypeVar("Made", bound=BaseChatModel)
 
 
 def load_model(name: str | BaseChatModel, **options: Unpack[ModelOptions]) -> BaseChatModel:
-    """A chat model by its name; a model that is given is returned as it is.
+    """A chat model by name; an object is returned as it is.
 
     Args:
-        name: `local/NAME` (of the catalog, or a path to a .gguf file; llama.cpp), `hf/REPO` (or a folder;
-            transformers), `replay/FILE.jsonl` (recorded answers), the kind of a plug-in, or `provider/model` for
-            LiteLLM; `provider:model`, as LangChain has it, is the same.
+        name: `local/NAME` (from the catalog, or the path of a .gguf file; llama.cpp), `hf/REPO` (or a folder;
+            transformers), `replay/FILE.jsonl` (recorded answers), a kind that a plug-in adds, or `provider/model` for
+            LiteLLM. LangChain's notation `provider:model` works too.
         options: fields of the model's class; see `ModelOptions`.
 
     Raises:
         ModelNotFound: no such model or provider.
         MissingKey: a hosted provider without its key.
-        ModelFileError: a local model whose file is not there.
+        ModelFileError: a local model whose file is missing.
         MissingExtra: the `local` extra is not installed.
-        UserError: an option that such a model does not have.
+        UserError: an option that this kind of model does not have.
     """
     if isinstance(name, BaseChatModel):
         return name
@@ -76,11 +76,11 @@ _LANGCHAIN = {
     "mistralai": "mistral",
     "together": "together_ai",
 }
-"""Providers that LangChain's `init_chat_model` knows by another name."""
+"""Providers that have another name in LangChain's `init_chat_model`."""
 
 
 def _with_slash(name: str) -> str:
-    """A name as LangChain writes it, `provider:model`, with a slash; any other name as it is."""
+    """Convert LangChain's notation `provider:model` to one with a slash; other names are returned unchanged."""
     provider, colon, model = name.partition(":")
     if not colon or not model or "/" in provider or not provider.replace("_", "").isalnum():
         return name
@@ -88,11 +88,11 @@ def _with_slash(name: str) -> str:
 
 
 def _open_hosted(name: str, options: JsonObject) -> HostedChat:
-    """Check that LiteLLM knows the provider and has its key, before any request.
+    """Create a hosted model, after checking that LiteLLM knows the provider and its key is set, before any request.
 
     Raises:
         ModelNotFound: no such provider.
-        MissingKey: names the environment variables that are not set.
+        MissingKey: names the environment variables that are missing.
     """
     from agentkit.models.litellm import LiteLLMChat
     from agentkit.models.pricing import load_litellm
@@ -105,7 +105,7 @@ def _open_hosted(name: str, options: JsonObject) -> HostedChat:
         raise ModelNotFound(
             f"unknown model {name!r}: no such provider{near}; use provider/model, local/NAME or hf/REPO"
         ) from error
-    if options.get("api_base"):  # a server of one's own need not have keys, but clients insist on one
+    if options.get("api_base"):  # your own server need not have keys, but clients insist on one
         key_name = f"{provider.upper()}_API_KEY"
         options = {"api_key": os.environ.get(key_name) or "none", **options}
     elif not options.get("api_key"):
@@ -130,7 +130,7 @@ def _check_options(kind: type[BaseChatModel], name: str, options: Mapping[str, A
 
 
 def _made(kind: type[Made], name: str, options: Mapping[str, Any]) -> Made:
-    """Raises UserError: an option that the kind of model does not have, or a value of the wrong kind."""
+    """Raises UserError: an option that this kind of model does not have, or a value of the wrong type."""
     _check_options(kind, name, options)
     try:
         return kind(full_name=name, **options)
@@ -140,8 +140,8 @@ def _made(kind: type[Made], name: str, options: Mapping[str, Any]) -> Made:
 
 
 def options_for(name: object, options: Mapping[str, Any]) -> dict[str, Any]:
-    """What of an agent's options for models holds for one: none where it is an object, no address where it is no
-    hosted model."""
+    """The subset of an agent's model options that applies to one model: none to an object, and no `api_base` to a local
+    one."""
     if not isinstance(name, str):
         return {}
     here = name.partition("/")[0] in ("local", "hf", "replay")

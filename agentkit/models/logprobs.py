@@ -1,8 +1,8 @@
 """How sure a model was of what it wrote: the log-probabilities of its tokens, summed up for each field of its answer.
 
-Models report the probabilities *before* sampling, without the grammar (llama.cpp, OpenAI). A token that the
-grammar forced therefore shows how little the model wanted to say it, which is a signal of its own (Park et al.,
-"Grammar-Aligned Decoding", arXiv 2405.21047).
+Models report the probabilities *before* sampling and without the grammar (llama.cpp, OpenAI). A token that the grammar
+forced therefore shows how unlikely the model found it, which is a signal of its own (Park et al., "Grammar-Aligned
+Decoding", arXiv 2405.21047).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from agentkit.answer_type import AnswerType
 from agentkit.text import answer_place
 
 WHOLE = ""
-"""The field that stands for an answer which is plain text."""
+"""The field name used for an answer that is plain text."""
 ANSWER, THOUGHTS = "answer", "reasoning"
 """The fields of an answer that its thoughts lead to, as JSON or as text with a last line `Answer: …`."""
 ALTERNATIVES = 20
-"""Alternatives a token that are asked for: the most that hosted models give."""
+"""Alternatives to request per token: the most that hosted models return."""
 FEW_ALTERNATIVES = 5
-"""Those asked for where the answer is words alone: there may be many, and each alternative is sent."""
+"""Alternatives to request if the answer is free text, which has many tokens, each with its list of alternatives."""
 _KEPT_CHOICES = 8
 
 
@@ -35,11 +35,12 @@ class FieldLogprobs:
     """One field of an answer.
 
     Attributes:
-        tokens: how many it took.
+        tokens: its length in tokens.
         total: the sum of their log-probabilities, in nats.
-        lowest: the least of them.
+        lowest: the lowest of them.
         entropy: the mean entropy over the reported alternatives, in nats.
-        forced: tokens that were not the model's first choice. At temperature 0 it is the grammar that forced them.
+        forced: how many tokens were not the model's first choice. At temperature 0, it was the grammar that forced
+            them.
     """
 
     tokens: int
@@ -51,18 +52,18 @@ class FieldLogprobs:
 
 @dataclass(frozen=True, kw_only=True)
 class Logprobs:
-    """What is kept of a call's log-probabilities.
+    """The part of a call's log-probabilities that is kept.
 
     Attributes:
-        fields: by the field's name; `WHOLE` for a plain text. Of an answer within an answer the path, `person.name`.
-        choices: how likely each of the choices of a closed answer was, the likeliest first; empty for open answers.
+        fields: by field name; `WHOLE` for plain text. A nested field has its path as name, such as `person.name`.
+        choices: the probability of each choice of a closed answer, most likely first; empty for open answers.
     """
 
     fields: Mapping[str, FieldLogprobs]
     choices: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values; numbers are rounded to a ten-thousandth."""
+        """As JSON values, rounded to four decimals."""
         rounded = {
             name: {key: round(value, 4) for key, value in asdict(item).items()} for name, item in self.fields.items()
         }
@@ -74,7 +75,8 @@ class Logprobs:
         return cls(fields=fields, choices=dict(data["choices"]))
 
     def answer(self) -> FieldLogprobs | None:
-        """What decides whether the answer is right: its own fields together, without the thoughts that lead to it."""
+        """The part that decides whether the answer is right: the answer's own fields combined, without the reasoning
+        before them."""
         own = [item for name, item in self.fields.items() if name.split(".")[0] == ANSWER]
         return _together(own or [item for name, item in self.fields.items() if name != THOUGHTS])
 
@@ -87,10 +89,10 @@ class _Token(NamedTuple):
 
 
 def told(message: AIMessage, schema: object = None) -> Logprobs | None:
-    """The summary of what a message's model reported; None where it reported nothing.
+    """The summary of a message's log-probabilities; None if its model returned none.
 
     Args:
-        schema: the form that the answer had, for the choices there were.
+        schema: the form of the answer, which gives the possible choices.
     """
     reported = message.response_metadata.get("logprobs")
     tokens = reported.get("content") if isinstance(reported, Mapping) else None
@@ -103,16 +105,16 @@ def told(message: AIMessage, schema: object = None) -> Logprobs | None:
 
 
 def summarize(text: str | None, reported: Sequence[Mapping[str, Any]], choices: Sequence[str] = ()) -> Logprobs | None:
-    """Sum up the log-probabilities of an answer.
+    """Summarise the log-probabilities of an answer.
 
     Args:
-        text: what the model wrote, JSON or not; None for a tool call, whose text the message does not hold.
-        reported: its tokens as OpenAI's API reports them: `token`, `logprob`, `top_logprobs`, and `bytes` where a token
-            is no whole character.
-        choices: what a closed answer could be, in the form in which it stands in the text.
+        text: what the model wrote, JSON or not; None for a tool call, since the message does not contain its text.
+        reported: the tokens in the format of OpenAI's API: `token`, `logprob`, `top_logprobs`, and `bytes` where a
+            token is not a whole character.
+        choices: the possible values of a closed answer, as they appear in the text.
 
     Returns:
-        None where the tokens are not those of the text.
+        None if the tokens don't match the text.
     """
     tokens, written = _tokens(reported)
     if not tokens or (text is not None and written.strip() != text.encode().strip()):
@@ -156,7 +158,7 @@ def _field(tokens: Sequence[_Token]) -> FieldLogprobs:
 
 
 def _together(fields: Sequence[FieldLogprobs]) -> FieldLogprobs | None:
-    """Several fields as one."""
+    """Combine several fields into one."""
     tokens = sum(item.tokens for item in fields)
     if not tokens:
         return None
@@ -170,7 +172,7 @@ def _together(fields: Sequence[FieldLogprobs]) -> FieldLogprobs | None:
 
 
 def _entropy(token: _Token) -> float:
-    """Of the reported alternatives; what is left of the probability counts as one more."""
+    """Entropy over the reported alternatives; the remaining probability counts as one more."""
     shares = [math.exp(logprob) for _, logprob in token.alternatives]
     rest = 1 - sum(shares)
     return -sum(share * math.log(share) for share in [*shares, rest] if share > 1e-12)
@@ -180,9 +182,10 @@ _SPACE = re.compile(r"\s*")
 
 
 def _spans(text: str) -> Iterator[tuple[str, int, int]]:
-    """Where each field of a JSON object stands, in bytes; a string with its closing quote, which ends it.
+    """The byte ranges of the fields of a JSON object; a string's range includes its closing quote, which ends it.
 
-    What is no JSON object is one field, with the token that ends it, or two where it thinks before a last `Answer: …`.
+    A text that is not a JSON object is a single field, including the token that ends it; or two fields, if reasoning
+    precedes a last `Answer: …`.
     """
     try:
         found = list(_members(text, _SPACE.match(text).end(), ""))  # type: ignore[union-attr]
@@ -198,7 +201,7 @@ def _spans(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def _members(text: str, at: int, path: str) -> Iterator[tuple[str, int, int]]:
-    """The leaves of the object that begins at a place, each with its path."""
+    """The leaves of the object that begins at this position, each with its path."""
     decoder = json.JSONDecoder()
     if text[at] != "{":
         raise ValueError("no object")
@@ -219,10 +222,10 @@ def _members(text: str, at: int, path: str) -> Iterator[tuple[str, int, int]]:
 def _shares(
     written: bytes, tokens: Sequence[_Token], choices: Sequence[bytes], span: tuple[str, int, int]
 ) -> dict[str, float]:
-    """How likely each choice was, as far as the reported alternatives tell.
+    """The probability of each choice, as far as the reported alternatives show it.
 
-    A choice that departs from the written one at some token gets that token's alternatives which lead to it; where one
-    alternative leads to several choices they share it evenly.
+    A choice that departs from the chosen one at some token gets the probability of the alternatives that lead to it; if
+    one alternative leads to several choices, they share it equally.
     """
     _, place, end = span
     value = written[place:end].strip().strip(b'"')
@@ -248,5 +251,5 @@ def _shares(
 
 
 def _leads(way: bytes, choice: bytes, chosen: bytes) -> bool:
-    """Whether a beginning leads to a choice and away from the chosen one."""
+    """Whether a prefix leads to `choice` and no longer to `chosen`."""
     return bool(way) and choice.startswith(way) and not chosen.startswith(way)

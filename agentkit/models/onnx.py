@@ -1,4 +1,4 @@
-"""Embedders in ONNX form: onnxruntime and a tokenizer, and no torch."""
+"""Embedders in ONNX format, which need onnxruntime and a tokenizer but not torch."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from agentkit.models.catalog import Entry
 
 MAX_TOKENS = 512
-"""Tokens of a text that are read, the model's own limit; what comes after them is left out."""
+"""Texts are cut after this many tokens, the model's own limit."""
 
 
 class OnnxEmbedder(Embeddings):
-    """A BERT embedder of the catalog, on one CPU thread: the first token's vector, normalised.
+    """A BERT embedder from the catalog, on one CPU thread; the vector is that of the first token, normalised.
 
-    That is the pooling the BGE models are trained with (C-Pack, arXiv 2309.07597, and their card). Texts are compared
-    with texts of their own kind, for which the card asks for no instruction before them.
+    This is the pooling that the BGE models are trained with (C-Pack, arXiv 2309.07597, and the model card). Texts are
+    only compared with texts of the same kind, for which the card asks for no instruction prefix.
 
     Args:
-        entry: its files are a `.onnx` file and `tokenizer.json`.
+        entry: must have a `.onnx` file and `tokenizer.json`.
     """
 
     dimension = 384
@@ -35,10 +35,10 @@ class OnnxEmbedder(Embeddings):
         self._loaded: tuple[Any, Any] | None = None
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Vectors of texts, in their order.
+        """The vectors of texts, in order.
 
-        Texts go in one by one: an int8 model scales its activations by the whole batch, so that a text's vector would
-        depend on what it is embedded with; and on one thread a batch is no faster.
+        Texts are embedded one by one: an int8 model scales its activations over the whole batch, so a text's vector
+        would depend on the other texts in it; and on one thread a batch is no faster.
         """
         with self._lock:
             return [[float(value) for value in self._vector(text)] for text in texts]

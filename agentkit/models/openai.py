@@ -1,6 +1,6 @@
-"""OpenAI, and every server that speaks its protocol (llama.cpp, vLLM, Ollama), with nothing in between.
+"""OpenAI, and every server that speaks its protocol (llama.cpp, vLLM, Ollama), called directly.
 
-Why not through LiteLLM, and what is asked of it all the same: docs/decisions/0010-openai-without-a-layer.md.
+Why LiteLLM does not make these calls, and what it is still used for: docs/decisions/0010-openai-without-a-layer.md.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from agentkit.tls import tls_context
 
 _HOME = "https://api.openai.com/v1"
 _LINE = 2**22
-"""Bytes of the longest line of a stream."""
+"""Longest line of a stream, in bytes."""
 _MOST = 2**26
-"""Bytes of the largest answer that is read."""
+"""Largest response that is read, in bytes."""
 
 _sessions: dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[aiohttp.ClientSession]]] = {}
 
@@ -83,13 +83,13 @@ class OpenAIChat(HostedChat):
                 yield response
         except TimeoutError as error:
             raise ModelError(f"{self.full_name}: no answer in {self.request_timeout:g} s", retryable=True) from error
-        except (aiohttp.ClientError, ValueError) as error:  # a ValueError: a line that is too long
+        except (aiohttp.ClientError, ValueError) as error:  # ValueError: a line is too long
             again = not isinstance(error, aiohttp.InvalidURL)
             raise ModelError(f"{self.full_name}: {one_line(error) or type(error).__name__}", retryable=again) from error
 
 
 def _body(model: str, request: Mapping[str, Any]) -> JsonObject:
-    """The request with the parameters that this model takes, by the names that it knows them by."""
+    """The request with only the parameters that this model supports, under the names that it uses for them."""
     settings = {name: request[name] for name in SETTINGS if name in request}
     others = {name: value for name, value in request.items() if name not in settings and name in _taken(model)}
     return {"model": model, **others, **_settled(model, tuple(settings.items()))}
@@ -97,14 +97,15 @@ def _body(model: str, request: Mapping[str, Any]) -> JsonObject:
 
 @lru_cache(maxsize=64)
 def _taken(model: str) -> frozenset[str]:
-    """The parts of a request that a model takes, as far as LiteLLM knows."""
+    """The parts of a request that a model supports, according to LiteLLM."""
     names = load_litellm().get_supported_openai_params(model=model, custom_llm_provider="openai")
     return frozenset([*names, "messages", "stream", "stream_options"])
 
 
 @lru_cache(maxsize=256)
 def _settled(model: str, settings: tuple[tuple[str, Any], ...]) -> JsonObject:
-    """What LiteLLM makes of settings for a model: newer ones know `max_tokens` by another name."""
+    """The settings as LiteLLM translates them for a model: newer models have another name for `max_tokens`, for
+    example."""
     made = load_litellm().utils.get_optional_params(
         model=model, custom_llm_provider="openai", drop_params=True, **dict(settings)
     )
@@ -113,7 +114,8 @@ def _settled(model: str, settings: tuple[tuple[str, Any], ...]) -> JsonObject:
 
 @lru_cache(maxsize=64)
 def _proxy(url: str) -> str | None:
-    """The proxy that the environment names for an address; aiohttp itself would look in a thread for every request."""
+    """The proxy that the environment sets for a URL; cached, since aiohttp itself would look it up in a thread for
+    every request."""
     parts = urlsplit(url)
     return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
@@ -124,7 +126,7 @@ def _trusted() -> ssl.SSLContext:
 
 
 async def _session() -> aiohttp.ClientSession:
-    """The connections of the running event loop, which end with it."""
+    """The HTTP session of the running event loop; it is closed together with the loop."""
     loop = asyncio.get_running_loop()
     if loop not in _sessions:
         life = _life(loop)
@@ -133,7 +135,7 @@ async def _session() -> aiohttp.ClientSession:
 
 
 async def _life(loop: asyncio.AbstractEventLoop) -> AsyncGenerator[aiohttp.ClientSession]:
-    """A session until the loop ends: loops close the generators that are open on them."""
+    """Keep a session open until the event loop ends: a loop closes the generators that are still open on it."""
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, read_bufsize=_LINE) as session:
         try:
@@ -143,7 +145,7 @@ async def _life(loop: asyncio.AbstractEventLoop) -> AsyncGenerator[aiohttp.Clien
 
 
 async def _body_of(response: aiohttp.ClientResponse) -> bytes:
-    """A whole body. Raises ValueError where it does not end in a size that an answer can have."""
+    """Read a whole body. Raises ValueError if it is larger than any answer can be."""
     body = bytearray()
     async for part in response.content.iter_any():
         body += part

@@ -1,4 +1,4 @@
-"""What a model may be told when it is opened, by its kind; anything else is an error of the model's class."""
+"""Options for opening a model, by kind; any others are rejected by the model's class."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TypedDict
 class ModelOptions(TypedDict, total=False):
     """Options of chat models.
 
-    Of all: temperature, max_tokens, seed, stop. Of hosted ones: api_base, api_key, request_timeout (seconds). Of local
-    ones: n_ctx, n_threads, n_gpu_layers, adapter (a GGUF file), scale (how much of it). Of `hf/` ones: device, dtype,
-    max_batch, window (seconds to wait for company). Of recordings: model (what records), log.
+    All kinds: temperature, max_tokens, seed, stop. Hosted models: api_base, api_key, request_timeout (seconds). Local
+    models: n_ctx, n_threads, n_gpu_layers, adapter (a GGUF file), scale (its strength). `hf/` models: device, dtype,
+    max_batch, window (seconds to wait for more calls). Recordings: model (the model to record), log.
     """
 
     temperature: float | None
@@ -34,7 +34,7 @@ class ModelOptions(TypedDict, total=False):
 
 
 class EmbedderOptions(TypedDict, total=False):
-    """Options of embedders: batch_size of local torch and hosted ones; dimension, api_base and api_key of hosted."""
+    """Options of embedders. Local torch and hosted ones: batch_size. Hosted ones: dimension, api_base, api_key."""
 
     batch_size: int
     dimension: int

@@ -1,4 +1,4 @@
-"""LiteLLM, imported when it is first needed, and what it knows of prices."""
+"""LiteLLM, imported on first use, and its price data."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from agentkit.models.wire import clean_usage
 
 @cache
 def load_litellm() -> ModuleType:
-    """Import LiteLLM, which takes seconds, without its fetching a price list from the network.
+    """Import LiteLLM (which takes seconds) without letting it fetch a price list from the network.
 
-    What its import has made lives as long as the process. It is taken out of the garbage collector's sight, whose full
-    collections would otherwise walk it again and again: a quarter of the processor time of a busy run.
+    The objects created by the import live as long as the process. They are hidden from the garbage collector, whose
+    full collections would otherwise scan them again and again: a quarter of the CPU time of a busy run.
     """
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import litellm
 
-    warnings.filterwarnings("ignore", r"Item '\w+' on TypedDict class", UserWarning)  # built at its first call
+    warnings.filterwarnings("ignore", r"Item '\w+' on TypedDict class", UserWarning)  # built on its first call
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     gc.collect()
@@ -33,7 +33,7 @@ def load_litellm() -> ModuleType:
 
 
 def price(name: str, usage: Mapping[str, Any] | None) -> float:
-    """Dollars for an answer with this usage, in OpenAI's form; 0 for a model without a known price."""
+    """The price in dollars of an answer with this usage (in OpenAI's format); 0 for a model without a known price."""
     rates = _rates(name) if usage else None
     if usage is None or rates is None:
         return 0.0
@@ -48,15 +48,15 @@ def price(name: str, usage: Mapping[str, Any] | None) -> float:
 
 
 def dollars(value: object) -> float:
-    """A price as a number that can be added up; 0 for what is none."""
+    """A price as a valid number; 0 if it is not one."""
     number = float(value) if isinstance(value, int | float) else 0.0
     return number if math.isfinite(number) and number > 0 else 0.0
 
 
 @lru_cache(maxsize=256)
 def _rates(name: str) -> tuple[float, ...] | None:
-    """Dollars a token read, read from the cache and written. Empty where a price is not that simple and LiteLLM, which
-    takes a tenth of a call's time for it, has to be asked; None where it is not known."""
+    """Dollars per token read, read from the cache, and written. Empty if the price is not that simple, so that LiteLLM
+    has to compute it (which takes a tenth of a call's time); None if it is unknown."""
     litellm = load_litellm()
     if not {name, name.partition("/")[2]} & litellm.model_cost.keys():
         return None

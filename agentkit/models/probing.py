@@ -1,4 +1,4 @@
-"""What `agentkit models test` measures on one model, on this machine."""
+"""The measurements of `agentkit models test`: one model, on this machine."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from agentkit.models.options import ModelOptions
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """Measured once, so a busy machine shows in the speeds.
+    """The results. Everything is measured once, so load on the machine shows in the speeds.
 
     Attributes:
-        load_seconds: until the model could be asked.
-        prompt_speed, decode_speed: tokens a second, read and written; None where the model does not say.
-        tools: whether it called the tool it had to, with arguments of the right types.
-        schema: whether it gave a structured answer that validates.
+        load_seconds: until the model was ready.
+        prompt_speed, decode_speed: tokens per second, read and written; None if the model does not report them.
+        tools: whether it called the tool that it had to, with arguments of the right types.
+        schema: whether it gave a valid structured answer.
     """
 
     name: str
@@ -47,7 +47,7 @@ class _Person(BaseModel):
 
 
 def probe_chat(name: str, **options: Unpack[ModelOptions]) -> Probe:
-    """Load a chat model and try it.
+    """Load a chat model and test it.
 
     Raises:
         AgentKitError: it can't be loaded, or a call fails.
@@ -69,7 +69,7 @@ def probe_chat(name: str, **options: Unpack[ModelOptions]) -> Probe:
 
 
 def probe_embedder(name: str, texts: int = 64) -> JsonObject:
-    """Load an embedder and embed some texts: `load_seconds`, `texts_per_second`, `dimension`."""
+    """Load an embedder and embed some texts; returns `load_seconds`, `texts_per_second`, `dimension`."""
     started = time.perf_counter()
     embedder = load_embedder(name)
     embedder.embed_query("warm up")
@@ -87,7 +87,8 @@ def probe_embedder(name: str, texts: int = 64) -> JsonObject:
 
 
 def _speeds(model: BaseChatModel) -> tuple[float | None, float | None]:
-    """From the model's own timings, else from the clock: with one token of answer, then with many."""
+    """From the model's own timings, or else by the clock: one call with a single token of answer, then one with
+    many."""
     prompt: list[BaseMessage] = [
         SystemMessage("You are terse. " + "Rule: answer in plain words and keep to the question. " * 30),
         HumanMessage("Write about sixty words on why the sky is blue."),

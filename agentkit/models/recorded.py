@@ -1,4 +1,4 @@
-"""A real model's answers, recorded in a file and replayed from it: `replay/FILE`."""
+"""`replay/FILE` models: a real model's answers, recorded to a file and replayed from it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from agentkit.tasks import read_jsonl
 
 
 class OfflineChat(BaseChatModel):
-    """Answers from memory; subclasses say how."""
+    """A model without a connection; subclasses supply the answers."""
 
     name: str | None = None
 
@@ -65,14 +65,15 @@ class OfflineChat(BaseChatModel):
 
 
 class RecordedModel(OfflineChat):
-    """Replays a real model's answers from a JSONL file, and records those that are not there yet.
+    """Replays a real model's answers from a JSONL file, and records those that are missing.
 
-    A request is found by its hash and by how often it has been made, so replay does not depend on order or concurrency.
+    Answers are looked up by the request's hash and by how often it has been made, so replay does not depend on order or
+    concurrency.
 
     Args:
         path: the recording.
-        model: the real model; None replays only, and a request that is not in the file is an error.
-        log: a file that gets one line a call.
+        model: the real model; with None it only replays, and a request that is not in the file is an error.
+        log: a file that gets one line per call.
     """
 
     path: Path
@@ -95,7 +96,7 @@ class RecordedModel(OfflineChat):
 
     @property
     def constrained(self) -> bool:
-        """As the recorded model: whether its answers are decoded under their schema."""
+        """Whether the recorded model decodes answers under their schema."""
         if self.model is not None:
             return bool(getattr(self.model, "constrained", False))
         return self._held
@@ -133,7 +134,7 @@ class RecordedModel(OfflineChat):
 
 
 def append_line(path: str | Path, row: JsonObject) -> None:
-    """Append one whole line, also when several processes do."""
+    """Append one whole line; safe when several processes append."""
     line = (json.dumps(row, ensure_ascii=False) + "\n").encode()
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:

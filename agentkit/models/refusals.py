@@ -1,7 +1,8 @@
-"""What a provider says when it refuses: its message as one line, and whether and when to ask again.
+"""Interpreting providers' error responses: the message as one line, and whether and when to retry.
 
-Providers agree on neither the form of an error's body nor the words in it. The forms read here are those of OpenAI,
-Azure, Anthropic, Gemini, Bedrock, Mistral, Cohere, OpenRouter, vLLM, TGI, Ollama, llama.cpp and LiteLLM's proxy.
+Providers agree neither on the format of an error's body nor on its wording. The formats handled here are those of
+OpenAI, Azure, Anthropic, Gemini, Bedrock, Mistral, Cohere, OpenRouter, vLLM, TGI, Ollama, llama.cpp and LiteLLM's
+proxy.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from agentkit.json_types import JsonObject
 from agentkit.text import clipped
 
 _LIMIT = 300
-"""Characters of a provider's message that are shown."""
+"""How much of a provider's message is shown, in characters."""
 
 _OVERFLOW = re.compile(
     r"context_length_exceeded|exceed_context_size|context[\s_-]?(?:length|window|size|limit)|maximum model length"
@@ -71,17 +72,18 @@ _NOT_AGAIN = {
     "api_error": 500,
     "server_error": 500,
 }
-"""HTTP statuses by the names that bodies have for them, for errors that come with status 200 or in a stream."""
+"""HTTP status by the error name in the body, for errors that arrive with status 200 or within a stream."""
 
 
 def refusal(name: str, status: int | None, body: object, headers: Mapping[str, str] | None = None) -> ModelError:
-    """The error for what a provider answered instead of an answer.
+    """The error for a provider's error response.
 
     Args:
-        name: of the model.
-        status: of HTTP; None (or 200) where the error stands in an answer or a stream: its body may say.
-        body: text, bytes, or JSON that is parsed already.
-        headers: of the response.
+        name: the model's name.
+        status: the HTTP status; None (or 200) if the error is inside an answer or a stream, in which case the body may
+            say.
+        body: text, bytes, or parsed JSON.
+        headers: the response headers.
     """
     parsed = _parsed(body)
     message, codes = _said(parsed)
@@ -98,35 +100,37 @@ def refusal(name: str, status: int | None, body: object, headers: Mapping[str, s
 
 
 def _is_used_up(message: str, codes: list[str], *, waits: bool) -> bool:
-    """Whether nothing is left, which a code says for sure; the words are those of some rate limits too."""
+    """Whether the quota is exhausted. A code says so reliably; the wording alone also occurs in some rate-limit
+    errors."""
     if _USED_UP.search(" ".join(codes)):
         return True
     return bool(_USED_UP.search(message)) and not waits and not _COMES_BACK.search(message)
 
 
 def overflow(line: str, status: int) -> ContextOverflow:
-    """The error for a prompt that a provider found too long, which it says in `line`."""
+    """The error for a prompt that a provider found too long; `line` is its message."""
     return ContextOverflow(f"{line}; shorten the prompt or take a model with a larger context", status=status)
 
 
 def may_pass(status: int | None) -> bool:
-    """Whether what was refused with this HTTP status may be accepted the next time."""
+    """Whether a request rejected with this HTTP status may succeed later."""
     return status in (408, 409, 425, 429) or ((status or 0) >= 500 and status not in (501, 505))
 
 
 def one_line(text: object) -> str:
-    """What an error says, on one line; of a page of HTML its words, and of JSON its message."""
+    """An error's message on one line; extracted from HTML or JSON where necessary."""
     return _said(_parsed(text))[0]
 
 
 def headers_of(error: Exception) -> Mapping[str, str]:
-    """The headers of the response that an exception of LiteLLM, httpx or an SDK on it came with."""
+    """The headers of the response behind an exception from LiteLLM, httpx, or an SDK built on it."""
     response = getattr(error, "response", None)
     return getattr(error, "litellm_response_headers", None) or getattr(response, "headers", None) or {}
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a provider asked us to wait: milliseconds, or either form of Retry-After (RFC 9110, 10.2.3)."""
+    """Seconds that a provider asked us to wait: from a header in milliseconds, or either form of Retry-After (RFC 9110,
+    10.2.3)."""
     exact = _number(headers.get("retry-after-ms"))
     if exact is not None:
         return exact / 1000
@@ -149,7 +153,7 @@ def _number(value: object) -> float | None:
 
 
 def _parsed(body: object) -> object:
-    """JSON where the text is JSON, or ends with it, as texts of LiteLLM do; else the text."""
+    """Parse the text as JSON if it is JSON or ends in JSON (as LiteLLM's messages do); otherwise return the text."""
     if isinstance(body, bytes):
         body = body.decode(errors="replace")
     if not isinstance(body, str):
@@ -184,7 +188,7 @@ _CODE = ("code", "type", "status", "reason", "error_code", "errorCode", "__type"
 
 
 def _said(body: object, depth: int = 0) -> tuple[str, list[str]]:
-    """The message of an error, and the codes and names of its kind, wherever they stand."""
+    """The message of an error and its codes and type names, wherever they occur in the body."""
     if depth > 8:
         return "", []
     if isinstance(body, list):
@@ -199,7 +203,7 @@ def _said(body: object, depth: int = 0) -> tuple[str, list[str]]:
     codes += [code for key, _, found in inner for code in found]
     message = next((text for _, text, _ in inner if text), "")
     raw = body.get("metadata", {}).get("raw") if isinstance(body.get("metadata"), dict) else None
-    if raw:  # OpenRouter: what the provider behind it said
+    if raw:  # OpenRouter: the message of the provider behind it
         behind, more = _said(_parsed(raw), depth + 1)
         message, codes = _clip(f"{message}: {behind}" if behind else message), codes + more
     return message, codes
@@ -220,7 +224,7 @@ def _clip(text: str) -> str:
 
 
 def _status_of(codes: list[str]) -> int:
-    """The HTTP status that an error's codes stand for; 500, which may pass, where they say nothing."""
+    """The HTTP status that an error's codes stand for; 500, which is retried, if they say nothing."""
     for code in codes:
         if code.isdecimal() and 400 <= int(code[:4]) < 600:
             return int(code)
@@ -230,7 +234,7 @@ def _status_of(codes: list[str]) -> int:
 
 
 def _hinted(body: object) -> float | None:
-    """Gemini's RetryInfo: `{"retryDelay": "34s"}` among the details."""
+    """The delay in Gemini's RetryInfo: `{"retryDelay": "34s"}` among the details."""
     for item in _dicts(body):
         delay = item.get("retryDelay") or item.get("retry_after")
         if isinstance(delay, str | int | float) and (found := _number(str(delay).removesuffix("s"))) is not None:

@@ -1,6 +1,6 @@
-"""The shape of a model's answers, checked where they enter.
+"""Reading and validating models' responses at the point where they come in.
 
-An answer that can't be read is a `ModelError`, which costs one call.
+A response that can't be read raises `ModelError`; the call still counts.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _REFUSED = {"refusal", "refused"}
 
 
 def read_message(response: Mapping[str, Any], name: str) -> AIMessage:
-    """A chat completion as a message, with the usage and the reason it ended with.
+    """Convert a chat completion to a message, with its usage and finish reason.
 
     Raises:
-        ModelError: it is an error, or no completion; retryable unless it says otherwise.
+        ModelError: the response is an error, or not a completion; retryable unless it says otherwise.
     """
     choice = first_choice(response, name)
-    given = choice.get("message") or choice.get("delta")  # some gateways answer with the form of a stream
+    given = choice.get("message") or choice.get("delta")  # some gateways answer in the streaming format
     finish = _finish(choice)
     if not isinstance(given, dict):
         if isinstance(choice.get("text"), str):
@@ -57,17 +57,17 @@ def read_message(response: Mapping[str, Any], name: str) -> AIMessage:
 
 
 def check(message: AIMessage, name: str) -> AIMessage:
-    """The message of any chat model, fit to be acted on: each of its calls has an id of its own.
+    """Validate the message of any chat model, and make sure that each of its calls has a unique id.
 
     Raises:
-        Declined: it was refused or filtered.
-        ModelError: nothing was written, or too many calls; retryable unless the token limit ended it.
+        Declined: the model refused, or a filter blocked the answer.
+        ModelError: the answer is empty or has too many calls; retryable unless it hit the token limit.
     """
     metadata = message.response_metadata
     finish = str(metadata.get("finish_reason") or metadata.get("stop_reason") or "").lower()
     refused = message.additional_kwargs.get("refusal")
     if finish in _FILTERED:
-        raise Declined(f"{name}: the provider's filter held the answer back (finish_reason {finish})")
+        raise Declined(f"{name}: the provider's filter blocked the answer (finish_reason {finish})")
     if refused or finish in _REFUSED:
         said = " ".join(str(refused or message.text).split())[:300]
         raise Declined(f"{name} refused to answer" + (f": {said}" if said else ""))
@@ -80,15 +80,16 @@ def check(message: AIMessage, name: str) -> AIMessage:
 
 
 def cut_off(message: AIMessage) -> bool:
-    """Whether the token limit ended the answer."""
+    """Whether the answer was cut off by the token limit."""
     metadata = message.response_metadata
     return (metadata.get("finish_reason") or metadata.get("stop_reason")) in ("length", "max_tokens", "MAX_TOKENS")
 
 
 def ran_on(message: AIMessage, schema: object, tools: Sequence[object]) -> bool:
-    """Whether a model that decodes under a grammar could not end: it was cut off before a form was whole, or in a loop.
+    """Whether a model decoding under a grammar failed to stop: it was cut off before the structure was complete, or it
+    was caught in a loop.
 
-    Words alone that were cut off may be a long answer: there only a loop counts.
+    Plain text that was cut off may just be a long answer, so there only a loop counts.
     """
     calls = [*message.tool_calls, *message.invalid_tool_calls]
     text = message.text or " ".join(str(call["args"]) for call in calls)
@@ -99,11 +100,11 @@ def ran_on(message: AIMessage, schema: object, tools: Sequence[object]) -> bool:
 _LOOP = re.compile(r"(.{2,80}?)\1{11,}", re.DOTALL)
 _LOOPING = 150
 _LOOKED_AT = 4_000
-"""Characters at the end of a text in which a loop is looked for."""
+"""How many characters at the end of a text are searched for a loop."""
 
 
 def loops(text: str) -> bool:
-    """Whether a text says the same thing twelve times in a row, over at least 150 characters."""
+    """Whether a text repeats the same thing twelve times in a row, over at least 150 characters."""
     return any(
         len(found[0]) >= _LOOPING and any(char.isalnum() for char in found[1])
         for found in _LOOP.finditer(text[-_LOOKED_AT:])
@@ -111,7 +112,7 @@ def loops(text: str) -> bool:
 
 
 def thoughts_of(message: AIMessage) -> str:
-    """What a reasoning model wrote apart from its answer."""
+    """What a reasoning model wrote separately from its answer."""
     found = message.additional_kwargs.get("reasoning_content")
     return found if isinstance(found, str) else ""
 
@@ -123,7 +124,7 @@ def _empty(name: str, finish: str) -> ModelError:
 
 
 def _identified(message: AIMessage) -> AIMessage:
-    """The message with an id of its own for each call."""
+    """The message with a unique id for each call."""
     ids = [call["id"] for call in message.tool_calls]
     if all(ids) and len(set(ids)) == len(ids):
         return message
@@ -131,13 +132,13 @@ def _identified(message: AIMessage) -> AIMessage:
 
 
 def first_choice(response: object, name: str) -> Mapping[str, Any]:
-    """The choice of a completion or an event that AgentKit asks for, which is one.
+    """The first choice of a completion or stream event; AgentKit never asks for more than one.
 
     Raises:
-        ModelError: there is none.
+        ModelError: there is no choice.
     """
     if not isinstance(response, Mapping):
-        raise ModelError(f"{name}: the answer is no JSON object", retryable=True)
+        raise ModelError(f"{name}: the answer is not a JSON object", retryable=True)
     choices = response.get("choices")
     if isinstance(choices, list) and choices and isinstance(choices[0], dict):
         if choices[0].get("error"):
@@ -147,7 +148,7 @@ def first_choice(response: object, name: str) -> Mapping[str, Any]:
         raise refusal(name, None, dict(response))
     blocked = response.get("promptFeedback") or response.get("prompt_filter_results")
     if blocked and not choices:
-        raise Declined(f"{name}: the provider's filter held the prompt back: {json.dumps(blocked)[:200]}")
+        raise Declined(f"{name}: the provider's filter blocked the prompt: {json.dumps(blocked)[:200]}")
     raise ModelError(f"{name}: the answer holds no choices", retryable=True)
 
 

@@ -1,4 +1,4 @@
-"""The identity of a model call: what is asked, of which model, as a hash."""
+"""The identity of a model call, as a hash of what is asked of which model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from agentkit.json_types import JsonObject
 from agentkit.redaction import redact_data
 
 Schema = type[BaseModel] | AnswerType
-"""The form of a structured answer: a class, or the type that a task's answer has."""
+"""The form of a structured answer: a Pydantic class, or the answer type of a task."""
 
 
 def request_hash(
@@ -29,8 +29,8 @@ def request_hash(
     schema: Schema | None = None,
     params: JsonObject | None = None,
 ) -> str:
-    """SHA-256 over everything that decides the answer; ids that differ from run to run are left out, and secrets, since
-    a run that is taken up again knows its texts without them."""
+    """SHA-256 over everything that decides the answer. Ids that differ from run to run are left out; secrets are
+    redacted first, because a resumed run has its texts only in redacted form."""
     request = {
         "model": model,
         "messages": redact_data([_content(message) for message in messages]),
@@ -43,7 +43,7 @@ def request_hash(
 
 
 def json_schema(schema: Schema) -> JsonObject:
-    """The JSON schema, made once; not to be altered."""
+    """The JSON schema, computed once. Shared, so it must not be modified."""
     return schema.bounded if isinstance(schema, AnswerType) else _class_schema(schema)
 
 
@@ -56,14 +56,14 @@ _tools: WeakKeyDictionary[Any, JsonObject] = WeakKeyDictionary()
 
 
 def openai_tool(tool: Any) -> JsonObject:
-    """A tool in OpenAI's form, made once for each tool; not to be altered."""
+    """A tool in OpenAI's format, computed once per tool. Shared, so it must not be modified."""
     if isinstance(tool, dict):
         return tool if "function" in tool else convert_to_openai_tool(tool)
     try:
         return _tools[tool]
     except KeyError:
         return _tools.setdefault(tool, convert_to_openai_tool(tool))
-    except TypeError:  # unhashable, as pydantic models are by default
+    except TypeError:  # not hashable, as Pydantic models are by default
         return convert_to_openai_tool(tool)
 
 
@@ -78,7 +78,7 @@ def _content(message: BaseMessage) -> list[Any]:
 
 
 def _part(part: Any) -> Any:
-    """A part of a message, with a hash in place of bytes."""
+    """A part of a message, with bytes replaced by their hash."""
     if not isinstance(part, dict) or not isinstance(part.get("base64"), str):
         return part
     return {**part, "base64": hashlib.sha256(part["base64"].encode()).hexdigest()}

@@ -1,4 +1,5 @@
-"""One row of a batch: its grammar, its sampling, its stops; and what joins rows to transformers' `generate`."""
+"""One row of a batch with its grammar, sampling and stop texts, and the classes that connect rows to transformers'
+`generate`."""
 
 from __future__ import annotations
 
@@ -18,13 +19,13 @@ class Request:
     """One call.
 
     Attributes:
-        chat: role and content of each turn.
-        grammar: what the answer must follow, in llguidance's form of Lark; None for free text.
-        logprobs: how many of the likeliest tokens to tell at each place, with their log-probabilities; 0 tells nothing.
-        adapter: the file of the adapter to answer with; empty for the model as it is.
-        scale: how much of it is added.
-        pieces: the answer's text as it grows, ended by None.
-        cancelled: set by the caller that no longer wants the answer.
+        chat: the role and content of each turn.
+        grammar: what the answer must follow, in llguidance's variant of Lark; None for free text.
+        logprobs: how many of the most likely tokens to report at each position, with log-probabilities; 0 for none.
+        adapter: the adapter file to answer with; empty for the bare model.
+        scale: how much of the adapter is added.
+        pieces: the answer's text as it grows, terminated by None.
+        cancelled: set by a caller that no longer wants the answer.
     """
 
     chat: list[dict[str, str]]
@@ -43,7 +44,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """What a model wrote; `finish` is "stop" or "length". Log-probabilities come in OpenAI's form, where asked for."""
+    """What a model wrote; `finish` is "stop" or "length". Log-probabilities, if requested, are in OpenAI's format."""
 
     text: str
     finish: str
@@ -53,11 +54,11 @@ class Completion:
 
 
 class Row:
-    """What is decoded for one request.
+    """The decoding state of one request.
 
     Args:
         matcher: an llguidance matcher, or None for free text.
-        limit: tokens the answer may have.
+        limit: the longest answer, in tokens.
         ends: tokens that end an answer.
     """
 
@@ -74,12 +75,13 @@ class Row:
         self._before: Any = None
 
     def watch(self, scores: Any) -> None:
-        """Take the model's own scores of the next token, before grammar and temperature, where they are to be told."""
+        """Remember the model's own scores for the next token, before grammar and temperature, if log-probabilities are
+        wanted."""
         if self.request.logprobs:
             self._before = scores.float().log_softmax(-1)
 
     def add(self, token: int) -> bool:
-        """Take the next token; returns whether the row is done."""
+        """Append the next token; returns whether the row is finished."""
         if self.finish:
             return True
         self.tokens.append(token)
@@ -99,7 +101,7 @@ class Row:
         return bool(self.finish)
 
     def _told(self, token: int) -> JsonObject:
-        """A token's log-probability and those of its likeliest rivals, in OpenAI's form."""
+        """A token's log-probability and those of its most likely alternatives, in OpenAI's format."""
         best = self._before.topk(min(self.request.logprobs, self._before.shape[-1]))
         rivals = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         told = self._piece(token, float(self._before[token]))
@@ -110,13 +112,13 @@ class Row:
         return {"token": text, "logprob": logprob}
 
     def finished_text(self) -> str:
-        """The whole answer; the rest of it is sent to whoever streams."""
+        """The complete answer; whatever has not been streamed yet is sent."""
         self.finish = self.finish or "length"
         self._send()
         return self.text
 
     def _decode(self) -> None:
-        """Append the new text; a token may hold half a character, so it waits for the rest of it."""
+        """Append the new text. A token may end in the middle of a character; then the text waits for the rest of it."""
         start = max(0, self._settled - 4)
         before = self._tokenizer.decode(self.tokens[start : self._settled], skip_special_tokens=True)
         after = self._tokenizer.decode(self.tokens[start:], skip_special_tokens=True)
@@ -131,7 +133,7 @@ class Row:
         return bool(found)
 
     def _send(self) -> None:
-        """Send what can no longer turn out to be the beginning of a stop text."""
+        """Send the text that can no longer turn out to be the beginning of a stop text."""
         held = 0 if self.finish else max((len(stop) - 1 for stop in self.request.stop), default=0)
         end = max(self._sent, len(self.text) - held)
         if end > self._sent:
@@ -140,7 +142,7 @@ class Row:
 
 
 def row_logits(rows: Sequence[Row]) -> Any:
-    """A logits processor: each row's grammar as a mask, then its temperature and noise."""
+    """A logits processor that applies each row's grammar as a mask, then its temperature and noise."""
     import numpy as np
     import torch
     from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
@@ -182,7 +184,7 @@ def _gumbel(row: Row, scores: Any) -> Any:
 
 
 def row_stops(rows: Sequence[Row]) -> Any:
-    """A stopping criterion: hands each row its new token, and says which rows are done."""
+    """A stopping criterion that passes each row its new token and reports which rows are finished."""
     import torch
     from transformers import StoppingCriteria
 

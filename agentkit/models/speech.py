@@ -1,4 +1,4 @@
-"""Finding what was asked for in a model's text: the answer after its thoughts, and the JSON among its words."""
+"""Finding the requested part of a model's text: the answer behind the reasoning, or the JSON among the words."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ _CLOSED = re.compile(
 )
 _FENCE = re.compile(r"```[\w-]*[ \t]*\n(.*?)```", re.DOTALL)
 _MOST_STARTS = 500
-"""Opening braces that are tried, so that a text of nothing else costs no time."""
+"""How many opening braces are tried, so that a text full of them does not take long."""
 
 
 def spoken(text: str) -> str:
-    """A text without the thoughts that lead it; all of it where it has none, nothing where it never ends thinking.
+    """The text without the reasoning at its beginning; all of it if there is none, and empty if the reasoning never
+    ends.
 
-    The opening mark may be missing: some chat templates write it into the prompt.
+    The opening mark may be missing: some chat templates put it into the prompt.
     """
     if _OPENED.match(text):
         ends = [match.end() for match in _CLOSED.finditer(text)]
@@ -34,13 +35,13 @@ def spoken(text: str) -> str:
 
 
 def read_object(text: str, schema: Schema, name: str) -> Any:
-    """The value of a schema in a text that may have thoughts, fences, words and other objects around it.
+    """The value of a schema in a text that may also contain reasoning, code fences, words and other objects.
 
-    The last one that is valid is taken, one in a fence before others; a call of the tool `name` written as text is read
-    as its arguments.
+    The last valid object is used, and one in a code fence is preferred. A call of the tool `name` that was written as
+    text counts as its arguments.
 
     Raises:
-        ValueError: there is none, or what there is is not valid; says what is wrong with the last one.
+        ValueError: there is no object, or none is valid; says what is wrong with the last one.
     """
     problem = ValueError("there is no JSON object in it")
     try:
@@ -61,10 +62,10 @@ def read_object(text: str, schema: Schema, name: str) -> Any:
 
 
 def read_value(value: Any, schema: Schema, name: str) -> Any:
-    """The structured answer that arguments of the tool `name` give; of an `AnswerType` its JSON value.
+    """The structured answer in the arguments of the tool `name`; for an `AnswerType`, its JSON value.
 
     Raises:
-        ValueError: it is not valid (a Pydantic `ValidationError` is one).
+        ValueError: it is invalid (a Pydantic `ValidationError` is one).
     """
     if not isinstance(schema, AnswerType):
         return schema.model_validate(value)
@@ -77,8 +78,8 @@ def read_value(value: Any, schema: Schema, name: str) -> Any:
 
 
 def wrapped_answer(text: str) -> str | None:
-    """The answer in a `{"reasoning": …, "answer": …}` that a model gave though words were asked for, the last one; None
-    where there is none. Models do so that were trained or shown to."""
+    """The answer in the last `{"reasoning": …, "answer": …}` that a model gave although plain text was wanted; None if
+    there is none. Models do that if they were trained on it or shown it."""
     said = spoken(text)
     for part in ("\n".join(_FENCE.findall(said)), said):
         for found in reversed(list(_objects(part))):
@@ -88,14 +89,14 @@ def wrapped_answer(text: str) -> str | None:
 
 
 def plain_value(value: object) -> str | None:
-    """A text or a number as words; None of anything else, and of a blank text."""
+    """A text or a number as text; None for anything else and for blank text."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     return str(value).strip() or None
 
 
 def read_call(text: str, names: Sequence[str]) -> tuple[str, dict[str, Any]] | None:
-    """A call of one of these tools that a model wrote as text, the last one: its name and arguments."""
+    """The last call of one of these tools that a model wrote as text: its name and arguments."""
     for found in reversed(list(_objects(text))):
         called = found["function"] if isinstance(found.get("function"), dict) else found
         name, arguments = called.get("name"), called.get("arguments", called.get("parameters"))
@@ -105,9 +106,9 @@ def read_call(text: str, names: Sequence[str]) -> tuple[str, dict[str, Any]] | N
 
 
 def known_name(name: str, names: Sequence[str]) -> str | None:
-    """The tool that a name stands for: it may have control tokens behind it, a namespace before it, or both.
+    """The tool that a name stands for, even with control tokens behind it, a namespace before it, or both.
 
-    "calculator<|channel|>json", "functions.calculator:0" and "default_api:calculator" are all `calculator`.
+    "calculator<|channel|>json", "functions.calculator:0" and "default_api:calculator" all mean `calculator`.
     """
     if name in names:
         return name
@@ -120,7 +121,7 @@ def known_name(name: str, names: Sequence[str]) -> str | None:
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """The JSON objects in a text, in order, none inside another."""
+    """The outermost JSON objects in a text, in order."""
     decoder, start = json.JSONDecoder(strict=False), text.find("{")
     for _ in range(_MOST_STARTS):
         if start < 0:
@@ -135,7 +136,8 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
 
 
 def _inner(found: dict[str, Any], name: str) -> Iterator[Any]:
-    """The object itself, or what it wraps: a call's arguments, or the value of a key named for the answer."""
+    """The object itself, and the object it wraps: a call's arguments, or the value under a key with the answer's
+    name."""
     yield found
     called = found["function"] if isinstance(found.get("function"), dict) else found
     if called.get("name") == name:

@@ -1,4 +1,4 @@
-"""Streamed answers in OpenAI's format: server-sent events, and what servers make of a streamed tool call."""
+"""Streamed answers in OpenAI's format: server-sent events, and the variants in which servers stream tool calls."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from agentkit.models.wire import MAX_CALLS, beside, calls_of, clean_usage, funct
 from agentkit.text import clean
 
 _FIELDS = (b":", b"event:", b"id:", b"retry:")
-"""Lines of an event stream that hold no data."""
+"""Lines of an event stream that carry no data."""
 
 
 async def read_events(lines: AsyncIterable[bytes], name: str) -> AsyncIterator[JsonObject]:
-    """The JSON objects of an event stream, until its end.
+    """Yield the JSON objects of an event stream until it ends.
 
-    An object may be spread over several `data:` lines, or be the whole body of a server that does not stream.
+    An object may span several `data:` lines, or be the whole body of a server that does not stream.
 
     Raises:
-        ModelError: something that is no JSON, an error in it, or an end before the answer's.
+        ModelError: the stream contains something that is not JSON, reports an error, or ends before the answer does.
     """
     held, ended = b"", False
     async for line in lines:
@@ -55,7 +55,7 @@ async def read_events(lines: AsyncIterable[bytes], name: str) -> AsyncIterator[J
 
 
 def _json(data: bytes) -> Any:
-    """The JSON value, or None where more of it is to come."""
+    """The JSON value, or None if it is not complete yet."""
     if data[:1] not in b"{[":
         return None
     try:
@@ -72,7 +72,7 @@ def _is_last(event: Mapping[str, Any]) -> bool:
 
 @dataclass
 class _Call:
-    """A tool call, as far as it has come."""
+    """A tool call, as far as it has been received."""
 
     position: int
     index: str | None
@@ -86,13 +86,13 @@ class _Call:
 
 
 class StreamReader:
-    """Reads the events of one streamed answer into chunks that add up to the message.
+    """Converts the events of one streamed answer into chunks that add up to the message.
 
-    Calls are told apart by their index, else by their id; a name that is sent again is the same name; a count of tokens
-    that is sent again takes the place of the one before.
+    Calls are distinguished by index or else by id. A name that is sent again is not appended twice, and a token count
+    that is sent again replaces the earlier one.
 
     Args:
-        name: of the model.
+        name: the model's name.
     """
 
     def __init__(self, name: str) -> None:
@@ -104,14 +104,14 @@ class StreamReader:
 
     @property
     def usage(self) -> JsonObject | None:
-        """Token counts in OpenAI's form; None where the server gave none."""
+        """Token counts in OpenAI's format; None if the server sent none."""
         return self._usage
 
     def read(self, event: Mapping[str, Any]) -> ChatGenerationChunk | None:
-        """The chunk of an event; None where it holds no part of the answer.
+        """The chunk for an event; None if the event contains no part of the answer.
 
         Raises:
-            ModelError: the event is an error, or makes too many calls.
+            ModelError: the event is an error, or there are too many calls.
         """
         if event.get("usage"):
             self._usage = _larger(self._usage or {}, clean_usage(event["usage"]))
@@ -133,13 +133,13 @@ class StreamReader:
         return ChatGenerationChunk(message=message)
 
     def end(self, cost: float | None) -> ChatGenerationChunk:
-        """The last chunk: why the answer ended, what it used and what it cost in dollars.
+        """The last chunk: the finish reason, the usage, and the price in dollars.
 
         Raises:
-            ModelError: the stream held nothing.
+            ModelError: the stream was empty.
         """
         if not self._any:
-            raise ModelError(f"{self._name}: the stream held no answer", retryable=True)
+            raise ModelError(f"{self._name}: the stream contained no answer", retryable=True)
         message = AIMessageChunk(content=clean(self._half))
         message.response_metadata = {"model_name": self._name, "finish_reason": self._finish}
         if cost is not None:
@@ -151,7 +151,8 @@ class StreamReader:
         return ChatGenerationChunk(message=message)
 
     def _whole(self, text: str) -> str:
-        """The text with the half of a character that an earlier piece ended with; a half at its end waits."""
+        """The text, joined with half a character left over from the previous piece; a half at the end is held back in
+        turn."""
         text, self._half = self._half + text, ""
         if text and "\ud800" <= text[-1] <= "\udbff":
             text, self._half = text[:-1], text[-1]
@@ -171,9 +172,10 @@ class StreamReader:
         return {"name": new or None, "args": text, "id": shown, "index": known.position, "type": "tool_call_chunk"}
 
     def _known(self, index: str | None, identity: str | None, *, opens: bool) -> _Call:
-        """The call that a piece belongs to: that of its id, else of its index, else the last one.
+        """The call that a piece belongs to: by id, else by index, else the last one.
 
-        Where ids don't tell, a piece that `opens` a call (a name with arguments) after a whole one is the next call.
+        If ids don't decide, a piece that `opens` a call (a name with arguments) after a complete one starts the next
+        call.
         """
         same = [call for call in self._calls if identity is not None and call.id == identity]
         if not same and (index is not None or identity is None):
@@ -188,14 +190,14 @@ class StreamReader:
 
 
 def _logprobs_of(choice: Mapping[str, Any]) -> list[JsonObject]:
-    """The tokens of a piece with their log-probabilities; none where the server tells none."""
+    """The tokens of a piece with their log-probabilities; empty if the server sends none."""
     told = choice.get("logprobs")
     tokens = told.get("content") if isinstance(told, dict) else None
     return [token for token in tokens if isinstance(token, dict)] if isinstance(tokens, list) else []
 
 
 def _larger(first: Mapping[str, Any], second: Mapping[str, Any]) -> JsonObject:
-    """The larger of each count: counts run on from event to event, or stand in different ones."""
+    """The larger of each count: counts may grow from event to event, or be spread over several."""
     return {
         key: _larger(first.get(key) or {}, value) if isinstance(value, dict) else max(first.get(key) or 0, value)
         for key, value in second.items()

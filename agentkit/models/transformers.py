@@ -1,7 +1,7 @@
-"""`hf/…`: a model on torch, with CUDA where there is one. Concurrent calls are answered in one batch.
+"""`hf/…` models: transformers on torch, with CUDA if available. Concurrent calls are answered in one batch.
 
-Tool calls and structured answers are valid by construction, in the same form as on `local/`: the reply is decoded under
-the union of the tools' schemas and a plain text, so a model needs no tool template.
+Tool calls and structured answers are valid by construction, in the same format as for `local/`: replies are decoded
+under the union of the tools' schemas and plain text, so a model needs no tool template.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class TransformersChat(NamedChat):
 
     Args:
         repo: a hub repository or a folder.
-        gguf_file: the file in it, for GGUF weights.
-        device: None takes CUDA where there is one.
-        dtype: None takes bfloat16 on CUDA and float32 on a CPU.
-        max_batch: calls that are answered together.
-        window: seconds the first call of a batch waits for others.
-        adapter: the GGUF file of an adapter (LoRA) to answer with, where the weights come from a GGUF file. A call may
-            name another, by an argument of this name; calls with one adapter are answered in one batch.
-        scale: how much of an adapter is added; 0 is the model as it is.
+        gguf_file: the file in it, if the weights are GGUF.
+        device: None uses CUDA if available.
+        dtype: None uses bfloat16 on CUDA and float32 on a CPU.
+        max_batch: how many calls are answered together at most.
+        window: seconds that the first call of a batch waits for others.
+        adapter: the GGUF file of an adapter (LoRA) to answer with, if the weights are GGUF. A call may name another one
+            in an argument of this name; calls with the same adapter are answered in one batch.
+        scale: how much of an adapter is added; 0 is the bare model.
     """
 
     constrained = True
@@ -73,7 +73,7 @@ class TransformersChat(NamedChat):
         return None if self.gguf_file is None else Path(self.repo) / self.gguf_file
 
     def warm_up(self) -> None:
-        """Load the model now rather than at the first call."""
+        """Load the model now rather than on the first call."""
         self._batcher()
 
     def _generate(
@@ -109,7 +109,7 @@ class TransformersChat(NamedChat):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        if union_of(kwargs) is not None:  # a tool call is only known as one when it is whole
+        if union_of(kwargs) is not None:  # whether it is a tool call is only certain at the end
             message = cast("Any", self._generate(messages, stop, **kwargs).generations[0].message)
             yield ChatGenerationChunk(message=as_chunk(message))
             return
@@ -165,7 +165,7 @@ class TransformersChat(NamedChat):
 
 
 def open_transformers(name: str, **options: Unpack[ModelOptions]) -> TransformersChat:
-    """A hub repository, a folder, a .gguf file, or a chat model of the catalog."""
+    """Open a hub repository, a folder, a .gguf file, or a chat model from the catalog."""
     full_name, path, given = f"hf/{name}", Path(name).expanduser(), cast("JsonObject", options)
     if name in catalog():
         entry = catalog()[name]

@@ -1,8 +1,8 @@
-"""The union of what a local model may reply: a call of one of its tools, or an answer.
+"""The union of possible replies of a local model: a call of one of its tools, or an answer.
 
-A call is a JSON object, `{"name": tool, "arguments": {…}}`. An answer is what the model would say without tools: a
-text, or a call of `answer` where it has a form. The reply is decoded under a grammar that holds both, so a model that
-can answer does, and a call is valid by construction, for every chat model, with a tool template or without.
+A call is a JSON object, `{"name": tool, "arguments": {…}}`. An answer is what the model would say without tools: text,
+or a call of `answer` if the answer has a form. Replies are decoded under a grammar that covers both. So a model that
+can answer right away does, and calls are valid by construction for every chat model, with or without a tool template.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
 
 IN_PROMPT = "x-in-prompt"
-"""Marks an enum of a schema whose values stand in the prompt already, such as the sentences of a paper: it binds the
-answer, and the tool's description leaves it out."""
+"""Marks an enum in a schema whose values are already in the prompt, such as the sentences of a paper: it constrains the
+answer, but the tool's description omits it."""
 
 
 ANSWER_TOOL = "answer"
-"""The name under which a structured answer is offered beside tools."""
+"""The tool name under which a structured answer is offered."""
 
 MAX_ARGUMENT = 8_000
-"""Characters of a text in a tool's arguments whose schema sets no bound of its own."""
+"""Longest text in a tool's arguments, in characters, where the schema sets no limit."""
 
 _CALL = '{"name": '
-"""How a call begins, and a text never does."""
+"""How every call begins, and no plain text does."""
 
 
 @dataclass(frozen=True)
 class Union:
-    """What may be replied.
+    """The possible replies.
 
     Attributes:
-        tools: the tools on offer, in OpenAI's form.
-        allowed: names of those that may be called now.
-        text: whether a plain text may be replied.
+        tools: the available tools, in OpenAI's format.
+        allowed: names of the tools that may be called now.
+        text: whether the reply may be plain text.
     """
 
     tools: tuple[dict[str, Any], ...]
@@ -53,9 +53,9 @@ class Union:
 
     @property
     def grammar(self) -> str:
-        """The grammar of a reply, in llguidance's form of Lark, which llama.cpp and transformers decode under alike.
+        """The grammar of a reply, in llguidance's variant of Lark; both llama.cpp and transformers decode under it.
 
-        A text is anything that does not begin as a call does: what is decoded before the two differ fits both.
+        Plain text is anything that does not begin like a call; until the two diverge, the decoded tokens fit both.
         """
         options = ["text"] if self.text else []
         rules = ["text: TEXT", f"TEXT: /(.|\\n)+/ & ~/{re.escape(_CALL.strip())}(.|\\n)*/"] if self.text else []
@@ -67,7 +67,7 @@ class Union:
 
     @property
     def instructions(self) -> str:
-        """How to reply, for the system prompt."""
+        """Instructions for replying, to be put into the system prompt."""
         first = sorted(self.tools, key=lambda tool: tool["function"]["name"] != ANSWER_TOOL)
         lines = "\n".join(f"- {_signature(tool['function'])}" for tool in first)
         if self.text:
@@ -77,7 +77,7 @@ class Union:
 
 
 def grammar_of(union: Union | None, response_format: Mapping[str, Any] | None) -> str | None:
-    """The grammar that a request asks for: the union's, that of a wanted form of text, or None."""
+    """The grammar that a request needs: that of the union, that of a requested text format, or None."""
     kind = (response_format or {}).get("type")
     if union is not None:
         return union.grammar
@@ -87,14 +87,15 @@ def grammar_of(union: Union | None, response_format: Mapping[str, Any] | None) -
 
 
 def answer_format(form: AnswerType, *, room: int | None = None) -> dict[str, Any]:
-    """The `response_format` in which a model of this process gives an answer of a type as it stands.
+    """The `response_format` in which a local model returns an answer of a type directly, without a tool call.
 
-    One of several choices stands in an object, `{"answer": …}`, as hosted models give it. That takes five tokens more
-    than the text alone. The 1.5b coder sorted 45 bank messages into 77 categories rightly in .51 of them (.47 as text)
-    and 20 into 24 in .80 (.60 as text), differences within chance.
+    A choice is wrapped in an object, `{"answer": …}`, as with hosted models. That takes five tokens more than the bare
+    text. The 1.5b coder model sorted 45 bank messages into 77 categories with .51 right (.47 as text), and 20 messages
+    into 24 categories with .80 right (.60 as text); the differences are within chance.
 
     Args:
-        room: tokens that the longest answer may take, for a model that ran on before; None leaves the usual bounds.
+        room: tokens that the longest answer may take, for a model that failed to stop before; None keeps the usual
+            limits.
     """
     schema = form.bounded if room is None else closing(form.schema, room)
     if form.choices:
@@ -103,14 +104,15 @@ def answer_format(form: AnswerType, *, room: int | None = None) -> dict[str, Any
 
 
 def as_field(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of an object whose one field, `answer`, has a schema."""
+    """The schema of an object whose only field, `answer`, has the given schema."""
     value = dict(schema)
     definitions = {"$defs": value.pop("$defs")} if "$defs" in value else {}
     return {**_object({ANSWER_TOOL: value}), **definitions}
 
 
 def check_grammar(form: AnswerType) -> None:
-    """Raises UserError where no grammar can hold an answer's form; without llguidance the model itself says so."""
+    """Raises UserError if an answer's form can't be made into a grammar; without llguidance, the model reports it
+    instead."""
     try:
         import llguidance
     except ModuleNotFoundError:
@@ -120,7 +122,7 @@ def check_grammar(form: AnswerType) -> None:
 
 
 def json_grammar(schema: Mapping[str, Any]) -> str:
-    """The grammar of JSON under a schema, in the same form; without line breaks, in which small models get lost."""
+    """The grammar for JSON that follows a schema; without line breaks, which confuse small models."""
     return f"start: {_json(schema)}"
 
 
@@ -136,7 +138,7 @@ def _rule(function: dict[str, Any]) -> str:
 
 
 def union_of(kwargs: JsonObject) -> Union | None:
-    """The union that bound arguments (`tools`, `tool_choice`) ask for; None for a plain text."""
+    """The union for bound arguments (`tools`, `tool_choice`); None for plain text."""
     tools, choice = tuple(kwargs.get("tools") or ()), kwargs.get("tool_choice")
     if not tools:
         return None
@@ -151,9 +153,9 @@ def union_of(kwargs: JsonObject) -> Union | None:
 
 
 def read_union(text: str, union: Union | None, *, finish: str | None = None) -> AIMessage:
-    """Read a reply that was decoded under the union's grammar.
+    """Parse a reply that was decoded under the union's grammar.
 
-    A call cut off by the token limit is the one that can be invalid; it comes as an invalid tool call.
+    Only a call that was cut off by the token limit can be invalid; it becomes an invalid tool call.
     """
     if union is None or (union.text and not text.startswith(_CALL.strip())):
         return AIMessage(text)
@@ -167,7 +169,7 @@ def read_union(text: str, union: Union | None, *, finish: str | None = None) -> 
 
 
 def as_chunk(message: AIMessage) -> AIMessageChunk:
-    """A whole message as the one chunk of a stream."""
+    """A complete message as the only chunk of a stream."""
     calls = [
         {"name": call["name"], "args": json.dumps(call["args"]), "id": call["id"], "index": position}
         for position, call in enumerate(message.tool_calls)
@@ -181,11 +183,11 @@ def as_chunk(message: AIMessage) -> AIMessageChunk:
 
 
 def to_chat(messages: Sequence[BaseMessage], union: Union | None) -> list[dict[str, str]]:
-    """Messages for a chat template that knows only system, user and assistant, in turns that alternate.
+    """Convert messages for a chat template that only knows system, user and assistant, in alternating turns.
 
-    How to reply leads the system prompt, because what was learnt, which ends it, changes more often. Where a user
-    message leads the question, such as a paper, it goes between the two, so that questions with different answers share
-    the paper in the prefix cache.
+    The reply instructions come first in the system prompt, because the learnt context at its end changes more often. If
+    user messages precede the question, such as a paper, the instructions go between them and the question, so that
+    questions with different answer forms share the paper in the prefix cache.
     """
     chat: list[dict[str, str]] = []
     if union is not None and (question := _question_after_text(messages)) is not None:
@@ -205,7 +207,7 @@ def to_chat(messages: Sequence[BaseMessage], union: Union | None) -> list[dict[s
 
 
 def _question_after_text(messages: Sequence[BaseMessage]) -> int | None:
-    """Where the question stands, if user messages come before it; None if it is the first of them."""
+    """The index of the question if other user messages precede it; None if it is the first one."""
     lead = list(takewhile(lambda message: message.type in ("system", "human"), messages))
     return len(lead) - 1 if sum(message.type == "human" for message in lead) > 1 else None
 
@@ -220,7 +222,7 @@ def _turn(message: BaseMessage) -> tuple[str, str]:
 
 
 def _without(schema: Any, keywords: Set[str]) -> Any:
-    """A schema in which no enum that is marked as being in the prompt has these keywords."""
+    """The schema with these keywords removed from every enum that is marked as being in the prompt."""
     if isinstance(schema, list):
         return [_without(item, keywords) for item in schema]
     if not isinstance(schema, dict):

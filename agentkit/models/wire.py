@@ -1,6 +1,6 @@
-"""OpenAI's wire format, part by part, as the servers that speak it really write it.
+"""OpenAI's wire format, part by part, tolerant of how servers actually write it.
 
-What can be read in one way only is read; a part that can't be is named, in the log or as an invalid call.
+What can be read unambiguously is read; any other part is reported, in the log or as an invalid call.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from agentkit.json_types import JsonObject
 log = logging.getLogger("agentkit.models")
 
 MAX_CALLS = 64
-"""Tool calls in one answer. More are a fault of the model, and would all be started at once."""
+"""Most tool calls in one answer. More are a model's error, and all of them would be started at once."""
 MOST_TOKENS = 10**9
-"""That one answer can have used; more is a fault of the server."""
+"""Most tokens that one answer can use; a larger count is a server's error."""
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 
 
 def read_texts(given: Mapping[str, Any], name: str) -> tuple[str, str]:
-    """The text of a message or a delta, and the thoughts that come apart from it."""
+    """The text of a message or delta, and reasoning that is sent separately."""
     text, thoughts = _parts(given.get("content"), name)
     apart = next((given[key] for key in _THOUGHTS if isinstance(given.get(key), str) and given[key]), "")
     return text, apart or thoughts
 
 
 def _parts(content: object, name: str) -> tuple[str, str]:
-    """Content is a text, nothing, or a list of parts; a part that is no text is named in the log."""
+    """Content is a text, nothing, or a list of parts; parts that are not text are named in the log."""
     if content is None or isinstance(content, str):
         return content or "", ""
     texts: list[str] = []
@@ -59,7 +59,7 @@ def beside(given: Mapping[str, Any], thoughts: str) -> JsonObject:
 
 
 def calls_of(given: Mapping[str, Any]) -> list[Any]:
-    """The tool calls of a message or a delta; the one of the older form, `function_call`, among them."""
+    """The tool calls of a message or delta, including one in the older format, `function_call`."""
     calls = given.get("tool_calls")
     if isinstance(calls, dict):
         calls = [calls]
@@ -68,7 +68,7 @@ def calls_of(given: Mapping[str, Any]) -> list[Any]:
 
 
 def read_calls(calls: Sequence[Any], name: str) -> tuple[list[Any], list[Any]]:
-    """Calls that can be made, and those that can't, with what is wrong; both in LangChain's form."""
+    """Split calls into valid and invalid ones (with the problem), both in LangChain's format."""
     good, bad = [], []
     for call in calls[: MAX_CALLS + 1]:
         function = function_of(call)
@@ -95,9 +95,9 @@ def function_of(call: object) -> Mapping[str, Any]:
 
 
 def read_arguments(value: object) -> tuple[JsonObject, str]:
-    """The arguments of a call as an object, and what is wrong where they are none.
+    """The arguments of a call as an object, and what is wrong if they are not one.
 
-    They come as an object, as its JSON, as JSON of that JSON, or as nothing where a tool takes none.
+    Servers send them as an object, as its JSON, as JSON of that JSON, or not at all if a tool takes none.
     """
     for _ in range(3):
         if value is None or (isinstance(value, str) and not value.strip()):
@@ -118,7 +118,7 @@ def call_id() -> str:
 
 
 def clean_usage(usage: object) -> JsonObject:
-    """Token counts in OpenAI's form, as numbers that can be added up; what is no such number counts as 0."""
+    """Token counts in OpenAI's format; anything that is not a valid number counts as 0."""
     given = usage if isinstance(usage, Mapping) else {}
 
     def count(*names: str, of: Mapping[str, Any] = given) -> int:
@@ -153,7 +153,7 @@ def _tokens(value: object) -> int:
 
 
 def usage_metadata(usage: object) -> UsageMetadata:
-    """Token counts of a response, the cached ones among them."""
+    """The token counts of a response, including cached tokens."""
     clean = clean_usage(usage)
     return UsageMetadata(
         input_tokens=clean["prompt_tokens"],

@@ -1,6 +1,6 @@
-"""Delimited blocks: how data from outside the prompt's author gets into a prompt.
+"""Delimited blocks: how data that the prompt's author did not write gets into a prompt.
 
-A block's text can't close its own block or open another, whatever it contains.
+A block's text can't close its own block or open another one, whatever it contains.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from agentkit.text import defuse
 
 
 def block(name: str, text: str) -> str:
-    """`text` as data between `<name>` and `</name>`; anything in it that looks like a tag is defused."""
+    """`text` as data between `<name>` and `</name>`; anything in it that looks like a tag is broken up."""
     return f"<{name}>\n{defuse(text)}\n</{name}>"
 
 
 def with_files(files: Sequence[File], text: str) -> str | list[str | JsonObject]:
-    """What a user says with files: texts before it as blocks of their own, and images, each behind its name."""
+    """A user message with files: texts come first, as blocks of their own; each image follows its name."""
     texts = [_file(file) for file in files if not file.is_image]
     said = "\n\n".join([*texts, text])
     images = [file for file in files if file.is_image]
@@ -38,5 +38,5 @@ def _text(text: str) -> JsonObject:
 
 
 def learnt(item: Block) -> str:
-    """A block of a playbook or a case memory as a prompt holds it; its text is escaped already."""
+    """A block of a playbook or a case memory, formatted for a prompt; its text is already escaped."""
     return f"<{item.kind}>\n{item.text}\n</{item.kind}>"

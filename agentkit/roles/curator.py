@@ -48,9 +48,9 @@ class Incoming:
 
     Attributes:
         lesson: its text.
-        section, scope: as the reflector set them.
-        question: the task it was drawn from.
-        near: ids of bullets that come close.
+        section, scope: as chosen by the reflector.
+        question: the task that it was learnt from.
+        near: ids of similar bullets.
     """
 
     lesson: str
@@ -61,10 +61,10 @@ class Incoming:
 
 
 def curator_messages(playbook: str, incoming: Sequence[Incoming]) -> list[BaseMessage]:
-    """The curator's prompt: instructions and playbook, which the cache keeps, then the new lessons.
+    """The curator's prompt: instructions and playbook (which prompt caches can reuse), then the new lessons.
 
     Args:
-        playbook: as rendered for a prompt, escaped already.
+        playbook: rendered for a prompt and already escaped.
         incoming: the lessons of one batch.
     """
     system = f"{INSTRUCTIONS}\n\n<playbook>\n{playbook or '(empty)'}\n</playbook>"

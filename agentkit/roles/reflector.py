@@ -61,9 +61,9 @@ def reflector_messages(
     """The reflector's prompt: instructions, then the run.
 
     Args:
-        episode: the run; its target is shown only where labels are gold, a label's words never.
-        bullets: content by id of the bullets that the run used.
-        previous: the reflection of the round before, to be checked and sharpened.
+        episode: the run. Its target is shown only where labels are "gold"; a label's text never is.
+        bullets: the bullets that the run used: content by id.
+        previous: the reflection of the previous round, to be checked and sharpened.
     """
     parts = [block("task", shorten(episode.task.input, _TASK))]
     if bullets:
@@ -80,15 +80,16 @@ def reflector_messages(
 
 
 def _right_answer(answer: str, target: str) -> str:
-    """The label as a sentence: told apart by tags alone, small models take the given answer for the right one."""
+    """The label as a sentence: if only tags distinguish the two, small models take the given answer for the right
+    one."""
     told = difference(answer, target)
     return f"The right answer is {target}" + (f", which is the given one {told}." if told else ".")
 
 
 def difference(answer: str, target: str) -> str:
-    """What arithmetic can tell of how a wrong number differs from the right one; empty where it can't.
+    """How a wrong number differs from the right one, in words; empty if arithmetic finds no simple relation.
 
-    Small models see that 0.2 is not 20 and miss the factor.
+    Small models notice that 0.2 is not 20, but miss the factor.
     """
     found, wanted = _number(answer), _number(target)
     if found is None or wanted is None or not found[0] or not wanted[0]:
@@ -115,7 +116,7 @@ _FACTORS = {
 
 
 def _number(text: str) -> tuple[float, float] | None:
-    """A number and half a unit of its last digit."""
+    """A number and half a unit of its last digit (its rounding error)."""
     found = re.fullmatch(r"[^\d.-]*(-?\d[\d,]*(?:\.(\d+))?)\s*\D{0,12}", text.strip())
     return (float(found[1].replace(",", "")), 0.5 * 10.0 ** -len(found[2] or "")) if found else None
 

@@ -1,4 +1,5 @@
-"""What past runs say about how much to spend on a task: which mode, whether to go up, whether to ask the evaluator."""
+"""Learning from past runs how much to spend on a task: which mode, whether to go to a higher one, whether to ask the
+evaluator."""
 
 from agentkit.routing.learner import EffortLearner, learners_of
 from agentkit.routing.outcomes import outcome_of

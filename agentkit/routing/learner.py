@@ -1,4 +1,4 @@
-"""EffortLearner: takes how a run went into the record that routing goes by, once."""
+"""EffortLearner: adds a run's outcome to the record that routing uses, once per run."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from agentkit.store.run_log import RunLog
 
 
 class EffortLearner:
-    """A `Learner` of runs whose answer a label or a check has scored.
+    """Learns from runs whose answer a label or a check has scored.
 
-    A mode is credited with the first answer alone: those after it had been told that it was wrong.
+    A mode is only credited with the first answer: later ones were given knowing that the first was wrong.
     """
 
     name = "effort"
@@ -26,11 +26,11 @@ class EffortLearner:
         self.log, self.record = log, record
 
     async def learn(self, episode: Episode, *, call: CallModel | None = None) -> Learnt:
-        """Take in a run's outcome; again with the same run it changes nothing."""
+        """Record a run's outcome; repeating it for the same run changes nothing."""
         return await asyncio.to_thread(self.learn_now, episode)
 
     def learn_now(self, episode: Episode) -> Learnt:
-        """As `learn`, without waiting in an event loop."""
+        """The synchronous version of `learn`."""
         steps = self.log.steps(episode.run_id)
         known = [item for item in steps.feedback if item.channel in ("label", "check") and item.score is not None]
         if not known:
@@ -55,7 +55,8 @@ class EffortLearner:
 def learners_of(
     router: LearnedRouter, others: Sequence[Learner], options: RunOptions, checker: Checker | None
 ) -> list[Learner]:
-    """What a run teaches, if anything: routing first, where the run will know by itself whether its answer is right."""
+    """The learners for a run, if any. The effort learner comes first, if the run itself will find out whether its
+    answer is right."""
     if not options.learn:
         return []
     knows = checker is not None and (not checker.needs_target or options.labels != "none")

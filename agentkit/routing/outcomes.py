@@ -1,4 +1,4 @@
-"""From a finished run and what is known of its answers to an outcome that routing learns from."""
+"""Turns a finished run, and what is known about its answers, into an outcome that routing learns from."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from agentkit.routing.record import EffortOutcome
 from agentkit.tasks import Task
 
 Score = Callable[[str], float | None]
-"""Tells of an answer's text how right it is; None where that is not known."""
+"""Gives the score of an answer's text; None if unknown."""
 
 
 def kind_in(task: Task, tools: Sequence[str]) -> str:
-    """The kind of a task, apart for those with which tools can help.
+    """The kind of a task; tasks that tools can help with are a kind of their own.
 
     Args:
-        tools: those that can matter.
+        tools: the tools that could help.
     """
     from agentkit.memory.kinds import kind_of
 
@@ -37,14 +37,14 @@ def outcome_of(
     """The outcome of a run.
 
     Args:
-        effort: what was decided about it, as the run's record holds it.
-        calls: its model calls, as `RunLog.steps` gives them.
-        answer, score: its answer and how right that is.
-        confidence: how likely the answer seemed right.
-        score_of: of answers that came before the last.
+        effort: the decisions on its effort, from the run's record.
+        calls: its model calls, as returned by `RunLog.steps`.
+        answer, score: its answer and that answer's score.
+        confidence: the estimated probability that the answer is right.
+        score_of: gives the scores of earlier answers.
 
     Returns:
-        None where no model answered, or the run is of a version that did not record modes.
+        None if no model answered, or the run is from a version that did not record modes.
     """
     own = [call for call in calls if not str(call["scope"]).startswith(("learn:", "check"))]
     asked = [call for call in own if call["role"] in ("explorer", "executor")]

@@ -1,4 +1,4 @@
-"""Outcomes of runs by what they spent, in the ledger: each is a change that can be shown, and taken back."""
+"""Outcomes of runs by mode, kept in the ledger: each is a change that can be inspected and rolled back."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from agentkit.store import Store
 
 @dataclass(frozen=True, kw_only=True)
 class EffortOutcome:
-    """How a run went, and what was spent on it.
+    """How a run went, and what it used.
 
     Attributes:
-        run: its id; of several outcomes of one run the newest counts.
-        kind: of its task (`agentkit.routing.outcomes.kind_in`).
-        model: who answered.
-        mode: the run's.
-        score: of its answer, 0 to 1.
-        tokens, seconds: what one answer took, read and written, by the models' own time.
-        sure: how likely the answer seemed to be right; of a run that went up, its first answer. None: not known.
+        run: its id; if a run has several outcomes, the newest counts.
+        kind: the kind of its task (`agentkit.routing.outcomes.kind_in`).
+        model: the model that answered.
+        mode: the run's mode.
+        score: the score of its answer, 0 to 1.
+        tokens, seconds: what one answer used, tokens read and written, and the models' own time.
+        sure: the confidence in the answer; for a run that went to a higher mode, that in its first answer. None if
+            unknown.
         up: whether the run began in a cheaper mode.
-        evaluator: the model that checked the first answer; empty where none was asked.
-        first, second: the scores of the answer before and after the evaluator was heard; None where not known.
-        used: whether it became known in use, by a check or by feedback; not in an evaluation.
+        evaluator: the model that checked the first answer; empty if none did.
+        first, second: the scores of the answer before and after the evaluator's verdict; None if unknown.
+        used: whether the outcome comes from actual use (a check or feedback) rather than from an evaluation.
     """
 
     run: str
@@ -57,7 +58,7 @@ class EffortOutcome:
 
 
 class EffortRecord:
-    """The outcomes of one name. The ledger alone holds them: what is in force follows from its changes."""
+    """The outcomes under one name. They are stored only in the ledger: those in effect follow from its changes."""
 
     def __init__(self, store: Store, name: str = "default") -> None:
         self.target = f"effort:{name}"
@@ -71,7 +72,7 @@ class EffortRecord:
         return self._ledger.version(self.target)
 
     def outcomes(self) -> Sequence[EffortOutcome]:
-        """Those in force, oldest first, one a run. What was read before is not read again."""
+        """The outcomes in effect, oldest first, one per run. Only changes since the last call are read."""
         version = self.version
         with self._lock:
             for change in self._ledger.applied(self.target, after=len(self._operations), upto=version):
@@ -80,16 +81,16 @@ class EffortRecord:
             return tuple(self._known.values())
 
     def _after(self, known: dict[str, EffortOutcome], version: int) -> dict[str, EffortOutcome]:
-        """Those in force at a version, from those before it."""
+        """The outcomes in effect at a version, computed from those before it."""
         operation = self._operations[version - 1]
         if operation["op"] == "rollback":
             return self._at(int(operation["to"]))
-        known.pop(operation["run"], None)  # the newest word on a run counts, and is the newest
+        known.pop(operation["run"], None)  # a run's newest outcome replaces older ones and moves to the end
         known[operation["run"]] = EffortOutcome.from_json(operation)
         return known
 
     def _at(self, version: int) -> dict[str, EffortOutcome]:
-        """Those that were in force at an earlier version."""
+        """The outcomes in effect at an earlier version."""
         known: dict[str, EffortOutcome] = {}
         for earlier in range(1, version + 1):
             known = self._after(known, earlier)
@@ -105,13 +106,13 @@ class EffortRecord:
         role: str = "router",
         effect: Callable[[Connection, Change], None] = lambda connection, change: None,
     ) -> Change:
-        """Take in a run's outcome; again with the same key it changes nothing.
+        """Record a run's outcome; repeating it with the same key changes nothing.
 
         Args:
-            key: names it: of the run, or of what somebody said about the run.
-            signal: the channel of feedback that it is known by.
-            source: the evaluation it comes from.
-            effect: writes that belong to the same transaction.
+            key: identifies the run, or the feedback on it.
+            signal: the feedback channel that the outcome comes from.
+            source: the evaluation that the outcome comes from.
+            effect: further writes for the same transaction.
         """
         change = Change(
             key=f"{key}:{self.target}",
@@ -129,7 +130,7 @@ class EffortRecord:
         return self._ledger.commit(change, effect)
 
     def rollback(self, version: int, *, reason: str = "") -> Change:
-        """Put in force again what was at a version, by a new change; the outcomes since no longer count.
+        """Restore the outcomes of an earlier version, by a new change; later outcomes no longer count.
 
         Raises:
             UserError: no such version.

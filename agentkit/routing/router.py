@@ -1,10 +1,10 @@
-"""LearnedRouter: the mode that pays for a kind of task, learned from how runs of that kind went.
+"""LearnedRouter: chooses the mode that pays off for a kind of task, learnt from how runs of that kind went.
 
-The modes are the arms of the bandit that also chooses forms of recall (`agentkit.memory.choosing`): a Beta belief each,
-Thompson sampling, the probability of the choice logged, and what a mode costs taken off its success. A²FM (arXiv
-2510.12838) learns the same with a policy gradient inside the model; here it is learned beside it, online. Cost counts
-in doublings, so that no mode is ruled out by its cost alone: thinking that takes eight times as long must be right in
-three times `PRICE` more of its runs.
+The modes are the arms of the same kind of bandit that chooses forms of recall (`agentkit.memory.choosing`): a Beta
+belief for each, Thompson sampling, the probability of each choice logged, and a mode's cost subtracted from its success
+rate. A²FM (arXiv 2510.12838) learns this with a policy gradient inside the model; here it is learnt online, outside the
+model. Cost counts in doublings, so that no mode is ruled out by its cost alone: if reasoning takes eight times as long,
+it must be right in an additional three times `PRICE` of its runs.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ if TYPE_CHECKING:
     from agentkit.memory.choosing import Belief, Seen
 
 LEAST = 8
-"""Outcomes of a kind of task before which rules decide, and outcomes in use before which no mode is tried: where it
-never becomes known how a run went, nothing could be learnt from trying."""
+"""Rules decide until a kind of task has this many outcomes; and no mode is tried out until this many come from actual
+use, since nothing can be learnt from trying if runs never get feedback."""
 LEAST_OF_A_MODE = 4
-"""Outcomes of a mode without which it is only tried, never taken for the better one."""
+"""A mode with fewer outcomes is only tried out, never considered the better one."""
 HISTORY = 200
-"""Newest outcomes of a kind of task that beliefs rest on."""
+"""Beliefs rest on this many of the newest outcomes of a kind of task."""
 PRICE = 0.02
-"""Success that a mode must add for each doubling of the tokens and seconds that a run takes."""
+"""Success rate that a mode must add for each doubling of a run's tokens and seconds."""
 LIKELY = 0.84
-"""Standard errors that a dearer mode must be better by to be taken for good: a chance of four in five."""
+"""A more expensive mode must be better by this many standard errors to be preferred: a probability of four in five."""
 GUESSED = {"instant": 0.0, "reasoning": 3.0, "agentic": 3.0}
-"""Doublings that a mode is thought to cost before any run has shown it."""
+"""Assumed cost of a mode, in doublings, before any run has been measured."""
 BELIEVED = 10.0
-"""Outcomes that calibrated confidence counts for."""
+"""Calibrated confidence counts as much as this many outcomes."""
 HALF = 0.5
-"""Weight of the outcome of a run that began in a mode, for the question whether to go up to it: its task was no harder
-than others, and those that go up are."""
+"""Weight of outcomes of runs that began in a mode, when deciding whether to go up to it: their tasks were of average
+difficulty, while tasks that go up are harder."""
 _SHY = (1.0, 1.0)
 _MODES: tuple[Mode, ...] = ("instant", "reasoning", "agentic")
 
 
 class LearnedRouter:
-    """Rules as long as little is known of a kind of task and a model, then what their runs have taught.
+    """Uses rules while little is known about a kind of task and a model, and what their runs have taught after that.
 
-    It also judges, after an instant answer, whether the run goes up, and whether the evaluator is asked.
+    After an instant answer it also decides whether the run goes to a higher mode, and whether the evaluator is asked.
     """
 
     name = "learned"
@@ -60,7 +60,7 @@ class LearnedRouter:
         self.rules = Rules()
 
     def choose(self, situation: Situation) -> Decision:
-        """The mode to begin with; what was decided for a run once is what is decided for it always."""
+        """The mode to begin with; once decided for a run, it stays the same."""
         if situation.resumed and (known := self.log.fixed(situation.run_id, "mode")) is not None:
             return Decision(**known)
         rule = self.rules.choose(situation)
@@ -73,10 +73,10 @@ class LearnedRouter:
         return Decision(**self.log.fix(situation.run_id, "mode", found.to_json()))
 
     def higher(self, situation: Situation, confidence: float) -> Decision | None:
-        """Whether an instant answer of such confidence is worth another try in a higher mode.
+        """Whether an instant answer with this confidence is worth another attempt in a higher mode.
 
         Returns:
-            None where no higher mode was measured; a decision for "instant" where the answer stays.
+            None if no higher mode has been measured; a decision for "instant" means that the answer stays.
         """
         if not self.record.version:
             return None
@@ -91,7 +91,8 @@ class LearnedRouter:
         return Decision(**self.log.fix(situation.run_id, "up", found.to_json()))
 
     def asks(self, situation: Situation, confidence: float | None) -> Asking | None:
-        """Whether the evaluator pays for this answer, by what hearing it did before; None where it was never heard."""
+        """Whether the evaluator is worth asking about this answer, judging by its past effect; None if that is
+        unknown."""
         if not self.record.version:
             return None
         if (known := self.log.fixed(situation.run_id, "evaluator")) is not None:
@@ -102,11 +103,11 @@ class LearnedRouter:
         return Asking(**self.log.fix(situation.run_id, "evaluator", _asking(levels, confidence).to_json()))
 
     def levels(self, situation: Situation) -> Levels | None:
-        """What hearing the evaluator did to answers of this model to this kind of task."""
+        """The evaluator's measured effect on this model's answers to this kind of task."""
         return levels_of([item for item in self._alike(situation) if item.evaluator == situation.evaluator])
 
     def may_change(self, situation: Situation) -> bool:
-        """Whether anything was learnt by which an answer could still be replaced."""
+        """Whether anything has been learnt that could still lead to the answer being replaced."""
         return bool(self._alike(situation))
 
     def _alike(self, situation: Situation) -> list[EffortOutcome]:
@@ -125,7 +126,7 @@ class LearnedRouter:
         return Decision(mode=mode, why=f"{_told(known, seen)}; drawn with {chance:.2f}", probability=chance)
 
     def _best(self, situation: Situation, rule: Decision, seen: Sequence[EffortOutcome]) -> Decision:
-        """The best of the modes that were tried often enough; nothing is left to chance."""
+        """The best of the modes that were tried often enough, without randomness."""
         known, costs = self._beliefs(situation, seen), self._costs(situation, seen)
         tried = {mode: sum(item.mode == mode and not item.up for item in seen) for mode in known}
         best = _best_from(rule.mode, known, costs, tried)
@@ -164,7 +165,8 @@ class LearnedRouter:
         return beliefs(dict.fromkeys(_modes(situation), _SHY), past, lasting=lambda mode: True)
 
     def _costs(self, situation: Situation, seen: Sequence[EffortOutcome]) -> dict[Mode, float]:
-        """Doublings of tokens and seconds against "instant": of this kind of task, else of any kind, else guessed."""
+        """Cost in doublings of tokens and seconds relative to "instant": measured on this kind of task, else on any
+        kind, else assumed."""
         modes = _modes(situation)
         everywhere = [item for item in self.record.outcomes() if item.model == situation.model]
         spent = {mode: _spent(mode, seen) or _spent(mode, everywhere) for mode in modes}
@@ -181,12 +183,12 @@ class LearnedRouter:
 
 
 def _explores(situation: Situation, seen: Sequence[EffortOutcome]) -> bool:
-    """Whether a mode may be tried to see what it is worth."""
+    """Whether a mode may be tried out in order to measure it."""
     return situation.explores and sum(item.used for item in seen) >= LEAST
 
 
 def _modes(situation: Situation) -> tuple[Mode, ...]:
-    """Those that differ for a task, the cheapest first: without tools that matter, being agentic adds nothing."""
+    """The distinct modes for a task, cheapest first: without useful tools, "agentic" adds nothing to "reasoning"."""
     return _MODES if situation.tools else _MODES[:2]
 
 
@@ -197,12 +199,12 @@ def _mode(outcome: EffortOutcome) -> Mode:
 def _best_from(
     start: Mode, known: Mapping[Mode, Belief], costs: Mapping[Mode, float], tried: Mapping[Mode, int]
 ) -> Mode:
-    """The mode to take for sure: from one to a dearer one only where that is likely to be worth it, to a cheaper one
-    where it is as good as far as that is known.
+    """The mode to use when not exploring. A more expensive mode replaces the current best only if it is likely to be
+    worth it; a cheaper one replaces it if, as far as is known, it is as good.
 
     Args:
-        start: the mode by rule.
-        tried: outcomes by mode.
+        start: the mode that the rules choose.
+        tried: number of outcomes by mode.
     """
     best = start
     for mode, belief in known.items():
@@ -220,12 +222,13 @@ def _variance(belief: Belief) -> float:
 
 
 def _never(mode: Mode) -> bool:
-    """No mode has a least chance: what a model can do in it does not change, so that nothing has to be kept known."""
+    """No mode gets a minimum probability: a model's ability in a mode does not change over time, so it need not be
+    re-measured."""
     return False
 
 
 def _spent(mode: Mode, outcomes: Sequence[EffortOutcome]) -> float | None:
-    """The logarithm to the base two of what a run takes, tokens and seconds alike; None where none took anything."""
+    """Log2 of what a run uses, averaged over tokens and seconds; None if nothing was used."""
     own = [item for item in outcomes if item.mode == mode and not item.up]
     if not own:
         return None
@@ -236,7 +239,7 @@ def _spent(mode: Mode, outcomes: Sequence[EffortOutcome]) -> float | None:
 
 
 def _told(known: Mapping[Mode, Belief], seen: Sequence[EffortOutcome]) -> str:
-    """How often each mode was right, for those who want to know why."""
+    """How often each mode was right, to explain a decision."""
     parts = []
     for mode in known:
         scores = [item.score for item in seen if item.mode == mode and not item.up]

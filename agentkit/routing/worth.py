@@ -1,4 +1,4 @@
-"""What the evaluator is worth: how often it keeps right answers right, and how often it mends wrong ones.
+"""What the evaluator is worth: how often it leaves right answers right, and how often it corrects wrong ones.
 
 After "Confidence v. Critique" (arXiv 2412.19513): with p and q the scores before and after, the confidence level is
 Σ p q / Σ p, the critique level Σ (1 − p) q / Σ (1 − p), and the relative score (acc₂ − acc₁²) / (2 acc₁ (1 − acc₁)).
@@ -13,23 +13,23 @@ from agentkit.json_types import JsonObject
 from agentkit.routing.record import EffortOutcome
 
 LEAST_ASKED = 10
-"""Answers that the evaluator must have been measured on before it is asked by itself."""
+"""The evaluator is asked automatically only after it has been measured on this many answers."""
 _DOUBT = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
 class Levels:
-    """What hearing the evaluator did to answers of one model to one kind of task.
+    """The evaluator's effect on one model's answers to one kind of task.
 
     Attributes:
-        n: answers it was asked about.
-        before, after: how right they were.
-        confidence: of those right before, how many still were; None where none was right.
-        critique: of those wrong before, how many were mended; None where none was wrong.
-        relative: the relative score; None where all were right or all wrong.
-        effect: `after` less `before`.
-        bound: from which on the effect lies with a chance of 95 %.
-        limit: the confidence of an answer below which hearing it mends more than it spoils.
+        n: how many answers it was asked about.
+        before, after: their mean scores.
+        confidence: the share of right answers that stayed right; None if none was right.
+        critique: the share of wrong answers that were corrected; None if none was wrong.
+        relative: the relative score; None if all were right or all wrong.
+        effect: `after` minus `before`.
+        bound: the lower bound of the effect at 95 % confidence.
+        limit: below this confidence, asking the evaluator corrects more answers than it spoils.
     """
 
     n: int
@@ -47,7 +47,8 @@ class Levels:
 
 
 def levels_of(outcomes: Sequence[EffortOutcome]) -> Levels | None:
-    """The levels of those outcomes in which the evaluator was asked and both scores are known; None where none is."""
+    """The levels of the outcomes for which the evaluator was asked and both scores are known; None if there are
+    none."""
     pairs = [(item.first, item.second) for item in outcomes if item.first is not None and item.second is not None]
     if not pairs:
         return None
@@ -71,7 +72,8 @@ def levels_of(outcomes: Sequence[EffortOutcome]) -> Levels | None:
 
 
 def _bound(won: int, lost: int, n: int) -> float:
-    """The least net effect: of the answers that changed, the exact one-sided bound of those that got better."""
+    """The lower bound of the net effect: the exact one-sided bound for the share of improvements among the changed
+    answers."""
     from scipy.stats import beta
 
     changed = won + lost

@@ -1,6 +1,6 @@
-"""An agent behind HTTP, as clients of OpenAI's API speak it: every request is a durable run that recalls and learns.
+"""An agent behind HTTP, with OpenAI's API: every request is a durable run that recalls and learns.
 
-`agentkit serve` is its command; `create_app` is for those who bring a server of their own.
+The command is `agentkit serve`; `create_app` is for those who run a server of their own.
 """
 
 from agentkit.server.app import create_app

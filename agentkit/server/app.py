@@ -1,4 +1,4 @@
-"""The application: what each address does."""
+"""The ASGI application: what each route does."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _STREAM = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
 class FeedbackBody(BaseModel):
-    """What a client says of a run."""
+    """Feedback that a client gives on a run."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -48,10 +48,10 @@ class FeedbackBody(BaseModel):
 
 
 class Api:
-    """An agent's addresses.
+    """The routes of an agent.
 
     Attributes:
-        jobs: the runs at work.
+        jobs: the runs in progress.
     """
 
     def __init__(self, agent: Agent, options: ServerOptions, metrics: Metrics) -> None:
@@ -86,7 +86,7 @@ class Api:
         return JSONResponse(told, headers={**headers, "x-agentkit-status": outcome.status})
 
     async def response(self, request: Request) -> Response:
-        """A response as it stands, whether anybody waits for it or not."""
+        """The current state of a response, whether or not a client is waiting for it."""
         record = self._record(request.path_params["id"].removeprefix(PREFIX))
         created, echo = record.created_at.timestamp(), {"model": self.options.name, "background": True}
         headers = {"x-agentkit-run": record.id, "x-agentkit-status": record.status}
@@ -113,7 +113,7 @@ class Api:
         record = self._record(request.path_params["id"])
         body = parse(FeedbackBody, await body_of(request, self.options.max_body))
         if body.by == LABEL:
-            raise Refused(400, f"{LABEL!r} outweighs everybody, and is not for clients to say", param="by")
+            raise Refused(400, f"{LABEL!r} outweighs everybody, so clients may not use it", param="by")
         said: dict[str, Any] = body.model_dump()
         taught = await asyncio.to_thread(lambda: self.agent.feedback(record.id, **said))
         self.metrics.add("agentkit_feedback_total")
@@ -141,7 +141,7 @@ class Api:
             )
 
     async def _begin(self, request: Request, model: str, wanted: Wanted) -> tuple[Job, dict[str, str]]:
-        """Begin the run that a request asks for; once this returns, nothing can lose it."""
+        """Start the run that a request asks for; once this returns, the run is stored and can't be lost."""
         self._check_model(model)
         job = self.jobs.take(wanted, request.headers.get("idempotency-key"))
         await job.begun()
@@ -176,8 +176,8 @@ class Api:
 def create_app(agent: Agent, options: ServerOptions | None = None) -> Starlette:
     """An ASGI application for one agent.
 
-    While it starts, it goes on with the runs that an earlier one of the same agent and name left unfinished; while it
-    stops, it interrupts what has not ended within `options.grace`. `app.state.api` is its `Api`.
+    On startup it resumes the runs that an earlier application with the same agent and name left unfinished; on shutdown
+    it interrupts runs that don't end within `options.grace`. `app.state.api` is its `Api`.
     """
     options = options or ServerOptions()
     metrics = Metrics()

@@ -1,4 +1,4 @@
-"""`/v1/chat/completions`: its requests, answers and streams."""
+"""`/v1/chat/completions`: requests, answers and streams."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ChatMessage(BaseModel):
 
 
 class ChatFunction(BaseModel):
-    """What a tool of the client is called and takes."""
+    """The name, description and parameters of a client tool."""
 
     name: str
     description: str | None = None
@@ -35,7 +35,7 @@ class ChatFunction(BaseModel):
 
 
 class ChatTool(BaseModel):
-    """A tool of the client."""
+    """A client tool."""
 
     type: Literal["function"]
     function: ChatFunction
@@ -54,10 +54,10 @@ class ChatRequest(ClientRequest):
 
 
 def read_chat(body: bytes, *, served: str, untrusted: bool) -> tuple[str, Wanted]:
-    """The model that a request names, and what it wants.
+    """Parse a request into the model that it names and what it asks for.
 
     Raises:
-        Refused: it is not understood.
+        Refused: the request is invalid.
     """
     request = parse(ChatRequest, body)
     said = _said(request)
@@ -105,7 +105,7 @@ def _said(request: ChatRequest) -> Said:
                 sources.add(f"client:{name.split()[0]}" if name.split() else "client")
                 results[item.tool_call_id or ""] = text
                 continue
-        results = {}  # what was handed back before this has been read
+        results = {}  # results handed back before this message have been read already
     now = before.pop()[1] if before and not results and before[-1][0] == USER else None
     return Said(
         instructions=tuple(instructions),
@@ -133,7 +133,7 @@ def _function(call: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def completion(outcome: Outcome, model: str) -> dict[str, Any]:
-    """The answer to a request that does not stream."""
+    """The response to a request without streaming."""
     message: dict[str, Any] = {"role": "assistant", "content": outcome.content, "refusal": None}
     if outcome.calls:
         message["tool_calls"] = [_call(call) for call in outcome.calls]
@@ -148,10 +148,10 @@ def completion(outcome: Outcome, model: str) -> dict[str, Any]:
 
 
 async def chunks(job: Job, wanted: Wanted, model: str, tell: Any) -> AsyncIterator[str]:
-    """A stream of server-sent events: words as they are written, then what is left, then how it ended.
+    """A stream of server-sent events: text as it is written, then whatever remains, then the end of the stream.
 
     Args:
-        tell: gives the outcome of the job.
+        tell: returns the outcome of the job.
     """
     head = {**_head(job.run_id, model), "object": "chat.completion.chunk"}
 
@@ -168,7 +168,7 @@ async def chunks(job: Job, wanted: Wanted, model: str, tell: Any) -> AsyncIterat
         outcome: Outcome = await tell(job, wanted)
         if not (outcome.content or "").startswith(sent):
             raise Refused(
-                502, "the model failed in the middle and began anew; ask again", kind="server_error", run_id=job.run_id
+                502, "the model failed partway and started over; ask again", kind="server_error", run_id=job.run_id
             )
     except Refused as error:
         yield _event(error.body())

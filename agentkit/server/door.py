@@ -1,4 +1,4 @@
-"""Who may come in, and with what: keys, hosts, kinds and sizes of bodies."""
+"""Access control: keys, hosts, content types and body sizes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ ROUTES = ("/v1/chat/completions", "/v1/responses", "/v1/models", "/runs", "/heal
 
 
 class Door:
-    """Lets a request in or not, and counts it.
+    """Middleware that admits or rejects each request, and counts it.
 
-    Without keys any page that the user's browser shows could send requests to loopback, so that the names under which
-    it asks, and where it comes from, must then be this machine's own.
+    Without keys, any page in the user's browser could send requests to loopback. So in that case the request's Host and
+    Origin must belong to this machine.
     """
 
     def __init__(self, app: ASGIApp, *, options: ServerOptions, metrics: Metrics) -> None:
@@ -55,7 +55,7 @@ class Door:
         else:
             wrong = foreign(headers, pages="loopback")
             if wrong == "host":
-                raise Refused(403, "this server answers to the names of loopback alone", code="wrong_host")
+                raise Refused(403, "this server only answers to loopback names", code="wrong_host")
             if wrong == "origin":
                 raise Refused(403, "pages of other sites may not call this server", code="wrong_origin")
         if request.method == "POST" and headers.get("content-type", "").split(";")[0].strip() != "application/json":
@@ -72,7 +72,7 @@ def _told(send: Send, tell: Callable[[int], Any]) -> Send:
 
 
 async def body_of(request: Request, limit: int) -> bytes:
-    """The body of a request.
+    """Read the body of a request.
 
     Raises:
         Refused: it is longer than the limit, in bytes.

@@ -1,4 +1,4 @@
-"""Errors in the shape that OpenAI's clients read, and with the status by which they decide whether to ask again."""
+"""Errors in the format that OpenAI's clients expect, with statuses that tell them whether to retry."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from agentkit.errors import (
 
 
 class Refused(Exception):
-    """A request that gets an error.
+    """An error response to a request.
 
     Args:
-        status: of the HTTP response.
+        status: the HTTP status.
         message: one line for the client.
-        kind, code, param: as OpenAI has them: what sort of error, which one, about which field.
-        retry_after: seconds after which the same request may succeed; None tells clients not to repeat it.
-        run_id: the run that it is about.
+        kind, code, param: OpenAI's fields: the type of error, the specific error, and the field that it is about.
+        retry_after: seconds after which the same request may succeed; None tells clients not to retry.
+        run_id: the run that the error is about.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Refused(Exception):
 
 
 def refused(error: BaseException, run_id: str | None = None) -> Refused:
-    """What a client is told of an error. Of one that is not ours it learns nothing but that it happened."""
+    """The error response for an exception. For an unexpected exception, the client is told only that there was one."""
     if isinstance(error, Refused):
         return error
     if not isinstance(error, AgentKitError):
@@ -91,10 +91,10 @@ def refused(error: BaseException, run_id: str | None = None) -> Refused:
 
 
 def stopping(run_id: str) -> Refused:
-    """What the client of a run is told that a stopping server interrupts."""
+    """The error for the client of a run that is interrupted because the server stops."""
     return Refused(
         503,
-        f"the server stops; run {run_id} is kept and goes on when it is back",
+        f"the server is stopping; run {run_id} is kept and resumes when the server is back",
         kind="server_error",
         code="server_stopping",
         retry_after=5,

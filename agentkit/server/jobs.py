@@ -1,4 +1,4 @@
-"""The runs that a server works on. They belong to it and not to the connections that asked for them."""
+"""The runs of a server. They belong to the server rather than to the connections that asked for them."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 log = logging.getLogger("agentkit.server")
 
 KEEP_ALIVE = 15.0
-"""Seconds of silence after which a stream says that it is still there."""
+"""Seconds of silence after which a stream sends a keep-alive."""
 _ENDING = 5.0
-"""Seconds in which interrupted runs write down that they are."""
+"""Seconds that interrupted runs get to record that they were interrupted."""
 
 
 class Job:
-    """A run at work: `words` is its answer as far as it is written.
+    """A run in progress; `words` is its answer as written so far.
 
     Args:
-        before: what the run had used before.
+        before: what the run had used before this request.
     """
 
     def __init__(self, run_id: str, before: Totals) -> None:
@@ -60,19 +60,19 @@ class Job:
         self._news = asyncio.Event()
 
     async def begun(self) -> None:
-        """Wait until the run stands in the store, from when on nothing can lose it.
+        """Wait until the run is stored, after which it can't be lost.
 
         Raises:
-            Refused: it could not be begun.
+            Refused: it could not be started.
         """
         await self._begun.wait()
         if self.task.done() and (self.task.cancelled() or self.task.exception() is not None):
             await self.result()
 
     async def pieces(self) -> AsyncIterator[str]:
-        """The answer's words as they are written; an empty piece after a while without any.
+        """The answer's text as it is written; an empty piece after a while without any.
 
-        They end early where words are taken back, as when a model fails in the middle and is asked again.
+        They end early if text is taken back, for example when a model fails partway and is asked again.
         """
         sent = ""
         while not self.task.done():
@@ -88,7 +88,7 @@ class Job:
                 yield ""
 
     async def result(self) -> Result:
-        """How the run ended.
+        """The result of the run.
 
         Raises:
             Refused: it failed, or the server stopped it.
@@ -102,7 +102,7 @@ class Job:
 
 
 class Jobs:
-    """Starts runs, goes on with them, and stops."""
+    """Starts runs, resumes them, and stops them."""
 
     def __init__(self, agent: Agent, options: ServerOptions, metrics: Metrics) -> None:
         self.agent, self.options, self.metrics = agent, options, metrics
@@ -110,13 +110,13 @@ class Jobs:
         self.open = True
 
     def take(self, wanted: Wanted, key: str | None) -> Job:
-        """The job of a request: a new run, or one that is resumed.
+        """The job for a request: a new run, or a resumed one.
 
         Args:
-            key: the request's idempotency key: what was asked under it before is not done again.
+            key: the request's idempotency key; a request with the same key is not carried out again.
 
         Raises:
-            Refused: there is no room, the server stops, or results are of no run that waits for them.
+            Refused: there are too many runs, the server is stopping, or results belong to no run that waits for them.
         """
         if (waiting := self._handed_back(wanted.results)) is not None:
             return self._go_on(*waiting)
@@ -147,7 +147,7 @@ class Jobs:
         return self._start(run_id, work)
 
     def find(self, run_id: str) -> RunRecord | None:
-        """A run by its whole id."""
+        """A run by its complete id."""
         try:
             record = self.agent.log.get(run_id)
         except UserError:
@@ -155,7 +155,7 @@ class Jobs:
         return record if record.id == run_id else None
 
     def take_up_lost(self) -> int:
-        """Go on with runs that a server of the same agent left unfinished; returns how many."""
+        """Resume runs that a server with the same agent left unfinished; returns how many."""
         spec = self.agent.describe()["agent"]
         found = 0
         for record in self.agent.log.runs(status="interrupted", limit=None):
@@ -166,7 +166,7 @@ class Jobs:
         return found
 
     async def stop(self, grace: float) -> int:
-        """Take nothing more, give runs time to end, and interrupt the rest; returns how many of those there were."""
+        """Accept no more requests, give runs time to end, and interrupt the rest; returns how many were interrupted."""
         self.open = False
         if tasks := [job.task for job in self.running.values()]:
             await asyncio.wait(tasks, timeout=grace)
@@ -178,7 +178,8 @@ class Jobs:
         return len(left)
 
     def _handed_back(self, results: Mapping[str, str]) -> tuple[str, dict[str, str]] | None:
-        """The run that results belong to, with the results by its own names of the calls; None where it isn't ours."""
+        """The run that tool results belong to, and the results keyed by the run's own call ids; None if the run is not
+        ours."""
         keys = {id: key_of(id) for id in results}
         runs = {found[0] for found in keys.values() if found is not None}
         if len(runs) != 1 or None in keys.values():
@@ -198,7 +199,7 @@ class Jobs:
 
     def _refuse_elsewhere(self, record: RunRecord) -> None:
         if record.status == "running" and record.id not in self.running:
-            raise Refused(409, f"run {record.id} is at work in another process", retry_after=2, run_id=record.id)
+            raise Refused(409, f"run {record.id} is in progress in another process", retry_after=2, run_id=record.id)
 
     def _start(
         self,
@@ -215,7 +216,7 @@ class Jobs:
         if not admitted and len(self.running) >= self.options.concurrency:
             raise Refused(
                 429,
-                f"{len(self.running)} runs are at work; come again",
+                f"{len(self.running)} runs are in progress; try again",
                 kind="rate_limit_error",
                 code="rate_limit_exceeded",
                 retry_after=1,
@@ -227,7 +228,7 @@ class Jobs:
 
     async def _work(self, job: Job, work: Callable[[Job], Awaitable[Result]]) -> Result:
         result = await work(job)
-        if result.status == "waiting" and result.question is None:  # it waited already
+        if result.status == "waiting" and result.question is None:  # it was waiting already
             return replace(result, question=await self.agent.question(job.run_id))
         return result
 

@@ -1,4 +1,5 @@
-"""Whose request it is, where no key tells: any page that the user's browser shows can send requests to loopback."""
+"""Checking where a request comes from if there is no key: any page in the user's browser can send requests to
+loopback."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from agentkit.server.options import LOOPBACK
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether a host's name or address is this machine's own."""
+    """Whether a host name or address belongs to this machine."""
     if host in LOOPBACK:
         return True
     try:
@@ -22,12 +23,13 @@ def is_loopback(host: str | None) -> bool:
 
 
 def foreign(headers: Headers, *, pages: Literal["loopback", "own"]) -> Literal["host", "origin"] | None:
-    """What of a request is another machine's or another site's; None where nothing is.
+    """Which part of a request belongs to another machine ("host") or site ("origin"); None if neither does.
 
-    A name that is not loopback's is a site that made its own name point here (DNS rebinding).
+    A Host header that is not a loopback name means that a site made its own name resolve to this machine (DNS
+    rebinding).
 
     Args:
-        pages: whose pages may send requests: those of any server on loopback, or this server's own alone.
+        pages: whose pages may send requests: those of any server on loopback, or only this server's own.
     """
     host = headers.get("host", "")
     if not is_loopback(_host_of(f"//{host}")):

@@ -1,4 +1,4 @@
-"""What a server counts: as Prometheus reads it, and to OpenTelemetry where an SDK is set up."""
+"""The server's metrics: in Prometheus's format, and to OpenTelemetry if an SDK is set up."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from agentkit.result import Result
 from agentkit.store.run_log import Totals
 
 BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
-"""Upper bounds of run times, in seconds."""
+"""Upper bounds of the run-time histogram, in seconds."""
 
 _HELP = {
     "agentkit_requests_total": ("counter", "Requests by route and status."),
-    "agentkit_runs_total": ("counter", "Ended runs by how they ended."),
+    "agentkit_runs_total": ("counter", "Finished runs by status."),
     "agentkit_tokens_total": ("counter", "Tokens of model calls by kind; cached ones are part of the input."),
     "agentkit_model_calls_total": ("counter", "Model calls."),
-    "agentkit_cost_dollars_total": ("counter", "What model calls cost, in US dollars."),
-    "agentkit_feedback_total": ("counter", "Feedback taken."),
+    "agentkit_cost_dollars_total": ("counter", "Cost of model calls, in US dollars."),
+    "agentkit_feedback_total": ("counter", "Feedback received."),
     "agentkit_run_seconds": ("histogram", "How long runs took."),
 }
 
 
 class Metrics:
-    """Counters and one histogram; `text` is their state in Prometheus's format."""
+    """Counters and one histogram; `text` renders them in Prometheus's format."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -40,14 +40,14 @@ class Metrics:
         self._seconds = meter.create_histogram("agentkit.run.seconds", unit="s", description="How long runs took.")
 
     def add(self, name: str, amount: float = 1, **labels: str) -> None:
-        """Add to a counter."""
+        """Increment a counter."""
         with self._lock:
             series, key = self._counts[name], _labels(labels)
             series[key] = series.get(key, 0) + amount
         self._told[name].add(amount, labels)
 
     def run_ended(self, status: str, result: Result | None = None, before: Totals | None = None) -> None:
-        """Count a run that ended, or waits, with what it used since `before`."""
+        """Count a run that ended or is waiting, with what it used since `before`."""
         self.add("agentkit_runs_total", status=status)
         if result is None:
             return
@@ -63,9 +63,9 @@ class Metrics:
         self._seconds.record(result.seconds)
 
     def text(self, *, running: int) -> str:
-        """All of it, with the runs at work now."""
+        """All metrics, with the number of runs in progress."""
         lines = [
-            "# HELP agentkit_runs_in_flight Runs at work.",
+            "# HELP agentkit_runs_in_flight Runs in progress.",
             "# TYPE agentkit_runs_in_flight gauge",
             f"agentkit_runs_in_flight {running}",
         ]

@@ -1,4 +1,4 @@
-"""How an agent is served."""
+"""Options for serving an agent."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from agentkit.errors import SettingsError
 
 KEY = "AGENTKIT_SERVE_KEY"
-"""The environment variable that holds the keys; it is the only place they are read from."""
+"""The environment variable with the keys; they are read from nowhere else."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
-    """How an agent is served.
+    """Options for serving an agent.
 
     Attributes:
         name: the model's name for clients.
-        host, port: where it listens; port 0 takes a free one.
-        keys: any of them opens the door; none leaves it open, which is allowed on loopback alone.
-        concurrency: runs at once; a request beyond them is answered with 429 and asked to come again.
-        max_body: bytes of a request.
-        grace: seconds that runs are given to end after SIGTERM; those that don't are interrupted and go on at the next
+        host, port: where to listen; port 0 picks a free one.
+        keys: clients must send one of them; without any, access is open, which is only allowed on loopback.
+        concurrency: runs at once; requests beyond that get status 429 and are asked to retry.
+        max_body: largest request body in bytes.
+        grace: seconds that runs get to end after SIGTERM; those that don't are interrupted and resumed on the next
             start.
-        untrusted: what clients send was written by others: what is learnt from it waits for a person.
+        untrusted: clients send text written by others, so what is learnt from it waits for a person.
     """
 
     name: str = "agentkit"
@@ -46,5 +46,5 @@ class ServerOptions:
 
 
 def keys_of_environment() -> tuple[str, ...]:
-    """The keys that stand in the environment, with commas between them."""
+    """The comma-separated keys from the environment."""
     return tuple(key.strip() for key in os.environ.get(KEY, "").split(",") if key.strip())

@@ -1,4 +1,4 @@
-"""What a run came to, as both interfaces tell it."""
+"""The outcome of a run, in the form common to both interfaces."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from agentkit.server.wanted import Forced
 from agentkit.store.run_log import Totals
 
 CALL = "call_"
-"""How ids of calls begin whose results the server waits for."""
+"""Prefix of the ids of calls whose results the server waits for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HandedCall:
-    """A call that the client is to carry out; `arguments` is JSON."""
+    """A call for the client to carry out; `arguments` is JSON."""
 
     id: str
     name: str
@@ -26,12 +26,12 @@ class HandedCall:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a client is told of a run.
+    """What a client is told about a run.
 
     Attributes:
-        content: the answer; None where calls are handed over.
-        usage: of this request alone.
-        status: the run's.
+        content: the answer; None if calls are handed over.
+        usage: of this request only.
+        status: the run's status.
     """
 
     run_id: str
@@ -42,15 +42,15 @@ class Outcome:
 
 
 def outcome_of(result: Result, *, typed: bool, forced: Forced | None, before: Totals) -> Outcome:
-    """What a client is told.
+    """The outcome that a client is told.
 
     Args:
-        typed: the client asked for JSON.
-        forced: the client asked for a call.
+        typed: whether the client asked for JSON.
+        forced: the call that the client asked for, if any.
         before: what the run had used before this request.
 
     Raises:
-        Refused: the run waits for a person.
+        Refused: the run is waiting for a person.
     """
     calls = tuple(
         HandedCall(id=call_id(call["id"]), name=call["tool"], arguments=json.dumps(call["arguments"]))
@@ -79,12 +79,12 @@ def outcome_of(result: Result, *, typed: bool, forced: Forced | None, before: To
 
 
 def call_id(key: str) -> str:
-    """The id that a client gets for a call in the log."""
+    """The id under which a client sees a call."""
     return CALL + key.replace("/", "_")
 
 
 def key_of(id: str) -> tuple[str, str] | None:
-    """The run and the call of an id; None where this is none of ours."""
+    """The run and the call that an id stands for; None if it is not one of ours."""
     run_id, turn, position = [*id.removeprefix(CALL).rsplit("_", 2), "", ""][:3]
     if not id.startswith(CALL) or not run_id or not turn.isdigit() or not position.isdigit():
         return None

@@ -1,4 +1,4 @@
-"""A server in this process, until it is told to stop."""
+"""Running a server in this process until it is told to stop."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 _BEYOND_GRACE = 10
-"""Seconds that responses of interrupted runs are given to reach their clients."""
+"""Seconds for the responses of interrupted runs to reach their clients."""
 
 Stop = Callable[[float], Awaitable[int]]
-"""Ends what is at work within so many seconds; gives how much had to be interrupted."""
+"""Ends all work within this many seconds; returns how much had to be interrupted."""
 
 
 def serve(agent: Agent, options: ServerOptions, *, ready: Callable[[str, int], None] | None = None) -> int:
     """Serve an agent until SIGTERM, Ctrl-C or SIGHUP.
 
-    Requests that were accepted end within `options.grace` seconds; what has not ended then, or at a second signal, is
-    interrupted and goes on when the server starts again. To be called in the main thread.
+    Accepted requests get `options.grace` seconds to finish; whatever has not ended by then, or at a second signal, is
+    interrupted and resumes when the server starts again. Must be called in the main thread.
 
     Args:
-        ready: gets the address, and how many runs of an earlier server are resumed.
+        ready: called with the address, and the number of an earlier server's runs that are being resumed.
 
     Returns:
         how many runs were interrupted.
 
     Raises:
-        SettingsError: the port can't be had.
+        SettingsError: the port is not available.
     """
     app = create_app(agent, options)
     jobs = app.state.api.jobs
@@ -62,13 +62,13 @@ def run_app(
     stop: Stop | None = None,
     grace: float = 0.0,
 ) -> int:
-    """Run an application until a signal; see `serve`.
+    """Run an application until a signal arrives; see `serve`.
 
     Args:
-        listening: gets the address once it is open.
+        listening: called with the address once the port is open.
 
     Raises:
-        SettingsError: the port can't be had.
+        SettingsError: the port is not available.
     """
     with _listener(host, port) as listener:
         return asyncio.run(_run(app, listener, listening, stop, grace))
@@ -82,7 +82,7 @@ def _listener(host: str, port: int) -> Iterator[socket.socket]:
         try:
             listener.bind((host, port))
         except OSError as error:
-            raise SettingsError(f"{host}:{port} can't be had ({error.strerror}); choose another with  --port") from None
+            raise SettingsError(f"{host}:{port} can't be used ({error.strerror}); set another  --port") from None
         listener.listen(1024)
         listener.setblocking(False)
         yield listener
@@ -105,7 +105,7 @@ async def _run(
     stopping: list[asyncio.Task[int]] = []
 
     def heard() -> None:
-        """The first signal gives the work its time; a second one takes it from it."""
+        """The first signal gives the work its grace period; a second one ends that period."""
         for task in stopping:
             task.cancel()
         stopping.append(asyncio.ensure_future(_stop(server, stop, 0.0 if stopping else grace)))
@@ -120,7 +120,7 @@ async def _run(
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens; leaves signals alone."""
+    """Reports when it is listening, and leaves signals alone."""
 
     def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
         super().__init__(config)

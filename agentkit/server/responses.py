@@ -1,4 +1,4 @@
-"""`/v1/responses`: its requests, answers and streams."""
+"""`/v1/responses`: requests, answers and streams."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from agentkit.store.run_log import RunRecord
 
 PREFIX = "resp_"
 _LONGEST_CHAIN = 50
-"""Earlier responses that a conversation is put together from."""
+"""How many earlier responses a conversation may be assembled from."""
 
 Find = Callable[[str], "tuple[RunRecord, tuple[str, ...]] | None"]
-"""A run and the sources of text from outside that it read, by its id."""
+"""Looks up a run by id; returns it with the sources of outside text that it read."""
 
 
 class FunctionTool(BaseModel):
-    """A tool of the client."""
+    """A client tool."""
 
     type: str
     name: str = ""
@@ -44,10 +44,10 @@ class ResponseRequest(ClientRequest):
 
 
 def read_response_request(body: bytes, *, served: str, untrusted: bool, find: Find) -> tuple[str, Wanted]:
-    """The model that a request names, and what it wants.
+    """Parse a request into the model that it names and what it asks for.
 
     Raises:
-        Refused: it is not understood, or goes on from a response that is not there.
+        Refused: the request is invalid, or continues a response that does not exist.
     """
     request = parse(ResponseRequest, body)
     if other := [tool.type for tool in request.tools or () if tool.type != "function"]:
@@ -88,7 +88,7 @@ def _echo(request: ResponseRequest) -> dict[str, Any]:
 
 
 def _earlier(previous: str | None, find: Find) -> Said:
-    """The conversation that led to an earlier response, with its answer."""
+    """The conversation up to an earlier response, including its answer."""
     if previous is None:
         return Said()
     if (found := find(previous.removeprefix(PREFIX))) is None:
@@ -119,7 +119,7 @@ def _said(request: ResponseRequest, earlier: Said) -> Said:
             continue
         if kind == "reasoning":
             continue
-        results = {}  # what was handed back before this has been read
+        results = {}  # results handed back before this item have been read already
         if kind == "function_call":
             before.append((f"{AGENT} called", f"{item.get('name')}({item.get('arguments', '')})"))
         elif kind != "message":
@@ -150,12 +150,12 @@ def response(
     *,
     error: Refused | None = None,
 ) -> dict[str, Any]:
-    """A response as it stands.
+    """A response object in its current state.
 
     Args:
-        created: when, in seconds since 1970.
+        created: in seconds since 1970.
         status: queued, in_progress, completed or failed.
-        echo: what it repeats of its request.
+        echo: fields repeated from the request.
         error: why it failed.
     """
     failed = None if error is None else {"code": "server_error", "message": error.message}
@@ -187,7 +187,7 @@ def response(
 
 
 def items_of(outcome: Outcome) -> list[dict[str, Any]]:
-    """A response's output: calls of the client's tools, or the answer."""
+    """A response's output: client tool calls, or the answer."""
     if outcome.calls:
         return [_call_item(outcome, number, call) for number, call in enumerate(outcome.calls)]
     return [_message_item(outcome.run_id, outcome.content or "", "completed")]
@@ -225,13 +225,13 @@ def _usage(outcome: Outcome) -> dict[str, Any]:
 
 
 class ResponseStream:
-    """The events of one response, in the order and with the numbers that clients expect."""
+    """The events of one response, in the order and with the numbering that clients expect."""
 
     def __init__(self, job: Job, wanted: Wanted, created: float, tell: Any) -> None:
         self.job, self.wanted, self.created, self.tell = job, wanted, created, tell
         self._number = 0
         self._sent: str | None = None
-        """What was sent of the answer; None before its item was opened."""
+        """The part of the answer that has been sent; None until its item has been opened."""
 
     def _event(self, kind: str, **data: Any) -> str:
         text = json.dumps({"type": kind, "sequence_number": self._number, **data})
@@ -253,7 +253,7 @@ class ResponseStream:
         try:
             outcome: Outcome = await self.tell(self.job, self.wanted)
             if not (outcome.content or "").startswith(self._sent or ""):
-                raise Refused(502, "the model failed in the middle and began anew; ask again", run_id=self.job.run_id)
+                raise Refused(502, "the model failed partway and started over; ask again", run_id=self.job.run_id)
         except Refused as error:
             yield self._event("response.failed", response=self._whole("failed", error=error))
             return

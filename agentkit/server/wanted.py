@@ -1,4 +1,4 @@
-"""What a request asks for, whichever of the two interfaces it came by."""
+"""What a request asks for, independent of the interface that it came through."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from agentkit.text import clean_data
 M = TypeVar("M", bound=BaseModel)
 
 GO_ON = "(The tools that you called have answered. Go on.)"
-"""What stands for the user's next words where the client hands back results of calls that this server did not make."""
+"""Stands in for the user's message if the client returns results of calls that this server did not make."""
 
 _REFUSED = (
     "audio",
@@ -35,12 +35,12 @@ _REFUSED = (
     "web_search_options",
     "conversation",
 )
-"""Fields that change what an answer is, and that an agent can't honour; others that it does not know are named in the
-header `x-agentkit-ignored`."""
+"""Fields that change the answer's meaning and that an agent can't honour; other unknown fields are listed in the header
+`x-agentkit-ignored`."""
 
 
 class ClientRequest(BaseModel):
-    """What requests of both interfaces share."""
+    """The fields that requests of both interfaces have in common."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -52,24 +52,24 @@ class ClientRequest(BaseModel):
 
     @property
     def ignored(self) -> tuple[str, ...]:
-        """Fields that say something and change nothing here."""
+        """Fields that are set but have no effect here."""
         return tuple(sorted(name for name, value in (self.model_extra or {}).items() if value is not None))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forced:
-    """The client wants a call of one of its tools, whatever the agent thinks.
+    """The client requires a call of one of its tools, whatever the agent thinks.
 
     Attributes:
-        names: of the tools to choose from.
-        form: that of the call's arguments, or of `{"call": {"name", "arguments"}}` where there is a choice.
+        names: the tools to choose from.
+        form: the form of the call's arguments, or of `{"call": {"name", "arguments"}}` if there is a choice.
     """
 
     names: tuple[str, ...]
     form: AnswerType
 
     def call(self, value: Any) -> tuple[str, Any]:
-        """The tool and its arguments, of an answer's value."""
+        """The tool and its arguments in an answer's value."""
         if len(self.names) == 1:
             return self.names[0], value
         return value["call"]["name"], value["call"]["arguments"]
@@ -77,15 +77,15 @@ class Forced:
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """A conversation as a client sends it.
+    """A conversation as sent by a client.
 
     Attributes:
-        instructions: what its system and developer messages say.
-        before: `(speaker, text)` pairs.
-        message: what the user says now; None where the conversation ends in results of tools.
-        files: images that the user shows.
-        results: those results by the id of the call.
-        sources: where text from outside in it came from.
+        instructions: the texts of its system and developer messages.
+        before: the earlier messages, as `(speaker, text)` pairs.
+        message: the user's current message; None if the conversation ends in tool results.
+        files: the images that the user sent.
+        results: those tool results, by call id.
+        sources: where outside text in it came from.
     """
 
     instructions: tuple[str, ...] = ()
@@ -101,15 +101,15 @@ class Wanted:
     """What a request asks for.
 
     Attributes:
-        task: for a new run.
-        results: of calls that a run made, by their ids; that run is resumed instead.
-        tools: the client's, as `agentkit.tools.client_tools` takes them.
+        task: the task of a new run.
+        results: results of calls that a run made, by call id; that run is then resumed instead.
+        tools: the client tools, in the format of `agentkit.tools.client_tools`.
         forced: the call that must be made.
         form: the form of the answer.
-        usage: whether a stream ends with what was used.
-        background: answer at once, before the run has ended.
-        ignored: fields of the request that change nothing.
-        echo: fields that the answer repeats.
+        usage: whether a stream ends with the usage.
+        background: whether to respond immediately, before the run has ended.
+        ignored: fields of the request that have no effect.
+        echo: fields that the response repeats.
     """
 
     task: Task
@@ -127,10 +127,10 @@ class Wanted:
 
 
 def parse(kind: type[M], body: bytes) -> M:
-    """A request's body.
+    """Parse a request's body.
 
     Raises:
-        Refused: no JSON, a field of a wrong kind, or one that can't be honoured.
+        Refused: invalid JSON, a field of the wrong type, or one that can't be honoured.
     """
     try:
         data = clean_data(json.loads(body))
@@ -150,10 +150,10 @@ def parse(kind: type[M], body: bytes) -> M:
 
 
 def form_of(given: Mapping[str, Any] | None, param: str) -> AnswerType | None:
-    """The form of `{"type": "json_schema", …}`; both interfaces' ways of writing it are read.
+    """The answer form for `{"type": "json_schema", …}`; both interfaces' notations are accepted.
 
     Raises:
-        Refused: an unknown type, or a schema that is none.
+        Refused: an unknown type, or an invalid schema.
     """
     kind = (given or {}).get("type", "text")
     if given is None or kind == "text":
@@ -161,10 +161,10 @@ def form_of(given: Mapping[str, Any] | None, param: str) -> AnswerType | None:
     if kind == "json_object":
         return AnswerType.of({"type": "object"})
     if kind != "json_schema":
-        raise Refused(400, f"{param}.type: there are text, json_object and json_schema, not {kind!r}", param=param)
+        raise Refused(400, f"{param}.type: use text, json_object or json_schema, not {kind!r}", param=param)
     schema = given.get("json_schema", given).get("schema")
     if not isinstance(schema, dict):
-        raise Refused(400, f"{param}: it holds no schema", param=param)
+        raise Refused(400, f"{param}: it has no schema", param=param)
     try:
         return AnswerType.of(schema)
     except AgentKitError as error:
@@ -174,14 +174,14 @@ def form_of(given: Mapping[str, Any] | None, param: str) -> AnswerType | None:
 def chosen_tools(
     specs: Sequence[Mapping[str, Any]], choice: str | Mapping[str, Any] | None
 ) -> tuple[tuple[Mapping[str, Any], ...], Forced | None]:
-    """The tools that the agent may call, and the call it must make.
+    """The tools that the agent may call, and the call that it must make.
 
     Args:
-        specs: `{"name", "description", "parameters"}` each.
-        choice: "none", "auto", "required", or an object that names one; None is "auto".
+        specs: each `{"name", "description", "parameters"}`.
+        choice: "none", "auto", "required", or an object that names a tool; None means "auto".
 
     Raises:
-        Refused: a choice that names no tool of the request.
+        Refused: the choice names no tool of the request.
     """
     if choice in (None, "auto"):
         return tuple(specs), None
@@ -217,18 +217,18 @@ def _form_of_call(specs: Sequence[Mapping[str, Any]]) -> AnswerType:
 
 
 def task_of(said: Said, *, served: str, untrusted: bool, metadata: Mapping[str, Any] | None = None) -> Task:
-    """The task of a conversation; what others may have written in it is named as its sources.
+    """The task for a conversation; text that others may have written is listed as its sources.
 
     Raises:
-        Refused: the user says nothing.
+        Refused: there is no user message.
     """
     message, before = said.message, list(said.before)
     if message is None and said.results:
         message = GO_ON
     if message is None or not message.strip():
-        raise Refused(400, "the conversation must end with what the user says", param="messages")
+        raise Refused(400, "the conversation must end with a user message", param="messages")
     if len(said.files) > MAX_FILES:
-        raise Refused(400, f"{len(said.files)} images are too many: there may be {MAX_FILES}", param="messages")
+        raise Refused(400, f"{len(said.files)} images are too many: at most {MAX_FILES} are allowed", param="messages")
     sources = sorted({*said.sources, *(["client"] if untrusted else [])})
     return Task(
         id="request",
@@ -241,10 +241,10 @@ def task_of(said: Said, *, served: str, untrusted: bool, metadata: Mapping[str, 
 
 
 def parts_of(content: object, param: str) -> tuple[str, list[File]]:
-    """The text and the images of what the user says.
+    """The text and the images of a user's message.
 
     Raises:
-        Refused: a part that is neither, or an image whose bytes are not there.
+        Refused: a part that is neither, or an image without its bytes.
     """
     parts = content if isinstance(content, list) else []
     images = [part for part in parts if isinstance(part, Mapping) and part.get("type") == "image_url"]
@@ -257,10 +257,10 @@ def parts_of(content: object, param: str) -> tuple[str, list[File]]:
 
 
 def text_of(content: object, param: str) -> str:
-    """The text of a message's content, which is a text or a list of parts.
+    """The text of a message's content, which may be a text or a list of parts.
 
     Raises:
-        Refused: a part that is no text.
+        Refused: a part that is not text.
     """
     if content is None or isinstance(content, str):
         return content or ""

@@ -1,1 +1,1 @@
-"""Estimates with their intervals, and tests that may be looked at at any time."""
+"""Estimates with confidence intervals, and tests that stay valid no matter when one looks at them."""

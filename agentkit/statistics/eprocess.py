@@ -1,9 +1,9 @@
-"""Sequential tests that may stop at any moment: e-processes by betting.
+"""Sequential tests that may be stopped at any moment: e-processes by betting.
 
-A gambler who bets against a hypothesis can't expect to win where it is true; so where the gambler's capital has ever
-reached 1/α, the hypothesis is rejected at level α, however often one looked and whenever one stopped (Ville's
-inequality; Waudby-Smith & Ramdas, "Estimating means of bounded random variables by betting", JRSS-B 2024).
-The capital may be carried on with later data, which is how a quarantined change waits for more evidence.
+The idea: whoever bets against a true hypothesis can't expect to win. So if the bettor's capital, which starts at 1,
+ever reaches 1/α, the hypothesis can be rejected at level α, no matter how often one looked or when one stopped (Ville's
+inequality; Waudby-Smith & Ramdas, "Estimating means of bounded random variables by betting", JRSS-B 2024). The capital
+can be carried on with later data; that is how a quarantined change waits for more evidence.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from typing import Literal, Self
 from agentkit.json_types import JsonObject
 
 _STAKES = ((0.9, 0.40), (0.7, 0.20), (0.5, 0.16), (0.3, 0.12), (0.15, 0.08), (0.06, 0.04))
-"""Shares of the capital bet on each pair, and how it is divided between them. A mixture is itself an e-process.
-High stakes suit changes that help and never harm (six wins in a row decide at 5 %), low ones mixed outcomes."""
+"""Pairs of (fraction of the capital bet each time, share of the initial capital that bets it). A mixture of e-processes
+is itself an e-process. High stakes suit changes that help and never harm (six wins in a row decide at 5 %); low stakes
+suit mixed outcomes."""
 
 
 class Betting:
-    """An e-process against "the mean of x is at most `mean`" for values x in [-1, 1].
+    """An e-process against the hypothesis "the mean of x is at most `mean`", for values x in [-1, 1].
 
     Args:
-        mean: the hypothesis' bound, in (-1, 1).
+        mean: the bound in the hypothesis, in (-1, 1).
     """
 
     def __init__(self, mean: float = 0.0) -> None:
@@ -32,12 +33,12 @@ class Betting:
 
     @property
     def capital(self) -> float:
-        """The evidence against the hypothesis so far; at most 1 in expectation where it holds."""
+        """The evidence against the hypothesis so far; its expectation is at most 1 if the hypothesis is true."""
         return sum(self._parts)
 
     def add(self, x: float) -> float:
         """Bet on one value, which must lie in [-1, 1]."""
-        scale = (x - self.mean) / (1 + self.mean)  # at least -1, so that no stake below 1 can ruin the gambler
+        scale = (x - self.mean) / (1 + self.mean)  # at least -1, so a stake below 1 never loses all of the capital
         self._parts = [part * (1 + stake * scale) for part, (stake, _) in zip(self._parts, _STAKES, strict=True)]
         return self.capital
 
@@ -47,14 +48,15 @@ Outcome = Literal["better", "worse", "useless", "open"]
 
 @dataclass(kw_only=True)
 class PairedTest:
-    """With against without, pair by pair, until the evidence decides.
+    """A sequential test of scores with a change against scores without it, pair by pair, until the evidence decides.
 
     Attributes:
-        level: chance of calling a change better that is not.
-        min_effect: a mean gain below this is useless.
-        stop_level: chance of giving up a change that is worth `min_effect` (or calling one harmful that isn't).
-        differences: score with minus score without, in the order seen.
-        curve: the capital that bets on a gain, after each of them.
+        level: the probability of calling a change better when it is not.
+        min_effect: a mean gain below this counts as useless.
+        stop_level: the probability of giving up a change that is worth `min_effect`, or of calling one harmful that is
+            not.
+        differences: score with the change minus score without it, in the order seen.
+        curve: the capital of the bet on a gain, after each difference.
     """
 
     level: float = 0.05
@@ -66,16 +68,16 @@ class PairedTest:
     outcome: Outcome = "open"
 
     def __post_init__(self) -> None:
-        # Three gamblers see the same pairs. One bets that the change helps (against "the mean is at most 0"), one that
-        # it harms (the same with the signs turned), one that it is not worth having (against "the mean is at least
-        # `min_effect`"). The first to be rich decides.
+        # Three bettors see the same pairs. One bets that the change helps (against "the mean is at most 0"), one that
+        # it harms (the same with the signs reversed), and one that it is not worth having (against "the mean is at
+        # least `min_effect`"). The first whose capital is large enough decides.
         self._gain, self._harm, self._small = Betting(0.0), Betting(0.0), Betting(-self.min_effect)
         known, self.differences = self.differences, []
         for difference in known:
             self.add(difference)
 
     def add(self, difference: float) -> Outcome:
-        """Take one pair; once the outcome is known it stays."""
+        """Add one pair; once the outcome is decided it stays."""
         self.differences.append(difference)
         self.best = max(self.best, self._gain.add(difference))
         self.curve.append(round(self._gain.capital, 3))
@@ -90,13 +92,13 @@ class PairedTest:
         return self.outcome
 
     def hopeless(self, remaining: int) -> bool:
-        """Whether not even wins on all the remaining pairs could decide for the change."""
-        probe = Betting(0.0)  # a copy of the first gambler, who wins every bet from here on
+        """Whether not even a win on every remaining pair could decide in favour of the change."""
+        probe = Betting(0.0)  # a copy of the first bettor, which wins every bet from here on
         probe._parts = list(self._gain._parts)
         return all(probe.add(1.0) < 1 / self.level for _ in range(remaining)) if remaining else True
 
     def to_json(self) -> JsonObject:
-        """The evidence of a verdict: counts, test, interval."""
+        """The evidence for a verdict: counts, test, interval."""
         wins, losses = sum(d > 0 for d in self.differences), sum(d < 0 for d in self.differences)
         low, high = mean_interval(self.differences)
         return {
@@ -116,14 +118,14 @@ class PairedTest:
 
     @classmethod
     def of(cls, differences: Iterable[float], *, level: float = 0.05, stop_level: float = 0.1) -> Self:
-        """The test after these differences."""
+        """The test after a series of differences."""
         return cls(differences=list(differences), level=level, stop_level=stop_level)
 
 
 def mean_interval(values: Sequence[float], *, level: float = 0.05) -> tuple[float, float]:
-    """A confidence interval for the mean of values in [-1, 1] that holds at whatever moment one stopped.
+    """A confidence interval for the mean of values in [-1, 1] that is valid whenever one stops.
 
-    It inverts `Betting` on a grid of means, each side at level / 2.
+    It inverts `Betting` by bisection over the mean, with level / 2 on each side.
     """
     if not values:
         return -1.0, 1.0
@@ -132,7 +134,7 @@ def mean_interval(values: Sequence[float], *, level: float = 0.05) -> tuple[floa
 
 
 def _lower(values: Sequence[float], level: float) -> float:
-    """The smallest mean not rejected by betting that the true one is larger."""
+    """The lower confidence bound: the smallest mean not rejected by betting that the true one is larger."""
     lowest, highest = -0.999, 0.999
     for _ in range(12):  # capital falls as the hypothesised mean rises, so bisection finds the border
         middle = (lowest + highest) / 2

@@ -1,4 +1,4 @@
-"""Fixed-sample tests and intervals of the reports: shares, paired differences, slopes."""
+"""Fixed-sample tests and intervals for reports: proportions, paired differences, slopes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agentkit.json_types import JsonObject
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A value with its 95 % interval and the number of items behind it."""
+    """A value with its 95 % confidence interval and the number of items behind it."""
 
     value: float
     low: float
@@ -29,12 +29,12 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class PairedComparison:
-    """After against before on the same items.
+    """Scores after a change against scores before it, on the same items.
 
     Attributes:
         difference: the mean difference, with a paired bootstrap interval.
-        wins, losses, ties: items that got better, worse, neither.
-        p: two-sided exact McNemar (sign) test on the items that changed.
+        wins, losses, ties: how many items got better, got worse, or stayed the same.
+        p: the two-sided exact McNemar (sign) test on the items that changed.
         before, after: the two means.
     """
 
@@ -51,7 +51,7 @@ class PairedComparison:
 
 
 def proportion(scores: Sequence[float]) -> Estimate:
-    """The mean of scores in [0, 1]: a Wilson interval for right-or-wrong scores, else a bootstrap one."""
+    """The mean of scores in [0, 1], with a Wilson interval if all are 0 or 1, otherwise a bootstrap interval."""
     if not scores:
         return Estimate(value=float("nan"), low=0.0, high=1.0, n=0)
     if all(score in (0.0, 1.0) for score in scores):
@@ -60,7 +60,7 @@ def proportion(scores: Sequence[float]) -> Estimate:
 
 
 def wilson(hits: int, n: int) -> Estimate:
-    """A share with the Wilson score interval."""
+    """A proportion with its Wilson score interval."""
     z, p = 1.959963985, hits / n
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
@@ -68,7 +68,7 @@ def wilson(hits: int, n: int) -> Estimate:
 
 
 def bootstrap_mean(values: Sequence[float], *, resamples: int = 4000, seed: int = 0) -> Estimate:
-    """A mean with the percentile bootstrap interval."""
+    """A mean with its percentile bootstrap interval."""
     if not values:
         return Estimate(value=float("nan"), low=float("nan"), high=float("nan"), n=0)
     data = np.asarray(values, dtype=float)
@@ -100,7 +100,7 @@ def mcnemar_exact(wins: int, losses: int) -> float:
 
 
 def slope(values: Sequence[float], *, resamples: int = 2000, seed: int = 0) -> Estimate:
-    """The least-squares change per item of a series, with a bootstrap interval over items."""
+    """The least-squares change per item in a series, with a bootstrap interval over items."""
     n = len(values)
     if n < 3:
         return Estimate(value=0.0, low=0.0, high=0.0, n=n)

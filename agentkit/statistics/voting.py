@@ -1,9 +1,9 @@
-"""When a vote can end early: votes that are still to come would hardly change who leads.
+"""When a vote can stop early: when the remaining votes would hardly change who leads.
 
-Adaptive consistency (Aggarwal et al., "Let's Sample Step by Step", arXiv 2305.11860, §3) ends a vote as soon as the
-leader is likely to be the majority of all possible answers, by a Beta belief of the two most frequent ones. Here the
-vote has a fixed longest length, so the question is only whether the leader would still lead at its end: a Beta-Binomial
-tail of the votes that are left, which ends a vote sooner.
+Adaptive consistency (Aggarwal et al., "Let's Sample Step by Step", arXiv 2305.11860, §3) stops a vote as soon as the
+leader is probably the majority among all possible answers, using a Beta belief about the two most frequent ones. Here
+the number of votes is limited, so the question is only whether the leader would still lead at the end. That is a
+Beta-Binomial tail over the remaining votes, and it stops sooner.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from collections.abc import Sequence
 from math import comb, exp, lgamma
 
 KEEPS = 0.95
-"""Chance that the leader keeps its lead from which on nobody else is asked."""
+"""The vote stops once the leader keeps its lead with this probability."""
 BELIEVED = 6.0
-"""Votes that a share known beforehand counts for."""
+"""A share that is known beforehand counts as much as this many votes."""
 
 
 def keeps_lead(votes: Sequence[int], most: int, *, share: float | None = None) -> float:
-    """The chance that the leader would still lead after all votes; a tie is the leader's.
+    """The probability that the leader would still lead after all votes; a tie counts as leading.
 
     Args:
-        votes: of each answer so far, at least one; the order does not matter.
-        most: votes that the vote has at most.
-        share: how likely another vote was said to be one for the leader, before any was cast; None where nothing was.
+        votes: the counts of the answers so far, at least one; their order does not matter.
+        most: the largest possible number of votes.
+        share: a prior estimate of how likely another vote is for the leader; None if there is none.
     """
     ranked = sorted(votes, reverse=True)
     first, second = ranked[0], (ranked[1] if len(ranked) > 1 else 0)
@@ -39,12 +39,12 @@ def keeps_lead(votes: Sequence[int], most: int, *, share: float | None = None) -
 
 
 def worth_another(votes: Sequence[int], most: int, *, share: float | None = None, keeps: float = KEEPS) -> bool:
-    """Whether another vote could still change the outcome with more than a small chance."""
+    """Whether another vote has more than a small chance of changing the outcome."""
     return keeps_lead(votes, most, share=share) < keeps
 
 
 def _chance(hits: int, n: int, a: float, b: float) -> float:
-    """Of so many hits among n under a Beta-Binomial distribution."""
+    """The probability of this many hits out of n under a Beta-Binomial distribution."""
     return comb(n, hits) * exp(_log_beta(hits + a, n - hits + b) - _log_beta(a, b))
 
 

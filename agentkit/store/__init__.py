@@ -1,4 +1,4 @@
-"""The store: one SQL database that is the truth; SQLAlchemy 2 models and Alembic migrations."""
+"""The store: the SQL database that holds all state; SQLAlchemy 2 models and Alembic migrations."""
 
 from agentkit.store.engine import Store
 

@@ -1,4 +1,4 @@
-"""What every table shares."""
+"""The base of all tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMES = {  # fixed constraint names, so that migrations can refer to them on eve
 
 
 class Time(types.TypeDecorator[dt.datetime]):
-    """An aware UTC time, kept as ISO text: SQLite has no time zones, and text sorts the same on every database."""
+    """An aware UTC time, stored as ISO text: SQLite has no time zones, and text sorts the same on every database."""
 
     impl = types.String(32)
     cache_ok = True

@@ -1,4 +1,4 @@
-"""Tables of cases: the memories, their cases and vectors, what was offered to runs, and the retrieval policies."""
+"""Tables of case memories: memories, cases and vectors, cases offered to runs, and retrieval policies."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from agentkit.store.base import Base, now
 
 
 class MemoryRow(Base):
-    """One case memory. Its clock counts every change to its cases, so that other processes can follow."""
+    """One case memory. Its clock counts every change to its cases, so that other processes can catch up."""
 
     __tablename__ = "case_memories"
 
     name: Mapped[str] = mapped_column(String(80), primary_key=True)
     epoch: Mapped[str] = mapped_column(String(32))
-    """Drawn anew whenever cached indexes must not be trusted any more."""
+    """Renewed whenever cached indexes must no longer be trusted."""
     clock: Mapped[int] = mapped_column(default=0)
     embedder: Mapped[str] = mapped_column(String(200))
     dimension: Mapped[int]
@@ -28,7 +28,7 @@ class MemoryRow(Base):
 
 
 class CaseRow(Base):
-    """One case: a state, what was done, and how it went."""
+    """One case: a state, what was done, and the reward."""
 
     __tablename__ = "cases"
     __table_args__ = (
@@ -39,9 +39,9 @@ class CaseRow(Base):
     )
 
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
-    """Rises with every case and is never used twice."""
+    """Increases with every case; never reused."""
     rev: Mapped[int]
-    """The memory's clock at the last change of this row."""
+    """The value of the memory's clock when this row last changed."""
     memory: Mapped[str] = mapped_column(ForeignKey("case_memories.name"))
     namespace: Mapped[str] = mapped_column(String(200))
     id: Mapped[str] = mapped_column(String(64))
@@ -49,14 +49,14 @@ class CaseRow(Base):
     state: Mapped[str] = mapped_column(Text)
     plan: Mapped[str] = mapped_column(Text)
     answer: Mapped[str | None] = mapped_column(Text)
-    """What the run answered, right or wrong."""
+    """The run's answer, right or wrong."""
     correction: Mapped[str | None] = mapped_column(Text)
-    """The right answer, where the run's own was wrong and somebody said so."""
+    """The right answer, if the run's was wrong and somebody corrected it."""
     corrected_by: Mapped[str] = mapped_column(String(200), default="", server_default="")
     instructions: Mapped[str] = mapped_column(String(32), default="", server_default="")
-    """A hash of the instructions that the task was solved under."""
+    """A hash of the instructions for the task."""
     reward: Mapped[float | None] = mapped_column(Double)
-    """Of what the case teaches: 1 where it was corrected."""
+    """The reward for what the case teaches: 1 if it was corrected."""
     channel: Mapped[str] = mapped_column(String(16))
     source: Mapped[str] = mapped_column(String(400))
     trusted: Mapped[bool] = mapped_column(Boolean)
@@ -65,13 +65,13 @@ class CaseRow(Base):
     pinned: Mapped[bool] = mapped_column(Boolean)
     tags: Mapped[list[Any]]
     parents: Mapped[list[Any]]
-    """Ids of the cases that this one was made from."""
+    """Ids of the cases that this one was merged from."""
     weight: Mapped[int]
-    """How many episodes stand behind it."""
+    """How many episodes it stands for."""
     masked: Mapped[str] = mapped_column(Text)
     """The state with its entities masked."""
     words: Mapped[str] = mapped_column(Text, default="", server_default="")
-    """The words of the state with spaces between them, for the full-text index."""
+    """The words of the state separated by spaces, for the full-text index."""
     state_hash: Mapped[str] = mapped_column(String(32))
     masked_hash: Mapped[str] = mapped_column(String(32))
     plan_hash: Mapped[str] = mapped_column(String(32))
@@ -79,7 +79,7 @@ class CaseRow(Base):
 
 
 class CaseVectorRow(Base):
-    """An embedding, found by the embedder's version and a hash of the text."""
+    """An embedding, keyed by the embedder's version and the text's hash."""
 
     __tablename__ = "case_vectors"
 
@@ -90,7 +90,7 @@ class CaseVectorRow(Base):
 
 
 class CaseRemovalRow(Base):
-    """That a case was removed: numbers alone, so that nothing of it is left."""
+    """Records that a case was removed; only numbers, so that nothing of the case is left."""
 
     __tablename__ = "case_removals"
     __table_args__ = (Index("ix_case_removals_memory_rev", "memory", "rev"),)
@@ -101,7 +101,7 @@ class CaseRemovalRow(Base):
 
 
 class CaseOfferRow(Base):
-    """One case that was considered for a run: what credit assignment needs."""
+    """One case that was considered for a run, as needed for credit assignment."""
 
     __tablename__ = "case_offers"
     __table_args__ = (Index("ix_case_offers_case_id", "memory", "case_id"),)
@@ -110,7 +110,7 @@ class CaseOfferRow(Base):
     namespace: Mapped[str] = mapped_column(String(200), primary_key=True)
     run_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     place: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    """Its rank among those considered, from 0."""
+    """Its rank among the cases considered, from 0."""
     case_id: Mapped[str] = mapped_column(String(64))
     shown: Mapped[bool] = mapped_column(Boolean)
     probability: Mapped[float] = mapped_column(Double)
@@ -119,7 +119,7 @@ class CaseOfferRow(Base):
 
 
 class CaseRecallRow(Base):
-    """One recall of a run: its block stays the same every time it is asked for."""
+    """One recall for a run; asking again returns the same block."""
 
     __tablename__ = "case_recalls"
 
@@ -130,14 +130,14 @@ class CaseRecallRow(Base):
     version: Mapped[int]
     state_hash: Mapped[str] = mapped_column(String(32))
     outcome: Mapped[float | None] = mapped_column(Double)
-    """The run's reward, once it is known."""
+    """The run's reward, once known."""
     learnt: Mapped[int | None]
-    """The policy's version that took the outcome in."""
+    """The version of the policy that learnt from the outcome."""
     created_at: Mapped[dt.datetime] = mapped_column(default=now)
 
 
 class PolicySnapshotRow(Base):
-    """The learned state of a retrieval policy after a change; written in the change's own transaction."""
+    """The learnt state of a retrieval policy after a change; written in the change's own transaction."""
 
     __tablename__ = "policy_snapshots"
 
@@ -150,7 +150,7 @@ class PolicySnapshotRow(Base):
 
 
 class StoreItemRow(Base):
-    """What the LangGraph `BaseStore` face keeps beside a case: the value as JSON, and when it expires."""
+    """What the LangGraph `BaseStore` adapter stores with a case: the value as JSON, and when it expires."""
 
     __tablename__ = "case_items"
     __table_args__ = (Index("ix_case_items_expires", "memory", "expires_at"),)
@@ -160,9 +160,9 @@ class StoreItemRow(Base):
     key: Mapped[str] = mapped_column(String(400), primary_key=True)
     value: Mapped[JsonObject]
     paths: Mapped[list[Any]]
-    """The indexed texts' hashes."""
+    """Hashes of the indexed texts."""
     ttl: Mapped[float | None] = mapped_column(Double)
-    """Minutes."""
+    """In minutes."""
     expires_at: Mapped[dt.datetime | None]
     created_at: Mapped[dt.datetime] = mapped_column(default=now)
     updated_at: Mapped[dt.datetime] = mapped_column(default=now)

@@ -1,4 +1,4 @@
-"""Tables of the ledger: what evolves, every change to it, and every decision about a change."""
+"""Tables of the ledger: targets, every change to them, and every decision about a change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agentkit.store.base import Base, now
 
 
 class TargetRow(Base):
-    """One thing that evolves, such as `playbook:default`, and where it stands."""
+    """One target, such as `playbook:default`, and its current version."""
 
     __tablename__ = "targets"
 
@@ -21,11 +21,11 @@ class TargetRow(Base):
     kind: Mapped[str] = mapped_column(String(40))
     version: Mapped[int] = mapped_column(default=0)
     head: Mapped[str] = mapped_column(String(64), default="")
-    """The chained hash of the last version: it covers all before it."""
+    """The chained hash of the last version; it covers all earlier ones."""
 
 
 class ChangeRow(Base):
-    """A proposed edit. Never altered but for `status` and `version`, which repeat its last event."""
+    """A proposed edit. Only `status` and `version` are ever updated; they repeat its last event."""
 
     __tablename__ = "changes"
     __table_args__ = (UniqueConstraint("target", "version"), Index("ix_changes_target_status", "target", "status"))
@@ -50,7 +50,7 @@ class ChangeRow(Base):
 
 
 class ChangeEventRow(Base):
-    """One decision about a change; the log is only ever appended to."""
+    """One decision about a change; rows are only ever appended."""
 
     __tablename__ = "change_events"
 

@@ -1,7 +1,7 @@
-"""Tables of curation: documents, the work on them, and the knowledge base through time.
+"""Tables of curation: documents, the work on them, and all versions of the knowledge base.
 
-A row of `kb_entities` and `kb_claims` is valid in versions `since … until - 1` of its knowledge base, so each version
-is one query and a difference or a rollback looks at what changed alone.
+A row of `kb_entities` or `kb_claims` is valid in versions `since … until - 1` of its knowledge base. So any version is
+a single query, and a diff or rollback only touches what changed.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from agentkit.json_types import JsonObject
 from agentkit.store.base import Base, now
 
 OPEN = 2**31 - 1
-"""The `until` of a row that is valid now."""
+"""The `until` of a row that is currently valid."""
 
 
 class DocumentRow(Base):
-    """A paper as a parser read it: claims are verified against this text."""
+    """A paper as a parser read it; claims are verified against this text."""
 
     __tablename__ = "documents"
 
@@ -32,7 +32,7 @@ class DocumentRow(Base):
 
 
 class KbDocumentRow(Base):
-    """Which documents a knowledge base was made from, and as read by which parser."""
+    """The documents that a knowledge base was made from, and the parser of each."""
 
     __tablename__ = "kb_documents"
 
@@ -42,10 +42,10 @@ class KbDocumentRow(Base):
 
 
 class WorkRow(Base):
-    """One question about one paper, named by everything that decides its answer.
+    """One question about one paper, identified by everything that decides its answer.
 
-    `findings` feed the questions that build on this one; `claims` are the ids that it put into the knowledge base.
-    `live` is False once a newer plan no longer asks it.
+    `findings` are the input of questions that build on this one; `claims` are the ids it added to the knowledge base.
+    `live` becomes False when a newer plan no longer asks it.
     """
 
     __tablename__ = "curation_work"
@@ -72,7 +72,7 @@ class WorkRow(Base):
 
 
 class KbEntityRow(Base):
-    """One state of one entity."""
+    """One state of an entity."""
 
     __tablename__ = "kb_entities"
     __table_args__ = (Index("ix_kb_entities_since", "kb", "since"), Index("ix_kb_entities_until", "kb", "until", "id"))
@@ -90,7 +90,7 @@ class KbEntityRow(Base):
 
 
 class KbClaimRow(Base):
-    """One state of one claim, with its evidence and the words by which the quotes name its entities."""
+    """One state of a claim, with its evidence and the words that the quotes use for its entities."""
 
     __tablename__ = "kb_claims"
     __table_args__ = (
@@ -121,7 +121,7 @@ class KbClaimRow(Base):
 
 
 class KbReviewRow(Base):
-    """A person's decision about a claim; only ever appended."""
+    """A person's decision about a claim; rows are only ever appended."""
 
     __tablename__ = "kb_reviews"
     __table_args__ = (Index("ix_kb_reviews_claim", "kb", "claim"),)

@@ -1,4 +1,4 @@
-"""Store: one SQL database, SQLite in WAL by default and PostgreSQL by URL."""
+"""Store: one SQL database; SQLite in WAL mode by default, PostgreSQL by URL."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from agentkit.errors import MissingExtra, StoreError
 T = TypeVar("T")
 
 BUSY_SECONDS = 60
-"""How long a writer waits for another before it gives up."""
+"""How long a writer waits for another one before giving up."""
 
 
 class Store:
-    """The database that is the truth for runs, the ledger, playbooks, cases and claims.
+    """The database that holds the authoritative state of runs, the ledger, playbooks, cases and claims.
 
-    `write()` is one short transaction that either happens whole or not at all; `read()` sees one consistent state.
-    Safe for several threads and several processes.
+    `write()` is one short transaction that happens completely or not at all; `read()` sees one consistent state. Safe
+    to use from several threads and processes.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -47,12 +47,12 @@ class Store:
         """Open a database and bring its tables up to date.
 
         Args:
-            url: a SQLAlchemy URL, or the path of a SQLite file (created with its folder where it is missing).
-            upgrade: run pending migrations; False refuses a database that has any.
+            url: a SQLAlchemy URL, or the path of a SQLite file (created with its folder if missing).
+            upgrade: run pending migrations; with False, a database that has any is refused.
 
         Raises:
-            StoreError: it can't be opened, or a newer AgentKit wrote it.
-            MissingExtra: PostgreSQL without its driver.
+            StoreError: it can't be opened, or it was written by a newer AgentKit.
+            MissingExtra: the PostgreSQL driver is not installed.
         """
         from agentkit.store.migrate import ensure_current
 
@@ -74,7 +74,7 @@ class Store:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Whatever goes wrong with the database inside comes out as one StoreError; nothing else is touched."""
+        """Convert any database error inside the block to a StoreError; other exceptions pass through."""
         try:
             yield
         except self._failures as error:
@@ -85,7 +85,7 @@ class Store:
         """A connection in a read transaction.
 
         Raises:
-            StoreError: the database fails: it is read-only, full, damaged, locked for too long, or gone.
+            StoreError: the database is read-only, full, damaged, locked for too long, or gone.
         """
         with self.guarded(), self.engine.connect() as connection:
             yield connection
@@ -94,7 +94,7 @@ class Store:
     def write(self) -> Iterator[Connection]:
         """A connection in a write transaction that commits at the end of the block and rolls back on any exception.
 
-        On SQLite it holds the write lock from its first instant, so nothing read inside can be stale.
+        On SQLite it holds the write lock from the start, so nothing read inside it can be stale.
 
         Raises:
             StoreError: as for `read`.
@@ -109,7 +109,7 @@ class Store:
                 yield connection
             return
         with self._writer:
-            if self._writes_on is None:  # kept: to take it from the pool each time costs more than a small insert
+            if self._writes_on is None:  # kept open: taking it from the pool each time costs more than a small insert
                 self._writes_on = self._writing.connect()
             try:
                 with self._writes_on.begin():
@@ -119,14 +119,14 @@ class Store:
                 raise
 
     def _forget_writer(self) -> None:
-        """Take a new connection for the next write."""
+        """Use a new connection for the next write."""
         if self._writes_on is not None:
             with suppress(*self._failures):
                 self._writes_on.close()
             self._writes_on = None
 
     def transaction(self, work: Callable[[Connection], T], *, attempts: int = 8) -> T:
-        """Run `work` in a write transaction; repeat it where the database asks for that (deadlock, serialisation)."""
+        """Run `work` in a write transaction; repeat it on a deadlock or serialisation failure."""
         with self.guarded():
             for attempt in range(attempts):
                 try:
@@ -139,12 +139,12 @@ class Store:
         raise AssertionError("unreachable")
 
     def insert(self, table: Table | type[Any]) -> Any:
-        """An INSERT that understands `on_conflict_do_nothing` and `on_conflict_do_update` on this database."""
+        """An INSERT that supports `on_conflict_do_nothing` and `on_conflict_do_update` on this database."""
         target: Any = getattr(table, "__table__", table)
         return sqlite.insert(target) if self._sqlite else postgresql.insert(target)
 
     def insert_new(self, connection: Connection, table: Table | type[Any], rows: Sequence[Mapping[str, Any]]) -> int:
-        """Insert the rows whose keys are not there yet; returns how many were new."""
+        """Insert the rows whose keys don't exist yet; returns how many were inserted."""
         if not rows:
             return 0
         statement = self._new.get(table)
@@ -154,7 +154,7 @@ class Store:
         return sum(connection.execute(statement, row).rowcount for row in rows)
 
     def vacuum(self) -> None:
-        """Give the room of deleted rows back, and leave nothing of them in the files."""
+        """Release the space of deleted rows, and leave nothing of them in the files."""
         options = {"isolation_level": "AUTOCOMMIT"}
         with self.guarded(), self.engine.connect().execution_options(**options) as connection:
             if self._sqlite:
@@ -201,14 +201,14 @@ def _sqlite_engine(url: Any) -> Engine:
 
 
 def _private(path: Path) -> None:
-    """Make a database file, and folders that are missing on the way to it, for their owner alone; the files that SQLite
-    keeps beside a database take its permissions."""
+    """Create a database file, and any missing folders on the way to it, accessible only to their owner; the files that
+    SQLite keeps next to a database inherit its permissions."""
     missing = [folder for folder in path.parents if not folder.exists()]
     for folder in reversed(missing):
         folder.mkdir(mode=0o700, exist_ok=True)
     with contextlib.suppress(FileExistsError, PermissionError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    with contextlib.suppress(OSError):  # another's file, or one on a file system without permissions
+    with contextlib.suppress(OSError):  # somebody else's file, or a file system without permissions
         if path.is_file() and path.stat().st_mode & 0o077:
             path.chmod(0o600)
 
@@ -217,7 +217,7 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
     cursor.execute("PRAGMA journal_mode=WAL")
-    # NORMAL survives a killed process; a power cut may lose the last commits but never tears the file.
+    # NORMAL survives a killed process; a power cut may lose the last commits but never corrupts the file.
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute("PRAGMA secure_delete=ON")
@@ -225,7 +225,7 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    """Begin on the driver's own connection: a statement through SQLAlchemy costs as much as a small insert."""
+    """Execute BEGIN on the driver's own connection: a statement through SQLAlchemy costs as much as a small insert."""
     statement = "BEGIN IMMEDIATE" if connection.get_execution_options().get("agentkit_write") else "BEGIN"
     driver: Any = connection.connection.driver_connection
     try:
@@ -241,17 +241,17 @@ def _transient(error: OperationalError) -> bool:
 
 _MENDS = (
     ("readonly", "make the file and its folder writable, or choose another with AGENTKIT_HOME"),
-    ("unable to open", "see that its folder is there and can be written"),
-    ("locked", "another process has been writing all the time; try again when it has ended"),
-    ("is full", "free some room on its disk; nothing that was finished is lost"),
+    ("unable to open", "make sure that its folder exists and is writable"),
+    ("locked", "another process kept writing; try again when it has finished"),
+    ("is full", "free some space on its disk; nothing that was completed is lost"),
     ("malformed", "restore it from a backup"),
     ("not a database", "name another file, or move this one away"),
-    ("connection", "see that the server is up, then do the same again"),
+    ("connection", "make sure that the server is up, then try again"),
 )
 
 
 def _reason(error: Exception) -> str:
-    """One line: what the driver said, and the fix where one is known."""
+    """The driver's message in one line, with the fix if one is known."""
     said = str(getattr(error, "orig", None) or error).strip().split("\n")[0] or type(error).__name__
     mend = next((mend for word, mend in _MENDS if word in said.lower()), "")
     return f"{said}: {mend}" if mend else said

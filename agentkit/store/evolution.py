@@ -1,4 +1,4 @@
-"""Tables of evolution: cached trials, tests of the gate, and the progress of runs of `evolve`."""
+"""Tables of evolution: cached trials, tests of the gate, and the progress of `evolve`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agentkit.store.base import Base, now
 
 
 class TrialRow(Base):
-    """One answer to a held-out task with known context; found again by its key, so that it is never paid for twice."""
+    """One answer to a held-out task with a known context; looked up by its key, so that it is never paid for twice."""
 
     __tablename__ = "trials"
 
@@ -29,14 +29,14 @@ class TrialRow(Base):
 
 
 class GateTestRow(Base):
-    """One test of the gate, with its evidence; counting the rows of a hold-out tells how often it was used."""
+    """One test of the gate, with its evidence; the number of rows for a hold-out is how often it was used."""
 
     __tablename__ = "gate_tests"
 
     key: Mapped[str] = mapped_column(String(200), primary_key=True)
     evolution: Mapped[str] = mapped_column(String(64), index=True)
     number: Mapped[int]
-    """Its place among the tests of this evolution, from 1."""
+    """Its position among the tests of this evolution, from 1."""
     holdout: Mapped[str] = mapped_column(String(64), index=True)
     changes: Mapped[list[Any]]
     level: Mapped[float]
@@ -46,14 +46,14 @@ class GateTestRow(Base):
 
 
 class EvolutionRow(Base):
-    """One run of `evolve`, found again by a hash of its configuration."""
+    """One `evolve` run, identified by a hash of its configuration."""
 
     __tablename__ = "evolutions"
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     config: Mapped[JsonObject]
     start: Mapped[JsonObject]
-    """The version of each target when it began."""
+    """The version of each target at the start."""
     status: Mapped[str] = mapped_column(String(16))
     """running · done"""
     result: Mapped[JsonObject | None]
@@ -62,7 +62,7 @@ class EvolutionRow(Base):
 
 
 class EvolutionStepRow(Base):
-    """A finished step of an evolution: a batch that was learned from, or a validation."""
+    """A finished step of an evolution: a batch that was learnt from, or a validation."""
 
     __tablename__ = "evolution_steps"
 

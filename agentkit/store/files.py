@@ -1,4 +1,4 @@
-"""The bytes of files of runs, kept once each by their hash for as long as a run has them."""
+"""The bytes of runs' files: stored once per hash, for as long as a run refers to them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agentkit.tasks import Task
 
 
 class FileRow(Base):
-    """Bytes, by their hash."""
+    """File contents by hash."""
 
     __tablename__ = "files"
 
@@ -21,7 +21,7 @@ class FileRow(Base):
 
 
 class RunFileRow(Base):
-    """Which run has which file; goes with the run."""
+    """Which run has which file; deleted with the run."""
 
     __tablename__ = "run_files"
 
@@ -30,17 +30,17 @@ class RunFileRow(Base):
 
 
 def save_files(store: Store, connection: Connection, run_id: str, task: Task) -> None:
-    """Keep the bytes of a run's files."""
+    """Store the bytes of a run's files."""
     rows = [{"sha256": file.sha256, "data": file.data} for file in task.files if file.data is not None]
     store.insert_new(connection, FileRow, rows)
     store.insert_new(connection, RunFileRow, [{"run_id": run_id, "sha256": file.sha256} for file in task.files])
 
 
 def with_files(store: Store, task: Task) -> Task:
-    """The task with the bytes of its files.
+    """The task with the bytes of its files loaded.
 
     Raises:
-        DataError: the bytes of one are not kept here.
+        DataError: the bytes of a file are not stored here.
     """
     wanted = {file.sha256 for file in task.files if file.data is None}
     if not wanted:
@@ -49,10 +49,10 @@ def with_files(store: Store, task: Task) -> Task:
         rows = connection.execute(select(FileRow.sha256, FileRow.data).where(FileRow.sha256.in_(wanted)))
         kept = {sha256: data for sha256, data in rows}
     if lost := [file.name for file in task.files if file.data is None and file.sha256 not in kept]:
-        raise DataError(f"task {task.id!r}: the bytes of {lost[0]} are not kept in this database: give the file")
+        raise DataError(f"task {task.id!r}: the bytes of {lost[0]} are not in this database: provide the file")
     return task.model_copy(update={"files": tuple(file.with_data(kept.get(file.sha256)) for file in task.files)})
 
 
 def drop_unused_files(connection: Connection) -> None:
-    """Drop the bytes that no run has any more."""
+    """Delete the bytes that no run refers to any more."""
     connection.execute(delete(FileRow).where(FileRow.sha256.not_in(select(RunFileRow.sha256))))

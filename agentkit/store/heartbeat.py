@@ -1,4 +1,4 @@
-"""Signs of life of runs, so that one whose process died is not shown as running for ever."""
+"""Heartbeats of runs, so that a run whose process died is not shown as running for ever."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from agentkit.store.owner import is_gone
 from agentkit.store.runs import RunRow
 
 BEAT = 20.0
-"""Seconds between two signs of life."""
+"""Seconds between two heartbeats."""
 
 SILENCE = dt.timedelta(minutes=3)
-"""After so long without one, a run on another machine counts as interrupted."""
+"""A run on another machine counts as interrupted after this long without a heartbeat."""
 
 
 def is_lost(owner: str | None, seen: dt.datetime) -> bool:
-    """Whether nobody works any more on a run that is recorded as running.
+    """Whether no process is working any more on a run that is recorded as running.
 
-    On the machine that asks, the process itself is looked for; of other machines only the silence is known.
+    On the same machine the process itself is checked; for other machines only the age of the heartbeat is known.
     """
     gone = is_gone(owner) if owner else None
     return now() - seen > SILENCE if gone is None else gone
 
 
 class Heartbeat:
-    """Says every `BEAT` seconds, from a thread of its own, which runs this process is working on."""
+    """Records every `BEAT` seconds, from a thread of its own, which runs this process is working on."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -44,7 +44,7 @@ class Heartbeat:
 
     @contextmanager
     def of(self, run_id: str) -> Iterator[None]:
-        """Signs of life for a run while the block lasts."""
+        """Send heartbeats for a run while the block lasts."""
         with self._lock:
             self._runs[run_id] += 1
             if self._thread is None or not self._thread.is_alive():
@@ -58,10 +58,10 @@ class Heartbeat:
                 self._runs += Counter()  # drops the zeros
 
     def beat(self) -> None:
-        """Write the signs of life down now."""
+        """Write the heartbeats now."""
         with self._lock:
             ids = sorted(self._runs)
-        with suppress(StoreError), self.store.write() as connection:  # what is wrong, the run itself will say
+        with suppress(StoreError), self.store.write() as connection:  # the run itself will report database errors
             for start in range(0, len(ids), 500):
                 mine = RunRow.id.in_(ids[start : start + 500])
                 connection.execute(update(RunRow).where(mine).values(updated_at=now()))

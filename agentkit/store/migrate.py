@@ -1,4 +1,4 @@
-"""Migrations of the store, by Alembic, run from the package itself."""
+"""Migrations of the store, by Alembic, run from within the package."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FOLDER = Path(__file__).parent / "migrations"
 
 
 class Migratable(Protocol):
-    """What is migrated: a `Store`, as far as migrations know it."""
+    """The part of `Store` that migrations use."""
 
     @property
     def name(self) -> str: ...
@@ -29,7 +29,7 @@ class Migratable(Protocol):
 
 
 def versions(store: Migratable) -> tuple[str | None, str]:
-    """The database's version (None when it is empty) and this program's newest."""
+    """The database's version (None if it is empty) and the newest one this program knows."""
     with store.read() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     head = _scripts().get_current_head()
@@ -38,10 +38,10 @@ def versions(store: Migratable) -> tuple[str | None, str]:
 
 
 def ensure_current(store: Migratable, *, upgrade: bool = True) -> None:
-    """Bring the tables up to date; several processes may do so at once.
+    """Bring the tables up to date; safe if several processes do it at once.
 
     Raises:
-        StoreError: the database was written by a newer AgentKit, or is old and `upgrade` is False.
+        StoreError: the database was written by a newer AgentKit, or it is outdated and `upgrade` is False.
     """
     current, head = versions(store)
     if current == head:

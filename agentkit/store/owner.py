@@ -1,4 +1,4 @@
-"""Which process does a piece of work, and whether it still lives."""
+"""Identifies which process is doing a piece of work, and whether it is still alive."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 
 def this_process() -> str:
-    """This process's name, `host:pid:start`: the start tells it from a later process with the same number."""
+    """This process's name, `host:pid:start`; the start time distinguishes it from a later process with the same pid."""
     return _name(os.getpid())
 
 
 def is_gone(owner: str) -> bool | None:
-    """Whether a process that `this_process` named has ended; None where it ran on another machine.
+    """Whether a process that `this_process` named has ended; None if it ran on another machine.
 
-    Anything after the third colon is the caller's own.
+    Anything after a third colon belongs to the caller and is ignored.
     """
     host, pid, start, *_ = [*owner.split(":"), "", "", ""]
     if host != socket.gethostname():
@@ -43,7 +43,7 @@ def _lives(pid: int) -> bool:
 
 
 def _start(pid: int) -> str:
-    """When a process started, in clock ticks since the machine did; "0" where the system doesn't say."""
+    """The start time of a process in clock ticks since boot; "0" if the system does not tell."""
     with suppress(OSError, IndexError):
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
     return "0"

@@ -1,8 +1,8 @@
-"""Tables of playbooks: bullets through time, and the evidence about them.
+"""Tables of playbooks: the history of bullets, and the evidence about them.
 
-`playbook_bullets` is a materialised view of the ledger: a row for every state a bullet has ever had, never changed or
-removed again. A rollback is one row of `playbook_rollbacks`, which leaves a stretch of history aside; so each version
-of a playbook is one indexed query, and going back costs the same however much has happened since.
+`playbook_bullets` is a materialised view of the ledger: one row for every state that a bullet has ever had; rows are
+never changed or removed. A rollback is one row of `playbook_rollbacks`, which hides a stretch of history. So any
+version of a playbook is one indexed query, and a rollback costs the same no matter how much has happened since.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from agentkit.store.base import Base, now
 
 
 class BulletRow(Base):
-    """One state of one bullet, from the version in which it was `revised` until the next on the same line."""
+    """One state of a bullet, from the version in which it was `revised` until its next state on the same line of
+    history."""
 
     __tablename__ = "playbook_bullets"
     __table_args__ = (Index("ix_playbook_bullets_revised", "target", "revised"),)
@@ -35,7 +36,7 @@ class BulletRow(Base):
 
 
 class RollbackRow(Base):
-    """A version that begins a new line: what came before it is what was at an earlier version."""
+    """A version that starts a new line of history, which continues from an earlier version."""
 
     __tablename__ = "playbook_rollbacks"
 
@@ -43,7 +44,7 @@ class RollbackRow(Base):
     version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     restored: Mapped[int]
     line: Mapped[int]
-    """The rollback that began the line on which the restored version stands; 0 where none did."""
+    """The rollback that started the line which the restored version is on; 0 if it is on the first line."""
 
 
 class OriginRow(Base):
@@ -59,7 +60,7 @@ class OriginRow(Base):
 
 
 class VoteRow(Base):
-    """Helpful and harmful marks that one change gave a bullet."""
+    """Helpful and harmful marks that one change gave to a bullet."""
 
     __tablename__ = "playbook_votes"
 
@@ -71,7 +72,7 @@ class VoteRow(Base):
 
 
 class ExposureRow(Base):
-    """A run in which a bullet was shown or withheld at random, and how the run ended."""
+    """A run in which a bullet was shown, or withheld at random, and the run's score."""
 
     __tablename__ = "playbook_exposures"
 
@@ -81,13 +82,13 @@ class ExposureRow(Base):
     shown: Mapped[bool]
     probability: Mapped[float]
     weight: Mapped[float]
-    """How much the run's task is about the bullet: 1 for the closest of those in play."""
+    """How relevant the bullet was to the run's task: 1 for the most relevant one considered."""
     score: Mapped[float]
     created_at: Mapped[dt.datetime] = mapped_column(default=now)
 
 
 class PlaybookRecallRow(Base):
-    """The version a run was given: the same run gets the same block, whatever has been learnt since."""
+    """The version that a run was given: the same run always gets the same block, whatever has been learnt since."""
 
     __tablename__ = "playbook_recalls"
 
@@ -98,7 +99,7 @@ class PlaybookRecallRow(Base):
 
 
 class LessonRow(Base):
-    """What a reflector drew from a run, until a curator has dealt with it."""
+    """A lesson that the reflector drew from a run, kept until the curator has processed it."""
 
     __tablename__ = "playbook_lessons"
     __table_args__ = (Index("ix_playbook_lessons_claim", "target", "claimed_by"),)
@@ -108,12 +109,12 @@ class LessonRow(Base):
     n: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     lesson: Mapped[JsonObject]
     claimed_by: Mapped[str] = mapped_column(String(64), default="")
-    """The run whose learning curates it; empty while it waits."""
+    """The run whose learning step curates it; empty while it is pending."""
     created_at: Mapped[dt.datetime] = mapped_column(default=now)
 
 
 class LearningStepRow(Base):
-    """What learning did with a run: makes it happen once, and feeds the alarms."""
+    """The outcome of learning from a run; ensures that it happens once, and is input for the alarms."""
 
     __tablename__ = "playbook_steps"
     __table_args__ = (Index("ix_playbook_steps_created", "target", "created_at"),)
@@ -129,7 +130,7 @@ class LearningStepRow(Base):
 
 
 class VectorRow(Base):
-    """The embedding of a text, by the hash of the text: never computed twice for one embedder."""
+    """The embedding of a text, keyed by its hash; computed only once per embedder."""
 
     __tablename__ = "playbook_vectors"
 

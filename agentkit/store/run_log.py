@@ -1,6 +1,6 @@
-"""What is kept of runs: each one's status, context, tool calls, feedback, and the usage of its model calls.
+"""The stored parts of runs: status, context, tool calls, feedback, and the usage of model calls.
 
-Secrets of a known shape are left out of all of it (`agentkit.redaction`).
+Recognisable secrets are redacted in all of it (`agentkit.redaction`).
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from agentkit.store.runs import FeedbackRow, ModelCallRow, RecallRow, RunRow, To
 from agentkit.tasks import Feedback, Task
 
 FINISHED = ("done", "abstained", "declined")
-"""Statuses after which a run is not resumed."""
+"""Statuses after which a run can't be resumed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """A run as the store knows it; one whose process died is `interrupted`."""
+    """A run as stored; if its process died, its status is `interrupted`."""
 
     id: str
     task: Task
@@ -51,7 +51,7 @@ class RunRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
-    """What model calls used."""
+    """The total usage of model calls."""
 
     calls: int = 0
     input_tokens: int = 0
@@ -86,7 +86,8 @@ _RUN_COLUMNS = [getattr(RunRow, name) for name in (*RunRecord.__dataclass_fields
 
 
 def _of_run(row: type[Any], names: Iterable[str], *order: Any) -> Select[Any]:
-    """Rows that belong to the run given as `run`. Every run asks for these: built once, they cost half as much."""
+    """A query for the rows of the run passed as `run`. Every run needs these queries; building them once halves their
+    cost."""
     return select(*(getattr(row, name) for name in names)).where(row.run_id == bindparam("run")).order_by(*order)
 
 
@@ -121,7 +122,7 @@ class RunLog:
         batch: str | None = None,
         status: str = "running",
     ) -> bool:
-        """Write a run down; again with the same id does nothing. Returns whether it is new."""
+        """Record a run; does nothing if the id exists. Returns whether it is new."""
         kept = stored_task(task)
         row = {"id": run_id, "task": kept.model_dump(), "status": status, "model": model}
         row["options"] = redact_data(options)
@@ -134,21 +135,21 @@ class RunLog:
             return fresh
 
     def with_files(self, task: Task) -> Task:
-        """The task with the bytes of its files, as its run keeps them.
+        """The task with the bytes of its files loaded.
 
         Raises:
-            DataError: the bytes of one are not kept here.
+            DataError: the bytes of a file are not stored here.
         """
         return with_files(self.store, task)
 
     def take_up(self, run_id: str) -> None:
-        """Record that this process resumes a run."""
+        """Record that this process is resuming a run."""
         values = {"status": "running", "owner": this_process(), "error": None, "updated_at": now()}
         with self.store.write() as connection:
             connection.execute(update(RunRow).where(RunRow.id == run_id).values(**values))
 
     def claim(self, run_id: str) -> bool:
-        """Take up a run that nobody works on any more; of several processes that try, one gets it."""
+        """Take over a run that no process is working on; if several processes try, one of them succeeds."""
         query = select(RunRow.status, RunRow.owner, RunRow.updated_at).where(RunRow.id == run_id).with_for_update()
         with self.store.write() as connection:
             row = connection.execute(query).one_or_none()
@@ -170,14 +171,14 @@ class RunLog:
         effort: JsonObject | None = None,
         confidence: float | None = None,
     ) -> Steps:
-        """Record how a run ended, or that it waits; `seconds` adds to those of earlier attempts.
+        """Record that a run ended or is waiting; `seconds` is added to that of earlier attempts.
 
         Args:
-            effort: the decision that chose the run's mode, and what was decided after it; None leaves what was fixed.
-            confidence: how likely the answer is right.
+            effort: the decision on the run's mode and any later ones; None leaves the recorded ones in place.
+            confidence: the probability that the answer is right.
 
         Returns:
-            what was done in it.
+            what was done in the run.
         """
         *said, effort = redact_data((answer, error, effort))
         ended = zip(_ENDED, (status, *said, rounds, effort, confidence, now()), strict=True)
@@ -187,10 +188,10 @@ class RunLog:
             return _steps(connection, run_id)
 
     def fix(self, run_id: str, name: str, decided: JsonObject) -> JsonObject:
-        """Write down what was decided about a run's effort under a name, before anything is done about it.
+        """Record a decision about a run's effort under a name, before acting on it.
 
         Returns:
-            what was decided first: made again after a crash, a decision stays what it was.
+            the first decision recorded under that name, so that a decision repeated after a crash does not change.
         """
 
         def work(connection: Connection) -> JsonObject:
@@ -208,30 +209,30 @@ class RunLog:
         return self.store.transaction(work)
 
     def fixed(self, run_id: str, name: str) -> JsonObject | None:
-        """What was decided about a run under a name; None where nothing was."""
+        """The recorded decision under a name; None if there is none."""
         with self.store.read() as connection:
             known = connection.execute(select(RunRow.effort).where(RunRow.id == run_id)).scalar_one_or_none() or {}
         found: JsonObject | None = known.get("fixed", {}).get(name)
         return found
 
     def get(self, run_id: str) -> RunRecord:
-        """A run by its id or a unique beginning of it.
+        """A run by its id or a unique prefix of it.
 
         Raises:
-            UserError: no run or several.
+            UserError: no such run, or more than one.
         """
         with self.store.read() as connection:
             query = select(*_RUN_COLUMNS).where(RunRow.id.startswith(run_id, autoescape=True)).limit(2)
             rows = connection.execute(query).mappings().all()
         exact = [row for row in rows if row["id"] == run_id] or (rows if run_id else [])
         if len(exact) != 1:
-            problem = "begins several runs" if exact else "is not a run; see  agentkit runs ls"
+            problem = "matches several runs" if exact else "is not a run; see  agentkit runs ls"
             raise UserError(f"{run_id!r} {problem}")
         return _record(dict(exact[0]))
 
     def sources(self, record: RunRecord) -> tuple[str, ...]:
-        """Where text from outside came from that stands in a run's task, in what it recalled, or in results of tools
-        other than those that were marked as reading nothing when it began."""
+        """Where outside text in a run came from: its task, the context it recalled, and results of tools, except tools
+        that were marked as reading nothing from outside when it began."""
         own = set(record.options.get("own_tools", ()))
         found = {f"tool:{call.tool}" for call in self.tool_calls(record.id) if call.tool not in own}
         found |= {source for block in self.blocks(record.id) or () for source in block.outside}
@@ -249,8 +250,8 @@ class RunLog:
         """Runs, newest first.
 
         Args:
-            before: those that started before a time alone.
-            containing: those whose task or answer holds this text alone.
+            before: only those that started before this time.
+            containing: only those whose task or answer contains this text.
         """
         query = select(*_RUN_COLUMNS).order_by(RunRow.created_at.desc(), RunRow.id)
         if status is not None:
@@ -261,7 +262,7 @@ class RunLog:
         if before is not None:
             query = query.where(RunRow.created_at < before)
         if containing:
-            written = json.dumps(containing)[1:-1]  # as it stands in the column
+            written = json.dumps(containing)[1:-1]  # as it is encoded in the column
             task = cast(RunRow.task, Text).contains(written, autoescape=True)
             query = query.where(or_(task, RunRow.answer.contains(containing, autoescape=True)))
         if status not in ("running", "interrupted"):
@@ -271,19 +272,19 @@ class RunLog:
             return list(islice((run for run in found if status in (None, run.status)), limit))
 
     def counts(self) -> dict[str, int]:
-        """How many runs there are, by their stored status."""
+        """The number of runs by stored status."""
         query = select(RunRow.status, func.count()).group_by(RunRow.status).order_by(RunRow.status)
         with self.store.read() as connection:
             return {status: count for status, count in connection.execute(query)}
 
     def save_blocks(self, run_id: str, blocks: Sequence[Block]) -> None:
-        """Fix the context of a run; the first call wins."""
+        """Fix the context of a run; only the first call has an effect."""
         row = {"run_id": run_id, "blocks": redact_data([block.to_json() for block in blocks]), "created_at": now()}
         with self.store.write() as connection:
             self.store.insert_new(connection, RecallRow, [row])
 
     def blocks(self, run_id: str) -> list[Block] | None:
-        """The context fixed for a run; None where it has not been fixed yet."""
+        """The context fixed for a run; None if it has not been fixed yet."""
         with self.store.read() as connection:
             row = connection.execute(_BLOCKS, {"run": run_id}).scalar_one_or_none()
         return None if row is None else [Block.from_json(block) for block in row]
@@ -300,7 +301,7 @@ class RunLog:
             return [ToolCall(**row) for row in _rows(connection, _TOOL_CALLS, run_id)]
 
     def save_feedback(self, run_id: str, feedback: Feedback, *, round: int = 0) -> None:
-        """Add feedback; one a run, channel and round."""
+        """Add feedback; one per run, channel and round."""
         row = {"run_id": run_id, "round": round, **redact_data(feedback.model_dump()), "created_at": now()}
         with self.store.write() as connection:
             self.store.insert_new(connection, FeedbackRow, [row])
@@ -311,12 +312,12 @@ class RunLog:
             return [Feedback.model_validate(row) for row in _rows(connection, _FEEDBACK, run_id)]
 
     def steps(self, run_id: str) -> Steps:
-        """What was done in a run, as it is now."""
+        """What has been done in a run so far."""
         with self.store.read() as connection:
             return _steps(connection, run_id)
 
     def totals(self, run_ids: Iterable[str]) -> Totals:
-        """What the model calls of these runs used together."""
+        """The combined usage of the model calls of these runs."""
         ids = list(run_ids)
         sums = [func.sum(getattr(ModelCallRow, name)) for name in ("input_tokens", "output_tokens", "cached_tokens")]
         query = select(func.count(), *sums, func.sum(ModelCallRow.cost), func.sum(ModelCallRow.seconds))
@@ -349,7 +350,8 @@ class RunLog:
 
 
 def stored_task(task: Task) -> Task:
-    """A task as it is kept: without secrets, but in its target and its checker, which a resumed run is judged by."""
+    """A task as it is stored: without secrets, except in its target and checker, which are needed to judge a resumed
+    run."""
     shown = {"input": task.input, "instructions": task.instructions, "metadata": task.metadata}
     redacted = redact_data(shown)
     files = tuple(file.with_text(redact(file.text)) for file in task.files)

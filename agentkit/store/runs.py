@@ -1,4 +1,4 @@
-"""Tables of the foundation: runs, model calls, feedback."""
+"""Tables of runs, their calls and the feedback on them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RunRow(Base):
     status: Mapped[str] = mapped_column(String(16), index=True)
     """running · done · abstained · declined · waiting (for a person) · failed · interrupted"""
     owner: Mapped[str | None] = mapped_column(String(200))
-    """The process that works on it; see `agentkit.store.owner`."""
+    """The process that is working on it; see `agentkit.store.owner`."""
     model: Mapped[str] = mapped_column(String(200))
     options: Mapped[JsonObject]
     answer: Mapped[str | None] = mapped_column(Text)
@@ -31,12 +31,12 @@ class RunRow(Base):
     rounds: Mapped[int] = mapped_column(default=0)
     seconds: Mapped[float] = mapped_column(default=0.0)
     effort: Mapped[JsonObject | None]
-    """The decision that chose the run's mode: `mode`, `why`, `probability`."""
+    """The decision on the run's mode: `mode`, `why`, `probability`."""
     confidence: Mapped[float | None] = mapped_column(Double)
-    """How likely the answer is right, by the calibration that was in force."""
+    """The probability that the answer is right, by the calibration in effect at the time."""
     created_at: Mapped[dt.datetime] = mapped_column(default=now, index=True)
     updated_at: Mapped[dt.datetime] = mapped_column(default=now)
-    """While it is running, its last sign of life."""
+    """While it is running, the time of its last heartbeat."""
 
 
 class RecallRow(Base):
@@ -50,7 +50,7 @@ class RecallRow(Base):
 
 
 class ModelCallRow(Base):
-    """A completed model call; a resumed run takes its answer from here instead of calling again."""
+    """A completed model call; a resumed run takes the answer from here instead of calling again."""
 
     __tablename__ = "model_calls"
     __table_args__ = (Index("ix_model_calls_request", "request_hash"),)
@@ -71,7 +71,7 @@ class ModelCallRow(Base):
 
 
 class ToolCallRow(Base):
-    """A completed tool call, so that its effect is not repeated when a run resumes."""
+    """A completed tool call, recorded so that its effect is not repeated when a run resumes."""
 
     __tablename__ = "tool_calls"
 
@@ -86,7 +86,7 @@ class ToolCallRow(Base):
 
 
 class FeedbackRow(Base):
-    """What is known about a run's answer; one row a channel and round."""
+    """What is known about a run's answer; one row per channel and round."""
 
     __tablename__ = "feedback"
     __table_args__ = (UniqueConstraint("run_id", "channel", "round"),)
@@ -101,7 +101,7 @@ class FeedbackRow(Base):
 
 
 class OpinionRow(Base):
-    """What somebody said about a finished run; the same thing said twice by the same person is one row."""
+    """An opinion on a finished run; the same opinion given twice by the same person is one row."""
 
     __tablename__ = "opinions"
 
@@ -113,6 +113,6 @@ class OpinionRow(Base):
     """user · label"""
     score: Mapped[float | None] = mapped_column(Double)
     answer: Mapped[str | None] = mapped_column(Text)
-    """The right answer, as they see it."""
+    """The right answer, in their view."""
     text: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[dt.datetime] = mapped_column(default=now)

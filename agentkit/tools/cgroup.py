@@ -1,7 +1,7 @@
-"""A control group around a sandbox, where this process may make one: it counts all memory and all threads, exactly.
+"""A control group around a sandbox, where this process may create one: it accounts for all memory and threads exactly.
 
-Only the unified hierarchy (cgroup v2) is used, and only where memory and pids are already handed down to a folder that
-we may write: our own group's or its parent's. Where there is none, the limits that do not need one still hold.
+Only the unified hierarchy (cgroup v2) is used, and only if the memory and pids controllers are already delegated to a
+folder that we may write: our own group's or its parent's. Without one, the limits that do not need it still apply.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ ROOT = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
 _JOIN = 'echo 0 > "$0/cgroup.procs" && exec "$@"'
 _EXTRA_THREADS = 4
-"""bubblewrap's own process, with some room."""
+"""For bubblewrap's own process, with some room to spare."""
 _TRIES = 100
-"""To remove a group, 10 ms apart: its last process may not be reaped yet."""
+"""Attempts to remove a group, 10 ms apart; its last process may not have been reaped yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """A control group, or none where `folder` is None."""
+    """A control group; `folder` is None if there is none."""
 
     folder: Path | None = None
 
     @property
     def prefix(self) -> Sequence[str]:
-        """What to put before a command so that it runs in the group."""
+        """The command prefix that makes a command run in the group."""
         return ("/bin/sh", "-c", _JOIN, str(self.folder)) if self.folder else ()
 
     def out_of_memory(self) -> bool:
-        """Whether the kernel killed something for the group's memory limit."""
+        """Whether the kernel killed a process because of the group's memory limit."""
         if self.folder is None:
             return False
         try:
@@ -51,7 +51,7 @@ class Group:
 
 @contextlib.contextmanager
 def joined(limits: SandboxLimits) -> Iterator[Group]:
-    """A group of these limits for one sandbox; removed afterwards, with whatever still runs in it."""
+    """A group with these limits for one sandbox; removed afterwards, together with whatever still runs in it."""
     parent = usable(ROOT, OWN)
     if parent is None:
         yield Group()
@@ -65,7 +65,7 @@ def joined(limits: SandboxLimits) -> Iterator[Group]:
 
 @functools.cache
 def usable(root: Path, own: Path) -> Path | None:
-    """The folder in which groups can be made and joined, found by doing it once."""
+    """The folder in which groups can be created and joined, found by trying it once."""
     for folder in _folders(root, own):
         try:
             handed_down = (folder / "cgroup.subtree_control").read_text(encoding="ascii").split()
@@ -109,7 +109,7 @@ def _make(parent: Path, limits: SandboxLimits) -> Path:
 
 
 def _remove(folder: Path) -> None:
-    """Kill what is left in the group and remove it; the kernel refuses until the last process is reaped."""
+    """Kill what is left in the group and remove it; the kernel refuses to until the last process has been reaped."""
     with contextlib.suppress(OSError):
         (folder / "cgroup.kill").write_text("1", encoding="ascii")
     for _ in range(_TRIES):

@@ -1,4 +1,4 @@
-"""Tools of whoever asks: the agent may call them; whoever asked carries the calls out and hands back the results."""
+"""Client tools: the agent may call them, but the caller carries the calls out and returns the results."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from agentkit.errors import DataError, ToolError
 _CLIENTS = "agentkit:client"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _RESERVED = ("Plan", "answer")
-"""Names that calls of the agent's own have."""
+"""Names that are reserved for the agent's own calls."""
 
 
 def client_tools(specs: Sequence[Mapping[str, Any]], *, taken: Sequence[str] = ()) -> list[BaseTool]:
-    """Tools whose calls the run waits for.
+    """Tools whose results the run waits for.
 
     Args:
-        specs: `{"name", "description", "parameters"}` each, the last a JSON schema of an object.
-        taken: names of tools that the agent has itself.
+        specs: each `{"name", "description", "parameters"}`, where the last is a JSON schema of an object.
+        taken: names of the agent's own tools.
 
     Raises:
-        DataError: a name that providers don't take, that is there twice or taken, or parameters that are no object.
+        DataError: a name that providers reject, a duplicate or taken name, or parameters that are not an object.
     """
     made: dict[str, BaseTool] = {}
     for spec in specs:
@@ -45,12 +45,12 @@ def _made(name: str, spec: Mapping[str, Any]) -> BaseTool:
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
-        raise DataError(f"tool {name!r}: its parameters are no JSON schema: {error.message}") from None
+        raise DataError(f"tool {name!r}: its parameters are not a JSON schema: {error.message}") from None
     if not isinstance(schema, Mapping) or schema.get("type", "object") != "object":
         raise DataError(f"tool {name!r}: its parameters must be a JSON schema of an object")
 
     async def refuse(**arguments: object) -> str:
-        raise ToolError(f"{name} is carried out by whoever asked, not here")
+        raise ToolError(f"{name} is carried out by the caller, not here")
 
     return StructuredTool(
         name=name,
@@ -62,5 +62,5 @@ def _made(name: str, spec: Mapping[str, Any]) -> BaseTool:
 
 
 def is_clients(tool: BaseTool | None) -> bool:
-    """Whether a tool's calls are carried out by whoever asked."""
+    """Whether a tool's calls are carried out by the caller."""
     return tool is not None and (tool.metadata or {}).get(_CLIENTS) is True

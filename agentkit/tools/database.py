@@ -1,8 +1,8 @@
-"""A database that can be read and nothing else: one query at a time, within limits of time and rows.
+"""Read-only access to a database: one query at a time, with limits on time and rows.
 
-SQLite files are opened with `mode=ro`, `query_only` and an authoriser that lets pass what a SELECT needs and nothing
-else. On PostgreSQL a query runs as the declaration of a cursor, which takes a SELECT alone, in a read-only transaction
-under a statement timeout. Neither replaces a role that may only read: functions run with the rights of the role.
+SQLite files are opened with `mode=ro`, `query_only` and an authoriser that permits only what a SELECT needs. On
+PostgreSQL a query runs as a cursor declaration, which only accepts a SELECT, in a read-only transaction with a
+statement timeout. Neither replaces a role with read-only rights: functions run with the rights of the role.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ Row = tuple[Any, ...]
 MAX_ROWS = 200
 SECONDS = 10.0
 MAX_CELL = 10_000_000
-"""Bytes of one value; a longer one is an error, so that a query can't fill the memory."""
+"""Largest value in bytes; a larger one is an error, so that a query can't exhaust the memory."""
 _STEPS = 2000
-"""SQLite instructions between two looks at the clock."""
+"""SQLite instructions between two checks of the time."""
 _READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 _BANNED = {"load_extension", "fts3_tokenizer"}
 _ONE_SELECT = "only one SELECT is allowed: no writing, no settings, no attached files, no second statement"
@@ -38,7 +38,7 @@ _ONE_SELECT = "only one SELECT is allowed: no writing, no settings, no attached 
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """What a query found; `more` where the limit cut rows off."""
+    """The result of a query; `more` if rows were cut off by the limit."""
 
     columns: tuple[str, ...]
     rows: list[Row]
@@ -46,7 +46,7 @@ class Rows:
 
 
 class Database(Protocol):
-    """A database for reading.
+    """A database opened for reading.
 
     Attributes:
         name: its address, without a password.
@@ -59,7 +59,7 @@ class Database(Protocol):
         """The rows of one SELECT.
 
         Raises:
-            ToolError: it is not one SELECT, it is wrong, or it took longer than it may.
+            ToolError: it is not a single SELECT, it is invalid, or it exceeded the time limit.
         """
         ...
 
@@ -72,12 +72,12 @@ def open_database(url: str | Path, *, seconds: float = SECONDS, max_rows: int = 
     """Open a database for reading.
 
     Args:
-        url: a SQLAlchemy URL of SQLite or PostgreSQL, or the path of a SQLite file.
-        seconds: one query may take.
-        max_rows: one query may return.
+        url: a SQLAlchemy URL for SQLite or PostgreSQL, or the path of a SQLite file.
+        seconds: how long one query may take.
+        max_rows: how many rows one query may return.
 
     Raises:
-        UserError: no such database, one of another kind, or one that can't be reached.
+        UserError: the database does not exist, is of another kind, or can't be reached.
         MissingExtra: PostgreSQL without its driver.
     """
     parsed = _parsed(url)
@@ -86,7 +86,7 @@ def open_database(url: str | Path, *, seconds: float = SECONDS, max_rows: int = 
 
 
 class SqliteFile:
-    """A `Database` over a SQLite file; each query has a connection of its own."""
+    """A `Database` for a SQLite file; each query uses a connection of its own."""
 
     def __init__(self, url: URL, *, seconds: float, max_rows: int) -> None:
         self.name, self.seconds, self.max_rows = str(url), seconds, max_rows
@@ -109,7 +109,7 @@ class SqliteFile:
                 raise ToolError(self._problem(str(error))) from None
 
     def schema(self) -> str:
-        """The tables as CREATE statements, in the file's own words."""
+        """The tables as CREATE statements, exactly as the file has them."""
         found = self.query("SELECT sql FROM sqlite_master WHERE type IN ('table', 'view') AND sql IS NOT NULL")
         return "\n".join(str(row[0]) for row in found.rows)
 
@@ -129,7 +129,7 @@ class SqliteFile:
 
 
 class PostgresDatabase:
-    """A `Database` over PostgreSQL; each query has a connection of its own."""
+    """A `Database` for PostgreSQL; each query uses a connection of its own."""
 
     def __init__(self, url: URL, *, seconds: float, max_rows: int) -> None:
         self.name, self.seconds, self.max_rows = url.render_as_string(hide_password=True), seconds, max_rows
@@ -160,8 +160,8 @@ class PostgresDatabase:
                 driver.rollback()
 
     def _read(self, driver: Any, sql: str) -> Rows:
-        """A named cursor is declared with the query and fetched from, each under the timeout: the query itself could
-        have changed it."""
+        """Declare a named cursor with the query and fetch from it. The timeout is set again in between, since the query
+        could have changed it."""
         limit = f"SET LOCAL statement_timeout = {int(self.seconds * 1000)}"
         driver.execute(limit)
         with driver.cursor(name="agentkit_query") as cursor:
@@ -180,10 +180,10 @@ def _fetched(cursor: Any, columns: Sequence[str], limit: int) -> Rows:
 
 
 def without_password(url: str | Path) -> str:
-    """A database's address without its password, which the driver finds in the environment or in `~/.pgpass`.
+    """A database's URL without its password, which the driver finds in the environment or in `~/.pgpass`.
 
     Raises:
-        UserError: no such address.
+        UserError: the URL is invalid.
     """
     return (
         str(url)
@@ -200,14 +200,14 @@ def _parsed(url: str | Path) -> URL:
     except (ArgumentError, NoSuchModuleError):
         raise UserError("the database's address can't be read: write a path or dialect://user@host/name") from None
     if name not in ("sqlite", "postgresql"):
-        raise UserError(f"a {name} database can't be opened for reading alone here: SQLite and PostgreSQL can")
+        raise UserError(f"a {name} database can't be opened read-only: only SQLite and PostgreSQL can")
     if name == "sqlite" and not Path(str(parsed.database)).expanduser().is_file():
         raise UserError(f"the database {parsed.database or ':memory:'} can't be reached: no such file")
     return parsed
 
 
 def _authorised(action: int, first: str | None, second: str | None, *where: str | None) -> int:
-    """SQLite asks this for each thing that a statement is going to do, before it does any."""
+    """SQLite calls this for everything that a statement is about to do."""
     if action == sqlite3.SQLITE_FUNCTION and str(second).lower() in _BANNED:
         return sqlite3.SQLITE_DENY
     return sqlite3.SQLITE_OK if action in _READS else sqlite3.SQLITE_DENY
@@ -229,7 +229,7 @@ def _line(error: Exception) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as a table shows it."""
+    """A value as shown in a table."""
     if value is None:
         return "NULL"
     if isinstance(value, bytes):

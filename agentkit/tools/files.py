@@ -1,4 +1,4 @@
-"""Reading files inside one folder, and nowhere else."""
+"""Reading files inside one folder and nowhere else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def folder(root: str | Path, *, used_by: str) -> Path:
-    """The resolved folder a tool may read.
+    """The resolved folder that a tool may read.
 
     Raises:
         UserError: there is no such folder.
@@ -33,10 +33,10 @@ def folder(root: str | Path, *, used_by: str) -> Path:
 
 
 def inside(root: Path, path: str) -> Path:
-    """`path` under `root` with all links resolved.
+    """`path` below `root`, with all links resolved.
 
     Raises:
-        ToolError: it leads out of the folder (`..`, an absolute path, a symbolic link) or does not exist.
+        ToolError: it is outside the folder (`..`, an absolute path, a symbolic link) or does not exist.
     """
     if "\0" in path:
         raise ToolError("a path can't contain a NUL character")
@@ -50,13 +50,13 @@ def inside(root: Path, path: str) -> Path:
 
 @contextlib.contextmanager
 def opened(root: Path, path: str) -> Iterator[int]:
-    """A descriptor of the regular file or folder that `path` under `root` names.
+    """A descriptor for the regular file or folder at `path` below `root`.
 
-    Every part of the resolved path is opened below the one before it and not followed where it is a link: whoever swaps
-    a file or a folder for a link in between gets an error. A pipe or a device is refused before it is opened.
+    Every part of the resolved path is opened relative to the one before it, without following links, so that swapping a
+    file or folder for a link in between causes an error. Pipes and devices are refused before they are opened.
 
     Raises:
-        ToolError: it leads out of the folder, does not exist, can't be read, or is neither file nor folder.
+        ToolError: it is outside the folder, does not exist, can't be read, or is neither a file nor a folder.
     """
     parts = inside(root, path).relative_to(root).parts
     try:
@@ -72,7 +72,7 @@ def opened(root: Path, path: str) -> Iterator[int]:
 
 
 def _below(folder: int, part: str, path: str, *, last: bool) -> int:
-    """Open one part of a path and close the folder it lies in."""
+    """Open one part of a path and close the folder that contains it."""
     kind = os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode
     if last and not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
         raise ToolError(f"{path!r} is not a regular file")
@@ -82,10 +82,10 @@ def _below(folder: int, part: str, path: str, *, last: bool) -> int:
 
 
 def read_text(root: Path, path: str, *, limit: int = MAX_BYTES) -> str:
-    """The text of a regular file under `root`.
+    """The text of a regular file below `root`.
 
     Raises:
-        ToolError: as `opened`; or it is larger than `limit` bytes, or no text.
+        ToolError: as for `opened`; or it is larger than `limit` bytes, or not text.
     """
     with opened(root, path) as descriptor:
         return _text(descriptor, path, limit)

@@ -1,4 +1,4 @@
-"""Searching a local folder of text: passages ranked by BM25, each with its file and line."""
+"""Searching a folder of text files: passages ranked by BM25, each with its file and line."""
 
 from __future__ import annotations
 
@@ -21,16 +21,13 @@ SUFFIXES = (".txt", ".md", ".rst")
 MAX_FILE_BYTES = 5_000_000
 PASSAGE_CHARACTERS = 700
 QUERY_WORDS = 64
-SHOWN = 5
-"""Passages in a reply. A model isn't asked how many: small ones ask for one and answer from whatever it says."""
-
 NAMED = 5
-"""How many of the files that could not be searched are named in a reply."""
+"""A reply names at most this many of the files that could not be searched."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Passage:
-    """A piece of a file: its path relative to the folder, its first line, the heading above it, its text."""
+    """A piece of a file: its path relative to the folder, its first line, the heading above it, and its text."""
 
     file: str
     line: int
@@ -39,7 +36,7 @@ class Passage:
 
 
 def passages(text: str, file: str) -> Iterator[Passage]:
-    """Cut a text at blank lines and headings into passages of about `PASSAGE_CHARACTERS`, none across a heading."""
+    """Split a text at blank lines and headings into passages of about `PASSAGE_CHARACTERS`; none spans a heading."""
     heading, start, held = "", 1, list[str]()
 
     def flush() -> Iterator[Passage]:
@@ -65,10 +62,10 @@ def passages(text: str, file: str) -> Iterator[Passage]:
 
 
 class FolderIndex:
-    """A full-text index of a folder in memory, brought up to date when a file changes.
+    """An in-memory full-text index of a folder, updated when a file changes.
 
-    Ranking is SQLite's `bm25` over stemmed words of any script, headings counting twice. Links that lead out of the
-    folder are not followed. A file that can't be read costs that file, and is named in `left_out`.
+    Ranking is SQLite's `bm25` over stemmed words in any script; headings count twice. Links that lead out of the folder
+    are not followed. A file that can't be read is skipped and named in `left_out`.
     """
 
     def __init__(self, root: Path) -> None:
@@ -84,7 +81,8 @@ class FolderIndex:
         )
 
     def search(self, query: str, limit: int = 5) -> list[Passage]:
-        """The passages that share the most telling words with the query, best first; any word may match."""
+        """The passages that share the most informative words with the query, best first; matching any word is
+        enough."""
         words = asked(query, QUERY_WORDS)
         if not words:
             return []
@@ -104,7 +102,7 @@ class FolderIndex:
         return self._left_out
 
     def _files(self) -> Iterator[Path]:
-        """Every file of a suffix of ours in the folder, and what `os.walk` could not read as left out."""
+        """Every file in the folder with one of our suffixes; what `os.walk` can't read is recorded as left out."""
 
         def note(error: OSError) -> None:
             self._left_out[self._name(Path(os.fsdecode(error.filename)))] = error.strerror or str(error)
@@ -119,7 +117,7 @@ class FolderIndex:
     def _stamps(self) -> Iterator[tuple[Path, tuple[int, ...]]]:
         for path in self._files():
             if not path.resolve().is_relative_to(self._root):
-                continue  # a link out of the folder is none of its files
+                continue  # a link that leads out of the folder
             try:
                 info = path.stat()
             except OSError as error:
@@ -156,13 +154,14 @@ def search_tool(root: str | Path) -> BaseTool:
     """The built-in `search` tool over the .txt, .md and .rst files of one folder."""
     index = FolderIndex(folder(root, used_by="search"))
 
-    def search(query: str) -> str:
+    def search(query: str, limit: int = 4) -> str:
         """Search the local folder of documents. Returns the best passages with file name and line.
 
         Args:
             query: a few words that the passage should contain.
+            limit: how many passages to return, at most 10.
         """
-        found = index.search(query, SHOWN)
+        found = index.search(query, max(1, min(limit, 10)))
         shown = [_show(passage) for passage in found] or [f"no passage contains any word of {query!r}"]
         return "\n\n".join([*shown, *_not_searched(index.left_out)])
 

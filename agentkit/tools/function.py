@@ -1,4 +1,4 @@
-"""Tools from Python functions: the schema comes from type hints, the descriptions from the docstring."""
+"""Making tools from Python functions: the schema comes from type hints, the descriptions from the docstring."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SECTION = re.compile(r"^(Args|Arguments|Parameters|Returns|Return|Raises|Yields
 
 
 class Arguments(BaseModel):
-    """The base of every tool's argument model: an unknown argument is an error, not silence."""
+    """Base class of all tools' argument models; unknown arguments are errors rather than ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -44,18 +44,19 @@ def tool(
     description: str | None = None,
     reads_outside: bool = True,
 ) -> BaseTool | Callable[[Callable[..., Any]], BaseTool]:
-    """Make a tool of a function, sync or async; use as `@tool`, `@tool(name="…")` or `tool(function)`.
+    """Make a tool from a function, sync or async; use it as `@tool`, `@tool(name="…")` or `tool(function)`.
 
-    Every parameter needs a type hint. Its description is taken from the `Args:` section of a Google-style docstring or
-    from `Annotated[int, "…"]`. The JSON schema takes no other arguments.
+    Every parameter needs a type hint. Its description comes from the `Args:` section of a Google-style docstring or
+    from `Annotated[int, "…"]`. The JSON schema accepts no other arguments.
 
     Args:
-        reads_outside: whether what it returns may hold text that somebody else wrote (a file, a page, a table). What is
-            learnt from a run that read such text waits in quarantine. Say False only of a function whose result is made
-            from its arguments alone.
+        reads_outside: whether its results may contain text that somebody else wrote (a file, a page, a table). What is
+            learnt from a run that read such text is quarantined. Use False only for a function whose result depends on
+            nothing but its arguments.
 
     Raises:
-        UserError: no type hint, no description, or a parameter that a schema can't express (`*args`, `**kwargs`).
+        UserError: a missing type hint or description, or a parameter that can't be expressed in a schema (`*args`,
+            `**kwargs`).
     """
     if function is None:
         return lambda wrapped: tool(wrapped, name=name, description=description, reads_outside=reads_outside)
@@ -76,19 +77,19 @@ def tool(
 
 
 def reads_outside(made: BaseTool | None) -> bool:
-    """Whether a tool's results may hold text from outside: of every tool that is not marked otherwise, whatever its
-    name; of one that is no longer there too."""
+    """Whether a tool's results may contain text from outside: True unless the tool is marked otherwise, whatever its
+    name; True also for a tool that no longer exists."""
     return made is None or (made.metadata or {}).get(_READS_OUTSIDE, True) is not False
 
 
 def arithmetic(made: BaseTool) -> BaseTool:
-    """Mark a tool as one for arithmetic alone: it is offered where there are numbers to calculate with."""
+    """Mark a tool as being for arithmetic only; it is offered when there are numbers to calculate with."""
     made.metadata = {**(made.metadata or {}), _ARITHMETIC: True}
     return made
 
 
 def is_arithmetic(made: BaseTool) -> bool:
-    """Whether a tool is marked as one for arithmetic alone."""
+    """Whether a tool is marked as being for arithmetic only."""
     return (made.metadata or {}).get(_ARITHMETIC) is True
 
 

@@ -1,4 +1,4 @@
-"""Fetching a page from hosts that the user has allowed, and from nowhere else."""
+"""Fetching pages from hosts that the user has allowed, and from nowhere else."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ SECONDS = 20.0
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 _TUNNELS = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv6Network("2001::/23"))
-"""6to4 and Teredo: what they lead to is an IPv4 address of anyone's choice."""
+"""6to4 and Teredo: these addresses embed an arbitrary IPv4 address."""
 _PROTOCOLS = ipaddress.IPv4Network("192.0.0.0/24")
 
 _CHARSETS = re.compile(
     r"utf-?8|us-ascii|ascii|latin-?1|iso-8859-\d+|windows-125\d|cp125\d|utf-16(le|be)?|koi8-[ru]"
     r"|shift_jis|euc-(jp|kr)|gb(k|2312|18030)|big5"
 )
-"""Those that pages are in; some others of Python's take time that grows with the square of the length."""
+"""The usual character sets of pages; some of Python's other codecs take time quadratic in the length."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, kw_only=True)
 class AllowList:
-    """Which hosts may be fetched.
+    """The hosts that may be fetched.
 
     Attributes:
-        hosts: `example.org`, `*.example.org` (its sub-domains), either with `:port`; without one, ports 80 and 443.
-        private: allow every listed host to lie in a private network. Without it, only an entry that itself is
-            `localhost` or a private address is such an allowance.
+        hosts: `example.org` or `*.example.org` (its sub-domains), optionally with `:port`; without a port, 80 and 443.
+        private: allow every listed host to be in a private network. Without it, that is only allowed for an entry that
+            is itself `localhost` or a private address.
     """
 
     hosts: Sequence[str]
     private: bool = False
 
     def entry(self, url: httpx.URL) -> str | None:
-        """The entry that allows this URL's host and port."""
+        """The entry that allows this URL's host and port; None if there is none."""
         port = url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
         return next((entry for entry in self.hosts if _matches(entry, url.host.lower(), port)), None)
 
@@ -88,19 +88,19 @@ def _literal(host: str) -> Address | None:
 async def fetch(
     url: str, allow: AllowList, *, seconds: float = SECONDS, transport: httpx.AsyncBaseTransport | None = None
 ) -> httpx.Response:
-    """GET a URL; every redirect is checked like the first address.
+    """GET a URL; every redirect is checked like the original URL.
 
-    The name is resolved once and the connection goes to the address that was checked, so that a second look-up can't
-    lead elsewhere. Proxies of the environment are not used: they would resolve names themselves.
+    The host name is resolved once and the connection goes to the address that was checked, so that a second look-up
+    can't lead elsewhere. Proxies from the environment are not used, because they would resolve names themselves.
 
     Args:
         url: http or https.
         allow: the allowed hosts.
-        seconds: for the whole fetch.
-        transport: of httpx, for tests.
+        seconds: time limit for the whole fetch.
+        transport: an httpx transport, for tests.
 
     Raises:
-        ToolError: not allowed, not reachable, too large, too slow, or too many redirects.
+        ToolError: the URL is not allowed, not reachable, too large or too slow, or redirects too often.
     """
     try:
         async with asyncio.timeout(seconds):
@@ -141,7 +141,7 @@ async def _get(
 
 
 def _certificates(url: httpx.URL) -> ssl.SSLContext | bool:
-    """Those that HTTPS trusts; False where there is no HTTPS to need them."""
+    """The certificates for HTTPS; False for other URLs, which need none."""
     try:
         return tls_context() if url.scheme == "https" else False
     except SettingsError as error:
@@ -149,9 +149,9 @@ def _certificates(url: httpx.URL) -> ssl.SSLContext | bool:
 
 
 async def _body(response: httpx.Response, url: httpx.URL) -> bytes:
-    """The body, read as it comes and decoded piece by piece, never more of it than is allowed.
+    """Read the body as it arrives, decoding it piece by piece, and stop as soon as it is larger than allowed.
 
-    One gzip is decoded here; other encodings, and one inside another, fill the memory before their size is known.
+    A single gzip layer is decoded here; other or nested encodings could exhaust the memory before their size is known.
     """
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
@@ -191,7 +191,7 @@ async def _checked_address(url: httpx.URL, allow: AllowList) -> str:
 def _is_public(address: str) -> bool:
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed in _TRANSLATED or parsed.ipv4_mapped is not None:  # NAT64 and mapped addresses hold one of IPv4
+        if parsed in _TRANSLATED or parsed.ipv4_mapped is not None:  # NAT64 and mapped addresses contain an IPv4 one
             parsed = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
         elif parsed not in _UNICAST or any(parsed in network for network in _TUNNELS):
             return False
@@ -199,7 +199,7 @@ def _is_public(address: str) -> bool:
 
 
 class _Text(HTMLParser):
-    """The readable text of a page."""
+    """Collects the readable text of a page."""
 
     _HIDDEN = ("script", "style", "noscript", "template")
     _BREAKS = ("p", "br", "div", "li", "tr", "h1", "h2", "h3", "h4", "section", "article", "title")
@@ -225,7 +225,7 @@ class _Text(HTMLParser):
 
 
 def readable(response: httpx.Response) -> str:
-    """A response as text: HTML without its markup, other text as it is.
+    """A response as text: HTML without its markup, other text unchanged.
 
     Raises:
         ToolError: the content is not text.

@@ -1,4 +1,4 @@
-"""What every sandbox takes and gives: a program, limits, a result; and what a backend must be able to do."""
+"""What all sandbox backends share: the program, limits and result types, and the Backend protocol."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ MEGABYTE = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxLimits:
-    """What sandboxed code may use.
+    """Resource limits for sandboxed code.
 
     Attributes:
-        seconds: wall-clock time; then everything in the sandbox is killed.
-        cpu_seconds: processor time.
-        memory: bytes of address space; where there is a cgroup, of all memory but the work folder's.
+        seconds: wall-clock time, after which everything in the sandbox is killed.
+        cpu_seconds: CPU time.
+        memory: bytes of address space; if there is a cgroup, bytes of all memory except the work folder.
         disk: bytes in the work folder.
         files: files and folders in the work folder.
-        processes: threads at once; new processes are refused altogether.
-        output: characters kept of stdout and of stderr.
+        processes: number of threads at once; new processes are never allowed.
+        output: characters kept of stdout and of stderr each.
     """
 
     seconds: float = 10.0
@@ -35,18 +35,18 @@ class SandboxLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxResult:
-    """What the code did.
+    """The outcome of running code.
 
     Attributes:
         stdout: what it printed, cut at the limit.
-        stderr: likewise; a traceback if it raised.
-        exit_code: 0 on success; negative where a signal ended it.
-        timed_out: it was killed at the wall-clock limit.
-        truncated: there was more output than is kept.
+        stderr: the same for standard error; includes the traceback if it raised.
+        exit_code: 0 on success; negative if a signal ended it.
+        timed_out: whether it was killed at the wall-clock limit.
+        truncated: whether there was more output than is kept.
         seconds: wall-clock time.
-        ended_early: of several sources the last did not run to its end, though nothing failed.
-        exceeded: the other limit it was killed at, such as "32 threads".
-        unsupported: what the program needs and this backend does not have; it may well be right elsewhere.
+        ended_early: with several sources, the last one did not run to its end although nothing failed.
+        exceeded: another limit at which it was killed, such as "32 threads".
+        unsupported: a feature that the program needs and this backend lacks; the program may be right elsewhere.
     """
 
     stdout: str
@@ -66,14 +66,14 @@ class SandboxResult:
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxProgram:
-    """What is run.
+    """A program to run.
 
     Attributes:
         sources: Python sources by plain file name, run one after the other in one namespace.
-        files: further files in the work folder, by plain name.
-        stdin: what the program can read; for a single source.
-        readable: folders that it may read at their own paths.
-        python_path: folders among them to import from.
+        files: other files in the work folder, by plain name.
+        stdin: the program's standard input; only with a single source.
+        readable: folders that it may read, at their own paths.
+        python_path: the folders among them to import from.
     """
 
     sources: Mapping[str, str]
@@ -87,8 +87,8 @@ class Backend(Protocol):
     """A way to isolate code.
 
     Attributes:
-        title: its name and, where there is one, the path of its program.
-        subset: what of Python it can't run, for whoever writes the code; empty where it is CPython itself.
+        title: its name and the path of its executable, if there is one.
+        subset: a description, for whoever writes the code, of the parts of Python it lacks; empty for real CPython.
     """
 
     @property
@@ -98,13 +98,13 @@ class Backend(Protocol):
     def subset(self) -> str: ...
 
     def problem(self) -> str | None:
-        """Why it can't isolate code on this machine, with the fix; None where it can. Tried once per process."""
+        """Why it can't isolate code on this machine, and how to fix that; None if it can. Tested once per process."""
         ...
 
     def run(self, program: SandboxProgram, limits: SandboxLimits) -> SandboxResult:
-        """Run a program and wait for it.
+        """Run a program and wait for it to end.
 
         Raises:
-            SandboxUnavailable: the program needs what this backend can't give, so it is not run.
+            SandboxUnavailable: the program needs something that this backend lacks, so it is not run.
         """
         ...

@@ -1,4 +1,4 @@
-"""From names and functions to tools."""
+"""Creating tools from names and functions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from agentkit.tools.sandbox import Sandbox
 
 @dataclass(frozen=True, kw_only=True)
 class ToolParts:
-    """What a tool that is named may need.
+    """What a tool created by name may need.
 
     Attributes:
         root: the folder that it may read.
@@ -35,13 +35,13 @@ class ToolParts:
     database: str | Path | None = None
 
     def folder(self, name: str) -> str | Path:
-        """The folder, for a tool that can't do without. Raises UserError where there is none."""
+        """The folder, for a tool that needs one. Raises UserError if there is none."""
         if self.root is None:
             raise UserError(f"the tool {name!r} needs a folder: set root to the one it may read")
         return self.root
 
     def database_of(self, name: str) -> str | Path:
-        """The database, for a tool that can't do without. Raises UserError where there is none."""
+        """The database, for a tool that needs one. Raises UserError if there is none."""
         if self.database is None:
             raise UserError(f"the tool {name!r} needs a database: set database to its URL or to a SQLite file")
         return self.database
@@ -58,18 +58,18 @@ def load_tools(
     sandbox: Sandbox | None = None,
     database: str | Path | None = None,
 ) -> list[BaseTool]:
-    """Make tools ready for an agent.
+    """Create the tools of an agent.
 
     Args:
         tools: names of built-in tools, `module:function` names, functions, or LangChain tools.
         root: the folder that `read_file` and `search` may read.
-        allow_hosts: the hosts that `http_get` may fetch.
+        allow_hosts: the hosts that `http_get` may fetch from.
         sandbox: where the `python` tool runs code.
         database: the URL or SQLite file that `sql` and `schema` read.
 
     Raises:
-        UserError: an unknown name, two tools of one name, or a built-in tool that lacks what it needs.
-        SandboxUnavailable: `python` is asked for and this machine can't isolate code.
+        UserError: an unknown name, two tools with one name, or a built-in tool that lacks what it needs.
+        SandboxUnavailable: `python` is requested and this machine can't isolate code.
     """
     parts = ToolParts(root=root, allow_hosts=allow_hosts, sandbox=sandbox, database=database)
     made = (_load(wanted, parts) for wanted in tools)
@@ -77,10 +77,10 @@ def load_tools(
 
 
 def one_of_each_name(tools: Iterable[BaseTool]) -> dict[str, BaseTool]:
-    """Tools by their names.
+    """Tools by name.
 
     Raises:
-        UserError: two of one name, of which the model's call could reach either.
+        UserError: two tools have the same name, so that a call would be ambiguous.
     """
     found: dict[str, BaseTool] = {}
     for made in tools:
@@ -93,15 +93,16 @@ def one_of_each_name(tools: Iterable[BaseTool]) -> dict[str, BaseTool]:
 def approved(
     names: Iterable[str], wanted: Sequence[Any], loaded: Sequence[BaseTool], *, servers: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """The tools that a person must approve, by the names under which they are called.
+    """The tools that need a person's approval, by the names that calls use.
 
     Args:
-        names: each a tool's name, what the tool was loaded by (`module:function`), or "answer".
-        wanted, loaded: what `load_tools` was given and gave.
-        servers: MCP servers, whose tools are named `server_tool` and are not known before a run connects to them.
+        names: each is a tool's name, the specification it was loaded by (`module:function`), or "answer".
+        wanted, loaded: the input and output of `load_tools`.
+        servers: names of MCP servers; their tools are called `server_tool` and are unknown until a run connects to
+            them.
 
     Raises:
-        UserError: a name that no tool has, which would let the tool that was meant run unasked.
+        UserError: no tool has that name; accepting it would let the intended tool run without approval.
     """
     known = {spec: made.name for spec, made in zip(wanted, loaded, strict=True) if isinstance(spec, str)}
     known |= {made.name: made.name for made in loaded} | {"answer": "answer"}
@@ -125,7 +126,7 @@ def _load(wanted: str | Callable[..., object] | BaseTool, parts: ToolParts) -> B
     return TOOLS.get(wanted)(parts)
 
 
-# Imports stand inside the factories: each tool loads only what it needs.
+# Imports are inside the factories, so that each tool loads only what it needs.
 
 
 def _calculator(parts: ToolParts) -> BaseTool:
@@ -191,17 +192,17 @@ TOOLS: Registry[ToolFactory] = Registry(
     hint=", or name a function as 'module:function'",
     group="tools",
 )
-"""Every tool that has a name; `TOOLS.register("name")` adds one."""
+"""Every tool with a name; `TOOLS.register("name")` adds one."""
 
 BUILT_IN = tuple(TOOLS)
-"""The names of the tools that AgentKit brings."""
+"""The names of AgentKit's own tools."""
 
 
 def import_path(path: str, *, what: str) -> Any:
-    """The object that `module:attribute` names; modules of the current folder are found too.
+    """The object at `module:attribute`; modules in the current folder are found too.
 
     Raises:
-        UserError: no such module or attribute, or it can't be called.
+        UserError: no such module or attribute, or it is not callable.
     """
     module_name, _, attribute = path.partition(":")
     here = str(Path.cwd())

@@ -1,4 +1,4 @@
-"""Tools of MCP servers, over stdio or streamable HTTP, through the official SDK."""
+"""Tools of MCP servers, over stdio or streamable HTTP, using the official SDK."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from agentkit.tools.mcp_tools import as_text, make_tool, sifted
 
 CONNECT_SECONDS = 30.0
 MAX_PAGES = 100
-"""Of a server's list of tools, so that one that never ends can't hold us."""
+"""Limit on the pages of a server's tool list, so that an endless one can't block us."""
 
 
 class McpServer(BaseModel):
     """How to reach one MCP server: a command to start, or a URL.
 
     Attributes:
-        command: the program and its arguments; the process ends with the connection.
-        args: further arguments, as other clients' settings have them.
-        env: added to the few variables that MCP servers inherit (no API keys among them).
-        cwd: the folder the command is started in.
-        url: of a streamable HTTP server.
-        headers: sent with every request to it, such as an Authorization.
-        timeout: seconds one request to the server may take.
+        command: the program and its arguments; the process ends when the connection is closed.
+        args: further arguments, for compatibility with other clients' settings.
+        env: added to the few variables that MCP servers inherit (which include no API keys).
+        cwd: the folder to start the command in.
+        url: the address of a streamable HTTP server.
+        headers: sent to it with every request, such as Authorization.
+        timeout: seconds that one request to the server may take.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,9 +59,9 @@ class McpServer(BaseModel):
 
 @asynccontextmanager
 async def connect_mcp(servers: Mapping[str, Mapping[str, Any] | McpServer]) -> AsyncIterator[list[BaseTool]]:
-    """Connect to MCP servers and give their tools, named `server_tool`, for as long as the block lasts.
+    """Connect to MCP servers and yield their tools, named `server_tool`; the connections last as long as the block.
 
-    A tool whose schema can't be used is left out, and a warning in the log names it.
+    A tool with an unusable schema is left out, with a warning in the log that names it.
 
     Args:
         servers: by name, `{"command": ["python", "server.py"]}` or `{"url": "http://127.0.0.1:8000/mcp"}`; see
@@ -69,7 +69,7 @@ async def connect_mcp(servers: Mapping[str, Mapping[str, Any] | McpServer]) -> A
 
     Raises:
         MissingExtra: the `mcp` package is not installed.
-        SettingsError: a server's settings are wrong.
+        SettingsError: a server's settings are invalid.
         ToolError: a server can't be started or reached; names it.
     """
     parsed = {name: _parse(name, given) for name, given in servers.items()}
@@ -137,7 +137,7 @@ async def _every_tool(client: Any) -> list[Any]:
             page = await client.list_tools(cursor=cursor)
         except MCPError as error:
             if error.code == METHOD_NOT_FOUND and not listed:
-                return []  # a server of resources or prompts alone
+                return []  # a server that only offers resources or prompts
             raise
         listed += page.tools
         cursor = page.next_cursor
@@ -150,8 +150,8 @@ async def _every_tool(client: Any) -> list[Any]:
 class _Connection:
     """One connected server, held by a task of its own.
 
-    The SDK cancels the task that holds a connection when its transport fails. Held by the caller's own task, a server
-    that dies would so end the caller's run instead of one tool call.
+    When its transport fails, the SDK cancels the task that holds the connection. If that were the caller's own task, a
+    dying server would end the whole run instead of one tool call.
     """
 
     name: str
@@ -196,7 +196,7 @@ class _Connection:
         return "the connection was closed" if error is None else _reason(error)
 
     async def call(self, name: str, arguments: JsonObject) -> str:
-        """Raises ToolError where the tool says it failed, or the server is gone or silent."""
+        """Call a tool. Raises ToolError if the tool reports failure, or the server is gone or does not answer."""
         holder = self._holder
         if holder is None or holder.done() or self._stop.is_set():
             raise ToolError(f"MCP server {self.name!r} is gone: {self._end()}{_said(self.log)}")
@@ -223,20 +223,20 @@ def _result(name: str, request: asyncio.Future[Any], log: IO[str]) -> Any:
     except MCPError as error:
         raise ToolError(f"MCP server {name!r}: {_reason(error)}{_said(log)}") from None
     except (RuntimeError, ValidationError) as error:
-        raise ToolError(f"MCP server {name!r} gave an answer that is not as it should be: {_reason(error)}") from None
+        raise ToolError(f"MCP server {name!r} gave an invalid response: {_reason(error)}") from None
     except (OSError, anyio.ClosedResourceError, anyio.BrokenResourceError) as error:
         raise ToolError(f"MCP server {name!r} is gone: {_reason(error)}{_said(log)}") from None
 
 
 def _reason(error: BaseException) -> str:
-    """One line; of a group of errors the first."""
+    """An error as one line; for a group of errors, the first one."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _said(log: IO[str]) -> str:
-    """The last line that a server wrote to its standard error, which tells why it ended."""
+    """The last line that a server wrote to its standard error, which may explain why it ended."""
     log.flush()
     log.seek(0, 2)
     log.seek(max(0, log.tell() - 4000))

@@ -1,4 +1,4 @@
-"""What an MCP server lists and answers, in the form that models and their providers accept."""
+"""Converting what an MCP server lists and returns into what models and their providers accept."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from agentkit.json_types import JsonObject
 _log = logging.getLogger(__name__)
 
 LONGEST_NAME = 64
-"""Characters that providers allow in the name of a tool or of an argument."""
+"""Longest name of a tool or argument, in characters, that providers accept."""
 
 Call = Callable[[str, JsonObject], Awaitable[str]]
 
 
 class McpTool(BaseTool):
-    """A tool of an MCP server. Its arguments stay one mapping on their way to the server, never keyword arguments, so
-    that none of their names can meet one of LangChain's own (`config`, `run_manager`, `self`).
+    """A tool of an MCP server. Its arguments are passed as one mapping rather than as keyword arguments, so that their
+    names can't collide with LangChain's own (`config`, `run_manager`, `self`).
 
     Attributes:
         listed_name: the tool's name on the server.
-        originals: the server's names of those arguments that are shown to the model under another one.
-        send: calls the server's tool.
+        originals: the server's names for those arguments that the model sees under another name.
+        send: calls the tool on the server.
     """
 
     listed_name: str
@@ -54,7 +54,7 @@ class McpTool(BaseTool):
 
 
 def make_tool(server: str, listed: Any, taken: Collection[str], send: Call) -> McpTool:
-    """A tool as a server listed it, under a name that is not among those taken."""
+    """Create a tool from a server's listing, under a name that is not taken yet."""
     schema, originals = _shown(listed.input_schema)
     return McpTool(
         name=safe_name(f"{server}_{listed.name}", taken, allowed=r"\w-"),
@@ -68,7 +68,8 @@ def make_tool(server: str, listed: Any, taken: Collection[str], send: Call) -> M
 
 
 def safe_name(name: str, taken: Collection[str], *, allowed: str) -> str:
-    """The name with every other character as `_`, at most 64 long; a digest of the name ends one already taken."""
+    """The name with other characters replaced by `_`, at most 64 characters long; if it is taken, a hash is
+    appended."""
     safe = re.sub(rf"[^{allowed}]", "_", name, flags=re.ASCII)[:LONGEST_NAME] or "_"
     if safe not in taken:
         return safe
@@ -76,7 +77,7 @@ def safe_name(name: str, taken: Collection[str], *, allowed: str) -> str:
 
 
 def _shown(schema: Mapping[str, Any]) -> tuple[JsonObject, dict[str, str]]:
-    """The schema with argument names that providers accept, and the server's name for each one changed."""
+    """The schema with argument names that providers accept, and the server's name for each one that was changed."""
     properties = schema.get("properties") or {}
     fine = {name for name in properties if safe_name(name, (), allowed=r"\w.-") == name}
     names = {name: name for name in fine}
@@ -90,7 +91,7 @@ def _shown(schema: Mapping[str, Any]) -> tuple[JsonObject, dict[str, str]]:
 
 
 def fault(listed: Any) -> str | None:
-    """What keeps a tool, as it came over the wire, from being used; None where nothing does."""
+    """Why a tool, as listed by the server, can't be used; None if it can."""
     from mcp_types import Tool
 
     if not isinstance(listed, dict) or not isinstance(listed.get("name"), str):
@@ -130,7 +131,8 @@ def _references(part: Any) -> Iterator[str]:
 
 
 def _leads_somewhere(schema: JsonObject, reference: str) -> bool:
-    """Whether a reference ends at a part of the schema, rather than at nothing, elsewhere or at itself."""
+    """Whether a reference resolves to a part of the schema, rather than to nothing, to another document or to
+    itself."""
     seen: set[str] = set()
     while reference not in seen:
         seen.add(reference)
@@ -149,10 +151,11 @@ def _leads_somewhere(schema: JsonObject, reference: str) -> bool:
 
 
 def sift(result: Any) -> dict[str, str]:
-    """Take the unusable tools out of an answer to tools/list, in place: one bad one would cost all the others.
+    """Remove the unusable tools from a tools/list response, in place: the SDK would reject the whole list for one bad
+    tool.
 
     Returns:
-        What is wrong with each tool taken out, by its name.
+        What is wrong with each removed tool, by name.
     """
     if not isinstance(result, dict) or not isinstance(result.get("tools"), list):
         return {}
@@ -169,13 +172,13 @@ def sift(result: Any) -> dict[str, str]:
 
 @asynccontextmanager
 async def sifted(transport: Any, name: str) -> AsyncIterator[tuple[Any, Any]]:
-    """The transport without the tools that the SDK would refuse the whole list for."""
+    """The transport, with those tools removed for which the SDK would reject the whole list."""
     async with transport as (read, write):
         yield _Sifted(read, name), write
 
 
 class _Sifted:
-    """A stream of a server's messages, each sifted as it is read."""
+    """A stream of a server's messages that filters each one as it is read."""
 
     def __init__(self, inner: Any, name: str) -> None:
         self._inner, self._name = inner, name
@@ -207,11 +210,11 @@ class _Sifted:
 
 
 def as_text(content: Iterable[Any], structured: Any) -> str:
-    """A result as the model reads it: all that is text, and by name what is not.
+    """A result as text for the model: everything textual, and a description of the rest.
 
     Args:
         content: the result's content blocks.
-        structured: its structured content, which is given where the blocks hold no text.
+        structured: its structured content, used if no block contains text.
     """
     blocks = list(content)
     lines = [_block(block) for block in blocks]

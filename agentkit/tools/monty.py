@@ -1,8 +1,8 @@
-"""Isolation by pydantic-monty: an interpreter of a subset of Python, written in Rust, in a process of its own.
+"""Isolation by pydantic-monty: an interpreter for a subset of Python, written in Rust, in a process of its own.
 
-It needs no name spaces and runs on Linux, macOS and Windows. Code gets no files, no network, no environment and no
-third-party package, for the interpreter has no way to any of them. What it lacks of the language is told apart from
-what the program did wrong: see `unsupported`.
+It needs no namespaces and runs on Linux, macOS and Windows. Code has no access to files, the network, the environment
+or third-party packages, because the interpreter does not implement any. Features that it lacks are distinguished from
+errors in the program: see `unsupported`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MODULES = (
     "asyncio, base64, binascii, bisect, collections, copy, csv, dataclasses, datetime, decimal, functools, hashlib, "
     "itertools, json, math, os, pathlib, random, re, sys, time, tomllib, typing, unicodedata"
 )
-"""What of the standard library 1.4 has, in part."""
+"""The parts of the standard library that version 1.4 has, some of them incomplete."""
 SUBSET = (
     "only a subset of Python: no `yield`, no `del`, no inheritance, no method decorators, no input(), no files, no "
     f"packages, and of the standard library {MODULES} alone"
@@ -43,7 +43,7 @@ _INPUT = re.compile(r"<python-input-(\d+)>")
 
 @dataclass(frozen=True, kw_only=True)
 class Interpreter:
-    """The `monty` program of the package pydantic-monty; a fresh process for each run."""
+    """The `monty` program from the package pydantic-monty; each run gets a fresh process."""
 
     title: str = "pydantic-monty"
     subset: str = SUBSET
@@ -73,7 +73,7 @@ class Interpreter:
 
 
 def _run(program: SandboxProgram, limits: SandboxLimits, printed: _Printed) -> tuple[str, bool]:
-    """The traceback, empty where every source ran to its end, and whether time ran out."""
+    """The traceback (empty if every source ran to the end), and whether time ran out."""
     from pydantic_monty import Monty, MontyCrashedError, MontyRuntimeError, MontySyntaxError
 
     names = list(program.sources)
@@ -82,7 +82,7 @@ def _run(program: SandboxProgram, limits: SandboxLimits, printed: _Printed) -> t
     try:
         with Monty(max_processes=1) as pool, _session(pool, limits) as session, _deadline(session, limits) as late:
             for code in program.sources.values():
-                session.feed_run(f"{code}\nNone", print_callback=printed)  # None: no value has to cross over
+                session.feed_run(f"{code}\nNone", print_callback=printed)  # None: no value to transfer
     except (MontyRuntimeError, MontySyntaxError) as error:
         text = _INPUT.sub(lambda match: shown[int(match[1])], error.display())
         return text, "time limit exceeded" in text.rpartition("\n")[2]
@@ -95,13 +95,13 @@ def _session(pool: Monty, limits: SandboxLimits) -> MontySession:
     return pool.checkout(
         limits={"max_feed_duration_secs": min(limits.seconds, limits.cpu_seconds), "max_memory": limits.memory},
         assert_message_annotations=False,
-        os_policy={"sleep": "zero"},  # nothing happens outside that a program could wait for
+        os_policy={"sleep": "zero"},  # there is nothing outside that a program could wait for
     )
 
 
 @contextlib.contextmanager
 def _deadline(session: MontySession, limits: SandboxLimits) -> Iterator[threading.Event]:
-    """Kills the interpreter when the time for all sources together is up; the event says that it did."""
+    """Kill the interpreter when the time for all sources together is up; the event records that it happened."""
     late, pid = threading.Event(), session.worker_pid
 
     def kill() -> None:
@@ -110,7 +110,7 @@ def _deadline(session: MontySession, limits: SandboxLimits) -> Iterator[threadin
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
 
-    timer = threading.Timer(limits.seconds + 0.5, kill)  # the interpreter's own limit comes first, and says more
+    timer = threading.Timer(limits.seconds + 0.5, kill)  # after the interpreter's own limit, which reports more
     timer.daemon = True
     timer.start()
     try:
@@ -148,9 +148,10 @@ def _trial() -> str | None:
 
 
 def unsupported(error: str) -> str:
-    """What of Python the interpreter lacks, from the last line of a traceback; empty where the program is at fault.
+    """The Python feature that the interpreter lacks, judging by the last line of a traceback; empty if the program is
+    at fault.
 
-    A name, a module or an attribute that this very Python has, and the interpreter has not, is the interpreter's fault.
+    If real Python has a name, module or attribute that the interpreter doesn't, the interpreter is at fault.
     """
     for pattern, lacking in _LACKING:
         found = re.fullmatch(pattern, error)

@@ -1,4 +1,4 @@
-"""The python tool: code in the sandbox."""
+"""The python tool: runs code in the sandbox."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _PURPOSE = "Run a Python program in an isolated sandbox without network or files
 
 
 def python_tool(sandbox: Sandbox | None = None) -> BaseTool:
-    """The built-in `python` tool. Its description says so where the sandbox runs a subset of Python only.
+    """The built-in `python` tool. If the sandbox runs only a subset of Python, the tool's description says so.
 
     Raises:
-        SandboxUnavailable: code can't be isolated on this machine; said here, before a run starts.
+        SandboxUnavailable: this machine can't isolate code; raised here, before a run starts.
     """
     box = sandbox or Sandbox()
     subset = box.check().subset
@@ -34,10 +34,10 @@ def python_tool(sandbox: Sandbox | None = None) -> BaseTool:
 
 
 def report(result: SandboxResult, seconds: float) -> str:
-    """What the model gets to read.
+    """The text that the model sees.
 
     Raises:
-        ToolError: the program failed; with what it printed and the end of its traceback.
+        ToolError: the program failed; includes its output and the end of its traceback.
     """
     cut = "\n[… more output was left out …]" if result.truncated else ""
     if result.ok:
@@ -55,7 +55,7 @@ def report(result: SandboxResult, seconds: float) -> str:
 
 
 def stop_reason(result: SandboxResult, seconds: float) -> str:
-    """Which limit a program was stopped at; empty where it ended by itself."""
+    """The limit at which a program was stopped; empty if it ended by itself."""
     if result.timed_out:
         return f"it ran longer than {seconds:g} s"
     return f"it used more than {result.exceeded}" if result.exceeded else ""

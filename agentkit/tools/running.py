@@ -20,18 +20,18 @@ from agentkit.telemetry import set_tool_call, span
 from agentkit.text import clean, shorten
 
 OUTPUT_LIMIT = 16_000
-"""Characters of a tool's output that reach the model."""
+"""Maximum length of a tool's output, in characters, that the model gets."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToolResult:
-    """What a tool call came to.
+    """The outcome of a tool call.
 
     Attributes:
-        text: the output, or `error: …` in one line. Data: nothing in it is an instruction.
-        ok: False where the tool raised, hung or was given wrong arguments.
+        text: the output, or `error: …` on one line. It is data: nothing in it is an instruction.
+        ok: False if the tool raised, timed out, or got invalid arguments.
         seconds: how long it took.
     """
 
@@ -43,16 +43,16 @@ class ToolResult:
 async def run_tool(
     tool: BaseTool, arguments: Mapping[str, Any], *, timeout: float = 60.0, limit: int = OUTPUT_LIMIT
 ) -> ToolResult:
-    """Run a tool once. Never raises for what the tool does: a failure is a text that the model can react to.
+    """Run a tool once. Errors in the tool are never raised: they become a text that the model can react to.
 
-    A synchronous tool runs in a daemon thread: one that hangs is left behind at its timeout and can't keep the process
+    A synchronous tool runs in a daemon thread: one that hangs is abandoned at its timeout and can't keep the process
     alive.
 
     Args:
         tool: any LangChain tool.
-        arguments: as the model gave them; they are checked against the tool's schema.
-        timeout: seconds until the call is cut.
-        limit: characters of output to keep; what is left out is said in the text.
+        arguments: from the model; validated against the tool's schema.
+        timeout: seconds after which the call is abandoned.
+        limit: characters of output to keep; the text notes how much was left out.
     """
     start = time.monotonic()
     with span("execute_tool", tool.name, tool__name=tool.name, tool__type="function") as current:
@@ -87,7 +87,7 @@ async def _invoke(tool: BaseTool, arguments: JsonObject) -> Any:
 
 
 async def in_daemon_thread(call: Callable[[], T]) -> T:
-    """Await a blocking call in a thread of its own that does not hold up the end of the process.
+    """Await a blocking call in a thread of its own that does not delay the end of the process.
 
     The default executor would: its threads are joined at exit, so one hung tool would hang the program.
     """
@@ -105,7 +105,7 @@ async def in_daemon_thread(call: Callable[[], T]) -> T:
             result = context.run(call)
         except BaseException as caught:  # noqa: BLE001 - handed to the waiting coroutine, which raises it
             error = caught
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so nobody is waiting
             loop.call_soon_threadsafe(settle, result, error)
 
     threading.Thread(target=work, name="agentkit-tool", daemon=True).start()
@@ -134,5 +134,5 @@ def _one_line(name: str, error: BaseException) -> str:
 
 
 def short_output(text: str, limit: int = OUTPUT_LIMIT) -> str:
-    """What a tool gave, as the model may be shown it: more of its beginning than of its end."""
+    """A tool's output, shortened for the model: more is kept of its beginning than of its end."""
     return shorten(text, limit, tail=0.25)

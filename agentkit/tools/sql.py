@@ -39,7 +39,7 @@ def schema_tool(database: Database | str | Path) -> BaseTool:
 
 
 def table(found: Rows) -> str:
-    """Rows as lines, cells divided by ` | `, under the names of the columns."""
+    """Rows as lines of cells separated by ` | `, below the column names."""
     lines = [" | ".join(found.columns), *(" | ".join(shown(value) for value in row) for row in found.rows)]
     text = "\n".join(lines)
     if len(text) > MAX_CHARACTERS:

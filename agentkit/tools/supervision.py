@@ -1,4 +1,4 @@
-"""Watching over an isolated process: its time, its threads, its files and its output."""
+"""Supervising an isolated process: its time, threads, files and output."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from agentkit.tools.cgroup import Group, joined
 from agentkit.tools.isolation import SandboxLimits, SandboxResult
 
 WORK = "/work"
-"""The writable folder inside."""
+"""The writable folder inside the sandbox."""
 _EVERY = 0.02
-"""Seconds between two looks at a running sandbox."""
+"""Seconds between two checks of a running sandbox."""
 
 
 def supervise(
     command: Sequence[str], *, stdin: str, limits: SandboxLimits, descriptors: Sequence[int]
 ) -> SandboxResult:
-    """Run a `bwrap` command to its end or to its limits.
+    """Run a `bwrap` command until it ends or reaches a limit.
 
     Args:
-        command: with `bwrap` first.
-        stdin: what it can read.
-        limits: those that the kernel does not hold by itself are looked after here.
-        descriptors: to hand on.
+        command: starts with `bwrap`.
+        stdin: the program's standard input.
+        limits: those that the kernel does not enforce by itself are enforced here.
+        descriptors: file descriptors to pass on.
     """
     start = time.monotonic()
     read, write = os.pipe()
@@ -50,7 +50,7 @@ def supervise(
         try:
             timed_out, exceeded = _wait(process, _Watch(pid=_inner_pid(info), limits=limits), start + limits.seconds)
         finally:
-            process.kill()  # --die-with-parent takes everything in the sandbox along
+            process.kill()  # --die-with-parent kills everything in the sandbox with it
             process.wait()
         for thread in (feeder, *pumps):
             thread.join()
@@ -68,7 +68,7 @@ def supervise(
 
 
 def _wait(process: subprocess.Popen[bytes], watch: _Watch, deadline: float) -> tuple[bool, str]:
-    """Whether its time ran out, and which other limit it broke."""
+    """Whether its time ran out, and which other limit it exceeded."""
     while (left := deadline - time.monotonic()) > 0:
         try:
             process.wait(min(_EVERY, left))
@@ -81,7 +81,7 @@ def _wait(process: subprocess.Popen[bytes], watch: _Watch, deadline: float) -> t
 
 
 def _inner_pid(info: IO[bytes]) -> int | None:
-    """The process id that the sandboxed program has outside, from what `bwrap --info-fd` writes."""
+    """The sandboxed program's process id as seen from outside, from the output of `bwrap --info-fd`."""
     said = b""
     while chunk := info.read(4096):
         said += chunk
@@ -93,7 +93,7 @@ def _inner_pid(info: IO[bytes]) -> int | None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Watch:
-    """Looks at what no limit of the kernel binds: files without content, and the threads of a sandbox of root."""
+    """Checks what no kernel limit covers: files without content, and the threads of a sandbox started by root."""
 
     pid: int | None
     limits: SandboxLimits
@@ -103,7 +103,7 @@ class _Watch:
             threads = os.stat(f"/proc/{self.pid}/task").st_nlink - 2
             inside = f"/proc/{self.pid}/root"
             if os.path.samestat(os.stat(f"{inside}/"), os.stat("/")):
-                return ""  # the sandbox is still being built
+                return ""  # the sandbox is still being set up
             room = os.statvfs(f"{inside}{WORK}")
         except OSError:  # not there yet, or gone already
             return ""
@@ -125,7 +125,8 @@ def _feed(stream: IO[bytes] | None, data: bytes) -> None:
 
 
 class _Pump(threading.Thread):
-    """Reads a pipe to its end and keeps the first `limit` characters, so that a flood fills neither it nor memory."""
+    """Reads a pipe to its end but keeps only the first `limit` characters, so that a flood of output fills neither pipe
+    nor memory."""
 
     def __init__(self, stream: IO[bytes], limit: int) -> None:
         super().__init__(daemon=True)

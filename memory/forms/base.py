@@ -1,4 +1,4 @@
-"""What a form of recall is: one way in which solved tasks help with a new one."""
+"""The interface of a form of recall: one way in which solved tasks help with a new one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from agentkit.tasks import Task
 
 @dataclass(frozen=True, kw_only=True)
 class RecallQuestion:
-    """What a form works with.
+    """The input of a form.
 
     Attributes:
         task: the new task, without its target.
-        choices: the answers there are, where its answer is closed.
-        near: cases with known right answers, most alike first.
-        threshold: the likeness from which the nearest case's answer can be relied on; None where none could be found.
-        covered: the likeness from which the right answer is among those of the nearest cases; None likewise.
+        choices: the possible answers, if the answer is closed.
+        near: cases with known right answers, most similar first.
+        threshold: the similarity above which the nearest case's answer can be relied on; None if none could be found.
+        covered: the similarity above which the right answer is among those of the nearest cases; None if none could be
+            found.
     """
 
     task: Task
@@ -30,22 +31,22 @@ class RecallQuestion:
 
     @property
     def comparable(self) -> bool:
-        """Whether answers of cases can tell the task's: cases are remembered without files, and what was answered
-        about another file says nothing about this one."""
+        """Whether the answers of cases apply to this task: cases are stored without files, and an answer about another
+        file says nothing about this one."""
         return not self.task.files
 
 
 @dataclass(frozen=True, kw_only=True)
 class Help:
-    """What a form gives to a run; what is empty is not given.
+    """What a form gives to a run; empty parts are not used.
 
     Attributes:
-        cases: those it rests on, in the order they are shown.
-        text: a block of the prompt.
-        turns: of the chat before the task: an input, and its answer in the very format that is wanted.
-        choices: the answers that are left to choose from.
-        votes: answers of cases with their likeness, to be weighed against what the model thinks of the choices.
-        answer: the answer itself; no model is asked.
+        cases: those it is based on, in the order they are shown.
+        text: a block for the prompt.
+        turns: chat turns to place before the task: an input, and its answer in exactly the required format.
+        choices: the answers that remain to choose from.
+        votes: answers of cases with their similarity, to be weighed against the model's probabilities for the choices.
+        answer: the answer itself, if no model needs to be asked.
     """
 
     cases: tuple[Neighbour, ...] = ()
@@ -57,12 +58,12 @@ class Help:
 
 
 class Form(Protocol):
-    """One way of recall.
+    """One form of recall.
 
     Attributes:
-        name: as choices are logged.
-        sizes: how many cases it can be given.
-        prior: (right, wrong) runs that its success is believed to be worth before any is seen.
+        name: used when choices are logged.
+        sizes: the numbers of cases that it can be given.
+        prior: (right, wrong): the number of runs that the prior belief about its success is worth.
     """
 
     @property
@@ -73,5 +74,5 @@ class Form(Protocol):
     def prior(self) -> tuple[float, float]: ...
 
     def help(self, asked: RecallQuestion, k: int) -> Help | None:
-        """What k cases give to the task; None where this form does not fit it, or has too little to rest on."""
+        """What k cases contribute to the task; None if this form does not suit it, or has too little to go on."""
         ...

@@ -1,4 +1,4 @@
-"""Solved tasks as turns of the chat: the model sees itself give right answers in the very form that is wanted."""
+"""Solved tasks as chat turns: the model sees itself giving right answers in exactly the required form."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from agentkit.memory.forms.base import Help, RecallQuestion
 from agentkit.memory.neighbours import Neighbour
 
 TOLD = 0.1
-"""Likeness that a corrected case is ahead: it holds what the model did not know, and what it got right alone does not.
-On GeoQuery its own right answers keep a small model in its own style, in which names are not those of the database."""
+"""Similarity bonus of corrected cases: they contain what the model did not know, unlike those it got right by itself.
+On GeoQuery, a small model's own right answers keep it in its own style, with names that are not the database's."""
 _VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|\d+(?:\.\d+)?")
 
 
 class Demonstrations:
-    """The nearest cases as (input, right answer) turns, the most alike last, next to the task itself.
+    """The nearest cases as (input, right answer) turns, the most similar one last, next to the task itself.
 
-    Of answers that differ in nothing but the values they quote, as queries do, the two nearest are shown: they tell how
-    a value follows from the question, and a third would tell nothing new.
+    Among answers that differ only in the values they quote, as queries do, the two nearest are shown: two show how a
+    value follows from the question, and a third would add nothing.
 
     Args:
-        room: characters of all turns together; of long tasks fewer are shown.
-        repeats: how many answers that differ in their values alone are shown; None is all.
+        room: maximum characters of all turns together; fewer long tasks are shown.
+        repeats: how many answers that differ only in their values are shown; None means all.
     """
 
     name = "demonstrations"
@@ -56,6 +56,6 @@ def _worth(item: Neighbour) -> float:
 
 
 def _pattern(answer: str) -> str:
-    """An answer with the values in it masked; empty where it is short, and nothing but a value or a name."""
+    """An answer with its values masked; empty if it is short, or nothing but a value or a name."""
     masked = " ".join(_VALUES.sub("?", answer).split())
     return masked if "?" in masked and len(re.findall(r"[^\W\d_]+", masked)) > 2 else ""

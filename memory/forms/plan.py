@@ -7,7 +7,7 @@ from agentkit.memory.rendering import render
 
 
 class PlanForm:
-    """The nearest cases whose way of working is on record; one that is an answer alone is no plan to follow."""
+    """The nearest cases that have a recorded way of working; a case with only an answer offers no plan to follow."""
 
     name = "plan"
     sizes = (3,)

@@ -1,4 +1,4 @@
-"""The nearest cases' answers as a prior belief, with which the model's likelihoods of the choices are multiplied."""
+"""The nearest cases' answers as a prior, which is multiplied with the model's probabilities of the choices."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from agentkit.memory.forms.base import Help, RecallQuestion
 
 
 class PriorForm:
-    """The answers of the nearest cases, each with its likeness: weighed against what the model thinks of each choice
-    once it has answered. The prompt is that of the task alone, and every choice can still be given."""
+    """The answers of the nearest cases with their similarities; they are weighed against the model's probability of
+    each choice after it has answered. The prompt is that of the task alone, and every choice remains possible."""
 
     name = "prior"
     sizes = (8,)

@@ -1,4 +1,4 @@
-"""A closed answer's choices narrowed to those that the nearest cases had."""
+"""The choices of a closed answer, narrowed to the answers of the nearest cases."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from agentkit.memory.forms.base import Help, RecallQuestion
 from agentkit.memory.forms.demonstrations import Demonstrations
 
 SHOWN = 4
-"""Of the cases, those that are turns of the chat too."""
+"""How many of the cases are also shown as chat turns."""
 
 
 class ShortlistForm:
-    """The answers of the nearest cases are the choices, and the nearest of them are shown as turns.
+    """The answers of the nearest cases become the choices, and the nearest few cases are shown as turns.
 
-    Only above the likeness from which the right answer has been among them: a right answer that is left out can't be
-    given. The model's own first choice need not be added. Decoded token by token under a grammar, a model that is left
-    its first choice takes it again, so that nothing would have been narrowed.
+    This is done only above the similarity at which the right answer has been among them, since a right answer that is
+    left out can't be given. The model's own first choice is not added on purpose: decoding token by token under a
+    grammar, a model that still has its first choice takes it again, so nothing would have been narrowed.
     """
 
     name = "shortlist"

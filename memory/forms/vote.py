@@ -1,4 +1,4 @@
-"""A vote of the nearest cases: an answer without a model call, or none."""
+"""A vote of the nearest cases: an answer without a model call, or nothing."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from agentkit.memory.forms.base import Help, RecallQuestion
 from agentkit.memory.neighbours import Neighbour
 
 SHARE = 0.6
-"""Of the likeness of the voters that the first answer must have."""
+"""Share of the voters' total similarity that the winning answer must have."""
 TRUST = 0.9
-"""How often the nearest cases, where the first is at least as alike as the threshold, have told the right answer: no
-model is asked that could mend it, or it can't give any other."""
+"""How often the nearest cases must have given the right answer, counting cases whose nearest neighbour is at least as
+similar as the threshold. It is high because the model can't correct the answer: it is not asked, or left no other
+choice."""
 MIN_PAIRS = 12
-"""Pairs on which a threshold rests."""
+"""A threshold must rest on at least this many pairs."""
 
 
 class VoteForm:
-    """The answer of the nearest cases, each weighing as much as it is alike, above the learned threshold alone.
+    """The answer of the nearest cases, each weighted by its similarity; used only above the learnt threshold.
 
-    Without a threshold the first few right answers are copied onto everything.
+    Without a threshold, the first few right answers would be copied onto everything.
     """
 
     name = "vote"
@@ -39,7 +40,7 @@ class VoteForm:
 
 
 def elected(voters: Sequence[Neighbour]) -> tuple[str, float]:
-    """The answer with the most likeness behind it, and its share."""
+    """The answer with the largest total similarity, and its share."""
     weights: dict[str, float] = defaultdict(float)
     for item in voters:
         weights[item.answer] += item.likeness
@@ -48,19 +49,20 @@ def elected(voters: Sequence[Neighbour]) -> tuple[str, float]:
 
 
 def threshold_of(pairs: Sequence[tuple[float, bool]]) -> float | None:
-    """The least likeness from which the nearest cases have told the right answer often enough.
+    """The lowest similarity above which the nearest cases have given the right answer often enough.
 
     Args:
-        pairs: for cases that came before: how alike their nearest case was, and whether the right answer was told.
+        pairs: for each case, in hindsight: the similarity of its nearest earlier case, and whether the right answer was
+            given.
 
     Returns:
-        None where no likeness, with enough cases above it, is good enough: where answers differ from case to case, as
-        queries do, nothing is ever elected.
+        None if no similarity, with enough cases above it, is good enough. If answers differ from case to case, as
+        queries do, no answer is ever elected.
     """
     best, right, ordered = None, 0, sorted(pairs, reverse=True)
     for count, (likeness, told) in enumerate(ordered, 1):
         right += told
-        whole = count == len(ordered) or ordered[count][0] < likeness  # all that are as alike count together
+        whole = count == len(ordered) or ordered[count][0] < likeness  # equally similar pairs count together
         if whole and count >= MIN_PAIRS and (right + 1) / (count + 2) >= TRUST:
             best = likeness
     return best

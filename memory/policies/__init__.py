@@ -1,4 +1,4 @@
-"""Retrieval policies: one small file each; an argument takes a policy or its name."""
+"""Retrieval policies: one small file each; arguments accept a policy or its name."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ POLICIES: Registry[Callable[..., Policy]] = Registry(
         "random": f"{_HERE}.random:Random",
     },
 )
-"""Every retrieval policy that has a name; `POLICIES.register("name")` adds one."""
+"""Every retrieval policy with a name; `POLICIES.register("name")` adds one."""
 
 
 def policy_names() -> list[str]:
-    """The names that `load_policy` knows."""
+    """The names that `load_policy` accepts."""
     return sorted(POLICIES)
 
 
 def load_policy(policy: str | Policy) -> Policy:
-    """A policy by name; one that is a policy already is returned as it is.
+    """A policy by name; an object is returned as it is.
 
     Raises:
         UserError: an unknown name.

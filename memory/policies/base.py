@@ -1,4 +1,4 @@
-"""What a retrieval policy is."""
+"""The interface of a retrieval policy."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ class Policy(Protocol):
     name: str
 
     def rank(self, query: Query, bank: Bank, k: int) -> Ranking:
-        """The k best cases of the bank, best first; fewer where the bank has fewer."""
+        """The k best cases of the bank, best first; fewer if the bank has fewer."""
         ...
 
 
 POOL = 1024
-"""Candidates that a policy which scores one by one takes from the fast searches."""
+"""A policy that scores cases one by one takes this many candidates from the fast searches."""
 
 
 def pool(query: Query, bank: Bank, size: int = POOL) -> Positions:
-    """Candidates: all cases of a small bank, else the nearest by state and by masked state."""
+    """Candidates: all cases of a small bank, otherwise the nearest by state and by masked state."""
     if bank.size <= size:
         return bank.allowed
     near = bank.nearest("state", query.state, size // 2).positions
@@ -44,7 +44,7 @@ def ranked(positions: Positions, scores: Scores, k: int) -> Ranking:
 
 
 def standard(scores: Scores) -> Scores:
-    """Scores at mean 0 and deviation 1, so that those of several policies can be added."""
+    """Scores standardised to mean 0 and deviation 1, so that those of several policies can be added."""
     spread = float(np.std(scores)) if len(scores) else 0.0
     result: Scores = (scores - np.mean(scores)) / (spread or 1.0) if len(scores) else scores
     return result

@@ -1,4 +1,4 @@
-"""Cosine on the state (AgentFly's non-parametric read), and on the state with its entities masked."""
+"""Cosine similarity of states (AgentFly's non-parametric read), and of states with their entities masked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Dense:
 
 
 class MaskedDense:
-    """The states whose structure is nearest: names, quotations and numbers are masked on both sides."""
+    """The states with the most similar structure: names, quotations and numbers are masked on both sides."""
 
     name = "masked-dense"
 

@@ -1,4 +1,4 @@
-"""Several views at once: standardised scores of the learned map, the masked wording and the masked embedding."""
+"""Several views at once: the standardised scores of the learnt map, the masked wording and the masked embedding."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from agentkit.memory.policies.terms import MaskedTerms
 from agentkit.memory.query import Query
 
 TRUST_AFTER = 60
-"""Cases after which the learned map weighs as much as either of the other views."""
+"""From this many cases on, the learnt map weighs as much as either of the other views."""
 MAX_WEIGHT = 12.0
 
 
 class Fused:
-    """The default: similar wording while there are few cases, the learned map as they become many."""
+    """The default: mainly similar wording while there are few cases, and increasingly the learnt map as there are
+    more."""
 
     name = "fused"
 

@@ -11,13 +11,13 @@ from agentkit.memory.query import Query
 
 
 class KernelQ:
-    """Q(s, c) = Σ k(s, sᵢ) rᵢ / Σ k(s, sᵢ) over the runs that were shown c, and over c's own episode.
+    """Q(s, c) = Σ k(s, sᵢ) rᵢ / Σ k(s, sᵢ), over the runs that were shown c and over c's own episode.
 
     Args:
-        bandwidth: of k(s, s') = exp((cos − 1) / bandwidth).
-        prior: value of a case nobody knows anything about in such a state.
-        strength: weight of that prior, so that no estimate rests on nothing.
-        closeness: weight of plain similarity; a case from a far state is worth little however well it went.
+        bandwidth: of the kernel k(s, s') = exp((cos − 1) / bandwidth).
+        prior: the value of a case about which nothing is known in such a state.
+        strength: the weight of that prior, so that no estimate rests on nothing.
+        closeness: the weight of plain similarity; a case from a dissimilar state is worth little, however well it went.
     """
 
     name = "kernel"

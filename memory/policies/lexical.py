@@ -1,6 +1,6 @@
 """Lexical search in the database: FTS5 on SQLite, text search on PostgreSQL.
 
-Both are given words that were split here, so that neither has to know a script.
+Both are given words that have been split here, so that they need no support for any script.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from agentkit.memory.query import Query
 from agentkit.words import asked
 
 _WORDS = 24
-"""Words of a query that are searched for."""
+"""A query is cut to this many words."""
 
 _INDEX = """
 CREATE VIRTUAL TABLE IF NOT EXISTS cases_fts USING fts5(words, content='cases', content_rowid='seq',
@@ -27,7 +27,7 @@ INSERT INTO cases_fts(cases_fts) VALUES ('rebuild');
 
 
 class Lexical:
-    """BM25 over the words of the states (`ts_rank` on PostgreSQL), filtered in SQL before the ranking is cut."""
+    """BM25 over the words of the states (`ts_rank` on PostgreSQL), filtered in SQL before the ranking is cut off."""
 
     name = "lexical"
 
@@ -53,7 +53,7 @@ def _search(bank: Bank, found: list[str], k: int) -> list[tuple[int, float]]:
     hits: list[tuple[int, float]] = []
     with bank.store.read() as connection:
         for seq, score in connection.execute(text(query), values):
-            if seq in allowed:  # the ranking streams best first, so this cuts nothing that is allowed
+            if seq in allowed:  # results stream best first, so stopping early drops nothing that is allowed
                 hits.append((seq, float(score)))
                 if len(hits) == k:
                     break
@@ -75,7 +75,7 @@ def has_fts(connection: Connection) -> bool:
 
 
 def ensure_fts(bank: Bank) -> None:
-    """Make the full-text index where there is none yet; triggers keep it exact from then on."""
+    """Create the full-text index if it does not exist; from then on, triggers keep it up to date."""
     with bank.store.read() as connection:
         if has_fts(connection):
             return

@@ -1,8 +1,8 @@
-"""A learned map from a question to the shape of its plan: ridge regression, fitted in milliseconds, no reward needed.
+"""A learnt map from a question to the shape of its plan: ridge regression, fitted in milliseconds, without rewards.
 
-A case helps a planner when its *plan* fits, not when its question looks alike. The map predicts from a question's
-state, structure and wording what its plan will be like (the skeleton's embedding and wording, the number of steps);
-cases are scored by how well their plan fits that prediction.
+A case helps a planner if its *plan* fits, not if its question looks similar. From a question's state, structure and
+wording, the map predicts what its plan will be like (the skeleton's embedding and wording, the number of steps); cases
+are scored by how well their plan fits that prediction.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from agentkit.memory.query import Query
 
 Array = NDArray[np.floating]
 TERMS, STEPS = 0.7, 1.0
-"""Weights of a plan's wording and of its number of steps beside its embedding."""
+"""Weights of a plan's wording and of its number of steps, relative to its embedding."""
 RIDGE = 2.0
 FIT_ON = 2000
-"""Newest cases the map is fitted to; the solve grows with the cube."""
+"""The map is fitted to this many of the newest cases; the time to solve it grows with the cube."""
 _REFIT = 1.1
-"""Growth of the memory after which the map is fitted anew."""
+"""The map is refitted after the memory has grown by this factor."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +45,10 @@ class Fit:
 
 
 class Mapped:
-    """Ranks cases by the fit of their plan to the plan that the question seems to need.
+    """Ranks cases by how well their plan fits the plan that the question seems to need.
 
     Args:
-        refit: refit only after the memory has grown by this factor; 1.0 follows every case.
+        refit: refit only after the memory has grown by this factor; 1.0 refits after every case.
     """
 
     name = "mapped"
@@ -65,9 +65,9 @@ class Mapped:
         return ranked(candidates, self.scores(query, bank, candidates), k)
 
     def scores(self, query: Query, bank: Bank, positions: Positions) -> Scores:
-        """Fit of each position's plan to the predicted plan, shape (n,).
+        """How well each position's plan fits the predicted plan, shape (n,).
 
-        What the bank leaves out, such as the query's own case, is taken out of the map as well, exactly.
+        Cases that the bank excludes, such as the query's own, are also removed from the map, exactly.
         """
         fit = self.fitted(bank)
         weights = _without(fit, self._kernel(query, bank, fit.train), ~bank.mask[fit.train])
@@ -79,7 +79,7 @@ class Mapped:
         return total
 
     def fitted(self, bank: Bank) -> Fit:
-        """The map of the bank's namespace, fitted anew where the memory has changed enough."""
+        """The map for the bank's namespace, refitted if the memory has changed enough."""
         key = ("map", bank.filters.namespace, self.ridge, self.terms, self.steps)
         known: Fit | None = bank.mirror.fits.get(key)
         if known is not None and _fresh(known, bank, self.refit):
@@ -93,7 +93,7 @@ class Mapped:
         train = _training(bank)
         features = text_features(bank)
         plan_terms = weigh(features.plan, inverse_frequency(features.plan[train]))
-        plan_terms = plan_terms[:, np.unique(plan_terms[train].indices)].tocsr()  # what no plan says predicts nothing
+        plan_terms = plan_terms[:, np.unique(plan_terms[train].indices)].tocsr()  # drop terms that no plan contains
         kernel = self._gram(bank, train)
         inverse = cho_solve(cho_factor(kernel + self.ridge * np.eye(len(train))), np.eye(len(train)))
         steps = np.eye(MAX_STEPS + 1)[features.steps[train]]
@@ -135,7 +135,7 @@ def _fresh(fit: Fit, bank: Bank, refit: float) -> bool:
 
 
 def _without(fit: Fit, kernel: Array, left_out: NDArray[np.bool_]) -> Array:
-    """The kernel weights that give the prediction of a map fitted without some of its cases (block downdate)."""
+    """Kernel weights for the prediction of a map fitted without some of its cases (block downdate)."""
     gone = np.flatnonzero(left_out)
     if not len(gone):
         return kernel

@@ -19,11 +19,11 @@ Head = dict[str, NDArray[np.float32]]
 
 
 class ParametricQ:
-    """Q(s, c; θ) = p(r = 1 | s, c). Untrained it falls back to cosine.
+    """Q(s, c; θ) = p(r = 1 | s, c). Without training it falls back to cosine similarity.
 
     Args:
-        head: trained weights; None takes those that `agentkit memory train` left with the memory that is searched.
-        temperature: α of the soft-Q policy μ(c | s) ∝ exp(Q / α); 0 takes the best (the paper's read).
+        head: trained weights; None uses those that `agentkit memory train` stored in the memory being searched.
+        temperature: α of the soft-Q policy μ(c | s) ∝ exp(Q / α); 0 takes the best (as the paper does).
     """
 
     name = "parametric"
@@ -55,7 +55,7 @@ class ParametricQ:
 
 
 def _trained(bank: Bank) -> Head | None:
-    """The head that the memory was last trained to, read once for each version."""
+    """The head that was last trained for the memory, loaded once per version."""
     store = PolicyStore(bank.store, bank.rows.memory)
     version = store.heavy_version()
     known: tuple[int, Head] | None = bank.mirror.fits.get("head")
@@ -66,7 +66,7 @@ def _trained(bank: Bank) -> Head | None:
 
 
 def values(head: Head, state: Vectors, cases: Vectors, rewards: NDArray[np.floating]) -> Scores:
-    """Q of each case, shape (n,). Unlike the published scorer it is told whether the case succeeded."""
+    """Q for each case, shape (n,). Unlike the published scorer, it is told whether the case succeeded."""
     x = inputs(np.broadcast_to(state, cases.shape), cases, rewards)
     hidden = np.maximum(x @ head["w1"] + head["b1"], 0)
     found: Scores = 1 / (1 + np.exp(-(hidden @ head["w2"] + head["b2"])))
@@ -74,7 +74,7 @@ def values(head: Head, state: Vectors, cases: Vectors, rewards: NDArray[np.float
 
 
 def inputs(states: Vectors, cases: Vectors, rewards: Sequence[float] | NDArray[np.floating]) -> Vectors:
-    """What the head reads: state, case, their product, and the case's own reward and whether it is known."""
+    """The head's input: state, case, their product, the case's own reward, and whether that is known."""
     own = np.asarray(rewards, dtype=np.float32)
     known = (~np.isnan(own)).astype(np.float32)
     joined: Vectors = np.concatenate(
@@ -93,7 +93,7 @@ def train(
     epochs: int = 30,
     seed: int = 0,
 ) -> ParametricQ:
-    """Fit the head on (state, case shown, case's own reward, outcome) rows with AdamW.
+    """Fit the head with AdamW on rows of (state, case shown, case's own reward, outcome).
 
     Raises:
         MissingExtra: torch is not installed.

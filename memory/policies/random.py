@@ -11,7 +11,7 @@ from agentkit.memory.query import Query
 
 
 class Random:
-    """Any cases, drawn from the query's seed, so that a repeated run gets the same."""
+    """Random cases, drawn from the query's seed, so that a repeated run gets the same ones."""
 
     name = "random"
 

@@ -14,7 +14,7 @@ from agentkit.memory.query import Query
 
 
 class MaskedTerms:
-    """Cosine of TF-IDF vectors; frequencies are those of the bank alone."""
+    """Cosine of TF-IDF vectors; document frequencies are those of the bank only."""
 
     name = "masked-terms"
 
@@ -23,7 +23,7 @@ class MaskedTerms:
         return ranked(allowed, self.scores(query, bank, allowed), k)
 
     def scores(self, query: Query, bank: Bank, positions: Positions) -> Scores:
-        """Cosine for each position, shape (n,)."""
+        """The cosine for each position, shape (n,)."""
         matrix, inverse = weighed(bank)
         one = weigh(sparse([terms(query.masked)]), inverse)
         scores: Scores = np.asarray((matrix[positions] @ one.T).todense()).ravel()
@@ -31,11 +31,12 @@ class MaskedTerms:
 
 
 _REFIT = 1.1
-"""Growth of the memory after which the frequencies of words are counted anew."""
+"""Word frequencies are recounted after the memory has grown by this factor."""
 
 
 def weighed(bank: Bank) -> tuple[Any, Any]:
-    """(TF-IDF of all positions, inverse frequencies within the namespace); a new case costs its own row alone."""
+    """(TF-IDF of all positions, inverse document frequencies within the namespace); a new case costs only its own
+    row."""
     from scipy.sparse import vstack
 
     key, matrix, epoch = ("terms", bank.filters.namespace), text_features(bank).state, bank.mirror.epoch

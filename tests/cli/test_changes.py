@@ -147,9 +147,9 @@ def test_a_knowledge_base_goes_back(store: Store, agentkit: Command) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["rollback", "nothing", "1"], "'nothing' is no target; there are: playbook:default"),
+        (["rollback", "nothing", "1"], "'nothing' is not a target; there are: playbook:default"),
         (["rollback", "default", "7"], "playbook:default has versions 0 to 1, not 7"),
-        (["log", "--target", "nothing"], "'nothing' is no target"),
+        (["log", "--target", "nothing"], "'nothing' is not a target"),
         (["log", "--status", "odd"], "'odd' is not a status; choose from proposed, applied"),
         (["show", "zzz"], "no change 'zzz'"),
         (["decide", "zzz", "--accept"], "no change 'zzz'"),

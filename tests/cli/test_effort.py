@@ -19,7 +19,7 @@ def last(agentkit: Callable[..., Any]) -> str:
 def test_a_vote_is_shown_with_the_run(agentkit: Callable[..., Any], recording: Callable[..., str]) -> None:
     model = recording(Task(id="task", input="The capital?"), ["Lyon", "Paris", "Paris"], samples=3)
     assert agentkit("run", "The capital?", "--model", model, "--samples", "3").out == "Paris\n"
-    assert "samples  3, of which 2 gave the answer" in agentkit("runs", "show", last(agentkit)).out
+    assert "samples  3, 2 of which gave this answer" in agentkit("runs", "show", last(agentkit)).out
 
 
 @pytest.mark.parametrize("samples", ["0", "65", "many", "-1", "1.5"])
@@ -62,5 +62,5 @@ def test_an_evaluation_measures_the_evaluator_and_says_what_came_of_it(
     done = agentkit("eval", "tasks.jsonl", "--model", model, "--evaluator", "--teach")
     assert done.code == 0, done.err
     assert "evaluator, on 12 answers: right 0.000 before, 1.000 after" in done.out
-    assert "mends 1.000 of the wrong ones, relative score –, net effect +1.000, at least +0.5" in done.out
+    assert "corrects 1.000 of the wrong ones, relative score –, net effect +1.000, at least +0.5" in done.out
     assert len(json.loads(agentkit("changes", "log", "-t", "effort:default", "--json").out)) == 12

@@ -24,7 +24,7 @@ def test_a_misspelt_variable_is_an_error_that_names_the_right_one(
     monkeypatch: pytest.MonkeyPatch, name: str, near: str
 ) -> None:
     monkeypatch.setenv(name, "1")
-    with pytest.raises(SettingsError, match=f"{name} is no setting .did you mean '{near}'"):
+    with pytest.raises(SettingsError, match=f"{name} is not a setting .did you mean '{near}'"):
         load_settings()
 
 
@@ -105,7 +105,7 @@ def test_the_same_can_be_given_as_options_and_a_run_keeps_them(agentkit: Callabl
     )  # fmt: skip
     assert done.code == 2 and "max_tokens" in done.err
     assert "write NAME=VALUE" in agentkit("run", "hi", "--model-option", "temperature").err
-    assert "api_key is no option" in agentkit("run", "hi", "--model-option", "api_key=x").err
+    assert "api_key can't be an option" in agentkit("run", "hi", "--model-option", "api_key=x").err
 
 
 def test_memory_is_listed_and_shown_without_its_embedder(agentkit: Callable[..., Any], monkeypatch: Any) -> None:

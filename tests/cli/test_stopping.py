@@ -114,7 +114,7 @@ def test_a_signal_ends_a_run_in_the_middle_of_a_call_and_it_goes_on_where_it_was
     _out, err = process.communicate(timeout=240)
     assert process.returncode == code, err
     assert "Traceback" not in err
-    run_id = err.split("Stopped. Go on with:  agentkit resume ")[1].split()[0]
+    run_id = err.split("Stopped. Continue with:  agentkit resume ")[1].split()[0]
     [row] = json.loads(agentkit("runs", "ls", "--status", "interrupted", "--json").out)
     assert (row["run_id"], row["status"]) == (run_id, "interrupted")
     (isolated / "quick").touch()
@@ -161,7 +161,7 @@ def test_a_long_command_that_is_stopped_prints_itself_as_the_way_to_go_on(
     process.send_signal(signal.SIGINT)
     _out, err = process.communicate(timeout=240)
     assert process.returncode == 130, err
-    assert f"Stopped. Go on with:  agentkit {' '.join(args)}" in err
+    assert f"Stopped. Continue with:  agentkit {' '.join(args)}" in err
     assert "Traceback" not in err
 
 
@@ -183,7 +183,7 @@ def test_a_clean_up_that_hangs_does_not_hold_a_stopped_command_up() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", BUSY], env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 143
-    assert "Go on with:  agentkit resume r1" in done.stderr
+    assert "Continue with:  agentkit resume r1" in done.stderr
 
 
 def test_an_ignored_signal_stays_ignored() -> None:

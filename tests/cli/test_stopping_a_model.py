@@ -88,7 +88,7 @@ def test_a_signal_ends_a_run_that_reads_its_prompt(
     assert ended == code and "Traceback" not in err, err
     assert read[-1][0] < read[-1][1]
     (row,) = json.loads(agentkit("runs", "ls", "--status", "interrupted", "--json").out)
-    assert f"Stopped. Go on with:  agentkit resume {row['run_id']}" in err
+    assert f"Stopped. Continue with:  agentkit resume {row['run_id']}" in err
 
 
 def test_a_signal_ends_an_evaluation_that_reads_a_prompt_and_keeps_what_is_finished(
@@ -99,7 +99,7 @@ def test_a_signal_ends_an_evaluation_that_reads_a_prompt_and_keeps_what_is_finis
     (isolated / "tasks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     ended, err, read = stopped(signal.SIGINT, model, "eval", "tasks.jsonl")
     assert ended == 130 and read[-1][0] < read[-1][1]
-    assert "Stopped. Go on with:  agentkit eval tasks.jsonl" in err
+    assert "Stopped. Continue with:  agentkit eval tasks.jsonl" in err
     found = {row["task_id"]: row["status"] for row in json.loads(agentkit("runs", "ls", "--json").out)}
     assert found["long"] == "interrupted" and found["short"] != "interrupted"
 
@@ -110,7 +110,7 @@ def test_a_signal_ends_a_curation_that_reads_a_paper(model: str, isolated: Path)
     (isolated / "ontology.yaml").write_text(ONTOLOGY, encoding="utf-8")
     ended, err, read = stopped(signal.SIGTERM, model, "curate", "papers", "--ontology", "ontology.yaml")
     assert ended == 143 and read[-1][0] < read[-1][1]
-    assert "Stopped. Go on with:  agentkit curate papers" in err
+    assert "Stopped. Continue with:  agentkit curate papers" in err
 
 
 @dataclass

@@ -97,7 +97,9 @@ async def test_a_largest_error_is_kept_by_the_threshold_that_was_shown_to_keep_i
     strict = agent(max_error=0.1)
     assert (await strict.arun(task(99, "yes", number=100))).status == "done"
     assert (await strict.arun(task(20, "yes", number=101))).status == "declined"
-    with pytest.raises(UserError, match=r"no threshold was shown to keep errors under 0\.005 \(the least is"):
+    with pytest.raises(
+        UserError, match=r"no threshold could be shown to keep errors under 0\.005 \(the lowest possible is"
+    ):
         agent(max_error=0.005)
 
 

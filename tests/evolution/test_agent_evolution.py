@@ -158,7 +158,7 @@ async def test_hinted_evolutions_are_identical_whatever_the_concurrency(tmp_path
 def test_hints_and_hidden_labels_exclude_each_other(tmp_path: Path) -> None:
     with (
         agent_of(tmp_path, Ratios(), tools=["calculate_answer"]) as agent,
-        pytest.raises(UserError, match="hints tell"),
+        pytest.raises(UserError, match="hints reveal"),
     ):
         evolvables, learners = parts_of(agent, playbook="p")
         config = EvolveConfig(hints=1, labels="check")

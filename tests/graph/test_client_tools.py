@@ -49,9 +49,9 @@ def test_a_run_waits_for_its_client_and_goes_on_with_what_it_hands_back(tmp_path
 def test_what_is_missing_or_was_not_asked_for_is_said(tmp_path: Path) -> None:
     with agent(tmp_path, [TWO]) as asked:
         asked.run(QUESTION, run_id="r1", client_tools=[STOCK])
-        with pytest.raises(UserError, match="waits for the results of calls of its client: stock"):
+        with pytest.raises(UserError, match="waits for results of client tool calls: stock"):
             asked.resume("r1")
-        with pytest.raises(UserError, match="waits for no result of the call 'r1/1/7'"):
+        with pytest.raises(UserError, match="does not wait for a result of call 'r1/1/7'"):
             asked.resume("r1", results={"r1/1/7": "x"})
         assert asked.result("r1").status == "waiting"
 
@@ -79,7 +79,7 @@ def test_a_person_approves_before_a_call_is_handed_over(tmp_path: Path) -> None:
         ({**STOCK, "name": "Plan"}, "the name is taken"),
         ({**STOCK, "name": "a b"}, "letters, digits"),
         ({**STOCK, "parameters": {"type": "array"}}, "schema of an object"),
-        ({**STOCK, "parameters": {"type": "nothing"}}, "no JSON schema"),
+        ({**STOCK, "parameters": {"type": "nothing"}}, "not a JSON schema"),
     ],
 )
 def test_a_tool_that_is_none_is_refused_before_there_is_a_run(

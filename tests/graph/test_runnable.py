@@ -180,7 +180,7 @@ def test_it_is_a_node_of_a_graph_that_has_a_thread_of_its_own(agent: Agent) -> N
     ("asked", "why"),
     [
         ({"question": "?"}, "not a task: input"),
-        ([HumanMessage("a"), AIMessage("b"), HumanMessage("c")], "its runs remember no conversation"),
+        ([HumanMessage("a"), AIMessage("b"), HumanMessage("c")], "runs have no memory of a conversation"),
         ([SystemMessage("a")], "one user message"),
     ],
 )

@@ -453,7 +453,7 @@ async def test_the_fallback_answers_where_the_first_asks_for_more_time_than_the_
     with serving(failure(429, retry_after="300")) as (first, _), serving(answer("second")) as (second, _):
         caller = Caller([model(first), model(second)], budget=Budget(seconds=60).start())
         assert (await caller.call(ASK)).text == "second"
-    assert any("going on with" in record.message for record in caplog.records if record.levelno == logging.WARNING)
+    assert any("falling back to" in record.message for record in caplog.records if record.levelno == logging.WARNING)
 
 
 async def test_a_silent_provider_ends_with_the_budgets_time() -> None:

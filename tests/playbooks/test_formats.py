@@ -112,4 +112,4 @@ def test_wrapped_and_numbered_items_are_whole_and_other_lines_are_counted(caplog
     text = "# Rules\n\nSome prose.\n\n- Never restart\n  at night.\n1. Answer first.\n2) Quote.\n+ Ask.\n"
     found = [content for _, _, content in read_text(text).bullets]
     assert found == ["Never restart at night.", "Answer first.", "Quote.", "Ask."]
-    assert "1 lines are no items" in caplog.text
+    assert "1 lines are not list items" in caplog.text

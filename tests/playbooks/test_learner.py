@@ -286,7 +286,7 @@ async def test_a_lesson_that_tells_its_task_again_is_not_written_down(book: Play
     task = world.task(0).model_copy(update={"input": "Profits rose from 60,000 to 100,000."})
     roles = Roles(lambda prompt: ["From 60,000 to 100,000 it is a rise."])
     learnt = await PlaybookLearner(book).learn(world.episode(task, None), call=roles)
-    assert learnt.status == "nothing" and "tells its task again" in learnt.note and book.version() == 0
+    assert learnt.status == "nothing" and "leaks its task" in learnt.note and book.version() == 0
 
 
 class Crash(BaseException):

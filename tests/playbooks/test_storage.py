@@ -103,7 +103,7 @@ def test_every_version_stays_what_it_was_through_rollbacks_of_rollbacks(book: Pl
 
 
 def test_nobody_can_roll_back_to_a_version_that_is_still_to_come(book: PlaybookStore) -> None:
-    with pytest.raises(Conflict, match="not there"):
+    with pytest.raises(Conflict, match="there is no version 1"):
         book.apply(Delta(key="x", base=0, operations=(Restore(version=1),)))
     assert book.version() == 0
 

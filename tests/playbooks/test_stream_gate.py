@@ -211,5 +211,5 @@ def test_the_agent_has_the_gate_by_default_and_an_unknown_one_is_an_error(store:
 
     with Agent(ScriptedModel(["x"]), store=store, playbook="p", tools=[]) as agent:
         assert agent.describe()["agent"]["gate"] == "probation"
-    with pytest.raises(UserError, match=r"'maybe' is no gate: there are probation, strict, quarantine, off"):
+    with pytest.raises(UserError, match=r"'maybe' is not a gate: use one of probation, strict, quarantine, off"):
         Agent(ScriptedModel(["x"]), store=store, playbook="p", tools=[], gate="maybe")  # type: ignore[arg-type]

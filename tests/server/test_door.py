@@ -191,4 +191,4 @@ def test_a_port_that_is_taken_is_one_line(
         port = taken.getsockname()[1]
         done = agentkit("serve", "--model", model, "--port", str(port))
     assert done.code == 2
-    assert f"127.0.0.1:{port} can't be had" in done.err
+    assert f"127.0.0.1:{port} can't be used" in done.err

@@ -102,7 +102,7 @@ def test_requests_that_were_accepted_before_sigterm_are_answered(model: Provider
     answers, failed = asking.ended()
     assert (sorted(answers), failed) == (sorted(f"answer to question {number}" for number in range(CLIENTS)), [])
     code, said = served.ended()
-    assert (code, said.strip()) == (0, "stopped; no run is left")
+    assert (code, said.strip()) == (0, "stopped; no run is unfinished")
     assert {run.status for run in runs()} == {"done"}
 
 
@@ -129,9 +129,9 @@ def test_runs_that_have_no_time_left_are_interrupted_and_go_on_at_the_next_start
     answers, failed = asking.ended()
     assert answers == []
     assert all(isinstance(error, openai.APIError) for error in failed)
-    assert "goes on when it is back" in str(failed[0])
+    assert "resumes when the server is back" in str(failed[0])
     code, said = served.ended()
-    assert (code, said.strip()) == (0, "stopped; 6 runs go on when it starts again")
+    assert (code, said.strip()) == (0, "stopped; 6 runs continue when it starts again")
     assert {run.status for run in runs()} == {"interrupted"}
     model.release()
     again = start(model)

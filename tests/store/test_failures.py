@@ -52,7 +52,7 @@ def test_a_full_disk_says_so_and_the_store_goes_on_when_there_is_room(store: Sto
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
     with pytest.raises(StoreError) as caught, store.write() as connection:
         add(connection, SECRET * 4000)
-    assert_one_line(caught.value, "full", "free some room")
+    assert_one_line(caught.value, "full", "free some space")
     with store.write() as connection:
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 1000}")
         add(connection, SECRET * 4000)

@@ -57,7 +57,7 @@ async def test_every_kind_of_content_reaches_the_model_or_is_named() -> None:
         "[audio left out: audio/wav, 3 bytes]",
     ]
     assert json.loads(structured.text) == {"total": 3}
-    assert not unknown.ok and "'s' gave an answer that is not as it should be" in unknown.text
+    assert not unknown.ok and "'s' gave an invalid response" in unknown.text
 
 
 async def test_a_server_without_tools_has_none_and_leaves_the_others_theirs() -> None:

@@ -47,7 +47,7 @@ def test_from_tasks_to_a_file_and_back(tiny: Path, tmp_path: Path, agentkit: Com
     out = tmp_path / "out.gguf"
     assert agentkit("adapter", "export", "a", str(out)).code == 0 and out.stat().st_size > 1000
     again = agentkit("adapter", "export", "a", str(out))
-    assert again.code == 2 and again.err.strip().endswith("is there already")
+    assert again.code == 2 and again.err.strip().endswith("already exists")
     told = json.loads(agentkit("adapter", "diff", "a", "0", "1", "--json").out)
     assert len(told["added"]) == 20 and told["changed"]["rank"] == [None, 4]
     assert "say 0" in agentkit("adapter", "diff", "a", "0", "1").out

@@ -56,7 +56,7 @@ def candidates(document: Document, relation: Relation, spotter: Spotter) -> list
 
 
 def _foremost(things: Sequence[Spotted], document: Document) -> list[Spotted]:
-    """Those that a paper names first of all in its title, then most often: so many that their pairs are not too many."""
+    """The things a paper names in its title, then most often: only as many as keep their pairs within bounds."""
     ends = len(document.title)
     ranked = sorted(things, key=lambda thing: (thing.spans[0][0] >= ends, -len(thing.spans), thing.spans[0]))
     kept = {thing.entity.id for thing in ranked[: int(MOST**0.5)]}

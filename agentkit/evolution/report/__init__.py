@@ -1,1 +1,1 @@
-"""The report of an evolution: JSON, one picture and one HTML page that needs nothing else."""
+"""The report of an evolution: JSON, one picture, and one self-contained HTML page."""

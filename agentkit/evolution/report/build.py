@@ -1,4 +1,4 @@
-"""The report of an evolution: JSON, one picture and one HTML page that needs nothing else."""
+"""The report of an evolution: JSON, one picture, and one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from agentkit.store import Store
 def build_report(
     evolved: Evolved, arms: Sequence[Arm], *, store: Store, about: Mapping[str, Any], scored_on: str = "test"
 ) -> JsonObject:
-    """Everything a reader wants to know about one evolution, as JSON values.
+    """Everything about one evolution, as JSON values.
 
     Args:
         arms: "start" and "learned" first, then controls.
         about: model, files and settings, for the head of the page.
-        scored_on: which tasks the arms ran on.
+        scored_on: the tasks that the arms ran on.
     """
     start = next((arm for arm in arms if arm.name == "start"), None)
     learned = next((arm for arm in arms if arm.name == "learned"), None)
@@ -46,7 +46,7 @@ def build_report(
 
 
 def join_seeds(reports: Sequence[JsonObject], arms: Sequence[Sequence[Arm]]) -> JsonObject:
-    """The first seed's report with the pooled table of all seeds."""
+    """The first seed's report with a table that pools all seeds."""
     starts = [next(arm for arm in group if arm.name == "start") for group in arms]
     names = list(dict.fromkeys(arm.name for group in arms for arm in group))
     rows = []
@@ -57,8 +57,8 @@ def join_seeds(reports: Sequence[JsonObject], arms: Sequence[Sequence[Arm]]) -> 
 
 
 def learning_curve(evolved: Evolved, *, window: int = 40) -> list[JsonObject]:
-    """Accuracy on the last `window` training tasks, each scored before it was learned from: a point a task, and one
-    where a batch ends (its `batch` is how many have), with the changes decided and the tokens used by then."""
+    """Accuracy on the last `window` training tasks, each scored before it was learnt from. There is one point per task,
+    plus one at the end of each batch (`batch` counts them) with the changes decided and the tokens used by then."""
     scores: list[float] = []
     counts = {"accepted": 0, "rejected": 0, "tokens": 0}
     points: list[JsonObject] = [{"tasks": 0, **counts, "batch": 0}]
@@ -78,7 +78,7 @@ def learning_curve(evolved: Evolved, *, window: int = 40) -> list[JsonObject]:
 
 
 def validation_curve(evolved: Evolved) -> list[JsonObject]:
-    """Each candidate's score on the selection tasks, against the training tasks seen by then."""
+    """Each candidate's score on the selection tasks, against the number of training tasks seen by then."""
     sizes = [0]
     for record in evolved.batches:
         sizes.append(sizes[-1] + len(record.learned.tasks))
@@ -94,7 +94,7 @@ def validation_curve(evolved: Evolved) -> list[JsonObject]:
 
 
 def changes(evolved: Evolved, store: Store) -> list[JsonObject]:
-    """Every proposal with its verdict and evidence, in the order they were decided."""
+    """Every proposal with its verdict and evidence, in the order of the decisions."""
     ledger = Ledger(store)
     rows = []
     for id, verdict in evolved.verdicts.items():
@@ -114,7 +114,7 @@ def changes(evolved: Evolved, store: Store) -> list[JsonObject]:
 
 
 def alarms(evolved: Evolved) -> list[str]:
-    """Signs of a loop that quietly does nothing, which is the commonest way for learning to fail."""
+    """Signs of a loop that silently does nothing, which is the most common way for learning to fail."""
     found = []
     failed = sum(len(record.learned.failed) for record in evolved.batches)
     notes = [note for record in evolved.batches for note in record.learned.notes]

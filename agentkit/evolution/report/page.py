@@ -1,4 +1,4 @@
-"""The HTML page of a report: no script, no network, the picture inside it."""
+"""The HTML page of a report: no scripts, no network access, the picture embedded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture of a report, drawn without a screen."""
+"""The picture of a report, rendered without a display."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams: the same tasks in the same order under several arms, to see what learning from experience is worth."""
+"""Streams: the same tasks in the same order under several arms, to measure what learning from experience is worth."""
 
 from agentkit.evolution.streams.arms import ARMS, StreamArm
 from agentkit.evolution.streams.comparing import StreamPlan, compare_arms

@@ -1,4 +1,4 @@
-"""The arms of a stream: what an agent is given of its experience, and the controls that tell what it is worth."""
+"""The arms of a stream: ways of giving an agent its experience, and the controls to compare them with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from agentkit.memory.forms import Demonstrations
 from agentkit.protocols import Recaller
 
 Build = Callable[[CaseMemory, bool], Recaller | None]
-"""From a memory, and whether the controls too may show right answers that were not their own."""
+"""Creates the recaller for a memory; the flag says whether the controls, too, may show right answers that were not
+their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +19,10 @@ class StreamArm:
     """One way of using experience.
 
     Attributes:
-        label: what it is, for the report.
-        learns: whether outcomes are kept.
-        model: whether a model answers; the neighbours alone need none, and are told every label.
-        recaller: what gives a run its context.
+        label: its description in the report.
+        learns: whether outcomes are stored.
+        model: whether a model answers; the nearest-neighbours arm needs none and is told every label.
+        recaller: gives a run its context.
     """
 
     name: str

@@ -35,19 +35,19 @@ VOTERS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class StreamPlan:
-    """What is compared, on what.
+    """What is compared, and on what.
 
     Attributes:
-        tasks: with targets; shuffled anew for each order but the first.
-        holdout: answered at the end, with nothing learned from them.
-        unseen: likewise, of kinds that the stream does not hold.
-        arms: names of `ARMS`.
-        orders: how many orders of the tasks.
-        feedback: whether the answer was right ("binary"), with it the right answer where it was wrong ("corrections"),
-            or with it the right answer of every task, of which each arm that recalls may show any ("labels").
-        harm: share of the tasks whose correction is another task's answer: a harmful teacher.
-        again: tasks of the first quarter that are answered once more at the end, for what was forgotten.
-        folder: where each arm keeps its database; started again, the stream goes on where it stopped.
+        tasks: with targets; reshuffled for each order but the first.
+        holdout: answered at the end, with nothing learnt from them.
+        unseen: likewise, but of kinds that do not occur in the stream.
+        arms: names in `ARMS`.
+        orders: how many orders of the tasks to run.
+        feedback: "binary" tells whether the answer was right; "corrections" also gives the right answer if it was
+            wrong; "labels" gives the right answer of every task, and each arm that recalls may show any of them.
+        harm: share of the tasks that are "corrected" with another task's answer, to simulate a harmful teacher.
+        again: how many tasks of the first quarter are answered once more at the end, to measure forgetting.
+        folder: where each arm keeps its database; started again, the stream resumes.
     """
 
     tasks: Sequence[Task]
@@ -76,19 +76,19 @@ class StreamAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class ArmRun:
-    """An arm along one order of the tasks."""
+    """An arm run along one order of the tasks."""
 
     arm: str
     order: int
     stream: list[StreamAnswer]
     holdout: list[StreamAnswer]
     again: list[tuple[float, float]]
-    """(score in the stream, score at the end) of tasks of the first quarter."""
+    """(score in the stream, score at the end) of tasks from the first quarter."""
     unseen: list[StreamAnswer] = field(default_factory=list)
 
 
 OnAnswer = Callable[[str, int, int, StreamAnswer], None]
-"""Sees the arm, the order, the place in the stream and what came of it."""
+"""Called with the arm, the order, the position in the stream and the answer."""
 
 
 async def compare_arms(
@@ -98,7 +98,7 @@ async def compare_arms(
 
     Raises:
         UserError: an unknown arm, or fewer than two tasks.
-        DataError: a task that can't be scored, before anything is run.
+        DataError: a task that can't be scored; raised before anything runs.
     """
     if unknown := [name for name in plan.arms if name not in ARMS]:
         raise UserError(f"no arm {unknown[0]!r}: there are {', '.join(ARMS)}")
@@ -126,7 +126,7 @@ class _ArmRunner:
         self.on_answer = on_answer
         plan.folder.mkdir(parents=True, exist_ok=True)
         file = plan.folder / f"{arm.name}-{order}.db"
-        if not arm.model:  # quick, and it must not meet the labels of a pass before
+        if not arm.model:  # it is fast, and must not see the labels of an earlier pass
             file.unlink(missing_ok=True)
         self.store = Store.open(file)
         self.memory: CaseMemory = open_cases(self.store, MEMORY, settings=settings)
@@ -146,7 +146,7 @@ class _ArmRunner:
             store=self.store,
             settings=self.settings,
             tools=[],
-            effort="instant",  # the arms differ by what they remember alone
+            effort="instant",  # so that the arms differ only in what they remember
             evaluate=False,
             recallers=[] if recaller is None else [recaller],
             learners=learners,
@@ -187,7 +187,7 @@ class _ArmRunner:
         )
 
     def _opinion(self, run_id: str, task: Task, score: float) -> Opinion:
-        """What the teacher says: whether it was right and, where that is given too, what is right."""
+        """The teacher's feedback: whether the answer was right and, if that is given too, the right answer."""
         if self.plan.feedback == "binary":
             return Opinion(run_id=run_id, by=LABEL, score=score)
         rng = random.Random(f"{self.plan.seed}:{task.id}")
@@ -198,12 +198,12 @@ class _ArmRunner:
         return Opinion(run_id=run_id, by=LABEL, score=score, answer=task.target)
 
     def _form(self, run_id: str) -> str:
-        """The form of recall that a run took, as it was logged."""
+        """The form of recall that a run used, as logged."""
         recall = ExposureLog(self.store, MEMORY).find(run_id, "default")
         return "" if recall is None else "/".join(recall.policy.split("/")[1:3])
 
     async def _without_model(self) -> ArmRun:
-        """The vote of the nearest cases, which are told every label: what the memory alone is worth."""
+        """The vote of the nearest cases, which are told every label: what the memory is worth by itself."""
         stream = []
         for place, task in enumerate(self.tasks):
             answered = await self._elect(task)

@@ -1,4 +1,4 @@
-"""The picture of a stream: how each arm rose along it, and where it ended."""
+"""The picture of a stream: how each arm improved along it, and where it ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ COLOURS = {"stateless": INK, "random": GREY, "self-streamicl": RED, "neighbours"
 
 
 def draw_stream(report: Mapping[str, Any], path: Path) -> None:
-    """Two panels: the running success of each arm, and last quarter, hold-out and tokens a task side by side."""
+    """Two panels: the running success rate of each arm; and last quarter, hold-out and tokens per task next to each
+    other."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -35,7 +36,7 @@ def draw_stream(report: Mapping[str, Any], path: Path) -> None:
 
 
 def _ends(axis: Any, report: Mapping[str, Any]) -> None:
-    """The last quarter (a dot, with its interval), the hold-out (a ring), and what a task costs."""
+    """The last quarter (a dot with its interval), the hold-out (a ring), and the tokens per task."""
     arms = list(reversed(report["arms"]))
     axis.set_title(
         "Last quarter ●, hold-out ○ (95 %), tokens a task", loc="left", color=INK, fontsize=11, fontweight="bold"

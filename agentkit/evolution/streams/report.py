@@ -1,4 +1,4 @@
-"""What a stream showed: the gain over no experience, the quarters, a hold-out, what was forgotten, and what it cost."""
+"""The results of a stream: the gain over no experience, the quarters, a hold-out, forgetting, and the cost."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ QUARTERS = 4
 def stream_report(runs: Sequence[ArmRun]) -> dict[str, Any]:
     """The report of `compare_arms`, as JSON values.
 
-    The gain is Continual Learning Bench's (arXiv 2606.05661 §3): reward with experience less reward of the same agent
-    without it, on the same tasks, divided by the room that is left above the latter.
+    The gain is that of Continual Learning Bench (arXiv 2606.05661 §3): the reward with experience minus the reward of
+    the same agent without it, on the same tasks, divided by the room for improvement above the latter.
     """
     base = [run for run in runs if run.arm == "stateless"]
     names = [name for name in ARMS if any(run.arm == name for run in runs)]
@@ -50,7 +50,7 @@ def _arm(name: str, runs: Sequence[ArmRun], base: Sequence[ArmRun]) -> dict[str,
 
 
 def _against(runs: Sequence[ArmRun], base: Sequence[ArmRun]) -> dict[str, Any]:
-    """The difference to the stateless arm on the same tasks, and the gain in the room it left."""
+    """The difference to the stateless arm on the same tasks, and the gain as a share of the room for improvement."""
     mine, theirs = _matched(runs, base)
     room = 1 - sum(theirs) / len(theirs)
     gain = (sum(mine) - sum(theirs)) / len(theirs) / room if room else 0.0
@@ -79,7 +79,7 @@ def _over(runs: Sequence[ArmRun], others: Sequence[ArmRun]) -> dict[str, Any]:
 
 
 def _matched(runs: Sequence[ArmRun], base: Sequence[ArmRun]) -> tuple[list[float], list[float]]:
-    """Scores of both arms by task, in the orders that both have."""
+    """The scores of both arms by task, in the orders that both have."""
     known = {run.order: {item.task_id: item.score for item in run.stream} for run in base}
     pairs = [(item.score, known[run.order][item.task_id]) for run in runs if run.order in known for item in run.stream]
     return [mine for mine, _ in pairs], [theirs for _, theirs in pairs]
@@ -95,7 +95,7 @@ def _scores(parts: Sequence[Sequence[StreamAnswer]]) -> list[float]:
 
 
 def curve(orders: Sequence[Sequence[float]], *, window: int = 30) -> list[float]:
-    """The mean score of the last `window` tasks at each place, over all orders."""
+    """The mean score over the last `window` tasks at each position, over all orders."""
     size = min(len(scores) for scores in orders)
     begins = [max(0, place + 1 - window) for place in range(size)]
     return [_mean([v for scores in orders for v in scores[begin : place + 1]]) for place, begin in enumerate(begins)]

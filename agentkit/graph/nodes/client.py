@@ -1,4 +1,4 @@
-"""client: the place where a run waits until whoever asked has carried out the calls of its own tools."""
+"""client: where a run waits until the caller has carried out the calls of its own tools (client tools)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ QUESTION = "Carry these calls out and hand back their results."
 
 
 async def client(state: RunState, runtime: Runtime[RunContext]) -> Command[Literal["tools"]]:
-    """Hand over the calls that have no result in the log yet; the tools node then takes the results from there."""
+    """Interrupt with the calls that have no result in the log yet; the tools node later takes the results from
+    there."""
     context = runtime.context
     done = {call.key for call in context.log.tool_calls(context.run_id)}
     calls = [call for call in _handed_over(context, View(state)) if call["id"] not in done]
@@ -26,7 +27,7 @@ async def client(state: RunState, runtime: Runtime[RunContext]) -> Command[Liter
 
 
 def _handed_over(context: RunContext, view: View) -> list[dict[str, Any]]:
-    """The pending calls of tools of whoever asked: `{"id", "tool", "arguments"}` each."""
+    """The pending calls of client tools, each as `{"id", "tool", "arguments"}`."""
     turn = view.state["turn"]
     return [
         {"id": call_key(context.run_id, turn, position), "tool": call["name"], "arguments": call["args"]}
@@ -36,10 +37,10 @@ def _handed_over(context: RunContext, view: View) -> list[dict[str, Any]]:
 
 
 def call_key(run_id: str, turn: int, position: int) -> str:
-    """Names a tool call in the log."""
+    """The key of a tool call in the log."""
     return f"{run_id}/{turn}/{position}"
 
 
 def way_to_tools(context: RunContext, calls: Sequence[Mapping[str, Any]]) -> Literal["client", "tools"]:
-    """Where calls are carried out first."""
+    """The node where these calls go first."""
     return "client" if any(is_clients(context.tools.get(call["name"])) for call in calls) else "tools"

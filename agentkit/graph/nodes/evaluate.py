@@ -1,4 +1,4 @@
-"""evaluate: a real checker where the task has one, else the evaluator agent."""
+"""evaluate: uses a real checker if the task has one, otherwise the evaluator agent."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from agentkit.tasks import Feedback
 
 Checked = tuple[Outcome, Feedback | None]
 AfterEvaluate = Literal["explore", "confirm", "learn", "__end__"]
-"""Where a decision leads; `__end__` is LangGraph's END."""
+"""The nodes a decision can lead to; `__end__` is LangGraph's END."""
 
 
 async def evaluate(state: RunState, runtime: Runtime[RunContext]) -> Command[AfterEvaluate]:
-    """Decide about the current answer: accept, revise, abstain, do it again in a higher mode, or ask a person."""
+    """Decide about the current answer: accept, revise, abstain, start again in a higher mode, or ask a person."""
     context, round = runtime.context, state["round"]
     checked = await _check(context, state)
     effort = dict(state.get("effort", {}))
@@ -56,7 +56,7 @@ async def evaluate(state: RunState, runtime: Runtime[RunContext]) -> Command[Aft
 
 
 def _confidence(context: RunContext, state: RunState, feedback: Feedback | None) -> float | None:
-    """How likely the answer is right: 1 or 0 where a label or a check has said so."""
+    """The probability that the answer is right; 1 or 0 if a label or a check has decided it."""
     if feedback is not None and feedback.score is not None and feedback.channel in ("label", "check"):
         return feedback.score
     told = state.get("logprobs")
@@ -67,13 +67,14 @@ def _confidence(context: RunContext, state: RunState, feedback: Feedback | None)
 
 
 def decided(context: RunContext, update: StateUpdate) -> Command[AfterEvaluate]:
-    """The update with where its outcome leads: back to work, to a person, or to what learns from the run, if any."""
+    """The update with the node that its outcome leads to: back to work, to a person, or to the learners if there are
+    any."""
     ways: dict[str, AfterEvaluate] = {"revise": "explore", "ask": "confirm"}
     return Command(update=update, goto=ways.get(update["outcome"], "learn" if context.learners else "__end__"))
 
 
 def revision(context: RunContext, state: RunState, objection: str) -> StateUpdate:
-    """The update that sends the explorer back to work."""
+    """The state update that sends the explorer back to work."""
     message = context.program.revision_message(objection)
     return {
         "outcome": "revise",
@@ -86,7 +87,7 @@ def revision(context: RunContext, state: RunState, objection: str) -> StateUpdat
 
 
 async def _check(context: RunContext, state: RunState) -> Checked | None:
-    """What a real checker says; None where there is none, or it can't tell."""
+    """The checker's verdict; None if there is no checker or it can't tell."""
     checker = context.checker
     if checker is None or (checker.needs_target and context.options.labels == "none"):
         return None
@@ -97,9 +98,10 @@ async def _check(context: RunContext, state: RunState) -> Checked | None:
 
 
 async def _judged(context: RunContext, state: RunState, confidence: float | None) -> tuple[Checked, JsonObject]:
-    """What the evaluator says, where it is asked, and what the run's record says of that.
+    """The evaluator's verdict, if it is asked, and what the run records about asking it.
 
-    Where the user left it open, it may have an answer revised, once, and nothing else: it was measured to help so.
+    If the user left the decision open, the evaluator may have an answer revised once and nothing else, since that is
+    what was measured to help.
     """
     if context.options.evaluate is not None:
         return (await _evaluator(context, state) if context.options.evaluate else ("accept", None)), {}
@@ -123,5 +125,5 @@ async def _evaluator(context: RunContext, state: RunState) -> tuple[Outcome, Fee
 
 
 def _objection(feedback: Feedback) -> str:
-    """What the explorer may know: of a label only that the answer is wrong, never the label's text."""
+    """What the explorer may be told: for a label only that the answer is wrong, never the label's text."""
     return "The answer is wrong." if feedback.channel == "label" else feedback.text or "The check failed."

@@ -1,4 +1,4 @@
-"""explore: one turn of the explorer, as planner or as executor of a sub-task."""
+"""explore: one turn of the explorer, either as the planner or as the executor of a sub-task."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from agentkit.tasks import Task
 
 PLAN = Plan.__name__
-"""The call that is not a tool: splitting the task."""
+"""The name of the call that splits the task; it is not a real tool."""
 
 
 async def explore(
     state: RunState, runtime: Runtime[RunContext]
 ) -> Command[Literal["explore", "approve", "client", "tools", "evaluate"]]:
-    """Ask the explorer once; the reply is an answer, a plan, or calls of tools.
+    """Ask the explorer once; the reply is an answer, a plan, or tool calls.
 
-    An answer is evaluated, calls are carried out, and a plan or a finished sub-task is explored further.
+    Answers go to evaluate and tool calls to tools; a plan or a finished sub-task comes back here.
     """
     context, view = runtime.context, View(chosen(runtime.context, state))
     if (known := _recalled(context, view)) is not None:
@@ -63,7 +63,7 @@ async def explore(
 
 
 async def _answered(context: RunContext, view: View, means: _Means, reply: Reply) -> StateUpdate:
-    """The update with an answer: the reply's, or the one that most of several replies give."""
+    """The update with an answer: that of the reply, or the majority's if several replies are drawn."""
 
     def sample(reply: Reply, number: int) -> Sample:
         text = context.program.read_answer(context.task, reply, means.work)
@@ -79,13 +79,13 @@ async def _answered(context: RunContext, view: View, means: _Means, reply: Reply
         effort, won = {**effort, "samples": voted.to_json()}, voted.winner
     text, told = weighed(context, won.reply, won.text)
     context.emit(Answered(run_id=context.run_id, answer=text, round=view.state["round"]))
-    said = AIMessage(text, id=won.reply.message.id)  # LangGraph's streams tell by its id that its words were told
+    said = AIMessage(text, id=won.reply.message.id)  # with the same id LangGraph's streams don't repeat it
     used = _named(context, won.reply.text)
     return {"messages": [said], "answer": text, "used": used, "logprobs": told, "effort": effort}
 
 
 def _recalled(context: RunContext, view: View) -> dict[str, Any] | None:
-    """The answer that learnt context gives by itself, before any call; it is evaluated as any other."""
+    """An answer that recalled context provides without any model call; it is evaluated like any other."""
     answer = next((item.answer for item in context.fixed_blocks() if item.answer is not None), None)
     if answer is None or view.state["turn"]:
         return None
@@ -95,7 +95,7 @@ def _recalled(context: RunContext, view: View) -> dict[str, Any] | None:
 
 @dataclass(frozen=True)
 class _Means:
-    """How the explorer is to work now, with which tools, and whether it must answer without calling one."""
+    """How the explorer works in this turn, with which tools, and whether it must answer without calling one."""
 
     work: Approach
     tools: Sequence[Any] = ()
@@ -103,9 +103,9 @@ class _Means:
 
 
 def _means(context: RunContext, view: View) -> _Means:
-    """Tools that can matter may be called until the last step that the answer may take.
+    """Tools that could help may be called until the last step that the answer may take.
 
-    A model that repeats a call it has made already has nothing left to learn from tools, and must answer too.
+    A model that repeats one of its calls has nothing left to learn from tools, so it must answer too.
     """
     state, options = view.state, context.options
     if view.mode != "agentic":
@@ -124,7 +124,7 @@ def _means(context: RunContext, view: View) -> _Means:
 
 
 def _scope(turn: int, sample: int) -> str:
-    """Where in the run a turn's call stands, and which of several answers it asks for."""
+    """The journal scope of a turn's call: the turn, and the number of the sample if several answers are drawn."""
     return f"explore:{turn}:sample:{sample}" if sample else f"explore:{turn}"
 
 
@@ -156,7 +156,7 @@ async def _turn(context: RunContext, view: View, means: _Means, sample: int = 0)
 
 
 def _narrowed(context: RunContext, view: View) -> Task:
-    """The task with the choices that learnt context leaves; with all of them once an answer was not accepted."""
+    """The task with only the choices that recall shortlisted; with all of them after an answer was rejected."""
     short = next((item.choices for item in context.fixed_blocks() if item.choices), ())
     if not short or view.state["round"]:
         return context.task
@@ -164,7 +164,7 @@ def _narrowed(context: RunContext, view: View) -> Task:
 
 
 def _hearing(context: RunContext, means: _Means) -> Callable[[str], None] | None:
-    """What passes the reply on as it is written, where its words can only be the run's answer."""
+    """A callback that passes the reply on as it is written; None unless its words can only be the run's answer."""
     tell, options = context.on_words, context.options
     revised = context.checker is not None or options.evaluate or "answer" in options.approve
     revised = revised or context.assessor.floor is not None or not nothing_follows(context)
@@ -182,12 +182,12 @@ def _hearing(context: RunContext, means: _Means) -> Callable[[str], None] | None
 
 
 _MARK_BEGINS = ("<", "[", "\u25c1")
-"""What a mark of thoughts begins with, which are no part of the answer."""
+"""How marks of a model's thoughts begin; thoughts are not part of the answer."""
 _LONGEST_MARK = 30
 
 
 def _named(context: RunContext, text: str) -> list[str]:
-    """Ids of the bullets and cases shown that the explorer speaks of."""
+    """Ids of the shown bullets and cases that the explorer mentions."""
     shown = [offer.id for block in context.fixed_blocks() for offer in block.offers if offer.shown]
     return [id for id in shown if re.search(rf"(?<![\w-]){re.escape(id)}(?![\w-])", text)]
 

@@ -1,4 +1,4 @@
-"""learn: hands the finished run to the learners, in the same durable graph, once."""
+"""learn: passes the finished run to the learners, once, within the same durable graph."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 async def learn(state: RunState, runtime: Runtime[RunContext]) -> dict[str, Any]:
-    """Give the episode to each learner; their writes are keyed by the run, so that a repeat changes nothing."""
+    """Give the episode to each learner. Their writes are keyed by the run, so repeating this node changes nothing."""
     context = runtime.context
     episode = build_episode(context, state)
     for learner in context.learners:

@@ -1,6 +1,7 @@
-"""approve and confirm: the places where a run waits for a person, each an interrupt in a node of its own.
+"""approve and confirm: where a run waits for a person. Each interrupt is in a node of its own.
 
-A node runs again from its first line when the run is resumed, so nothing with an effect stands before the interrupt.
+When the run is resumed, the node runs again from its first line, so nothing with a side effect may precede the
+interrupt.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class PersonReply(BaseModel):
 
 
 async def approve(state: RunState, runtime: Runtime[RunContext]) -> Command[Literal["explore", "client", "tools"]]:
-    """Ask whether the pending tool calls may go ahead; refused ones are answered to the explorer as refused."""
+    """Ask whether the pending tool calls may run; refused calls are returned to the explorer as errors."""
     context, view = runtime.context, View(state)
     calls = [{"tool": call["name"], "arguments": call["args"]} for call in view.pending_calls]
     reply = PersonReply.model_validate(interrupt({"question": "May these tools be called?", "calls": calls}))
@@ -40,7 +41,7 @@ async def approve(state: RunState, runtime: Runtime[RunContext]) -> Command[Lite
 
 
 async def confirm(state: RunState, runtime: Runtime[RunContext]) -> Command[AfterEvaluate]:
-    """Ask whether the answer is right; the reply is feedback of the strongest kind."""
+    """Ask whether the answer is right; the reply is feedback from the channel "user"."""
     context = runtime.context
     reply = PersonReply.model_validate(interrupt({"question": "Is this answer right?", "answer": state["answer"]}))
     feedback = Feedback(channel="user", score=float(reply.accept), text=reply.text)

@@ -1,4 +1,4 @@
-"""recall: reads the playbook and the cases, and fixes them for the whole run."""
+"""recall: reads the playbook and the cases, and fixes that context for the whole run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agentkit.graph.state import RunState, with_sources
 
 
 async def recall(state: RunState, runtime: Runtime[RunContext]) -> Command[Literal["explore"]]:
-    """Fix the run's context; run again after a crash, it finds what was fixed the first time."""
+    """Fix the run's context. If the node runs again after a crash, it reuses what was fixed the first time."""
     context = runtime.context
     blocks = None if context.fresh else context.log.blocks(context.run_id)
     if blocks is None:

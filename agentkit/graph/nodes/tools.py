@@ -1,4 +1,4 @@
-"""tools: carries out the tool calls of the explorer's last turn, each one once."""
+"""tools: carries out the tool calls of the explorer's last turn, each exactly once."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from agentkit.tools import reads_outside, run_tool
 
 
 async def tools(state: RunState, runtime: Runtime[RunContext]) -> Command[Literal["explore", "evaluate"]]:
-    """Run the pending calls side by side; a call completed before a crash is taken from the log.
+    """Run the pending calls concurrently; the result of a call completed before a crash is taken from the log.
 
-    The explorer reads what they found. The result of a tool that is marked `return_direct`, as LangChain has it, is the
-    answer itself: that saves a turn.
+    The results go back to the explorer, unless a tool is marked `return_direct` (a LangChain attribute): then its
+    result is the answer, which saves a turn.
     """
     context, view = runtime.context, View(state)
     calls = view.pending_calls

@@ -1,4 +1,4 @@
-"""Runs migrations on the connection that `agentkit.store.migrate` hands over."""
+"""Runs migrations on the connection that `agentkit.store.migrate` passes in."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Tables of playbooks: bullets through time, rollbacks, votes, exposures, lessons and learning steps."""
+"""Tables of playbooks: bullet history, rollbacks, votes, exposures, lessons and learning steps."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Tables of curation: documents, the work on them, and the knowledge base through time."""
+"""Tables of curation: documents, the work on them, and all versions of the knowledge base."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,6 +1,6 @@
-"""A case knows its answer and its correction; what people say of past runs.
+"""Cases store their answer and correction; opinions on past runs get a table.
 
-The answers of cases that are there already are read from the last lines of their plans.
+The answers of existing cases are read from the last lines of their plans.
 """
 
 import sqlalchemy as sa
@@ -55,7 +55,7 @@ def _read_answers(connection: sa.Connection) -> None:
 
 
 def _answer(plan: str) -> str | None:
-    """What follows the last line that begins with a mark."""
+    """The text behind the last line-initial mark."""
     starts = [(plan.rfind(f"\n{mark}") + 1, mark) for mark in _MARKS if f"\n{mark}" in plan]
     starts += [(0, mark) for mark in _MARKS if not starts and plan.startswith(mark)]
     if not starts:

@@ -1,4 +1,4 @@
-"""Which process works on a run."""
+"""The process that is working on a run."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Vectors of bullets are kept under one hash of their text, as those of cases are: the earlier ones are made anew.
+"""Vectors of bullets are keyed by the same text hash as those of cases; existing ones are recomputed.
 
 Revision ID: 0008
 Revises: 0007

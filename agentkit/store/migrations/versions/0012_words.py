@@ -1,8 +1,8 @@
-"""Words of cases in every script: what the full-text index takes in, and vectors of hashed words made with them.
+"""Words of cases in every script: input for the full-text index, and new hash embeddings made from them.
 
-The index of SQLite is made anew when it is next asked. Vectors of texts in ASCII are what they were, so they keep their
-place under the embedder's new name; others are made anew when they are next needed, but for those of LangGraph's items,
-whose texts are embedded when they are next put, and of states that only a recall refers to, whose texts are not kept.
+SQLite's index is rebuilt on its next use. Hash embeddings of ASCII texts are unchanged, so they are kept under the
+embedder's new name. Others are recomputed when needed, with two exceptions: those of LangGraph items are recomputed
+when the item is next put, and those of states that only a recall refers to are lost, since their texts are not stored.
 """
 
 import json
@@ -38,7 +38,7 @@ def upgrade() -> None:
 
 
 def _cases(connection: sa.Connection) -> None:
-    """Fill the words of every case, and drop hashed vectors of texts that are no ASCII."""
+    """Fill in the words of every case, and delete hash embeddings of texts that are not ASCII."""
     names = ("seq", "state", "plan", "words", "state_hash", "masked_hash", "plan_hash")
     cases = sa.table("cases", *map(sa.column, names))
     change = sa.update(cases).where(cases.c.seq == sa.bindparam("case")).values(words=sa.bindparam("found"))
@@ -60,7 +60,7 @@ def _items(connection: sa.Connection) -> None:
 
 
 def _data(stored: Any) -> Any:
-    """A JSON column as data: SQLite gives its text."""
+    """A JSON column as data; SQLite returns it as text."""
     return json.loads(stored) if isinstance(stored, str) else stored
 
 

@@ -1,4 +1,4 @@
-"""The bytes of files of runs."""
+"""The bytes of runs' files."""
 
 import sqlalchemy as sa
 from alembic import op
