@@ -53,7 +53,9 @@ class Wording:
             self._counts[item.accepted].update(item.words)
             self._own[item.paper][item.accepted].update(item.words)
         self._share = (totals[True] + 1) / (totals.total() + 2)
-        self.weights = {word: odds for word in {*self._counts[True], *self._counts[False]} if (odds := self._odds(word))}
+        self.weights = {
+            word: odds for word in {*self._counts[True], *self._counts[False]} if (odds := self._odds(word))
+        }
 
     @classmethod
     def stored(cls, weights: Mapping[str, float]) -> Wording:
