@@ -30,7 +30,8 @@ from agentkit.curation.evidence import evidence_at, verify
 from agentkit.curation.kb.records import Record
 from agentkit.curation.language.sentences import boundaries
 from agentkit.curation.learning.signals import Decided, Known, PaperSignals, Signals
-from agentkit.curation.learning.verifier import Verifier, cross_fitted, fit, prior
+from agentkit.curation.learning.verifier import Verifier, fit
+from agentkit.curation.learning.wording import Worded, Wording
 from benchmarks._curation import documents, scored
 from benchmarks._results import Results, arguments, data_path
 from benchmarks.bc5cdr import Spotter, gold_pairs
@@ -47,6 +48,8 @@ class Paper:
     records: tuple[Record, ...]
     right: tuple[bool, ...]
     gold: frozenset[tuple[str, str]]
+    carried: tuple[bool, ...] = ()
+    """Of each claim, whether its quote carries it; empty where that is not asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,9 +108,10 @@ def _record(document: Document, pair: tuple[str, str], spans: Mapping[str, Seque
     return Record(claim=claim.with_status("supported" if supported else "unsupported"), names=names)
 
 
-def signals(paper: Paper, known: Known) -> list[Signals]:
-    read = PaperSignals(paper.document, paper.records, known)
-    return [read.of(record) for record in paper.records]
+def _read(paper: Paper) -> list[tuple[Signals, frozenset[str]]]:
+    """The signals of each claim where nothing is known from elsewhere, and its words."""
+    read = PaperSignals(paper.document, paper.records)
+    return [(read.of(record), read.words(record.claim)) for record in paper.records]
 
 
 class Curve:
@@ -115,8 +119,7 @@ class Curve:
 
     def __init__(self, train: Sequence[Paper], dev: Sequence[Paper], results: Results, arm: str) -> None:
         self.train, self.dev, self.results, self.arm = train, dev, results, arm
-        nobody = Known()
-        self._plain = {id(p): signals(p, nobody) for p in (*train, *dev)}
+        self._plain = {id(p): _read(p) for p in (*train, *dev)}
         whole = np.arange(len(dev))
         self._picks = [whole, *np.random.default_rng(0).integers(0, len(dev), size=(200, len(dev)))]
 
@@ -138,20 +141,26 @@ class Curve:
         if shuffled:
             order.shuffle(labels)
         records = [record for paper in seen for record in paper.records]
-        known = Known(Decided(claim=r.claim, accepted=a) for r, a in zip(records, labels, strict=True))
         began = time.monotonic()
+        words = [told for paper in seen for _, told in self._plain[id(paper)]]
+        papers_ = [record.claim.document for record in records]
+        worded = (Worded(paper=p, words=w, accepted=a) for p, w, a in zip(papers_, words, labels, strict=True))
+        decisions = (Decided(claim=r.claim, accepted=a) for r, a in zip(records, labels, strict=True))
+        known = Known(decisions, wording=Wording(worded))
         data = [s for paper in seen for s in self._signals(paper, known)]
-        verifier, threshold = _learnt(data, labels, [record.claim.document for record in records])
-        told = [[verifier.probability(s) for s in self._signals(paper, known)] for paper in self.dev]
-        return Draw(told=told, threshold=threshold, seconds=time.monotonic() - began)
+        verifier = fit(data, labels, papers=papers_)
+        told = [self._told(paper, verifier, known) for paper in self.dev]
+        return Draw(told=told, threshold=verifier.threshold, seconds=time.monotonic() - began)
+
+    def _told(self, paper: Paper, verifier: Verifier, known: Known) -> list[float]:
+        """The probability of each claim; 0 where its quote does not carry it, if that is asked."""
+        told = [verifier.probability(signals) for signals in self._signals(paper, known)]
+        return [p * c for p, c in zip(told, paper.carried, strict=True)] if paper.carried else told
 
     def _signals(self, paper: Paper, known: Known) -> list[Signals]:
-        """The paper's signals, with what is known from elsewhere filled in."""
-        found = []
-        for record, plain in zip(paper.records, self._plain[id(paper)], strict=True):
-            both, subject, object_ = known.of(record.claim)
-            found.append(Signals(**{**vars(plain), "known": both, "known_subject": subject, "known_object": object_}))
-        return found
+        """The paper's signals, with what is known from elsewhere put in."""
+        plain = zip(paper.records, self._plain[id(paper)], strict=True)
+        return [known.informed(signals, record.claim, words) for record, (signals, words) in plain]
 
     def _add(self, name: str, rows: Sequence[Draw]) -> None:
         arm = f"{self.arm}, {name}"
@@ -207,21 +216,6 @@ class _Measure:
             return float(np.mean((told - right) ** 2))
         ones = right.sum()
         return float((rankdata(told)[right == 1].sum() - ones * (ones + 1) / 2) / (ones * (len(right) - ones)))
-
-
-def _learnt(data: Sequence[Signals], labels: Sequence[bool], papers_: Sequence[str]) -> tuple[Verifier, float]:
-    """A verifier, and the probability threshold from which claims are accepted: the best one for F1 on the reviewed
-    papers, by verifiers that did not see them; one half if nothing was reviewed."""
-    if not data:
-        return prior(), 0.5
-    told = cross_fitted(data, labels, papers_)
-    order = sorted(zip(told, labels, strict=True), reverse=True)
-    all_, hits, best, threshold = sum(labels), 0, 0.0, 0.5
-    for n, (probability, right) in enumerate(order, 1):
-        hits += right
-        if 2 * hits / (n + all_) > best:
-            best, threshold = 2 * hits / (n + all_), probability
-    return fit(data, labels), threshold
 
 
 def _ece(told: Sequence[float], right: Sequence[float]) -> float:

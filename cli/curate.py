@@ -14,6 +14,7 @@ from agentkit.cli import stopping
 from agentkit.cli.agent_options import Model
 from agentkit.cli.elsewhere import Elsewhere, PerMinute, Ray, Workers, aside
 from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table, say
+from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
 from agentkit.text import printable
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from agentkit.curation.documents import Document, Failure
     from agentkit.curation.events import CurationEvent
     from agentkit.curation.extraction.plan import CurationPlan
+    from agentkit.curation.pairing import PairCuration
     from agentkit.distributed import Cluster
 
 app = typer.Typer()
@@ -48,6 +50,7 @@ def curate(
     floor: float = typer.Option(0.0, min=0, help="Stop a paper below this many new claims per 1,000 tokens."),
     retry_failed: bool = typer.Option(False, "--retry-failed", help="Retry the questions that failed permanently."),
     recall: bool = typer.Option(False, "--recall", help="Show the explorer what reviewers decided; asks papers again."),
+    pairs: bool = typer.Option(False, "--pairs", help="Judge every pair of known names; call no model."),
     ray: Ray = None,
     workers: Workers = None,
     per_minute: PerMinute = None,
@@ -59,6 +62,10 @@ def curate(
     from agentkit.curation.ontology.files import load_ontology
 
     made = make_plan(load_ontology(ontology), hops=hops)
+    if pairs:
+        _check_pairs(plan=plan, recall=recall, model=model, evaluator_model=evaluator_model, ray=ray)
+        _show(_run_pairs(made, _documents(folder, limit), kb, lexicon, quiet=json_), kb, json_=json_)
+        return
     if plan:
         _print_plan(made, _documents(folder, limit), json_=json_)
         return
@@ -87,9 +94,42 @@ def curate(
         recall=recall,
         quiet=json_,
     )
-    emit(report.to_json() | {"kb": kb}, json_=json_, human=lambda data: _print_report(report, kb))
+    _show(report, kb, json_=json_)
     if report.stopped:
         raise typer.Exit(3)
+
+
+def _show(report: Report, kb: str, *, json_: bool) -> None:
+    emit(report.to_json() | {"kb": kb}, json_=json_, human=lambda data: _print_report(report, kb))
+
+
+def _check_pairs(*, plan: bool, recall: bool, model: str | None, evaluator_model: str | None, ray: str | None) -> None:
+    """With --pairs no model is called, so options about prompts, models or workers would do nothing: refuse them."""
+    given = {
+        "--plan": plan,
+        "--recall": recall,
+        "--model": model,
+        "--evaluator-model": evaluator_model,
+        "--ray": ray,
+    }
+    name = next((name for name, value in given.items() if value), None)
+    if name is not None:
+        raise UserError(f"--pairs calls no model: leave out {name}")
+
+
+def _run_pairs(
+    plan: CurationPlan, documents: list[Document | Failure], name: str, lexicon: Path | None, *, quiet: bool
+) -> Report:
+    from agentkit.curation.grounding.linker import open_naming
+    from agentkit.curation.kb.knowledge_base import KnowledgeBase
+    from agentkit.curation.pairing import PairCuration
+
+    grounders, version = open_naming(plan.ontology, lexicon=lexicon)
+    with closing(open_store()) as store:
+        run = PairCuration(KnowledgeBase(store, name), plan.ontology, grounders=grounders, naming_version=version)
+        stopping.go_on_with_this_command()
+        with _Progress(run, len(documents), quiet=quiet):
+            return run.run(documents)
 
 
 def _documents(folder: Path, limit: int | None, cluster: Cluster | None = None) -> list[Document | Failure]:
@@ -165,7 +205,7 @@ def _run(
 class _Progress:
     """A live line of papers, claims, tokens, cost and time left, on standard error; failures are lines above it."""
 
-    def __init__(self, run: Curation, total: int, *, quiet: bool) -> None:
+    def __init__(self, run: Curation | PairCuration, total: int, *, quiet: bool) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

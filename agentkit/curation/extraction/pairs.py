@@ -56,7 +56,7 @@ def candidates(document: Document, relation: Relation, spotter: Spotter) -> list
 
 
 def _foremost(things: Sequence[Spotted], document: Document) -> list[Spotted]:
-    """The things a paper names in its title, then most often: only as many as keep their pairs within bounds."""
+    """Those that a paper names first of all in its title, then most often, up to a number."""
     ends = len(document.title)
     ranked = sorted(things, key=lambda thing: (thing.spans[0][0] >= ends, -len(thing.spans), thing.spans[0]))
     kept = {thing.entity.id for thing in ranked[: int(MOST**0.5)]}
@@ -110,7 +110,7 @@ def judged(
 def decided(item: Candidate, probability: float, threshold: float, *, run_id: str = "") -> Record:
     """A candidate with its status."""
     likely = probability >= threshold
-    reason = item.problem or ("" if likely else f"unlikely: {probability:.0%}, and {threshold:.0%} is asked for")
+    reason = item.problem or ("" if likely else f"unlikely: {probability:.0%}, where {threshold:.0%} is asked for")
     claim = replace(
         item.record.claim,
         status="unsupported" if reason else "supported",

@@ -1,0 +1,113 @@
+"""Relations end to end without a model and without gold mentions, before and after reviews: BC5CDR, development part.
+
+Names are spotted by machine (the training part's names as the user's lexicon, the tables where they are installed,
+abbreviations that a paper defines); every chemical of an abstract with every disease of it is a claim with its best
+sentence; it is supported where the quote carries it and the verifier finds it likely enough. The verifier has seen
+the reviews of 0 to 300 training abstracts, or as many reviews shuffled among themselves. The first rows tell which
+mentions and pairs are found at all; beside the curve stand the floors with the same mentions.
+
+A training abstract's own names are not in the lexicon that it is spotted with, as a new paper's would not be.
+
+    python -m benchmarks.pairs --data DIR [--skip 100] [--limit 200] [--draws 3]
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from agentkit.curation.documents import Document
+from agentkit.curation.extraction.pairs import candidates, pairable
+from agentkit.curation.grounding.grounders import Grounder, Grounders, Lexicon
+from agentkit.curation.grounding.mentions import Spotter
+from agentkit.curation.grounding.tables import TableGrounder
+from agentkit.curation.ontology.files import read_short
+from agentkit.curation.ontology.schema import Relation
+from benchmarks._curation import documents, without_gold
+from benchmarks._results import Results, arguments, data_path, share
+from benchmarks.bc5cdr import ONTOLOGY, gold_pairs
+from benchmarks.verifier import Curve, Paper, floors
+
+ENDS = ("Chemical", "Disease")
+PARTS = 10
+"""Into so many parts are training abstracts divided: the names of one come from the others."""
+
+
+def spotter_of(train: Sequence[Document], *, tables: bool) -> Spotter:
+    """What names are known by: those that most annotations of the training part give one identifier, then tables."""
+    lexicon = Lexicon.from_mentions(train, name="train", share=0.51)
+    table = TableGrounder.installed() if tables else None
+    given: tuple[Grounder, ...] = (lexicon,) if table is None else (lexicon, table)
+    return Spotter(Grounders(grounders=given, prefixes=dict.fromkeys(ENDS, ("MESH",))))
+
+
+def papers(found: Sequence[Document], relation: Relation, spotter: Spotter) -> list[Paper]:
+    """The claims of each abstract; the gold annotations are looked at for the answers alone."""
+    return [
+        _paper(document, bare, relation, spotter) for document, bare in zip(found, without_gold(found), strict=True)
+    ]
+
+
+def _paper(document: Document, bare: Document, relation: Relation, spotter: Spotter) -> Paper:
+    gold = gold_pairs(document)
+    made = candidates(bare, relation, spotter)
+    return Paper(
+        document=bare,
+        records=tuple(item.record for item in made),
+        right=tuple((item.record.claim.subject, item.record.claim.object) in gold for item in made),
+        gold=frozenset(gold),
+        carried=tuple(not item.problem for item in made),
+    )
+
+
+def coverage(found: Sequence[Document], spotter: Spotter, made: Sequence[Paper], results: Results) -> None:
+    """How many of the things and pairs that the gold annotations name are found."""
+    for cls in ENDS:
+        gold = [{c for m in d.mentions if m.cls == cls for c in m.curies} - {"MESH:-1"} for d in found]
+        spotted = [{thing.entity.id for thing in spotter.spot(document, cls)} for document in found]
+        hits = sum(len(a & b) for a, b in zip(gold, spotted, strict=True))
+        for metric, total in (("recall", gold), ("precision", spotted)):
+            results.add(arm=f"mentions: {cls}", metric=metric, **share(hits, sum(map(len, total))))
+    pairs = sum(len(paper.gold) for paper in made)
+    results.add(arm="pairs that are candidates", metric="recall", **share(sum(sum(p.right) for p in made), pairs))
+    both = sum(r and c for p in made for r, c in zip(p.right, p.carried, strict=True))
+    results.add(arm="pairs that a quote carries", metric="recall", **share(both, pairs))
+
+
+def main() -> None:
+    parser = arguments("pairs", __doc__ or "")
+    parser.add_argument("--data", type=Path, help="folder with bc5cdr/")
+    parser.add_argument("--draws", type=int, default=3, help="draws of the reviewed abstracts")
+    parser.add_argument("--skip", type=int, default=100, help="leave out the first abstracts, which were looked at")
+    parser.add_argument("--limit", type=int, help="at most so many development abstracts")
+    parser.add_argument("--train", type=int, help="reviewed abstracts are drawn from the first so many")
+    parser.add_argument("--no-tables", action="store_true")
+    args = parser.parse_args()
+    folder = data_path(args.data and args.data / "bc5cdr", "bc5cdr")
+    files = sorted(folder.glob("*.BioC.xml.gz"))
+    train = documents(next(f for f in files if "train" in f.name.lower()))
+    dev = documents(next(f for f in files if "dev" in f.name.lower()))[args.skip :][: args.limit]
+    results = Results("pairs", settings=vars(args), label=args.label)
+    relation = pairable(read_short(ONTOLOGY))[0]
+    spotter = spotter_of(train, tables=not args.no_tables)
+    began = time.process_time()
+    held = papers(dev, relation, spotter)
+    each = (time.process_time() - began) / len(dev)
+    coverage(dev, spotter, held, results)
+    results.add(arm="spotting and pairing", metric="CPU seconds an abstract", value=each, n=len(dev), unit="s")
+    floors(held, results, "machine mentions")
+    seen: list[Paper] = []
+    for part in range(PARTS):
+        own = train[: args.train][part::PARTS]
+        ids = {document.id for document in own}
+        others = spotter_of([d for d in train if d.id not in ids], tables=not args.no_tables)
+        seen += papers(own, relation, others)
+    Curve(seen, held, results, "supported claims").measure(args.draws)
+    results.note("values are means over draws of the reviewed abstracts; intervals by development abstracts drawn anew")
+    results.note("the first 100 development abstracts were looked at while this was built, the others never")
+    results.finish(json_=args.json, folder=args.out)
+
+
+if __name__ == "__main__":
+    main()
