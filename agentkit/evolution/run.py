@@ -166,37 +166,33 @@ async def aevolve(
     """Let an agent learn from tasks, prove what was gained, and write the report.
 
     Args:
-        train: tasks to learn from, `val` to test changes and choose a version on, `test` to score at the end.
-        probes: frozen tasks that no change may make worse.
-        playbook, memory: names of what evolves; one of them at least.
-        learner, recall: how lessons are found and cases chosen; see `parts_of`.
+        train: tasks to learn from; `val` decides about changes, `test` is scored, `probes` no change may make worse.
+        playbook, memory: names of what evolves.
+        learner, recall: how lessons are found and cases chosen.
         also: what else evolves, with what proposes changes to it, such as `agentkit.training.adapter_part(…)`.
         config: epochs, batch, labels, seed, gate, limits.
         gate: decides about changes instead of the one that `config` names.
         controls: also run the control arms.
-        folder: where the report goes; None takes `evolutions/ID` under the settings' home.
+        folder: of the report; None takes `evolutions/ID` under the settings' home.
 
     Raises:
         UserError: there is nothing to evolve, or the tasks don't fit the mode.
-        RunError: it could not go on; called again with the same arguments it resumes.
+        RunError: it could not go on; called again it resumes.
     """
     evolvables, learners = parts_of(agent, playbook=playbook, memory=memory, learner=learner, recall=recall)
-    evolvables += [item for item, _ in also]
-    learners += [item for _, item in also]
     evolution = prepare(
         agent,
         train,
         val=val,
         probes=probes,
-        evolvables=evolvables,
-        learners=learners,
+        evolvables=[*evolvables, *(item for item, _ in also)],
+        learners=[*learners, *(item for _, item in also)],
         config=config or EvolveConfig(),
         gate=gate,
         on_event=on_event,
     )
     about = {"model": agent.model_name, "test tasks": len(test), "playbook": playbook, "memory": memory}
-    about |= {item.target.partition(":")[0]: item.target.partition(":")[2] for item, _ in also}
-    about |= _about(evolution)
+    about |= _about(evolution) | dict(item.target.split(":", 1) for item, _ in also)
     folder = folder or agent.settings.home / "evolutions" / evolution.id
     return await run_and_report(evolution, test=test, controls=controls, about=about, folder=folder)
 
