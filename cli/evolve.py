@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Learn from tasks, with every change tested on held-out ones.")
 
+AdapterName = Annotated[
+    str | None, typer.Option("--adapter", help="The adapter that evolves: trained on each batch's runs.")
+]
 File = Annotated[Path | None, typer.Option(help="JSONL of tasks.", show_default=False)]
 
 
@@ -40,7 +43,7 @@ def evolve(
     probes: Annotated[Path | None, typer.Option(help="Frozen tasks that no change may make worse.")] = None,
     playbook: Annotated[str | None, typer.Option(help="The playbook that evolves.")] = None,
     memory: Annotated[str | None, typer.Option(help="The case memory that evolves.")] = None,
-    adapter: Annotated[str | None, typer.Option(help="The adapter that evolves: trained on each batch's runs.")] = None,
+    adapter: AdapterName = None,
     wanted: AgentOptions,
     epochs: Annotated[int, typer.Option(min=1, max=1000, help="Passes over the training tasks.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only this many training tasks.")] = None,
@@ -82,12 +85,15 @@ def evolve(
     config = EvolveConfig(name=name, epochs=epochs, batch=batch, online=online, seed=seed, limits=limits, **checked)
     wanted = replace(wanted, max_rounds=rounds, evaluator=evaluate or labels == "none")
     with wanted.build() as agent:
-        parts = {"playbook": playbook or agent.settings.playbook, "memory": memory or agent.settings.memory}
-        parts |= {"adapter": adapter}
+        parts = _parts(agent, playbook, memory) | {"adapter": adapter}
         stopping.go_on_with_this_command()
         with there.rollouts(agent):
             reports = _run(agent, tasks, parts, config, seeds, controls=controls, out=out, quiet=json_, learner=learner)
     emit(reports[0].report | _joined(reports), json_=json_, human=lambda report: _show(report, reports[0]))
+
+
+def _parts(agent: Agent, playbook: str | None, memory: str | None) -> dict[str, str | None]:
+    return {"playbook": playbook or agent.settings.playbook, "memory": memory or agent.settings.memory}
 
 
 def _run(

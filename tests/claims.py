@@ -295,6 +295,30 @@ CLAIMS: dict[str, Claim] = {
             f"{_VALUE}test_where_memory_never_helps_it_costs_less_than_two_points",
         ),
     ),
+    "training.exact": Claim(
+        source=PROMISE,
+        says="A training killed while it collects, trains, exports or is tested makes the very adapter all the same.",
+        tests=(
+            "tests/training/test_kills.py::test_the_adapter_is_that_of_an_undisturbed_training",
+            "tests/training/test_lora.py::test_the_same_seed_makes_the_same_file_and_another_makes_another",
+        ),
+    ),
+    "training.reversible": Claim(
+        source=PROMISE,
+        says="A rejected adapter leaves the served model as it was bit by bit; an accepted one can be taken back.",
+        tests=(
+            "tests/training/test_training.py::test_a_gate_that_rejects_leaves_the_served_model_as_it_was_bit_by_bit",
+            "tests/training/test_training.py::test_an_accepted_adapter_answers_daily_runs_until_it_is_rolled_back",
+        ),
+    ),
+    "training.forget": Claim(
+        source=PROMISE,
+        says="Forgetting a source makes the very adapter that never learned from it, and deletes those that did.",
+        tests=(
+            "tests/training/test_upkeep.py::test_forgetting_makes_the_very_adapter_that_never_learned_from_it",
+            "tests/training/test_upkeep.py::test_what_came_from_a_source_is_trained_out_and_what_learned_from_it_is_deleted",
+        ),
+    ),
     "duo.order": Claim(
         source=LLM_DUO,
         says="Concepts are visited breadth first, by out-degree over in-degree, from every root (the paper: from one).",

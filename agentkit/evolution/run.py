@@ -185,22 +185,19 @@ async def aevolve(
         RunError: it stopped early; called again with the same arguments, it resumes.
     """
     evolvables, learners = parts_of(agent, playbook=playbook, memory=memory, learner=learner, recall=recall)
-    evolvables += [item for item, _ in also]
-    learners += [item for _, item in also]
     evolution = prepare(
         agent,
         train,
         val=val,
         probes=probes,
-        evolvables=evolvables,
-        learners=learners,
+        evolvables=[*evolvables, *(item for item, _ in also)],
+        learners=[*learners, *(item for _, item in also)],
         config=config or EvolveConfig(),
         gate=gate,
         on_event=on_event,
     )
     about = {"model": agent.model_name, "test tasks": len(test), "playbook": playbook, "memory": memory}
-    about |= {item.target.partition(":")[0]: item.target.partition(":")[2] for item, _ in also}
-    about |= _about(evolution)
+    about |= _about(evolution) | dict(item.target.split(":", 1) for item, _ in also)
     folder = folder or agent.settings.home / "evolutions" / evolution.id
     return await run_and_report(evolution, test=test, controls=controls, about=about, folder=folder)
 

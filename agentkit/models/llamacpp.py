@@ -392,7 +392,8 @@ def server_for(options: Options, *, adapter: Path | None = None) -> Server:
         if loaded is None or (adapter is not None and adapter not in known):
             if adapter is not None and not adapter.is_file():
                 raise ModelFileError(f"{adapter}: no such adapter")
-            wanted = known if adapter is None else (*known, adapter)[-MOST_ADAPTERS:]
+            kept = [file for file in known if file.is_file()]  # one that was forgotten is gone
+            wanted = kept if adapter is None else [*kept, adapter][-MOST_ADAPTERS:]
             loaded = _servers[options] = Server(options, wanted)
         return loaded
 

@@ -37,7 +37,12 @@ class AdapterEvolvable:
     def without(self, change: Change) -> Recaller:
         if change.version != self.version():
             raise Conflict(f"{self.target}: a later version has replaced {change.id}")
-        return self.at(self.version() - 1)
+        return self.at(self._before(change.version))
+
+    def _before(self, version: int) -> int:
+        """The newest earlier version that was not withdrawn since; 0, the bare model, where there is none."""
+        earlier = self.adapters.ledger.applied(self.target, upto=version - 1)
+        return next((int(change.version or 0) for change in reversed(earlier) if change.status != "withdrawn"), 0)
 
     def scope(self, change: Change) -> frozenset[str]:
         return frozenset(["*"])
@@ -46,9 +51,10 @@ class AdapterEvolvable:
         return self.adapters.apply(change, verdict)
 
     def withdraw(self, change: Change, *, reason: str) -> Change:
-        if change.version is None or change.version != self.version():
-            raise Conflict(f"{self.target}: only the current version can be withdrawn")
-        done = self.adapters.rollback(change.version - 1, key=f"{change.id}:withdrawn", reason=reason)
+        """Where a later adapter has replaced it whole, there is nothing of it left to undo."""
+        done = change
+        if change.version is not None and change.version == self.version():
+            done = self.adapters.rollback(self._before(change.version), key=f"{change.id}:withdrawn", reason=reason)
         self.adapters.ledger.withdraw(change.id, reason=reason)
         return done
 

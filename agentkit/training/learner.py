@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 from agentkit.adapters import AdapterStore, of_change
 from agentkit.errors import RunError, UserError
 from agentkit.evolution.protocols import Evolvable
+from agentkit.ledger import Change
 from agentkit.protocols import CallModel, Episode, Learner, Learnt
 from agentkit.tasks import Task
 from agentkit.training.evolvable import AdapterEvolvable
-from agentkit.training.examples import Attempt, Example, Unfit, read_examples, read_run, without_tasks
+from agentkit.training.examples import Attempt, Example, Unfit, read_examples, read_run, without_tasks, write_examples
 from agentkit.training.lora import LEAST, LoraSettings
-from agentkit.training.making import Maker, OnTraining, silent
+from agentkit.training.making import Maker, OnTraining, make_folder, silent
 from agentkit.training.recipes import Edits, Own, Recipe
-from agentkit.training.upkeep import MERGED, examples_of
+from agentkit.training.upkeep import MERGED, examples_of, waiting_of
 
 if TYPE_CHECKING:
     from agentkit.agent import Agent
@@ -45,28 +46,39 @@ class AdapterLessons:
     async def learn_batch(self, episodes: Sequence[Episode], *, key: str, call: CallModel) -> Learnt:
         recipe = self.recipe or (Edits() if any(item.labels == "gold" for item in episodes) else Own(attempts=1))
         attempts = [[found] for item in episodes if (found := self._read(item)) is not None]
-        before = self._before()
-        examples = without_tasks([*before, *recipe.examples(attempts, [])], self.held_out)
-        new = len({item.hash for item in examples} - {item.hash for item in before})
+        newest, before = self._newest()
+        path = waiting_of(self.maker.adapters)
+        waiting = read_examples(path) if path.is_file() else []
+        examples = without_tasks([*before, *waiting, *recipe.examples(attempts, [])], self.held_out)
+        known = {item.hash for item in before}
+        new = [item for item in examples if item.hash not in known]
+        if before and not new:
+            open_still = (newest.id,) if newest is not None and newest.status == "proposed" else ()
+            return Learnt(
+                status="waiting" if open_still else "nothing", changes=open_still, note="nothing new to learn"
+            )
         if len(examples) < LEAST:
+            make_folder(path.parent)
+            write_examples(new, path)
             return Learnt(status="nothing", note=f"{len(examples)} examples so far: {LEAST} are needed to train on")
-        if not new and before:
-            return Learnt(status="nothing", note="nothing new to learn")
         try:
             change, _ = await self.maker.make(examples, recipe=recipe.name)
         except UserError as error:
             raise RunError(str(error)) from error
-        return Learnt(status="waiting", changes=(change.id,), note=f"trained on {len(examples)} examples, {new} new")
+        path.unlink(missing_ok=True)
+        return Learnt(
+            status="waiting", changes=(change.id,), note=f"trained on {len(examples)} examples, {len(new)} new"
+        )
 
-    def _before(self) -> list[Example]:
-        """The examples of the newest training, whatever became of it: a new adapter replaces it whole."""
+    def _newest(self) -> tuple[Change | None, list[Example]]:
+        """The newest training with its examples, whatever became of it: a new adapter replaces it whole."""
         adapters = self.maker.adapters
         for change in adapters.ledger.history(adapters.target):
             adapter = of_change(change)
             if adapter is not None and not adapter.recipe.startswith(MERGED):
                 path = examples_of(adapters, adapter)
-                return read_examples(path) if path.is_file() else []
-        return []
+                return change, read_examples(path) if path.is_file() else []
+        return None, []
 
     def _read(self, episode: Episode) -> Attempt | None:
         """An episode as an attempt; None where nothing may be learned from it."""

@@ -71,6 +71,11 @@ def examples_of(adapters: AdapterStore, adapter: Adapter) -> Path:
     return adapters.folder / adapters.name / adapter.training / "examples.jsonl"
 
 
+def waiting_of(adapters: AdapterStore) -> Path:
+    """The file of examples that an evolution keeps until there are enough of them to train on."""
+    return adapters.folder / adapters.name / "waiting.jsonl"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Forgotten:
     """What a `forget` came to.
@@ -118,6 +123,8 @@ def forget(agent: Agent, name: str, source: str, *, on_event: OnTraining = silen
     if not gone:
         raise UserError(f"{adapters.target} learned nothing from {source!r}; see  agentkit adapter diff {name} 0")
     left = [example for example in examples if example.hash not in gone]
+    if (waiting := waiting_of(adapters)).is_file():
+        write_examples([item for item in read_examples(waiting) if not _is_from(item, source, log)], waiting)
     _replace(adapters, maker, left, current.recipe, reason=f"forgets {len(gone)} examples from {source}")
     return Forgotten(
         source=source,

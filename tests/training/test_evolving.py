@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from agentkit.adapters import AdapterStore
+from agentkit.adapters import of_change
+from agentkit.agent import Agent
 from agentkit.evolution.config import EvolveConfig
 from agentkit.evolution.gate import GatePolicy
-from agentkit.evolution.probation import ProbationPolicy
+from agentkit.evolution.harness import trials_for
+from agentkit.evolution.probation import ProbationPolicy, Watch
 from agentkit.evolution.run import EvolutionReport, evolve
+from agentkit.ledger import Change, Ledger, Verdict
 from agentkit.training import adapter_part
 from tests.training.small import LORA, agent_of, question, tasks
 
@@ -40,19 +42,39 @@ def test_an_adapter_evolves_through_the_gate_and_the_report_has_it(tiny: Path, t
         assert agent.run(question(555)).answer == "ok"
 
 
-@pytest.mark.parametrize(("later", "version", "outcome"), [("ok", 1, "released"), ("green", 2, "worse")])
-def test_on_probation_an_adapter_that_does_harm_is_taken_back(
-    tiny: Path, tmp_path: Path, later: str, version: int, outcome: str
-) -> None:
-    """What the tasks want changes after it was trained: it goes on winning, or it begins to lose."""
-    with agent_of(tmp_path, tiny) as agent:
-        said = agent.run(question(900), run_id="said").answer
-        rows = [*tasks(0, 16), *tasks(30, 32, target=later if later == "ok" else str(said))]
-        policy = ProbationPolicy(share=1.0, pairs=16, harm_level=0.2)
-        config = EvolveConfig(batch=16, online=True, mode="probation", probation=policy)
-        also = [adapter_part(agent, "a", lora=LORA)]
-        report = evolve(agent, rows, also=also, config=config, folder=tmp_path / "report", controls=False)
-        watched = [item.outcome for batch in report.evolved.batches for item in batch.settled.watched]
-        adapters = AdapterStore(agent.store, "a", folder=tmp_path / "adapters")
-        assert outcome in watched and (adapters.version() == version or later == "ok"), (watched, adapters.version())
-        assert (adapters.at(adapters.version()) is None) == (outcome == "worse")
+async def test_on_probation_what_wins_is_released_and_harm_is_taken_back(agent: Agent) -> None:
+    said = (await agent.arun(question(900), run_id="said")).answer
+    part: Any = adapter_part(agent, "a")[0]
+    policy = ProbationPolicy(share=1.0, pairs=8, harm_level=0.2)
+    good = part.adapters.ledger.at(part.target, 1)
+    watch = Watch([part], trials_for(agent), Ledger(agent.store), evolution="e", policy=policy)
+    (record,) = await watch.watch(tasks(100, 8), [good.id], key="one")
+    assert (record.outcome, sum(record.differences), part.version()) == ("released", 8, 1)
+    part.rollback(0, key="k", reason="begin with the bare model")
+    bad = again(part, good)
+    kept = [task.model_copy(update={"target": said, "input": "say 900"}) for task in tasks(900, 12)]
+    (record,) = await watch.watch(kept, [good.id, bad.id], key="two")
+    assert record.change == bad.id and record.outcome == "worse"
+    assert Ledger(agent.store).get(bad.id).status == "withdrawn"
+    assert part.adapters.at(part.version()) is None, "the bare model, which was in force before it"
+    version = part.version()
+    part.withdraw(bad, reason="once more")
+    assert part.version() == version
+
+
+def again(part: Any, change: Change) -> Change:
+    """The adapter of a change put in force once more, as on probation."""
+    found = of_change(change)
+    assert found is not None
+    proposed = part.adapters.propose(replace(found, training=f"again-{part.version()}"))
+    return part.apply(proposed, Verdict(decision="accept", reason="on probation"))  # type: ignore[no-any-return]
+
+
+def test_what_replaced_a_withdrawn_adapter_is_not_taken_back_to_it(agent: Agent) -> None:
+    part: Any = adapter_part(agent, "a")[0]
+    first = part.adapters.ledger.at(part.target, 1)
+    second = again(part, first)
+    part.withdraw(first, reason="it did harm")
+    assert part.version() == 2, "a later adapter has replaced it whole"
+    part.withdraw(second, reason="it did harm too")
+    assert part.adapters.at(part.version()) is None

@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage
 
 from agentkit.agent import Agent
 from agentkit.errors import DataError, UserError
+from agentkit.models.llamacpp import LlamaCppChat
 from agentkit.settings import Settings
 from agentkit.tasks import Task
 from agentkit.testing import ScriptedModel
@@ -30,7 +31,8 @@ from agentkit.training.recipes import (
     known_control,
     known_recipe,
 )
-from tests.training.small import agent_of, example
+from tests.models.tiny_gguf import make_tiny_gguf
+from tests.training.small import example
 
 
 def scripted(home: Path, said: Any, **options: Any) -> Agent:
@@ -304,18 +306,31 @@ async def test_a_wrong_call_is_paired_with_the_right_one_argument_by_argument(tm
 
 
 async def test_the_prompt_of_a_call_is_what_a_local_model_reads(tiny: Path, tmp_path: Path) -> None:
-    with agent_of(tmp_path, tiny) as agent:
-        model: Any = agent.explorer
-        bodies: list[Any] = []
-        plain = type(model)._body
+    make_tiny_gguf(tmp_path / "wide.gguf", context=2048)
+    few = {"city": {"enum": ["Oslo", "Bergen"]}, "nights": {"enum": [3, 4]}}
+    tool = {**TOOL, "parameters": {"type": "object", "properties": few, "required": [*few]}}
+    task = booked(3).model_copy(update={"metadata": {"client_tools": [tool]}})
+    bodies, replies = list[Any](), list[Any]()
+    asks, answers = LlamaCppChat._body, LlamaCppChat._result
 
-        def body(self: Any, *given: Any) -> Any:
-            bodies.append(plain(self, *given))
-            return bodies[-1]
+    def body(self: Any, *given: Any) -> Any:
+        bodies.append(asks(self, *given))
+        return bodies[-1]
 
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(type(model), "_body", body)
-            found = await attempts_of(agent, [booked(3)], Calls(attempts=1))
-        ((attempt,),) = found.attempts
-        asked = tuple((turn["role"], turn["content"]) for turn in bodies[0]["messages"])
-        assert attempt.chat == asked and attempt.wrong
+    def result(self: Any, response: Any, union: Any) -> Any:
+        replies.append(response["choices"][0]["message"]["content"])
+        return answers(self, response, union)
+
+    options: Any = {"n_ctx": 2048, "n_threads": 1, "max_tokens": 120}
+    settings = Settings(home=tmp_path, concurrency=1)
+    model = f"local/{tmp_path / 'wide.gguf'}"
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        Agent(model, tools=[], settings=settings, model_options=options, max_rounds=1, evaluate=False) as agent,
+    ):
+        patch.setattr(LlamaCppChat, "_body", body)
+        patch.setattr(LlamaCppChat, "_result", result)
+        found = await attempts_of(agent, [task], Calls(attempts=1))
+    ((attempt,),) = found.attempts
+    assert attempt.chat == tuple((turn["role"], turn["content"]) for turn in bodies[0]["messages"])
+    assert [attempt.said] == replies and attempt.score in (0, 1)

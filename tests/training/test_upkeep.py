@@ -2,64 +2,74 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from agentkit.adapters import Adapter, AdapterStore, hash_of
+from agentkit.adapters import Adapter, AdapterStore
 from agentkit.agent import Agent
 from agentkit.changes import decide
 from agentkit.errors import UserError
 from agentkit.ledger import Verdict
+from agentkit.models.batching import by_adapter
 from agentkit.models.llamacpp import LlamaCppChat
 from agentkit.models.lora_files import read_adapter
+from agentkit.models.rows import Request
 from agentkit.models.transformers import open_transformers
+from agentkit.tasks import Task
 from agentkit.training import Edits, TrainConfig, compare, forget, merge, train_adapter
+from agentkit.training.examples import read_examples
 from agentkit.training.upkeep import add_up, examples_of
 from tests.training.small import LORA, agent_of, question, tasks
 
-CONFIG = TrainConfig(recipe=Edits(), lora=LORA)
+QUICK = TrainConfig(recipe=Edits(), lora=replace(LORA, epochs=1))
 
 
-def accepted(agent: Agent, name: str, rows: list[Any]) -> AdapterStore:
-    """An adapter that was trained on these tasks, put in force by a person."""
-    report = train_adapter(agent, rows, name, config=CONFIG, probes=())
-    decide(agent.store, report.rounds[0].change.id, accept=True, reason="seen")
+def adapters_of(agent: Agent, name: str = "a") -> AdapterStore:
     return AdapterStore(agent.store, name, folder=agent.settings.home / "adapters")
 
 
-@pytest.fixture
-def agent(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("AGENTKIT_HOME", str(tmp_path))
-    with agent_of(tmp_path, tiny) as made:
-        yield made
+def in_force(adapters: AdapterStore) -> Adapter:
+    found = adapters.at(adapters.version())
+    assert found is not None
+    return found
+
+
+def trained(agent: Agent, rows: list[Task]) -> Adapter:
+    """A quick training of `a` on these tasks as the bare model attempts them, in force."""
+    adapters = adapters_of(agent)
+    if adapters.version():
+        adapters.rollback(0, reason="begin with the bare model")
+    report = train_adapter(agent, rows, "a", config=QUICK, probes=())
+    decide(agent.store, report.rounds[0].change.id, accept=True, reason="seen")
+    return in_force(adapters)
 
 
 def test_versions_are_compared_by_what_they_learned_from(agent: Agent) -> None:
-    adapters = accepted(agent, "a", tasks(0, 16))
-    accepted(agent, "a", tasks(4, 18))
-    found = compare(adapters, 1, 2)
-    assert (found["shared"], len(found["removed"]), len(found["added"])) == (12, 4, 6)
+    adapters = adapters_of(agent)
+    trained(agent, tasks(4, 18))
+    found = compare(adapters, 1, 3)
+    assert (found["shared"], len(found["removed"]), len(found["added"])) == (16, 4, 2)
     assert found["removed"][0]["asked"].endswith("say 0") and found["removed"][0]["answer"] == '{"answer": "ok"}'
-    assert found["changed"]["examples"] == [16, 18] and "rank" not in found["changed"]
+    assert found["changed"]["examples"] == [20, 18] and "rank" not in found["changed"]
+    assert found["changed"]["epochs"] == [6, 1]
     bare = compare(adapters, 0, 1)
-    assert bare["shared"] == 0 and len(bare["added"]) == 16 and bare["changed"]["rank"] == [None, 4]
+    assert bare["shared"] == 0 and len(bare["added"]) == 20 and bare["changed"]["rank"] == [None, 4]
 
 
 def test_what_came_from_a_source_is_trained_out_and_what_learned_from_it_is_deleted(agent: Agent) -> None:
-    adapters = accepted(agent, "a", tasks(0, 20))
-    first = adapters.at(1)
-    assert first is not None
+    adapters, first = adapters_of(agent), in_force(adapters_of(agent))
     file, folder = adapters.path(first), examples_of(adapters, first).parent
     with pytest.raises(UserError, match="learned nothing from 'somebody'"):
         forget(agent, "a", "somebody")
     done = forget(agent, "a", "t3")
     assert (done.examples, done.left, done.versions, done.version) == (1, 19, (1,), 2)
-    now = adapters.at(2)
-    assert now is not None and len(now.examples) == 19 and now.sha256 != first.sha256
+    now = in_force(adapters)
+    assert len(now.examples) == 19 and now.sha256 != first.sha256
     assert not file.exists() and not folder.exists()
-    assert "say 3\\n" not in examples_of(adapters, now).read_text().replace('"]', "\\n")
+    assert "say 3" not in [item.chat[-1][1] for item in read_examples(examples_of(adapters, now))]
     with pytest.raises(UserError, match="is gone; train it again"):
         adapters.path(first)
     everything = forget(agent, "a", "label")
@@ -69,47 +79,47 @@ def test_what_came_from_a_source_is_trained_out_and_what_learned_from_it_is_dele
         forget(agent, "a", "label")
 
 
-def test_forgetting_makes_the_very_adapter_that_never_learned_from_it(agent: Agent, tiny: Path, tmp_path: Path) -> None:
-    adapters = accepted(agent, "a", tasks(0, 18))
-    forget(agent, "a", "t17")
-    other = tmp_path / "other"
-    other.mkdir()
-    with agent_of(other, tiny) as never:
-        report = train_adapter(never, tasks(0, 17), "a", config=CONFIG, probes=())
-        made = AdapterStore(never.store, "a", folder=other / "adapters")
-        change = made.ledger.get(report.rounds[0].change.id)
-    now = adapters.at(adapters.version())
-    assert now is not None and change.operations[0]["adapter"]["sha256"] == now.sha256
+def test_forgetting_makes_the_very_adapter_that_never_learned_from_it(agent: Agent) -> None:
+    never = trained(agent, tasks(0, 17))
+    trained(agent, tasks(0, 18))
+    done = forget(agent, "a", "t17")
+    assert done.left == 17 and in_force(adapters_of(agent)).sha256 == never.sha256
 
 
-def test_two_adapters_add_up_to_one_that_says_what_both_teach(agent: Agent, tiny: Path, tmp_path: Path) -> None:
-    one, other = accepted(agent, "a", tasks(0, 16)), accepted(agent, "b", tasks(40, 16, target="no"))
-    third = AdapterStore(agent.store, "c", folder=one.folder)
-    change = merge(one, other, third, weights=(1.0, 0.0))
-    assert change.status == "quarantined" and change.note == "merge of a@1 × 1 and b@1 × 0, 32 examples"
-    assert merge(one, other, third, weights=(1.0, 0.0)).id == change.id
+def named(agent: Agent, name: str, adapter: Adapter) -> AdapterStore:
+    """The same adapter under another name, in force."""
+    adapters = adapters_of(agent, name)
+    accept = Verdict(decision="accept", reason="x")
+    adapters.ledger.apply(adapters.propose(adapter).id, lambda connection, applied: None, verdict=accept)
+    return adapters
+
+
+def test_two_adapters_add_up_to_a_candidate_of_a_third(agent: Agent, tiny: Path) -> None:
+    one, home = adapters_of(agent), agent.settings.home
+    other = named(agent, "b", in_force(one))
+    third = adapters_of(agent, "c")
+    change = merge(one, other, third, weights=(0.25, 0.75))
+    assert change.status == "quarantined" and change.note == "merge of a@1 × 0.25 and b@1 × 0.75, 20 examples"
+    assert merge(one, other, third, weights=(0.25, 0.75)).id == change.id and third.version() == 0
     decide(agent.store, change.id, accept=True, reason="tried")
-    same = [agent_of(tmp_path, tiny, adapter=name).run(question(555)).answer for name in ("a", "c")]
-    assert same == ["ok", "ok"]
+    with agent_of(home, tiny, adapter="c") as merged:
+        assert merged.run(question(555)).answer == "ok" != agent.run(question(555), run_id="bare").answer
     with pytest.raises(UserError, match="is a merge of a@1"):
         forget(agent, "c", "label")
-    adapter = Adapter(sha256="0" * 64, base="1" * 64, model="x", recipe="own", training="t", examples=(), settings={})
-    odd = AdapterStore(agent.store, "d", folder=one.folder)
-    (odd.folder / "files").mkdir(exist_ok=True)
-    (odd.folder / "files" / adapter.file_name).write_bytes(b"")
-    wrong = odd.propose(adapter)
-    odd.ledger.apply(wrong.id, lambda connection, applied: None, verdict=Verdict(decision="accept", reason="x"))
+    odd = named(agent, "d", replace(in_force(one), base="1" * 64))
     with pytest.raises(UserError, match="adapter:d on another model"):
         merge(one, odd, third)
+    with pytest.raises(UserError, match=r"adapter:d was trained on local/.*, not on local/"):
+        forget(agent, "d", "label")
+    other.rollback(0)
+    with pytest.raises(UserError, match="adapter:b is at version 0"):
+        merge(one, other, third)
 
 
 def test_the_sum_of_files_is_the_sum_of_their_matrices(agent: Agent, tmp_path: Path) -> None:
     import numpy as np
 
-    adapters = accepted(agent, "a", tasks(0, 16))
-    adapter = adapters.at(1)
-    assert adapter is not None
-    file = adapters.path(adapter)
+    file = adapters_of(agent).path(in_force(adapters_of(agent)))
     add_up([file, file], (0.5, 2.0), tmp_path / "sum.gguf")
     before, after = read_adapter(file), read_adapter(tmp_path / "sum.gguf")
     for name, (down, up) in before.matrices.items():
@@ -122,15 +132,7 @@ def test_the_sum_of_files_is_the_sum_of_their_matrices(agent: Agent, tmp_path: P
 
 
 async def test_on_torch_calls_are_answered_in_groups_of_one_adapter_each_as_if_alone(agent: Agent, tiny: Path) -> None:
-    import asyncio
-
-    from agentkit.models.batching import by_adapter
-    from agentkit.models.rows import Request
-
-    adapters = accepted(agent, "a", tasks(0, 16))
-    adapter = adapters.at(1)
-    assert adapter is not None and hash_of(tiny) == adapter.base
-    file = str(adapters.path(adapter))
+    file = str(adapters_of(agent).path(in_force(adapters_of(agent))))
     chat = open_transformers(str(tiny), max_tokens=6, window=0.5)
     assert chat.takes_adapters and chat.path == tiny
     asked = ["say 555", "say 777"]
