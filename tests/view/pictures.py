@@ -36,7 +36,7 @@ FOLDER = ROOT / "docs" / "pictures"
 WIDTH, TALLEST = 1120, 1000
 FILM = ("runs", "run", "playbook", "diff", "evolution", "stream", "map", "graph", "paper", "review")
 CUT, FILM_WIDTH, SHOWN_MS = 760, 840, 2200
-COLOURS = 96
+COLOURS = 128
 """A picture of text and lines needs no more, and is a third of the size."""
 
 
@@ -96,7 +96,9 @@ def take(tab: Page, path: Path) -> None:
     high = tab.evaluate("document.documentElement.scrollHeight")
     tab.set_viewport_size({"width": WIDTH, "height": min(TALLEST, max(320, high))})
     shot = Image.open(io.BytesIO(tab.screenshot()))
-    shot.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    shot.convert("RGB").quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        path, optimize=True
+    )
 
 
 def film(folder: Path) -> None:
@@ -107,7 +109,11 @@ def film(folder: Path) -> None:
             frame = Image.new("RGB", (WIDTH, CUT), "white")
             frame.paste(page.convert("RGB"), (0, 0))
         size = (FILM_WIDTH, CUT * FILM_WIDTH // WIDTH)
-        frames.append(frame.resize(size, Image.Resampling.LANCZOS).quantize(COLOURS // 2, dither=Image.Dither.NONE))
+        frames.append(
+            frame.resize(size, Image.Resampling.LANCZOS).quantize(
+                COLOURS // 2, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+            )
+        )
     first, *others = frames
     first.save(folder / "view.gif", save_all=True, append_images=others, duration=SHOWN_MS, loop=0, optimize=True)
 
