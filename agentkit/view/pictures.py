@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -173,17 +173,25 @@ def curves(
     if border is not None:
         line = Markup('<line x1="{}" y1="{y}" x2="{}" y2="{y}" class="border"/>')
         parts.append(line.format(_LEFT, _WIDTH - _RIGHT, y=scale(border)))
-    named: list[tuple[float, float]] = []
+    ends = {}
     for number, (name, line_points) in enumerate(lines.items()):
         path = " ".join(f"{across(x)},{scale(y)}" for x, y in line_points)
         parts.append(Markup('<polyline points="{}" class="line l{}"/>').format(path, number % 6))
         if line_points:
-            x, y = across(line_points[-1][0]) + 6, scale(line_points[-1][1]) + 4
-            while any(abs(y - other) < 12 and abs(x - beside) < 120 for beside, other in named):
-                y -= 12
-            named.append((x, y))
-            parts.append(Markup('<text x="{}" y="{}" class="small">{}</text>').format(x, y, clipped(name, 30)))
+            ends[clipped(name, 30)] = (across(line_points[-1][0]) + 6, scale(line_points[-1][1]) + 4)
+    parts += _named(ends)
     return svg(_WIDTH, _HEIGHT, parts, ", ".join(lines))
+
+
+def _named(ends: Mapping[str, tuple[float, float]]) -> Iterator[Markup]:
+    """Names of curves at their ends, none over another."""
+    taken: list[tuple[float, float, float]] = []
+    for name, (x, y) in ends.items():
+        step, right = 12 if y < _HEIGHT / 2 else -12, x + 6 * len(name)
+        while any(abs(y - other) < 12 and begin < right and x < end for begin, end, other in taken):
+            y += step
+        taken.append((x, right, y))
+        yield Markup('<text x="{}" y="{}" class="small">{}</text>').format(x, y, name)
 
 
 def _axis(low: float, high: float, scale: object, *, bottom: bool = False) -> Markup:

@@ -301,6 +301,8 @@ def _write(document: Document, quotes: list[str], number: int, text: Text) -> Wr
         subject = Entity.named(text(f"Substance {number % 50}-{place % 40}"), text("Chemical")[:120])
         found = Entity.named(text(f"pressure {place % 30}"), text("Finding")[:120])
         entities |= {subject.id: subject, found.id: found}
+        # A tenth of what is said is told otherwise in later papers.
+        told = "increased" if number < 50 and place % 10 == 0 else "decreased"
         evidence = Evidence(
             document=document.id,
             start=at,
@@ -315,7 +317,7 @@ def _write(document: Document, quotes: list[str], number: int, text: Text) -> Wr
             predicate=text("lowers")[:120],
             object=found.id,
             document=document.id,
-            qualifiers={text("direction"): text("decreased")},
+            qualifiers={text("direction"): text(told)},
             status="supported" if place % 3 else "unsupported",
             confidence=0.7,
             evidence=(evidence,),

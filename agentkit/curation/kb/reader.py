@@ -83,9 +83,9 @@ class KbReader:
             told_apart: those alone whose subject, relation and object exported claims tell with several qualifiers.
         """
         row = KbClaimRow
-        columns: dict[str, Any] = {name: getattr(row, name) for name in ClaimHead._fields}
-        columns["qualifiers"] = qualifiers = cast(row.qualifiers, Text)
-        query = self._valid(row, None).with_only_columns(*columns.values()).order_by(row.id)
+        qualifiers = cast(row.qualifiers, Text)
+        columns = [qualifiers if name == "qualifiers" else getattr(row, name) for name in ClaimHead._fields]
+        query = self._valid(row, None).with_only_columns(*columns).order_by(row.id)
         if subject is not None:
             query = query.where(row.subject == subject)
         if told_apart:
@@ -94,8 +94,8 @@ class KbReader:
             query = query.where(tuple_(*ends).in_(several.having(func.min(qualifiers) < func.max(qualifiers))))
         with self.store.read() as connection:
             rows = connection.execute(query).all()
-        for id_, subject, predicate, object_, document, text, *rest in rows:
-            yield ClaimHead(id_, subject, predicate, object_, document, _qualifiers(text), *rest)
+        for id_, first, predicate, second, document, text, *rest in rows:
+            yield ClaimHead(id_, first, predicate, second, document, _qualifiers(text), *rest)
 
     def undecided(self) -> list[tuple[str, float]]:
         """Ids of the claims that no person decided on, with their disagreement."""
