@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -106,6 +107,7 @@ def show(
 ) -> None:
     """One claim with its quotes in their text, its history and what caused it."""
     from agentkit.curation.kb.history import history
+    from agentkit.curation.kb.tracing import behind
     from agentkit.curation.learning.decisions import probabilities
 
     with open_named(name) as kb:
@@ -119,6 +121,7 @@ def show(
             "likely": probabilities(kb, documents=[record.claim.document]).get(record.claim.id),
             "title": document.title if document else "",
             "publication": document.metadata.publication if document else "",
+            "behind": behind(kb, record),
             "history": history(kb, record.claim.id),
             "reviews": kb.reviews(record.claim.id),
         }
@@ -135,11 +138,27 @@ def _print_claim(data: JsonObject) -> None:
     for evidence in data["evidence"]:
         say(f"  {evidence['section']} {evidence['start']}–{evidence['end']}")
         say(f"  {in_text(*(evidence[part] for part in ('prefix', 'quote', 'suffix')))}")
+    for line in _behind(data["behind"]):
+        say(line)
     for state in data["history"]:
         made = [state["role"], state["model"], state["source"], state["note"]]
         say(f"  version {state['since']}: {state['status']}, by {', '.join(part for part in made if part)}")
     for review_ in data["reviews"]:
         say(f"  {review_['decision']} by {review_['reviewer']}, {review_['created_at']}: {review_['note']}")
+
+
+def _behind(found: JsonObject) -> Iterator[str]:
+    """The run of a claim, its question and calls, and what was recalled for it."""
+    run, question = found["run"], found["question"]
+    if run["id"]:
+        yield f"  run {run['id']}, {run['status'] or 'not kept any more'}"
+    if question is not None:
+        tokens = sum(call["input_tokens"] + call["output_tokens"] for call in found["calls"])
+        roles = ", ".join(call["role"] for call in found["calls"]) or "none kept"
+        yield f"  asked for {question['element']}: {question['rounds']} rounds, {tokens:,} tokens; calls: {roles}"
+    for block in found["recalled"]:
+        shown = ", ".join(block["shown"]) or "nothing by name"
+        yield f"  recalled {block['kind']} {block['target']} version {block['version']}: {shown}"
 
 
 @app.command()

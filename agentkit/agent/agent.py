@@ -55,11 +55,14 @@ class Agent(AgentParts, RunnableAgent):
         """The agent that can resume a stored run, built as the run recorded it, and the run's full id.
 
         Raises:
-            UserError: no such run, or it was made in code with parts that only that code has.
+            UserError: no such run, a paper's, or it was made in code with parts that only that code has.
         """
         settings = settings or load_settings()
         store = Store.open(settings.database_url)
         record = RunLog(store).get(run_id)
+        if paper := record.options.get("curation"):
+            mend = "go on with it by the  agentkit curate  command that began it"
+            raise UserError(f"run {record.id} is a paper of the knowledge base {paper['kb']!r}: {mend}")
         if parts := ", ".join(record.options.get("in_code", ())):
             call = f"Agent(…).resume({record.id!r})"
             raise UserError(f"run {record.id} was made in code, with its own {parts}: go on with it there, by {call}")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agentkit.answer_type import AnswerType
 from agentkit.confidence import Assessor
 from agentkit.graph.effort import Effort, Router, Rules, Samples, Thrift
 from agentkit.graph.events import Event
 from agentkit.protocols import Block, Learner, Recaller
-from agentkit.tasks import Labels, Task
+from agentkit.tasks import Feedback, Labels, Task
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agentkit.checkers import Checker
     from agentkit.graph.program import Program
     from agentkit.models import Caller
-    from agentkit.store.run_log import RunLog
+    from agentkit.store.run_log import ToolCall
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,19 +62,31 @@ class RunOptions:
     client_tools: tuple[Mapping[str, Any], ...] = ()
 
 
+class NodeLog(Protocol):
+    """What the nodes write down and find again: a `RunLog`, or the `PassLog` of a pass that is a part of a run."""
+
+    def blocks(self, run_id: str) -> list[Block] | None: ...
+    def save_blocks(self, run_id: str, blocks: Sequence[Block]) -> None: ...
+    def feedback(self, run_id: str) -> list[Feedback]: ...
+    def save_feedback(self, run_id: str, feedback: Feedback, *, round: int = 0) -> None: ...
+    def tool_calls(self, run_id: str) -> list[ToolCall]: ...
+    def save_tool_call(self, run_id: str, call: ToolCall) -> None: ...
+
+
 @dataclass(kw_only=True)
 class RunContext:
     """Everything a node needs besides the state.
 
     A `fresh` run has just been started: nothing of it is stored yet. `form` is the form of the task's answer with the
     Python type behind it, where this process knows it. `on_words` gets the answer, as far as it is written, each time
-    it grows, where nothing can follow that replaces it.
+    it grows, where nothing can follow that replaces it. `scope` is the place in the run where a pass stands that is a
+    part of it. `logprobs` has the explorer's words told with their log-probabilities.
     """
 
     run_id: str
     task: Task
     options: RunOptions
-    log: RunLog
+    log: NodeLog
     callers: Mapping[str, Caller]
     program: Program
     router: Router = field(default_factory=Rules)
@@ -89,6 +101,8 @@ class RunContext:
     on_words: Callable[[str], None] | None = None
     blocks: list[Block] | None = None
     fresh: bool = False
+    scope: str = ""
+    logprobs: bool = True
 
     def caller(self, role: str) -> Caller:
         return self.callers.get(role) or self.callers["explorer"]

@@ -229,6 +229,12 @@ class RunLog:
             raise UserError(f"{run_id!r} {problem}")
         return _record(dict(exact[0]))
 
+    def find(self, run_id: str) -> RunRecord | None:
+        """A run by its whole id; None where there is none."""
+        with self.store.read() as connection:
+            row = connection.execute(select(*_RUN_COLUMNS).where(RunRow.id == run_id)).mappings().one_or_none()
+        return None if row is None else _record(dict(row))
+
     def sources(self, record: RunRecord) -> tuple[str, ...]:
         """Where text from outside came from that stands in a run's task, in what it recalled, or in results of tools
         other than those that were marked as reading nothing when it began."""
