@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from agentkit.curation.documents import Document, Failure
     from agentkit.curation.events import CurationEvent
     from agentkit.curation.extraction.plan import CurationPlan
+    from agentkit.curation.kb.knowledge_base import KnowledgeBase
+    from agentkit.graph.events import Event
+    from agentkit.protocols import Recaller
+    from agentkit.settings import Settings
 
 app = typer.Typer()
 
@@ -42,7 +46,8 @@ def curate(
     cost: float | None = typer.Option(None, min=0, help="Budget of the run in US dollars."),
     floor: float = typer.Option(0.0, min=0, help="Leave a paper below so many new claims per 1,000 tokens."),
     retry_failed: bool = typer.Option(False, "--retry-failed", help="Ask again what failed for good."),
-    recall: bool = typer.Option(False, "--recall", help="Show the explorer what reviewers decided; asks papers anew."),
+    recall: bool = typer.Option(True, help="Show the explorer what reviewers decided and wrote, by relation."),
+    anew: bool = typer.Option(False, "--anew", help="Ask answered questions again where reviewers taught since."),
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
 ) -> None:
     """Build a knowledge base in which every claim carries an exact quote. Run it again to go on where it stopped."""
@@ -62,6 +67,7 @@ def curate(
         papers=papers,
         floor=floor,
         retry_failed=retry_failed,
+        ask_anew=anew,
         max_items=items,
         paper_budget=Budget(tokens=paper_tokens),
         run_budget=Budget(tokens=tokens, cost=cost),
@@ -103,7 +109,6 @@ def _run(
     quiet: bool,
 ) -> Report:
     from agentkit.aio import run_sync
-    from agentkit.cli.kb_memory import RelationRecaller
     from agentkit.curation.curate import Curation
     from agentkit.curation.grounding.linker import open_naming
     from agentkit.curation.kb.knowledge_base import KnowledgeBase
@@ -115,15 +120,16 @@ def _run(
     explorer = load_model(settings.model)
     evaluator = None if checker == "none" else explorer if checker == settings.model else load_model(checker)
     store = open_store()
+    kb = KnowledgeBase(store, name)
     run = Curation(
-        KnowledgeBase(store, name),
+        kb,
         plan,
         explorer=explorer,
         evaluator=evaluator,
         naming=naming,
         naming_version=version,
         options=options,
-        recallers=[RelationRecaller(store, name, settings)] if recall else [],
+        recallers=_recallers(kb, settings) if recall else [],
         limits=Limits(concurrency=settings.concurrency),
     )
     try:
@@ -132,6 +138,15 @@ def _run(
             return run_sync(run.run(documents))
     finally:
         store.close()
+
+
+def _recallers(kb: KnowledgeBase, settings: Settings) -> list[Recaller]:
+    """Playbook and memory of the knowledge base, up to date with what was decided, in the browser too."""
+    from agentkit.curation.learning.context import recallers_of, teach
+
+    if kb.reviews():
+        teach(kb, settings=settings)
+    return recallers_of(kb, settings=settings)
 
 
 class _Progress:
@@ -155,7 +170,7 @@ class _Progress:
         self.task = self.bar.add_task("papers", total=total, claims=0, tokens=0, cost=0.0)
         run.on_event = self._event
 
-    def _event(self, event: CurationEvent) -> None:
+    def _event(self, event: CurationEvent | Event) -> None:
         from agentkit.curation.events import PaperNotice, PaperRead, PaperUnread, WorkDone
 
         if isinstance(event, WorkDone):

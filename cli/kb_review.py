@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agentkit.cli.kb_memory import keep_cases
 from agentkit.cli.kb_shared import JSON, NAME, in_text, open_named, print_claims
-from agentkit.cli.output import emit, note, print_table, say
+from agentkit.cli.output import emit, note, open_settings, print_table, say
 from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
@@ -55,12 +54,20 @@ def review(
 
 
 def learn_from(kb: KnowledgeBase) -> None:
-    """Every decision becomes an episode: the verifier is fitted anew, and cases are kept by relation."""
+    """Every decision teaches: the verifier is fitted anew, and playbooks and memories follow what was decided."""
+    from agentkit.curation.learning.context import teach
     from agentkit.curation.learning.decisions import learn_decisions
+    from agentkit.errors import AgentKitError
 
     version = learn_decisions(kb)
-    kept = keep_cases(kb)
-    note(f"learnt: verifier:{kb.name} version {version}" + (f", {kept} new cases" if kept else ""))
+    try:
+        done = teach(kb, settings=open_settings())
+    except AgentKitError as error:
+        note(f"learnt: verifier:{kb.name} version {version}; no cases kept: {error}")
+        return
+    told = (("new case", done.cases), ("new lesson", done.lessons), ("taken back", done.taken_back))
+    counts = [f"{count} {what}{'s' if count > 1 and what.startswith('new') else ''}" for what, count in told if count]
+    note(", ".join([f"learnt: verifier:{kb.name} version {version}", *counts]))
 
 
 def _ask_all(kb: KnowledgeBase, waiting: list[Waiting], reviewer: str) -> int:
@@ -173,6 +180,7 @@ def add(
     change = _correction(subject, predicate, object_, quote, values)
     with open_named(name) as kb:
         made = write(kb, paper, change, reviewer=reviewer or getpass.getuser(), note=note_)
+        learn_from(kb)
     _emit_written(made, json_=json_)
 
 

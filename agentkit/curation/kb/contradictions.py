@@ -58,8 +58,7 @@ def contradictions(claims: Iterable[Stated]) -> list[Contradiction]:
     groups: dict[tuple[Any, ...], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for claim in claims:
         if claim.exported:
-            context = tuple(sorted((k, name_key(str(v))) for k, v in claim.qualifiers.items() if k not in _NOT_CONTEXT))
-            groups[claim.subject, claim.predicate, claim.object, context][_side(claim)].append(claim.id)
+            groups[claim.subject, claim.predicate, claim.object, context_of(claim)][side_of(claim)].append(claim.id)
     return [
         Contradiction(
             subject=key[0],
@@ -73,7 +72,14 @@ def contradictions(claims: Iterable[Stated]) -> list[Contradiction]:
     ]
 
 
-def _side(claim: Stated) -> str:
+def context_of(claim: Stated) -> tuple[tuple[str, str], ...]:
+    """The qualifiers that set a claim apart from others about the same ends, such as the comparator."""
+    told = ((name, name_key(str(value))) for name, value in claim.qualifiers.items() if name not in _NOT_CONTEXT)
+    return tuple(sorted(told))
+
+
+def side_of(claim: Stated) -> str:
+    """How a claim is told: its direction, polarity or negation; "stated" where it has none."""
     told = {name: claim.qualifiers[name] for name in _TELLING if name in claim.qualifiers}
     if str(told.get("negated", "")).lower() in {"false", "no", "0"}:
         del told["negated"]

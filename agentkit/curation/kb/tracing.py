@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import select
 
 from agentkit.curation.kb.episodes import statement
@@ -75,7 +78,7 @@ def _calls(kb: KnowledgeBase, work: Work) -> list[JsonObject]:
         return [dict(row) for row in connection.execute(query.order_by(ModelCallRow.created_at)).mappings()]
 
 
-def _shown(block: JsonObject) -> JsonObject:
+def _shown(block: Mapping[str, Any]) -> JsonObject:
     """A block as it was recalled: what of it stood in the prompt, by id."""
     ids = [offer["id"] for offer in block["offers"] if offer["shown"]]
     return {
