@@ -62,7 +62,7 @@ async def run_pass(context: RunContext) -> None:
     Raises:
         RunError: it took more steps than it may.
     """
-    await through(_graph(), first_state(context.run_id, context.task), context)
+    await through(machine(), first_state(context.run_id, context.task), context)
 
 
 async def through(graph: Graph, given: RunState | Any, context: RunContext, **options: Any) -> Any:
@@ -84,5 +84,6 @@ async def through(graph: Graph, given: RunState | Any, context: RunContext, **op
 
 
 @cache
-def _graph() -> Graph:
+def machine() -> Graph:
+    """The one graph of all passes."""
     return build_graph()
