@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -35,6 +35,7 @@ def curate(
     evaluator_model: str | None = typer.Option(None, help="The evaluator's model; 'none' for a single pass."),
     plan: bool = typer.Option(False, "--plan", help="Print order, context, prompts and tokens; call no model."),
     limit: int | None = typer.Option(None, min=1, help="At most so many papers."),
+    pdf: str = typer.Option("pypdf", help="How PDF is read: pypdf (text), or docling (columns and tables; slow)."),
     lexicon: Annotated[Path | None, typer.Option(help="Names and identifiers (TSV or CSV) to ground by.")] = None,
     hops: int = typer.Option(2, min=0, help="How far in the ontology context reaches."),
     rounds: int = typer.Option(2, min=1, help="Answers the explorer may give to one question."),
@@ -56,7 +57,7 @@ def curate(
 
     made = make_plan(load_ontology(ontology), hops=hops)
     if plan:
-        _print_plan(made, _documents(folder, limit), json_=json_)
+        _print_plan(made, _documents(folder, limit, pdf), json_=json_)
         return
     from agentkit.curation.curate import CurationOptions
     from agentkit.models.budget import Budget
@@ -73,20 +74,25 @@ def curate(
         run_budget=Budget(tokens=tokens, cost=cost),
     )
     report = _run(
-        made, _documents(folder, limit), kb, model, evaluator_model, lexicon, options, recall=recall, quiet=json_
+        made, _documents(folder, limit, pdf), kb, model, evaluator_model, lexicon, options, recall=recall, quiet=json_
     )
     emit(report.to_json() | {"kb": kb}, json_=json_, human=lambda data: _print_report(report, kb))
     if report.stopped:
         raise typer.Exit(3)
 
 
-def _documents(folder: Path, limit: int | None) -> list[Document | Failure]:
+def _documents(folder: Path, limit: int | None, pdf: str) -> list[Document | Failure]:
     """The papers to work on; reading them all first gives the progress bar its length."""
     from agentkit.curation.documents import Failure, read_folder
+    from agentkit.errors import UserError
+
+    if pdf not in ("pypdf", "docling"):
+        raise UserError(f"--pdf takes pypdf or docling, not {pdf!r}")
+    reader: Literal["pypdf", "docling"] = "docling" if pdf == "docling" else "pypdf"
 
     found: list[Document | Failure] = []
     read = 0
-    for item in read_folder(folder):
+    for item in read_folder(folder, pdf=reader):
         found.append(item)
         read += not isinstance(item, Failure)
         if limit is not None and read >= limit:

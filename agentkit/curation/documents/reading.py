@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
-from agentkit.curation.documents import bioc, jats, pdf, pubmed, pubtator, references, text
+from agentkit.curation.documents import bioc, docling_pdf, jats, pdf, pubmed, pubtator, references, text
 from agentkit.curation.documents.document import Document, Failure
 from agentkit.curation.documents.source import Source, members, sources
 from agentkit.curation.documents.xml import root_name
 from agentkit.errors import DataError
 
 Reader = Callable[[Source], Iterator[Document | Failure]]
+PdfReader = Literal["pypdf", "docling"]
+"""How PDF is read: its text layer, which is fast, or its layout, with columns and tables (the extra `docling`)."""
+_PDF: dict[PdfReader, Reader] = {"pypdf": pdf.read, "docling": docling_pdf.read}
 
 _ROOTS: dict[str, Reader] = {
     "article": jats.read,
@@ -61,15 +65,17 @@ def _two(items: Iterator[Document | Failure]) -> Iterator[Document | Failure]:
         yield item
 
 
-def read_documents(path: Path | str) -> Iterator[Document | Failure]:
+def read_documents(path: Path | str, *, pdf: PdfReader = "pypdf") -> Iterator[Document | Failure]:
     """Every paper in one file or archive. Raises DataError when there is no such file."""
     path = Path(path)
     if path.is_dir():
         raise DataError("a folder: read it with read_folder", path=path)
-    yield from _read(next(sources(path)))
+    yield from _read(next(sources(path)), pdf)
 
 
-def read_folder(path: Path | str, on_error: Callable[[Failure], None] | None = None) -> Iterator[Document | Failure]:
+def read_folder(
+    path: Path | str, on_error: Callable[[Failure], None] | None = None, *, pdf: PdfReader = "pypdf"
+) -> Iterator[Document | Failure]:
     """Every paper under a folder (or in one file), sorted by file name, each once however many copies there are.
 
     Reference files (.bib, .ris, .nbib) fill the gaps in the metadata of papers with the same DOI, PMID or file name; a
@@ -78,6 +84,7 @@ def read_folder(path: Path | str, on_error: Callable[[Failure], None] | None = N
     Args:
         path: the folder, an archive, or a file.
         on_error: called with each failure instead of yielding it.
+        pdf: how PDF files are read.
 
     Raises:
         DataError: there is no such folder.
@@ -87,7 +94,7 @@ def read_folder(path: Path | str, on_error: Callable[[Failure], None] | None = N
     library = references.Library()
     seen: set[str] = set()
     failures = [failure for source in files if source.suffix in _REFERENCES for failure in _load(library, source)]
-    for item in _everything(files, library, failures):
+    for item in _everything(files, library, failures, pdf):
         if isinstance(item, Failure) and on_error is not None:
             on_error(item)
         elif isinstance(item, Failure):
@@ -98,11 +105,11 @@ def read_folder(path: Path | str, on_error: Callable[[Failure], None] | None = N
 
 
 def _everything(
-    files: list[Source], library: references.Library, failures: list[Failure]
+    files: list[Source], library: references.Library, failures: list[Failure], pdf: PdfReader
 ) -> Iterator[Document | Failure]:
     yield from failures
     for source in files:
-        for item in () if source.suffix in _REFERENCES else _read(source):
+        for item in () if source.suffix in _REFERENCES else _read(source, pdf):
             yield library.attach(item, _stem(item)) if isinstance(item, Document) else item
     yield from library.rest()
 
@@ -122,18 +129,18 @@ def _load(library: references.Library, source: Source) -> Iterator[Failure]:
         yield _failure(source, error)
 
 
-def _read(source: Source) -> Iterator[Document | Failure]:
+def _read(source: Source, pdf: PdfReader) -> Iterator[Document | Failure]:
     try:
         inside = members(source)
         if inside is not None:
             for member in inside:
-                yield from _read(member)
+                yield from _read(member, pdf)
         elif source.suffix in _REFERENCES:
             library = references.Library()
             yield from _load(library, source)
             yield from library.rest()
         else:
-            yield from _reader(source)(source)
+            yield from _reader(source, pdf)(source)
     except DataError as error:
         yield _failure(source, error)
     except RecursionError:
@@ -145,10 +152,10 @@ def _failure(source: Source, error: DataError) -> Failure:
     return Failure(source=where, reason=str(error).removeprefix(f"{where}: "))
 
 
-def _reader(source: Source) -> Reader:
+def _reader(source: Source, pdf: PdfReader) -> Reader:
     head = source.head()
     if head.startswith(b"%PDF-"):
-        return pdf.read
+        return _PDF[pdf]
     if source.suffix in _XML:
         return _xml_reader(source, head)
     if source.suffix in _TEXT:
