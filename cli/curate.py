@@ -76,9 +76,7 @@ def curate(
     report = _run(
         made, _documents(folder, limit, pdf), kb, model, evaluator_model, lexicon, options, recall=recall, quiet=json_
     )
-    emit(report.to_json() | {"kb": kb}, json_=json_, human=lambda data: _print_report(report, kb))
-    if report.stopped:
-        raise typer.Exit(3)
+    _end(report, kb, json_=json_)
 
 
 def _documents(folder: Path, limit: int | None, pdf: str) -> list[Document | Failure]:
@@ -216,6 +214,13 @@ def _show_plan(data: JsonObject) -> None:
             f"\n{len(papers)} papers: at least {totals[0]:,} calls, about {totals[1]:,} prompt tokens a round "
             f"({totals[2]:,} with a prefix cache)"
         )
+
+
+def _end(report: Report, kb: str, *, json_: bool) -> None:
+    """Say what was done, and end with the exit code for it."""
+    emit(report.to_json() | {"kb": kb}, json_=json_, human=lambda data: _print_report(report, kb))
+    if report.stopped:
+        raise typer.Exit(3)
 
 
 def _print_report(report: Report, kb: str) -> None:

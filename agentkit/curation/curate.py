@@ -207,7 +207,24 @@ class Curation:
         self.kb.add_document(document)
         paper = _Paper(self, document)
         if await paper.run():
-            self.report.retired += paper.retire()
+            self.report.retired += self._retire(document, paper.asked)
+
+    def _retire(self, document: Document, asked: Sequence[str]) -> int:
+        """Close the claims of questions that this plan no longer asks; those a person decided on stay."""
+        works = list(self.work.live(document.id))
+        old = [work for work in works if work.key not in set(asked)]
+        if not old:
+            return 0
+        kept = {claim for work in works if work not in old for claim in work.claims}
+        gone = sorted({claim for work in old for claim in work.claims} - kept)
+        keys = [work.key for work in old]
+        self.kb.write(
+            Write(retired=gone),
+            key=f"retire:{digest(document.id, keys, gone, self.kb.version)}",
+            author=Author(role="curator", source=document.source, note="no longer asked by the plan"),
+            also=lambda connection: self.work.supersede(connection, keys),
+        )
+        return len(gone)
 
     def _sweep(self) -> None:
         """After claims were retired: drop entities that nothing names any more, and relabel by what is left."""
@@ -480,24 +497,6 @@ class _Paper:
         run = self.run_
         claims, tokens, cost = run.report.supported, run.meter.tokens, run.meter.cost
         run.on_event(WorkDone(source=self.document.source, state=state, claims=claims, tokens=tokens, cost=cost))
-
-    def retire(self) -> int:
-        """Close the claims of questions that this plan no longer asks; those a person decided on stay."""
-        run = self.run_
-        works = list(run.work.live(self.document.id))
-        old = [work for work in works if work.key not in set(self.asked)]
-        if not old:
-            return 0
-        kept = {claim for work in works if work not in old for claim in work.claims}
-        gone = sorted({claim for work in old for claim in work.claims} - kept)
-        keys = [work.key for work in old]
-        run.kb.write(
-            Write(retired=gone),
-            key=f"retire:{digest(self.document.id, keys, gone, run.kb.version)}",
-            author=Author(role="curator", source=self.document.source, note="no longer asked by the plan"),
-            also=lambda connection: run.work.supersede(connection, keys),
-        )
-        return len(gone)
 
 
 def scope_of(step: PlanStep) -> JsonObject:
