@@ -69,7 +69,7 @@ class PaperRun:
 
     def end(self, status: str, *, answer: str | None = None, error: str | None = None) -> None:
         """Record how it ended; of one that was not begun, only where an earlier process could not."""
-        unsaid = self._before is not None and self._before.status != status
+        unsaid = self._before is not None and self._before.status not in (status, "running")
         if self._begun is None and not unsaid:
             return
         seconds = 0.0 if self._begun is None else time.perf_counter() - self._begun
