@@ -21,10 +21,15 @@ from agentkit.text import printable
 if TYPE_CHECKING:
     from agentkit.curation.curate import Curation, CurationOptions, Report
     from agentkit.curation.documents import Document, Failure
+    from agentkit.curation.documents.reading import PdfReader
     from agentkit.curation.events import CurationEvent
     from agentkit.curation.extraction.plan import CurationPlan
+    from agentkit.curation.kb.knowledge_base import KnowledgeBase
     from agentkit.curation.pairing import PairCuration
     from agentkit.distributed import Cluster
+    from agentkit.distributed.papers import OpenRecallers
+    from agentkit.graph.events import Event
+    from agentkit.settings import Settings
 
 app = typer.Typer()
 
@@ -38,6 +43,7 @@ def curate(
     evaluator_model: str | None = typer.Option(None, help="The evaluator's model; 'none' for a single pass."),
     plan: bool = typer.Option(False, "--plan", help="Print order, context, prompts and tokens; call no model."),
     limit: int | None = typer.Option(None, min=1, help="Read at most this many papers."),
+    pdf: str = typer.Option("pypdf", help="How PDF is read: pypdf (text), or docling (columns and tables; slow)."),
     lexicon: Annotated[Path | None, typer.Option(help="Names and identifiers for grounding (TSV or CSV).")] = None,
     hops: int = typer.Option(2, min=0, help="How many hops of the ontology count as context."),
     rounds: int = typer.Option(2, min=1, help="How many answers the explorer may try for one question."),
@@ -49,7 +55,10 @@ def curate(
     cost: float | None = typer.Option(None, min=0, help="Budget of the run in US dollars."),
     floor: float = typer.Option(0.0, min=0, help="Stop a paper below this many new claims per 1,000 tokens."),
     retry_failed: bool = typer.Option(False, "--retry-failed", help="Retry the questions that failed permanently."),
-    recall: bool = typer.Option(False, "--recall", help="Show the explorer what reviewers decided; asks papers again."),
+    recall: bool = typer.Option(True, help="Show the explorer what reviewers decided and wrote, by relation."),
+    anew: bool = typer.Option(
+        False, "--anew", help="Ask answered questions again if reviewers have taught more since."
+    ),
     pairs: bool = typer.Option(False, "--pairs", help="Judge every pair of known names; call no model."),
     ray: Ray = None,
     workers: Workers = None,
@@ -58,16 +67,18 @@ def curate(
 ) -> None:
     """Build a knowledge base in which every claim carries an exact quote. Run again, it continues where it stopped."""
     there = Elsewhere(ray=ray, workers=workers, per_minute=per_minute).check()
+    reader = _reader(pdf)
     from agentkit.curation.extraction.plan import make_plan
     from agentkit.curation.ontology.files import load_ontology
 
     made = make_plan(load_ontology(ontology), hops=hops)
     if pairs:
-        _check_pairs(plan=plan, recall=recall, model=model, evaluator_model=evaluator_model, ray=ray)
-        _show(_run_pairs(made, _documents(folder, limit), kb, lexicon, quiet=json_), kb, json_=json_)
+        given = {"--plan": plan, "--no-recall": not recall, "--anew": anew, "--model": model}
+        _check_pairs({**given, "--evaluator-model": evaluator_model, "--ray": ray})
+        _show(_run_pairs(made, _documents(folder, limit, reader), kb, lexicon, quiet=json_), kb, json_=json_)
         return
     if plan:
-        _print_plan(made, _documents(folder, limit), json_=json_)
+        _print_plan(made, _documents(folder, limit, reader), json_=json_)
         return
     from agentkit.curation.curate import CurationOptions
     from agentkit.models.budget import Budget
@@ -78,13 +89,14 @@ def curate(
         papers=papers,
         floor=floor,
         retry_failed=retry_failed,
+        ask_anew=anew,
         max_items=items,
         paper_budget=Budget(tokens=paper_tokens),
         run_budget=Budget(tokens=tokens, cost=cost),
     )
     report = _run(
         made,
-        partial(_documents, folder, limit),
+        partial(_documents, folder, limit, reader),
         kb,
         model,
         evaluator_model,
@@ -103,15 +115,8 @@ def _show(report: Report, kb: str, *, json_: bool) -> None:
     emit(report.to_json() | {"kb": kb}, json_=json_, human=lambda data: _print_report(report, kb))
 
 
-def _check_pairs(*, plan: bool, recall: bool, model: str | None, evaluator_model: str | None, ray: str | None) -> None:
+def _check_pairs(given: dict[str, object]) -> None:
     """With --pairs no model is called, so options about prompts, models or workers would do nothing: refuse them."""
-    given = {
-        "--plan": plan,
-        "--recall": recall,
-        "--model": model,
-        "--evaluator-model": evaluator_model,
-        "--ray": ray,
-    }
     name = next((name for name, value in given.items() if value), None)
     if name is not None:
         raise UserError(f"--pairs calls no model: leave out {name}")
@@ -132,14 +137,24 @@ def _run_pairs(
             return run.run(documents)
 
 
-def _documents(folder: Path, limit: int | None, cluster: Cluster | None = None) -> list[Document | Failure]:
+def _reader(pdf: str) -> PdfReader:
+    if pdf == "docling":
+        return "docling"
+    if pdf != "pypdf":
+        raise UserError(f"--pdf takes pypdf or docling, not {pdf!r}")
+    return "pypdf"
+
+
+def _documents(
+    folder: Path, limit: int | None, pdf: PdfReader, cluster: Cluster | None = None
+) -> list[Document | Failure]:
     """The papers to work on. All are read first, so that the progress bar knows its length."""
     from agentkit.curation.documents import Failure, read_folder
     from agentkit.distributed.reading import read_on
 
     found: list[Document | Failure] = []
     read = 0
-    for item in read_folder(folder) if cluster is None else read_on(cluster, folder):
+    for item in read_folder(folder, pdf=pdf) if cluster is None else read_on(cluster, folder, pdf=pdf):
         found.append(item)
         read += not isinstance(item, Failure)
         if limit is not None and read >= limit:
@@ -169,7 +184,6 @@ def _run(
     from agentkit.curation.kb.knowledge_base import KnowledgeBase
     from agentkit.distributed.papers import DuoNames, curate_on
     from agentkit.models import Limits
-    from agentkit.reviews import RelationRecaller
 
     settings = open_settings(model=model)
     naming, version = open_naming(plan.ontology, lexicon=lexicon)
@@ -180,18 +194,19 @@ def _run(
         options=chosen_options(settings, None),
     )
     explorer, evaluator = duo.load()
-    recallers = [RelationRecaller] if recall else []
     with closing(open_store()) as store, there.open(settings) as cluster:
         documents = read(cluster)
+        kb = KnowledgeBase(store, name)
+        recallers = _recallers(kb, settings) if recall else None
         run = Curation(
-            KnowledgeBase(store, name),
+            kb,
             plan,
             explorer=explorer,
             evaluator=evaluator,
             naming=naming,
             naming_version=version,
             options=options,
-            recallers=[opened(store, name, settings) for opened in recallers],
+            recallers=[] if recallers is None else recallers(kb, settings),
             limits=Limits(concurrency=settings.concurrency),
         )
         stopping.go_on_with_this_command()
@@ -200,6 +215,16 @@ def _run(
                 return run_sync(run.run(documents))
             work = curate_on(cluster, run, documents, duo, settings, per_minute=there.per_minute, recallers=recallers)
             return run_sync(work)
+
+
+def _recallers(kb: KnowledgeBase, settings: Settings) -> OpenRecallers:
+    """What opens the playbook and the memory of each relation, once they are up to date with all decisions, including
+    those made in the browser."""
+    from agentkit.curation.learning.context import recallers_of, teach
+
+    if kb.reviews():
+        teach(kb, settings=settings)
+    return recallers_of
 
 
 class _Progress:
@@ -223,7 +248,7 @@ class _Progress:
         self.task = self.bar.add_task("papers", total=total, claims=0, tokens=0, cost=0.0)
         run.on_event = self._event
 
-    def _event(self, event: CurationEvent) -> None:
+    def _event(self, event: CurationEvent | Event) -> None:
         from agentkit.curation.events import PaperNotice, PaperRead, PaperUnread, WorkDone
 
         if isinstance(event, WorkDone):

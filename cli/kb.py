@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +27,7 @@ def stats(name: str = NAME, json_: bool = JSON) -> None:
     """Show counts of claims, entities, work and contradictions."""
     from agentkit.curation.kb.contradictions import contradictions
     from agentkit.curation.kb.work import WorkLog
+    from agentkit.curation.learning.acceptance import acceptance
     from agentkit.curation.learning.decisions import progress
     from agentkit.store.curation import KbClaimRow, KbEntityRow
 
@@ -41,6 +43,7 @@ def stats(name: str = NAME, json_: bool = JSON) -> None:
             "contradictions": len(contradictions(kb.claims())),
             "reviews": len(kb.reviews()),
             "learnt": progress(kb).to_json(),
+            "acceptance": acceptance(kb).to_json(),
             "work": work.counts(),
             "usage": work.usage(),
         }
@@ -53,9 +56,27 @@ def _print_stats(data: JsonObject) -> None:
         if key == "learnt":
             rows.append([key, kb_review.learnt_line(value)])
             continue
+        if key == "acceptance":
+            rows += [[key if not row else "", line] for row, line in enumerate(_acceptance_lines(value))]
+            continue
         text = ", ".join(f"{count:,} {what}" for what, count in value.items()) if isinstance(value, dict) else value
         rows.append([key, text])
     print_table(["", ""], rows)
+
+
+def _acceptance_lines(data: JsonObject) -> list[str]:
+    """The share of claims that persons accepted, of questions asked without and with what was learnt."""
+    lines = []
+    for what, name in (("before anything was recalled", "before"), ("with what was recalled", "after")):
+        part = data[name]
+        if part["decided"]:
+            lines.append(
+                f"{what}: {part['share']:.2f} of {part['decided']} (95 %: {part['low']:.2f} to {part['high']:.2f})"
+            )
+    if data["gain"] is not None:
+        value, low, high = data["gain"]
+        lines.append(f"the difference: {value:+.2f} (95 %: {low:+.2f} to {high:+.2f})")
+    return lines or ["no claim of a machine was decided on yet"]
 
 
 @app.command()
@@ -88,6 +109,57 @@ def query(
     emit(matching[:limit], json_=json_, human=print_claims)
 
 
+@app.command("ls")
+def list_statements(
+    name: str = NAME,
+    predicate: str | None = typer.Option(None),
+    end: str | None = typer.Option(None, help="Identifier or part of the label of either end."),
+    limit: int = typer.Option(50, min=1),
+    json_: bool = JSON,
+) -> None:
+    """Show what the papers say, each statement once: the papers for and against it, and how far to believe it."""
+    from agentkit.curation.kb.statements import believed, statements
+    from agentkit.curation.learning.decisions import probabilities
+
+    with open_named(name) as kb:
+        labels = {entity.id: entity.label for entity in kb.entities()}
+        every = statements(kb.heads())
+        found = [
+            item
+            for item in every
+            if predicate in (None, item.predicate)
+            and (end is None or any(_fits(id_, end, labels) for id_ in (item.subject, item.object)))
+        ][:limit]
+        papers = {paper for item in found for paper in (*item.papers, *item.against)}
+        told = believed(found, every, probabilities(kb, documents=papers))
+        titles = {paper: _publication(kb, paper) for paper in papers}
+    rows = [
+        item.to_json()
+        | {"subject_label": labels.get(item.subject), "object_label": labels.get(item.object)}
+        | {"sources": [titles[paper] for paper in item.papers]}
+        for item in told
+    ]
+    emit(rows, json_=json_, human=_print_statements)
+
+
+def _publication(kb: KnowledgeBase, paper: str) -> str:
+    """A paper's publication, else its file."""
+    document = kb.document(paper)
+    return paper[:12] if document is None else document.metadata.publication or document.source or paper[:12]
+
+
+def _print_statements(rows: list[JsonObject]) -> None:
+    table = []
+    for row in rows:
+        said = [f"{key}={value}" for key, value in row["context"].items()]
+        said += [] if row["said"] == "stated" else [row["said"]]
+        more = f" +{len(row['sources']) - 2}" if len(row["sources"]) > 2 else ""
+        ends = (row["subject_label"], row["predicate"], row["object_label"])
+        counts = (len(row["papers"]), len(row["against"]), f"{row['belief']:.2f}")
+        table.append([*ends, ", ".join(said), *counts, ", ".join(row["sources"][:2]) + more])
+    print_table(["subject", "relation", "object", "told", "for", "against", "belief", "papers"], table)
+
+
 def _fits(id_: str, wanted: str, labels: dict[str, str]) -> bool:
     return id_ == wanted or wanted.casefold() in labels.get(id_, id_).casefold()
 
@@ -106,6 +178,7 @@ def show(
 ) -> None:
     """Show one claim with its quotes in context, its history and what caused it."""
     from agentkit.curation.kb.history import history
+    from agentkit.curation.kb.tracing import behind
     from agentkit.curation.learning.decisions import probabilities
 
     with open_named(name) as kb:
@@ -119,6 +192,7 @@ def show(
             "likely": probabilities(kb, documents=[record.claim.document]).get(record.claim.id),
             "title": document.title if document else "",
             "publication": document.metadata.publication if document else "",
+            "behind": behind(kb, record),
             "history": history(kb, record.claim.id),
             "reviews": kb.reviews(record.claim.id),
         }
@@ -135,11 +209,27 @@ def _print_claim(data: JsonObject) -> None:
     for evidence in data["evidence"]:
         say(f"  {evidence['section']} {evidence['start']}–{evidence['end']}")
         say(f"  {in_text(*(evidence[part] for part in ('prefix', 'quote', 'suffix')))}")
+    for line in _behind(data["behind"]):
+        say(line)
     for state in data["history"]:
         made = [state["role"], state["model"], state["source"], state["note"]]
         say(f"  version {state['since']}: {state['status']}, by {', '.join(part for part in made if part)}")
     for review_ in data["reviews"]:
         say(f"  {review_['decision']} by {review_['reviewer']}, {review_['created_at']}: {review_['note']}")
+
+
+def _behind(found: JsonObject) -> Iterator[str]:
+    """The run of a claim, its question and calls, and what was recalled for it."""
+    run, question = found["run"], found["question"]
+    if run["id"]:
+        yield f"  run {run['id']}, {run['status'] or 'not kept any more'}"
+    if question is not None:
+        tokens = sum(call["input_tokens"] + call["output_tokens"] for call in found["calls"])
+        roles = ", ".join(call["role"] for call in found["calls"]) or "none kept"
+        yield f"  asked for {question['element']}: {question['rounds']} rounds, {tokens:,} tokens; calls: {roles}"
+    for block in found["recalled"]:
+        shown = ", ".join(block["shown"]) or "nothing by name"
+        yield f"  recalled {block['kind']} {block['target']} version {block['version']}: {shown}"
 
 
 @app.command()
@@ -328,6 +418,8 @@ def rollback(
             count = f"{len(undone)} decision{'s' if len(undone) > 1 else ''} of {who}"
             typer.confirm(f"This undoes {count}. Continue?", abort=True, err=True)
         change = kb.rollback(to, reviewer=reviewer or getpass.getuser())
+        if kb.reviews():
+            kb_review.learn_from(kb)
     data = {"kb": name, "to": to, "version": change.version}
     emit(data, json_=json_, human=lambda d: say(f"version {d['version']} equals version {to}"))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentkit.cli.kb_shared import JSON, NAME, in_text, open_named, print_claims
-from agentkit.cli.output import emit, note, print_table, say
+from agentkit.cli.output import emit, note, open_settings, print_table, say
 from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
@@ -56,15 +56,16 @@ def review(
 
 def learn_from(kb: KnowledgeBase) -> None:
     """Learn from the decisions made so far, and say what came of it."""
-    from agentkit.reviews import learn_reviews
+    from agentkit.curation.learning.reviews import learn_reviews
 
-    learnt = learn_reviews(kb)
+    learnt = learn_reviews(kb, settings=open_settings())
+    done, version = learnt.context, f"learnt: verifier:{kb.name} version {learnt.verifier}"
     if learnt.problem:
-        note(f"no cases kept: {learnt.problem}")
-    note(
-        f"learnt: verifier:{kb.name} version {learnt.verifier}"
-        + (f", {learnt.cases} new cases" if learnt.cases else "")
-    )
+        note(f"{version}; no cases kept: {learnt.problem}")
+        return
+    told = (("new case", done.cases), ("new lesson", done.lessons), ("taken back", done.taken_back))
+    counts = [f"{count} {what}{'s' if count > 1 and what.startswith('new') else ''}" for what, count in told if count]
+    note(", ".join([version, *counts]))
 
 
 def _ask_all(kb: KnowledgeBase, waiting: list[Waiting], reviewer: str) -> int:
@@ -177,6 +178,7 @@ def add(
     change = _correction(subject, predicate, object_, quote, values)
     with open_named(name) as kb:
         made = write(kb, paper, change, reviewer=reviewer or getpass.getuser(), note=note_)
+        learn_from(kb)
     _emit_written(made, json_=json_)
 
 

@@ -136,7 +136,17 @@ def _details(log: RunLog, run_id: str) -> JsonObject:
         "trace": trace(steps.model_calls, steps.tool_calls),
         "feedback": [item.model_dump() for item in steps.feedback],
         "usage": vars(log.totals([record.id])),
+        **_of_paper(log, record),
     }
+
+
+def _of_paper(log: RunLog, record: RunRecord) -> JsonObject:
+    """What a run that is a paper asked and gave."""
+    if "curation" not in record.options:
+        return {}
+    from agentkit.curation.kb.tracing import of_paper
+
+    return {"paper": of_paper(log, record)}
 
 
 def _print_runs(rows: list[JsonObject]) -> None:
@@ -182,6 +192,9 @@ def _print_run(found: JsonObject) -> None:
     for step in found["trace"]:
         say(_step(step))
     say("")
+    if paper := found.get("paper"):
+        _print_paper(found, paper)
+        return
     for item in found["feedback"]:
         score = "not checked" if item["score"] is None else f"{item['score']:g}"
         say(f"{item['channel']:<8} {score}  {clipped(item['text'], 160)}")
@@ -189,6 +202,20 @@ def _print_run(found: JsonObject) -> None:
     if found["confidence"] is not None:
         say(f"sure     {found['confidence']:.3f}")
     say(f"answer   {_indented(found['answer'] if found['answer'] is not None else '–')}")
+    if found["error"]:
+        say(f"error    {found['error']}")
+
+
+def _print_paper(found: JsonObject, paper: JsonObject) -> None:
+    """The questions of a paper's run and its claims."""
+    for question in paper["questions"]:
+        about = f" of {question['subject']}" if question["subject"] else ""
+        say(f"asked    {question['element']}{about}: {question['state']}, {question['rounds']} rounds")
+        for block in question["recalled"]:
+            say(f"         recalled {block['kind']} {block['target']} version {block['version']}")
+    for claim in paper["claims"]:
+        say(f"claim    {claim['id'][:8]}  {clipped(claim['statement'], 100)}  {claim['status']}")
+    say(f"gave     {found['answer'] or '–'}; look at one with  agentkit kb show CLAIM {paper['kb']}")
     if found["error"]:
         say(f"error    {found['error']}")
 

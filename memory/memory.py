@@ -240,11 +240,12 @@ class CaseMemory:
     def delete(self, ids: Sequence[str], *, namespace: str = "default") -> int:
         """Remove cases with their vectors; returns how many. See `forget` for everything that came from a source."""
 
-        def work(connection: Connection) -> int:
-            found = self.rows.existing(connection, namespace, ids=ids)
-            return self.rows.delete(connection, [case.seq for case in found])
+        return self.store.transaction(lambda connection: self.drop(connection, ids, namespace=namespace))
 
-        return self.store.transaction(work)
+    def drop(self, connection: Connection, ids: Sequence[str], *, namespace: str = "default") -> int:
+        """As `delete`, in a transaction of the caller's."""
+        found = self.rows.existing(connection, namespace, ids=ids)
+        return self.rows.delete(connection, [case.seq for case in found])
 
     def save(self) -> None:
         """Write the cached indexes now."""

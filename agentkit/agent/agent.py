@@ -61,11 +61,15 @@ class Agent(AgentParts, RunnableAgent):
         run's full id.
 
         Raises:
-            UserError: no such run, or it was made in code with objects that can't be rebuilt from names.
+            UserError: no such run, it is a paper's, or it was made in code with objects that can't be rebuilt from
+                names.
         """
         settings = settings or load_settings()
         store = Store.open(settings.database_url)
         record = RunLog(store).get(run_id)
+        if paper := record.options.get("curation"):
+            mend = "continue it with the  agentkit curate  command that began it"
+            raise UserError(f"run {record.id} is a paper of the knowledge base {paper['kb']!r}: {mend}")
         if parts := ", ".join(record.options.get("in_code", ())):
             call = f"Agent(…).resume({record.id!r})"
             raise UserError(f"run {record.id} was made in code, with its own {parts}: resume it there, with {call}")

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from langgraph.errors import GraphRecursionError
 from langgraph.types import Command
 
 from agentkit import telemetry
 from agentkit.agent.parts import AgentParts
 from agentkit.answer_type import AnswerType
-from agentkit.errors import RunError, StoreError, UserError
+from agentkit.errors import StoreError, UserError
 from agentkit.graph.build import build_graph
 from agentkit.graph.context import RunContext, RunOptions
 from agentkit.graph.events import Asked, Event, RunEnded, RunStarted
+from agentkit.graph.passing import through
 from agentkit.graph.state import first_state
 from agentkit.graph.waiting import question_of, reply_to
 from agentkit.json_types import JsonObject
@@ -132,14 +132,8 @@ class RunDriver:
         resumed = graph_input is None or isinstance(graph_input, Command)
         model = self.parts.model_name
         run.emit(RunStarted(run_id=run.run_id, task_id=run.task.id, model=model, resumed=resumed))
-        limit = 10 + 3 * run.options.max_rounds * (run.options.max_steps + 2)
-        config: Any = {"configurable": {"thread_id": run.run_id}, "recursion_limit": limit}
         graph = self._graph if context.blocks is None else self._graph_without_recall
-        durability = self.parts.settings.durability
-        try:
-            output = await graph.ainvoke(graph_input, config, context=context, durability=durability, version="v2")
-        except GraphRecursionError:
-            raise RunError(f"run {run.run_id} took more than {limit} steps") from None
+        output = await through(graph, graph_input, context, durability=self.parts.settings.durability)
         return output.value, output.interrupts
 
     async def _input(self, run: Driven) -> Any:

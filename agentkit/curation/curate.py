@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 from langchain_core.language_models import BaseChatModel
@@ -29,7 +29,7 @@ from agentkit.curation.events import (
     silent,
 )
 from agentkit.curation.extraction.answers import MAX_ITEMS
-from agentkit.curation.extraction.duo import Duo, Naming, QuestionOutcome, curate_item, records_of
+from agentkit.curation.extraction.duo import Duo, Naming, Part, QuestionOutcome, curate_item, records_of
 from agentkit.curation.extraction.findings import Finding, Findings, findings_of
 from agentkit.curation.extraction.passages import PAPER_LIMIT, reading
 from agentkit.curation.extraction.plan import CurationPlan, PlanStep
@@ -37,13 +37,15 @@ from agentkit.curation.extraction.prompts import PROMPT_VERSION, Question, explo
 from agentkit.curation.kb.knowledge_base import Author, KnowledgeBase, Write
 from agentkit.curation.kb.records import BY_PAIRS, merged
 from agentkit.curation.kb.work import State, Work, WorkKey, WorkLog
+from agentkit.curation.paper_run import PaperRun
 from agentkit.errors import AgentKitError, BudgetExceeded, ModelError
 from agentkit.json_types import JsonObject
 from agentkit.models.budget import Budget, Meter, Usage
 from agentkit.models.caller import Caller, Retry, model_name
 from agentkit.models.journal import SqlJournal
 from agentkit.models.limits import Limits
-from agentkit.protocols import Block, Recaller
+from agentkit.protocols import Learnt, Recaller
+from agentkit.store.run_log import RunLog
 from agentkit.tasks import Task
 
 CHECKS = 2
@@ -63,6 +65,8 @@ class CurationOptions:
         floor, patience: early stop: a paper is left when its last `patience` questions gave fewer than `floor`
             verified claims per 1,000 tokens; 0 never stops early.
         retry_failed: ask again what failed for good before.
+        ask_anew: ask again what was answered before with other learnt context; off, what was learnt since helps with
+            questions that are new.
         evaluator_vetoes: whether a standing objection makes a claim unsupported.
         max_items: the longest list that one answer may hold.
     """
@@ -76,6 +80,7 @@ class CurationOptions:
     floor: float = 0.0
     patience: int = 4
     retry_failed: bool = False
+    ask_anew: bool = True
     evaluator_vetoes: bool = True
     max_items: int = MAX_ITEMS
 
@@ -177,8 +182,9 @@ class Curation:
         naming: turns names into entities.
         naming_version: changes when `naming` would name differently; part of every work key.
         recallers: playbook and case memory, asked with the relation as the task's category.
-        run_id: names the run to recallers; give the same one to go on where they withhold at random.
-        on_event: sees events as they happen; see `agentkit.curation.events`.
+        run_id: sets what recallers draw at random apart from that of other curations of the same papers.
+        on_event: sees events as they happen: those of `agentkit.curation.events`, and those of the state machine
+            (`agentkit.graph.events`), which every question passes through.
         readers: ask and write in other processes; None does it here.
     """
 
@@ -205,12 +211,17 @@ class Curation:
         self.options = options or CurationOptions()
         self.recallers, self.on_event = recallers, on_event
         self.retry, self.limits = retry, limits or Limits(concurrency=self.options.papers)
-        self.run_id = run_id or uuid.uuid4().hex
+        self.run_id, self.runs = run_id, RunLog(kb.store)
         self.work = WorkLog(kb.store, kb.name, owner=owner)
         self.meter = self.options.run_budget.start()
         self.report = Report()
         self.readers = readers or _Here()
         self._turns = Turns()
+
+    @cached_property
+    def decisions(self) -> int:
+        """Decisions of persons when it began: what is recalled is chosen anew after further ones."""
+        return len(self.kb.reviews())
 
     async def run(self, documents: Iterable[Document | Failure]) -> Report:
         """Curate every paper; what can't be read or fails is reported, and the rest goes on.
@@ -264,10 +275,30 @@ class Curation:
         return paper
 
     def write(self, paper: _Paper) -> None:
-        """Write what came out of a paper."""
-        paper.write()
-        if paper.whole:
-            self.report.retired += paper.retire()
+        """Write what came out of a paper, and how its run ended."""
+        with paper.record.ended_by_errors():
+            paper.write()
+            if paper.whole:
+                self.report.retired += self._retire(paper.document, paper.asked)
+        paper.end()
+
+    def _retire(self, document: Document, asked: Sequence[str]) -> int:
+        """Close the claims of questions that this plan no longer asks; those a person decided on stay."""
+        works = list(self.work.live(document.id))
+        keep = set(asked)
+        old = [work for work in works if work.key not in keep and not work.element.startswith(f"{BY_PAIRS}:")]
+        if not old:
+            return 0
+        kept = {claim for work in works if work not in old for claim in work.claims}
+        gone = sorted({claim for work in old for claim in work.claims} - kept)
+        keys = [work.key for work in old]
+        self.kb.write(
+            Write(retired=gone),
+            key=f"retire:{digest(document.id, keys, gone, self.kb.version)}",
+            author=Author(role="curator", source=document.source, note="no longer asked by the plan"),
+            also=lambda connection: self.work.supersede(connection, keys),
+        )
+        return len(gone)
 
     def _sweep(self) -> None:
         """After claims were retired: drop entities that nothing names any more, and relabel by what is left."""
@@ -279,6 +310,15 @@ class Curation:
                 entity = Entity.from_json(row["entity"])
                 named[entity.id] = merged(named[entity.id], entity) if entity.id in named else entity
         self.kb.sweep_entities(named)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Used:
+    """What a paper had used when a question was asked."""
+
+    calls: int
+    tokens: int
+    cost: float
 
 
 class _Paper:
@@ -298,7 +338,12 @@ class _Paper:
         )
         self.yields: list[tuple[int, int]] = []
         self.whole = False
+        self.problem = ""
         self._held: dict[str, Callable[[], None]] = {}
+        model = model_name(run.explorer)
+        self.record = PaperRun(
+            run.runs, run.kb.name, document, model=model, options=asdict(run.options), emit=run.on_event
+        )
 
     def write(self) -> None:
         """Write what its questions found, in their order."""
@@ -307,13 +352,33 @@ class _Paper:
             self._held[key]()
             del self._held[key]
 
+    def end(self) -> None:
+        """Record how its run ended, now that all is written."""
+        if self.whole:
+            self.record.end("done", answer=self._summary())
+        else:
+            self.record.end("failed", answer=self._summary(), error=self.problem or "another process is at it")
+
     def let_go(self) -> None:
         """Leave what is not written to whoever goes on, without the wait for a lease."""
         for key in self._held:
             self.run_.work.fail(key, "pending", "")
         self._held.clear()
+        self.record.end("interrupted")
 
     async def run(self) -> bool:
+        """Have the plan's questions answered, as one run; whether all that was asked got an answer."""
+        with self.record.ended_by_errors():
+            whole = await self._ask_all()
+        self.record.asked()
+        return whole
+
+    def _summary(self) -> str:
+        """What the paper has given, in words."""
+        counted = Counter(claim.status for claim in self.run_.kb.claims(document=self.document.id))
+        return ", ".join(f"{count} {status}" for status, count in sorted(counted.items())) or "no claims"
+
+    async def _ask_all(self) -> bool:
         """Ask the plan's questions in order; whether all that was asked got an answer."""
         size, limit = len(self.document.text), self.run_.options.paper_limit
         if size > limit:
@@ -340,12 +405,17 @@ class _Paper:
     async def _question(self, step: PlanStep, subjects: tuple[Entity, ...]) -> Work | None:
         """One piece of work: found done, or done now; None where another process is at it."""
         run = self.run_
-        question = await self._asked(step, subjects)
-        wanted = Work(
+        question = self._asked(step, subjects)
+        bare = self._key(question)
+        known = None if run.options.ask_anew else run.work.answered(self.document.id, bare)
+        if known is None:
+            question = await self._with_context(question)
+        wanted = known or Work(
             key=self._key(question),
             document=self.document.id,
             element=step.element,
             subject=" · ".join(subject.id for subject in subjects),
+            question=bare,
         )
         self.asked.append(wanted.key)
         work = run.work.lease(wanted, again=run.options.retry_failed)
@@ -360,7 +430,8 @@ class _Paper:
             return work
         return await self._do(work, question, subjects)
 
-    async def _asked(self, step: PlanStep, subjects: tuple[Entity, ...]) -> Question:
+    def _asked(self, step: PlanStep, subjects: tuple[Entity, ...]) -> Question:
+        """The question, as it is without anything learnt."""
         names = tuple(subject.label for subject in subjects)
         bare = Question(
             step=step,
@@ -370,16 +441,16 @@ class _Paper:
             subjects=names,
             context=self.findings.context(step, subjects),
         )
-        text = question_text(bare)
-        blocks = await self._recall(step, text)
-        paper = reading(self.document, text, limit=self.run_.options.paper_limit)
-        return Question(**{**vars(bare), "paper": paper, "blocks": blocks})
+        return replace(bare, paper=reading(self.document, question_text(bare), limit=self.run_.options.paper_limit))
 
-    async def _recall(self, step: PlanStep, text: str) -> tuple[Block, ...]:
-        task = Task(id=f"{self.document.id[:16]}:{step.element}", input=text, metadata=scope_of(step))
-        run_id = f"curate-{digest(self.run_.run_id, task.id, text, length=20)}"
-        found = [await recaller.recall(task, run_id=run_id) for recaller in self.run_.recallers]
-        return tuple(block for block in found if block is not None)
+    async def _with_context(self, question: Question) -> Question:
+        """The question with the learnt context that the state machine's first node will find fixed: what is recalled is
+        part of the work's key, so that it is asked for before the work is taken."""
+        run, text = self.run_, question_text(question)
+        task = Task(id=f"{self.document.id[:16]}:{question.step.element}", input=text, metadata=scope_of(question.step))
+        run_id = f"curate-{digest(run.run_id, run.kb.name, run.decisions, task.id, text, length=20)}"
+        found = [await recaller.recall(task, run_id=run_id) for recaller in run.recallers]
+        return replace(question, blocks=tuple(block for block in found if block is not None and block.text))
 
     def _key(self, question: Question) -> str:
         run, options = self.run_, self.run_.options
@@ -403,11 +474,22 @@ class _Paper:
         ).digest
 
     async def _do(self, work: Work, question: Question, subjects: tuple[Entity, ...]) -> Work:
-        run = self.run_
-        before = (self.meter.calls, self.meter.tokens, self.meter.cost)
-        scope = f"{self.document.id[:24]}" + (f"/{work.attempts}" if run.options.retry_failed else "")
+        """Take the question through the state machine; the node that learns holds its claims back."""
+        run, record = self.run_, self.record
+        record.begin()
+        journal = SqlJournal(run.kb.store, record.id)
+        before = _Used(calls=self.meter.calls, tokens=self.meter.tokens, cost=self.meter.cost)
+        duo, stored = self._duo(journal), list[Work]()
+
+        def keep(outcome: QuestionOutcome) -> Learnt:
+            values = self._used(before) | {"called": journal.used} | self._behind(question)
+            stored.append(self._store(work, question, outcome, duo, values))
+            return Learnt(status="applied" if stored[0].claims else "nothing")
+
+        scope = question.step.element[:80] + (f"/{work.attempts}" if run.options.retry_failed else "")
+        part = Part(run_id=record.id, emit=run.on_event, keep=keep)
         try:
-            outcome = await curate_item(question, subjects, self._duo(), run.naming, scope=scope)
+            await curate_item(question, subjects, duo, run.naming, scope=scope, part=part)
         except BudgetExceeded as error:
             return self._broke(work, "over_budget", error, before)
         except ModelError as error:
@@ -415,13 +497,18 @@ class _Paper:
         except asyncio.CancelledError:
             run.work.fail(work.key, "pending", "", **self._used(before))  # whoever goes on need not wait for the lease
             raise
-        return self._store(work, question, outcome, before)
+        return stored[0]
 
-    def _duo(self) -> Duo:
+    def _behind(self, question: Question) -> JsonObject:
+        """What stands behind an answer: its run and what was recalled."""
+        kept = ("kind", "target", "version", "text", "offers")
+        recalled = [{name: block.to_json()[name] for name in kept} for block in question.blocks]
+        return {"run_id": self.record.id, "recalled": recalled}
+
+    def _duo(self, journal: SqlJournal) -> Duo:
         run, options = self.run_, self.run_.options
 
         def caller(model: BaseChatModel) -> Caller:
-            journal = SqlJournal(run.kb.store, None, prefix="curation")
             return Caller(model, journal=journal, budget=self.meter, retry=run.retry, limits=run.limits)
 
         evaluator = None if run.evaluator is None else caller(run.evaluator)
@@ -434,16 +521,17 @@ class _Paper:
             max_items=options.max_items,
         )
 
-    def _store(self, work: Work, question: Question, outcome: QuestionOutcome, before: tuple[int, int, float]) -> Work:
+    def _store(self, work: Work, question: Question, outcome: QuestionOutcome, duo: Duo, values: JsonObject) -> Work:
         """Hold back claims, findings and the work's state, which are written in one transaction."""
         run = self.run_
         model = model_name(run.explorer)
-        records = records_of(outcome, question, self._duo(), run_id=work.key[:16], model=model)
+        records = records_of(outcome, question, duo, run_id=self.record.id, model=model)
+        self.record.rounds = max(self.record.rounds, outcome.rounds)
         found = findings_of(outcome.items, question.step)
         ends = {item.subject.id: item.subject for item in outcome.items if item.subject is not None}
         named = {item.value.id: item.value for item in outcome.items if item.subject or item.evidence}
         state: State = "done" if records or found else "done_empty"
-        values = self._used(before) | {
+        values = values | {
             "findings": [finding.to_json() for finding in found],
             "claims": [record.claim.id for record in records],
             "rounds": outcome.rounds,
@@ -453,7 +541,7 @@ class _Paper:
             run.work.finish(connection, work.key, state, **values)
 
         content = Write(records=records, entities=[*ends.values(), *named.values()])
-        author = Author(role="explorer", model=model, run_id=work.key[:16], source=self.document.source)
+        author = Author(role="explorer", model=model, run_id=self.record.id, source=self.document.source)
 
         def write() -> None:
             faults.point("before:curation.work")
@@ -469,11 +557,15 @@ class _Paper:
         self._tell(state)
         return Work(**{**vars(work), **values, "state": state})
 
-    def _used(self, before: tuple[int, int, float]) -> JsonObject:
+    def _used(self, before: _Used) -> JsonObject:
         meter = self.meter
-        return {"calls": meter.calls - before[0], "tokens": meter.tokens - before[1], "cost": meter.cost - before[2]}
+        return {
+            "calls": meter.calls - before.calls,
+            "tokens": meter.tokens - before.tokens,
+            "cost": meter.cost - before.cost,
+        }
 
-    def _broke(self, work: Work, state: State, error: Exception, before: tuple[int, int, float]) -> Work:
+    def _broke(self, work: Work, state: State, error: Exception, before: _Used) -> Work:
         message = str(error)
         self.run_.work.fail(work.key, state, message, **self._used(before))
         self.run_.report.states[state] += 1
@@ -483,6 +575,7 @@ class _Paper:
         return Work(**{**vars(work), "state": state, "error": message})
 
     def _failed(self, message: str, state: State) -> None:
+        self.problem = message
         self.run_.report.failed.append((self.document.source or self.document.id[:12], message))
         self.run_.on_event(WorkFailed(source=self.document.source, reason=message, state=state))
 
@@ -496,25 +589,6 @@ class _Paper:
         run = self.run_
         claims, tokens, cost = run.report.supported, run.meter.tokens, run.meter.cost
         run.on_event(WorkDone(source=self.document.source, state=state, claims=claims, tokens=tokens, cost=cost))
-
-    def retire(self) -> int:
-        """Close the claims of questions that this plan no longer asks; those a person decided on stay."""
-        run = self.run_
-        works = list(run.work.live(self.document.id))
-        asked = set(self.asked)
-        old = [work for work in works if work.key not in asked and not work.element.startswith(f"{BY_PAIRS}:")]
-        if not old:
-            return 0
-        kept = {claim for work in works if work not in old for claim in work.claims}
-        gone = sorted({claim for work in old for claim in work.claims} - kept)
-        keys = [work.key for work in old]
-        run.kb.write(
-            Write(retired=gone),
-            key=f"retire:{digest(self.document.id, keys, gone, run.kb.version)}",
-            author=Author(role="curator", source=self.document.source, note="no longer asked by the plan"),
-            also=lambda connection: run.work.supersede(connection, keys),
-        )
-        return len(gone)
 
 
 def scope_of(step: PlanStep) -> JsonObject:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agentkit.graph.events import Event
+
 
 @dataclass(frozen=True, kw_only=True)
 class CurationEvent:
@@ -61,8 +63,9 @@ class WorkDone(CurationEvent):
     cost: float
 
 
-OnCuration = Callable[[CurationEvent], None]
+OnCuration = Callable[[CurationEvent | Event], None]
+"""Sees events of a curation, and those of the state machine that its questions pass through."""
 
 
-def silent(event: CurationEvent) -> None:
+def silent(event: CurationEvent | Event) -> None:
     """Tells nobody."""

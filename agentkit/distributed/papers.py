@@ -23,6 +23,7 @@ from agentkit.distributed.cluster import Cluster
 from agentkit.distributed.shared import Shared, SharedLimits, SharedMeter
 from agentkit.distributed.workers import Crew, Workers
 from agentkit.errors import BudgetExceeded, UserError
+from agentkit.graph.events import Event
 from agentkit.models import Budget, Limits, load_model
 from agentkit.models.caller import Retry
 from agentkit.models.load import options_for
@@ -31,8 +32,8 @@ from agentkit.settings import Settings
 from agentkit.store import Store
 from agentkit.store.owner import this_process
 
-OpenRecaller = Callable[[Store, str, Settings], Recaller]
-"""Makes a recaller for a knowledge base by its name; a function or class that workers can import."""
+OpenRecallers = Callable[[KnowledgeBase, Settings], Sequence[Recaller]]
+"""Opens what a curation recalls, such as `recallers_of`; a function that workers can import."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class PapersPlan:
         url: the database, with its password.
         lexicons: what names are grounded by beside the tables, which every machine has of its own.
         tables: the version of those tables.
+        decisions: those of persons when the curation began, as the driver counted them.
         owner: who holds the leases of this worker, and of the one that replaces it.
         slots: model calls in flight.
     """
@@ -76,10 +78,11 @@ class PapersPlan:
     tables: str
     naming_version: str
     options: CurationOptions
-    recallers: tuple[OpenRecaller, ...]
+    recallers: OpenRecallers | None
     settings: Settings
     retry: Retry | None
     run_id: str
+    decisions: int
     owner: str
     slots: int
 
@@ -113,7 +116,7 @@ class PaperWorker:
         try:
             if self._make is None:
                 self._make = self._maker()
-            run, events = self._make(), list[CurationEvent]()
+            run, events = self._make(), list[CurationEvent | Event]()
             run.on_event = events.append
             self._asked[number] = (run, await run.ask(document))
         except UserError as error:
@@ -142,7 +145,7 @@ class PaperWorker:
         plan, purse = self._plan, self._purse
         store, naming = Store.open(plan.url), plan.naming()
         explorer, evaluator = plan.duo.load()
-        recallers = [opened(store, plan.kb, plan.settings) for opened in plan.recallers]
+        recallers = plan.recallers(KnowledgeBase(store, plan.kb), plan.settings) if plan.recallers else ()
         limits = Limits(plan.slots) if purse is None else SharedLimits(purse, plan.slots, error=BudgetExceeded)
 
         def make() -> Curation:
@@ -160,6 +163,7 @@ class PaperWorker:
                 run_id=plan.run_id,
                 owner=plan.owner,
             )
+            run.decisions = plan.decisions
             run.meter = run.meter if purse is None else SharedMeter(purse, Budget())
             return run
 
@@ -171,7 +175,7 @@ class PaperCrew:
 
     Args:
         run: the curation, whose papers they ask and write.
-        recallers: what opens the recallers of each worker; those of `run` stay where they are.
+        recallers: opens the recallers of each worker; those of `run` stay where they are.
 
     Raises:
         UserError: names that this process alone can ground, or a database that workers can't reach.
@@ -185,7 +189,7 @@ class PaperCrew:
         settings: Settings,
         *,
         per_minute: float | None = None,
-        recallers: Sequence[OpenRecaller] = (),
+        recallers: OpenRecallers | None = None,
     ) -> None:
         crew = Crew.of(cluster, (duo.explorer, duo.evaluator), run.options.papers, settings)
         shared = Shared(per_minute=per_minute, budget=run.options.run_budget)
@@ -198,10 +202,11 @@ class PaperCrew:
             tables=open_naming(run.plan.ontology)[1],
             naming_version=run.naming_version,
             options=replace(run.options, run_budget=Budget()),
-            recallers=tuple(recallers),
+            recallers=recallers,
             settings=settings,
             retry=run.retry,
             run_id=run.run_id,
+            decisions=run.decisions,
             owner="",
             slots=crew.slots,
         )
@@ -244,16 +249,17 @@ async def curate_on(
     settings: Settings,
     *,
     per_minute: float | None = None,
-    recallers: Sequence[OpenRecaller] = (),
+    recallers: OpenRecallers | None = None,
 ) -> Report:
     """`Curation.run` on a cluster: the same knowledge base, and the same ledger.
 
     Args:
-        run: the curation; `run.options.papers` are in work at once over all workers, which share its budget.
+        run: the curation; `run.options.papers` are in work at once over all workers, which share its budget. Its
+            `on_event` sees a paper's notices and the totals, and no events of the state machine.
         duo: the names of its models, which every worker loads for itself.
         settings: of the workers; `concurrency` is shared out among those of hosted models.
         per_minute: model calls that all workers together start in a minute.
-        recallers: what opens the recallers of each worker.
+        recallers: opens the recallers of each worker; those of `run` stay where they are.
 
     Raises:
         UserError: what would fail every paper, or a curation or a database that workers can't have.

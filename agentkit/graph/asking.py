@@ -53,10 +53,10 @@ async def ask(
         schema=schema,
         must_answer=must_answer,
         role=role,
-        scope=scope,
+        scope=f"{context.scope}/{scope}" if context.scope else scope,
         seed=options.seed + sample,
         temperature=drawn,
-        logprobs=role == "explorer",
+        logprobs=role == "explorer" and context.logprobs,
         adapter=_adapter(context) if role in ANSWERS else "",
         on_token=on_token,
     )

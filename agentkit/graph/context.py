@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agentkit.answer_type import AnswerType
 from agentkit.confidence import Assessor
 from agentkit.graph.effort import Effort, Router, Rules, Samples, Situation, Thrift, tools_that_matter
 from agentkit.graph.events import Event
 from agentkit.protocols import Block, Learner, Recaller
-from agentkit.tasks import Labels, Task
+from agentkit.tasks import Feedback, Labels, Task
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from agentkit.checkers import Checker
     from agentkit.graph.program import Program
     from agentkit.models import Caller
-    from agentkit.store.run_log import RunLog
+    from agentkit.store.run_log import ToolCall
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,19 +65,31 @@ class RunOptions:
     client_tools: tuple[Mapping[str, Any], ...] = ()
 
 
+class NodeLog(Protocol):
+    """What the nodes write down and find again: a `RunLog`, or the `PassLog` of a pass that is a part of a run."""
+
+    def blocks(self, run_id: str) -> list[Block] | None: ...
+    def save_blocks(self, run_id: str, blocks: Sequence[Block]) -> None: ...
+    def feedback(self, run_id: str) -> list[Feedback]: ...
+    def save_feedback(self, run_id: str, feedback: Feedback, *, round: int = 0) -> None: ...
+    def tool_calls(self, run_id: str) -> list[ToolCall]: ...
+    def save_tool_call(self, run_id: str, call: ToolCall) -> None: ...
+
+
 @dataclass(kw_only=True)
 class RunContext:
     """Everything a node needs besides the state.
 
     A `fresh` run has just been started: nothing of it is stored yet. `form` is the form of the task's answer with its
     Python type, if this process knows the type. `on_words` is called with the answer written so far, each time it
-    grows, if nothing that follows can replace it.
+    grows, if nothing that follows can replace it. `scope` is the place within the run of a pass that is part of it.
+    `logprobs` asks for the log-probabilities of the explorer's words.
     """
 
     run_id: str
     task: Task
     options: RunOptions
-    log: RunLog
+    log: NodeLog
     callers: Mapping[str, Caller]
     program: Program
     router: Router = field(default_factory=Rules)
@@ -92,6 +104,8 @@ class RunContext:
     on_words: Callable[[str], None] | None = None
     blocks: list[Block] | None = None
     fresh: bool = False
+    scope: str = ""
+    logprobs: bool = True
 
     def caller(self, role: str) -> Caller:
         return self.callers.get(role) or self.callers["explorer"]

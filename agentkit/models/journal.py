@@ -95,6 +95,8 @@ class SqlJournal:
 
     def __init__(self, store: Store, run_id: str | None, *, prefix: str = "", fresh: bool = False) -> None:
         self.store, self.run_id, self._prefix, self._fresh = store, run_id, prefix or run_id or "", fresh
+        self.used: list[str] = []
+        """The keys under which calls were found or kept here, in order."""
 
     def find(self, key: str) -> StoredCall | None:
         if self._fresh:
@@ -104,6 +106,7 @@ class SqlJournal:
             row = connection.execute(query).mappings().one_or_none()
         if row is None:
             return None
+        self.used.append(row["key"])
         usage = Usage(**{name: row[name] for name in Usage.__dataclass_fields__})
         names = ("scope", "role", "model", "request_hash", "response")
         return StoredCall(usage=usage, **{name: row[name] for name in names})
@@ -115,3 +118,4 @@ class SqlJournal:
         row = {**values, "key": f"{self._prefix}/{key}", "run_id": self.run_id, "created_at": now()}
         with self.store.write() as connection:
             self.store.insert_new(connection, ModelCallRow, [row])
+        self.used.append(row["key"])

@@ -67,6 +67,16 @@ def wilson(hits: int, n: int) -> Estimate:
     return Estimate(value=p, low=min(p, max(0.0, middle - half)), high=max(p, min(1.0, middle + half)), n=n)
 
 
+def difference(after: tuple[int, int], before: tuple[int, int]) -> Estimate:
+    """The difference of two shares of different items, each given as hits and number, with Newcombe's interval
+    (Statistics in Medicine 17 (1998), method 10)."""
+    one, other = wilson(*after), wilson(*before)
+    value = one.value - other.value
+    low = value - ((one.value - one.low) ** 2 + (other.high - other.value) ** 2) ** 0.5
+    high = value + ((one.high - one.value) ** 2 + (other.value - other.low) ** 2) ** 0.5
+    return Estimate(value=value, low=low, high=high, n=after[1] + before[1])
+
+
 def bootstrap_mean(values: Sequence[float], *, resamples: int = 4000, seed: int = 0) -> Estimate:
     """A mean with its percentile bootstrap interval."""
     if not values:

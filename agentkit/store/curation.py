@@ -45,7 +45,9 @@ class WorkRow(Base):
     """One question about one paper, identified by everything that decides its answer.
 
     `findings` are the input of questions that build on this one; `claims` are the ids it added to the knowledge base.
-    `live` becomes False when a newer plan no longer asks it.
+    `live` becomes False when a newer plan no longer asks it. `run_id` is the paper's run, `recalled` the blocks of
+    learnt context that the question was asked with, `called` the keys of its model calls, and `question` its key
+    without what was recalled. Work of older versions has none of these four.
     """
 
     __tablename__ = "curation_work"
@@ -68,6 +70,10 @@ class WorkRow(Base):
     tokens: Mapped[int] = mapped_column(default=0)
     cost: Mapped[float] = mapped_column(default=0.0)
     error: Mapped[str] = mapped_column(Text, default="")
+    run_id: Mapped[str | None] = mapped_column(String(64))
+    recalled: Mapped[list[Any] | None]
+    called: Mapped[list[Any] | None]
+    question: Mapped[str | None] = mapped_column(String(64))
     updated_at: Mapped[dt.datetime] = mapped_column(default=now)
 
 

@@ -230,6 +230,12 @@ class RunLog:
             raise UserError(f"{run_id!r} {problem}")
         return _record(dict(exact[0]))
 
+    def find(self, run_id: str) -> RunRecord | None:
+        """A run by its whole id; None where there is none."""
+        with self.store.read() as connection:
+            row = connection.execute(select(*_RUN_COLUMNS).where(RunRow.id == run_id)).mappings().one_or_none()
+        return None if row is None else _record(dict(row))
+
     def sources(self, record: RunRecord) -> tuple[str, ...]:
         """Where outside text in a run came from: its task, the context it recalled, and results of tools, except tools
         that were marked as reading nothing from outside when it began."""

@@ -7,8 +7,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from agentkit.curation.kb.knowledge_base import open_kb
+from agentkit.curation.learning.reviews import learn_reviews
 from agentkit.errors import AgentKitError
-from agentkit.reviews import learn_reviews
 
 if TYPE_CHECKING:
     from agentkit.settings import Settings
@@ -50,6 +50,9 @@ class Lessons:
                     self._timer.cancel()
             for name in sorted(names):
                 try:
-                    learn_reviews(open_kb(self.store, name), self.settings)
+                    learnt = learn_reviews(open_kb(self.store, name), settings=self.settings)
                 except AgentKitError as error:
                     _log.warning("nothing learnt for %s: %s", name, error)
+                    continue
+                if learnt.problem:
+                    _log.warning("no cases kept for %s: %s", name, learnt.problem)

@@ -154,3 +154,13 @@ def test_what_was_decided_is_recalled_where_it_is_asked_for(folder: Path) -> Non
     assert curate(folder, "--ontology", schema, "--kb", "x", "--json")["reused"] == 9
     again = curate(folder, "--ontology", schema, "--kb", "x", "--recall", "--json")
     assert again["papers"] == 3 and not again["failed"]
+
+
+def test_the_same_statement_of_several_papers_is_one_row(folder: Path) -> None:
+    (folder / "again.txt").write_text("Once more\n\nFamotidine caused delirium in elderly subjects.", encoding="utf-8")
+    curate(folder, "--ontology", folder.parent / "o.yaml", "--kb", "x", "--json")
+    (first, *others) = kb("ls", "x", "--predicate", "induces", "--json")
+    assert (first["subject_label"], first["object_label"]) == ("Famotidine", "delirium")
+    assert len(first["papers"]) == 2 and first["against"] == [] and "again.txt" in first["sources"]
+    assert len(others) == 2 and all(first["belief"] > other["belief"] for other in others)
+    assert "Famotidine" in kb("ls", "x", "--end", "delirium") and kb("ls", "x", "--end", "gout", "--json") == []

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Literal
 
-from agentkit.curation.documents import bioc, jats, pdf, pubmed, pubtator, references, text
+from agentkit.curation.documents import bioc, docling_pdf, jats, pdf, pubmed, pubtator, references, text
 from agentkit.curation.documents.document import Document, Failure
 from agentkit.curation.documents.source import Source, members, sources
 from agentkit.curation.documents.xml import root_name
 from agentkit.errors import DataError
 
 Reader = Callable[[Source], Iterator[Document | Failure]]
+PdfReader = Literal["pypdf", "docling"]
+"""How PDF is read: its text layer, which is fast, or its layout, with columns and tables (the extra `docling`)."""
+_PDF: dict[PdfReader, Reader] = {"pypdf": pdf.read, "docling": docling_pdf.read}
 
 _ROOTS: dict[str, Reader] = {
     "article": jats.read,
@@ -62,18 +66,19 @@ def _two(items: Iterator[Document | Failure]) -> Iterator[Document | Failure]:
         yield item
 
 
-def read_documents(path: Path | str) -> Iterator[Document | Failure]:
+def read_documents(path: Path | str, *, pdf: PdfReader = "pypdf") -> Iterator[Document | Failure]:
     """Every paper in one file or archive. Raises DataError when there is no such file."""
     path = Path(path)
     if path.is_dir():
         raise DataError("a folder: read it with read_folder", path=path)
-    yield from _read(next(sources(path)))
+    yield from _read(next(sources(path)), pdf)
 
 
 def read_folder(
     path: Path | str,
     on_error: Callable[[Failure], None] | None = None,
     *,
+    pdf: PdfReader = "pypdf",
     through: Callable[[Iterable[Source]], Iterator[Document | Failure]] | None = None,
 ) -> Iterator[Document | Failure]:
     """Every paper under a folder (or in one file), sorted by file name, each once however many copies there are.
@@ -84,7 +89,9 @@ def read_folder(
     Args:
         path: the folder, an archive, or a file.
         on_error: called with each failure instead of yielding it.
-        through: reads the files in their order, as `read_sources` does, such as in other processes.
+        pdf: how PDF files are read.
+        through: reads the files in their order, as `read_sources` does, such as in other processes; it decides how PDF
+            is read.
 
     Raises:
         DataError: there is no such folder.
@@ -95,7 +102,8 @@ def read_folder(
     seen: set[str] = set()
     failures = [failure for source in files if source.suffix in _REFERENCES for failure in _load(library, source)]
     papers = [source for source in files if source.suffix not in _REFERENCES]
-    for item in chain(failures, _attached((through or read_sources)(papers), library), library.rest()):
+    items = read_sources(papers, pdf=pdf) if through is None else through(papers)
+    for item in chain(failures, _attached(items, library), library.rest()):
         if isinstance(item, Failure) and on_error is not None:
             on_error(item)
         elif isinstance(item, Failure):
@@ -105,9 +113,9 @@ def read_folder(
             yield item
 
 
-def read_sources(files: Iterable[Source]) -> Iterator[Document | Failure]:
+def read_sources(files: Iterable[Source], *, pdf: PdfReader = "pypdf") -> Iterator[Document | Failure]:
     """Every paper in these files and archives, in their order."""
-    return chain.from_iterable(map(_read, files))
+    return chain.from_iterable(_read(source, pdf) for source in files)
 
 
 def _attached(items: Iterable[Document | Failure], library: references.Library) -> Iterator[Document | Failure]:
@@ -130,18 +138,18 @@ def _load(library: references.Library, source: Source) -> Iterator[Failure]:
         yield _failure(source, error)
 
 
-def _read(source: Source) -> Iterator[Document | Failure]:
+def _read(source: Source, pdf: PdfReader) -> Iterator[Document | Failure]:
     try:
         inside = members(source)
         if inside is not None:
             for member in inside:
-                yield from _read(member)
+                yield from _read(member, pdf)
         elif source.suffix in _REFERENCES:
             library = references.Library()
             yield from _load(library, source)
             yield from library.rest()
         else:
-            yield from _reader(source)(source)
+            yield from _reader(source, pdf)(source)
     except DataError as error:
         yield _failure(source, error)
     except RecursionError:
@@ -153,10 +161,10 @@ def _failure(source: Source, error: DataError) -> Failure:
     return Failure(source=where, reason=str(error).removeprefix(f"{where}: "))
 
 
-def _reader(source: Source) -> Reader:
+def _reader(source: Source, pdf: PdfReader) -> Reader:
     head = source.head()
     if head.startswith(b"%PDF-"):
-        return pdf.read
+        return _PDF[pdf]
     if source.suffix in _XML:
         return _xml_reader(source, head)
     if source.suffix in _TEXT:

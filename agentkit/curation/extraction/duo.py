@@ -1,15 +1,17 @@
 """The duo: explorer and evaluator on one question, until the answer is stable or the rounds are used up.
 
 As in LLM-Duo the evaluator works in two modes: on the reasons of an answer (rationality), or on what a list leaves out
-(completeness). Unlike there it sees the quotes in the text around them, and quotes are first checked by machine.
+(completeness). Unlike there it sees the quotes in the text around them, and quotes are first checked by machine. Both
+work on the state machine that solves tasks: `DuoProgram` is what differs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from langchain_core.messages import BaseMessage
 from pydantic import BaseModel
 
 from agentkit.curation.claims import Claim, Entity, Evidence
@@ -23,12 +25,20 @@ from agentkit.curation.extraction.prompts import (
     Shown,
     evaluator_messages,
     explorer_messages,
-    revision_messages,
+    question_text,
+    revision_message,
 )
 from agentkit.curation.kb.records import Record
 from agentkit.curation.language.sentences import window
+from agentkit.graph.context import RunContext, RunOptions
+from agentkit.graph.events import Event
+from agentkit.graph.passing import PassLog, run_pass
+from agentkit.graph.state import Outcome
 from agentkit.json_types import JsonObject
 from agentkit.models.caller import Caller
+from agentkit.protocols import Block, CallModel, Episode, Learnt, ModelReply, Step
+from agentkit.roles.explorer import Approach
+from agentkit.tasks import Channel, Feedback, Task
 
 
 class Naming(Protocol):
@@ -106,39 +116,159 @@ class QuestionOutcome:
     stable: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """The run that a question is a pass of.
+
+    Attributes:
+        run_id: of the run; empty where there is none.
+        emit: sees the events of the state machine.
+        keep: takes the outcome, in the node that learns.
+    """
+
+    run_id: str = ""
+    emit: Callable[[Event], None] = lambda event: None
+    keep: Callable[[QuestionOutcome], Learnt] | None = None
+
+
 async def curate_item(
-    question: Question, subjects: Sequence[Entity], duo: Duo, naming: Naming, *, scope: str
+    question: Question, subjects: Sequence[Entity], duo: Duo, naming: Naming, *, scope: str, part: Part | None = None
 ) -> QuestionOutcome:
-    """Ask, check, and ask again.
+    """Ask, check, and ask again: a pass of the state machine with curation's prompts, schemas and checks.
 
     Args:
         subjects: the entities of `question.subjects`, in the same order.
         scope: where the calls belong; a call made there before is taken from the journal.
+        part: the run that the question belongs to.
     """
-    quotes = _quotes(question, subjects, naming) if duo.explorer.constrained else ()
-    messages = explorer_messages(question)
-    schema = _schema(question, duo, quotes)
-    reply = await duo.explorer.call(messages, schema=schema, role="explorer", scope=scope)
-    items = _read(reply.parsed, question, subjects, duo, naming)
-    covered: list[str] = []
-    # A round is an evaluation and, where it objects, another answer. The machine's checks are part of `_read`: what
-    # they find wrong is an objection like the evaluator's, and costs no call.
-    for round_ in range(1, duo.max_rounds + 1):
-        items, missing = await _evaluate(question, items, covered, duo, scope)
-        objections = _objections(items, missing)
-        if not objections or round_ == duo.max_rounds:
-            return QuestionOutcome(items=tuple(items), rounds=round_, stable=not objections)
-        answer = reply.parsed.model_dump_json()
-        messages = explorer_messages(question) + revision_messages(answer, objections, question.step.mode)
-        schema = _narrowed(question, duo, quotes, items, missing)
-        reply = await duo.explorer.call(messages, schema=schema, role="explorer", scope=scope)
-        revised = _read(reply.parsed, question, subjects, duo, naming)
-        if question.step.mode == "completeness":  # a second list names what was missing and may forget what was right
-            revised = _union(items, revised)
-        if {(*i.identity, i.quote) for i in revised} == {(*i.identity, i.quote) for i in items}:
-            return QuestionOutcome(items=tuple(items), rounds=round_ + 1, stable=True)  # it defends its answer
-        items = revised
-    raise AssertionError("unreachable")
+    part = part or Part()
+    program = DuoProgram(question, subjects, duo, naming)
+    callers = {"explorer": duo.explorer} | ({} if duo.evaluator is None else {"evaluator": duo.evaluator})
+    context = RunContext(
+        run_id=part.run_id or scope,
+        task=Task(id=question.step.element, input=question_text(question), metadata={"category": question.step.key}),
+        options=RunOptions(max_rounds=duo.max_rounds, max_steps=1, effort="instant", evaluate=True),
+        log=PassLog(question.blocks),
+        callers=callers,
+        program=program,
+        checker=QuoteChecker(program),
+        learners=[] if part.keep is None else [_Keeper(program, part.keep)],
+        emit=part.emit,
+        scope=scope,
+        logprobs=False,
+    )
+    await run_pass(context)
+    return program.outcome
+
+
+class DuoProgram:
+    """One question as the state machine works on it: what explorer and evaluator are asked, and how they are read.
+
+    A round is an answer and an evaluation. The machine's checks are part of reading an answer: what they find wrong is
+    an objection like the evaluator's, and costs no call.
+    """
+
+    def __init__(self, question: Question, subjects: Sequence[Entity], duo: Duo, naming: Naming) -> None:
+        self.question, self.subjects, self.duo, self.naming = question, subjects, duo, naming
+        self.items: list[Item] = []
+        self.missing: list[str] = []
+        self.covered: list[str] = []
+        self.rounds = 0
+        self.defended = False
+        """Whether the last answer was the one before."""
+        self._quotes = _quotes(question, subjects, naming) if duo.explorer.constrained else ()
+
+    @property
+    def evaluation_schema(self) -> type[BaseModel]:
+        return evaluation_schema(self.question.step.mode)
+
+    @property
+    def outcome(self) -> QuestionOutcome:
+        """What has come of the question so far."""
+        stable = self.defended or not self.objections
+        return QuestionOutcome(items=tuple(self.items), rounds=self.rounds, stable=stable)
+
+    @property
+    def objections(self) -> list[str]:
+        return _objections(self.items, self.missing)
+
+    @property
+    def shown(self) -> list[int]:
+        """Places of the items that the evaluator sees: those whose quotes stand in the paper."""
+        return [index for index, item in enumerate(self.items) if item.evidence is not None]
+
+    def answer_form(self, task: Task, work: Approach) -> type[BaseModel]:
+        if not self.rounds:
+            return _schema(self.question, self.duo, self._quotes)
+        return _narrowed(self.question, self.duo, self._quotes, self.items, self.missing)
+
+    def explorer_messages(self, task: Task, blocks: Sequence[Block], work: Approach) -> list[BaseMessage]:
+        return explorer_messages(self.question)
+
+    def read_answer(self, task: Task, reply: ModelReply, work: Approach) -> str:
+        """Take the answer's items in, each checked by machine."""
+        found = _read(reply.parsed, self.question, self.subjects, self.duo, self.naming)
+        if self.rounds and self.question.step.mode == "completeness":
+            found = _union(self.items, found)  # a second list names what was missing and may forget what was right
+        same = {(*i.identity, i.quote) for i in found} == {(*i.identity, i.quote) for i in self.items}
+        self.defended = bool(self.rounds) and same
+        if not self.defended:
+            self.items, self.missing = found, []
+        self.rounds += 1
+        return str(reply.parsed.model_dump_json())
+
+    def evaluator_messages(self, task: Task, answer: str, steps: Sequence[Step], round: int) -> list[BaseMessage]:
+        views = [_shown(self.items[index], self.question) for index in self.shown]
+        return evaluator_messages(self.question, views, self.covered)
+
+    def read_evaluation(self, parsed: Any) -> tuple[Outcome, Feedback]:
+        """Take the evaluator's verdicts in, and what it misses; the score is the share of items that hold."""
+        shown = self.shown
+        self.items = _judged(self.items, parsed.judgements, shown)
+        self.covered += [name for item in self.items if (name := item.value.label) not in self.covered]
+        known = {name.casefold() for name in self.covered}
+        told = parsed.missing if isinstance(parsed, Completeness) else []
+        self.missing = [name for name in told if name.strip() and name.casefold() not in known]
+        holding = sum(self.items[index].holds is not False for index in shown) / len(shown)
+        objections = self.objections
+        said = Feedback(channel="judge", score=holding, text="\n".join(objections) or "nothing to object")
+        return ("revise" if objections else "accept"), said
+
+    def revision_message(self, objection: str) -> BaseMessage:
+        return revision_message(self.objections, self.question.step.mode)
+
+
+class QuoteChecker:
+    """Decides without the evaluator where nothing is left for it to see: no quote that stands in the paper, the same
+    answer again, or no evaluator at all."""
+
+    name = "quotes"
+    needs_target = False
+    channel: Channel = "check"
+
+    def __init__(self, program: DuoProgram) -> None:
+        self.program = program
+
+    async def check(self, answer: str, task: Task) -> Feedback:
+        program = self.program
+        if program.defended:
+            return Feedback(channel="check", score=1.0, text="it defends its answer")
+        if program.duo.evaluator is not None and program.shown:
+            return Feedback(channel="check", score=None, text="")
+        objections = program.objections
+        return Feedback(channel="check", score=float(not objections), text="\n".join(objections))
+
+
+class _Keeper:
+    """The learner of a pass: what came of the question goes into the knowledge base."""
+
+    name = "knowledge base"
+
+    def __init__(self, program: DuoProgram, keep: Callable[[QuestionOutcome], Learnt]) -> None:
+        self._program, self._keep = program, keep
+
+    async def learn(self, episode: Episode, *, call: CallModel) -> Learnt:
+        return self._keep(self._program.outcome)
 
 
 def _schema(question: Question, duo: Duo, quotes: Sequence[str], values: Sequence[str] = ()) -> type[BaseModel]:
@@ -253,30 +383,19 @@ def _claim(item: Item, question: Question) -> Claim:
     )
 
 
-async def _evaluate(
-    question: Question, items: list[Item], covered: list[str], duo: Duo, scope: str
-) -> tuple[list[Item], list[str]]:
-    """The evaluator's verdicts on items whose quotes stand in the paper, and what it misses."""
-    shown = [index for index, item in enumerate(items) if item.evidence is not None]
-    if duo.evaluator is None or not shown:
-        return items, []
-    views = [_shown(items[index], question) for index in shown]
-    messages = evaluator_messages(question, views, covered)
-    schema = evaluation_schema(question.step.mode)
-    parsed = (await duo.evaluator.call(messages, schema=schema, role="evaluator", scope=scope)).parsed
-    for judgement in parsed.judgements:
+def _judged(items: Sequence[Item], judgements: Sequence[Any], shown: Sequence[int]) -> list[Item]:
+    """The items with the evaluator's verdicts on those that it was shown."""
+    found = list(items)
+    for judgement in judgements:
         if 1 <= judgement.item <= len(shown):
             at = shown[judgement.item - 1]
-            items[at] = replace(
-                items[at],
+            found[at] = replace(
+                found[at],
                 holds=judgement.holds,
                 sure=judgement.sure / 100,
                 objection="" if judgement.holds else judgement.reason or "it does not hold",
             )
-    covered += [name for item in items if (name := item.value.label) not in covered]
-    known = {name.casefold() for name in covered}
-    missing = parsed.missing if isinstance(parsed, Completeness) else []
-    return items, [name for name in missing if name.strip() and name.casefold() not in known]
+    return found
 
 
 def _shown(item: Item, question: Question) -> Shown:

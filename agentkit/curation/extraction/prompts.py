@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from agentkit.curation.claims import digest
 from agentkit.curation.documents import Document
@@ -144,16 +144,13 @@ def _fields(question: Question) -> str:
     return f"Answer from the paper above. Each item: {'; '.join(told)}. No items where the paper reports none."
 
 
-def revision_messages(answer: str, objections: Sequence[str], mode: str) -> list[BaseMessage]:
-    """What the explorer reads when it is to look again: its own answer, then the objections."""
+def revision_message(objections: Sequence[str], mode: str) -> HumanMessage:
+    """What the explorer reads after its own answer when it is to look again."""
     request = "Correct these items, drop them, or keep them with a better quote if you can defend them."
     if mode == "completeness":
         request += " Keep the items that were right and add what is missing."
     text = block("objections", "\n".join(f"- {line}" for line in objections))
-    return [
-        AIMessage(answer),
-        HumanMessage(f"Your answer was checked.\n{text}\n{request} Return the whole list again."),
-    ]
+    return HumanMessage(f"Your answer was checked.\n{text}\n{request} Return the whole list again.")
 
 
 @dataclass(frozen=True, kw_only=True)

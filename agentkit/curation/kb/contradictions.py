@@ -71,8 +71,7 @@ def _between(claims: Sequence[Stated]) -> Iterator[Contradiction]:
     """Where claims about the same two ends disagree, by their contexts."""
     groups: dict[tuple[tuple[str, str], ...], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for claim in claims:
-        context = tuple(sorted((k, name_key(str(v))) for k, v in claim.qualifiers.items() if k not in _NOT_CONTEXT))
-        groups[context][_side(claim)].append(claim.id)
+        groups[context_of(claim)][side_of(claim)].append(claim.id)
     for context, sides in sorted(groups.items()):
         if len(sides) > 1:
             yield Contradiction(
@@ -84,7 +83,14 @@ def _between(claims: Sequence[Stated]) -> Iterator[Contradiction]:
             )
 
 
-def _side(claim: Stated) -> str:
+def context_of(claim: Stated) -> tuple[tuple[str, str], ...]:
+    """The qualifiers that distinguish a claim from others about the same two ends, such as the comparator."""
+    told = ((name, name_key(str(value))) for name, value in claim.qualifiers.items() if name not in _NOT_CONTEXT)
+    return tuple(sorted(told))
+
+
+def side_of(claim: Stated) -> str:
+    """What a claim says of its two ends: its direction, polarity or negation; "stated" if it has none of them."""
     told = {name: claim.qualifiers[name] for name in _TELLING if name in claim.qualifiers}
     if str(told.get("negated", "")).lower() in {"false", "no", "0"}:
         del told["negated"]

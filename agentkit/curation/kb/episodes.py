@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from sqlalchemy import select
+
 from agentkit.curation.claims import digest
 from agentkit.curation.kb.knowledge_base import KnowledgeBase
-from agentkit.curation.kb.records import Record
+from agentkit.curation.kb.records import BY_PERSON, Record
 from agentkit.curation.ontology.schema import Ontology
 from agentkit.json_types import JsonObject
 from agentkit.protocols import CallModel, Episode, Learner, Learnt, Step
+from agentkit.store.curation import OPEN, KbClaimRow
 from agentkit.tasks import Channel, Feedback, Labels, Task
 
 
@@ -35,9 +38,14 @@ def episode_of(
     target: str | None = None,
     gold: bool = False,
     untrusted: bool = True,
+    since: int = 0,
 ) -> Episode:
     """One claim with what is known about it, as learners take it. Its quote is text from outside: untrusted, unless the
-    papers are a corpus that the user vouches for."""
+    papers are a corpus that the user vouches for.
+
+    Args:
+        since: the version of the knowledge base that the decision stands since: undone and made again, it is another.
+    """
     claim = record.claim
     quote = claim.evidence[0].quote if claim.evidence else ""
     used: Labels = "gold" if gold else "none"
@@ -52,7 +60,7 @@ def episode_of(
         Step(actor="tool", name="evidence", text=claim.reason or "the quote carries the claim", ok=not claim.reason),
     )
     return Episode(
-        run_id=f"review-{digest(claim.id, feedback.model_dump(), length=24)}",
+        run_id=f"review-{digest(claim.id, feedback.model_dump(), *([since] if since else []), length=24)}",
         task=task,
         labels=used,
         answer=statement(record, labels),
@@ -65,25 +73,32 @@ def episode_of(
 
 
 def reviewed(kb: KnowledgeBase, ontology: Ontology | None = None, *, untrusted: bool = True) -> list[Episode]:
-    """An episode for each claim that a person decided on, the newest decision counting; a correction's says what is
-    right.
+    """An episode for each claim that a person decided on, as the decision stands; a correction's says what is right.
 
     Args:
         untrusted: whether quotes count as text from outside; not so where the reviewer saw them.
     """
     labels = {entity.id: entity.label for entity in kb.entities()}
-    last = {row["claim"]: row for row in kb.reviews()}
+    since = decided_since(kb)
     return [
         episode_of(
             record,
-            _feedback("user", record.claim.status == "accepted", last.get(record.claim.id, {}).get("note", "")),
+            _feedback("user", record.claim.status == "accepted", record.claim.reason),
             labels=labels,
             category=record.claim.predicate,
             untrusted=untrusted,
+            since=since[record.claim.id],
         )
         for record in kb.records()
         if record.by_person
     ]
+
+
+def decided_since(kb: KnowledgeBase) -> dict[str, int]:
+    """For each claim that a person decided on, the version since which the decision stands."""
+    query = select(KbClaimRow.id, KbClaimRow.since).where(KbClaimRow.kb == kb.name, KbClaimRow.until == OPEN)
+    with kb.store.read() as connection:
+        return {id_: since for id_, since in connection.execute(query.where(KbClaimRow.status.in_(BY_PERSON)))}
 
 
 def labelled(

@@ -34,6 +34,10 @@ class Work:
         key: the content hash of everything that decides the answer.
         findings: what later questions build on, as JSON.
         claims: ids that this work put into the knowledge base.
+        run_id: the run of the paper.
+        recalled: the blocks of learnt context that it was asked with, as JSON.
+        called: keys of its model calls.
+        question: its key without what was recalled.
     """
 
     key: str
@@ -49,6 +53,10 @@ class Work:
     tokens: int = 0
     cost: float = 0.0
     error: str = ""
+    run_id: str | None = None
+    recalled: Sequence[Mapping[str, Any]] | None = None
+    called: Sequence[str] | None = None
+    question: str | None = None
 
     @property
     def finished(self) -> bool:
@@ -74,7 +82,8 @@ class WorkKey:
 
 
 class WorkValues(TypedDict, total=False):
-    """What a piece of work came to: findings and ids of claims, as JSON; what it used, in calls, tokens and dollars."""
+    """What a piece of work came to: findings and ids of claims, as JSON; what it used, in calls, tokens and dollars;
+    and what stands behind it: its run, what was recalled, and its model calls."""
 
     findings: list[JsonObject]
     claims: list[str]
@@ -82,6 +91,9 @@ class WorkValues(TypedDict, total=False):
     calls: int
     tokens: int
     cost: float
+    run_id: str
+    recalled: list[JsonObject]
+    called: list[str]
 
 
 class WorkLog:
@@ -104,7 +116,7 @@ class WorkLog:
         returned as it is.
         """
         row: JsonObject = {"kb": self.kb, "key": work.key, "document": work.document, "element": work.element}
-        row |= {"subject": work.subject, "findings": [], "claims": [], "updated_at": now()}
+        row |= {"subject": work.subject, "findings": [], "claims": [], "updated_at": now(), "question": work.question}
         lease = {"state": "leased", "owner": self.owner, "lease_until": now() + LEASE, "live": True}
 
         def take(connection: Connection) -> Work | None:
@@ -123,6 +135,30 @@ class WorkLog:
             return _work({**stored, "state": "leased", "attempts": taken["attempts"]})
 
         return self.store.transaction(take)
+
+    def answered(self, document: str, question: str) -> Work | None:
+        """Finished work on a question, whatever was recalled for it; None where there is none."""
+        asked = (WorkRow.key == question) | (WorkRow.question == question)
+        query = select(WorkRow.__table__).where(
+            WorkRow.kb == self.kb, WorkRow.document == document, WorkRow.live, asked
+        )
+        with self.store.read() as connection:
+            rows = connection.execute(query.where(WorkRow.state.in_(DONE)).order_by(WorkRow.key)).mappings().all()
+        return _work(dict(rows[0])) if rows else None
+
+    def behind(self, claim: str, document: str) -> Work | None:
+        """The work that put a claim into the knowledge base: that of the present plan first."""
+        query = select(WorkRow.__table__).where(WorkRow.kb == self.kb, WorkRow.document == document)
+        with self.store.read() as connection:
+            rows = connection.execute(query.order_by(WorkRow.live.desc(), WorkRow.updated_at.desc())).mappings().all()
+        return next((_work(dict(row)) for row in rows if claim in row["claims"]), None)
+
+    def of_run(self, run_id: str, document: str) -> list[Work]:
+        """The questions of a paper's run, in the order in which they were answered."""
+        query = select(WorkRow.__table__).where(WorkRow.kb == self.kb, WorkRow.document == document)
+        query = query.where(WorkRow.run_id == run_id).order_by(WorkRow.updated_at)
+        with self.store.read() as connection:
+            return [_work(dict(row)) for row in connection.execute(query).mappings()]
 
     def _held(self, row: Mapping[str, Any]) -> bool:
         """Whether a living process other than this one holds the lease."""

@@ -1,0 +1,59 @@
+"""How many of a machine's claims persons accept, before it was shown what they had decided and after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from agentkit.curation.kb.knowledge_base import KnowledgeBase
+from agentkit.curation.kb.records import BY_PERSON
+from agentkit.json_types import JsonObject
+from agentkit.statistics.estimates import difference, wilson
+from agentkit.store.curation import WorkRow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acceptance:
+    """Claims of machines that persons decided on; one that was corrected was not accepted.
+
+    Attributes:
+        before: accepted and decided, of questions that were asked without any learnt context.
+        after: the same, of questions for which something was recalled.
+    """
+
+    before: tuple[int, int]
+    after: tuple[int, int]
+
+    def to_json(self) -> JsonObject:
+        """Shares with their 95 % intervals (Wilson), and the difference with its own (Newcombe)."""
+        parts = {name: _part(*getattr(self, name)) for name in ("before", "after")}
+        both = self.before[1] and self.after[1]
+        gain = difference(self.after, self.before) if both else None
+        return {**parts, "gain": None if gain is None else [gain.value, gain.low, gain.high]}
+
+
+def acceptance(kb: KnowledgeBase) -> Acceptance:
+    """What persons decided about claims of machines so far."""
+    recalled = _recalled(kb)
+    counted = {False: [0, 0], True: [0, 0]}
+    for record in (record for status in BY_PERSON for record in kb.records(status=status)):
+        if not record.by_hand:
+            tally = counted[recalled.get(record.claim.id, False)]
+            tally[0] += record.claim.status == "accepted"
+            tally[1] += 1
+    return Acceptance(before=(counted[False][0], counted[False][1]), after=(counted[True][0], counted[True][1]))
+
+
+def _recalled(kb: KnowledgeBase) -> dict[str, bool]:
+    """For each claim whether its question was asked with anything that was recalled; the newest asking counts."""
+    query = select(WorkRow.claims, WorkRow.recalled).where(WorkRow.kb == kb.name).order_by(WorkRow.updated_at)
+    with kb.store.read() as connection:
+        return {claim: bool(recalled) for claims, recalled in connection.execute(query) for claim in claims}
+
+
+def _part(accepted: int, decided: int) -> JsonObject:
+    if not decided:
+        return {"accepted": 0, "decided": 0, "share": None, "low": None, "high": None}
+    found = wilson(accepted, decided)
+    return {"accepted": accepted, "decided": decided, "share": found.value, "low": found.low, "high": found.high}
