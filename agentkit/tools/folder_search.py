@@ -21,6 +21,9 @@ SUFFIXES = (".txt", ".md", ".rst")
 MAX_FILE_BYTES = 5_000_000
 PASSAGE_CHARACTERS = 700
 QUERY_WORDS = 64
+SHOWN = 5
+"""Passages in a reply. A model isn't asked how many: small ones ask for one and answer from whatever it says."""
+
 NAMED = 5
 """A reply names at most this many of the files that could not be searched."""
 
@@ -154,14 +157,13 @@ def search_tool(root: str | Path) -> BaseTool:
     """The built-in `search` tool over the .txt, .md and .rst files of one folder."""
     index = FolderIndex(folder(root, used_by="search"))
 
-    def search(query: str, limit: int = 4) -> str:
+    def search(query: str) -> str:
         """Search the local folder of documents. Returns the best passages with file name and line.
 
         Args:
             query: a few words that the passage should contain.
-            limit: how many passages to return, at most 10.
         """
-        found = index.search(query, max(1, min(limit, 10)))
+        found = index.search(query, SHOWN)
         shown = [_show(passage) for passage in found] or [f"no passage contains any word of {query!r}"]
         return "\n\n".join([*shown, *_not_searched(index.left_out)])
 

@@ -112,7 +112,7 @@ def test_the_threshold_is_that_of_the_largest_error_below_the_wanted_one(store: 
     assert floors == [0.9, 0.7, 0.5, 0.5]
     assert assessor_for(kept, "m", max_error=0.2, decline_below=0.8).floor == 0.8
     assert assessor_for(kept, "m").floor is None
-    with pytest.raises(UserError, match=r"under 0\.01 \(the least is 0\.05\)"):
+    with pytest.raises(UserError, match=r"under 0\.01 \(the lowest possible is 0\.05\)"):
         assessor_for(kept, "m", max_error=0.01)
 
 

@@ -138,8 +138,15 @@ async def test_no_query_is_a_syntax_error(search: BaseTool, query: str) -> None:
 async def test_long_texts_are_cut_at_paragraphs(search: BaseTool, root: Path) -> None:
     filler = "\n\n".join(f"Paragraph {number} about nothing in particular, at some length." for number in range(100))
     (root / "long.txt").write_text(f"{filler}\n\nThe needle is here.\n\n{filler}", encoding="utf-8")
-    result = await run_tool(search, {"query": "needle", "limit": 1})
+    result = await run_tool(search, {"query": "needle"})
     assert "needle" in result.text and len(result.text) < 1500
+
+
+async def test_a_query_that_a_preamble_fits_better_still_shows_what_it_asks_for(search: BaseTool, root: Path) -> None:
+    lead = "# Loans\n\nThe Foundry Row Lending Shed lends to whoever lives nearby.\n\n"
+    (root / "loans.md").write_text(f"{lead}## Ladders\n\nBorrowed ladders are due back after 18 days.\n")
+    result = await run_tool(search, {"query": "when ladders are due back at the Foundry Row Lending Shed"})
+    assert "after 18 days" in result.text
 
 
 def test_a_root_that_is_no_folder_is_said_at_once(tmp_path: Path) -> None:
