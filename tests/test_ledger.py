@@ -82,7 +82,7 @@ def test_a_rewritten_change_is_found_out(ledger: Ledger) -> None:
         ledger.verify(TARGET)
 
 
-@pytest.mark.parametrize(("gone", "said"), [(3, "ends before its head"), (2, "version 3 does not match")])
+@pytest.mark.parametrize(("gone", "said"), [(3, "ends before its head"), (2, "version 2 does not match")])
 def test_a_version_that_is_gone_from_the_log_is_found_out(ledger: Ledger, gone: int, said: str) -> None:
     for number in range(3):
         ledger.commit(change(f"k{number}"), nothing)
