@@ -160,8 +160,8 @@ MUTANTS: tuple[tuple[str, str, str, str], ...] = (
     ),
     (
         "agentkit/curation/language/assertion.py",
-        "another = found is not None and",
-        "another = found is None and",
+        "(found is not None and not another)",
+        "found is not None",
         ASSERTION,
     ),
     (

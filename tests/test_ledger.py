@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, delete, update
 
 from agentkit.errors import Conflict, IntegrityError, UserError
 from agentkit.ledger import Change, Ledger, Verdict
 from agentkit.store import Store
-from agentkit.store.changes import ChangeRow
+from agentkit.store.changes import ChangeEventRow, ChangeRow
 
 TARGET = "playbook:test"
 
@@ -79,6 +79,16 @@ def test_a_rewritten_change_is_found_out(ledger: Ledger) -> None:
     with ledger.store.write() as connection:
         connection.execute(update(ChangeRow).where(ChangeRow.key == "k1").values(operations=[{"op": "forged"}]))
     with pytest.raises(IntegrityError, match="version 2"):
+        ledger.verify(TARGET)
+
+
+@pytest.mark.parametrize(("gone", "said"), [(3, "ends before its head"), (2, "version 2 does not match")])
+def test_a_version_that_is_gone_from_the_log_is_found_out(ledger: Ledger, gone: int, said: str) -> None:
+    for number in range(3):
+        ledger.commit(change(f"k{number}"), nothing)
+    with ledger.store.write() as connection:
+        connection.execute(delete(ChangeEventRow).where(ChangeEventRow.version == gone))
+    with pytest.raises(IntegrityError, match=said):
         ledger.verify(TARGET)
 
 

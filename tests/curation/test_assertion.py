@@ -69,6 +69,9 @@ def test_what_is_no_finding_is_refused_with_what_it_is(text: str) -> None:
         "Although it was thought to be harmless, lithium caused tremor.",
         "Lithium caused tremor; whether valproate does is unclear.",
         "It was unclear whether valproate does; lithium caused tremor.",
+        "We examined whether it is safe and found that lithium caused tremor.",
+        "The aim was to compare two drugs, and the results show that lithium caused tremor.",
+        "We hypothesised a benefit and found that lithium caused tremor.",
         "To find a cure, patients took lithium and developed tremor.",
         "If the dose was raised, lithium caused tremor.",
         "Lithium caused tremor if the dose was raised.",
@@ -97,7 +100,8 @@ def test_the_same_words_mean_another_thing_to_another_relation() -> None:
 def test_relief_under_a_drug_is_its_own_unless_another_brought_it() -> None:
     text = "With lithium, tremor was reduced."
     assert "opposite" in reason(text, "induces") and reason(text, "treats") == ""
-    assert "opposite" not in reason("With lithium, tremor was reduced by propranolol.", "induces")
+    assert "opposite" in reason("With lithium, tremor was markedly reduced.", "induces")
+    assert "opposite" not in reason("With lithium, tremor was markedly reduced by propranolol.", "induces")
     assert "opposite" in reason("Less tremor was seen with lithium.", "induces")
 
 
