@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from sqlalchemy import Row, Select, and_, func, select
@@ -32,6 +32,10 @@ COLOURS = ("reward", "kind", "status")
 """What the dots of a map can be coloured by."""
 _KINDS = 5
 """Kinds of task with a colour of their own; the rest share one."""
+
+
+Placed: TypeAlias = "Select[str, str, str, float | None, str, str, bytes]"
+"""A query for what a map needs of cases: id, namespace, state, reward, status, instructions, the state's vector."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +144,7 @@ def one(site: Site, request: Request) -> Response:
     return site.page("case", f"Case {case.id[:10]}", name=name, case=case, effect=effect, near=_nearest(case, others))
 
 
-def _placed(name: str, embedder: str) -> Select[Any]:
+def _placed(name: str, embedder: str) -> Placed:
     """Cases with the vectors of their states, newest first."""
     vector, row = CaseVectorRow, CaseRow
     same = and_(vector.hash == row.state_hash, vector.embedder == embedder)
