@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from sqlalchemy import Row, Select, and_, func, select
+from sqlalchemy import Select, and_, func, select
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -152,11 +152,11 @@ def _placed(name: str, embedder: str) -> Placed:
     return select(*columns).join(vector, same).where(row.memory == name).order_by(row.seq.desc()).limit(DOTS)
 
 
-def _vectors(rows: Sequence[Row[Any]]) -> Any:
+def _vectors(rows: Sequence[Any]) -> Any:
     return np.stack([np.frombuffer(row.vector, dtype="<f4") for row in rows])
 
 
-def _nearest(case: Row[Any], others: Sequence[Row[Any]], most: int = 5) -> list[tuple[float, Row[Any]]]:
+def _nearest(case: Any, others: Sequence[Any], most: int = 5) -> list[tuple[float, Any]]:
     """The cases of the map that are nearest to one of them, with their cosines."""
     place = next((number for number, row in enumerate(others) if row.id == case.id), None)
     if place is None:
@@ -208,7 +208,7 @@ def case_map(site: Site, request: Request) -> Response:
     )
 
 
-def _looks(rows: Sequence[Row[Any]], by: str) -> list[Look]:
+def _looks(rows: Sequence[Any], by: str) -> list[Look]:
     """How each case is drawn."""
     if by == "reward":
         return [_REWARDS[2 if row.reward is None else int(row.reward < SUCCESS)] for row in rows]
