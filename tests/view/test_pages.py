@@ -161,6 +161,7 @@ def test_claims_that_contradict_each_other_are_shown_in_red_and_in_the_queue(bro
     assert 'class="edge bad"' in page.get("/kbs/main/graph").text
     assert "contradicts it:" in page.get(f"/kbs/main/review?claim={record.claim.id}").text
     assert list(kb.heads(told_apart=True)) == [head for head in kb.heads() if head.id in (record.claim.id, other.id)]
+    assert queue_order(kb, first=3) == queue_order(kb)[:3]
     assert {id for id, disputed in queue_order(kb)[:2] if disputed > 0.3} <= {record.claim.id, other.id}
 
 

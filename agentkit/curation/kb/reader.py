@@ -85,7 +85,7 @@ class KbReader:
         row = KbClaimRow
         qualifiers = cast(row.qualifiers, Text)
         columns = [qualifiers if name == "qualifiers" else getattr(row, name) for name in ClaimHead._fields]
-        query = self._valid(row, None).with_only_columns(*columns).order_by(row.id)
+        query = self._valid(row, None).with_only_columns(*columns)
         if subject is not None:
             query = query.where(row.subject == subject)
         if told_apart:
@@ -93,16 +93,17 @@ class KbReader:
             several = self._valid(row, None).with_only_columns(*ends).where(row.status.in_(EXPORTED)).group_by(*ends)
             query = query.where(tuple_(*ends).in_(several.having(func.min(qualifiers) < func.max(qualifiers))))
         with self.store.read() as connection:
-            rows = connection.execute(query).all()
+            rows = sorted(connection.execute(query).all(), key=lambda found: str(found[0]))
         for id_, first, predicate, second, document, text, *rest in rows:
             yield ClaimHead(id_, first, predicate, second, document, _qualifiers(text), *rest)
 
-    def undecided(self) -> list[tuple[str, float]]:
-        """Ids of the claims that no person decided on, with their disagreement."""
+    def undecided(self, limit: int | None = None) -> list[tuple[str, float]]:
+        """Ids of the claims that no person decided on with their disagreement, the most disputed first, ties by id."""
         row = KbClaimRow
         query = self._valid(row, None).with_only_columns(row.id, row.disagreement).where(row.status.not_in(BY_PERSON))
         with self.store.read() as connection:
-            return [(id_, disagreement) for id_, disagreement in connection.execute(query).all()]
+            rows = connection.execute(query.order_by(row.disagreement.desc(), row.id).limit(limit)).all()
+        return [(id_, disagreement) for id_, disagreement in rows]
 
     def entities(self, *, at: int | None = None, ids: Sequence[str] | None = None) -> Iterator[Entity]:
         """Entities by id; `ids` names a few hundred of them at most."""

@@ -12,7 +12,7 @@ from agentkit.curation.export.content import writing
 from agentkit.curation.kb.contradictions import contradictions
 from agentkit.curation.kb.corrections import Correction, correct
 from agentkit.curation.kb.knowledge_base import KnowledgeBase
-from agentkit.curation.kb.records import Record
+from agentkit.curation.kb.records import BY_PERSON, Record
 from agentkit.errors import DataError
 from agentkit.json_types import JsonObject
 from agentkit.text import read_table
@@ -102,12 +102,19 @@ def queue(kb: KnowledgeBase, *, limit: int | None = None, doubts: Doubts | None 
     ]
 
 
-def queue_order(kb: KnowledgeBase) -> list[tuple[str, float]]:
-    """The ids of the queue in its order, each with how much it is disputed; the claims themselves are not read."""
-    clashes = contradictions(kb.heads(told_apart=True))
-    opposed = {id_ for found in clashes for ids in found.sides.values() for id_ in ids}
-    waiting = [(id_, min(1.0, disputed + 0.3 * (id_ in opposed))) for id_, disputed in kb.undecided()]
-    return sorted(waiting, key=lambda item: (-item[1], item[0]))
+def queue_order(kb: KnowledgeBase, *, first: int | None = None) -> list[tuple[str, float]]:
+    """The ids of the queue in its order, each with how much it is disputed; the claims themselves are not read.
+
+    Args:
+        first: so many of them, which takes less than all.
+    """
+    heads = list(kb.heads(told_apart=True))
+    opposed = {id_ for found in contradictions(heads) for ids in found.sides.values() for id_ in ids}
+    # Those that contradict another go up; among the first are no others than those that are so without that.
+    waiting = dict(kb.undecided(None if first is None else first + len(opposed)))
+    waiting |= {head.id: head.disagreement for head in heads if head.id in opposed and head.status not in BY_PERSON}
+    order = [(id_, min(1.0, disputed + 0.3 * (id_ in opposed))) for id_, disputed in waiting.items()]
+    return sorted(order, key=lambda item: (-item[1], item[0]))[:first]
 
 
 def write_review(kb: KnowledgeBase, path: Path) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from sqlalchemy import Row, Select, and_, func, select
+from sqlalchemy import Select, and_, func, select
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -32,6 +32,10 @@ COLOURS = ("reward", "kind", "status")
 """What the dots of a map can be coloured by."""
 _KINDS = 5
 """Kinds of task with a colour of their own; the rest share one."""
+
+
+Placed: TypeAlias = "Select[str, str, str, float | None, str, str, bytes]"
+"""A query for what a map needs of cases: id, namespace, state, reward, status, instructions, the state's vector."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +144,7 @@ def one(site: Site, request: Request) -> Response:
     return site.page("case", f"Case {case.id[:10]}", name=name, case=case, effect=effect, near=_nearest(case, others))
 
 
-def _placed(name: str, embedder: str) -> Select[Any]:
+def _placed(name: str, embedder: str) -> Placed:
     """Cases with the vectors of their states, newest first."""
     vector, row = CaseVectorRow, CaseRow
     same = and_(vector.hash == row.state_hash, vector.embedder == embedder)
@@ -148,11 +152,11 @@ def _placed(name: str, embedder: str) -> Select[Any]:
     return select(*columns).join(vector, same).where(row.memory == name).order_by(row.seq.desc()).limit(DOTS)
 
 
-def _vectors(rows: Sequence[Row[Any]]) -> Any:
+def _vectors(rows: Sequence[Any]) -> Any:
     return np.stack([np.frombuffer(row.vector, dtype="<f4") for row in rows])
 
 
-def _nearest(case: Row[Any], others: Sequence[Row[Any]], most: int = 5) -> list[tuple[float, Row[Any]]]:
+def _nearest(case: Any, others: Sequence[Any], most: int = 5) -> list[tuple[float, Any]]:
     """The cases of the map that are nearest to one of them, with their cosines."""
     place = next((number for number, row in enumerate(others) if row.id == case.id), None)
     if place is None:
@@ -204,7 +208,7 @@ def case_map(site: Site, request: Request) -> Response:
     )
 
 
-def _looks(rows: Sequence[Row[Any]], by: str) -> list[Look]:
+def _looks(rows: Sequence[Any], by: str) -> list[Look]:
     """How each case is drawn."""
     if by == "reward":
         return [_REWARDS[2 if row.reward is None else int(row.reward < SUCCESS)] for row in rows]

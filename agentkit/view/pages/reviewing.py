@@ -38,11 +38,11 @@ def review(site: Site, request: Request) -> Response:
     kb, start, named = asked_kb(site, request), asked_place(request), request.query_params.get("claim")
     title = f"Review of {kb.name}"
     if named is None:
-        order = queue_order(kb)
+        order = queue_order(kb, first=start + 1)
         if not order:
             return site.page("review", title, kb=kb, told=None)
-        start = min(start, len(order) - 1)
-        return RedirectResponse(address("kbs", kb.name, "review", claim=order[start][0], start=start), 303)
+        place = len(order) - 1
+        return RedirectResponse(address("kbs", kb.name, "review", claim=order[place][0], start=place), 303)
     record = record_of(kb, named)
     [told] = told_of(kb, [record])
     return site.page(
