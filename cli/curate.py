@@ -12,7 +12,7 @@ import typer
 
 from agentkit.cli import stopping
 from agentkit.cli.agent_options import Model
-from agentkit.cli.elsewhere import Elsewhere, PerMinute, Ray, Workers, aside
+from agentkit.cli.elsewhere import Elsewhere, aside, with_elsewhere
 from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table, say
 from agentkit.json_types import JsonObject
 from agentkit.text import printable
@@ -28,8 +28,10 @@ app = typer.Typer()
 
 
 @app.command()
+@with_elsewhere
 def curate(
     folder: Annotated[Path, typer.Argument(help="Papers: a folder, an archive or a file.")],
+    *,
     ontology: Annotated[Path, typer.Option(help="The ontology: our short YAML, or a LinkML schema.")],
     kb: str = typer.Option("default", help="The knowledge base to fill."),
     model: Model = None,
@@ -48,13 +50,11 @@ def curate(
     floor: float = typer.Option(0.0, min=0, help="Leave a paper below so many new claims per 1,000 tokens."),
     retry_failed: bool = typer.Option(False, "--retry-failed", help="Ask again what failed for good."),
     recall: bool = typer.Option(False, "--recall", help="Show the explorer what reviewers decided; asks papers anew."),
-    ray: Ray = None,
-    workers: Workers = None,
-    per_minute: PerMinute = None,
+    there: Elsewhere,
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
 ) -> None:
     """Build a knowledge base in which every claim carries an exact quote. Run it again to go on where it stopped."""
-    there = Elsewhere(ray=ray, workers=workers, per_minute=per_minute).check()
+    there.check()
     from agentkit.curation.extraction.plan import make_plan
     from agentkit.curation.ontology.files import load_ontology
 
@@ -75,18 +75,8 @@ def curate(
         paper_budget=Budget(tokens=paper_tokens),
         run_budget=Budget(tokens=tokens, cost=cost),
     )
-    report = _run(
-        made,
-        partial(_documents, folder, limit),
-        kb,
-        model,
-        evaluator_model,
-        lexicon,
-        options,
-        there,
-        recall=recall,
-        quiet=json_,
-    )
+    read, duo = partial(_documents, folder, limit), (model, evaluator_model)
+    report = _run(made, read, kb, duo, lexicon, options, there, recall=recall, quiet=json_)
     emit(report.to_json() | {"kb": kb}, json_=json_, human=lambda data: _print_report(report, kb))
     if report.stopped:
         raise typer.Exit(3)
@@ -113,8 +103,7 @@ def _run(
     plan: CurationPlan,
     read: Callable[[Cluster | None], list[Document | Failure]],
     name: str,
-    model: str | None,
-    evaluator_model: str | None,
+    models: tuple[str | None, str | None],
     lexicon: Path | None,
     options: CurationOptions,
     there: Elsewhere,
@@ -131,14 +120,10 @@ def _run(
     from agentkit.distributed.papers import DuoNames, curate_on
     from agentkit.models import Limits
 
-    settings = open_settings(model=model)
+    settings = open_settings(model=models[0])
     naming, version = open_naming(plan.ontology, lexicon=lexicon)
-    checker = evaluator_model or settings.evaluator_model or settings.model
-    duo = DuoNames(
-        explorer=settings.model,
-        evaluator=None if checker == "none" else checker,
-        options=chosen_options(settings, None),
-    )
+    checker = models[1] or settings.evaluator_model or settings.model
+    duo = DuoNames(settings.model, None if checker == "none" else checker, chosen_options(settings, None))
     explorer, evaluator = duo.load()
     recallers = [RelationRecaller] if recall else []
     with closing(open_store()) as store, there.open(settings) as cluster:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agentkit.cli.agent_options import spelt_out
 from agentkit.errors import UserError
 
 if TYPE_CHECKING:
@@ -80,6 +81,10 @@ class Elsewhere:
 
             with rollouts_on(cluster, agent, shared=self.shared):
                 yield
+
+
+with_elsewhere = spelt_out("there", Elsewhere, ("ray", "workers", "per_minute"))
+"""A command whose parameter `there` is an `Elsewhere`: `--ray` and what goes with it."""
 
 
 def aside(cluster: Cluster | None) -> AbstractContextManager[object]:

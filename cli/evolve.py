@@ -11,7 +11,7 @@ import typer
 
 from agentkit.cli import stopping
 from agentkit.cli.agent_options import DECLINING, FORM, LEARNING, AgentOptions, with_agent_options
-from agentkit.cli.elsewhere import Elsewhere, PerMinute, Ray, Workers
+from agentkit.cli.elsewhere import Elsewhere, with_elsewhere
 from agentkit.cli.output import emit, note, print_table
 from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
@@ -29,6 +29,7 @@ File = Annotated[Path | None, typer.Option(help="JSONL of tasks.", show_default=
 
 
 @app.command()
+@with_elsewhere
 @with_agent_options(
     without=("checker", *LEARNING, *FORM, *DECLINING, "samples", "plan", "evaluator", "approve", "max_rounds")
 )
@@ -41,6 +42,7 @@ def evolve(
     playbook: Annotated[str | None, typer.Option(help="The playbook that evolves.")] = None,
     memory: Annotated[str | None, typer.Option(help="The case memory that evolves.")] = None,
     wanted: AgentOptions,
+    there: Elsewhere,
     epochs: Annotated[int, typer.Option(min=1, max=1000, help="Passes over the training tasks.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Take this many training tasks.")] = None,
     val_limit: Annotated[int | None, typer.Option(min=1, help="Take this many validation tasks.")] = None,
@@ -63,16 +65,13 @@ def evolve(
     max_seconds: Annotated[float | None, typer.Option(min=0, help="Stop learning after so many seconds.")] = None,
     name: Annotated[str, typer.Option(help="Tells evolutions apart that are otherwise the same.")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder of the report.")] = None,
-    ray: Ray = None,
-    workers: Workers = None,
-    per_minute: PerMinute = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Learn from tasks. The same command again resumes an interrupted evolution, or repeats a finished result."""
     from agentkit.evolution.config import EvolveConfig, EvolveLimits
     from agentkit.tasks import load_tasks
 
-    there = Elsewhere(ray=ray, workers=workers, per_minute=per_minute).check()
+    there.check()
     _check(labels=labels, learner=learner, gate=gate)
     tasks = {"train": load_tasks(train, limit=limit), "val": _held_out(val, val_limit, seed)}
     tasks |= {name: load_tasks(path) if path else [] for name, path in (("test", test), ("probes", probes))}

@@ -9,7 +9,7 @@ import typer
 
 from agentkit.cli import stopping
 from agentkit.cli.agent_options import Model
-from agentkit.cli.elsewhere import Elsewhere, PerMinute, Ray, Workers
+from agentkit.cli.elsewhere import Elsewhere, with_elsewhere
 from agentkit.cli.output import emit, note, open_settings, print_table
 from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from agentkit.tasks import Task
 
 
+@with_elsewhere
 def stream(
     tasks: Annotated[Path, typer.Argument(help="JSONL of tasks, in the order in which they come.")],
+    *,
     probes: Annotated[Path | None, typer.Option(help="Frozen tasks that must not be forgotten.")] = None,
     ood: Annotated[Path | None, typer.Option(help="Tasks of another kind.")] = None,
     policy: Annotated[Path | None, typer.Option(help="Requests that must be refused.")] = None,
@@ -50,9 +52,7 @@ def stream(
     orders: Annotated[int, typer.Option(min=1, max=1000, help="Of --arms: orders of the tasks.")] = 1,
     picture: Annotated[Path | None, typer.Option(help="Of --arms: where to draw the curves (PNG).")] = None,
     name: Annotated[str, typer.Option(help="Tells streams apart that are otherwise the same.")] = "",
-    ray: Ray = None,
-    workers: Workers = None,
-    per_minute: PerMinute = None,
+    there: Elsewhere,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Learn along a stream of tasks; measure adaptation, forgetting, transfer, tokens, refusals and the evaluator.
@@ -64,7 +64,7 @@ def stream(
     from agentkit.evolution.stream import Probes
     from agentkit.tasks import load_tasks
 
-    there = Elsewhere(ray=ray, workers=workers, per_minute=per_minute).check()
+    there.check()
     config = _config(name, block, gate, labels, seed)
     ordered = load_tasks(tasks, limit=limit)
     if arms is not None:

@@ -68,6 +68,7 @@ class Cluster:
 
     def _begin(self, options: JsonObject) -> Any:
         """Ray's own start, which gives a busy machine half a minute and then raises a bare Exception: tried again."""
+        slow: Exception | None = None
         for _ in range(TRIES):
             try:
                 return self.ray.init(**options)
