@@ -54,7 +54,6 @@ def curate(
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
 ) -> None:
     """Build a knowledge base in which every claim carries an exact quote. Run it again to go on where it stopped."""
-    there.check()
     from agentkit.curation.extraction.plan import make_plan
     from agentkit.curation.ontology.files import load_ontology
 

@@ -38,6 +38,9 @@ class Elsewhere:
     Attributes:
         ray: where they are; None for this process alone.
         per_minute, tokens, cost: what they share.
+
+    Raises:
+        UserError: something is said of workers, and there are none.
     """
 
     ray: Ray = None
@@ -46,13 +49,16 @@ class Elsewhere:
     tokens: int | None = field(default=None)
     cost: float | None = field(default=None)
 
-    def check(self) -> Elsewhere:
-        """Raises UserError: something is said of workers, and there are none."""
+    def __post_init__(self) -> None:
         if self.ray is None:
             for name in ("workers", "per_minute", "tokens", "cost"):
                 if getattr(self, name) is not None:
                     raise UserError(f"--{name.replace('_', '-')} goes with --ray: write  --ray local")
-        return self
+
+    def refuse(self, option: str) -> None:
+        """Raises UserError: something was asked for elsewhere that is done in this process alone."""
+        if self.ray is not None:
+            raise UserError(f"{option} works in this process alone: leave --ray out")
 
     @property
     def shared(self) -> Shared:

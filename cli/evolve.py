@@ -71,7 +71,6 @@ def evolve(
     from agentkit.evolution.config import EvolveConfig, EvolveLimits
     from agentkit.tasks import load_tasks
 
-    there.check()
     _check(labels=labels, learner=learner, gate=gate)
     tasks = {"train": load_tasks(train, limit=limit), "val": _held_out(val, val_limit, seed)}
     tasks |= {name: load_tasks(path) if path else [] for name, path in (("test", test), ("probes", probes))}
@@ -79,11 +78,10 @@ def evolve(
     checked: dict[str, Any] = {"mode": gate, "labels": labels, "retest": retest, "hints": hints}
     config = EvolveConfig(name=name, epochs=epochs, batch=batch, online=online, seed=seed, limits=limits, **checked)
     wanted = replace(wanted, max_rounds=rounds, evaluator=evaluate or labels == "none")
-    with wanted.build() as agent:
+    with wanted.build() as agent, there.rollouts(agent):
         parts = {"playbook": playbook or agent.settings.playbook, "memory": memory or agent.settings.memory}
         stopping.go_on_with_this_command()
-        with there.rollouts(agent):
-            reports = _run(agent, tasks, parts, config, seeds, controls=controls, out=out, quiet=json_, learner=learner)
+        reports = _run(agent, tasks, parts, config, seeds, controls=controls, out=out, quiet=json_, learner=learner)
     emit(reports[0].report | _joined(reports), json_=json_, human=lambda report: _show(report, reports[0]))
 
 

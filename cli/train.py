@@ -53,7 +53,7 @@ def train(
     """Train an adapter, and put it in force if it is better on held-out tasks. Started again, it goes on."""
     from agentkit.training.run import train_adapter
 
-    there = Elsewhere(ray=ray, workers=workers).check()
+    there = Elsewhere(ray=ray, workers=workers)
     rates = {"rank": rank, "alpha": 2 * rank, "rate": rate, "epochs": epochs, "batch": batch, "seed": seed}
     config = _config(recipe, rounds, loss, control, rates)
     read = _read(tasks, val, probes, limit)
