@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_type_hints
@@ -181,21 +181,32 @@ def with_agent_options(*, without: tuple[str, ...] = ()) -> Callable[[Callable[.
     Args:
         without: options that this command does not offer.
     """
-    keyword, hints = inspect.Parameter.KEYWORD_ONLY, get_type_hints(AgentOptions, include_extras=True)
+    return spelt_out(
+        "wanted", AgentOptions, [field.name for field in fields(AgentOptions) if field.name not in without]
+    )
+
+
+def spelt_out(parameter: str, kind: type, names: Sequence[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command one of whose parameters is a dataclass: on the command line its fields stand for themselves.
+
+    Args:
+        names: of the fields that the command offers.
+    """
+    keyword, hints = inspect.Parameter.KEYWORD_ONLY, get_type_hints(kind, include_extras=True)
     shared = [
         inspect.Parameter(field.name, keyword, default=field.default, annotation=hints[field.name])
-        for field in fields(AgentOptions)
-        if field.name not in without
+        for field in fields(kind)
+        if field.name in names
     ]
 
     def offered(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command, eval_str=True).parameters.values()
-        all_of_them = [given for item in own for given in (shared if item.name == "wanted" else [item])]
+        all_of_them = [given for item in own for given in (shared if item.name == parameter else [item])]
 
         @functools.wraps(command)
         def run(**given: object) -> None:
-            options = {item.name: given.pop(item.name) for item in shared}
-            command(wanted=AgentOptions(**options), **given)  # type: ignore[arg-type]  # typer has checked them
+            made = kind(**{item.name: given.pop(item.name) for item in shared})
+            command(**{parameter: made}, **given)
 
         signature = inspect.Signature([item.replace(kind=keyword) for item in all_of_them])
         run.__signature__ = signature  # type: ignore[attr-defined]  # what typer reads

@@ -12,7 +12,7 @@ import typer
 
 from agentkit.cli import stopping
 from agentkit.cli.agent_options import Model
-from agentkit.cli.elsewhere import Elsewhere, PerMinute, Ray, Workers, aside
+from agentkit.cli.elsewhere import Elsewhere, aside, with_elsewhere
 from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table, say
 from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
@@ -35,8 +35,10 @@ app = typer.Typer()
 
 
 @app.command()
+@with_elsewhere
 def curate(
     folder: Annotated[Path, typer.Argument(help="The papers: a folder, an archive or a file.")],
+    *,
     ontology: Annotated[Path, typer.Option(help="The ontology: AgentKit's short YAML form, or a LinkML schema.")],
     kb: str = typer.Option("default", help="The knowledge base to fill."),
     model: Model = None,
@@ -60,13 +62,10 @@ def curate(
         False, "--anew", help="Ask answered questions again if reviewers have taught more since."
     ),
     pairs: bool = typer.Option(False, "--pairs", help="Judge every pair of known names; call no model."),
-    ray: Ray = None,
-    workers: Workers = None,
-    per_minute: PerMinute = None,
+    there: Elsewhere,
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
 ) -> None:
     """Build a knowledge base in which every claim carries an exact quote. Run again, it continues where it stopped."""
-    there = Elsewhere(ray=ray, workers=workers, per_minute=per_minute).check()
     reader = _reader(pdf)
     from agentkit.curation.extraction.plan import make_plan
     from agentkit.curation.ontology.files import load_ontology
@@ -74,7 +73,7 @@ def curate(
     made = make_plan(load_ontology(ontology), hops=hops)
     if pairs:
         given = {"--plan": plan, "--no-recall": not recall, "--anew": anew, "--model": model}
-        _check_pairs({**given, "--evaluator-model": evaluator_model, "--ray": ray})
+        _check_pairs({**given, "--evaluator-model": evaluator_model, "--ray": there.ray})
         _show(_run_pairs(made, _documents(folder, limit, reader), kb, lexicon, quiet=json_), kb, json_=json_)
         return
     if plan:
@@ -94,18 +93,8 @@ def curate(
         paper_budget=Budget(tokens=paper_tokens),
         run_budget=Budget(tokens=tokens, cost=cost),
     )
-    report = _run(
-        made,
-        partial(_documents, folder, limit, reader),
-        kb,
-        model,
-        evaluator_model,
-        lexicon,
-        options,
-        there,
-        recall=recall,
-        quiet=json_,
-    )
+    read, duo = partial(_documents, folder, limit, reader), (model, evaluator_model)
+    report = _run(made, read, kb, duo, lexicon, options, there, recall=recall, quiet=json_)
     _show(report, kb, json_=json_)
     if report.stopped:
         raise typer.Exit(3)
@@ -168,8 +157,7 @@ def _run(
     plan: CurationPlan,
     read: Callable[[Cluster | None], list[Document | Failure]],
     name: str,
-    model: str | None,
-    evaluator_model: str | None,
+    models: tuple[str | None, str | None],
     lexicon: Path | None,
     options: CurationOptions,
     there: Elsewhere,
@@ -185,14 +173,10 @@ def _run(
     from agentkit.distributed.papers import DuoNames, curate_on
     from agentkit.models import Limits
 
-    settings = open_settings(model=model)
+    settings = open_settings(model=models[0])
     naming, version = open_naming(plan.ontology, lexicon=lexicon)
-    checker = evaluator_model or settings.evaluator_model or settings.model
-    duo = DuoNames(
-        explorer=settings.model,
-        evaluator=None if checker == "none" else checker,
-        options=chosen_options(settings, None),
-    )
+    checker = models[1] or settings.evaluator_model or settings.model
+    duo = DuoNames(settings.model, None if checker == "none" else checker, chosen_options(settings, None))
     explorer, evaluator = duo.load()
     with closing(open_store()) as store, there.open(settings) as cluster:
         documents = read(cluster)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agentkit.cli.agent_options import spelt_out
 from agentkit.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ class Elsewhere:
     Attributes:
         ray: where the processes are; None to use this process alone.
         per_minute, tokens, cost: limits that the processes share.
+
+    Raises:
+        UserError: an option for workers is given without `--ray`.
     """
 
     ray: Ray = None
@@ -47,13 +51,16 @@ class Elsewhere:
     tokens: int | None = field(default=None)
     cost: float | None = field(default=None)
 
-    def check(self) -> Elsewhere:
-        """Raises UserError: an option for workers is given without `--ray`."""
+    def __post_init__(self) -> None:
         if self.ray is None:
             for name in ("workers", "per_minute", "tokens", "cost"):
                 if getattr(self, name) is not None:
                     raise UserError(f"--{name.replace('_', '-')} goes with --ray: write  --ray local")
-        return self
+
+    def refuse(self, option: str) -> None:
+        """Raises UserError: something was asked for elsewhere that is done in this process alone."""
+        if self.ray is not None:
+            raise UserError(f"{option} works in this process alone: leave --ray out")
 
     @property
     def shared(self) -> Shared:
@@ -82,6 +89,10 @@ class Elsewhere:
 
             with rollouts_on(cluster, agent, shared=self.shared):
                 yield
+
+
+with_elsewhere = spelt_out("there", Elsewhere, ("ray", "workers", "per_minute"))
+"""A command whose parameter `there` is an `Elsewhere`: `--ray` and what goes with it."""
 
 
 def aside(cluster: Cluster | None) -> AbstractContextManager[object]:

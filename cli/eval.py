@@ -57,7 +57,7 @@ def evaluate(
     json_: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Run a file of tasks and score the answers. The same command again continues where it stopped."""
-    there = Elsewhere(ray=ray, workers=workers, per_minute=per_minute, tokens=tokens, cost=cost).check()
+    there = Elsewhere(ray=ray, workers=workers, per_minute=per_minute, tokens=tokens, cost=cost)
     tasks = load_some(file, limit)
     with wanted.build() as agent:
         report = _score(agent, tasks, default_checker, there, batch=name, concurrency=concurrency, seed=seed)

@@ -11,7 +11,7 @@ import typer
 
 from agentkit.cli import stopping
 from agentkit.cli.agent_options import DECLINING, FORM, LEARNING, AgentOptions, with_agent_options
-from agentkit.cli.elsewhere import Elsewhere, PerMinute, Ray, Workers
+from agentkit.cli.elsewhere import Elsewhere, with_elsewhere
 from agentkit.cli.output import emit, note, print_table
 from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
@@ -32,6 +32,7 @@ File = Annotated[Path | None, typer.Option(help="JSONL of tasks.", show_default=
 
 
 @app.command()
+@with_elsewhere
 @with_agent_options(
     without=("checker", *LEARNING, *FORM, *DECLINING, "samples", "plan", "evaluator", "approve", "max_rounds")
 )
@@ -45,6 +46,7 @@ def evolve(
     memory: Annotated[str | None, typer.Option(help="The case memory that evolves.")] = None,
     adapter: AdapterName = None,
     wanted: AgentOptions,
+    there: Elsewhere,
     epochs: Annotated[int, typer.Option(min=1, max=1000, help="Passes over the training tasks.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only this many training tasks.")] = None,
     val_limit: Annotated[int | None, typer.Option(min=1, help="Use only this many validation tasks.")] = None,
@@ -67,16 +69,12 @@ def evolve(
     max_seconds: Annotated[float | None, typer.Option(min=0, help="Stop learning after this many seconds.")] = None,
     name: Annotated[str, typer.Option(help="Distinguishes evolutions that are otherwise the same.")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder for the report.")] = None,
-    ray: Ray = None,
-    workers: Workers = None,
-    per_minute: PerMinute = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Learn from tasks. The same command again resumes an interrupted evolution, or repeats a finished one's result."""
     from agentkit.evolution.config import EvolveConfig, EvolveLimits
     from agentkit.tasks import load_tasks
 
-    there = Elsewhere(ray=ray, workers=workers, per_minute=per_minute).check()
     _check(labels=labels, learner=learner, gate=gate)
     tasks = {"train": load_tasks(train, limit=limit), "val": _held_out(val, val_limit, seed)}
     tasks |= {name: load_tasks(path) if path else [] for name, path in (("test", test), ("probes", probes))}
@@ -84,11 +82,10 @@ def evolve(
     checked: dict[str, Any] = {"mode": gate, "labels": labels, "retest": retest, "hints": hints}
     config = EvolveConfig(name=name, epochs=epochs, batch=batch, online=online, seed=seed, limits=limits, **checked)
     wanted = replace(wanted, max_rounds=rounds, evaluator=evaluate or labels == "none")
-    with wanted.build() as agent:
+    with wanted.build() as agent, there.rollouts(agent):
         parts = _parts(agent, playbook, memory) | {"adapter": adapter}
         stopping.go_on_with_this_command()
-        with there.rollouts(agent):
-            reports = _run(agent, tasks, parts, config, seeds, controls=controls, out=out, quiet=json_, learner=learner)
+        reports = _run(agent, tasks, parts, config, seeds, controls=controls, out=out, quiet=json_, learner=learner)
     emit(reports[0].report | _joined(reports), json_=json_, human=lambda report: _show(report, reports[0]))
 
 

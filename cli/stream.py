@@ -9,14 +9,12 @@ import typer
 
 from agentkit.cli import stopping
 from agentkit.cli.agent_options import Model
-from agentkit.cli.elsewhere import Elsewhere, PerMinute, Ray, Workers
+from agentkit.cli.elsewhere import Elsewhere, with_elsewhere
 from agentkit.cli.output import emit, note, open_settings, print_table
 from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from agentkit.agent import Agent
     from agentkit.evolution.config import EvolveConfig
     from agentkit.evolution.events import EvolutionEvent
@@ -25,8 +23,10 @@ if TYPE_CHECKING:
     from agentkit.tasks import Task
 
 
+@with_elsewhere
 def stream(
     tasks: Annotated[Path, typer.Argument(help="JSONL of tasks, in the order in which they arrive.")],
+    *,
     probes: Annotated[Path | None, typer.Option(help="Frozen tasks that must not be forgotten.")] = None,
     ood: Annotated[Path | None, typer.Option(help="Tasks of another kind.")] = None,
     policy: Annotated[Path | None, typer.Option(help="Requests that must be refused.")] = None,
@@ -50,9 +50,7 @@ def stream(
     orders: Annotated[int, typer.Option(min=1, max=1000, help="With --arms: number of orders of the tasks.")] = 1,
     picture: Annotated[Path | None, typer.Option(help="With --arms: where to plot the curves (PNG).")] = None,
     name: Annotated[str, typer.Option(help="Distinguishes streams that are otherwise the same.")] = "",
-    ray: Ray = None,
-    workers: Workers = None,
-    per_minute: PerMinute = None,
+    there: Elsewhere,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Learn from a stream of tasks; measure adaptation, forgetting, transfer, tokens, refusals and the evaluator.
@@ -61,27 +59,29 @@ def stream(
     with controls, and with AgentKit's case memory. The same command again continues where it stopped.
     """
     from agentkit.agent import Agent
-    from agentkit.evolution.stream import Probes
     from agentkit.tasks import load_tasks
 
-    there = Elsewhere(ray=ray, workers=workers, per_minute=per_minute).check()
     config = _config(name, block, gate, labels, seed)
     ordered = load_tasks(tasks, limit=limit)
     if arms is not None:
-        if there.ray is not None:
-            raise UserError("--arms compares in this process: leave --ray out")
-        last = load_tasks(holdout) if holdout else ()
-        report = _compare(ordered, last, arms, feedback, orders, model, seed, name, picture)
+        there.refuse("--arms")
+        report = _compare(ordered, holdout, arms, feedback, orders, model, seed, name, picture)
         emit(report, json_=json_, human=_show_arms)
         return
-    kept, others, refused = (load_tasks(path) if path else () for path in (probes, ood, policy))
-    frozen = Probes(retention=kept, ood=others, policy=refused, replay=replay)
+    frozen = _probes(probes, ood, policy, replay)
     settings = open_settings(model=model)
-    with Agent(settings=settings, max_rounds=rounds, evaluate=evaluate) as agent:
+    with Agent(settings=settings, max_rounds=rounds, evaluate=evaluate) as agent, there.rollouts(agent):
         parts = {"playbook": playbook or settings.playbook, "memory": memory or settings.memory}
-        with there.rollouts(agent):
-            report = _learn_along(agent, ordered, frozen, config, parts, block=block, quiet=json_)
+        report = _learn_along(agent, ordered, frozen, config, parts, block=block, quiet=json_)
     emit(report, json_=json_, human=_show)
+
+
+def _probes(retention: Path | None, ood: Path | None, policy: Path | None, replay: int) -> Probes:
+    from agentkit.evolution.stream import Probes
+    from agentkit.tasks import load_tasks
+
+    kept, others, refused = (load_tasks(path) if path else () for path in (retention, ood, policy))
+    return Probes(retention=kept, ood=others, policy=refused, replay=replay)
 
 
 def _config(name: str, block: int, gate: str, labels: str, seed: int) -> EvolveConfig:
@@ -125,7 +125,7 @@ def _learn_along(
 
 def _compare(
     tasks: list[Task],
-    holdout: Sequence[Task],
+    last: Path | None,
     arms: str,
     feedback: str,
     orders: int,
@@ -141,10 +141,11 @@ def _compare(
     from agentkit.evolution.streams.watching import StreamWatch
     from agentkit.ledger import digest
     from agentkit.models import load_model
+    from agentkit.tasks import load_tasks
 
     if feedback not in get_args(FeedbackKind):
         raise UserError(f"--feedback must be {', '.join(get_args(FeedbackKind)[:-1])} or {get_args(FeedbackKind)[-1]}")
-    settings = open_settings(model=model)
+    settings, holdout = open_settings(model=model), load_tasks(last) if last else []
     key = digest([[task.model_dump() for task in (*tasks, *holdout)], settings.model, feedback, seed, name])[:12]
     opened = load_model(settings.model)
     plan = StreamPlan(

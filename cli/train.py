@@ -90,7 +90,7 @@ def train(
     stopped."""
     from agentkit.training.run import TrainArguments, train_adapter
 
-    there = Elsewhere(ray=ray, workers=workers).check()
+    there = Elsewhere(ray=ray, workers=workers)
     rates = {"rank": rank, "alpha": 2 * rank, "rate": rate, "epochs": epochs, "batch": batch, "seed": seed}
     config = _config(recipe, rounds, loss, control, rates | {"kl": kl, "average": average})
     config = replace(config, keep=_keep(keep, keep_by))

@@ -6,16 +6,18 @@ import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from agentkit import Agent
 from agentkit.distributed.rollouts import until_left
-from agentkit.distributed.shared import Purse, Shared
+from agentkit.distributed.shared import Purse, PurseSpent, Shared, SharedLimits, SharedMeter
 from agentkit.distributed.workers import is_embedded
-from agentkit.errors import UserError
+from agentkit.errors import BudgetExceeded, UserError
 from agentkit.models import Budget
+from agentkit.models.budget import Usage
 from agentkit.store import Store
 from agentkit.store.run_log import RunLog
 from agentkit.tasks import Task
@@ -71,6 +73,36 @@ async def test_the_purse_spreads_starts_and_ends_at_its_budget() -> None:
     assert waits == pytest.approx([0.0, 0.1, 0.2], abs=0.02)
     await purse.charge(1, 10, 0.0)
     assert "the budget of 10 tokens is used up" in (await purse.enter())[1]
+
+
+class Handle:
+    """A purse as workers hold it, without Ray between."""
+
+    def __init__(self, purse: Purse) -> None:
+        self.enter = SimpleNamespace(remote=purse.enter)
+        self.charge = SimpleNamespace(remote=lambda *used: asyncio.ensure_future(purse.charge(*used)))
+
+
+async def test_workers_share_one_rate_and_one_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    handle = Handle(Purse(Shared(per_minute=60, budget=Budget(calls=6))))
+    first, second = SharedLimits(handle, 4), SharedLimits(handle, 4, error=BudgetExceeded)
+    monkeypatch.setattr("agentkit.distributed.shared.asyncio.sleep", sleep)
+
+    async def call(limits: SharedLimits) -> None:
+        async with limits.slot():
+            SharedMeter(handle, Budget()).charge(Usage(input_tokens=1))
+
+    await asyncio.gather(*(call(limits) for limits in (first, second) for _ in range(3)))
+    assert sorted(filter(None, slept)) == pytest.approx([1, 2, 3, 4, 5], abs=0.9)
+    with pytest.raises(PurseSpent, match="shared by all workers, the budget of 6 calls is used up"):
+        await call(first)
+    with pytest.raises(BudgetExceeded, match="the budget of 6 calls is used up"):
+        await call(second)
 
 
 async def test_a_run_that_another_process_is_at_is_left_to_it(store: Store) -> None:

@@ -118,6 +118,19 @@ def test_export_and_ledger_are_those_of_one_process_whoever_is_killed(
         many.close()
 
 
+def test_a_shared_budget_stops_all_and_the_same_again_goes_on(tmp_path: Path, curate: Curate) -> None:
+    pytest.importorskip("ray", reason="the ray extra is not installed")
+    alone, many = (f"sqlite:///{tmp_path / name}.db" for name in ("alone", "many"))
+    whole = ended(curate(alone))
+    stopped = ended(
+        curate(many, "--ray", "local", "--workers", "2", "--tokens", str(int(str(whole["tokens"])) // 3)), 3
+    )
+    assert "tokens is used up" in str(stopped["stopped"])
+    assert 0 < int(str(stopped["calls"])) < CALLS
+    ended(curate(many))
+    assert content(many, tmp_path) == content(alone, tmp_path)
+
+
 def test_a_folder_is_read_on_workers_as_it_is_here(tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="the ray extra is not installed")
     folder = write_papers(tmp_path / "papers", 5)

@@ -59,13 +59,14 @@ def report_of(process: subprocess.Popen[str]) -> JsonObject:
     """What it printed, without seconds and paths."""
     out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
-    return dict(_without(json.loads(out), {"seconds", "files", "seconds_left"}))
+    return dict(without(json.loads(out)))
 
 
-def _without(value: Any, names: set[str]) -> Any:
+def without(value: Any, names: tuple[str, ...] = ("seconds", "files")) -> Any:
+    """JSON without fields of these names: times and paths, in which any two runs differ."""
     if isinstance(value, dict):
-        return {name: _without(item, names) for name, item in value.items() if name not in names}
-    return [_without(item, names) for item in value] if isinstance(value, list) else value
+        return {name: without(item, names) for name, item in value.items() if name not in names}
+    return [without(item, names) for item in value] if isinstance(value, list) else value
 
 
 def ledger(home: Path) -> list[Any]:

@@ -105,11 +105,20 @@ def of_papers(request: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def of_lessons(request: Mapping[str, Any]) -> dict[str, Any] | str:
     """A lesson where lessons are asked for; 7 for an answer where the lesson is in the prompt, else 42."""
-    wanted = ((request.get("response_format") or {}).get("json_schema") or {}).get("schema") or {}
+    wanted = _schema_of(request)
     if "lessons" in wanted.get("properties", {}):
         return {"lessons": [{"cause": "counted single parcels", "scope": "parcels", "content": LESSON}]}
     answer = "7" if any(LESSON in str(message["content"]) for message in request["messages"]) else _ANSWER
     return {**minimal(wanted), "answer": answer} if wanted else answer
+
+
+def _schema_of(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema that the answer must have; empty where it is text."""
+    if (request.get("response_format") or {}).get("type") == "json_schema":
+        return request["response_format"]["json_schema"]["schema"]  # type: ignore[no-any-return]
+    if request.get("tool_choice") in (None, "auto", "none"):
+        return {}
+    return request["tools"][-1]["function"].get("parameters") or {}  # type: ignore[no-any-return]
 
 
 LESSON = "Count parcels by the crate, never one by one."
