@@ -156,7 +156,7 @@ def served_by(agent: Agent) -> LlamaCppChat:
         UserError: it is no local one.
     """
     if not isinstance(agent.explorer, LlamaCppChat):
-        raise UserError(f"{agent.model_name} can't be trained here: adapters are trained for local/ models")
+        raise UserError(f"{agent.model_name} can't be trained here: adapters are for local/ models")
     return agent.explorer
 
 

@@ -32,7 +32,7 @@ def test_an_adapter_evolves_through_the_gate_and_the_report_has_it(tiny: Path, t
     first, second = report.evolved.batches
     assert first.learned.proposals == () and first.learned.notes[0].note.startswith("12 examples so far: 16 are needed")
     assert [verdict.decision for verdict in report.evolved.verdicts.values()] == ["accept"]
-    assert second.learned.notes[0].note == "trained on 24 examples, 12 new"
+    assert second.learned.notes[0].note == "trained on 24 examples, 24 new"
     assert report.evolved.chosen == {"adapter:a": 1}
     start, learned = report.arms[:2]
     assert (start.estimate.value, learned.estimate.value) == (0, 1)
