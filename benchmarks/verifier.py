@@ -115,9 +115,22 @@ def _read(paper: Paper) -> list[tuple[Signals, frozenset[str]]]:
 
 
 class Curve:
-    """Verifiers that saw more and more reviews, measured on the development part."""
+    """Verifiers that saw more and more reviews, measured on the development part.
 
-    def __init__(self, train: Sequence[Paper], dev: Sequence[Paper], results: Results, arm: str) -> None:
+    Args:
+        wanted: the F1 that is wanted after so many reviewed abstracts.
+    """
+
+    def __init__(
+        self,
+        train: Sequence[Paper],
+        dev: Sequence[Paper],
+        results: Results,
+        arm: str,
+        *,
+        wanted: Mapping[int, str] | None = None,
+    ) -> None:
+        self.wanted = wanted or {}
         self.train, self.dev, self.results, self.arm = train, dev, results, arm
         self._plain = {id(p): _read(p) for p in (*train, *dev)}
         whole = np.arange(len(dev))
@@ -129,7 +142,7 @@ class Curve:
             for shuffled in (False, True) if size else (False,):
                 name = f"{size} abstracts{', shuffled decisions' if shuffled else ''}"
                 made[name] = [self._draw(size, seed, shuffled=shuffled) for seed in range(draws if size else 1)]
-                self._add(name, made[name])
+                self._add(name, made[name], wanted="" if shuffled else self.wanted.get(size, ""))
         most = f"{SIZES[-1]} abstracts"
         self.gained(made[most], made["0 abstracts"], f"{most} over none")
         self.gained(made[most], made[f"{most}, shuffled decisions"], f"{most} over as many shuffled")
@@ -162,9 +175,10 @@ class Curve:
         plain = zip(paper.records, self._plain[id(paper)], strict=True)
         return [known.informed(signals, record.claim, words) for record, (signals, words) in plain]
 
-    def _add(self, name: str, rows: Sequence[Draw]) -> None:
+    def _add(self, name: str, rows: Sequence[Draw], *, wanted: str = "") -> None:
         arm = f"{self.arm}, {name}"
-        for metric, target in (("relation F1", ""), ("precision", ""), ("recall", ""), ("AUROC", ""), ("Brier", "")):
+        for metric in ("relation F1", "precision", "recall", "AUROC", "Brier"):
+            target = wanted if metric == "relation F1" else ""
             values = self._drawn(metric, rows)
             self.results.add(arm=arm, metric=metric, **_interval(values), n=len(self.dev), target=target)
         told, right = [[p for paper in row.told for p in paper] for row in rows], self._right

@@ -28,7 +28,7 @@ _SYMBOL = 3
 """Letters and digits up to which a name is one only where it is written like a symbol, such as `NO`."""
 _BRITISH = (
     (re.compile(r"aem"), "em"),
-    (re.compile(r"(?<=h)aem|(?<=an)ae(?=s)|(?<=p)ae(?=d)|(?<=c)ae(?=c)"), "e"),
+    (re.compile(r"(?<=an)ae(?=s)|(?<=p)ae(?=d)|(?<=c)ae(?=c)"), "e"),
     (re.compile(r"\boe(?=[a-z])|(?<=[a-z])oe(?=[dm]|a\b)"), "e"),
     (re.compile(r"tumour"), "tumor"),
     (re.compile(r"sulph"), "sulf"),
@@ -74,8 +74,8 @@ class Spotter:
             key = tuple(match.curie for match in found)
             spans[key].append(span)
             matches.setdefault(key, found)
-        found_ = _resolved(spans, matches)
-        return [_spotted(text, cls, key, places) for key, places in found_.items()]
+        things = _resolved(spans, matches)
+        return [_spotted(text, cls, key, places) for key, places in things.items()]
 
     def _mentions(
         self, grams: _Grams, defined: Mapping[str, str], cls: str

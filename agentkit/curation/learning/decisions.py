@@ -115,7 +115,7 @@ class LearntSoFar:
         version: of the verifier in force.
         auroc: the chance that an accepted claim is held likelier than a rejected one, by verifiers that did not see
             decisions about its paper; None where decisions are too few.
-        before: the same by the prior.
+        before: the same by the prior, to which no decision is known.
         gain: the difference, with its 95 % interval by papers drawn anew.
         picture: errors among the likeliest claims, for each share of them.
     """
@@ -141,7 +141,7 @@ def progress(kb: KnowledgeBase) -> LearntSoFar:
         return LearntSoFar(decisions=len(found), accepted=accepted, version=version)
     scores = [float(right) for right in found.accepted]
     learnt = cross_fitted(found.signals, found.accepted, found.papers)
-    first = [prior().probability(signals) for signals in found.signals]
+    first = [prior().probability(signals.alone()) for signals in found.signals]
     return LearntSoFar(
         decisions=len(found),
         accepted=accepted,

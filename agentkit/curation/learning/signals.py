@@ -18,7 +18,7 @@ from agentkit.curation.language.assertion import Asserting, Category, assertion,
 from agentkit.curation.language.names import occurrences, synonyms_in
 from agentkit.curation.language.sentences import boundaries
 from agentkit.curation.language.spelling import folded
-from agentkit.curation.learning.wording import Sentence, Wording, words_of
+from agentkit.curation.learning.wording import GROUPS, Sentence, Wording, words_of
 
 Span = tuple[int, int]
 _UNSAID: frozenset[Category] = frozenset({"aim", "method", "background", "advice"})
@@ -26,6 +26,7 @@ _DENIED: frozenset[Category] = frozenset({"opposite", "negation"})
 _OPEN: frozenset[Category] = frozenset({"hypothesis", "question", "conditional"})
 _HEDGED: frozenset[Category] = frozenset({"hedge", "cited"})
 _BRIEF = 3
+_LEARNT = ("known", "known_subject", "known_object", *GROUPS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +85,10 @@ class Signals:
 
     def vector(self) -> tuple[float, ...]:
         return astuple(self)
+
+    def alone(self) -> Signals:
+        """Without what was learnt from decisions: as before the first."""
+        return replace(self, **dict.fromkeys(_LEARNT, 0.0))
 
 
 @dataclass(frozen=True, kw_only=True)

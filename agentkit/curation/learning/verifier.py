@@ -122,8 +122,8 @@ def fit(
 
 
 def best_threshold(told: Sequence[float], accepted: Sequence[bool]) -> float:
-    """The probability from which on claims are best taken, by F1 of decisions that the probabilities did not see; a
-    half where they are too few to tell.
+    """The probability from which on claims are best taken, by F1 of decisions that the probabilities did not see, and
+    never above a half; that where they are too few to tell.
 
     Args:
         told: of each claim, by verifiers that saw no decision about its paper (`cross_fitted`).
@@ -131,11 +131,13 @@ def best_threshold(told: Sequence[float], accepted: Sequence[bool]) -> float:
     positive = sum(accepted)
     if min(positive, len(accepted) - positive) < LEAST:
         return 0.5
+    order = sorted(zip(told, accepted, strict=True), reverse=True)
     hits, best, threshold = 0, 0.0, 0.5
-    for taken, (probability, right) in enumerate(sorted(zip(told, accepted, strict=True), reverse=True), 1):
+    for taken, (probability, right) in enumerate(order, 1):
         hits += right
         if (f1 := 2 * hits / (taken + positive)) > best:
-            best, threshold = f1, probability
+            below = order[taken][0] if taken < len(order) else 0.0
+            best, threshold = f1, min(0.5, (probability + below) / 2)
     return round(threshold, 6)
 
 
