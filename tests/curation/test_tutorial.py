@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from click.testing import CliRunner, Result
 
 import agentkit.models
 from agentkit.cli.main import load_command
@@ -59,9 +58,8 @@ def commands() -> list[str]:
 
 
 def run(line: str) -> Result:
-    words = shlex.split(line)[1:]
-    name = " ".join(words[:1])
-    done = CliRunner().invoke(load_command(name), words[1:])
+    _, name, *words = shlex.split(line)
+    done = CliRunner().invoke(load_command(name), words)
     assert done.exit_code == 0, f"{line}: {done.output} {done.exception!r}"
     return done
 

@@ -128,6 +128,7 @@ def test_cases_of_an_old_database_are_found_by_words_of_every_script(tmp_path: P
         for statement in (
             "DROP TABLE run_files", "DROP TABLE files", "DROP TABLE cases_fts", "DROP TRIGGER cases_fts_in",
             "DROP TRIGGER cases_fts_out", "ALTER TABLE cases DROP COLUMN words",
+            *(f"ALTER TABLE curation_work DROP COLUMN {name}" for name in ("run_id", "recalled", "called", "question")),
             "UPDATE alembic_version SET version_num = '0011'",
             "UPDATE case_vectors SET embedder = 'hash-16'", "UPDATE case_memories SET embedder = 'hash-16'",
             "CREATE VIRTUAL TABLE cases_fts USING fts5(state, content='cases', content_rowid='seq')",

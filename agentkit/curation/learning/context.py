@@ -134,7 +134,7 @@ def _keep_cases(kb: KnowledgeBase, name: str, episodes: Iterable[Episode], setti
     wanted = {case_id(episode.run_id): episode for episode in episodes}
     known = stored_cases(kb.store, name, home=settings.home)
     there = {} if known is None else {case.id: case for case in known.list(limit=None)}
-    gone = [case for id_, case in there.items() if id_ not in wanted and case.run_id.startswith("review-")]
+    gone = [case for id_, case in there.items() if id_ not in wanted and (case.run_id or "").startswith("review-")]
     if known is not None and gone:
         _drop(known, gone)
     new = [episode for id_, episode in wanted.items() if id_ not in there]
