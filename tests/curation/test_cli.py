@@ -125,8 +125,9 @@ def test_from_a_correction_to_a_verifier_that_learnt(folder: Path, tmp_path: Pat
     paper, quote = old["document"], old["evidence"][0]["quote"]
     ends = ("--subject", "aspirin", "--predicate", "induces", "--object", "gout", "--quote", quote)
     assert "accepted: " in kb("add", "x", "--paper", paper, *ends)
-    kb("verifier", "x", "--rollback", 0)
     assert kb("verifier", "x", "--json")["version"] == 2
+    kb("verifier", "x", "--rollback", 0)
+    assert kb("verifier", "x", "--json")["version"] == 3
     everything = kb("export", tmp_path / "all.jsonl", "x", "--json")["claims"]
     likely = kb("export", tmp_path / "likely.jsonl", "x", "--min-confidence", 0.999, "--json")["claims"]
     assert likely == 2 < everything

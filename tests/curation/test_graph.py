@@ -157,7 +157,7 @@ def test_nothing_left_to_ask_leaves_the_run_as_it_was(store: Store, tmp_path: Pa
 def test_a_paper_is_gone_on_with_by_the_command_that_began_it(home: Store, tmp_path: Path) -> None:
     curate(KnowledgeBase(home, "x"), write_papers(tmp_path / "papers", 1))
     (record,) = RunLog(home).runs()
-    with pytest.raises(UserError, match=r"is a paper of the knowledge base 'x': go on with it by the  agentkit curate"):
+    with pytest.raises(UserError, match=r"is a paper of the knowledge base 'x': continue it with the  agentkit curate"):
         Agent.for_run(record.id)
     home.close()
 
