@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agentkit.curation.documents import Document
-from agentkit.curation.extraction.pairs import Candidate, candidates, pairable
+from agentkit.curation.extraction.pairs import CandidatePair, candidates, pairable
 from agentkit.curation.grounding.grounders import Grounder, Grounders, Lexicon
 from agentkit.curation.grounding.mentions import Spotter
 from agentkit.curation.grounding.tables import TableGrounder
@@ -62,7 +62,7 @@ def _paper(document: Document, bare: Document, relation: Relation, spotter: Spot
     )
 
 
-def _checked(item: Candidate) -> Record:
+def _checked(item: CandidatePair) -> Record:
     """A pair as the checks alone have it."""
     claim = item.record.claim.with_status("unsupported" if item.problem else "supported", item.problem)
     return Record(claim=claim, names=item.record.names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentkit.cli import stopping
-from agentkit.cli.agent_options import Model
+from agentkit.cli.agent_options import Model, spelt_out
 from agentkit.cli.elsewhere import Elsewhere, aside, with_elsewhere
 from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table, say
 from agentkit.errors import UserError
@@ -34,7 +35,50 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
+@dataclass(frozen=True, kw_only=True)
+class AskingOptions:
+    """How the questions about a paper are asked, and what they may cost; see `CurationOptions`."""
+
+    rounds: Annotated[int, typer.Option(min=1, help="How many answers the explorer may try for one question.")] = 2
+    around: Annotated[int, typer.Option(min=0, help="Sentences around a quote that may also support its claim.")] = 0
+    items: Annotated[
+        int, typer.Option(min=1, help="Items that one answer may list; fewer for small models that repeat.")
+    ] = 20
+    papers: Annotated[int, typer.Option(min=1, help="Papers processed at once.")] = 4
+    paper_tokens: Annotated[int | None, typer.Option(min=1, help="Token budget of one paper.")] = None
+    tokens: Annotated[int | None, typer.Option(min=1, help="Token budget of the run.")] = None
+    cost: Annotated[float | None, typer.Option(min=0, help="Budget of the run in US dollars.")] = None
+    floor: Annotated[float, typer.Option(min=0, help="Stop a paper below this many new claims per 1,000 tokens.")] = 0.0
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Retry the questions that failed permanently.")
+    ] = False
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Ask answered questions again if reviewers have taught more since.")
+    ] = False
+
+    def chosen(self) -> CurationOptions:
+        from agentkit.curation.curate import CurationOptions
+        from agentkit.models.budget import Budget
+
+        return CurationOptions(
+            max_rounds=self.rounds,
+            around=self.around,
+            papers=self.papers,
+            floor=self.floor,
+            retry_failed=self.retry_failed,
+            ask_anew=self.anew,
+            max_items=self.items,
+            paper_budget=Budget(tokens=self.paper_tokens),
+            run_budget=Budget(tokens=self.tokens, cost=self.cost),
+        )
+
+
+with_asking = spelt_out("asking", AskingOptions, [field.name for field in fields(AskingOptions)])
+"""A command whose parameter `asking` is an `AskingOptions`, spelt out as options of its own."""
+
+
 @app.command()
+@with_asking
 @with_elsewhere
 def curate(
     folder: Annotated[Path, typer.Argument(help="The papers: a folder, an archive or a file.")],
@@ -48,19 +92,8 @@ def curate(
     pdf: str = typer.Option("pypdf", help="How PDF is read: pypdf (text), or docling (columns and tables; slow)."),
     lexicon: Annotated[Path | None, typer.Option(help="Names and identifiers for grounding (TSV or CSV).")] = None,
     hops: int = typer.Option(2, min=0, help="How many hops of the ontology count as context."),
-    rounds: int = typer.Option(2, min=1, help="How many answers the explorer may try for one question."),
-    around: int = typer.Option(0, min=0, help="Sentences around a quote that may also support its claim."),
-    items: int = typer.Option(20, min=1, help="Items that one answer may list; fewer for small models that repeat."),
-    papers: int = typer.Option(4, min=1, help="Papers processed at once."),
-    paper_tokens: int | None = typer.Option(None, min=1, help="Token budget of one paper."),
-    tokens: int | None = typer.Option(None, min=1, help="Token budget of the run."),
-    cost: float | None = typer.Option(None, min=0, help="Budget of the run in US dollars."),
-    floor: float = typer.Option(0.0, min=0, help="Stop a paper below this many new claims per 1,000 tokens."),
-    retry_failed: bool = typer.Option(False, "--retry-failed", help="Retry the questions that failed permanently."),
     recall: bool = typer.Option(True, help="Show the explorer what reviewers decided and wrote, by relation."),
-    anew: bool = typer.Option(
-        False, "--anew", help="Ask answered questions again if reviewers have taught more since."
-    ),
+    asking: AskingOptions,
     pairs: bool = typer.Option(False, "--pairs", help="Judge every pair of known names; call no model."),
     there: Elsewhere,
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
@@ -72,29 +105,15 @@ def curate(
 
     made = make_plan(load_ontology(ontology), hops=hops)
     if pairs:
-        given = {"--plan": plan, "--no-recall": not recall, "--anew": anew, "--model": model}
+        given = {"--plan": plan, "--no-recall": not recall, "--anew": asking.anew, "--model": model}
         _check_pairs({**given, "--evaluator-model": evaluator_model, "--ray": there.ray})
         _show(_run_pairs(made, _documents(folder, limit, reader), kb, lexicon, quiet=json_), kb, json_=json_)
         return
     if plan:
         _print_plan(made, _documents(folder, limit, reader), json_=json_)
         return
-    from agentkit.curation.curate import CurationOptions
-    from agentkit.models.budget import Budget
-
-    options = CurationOptions(
-        max_rounds=rounds,
-        around=around,
-        papers=papers,
-        floor=floor,
-        retry_failed=retry_failed,
-        ask_anew=anew,
-        max_items=items,
-        paper_budget=Budget(tokens=paper_tokens),
-        run_budget=Budget(tokens=tokens, cost=cost),
-    )
     read, duo = partial(_documents, folder, limit, reader), (model, evaluator_model)
-    report = _run(made, read, kb, duo, lexicon, options, there, recall=recall, quiet=json_)
+    report = _run(made, read, kb, duo, lexicon, asking.chosen(), there, recall=recall, quiet=json_)
     _show(report, kb, json_=json_)
     if report.stopped:
         raise typer.Exit(3)

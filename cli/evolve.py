@@ -56,9 +56,7 @@ def evolve(
     labels: Annotated[str, typer.Option(help="What learning may see of targets: gold, check or none.")] = "gold",
     hints: Annotated[int, typer.Option(min=0, help="Retry a failed task this often with the answer as a hint.")] = 0,
     seed: Annotated[int, typer.Option(help="For the order of tasks and the split of the validation tasks.")] = 0,
-    seeds: Annotated[
-        int, typer.Option(min=1, max=1000, help="Repeat with this many seeds, each from the same start.")
-    ] = 1,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Repeat with this many seeds, from the same start.")] = 1,
     controls: Annotated[bool, typer.Option(help="Also run the control arms.")] = True,
     retest: Annotated[bool, typer.Option("--retest", help="Retest what earlier runs left in quarantine.")] = False,
     learner: Annotated[str, typer.Option(help="batch: one call per batch; each: reflect on every run.")] = "batch",

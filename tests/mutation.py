@@ -177,7 +177,7 @@ MUTANTS: tuple[tuple[str, str, str, str], ...] = (
         "kept[str(len(kept))] = example",
         EXAMPLES,
     ),
-    ("agentkit/training/examples.py", '"" if response.get("response_metadata") else', "", EXAMPLES),
+    ("agentkit/training/examples.py", 'if response.get("response_metadata") or', "if", EXAMPLES),
     ("agentkit/training/examples.py", "if sources := log.sources(record):", "if sources := []:", EXAMPLES),
     ("agentkit/training/collecting.py", 'said is not None and said.channel != "judge"', "said is not None", EXAMPLES),
     ("agentkit/training/recipes.py", "round(self.easy * len(hard) / (1 - self.easy))", "99", EXAMPLES),

@@ -328,7 +328,7 @@ class _Paper:
         self.run_, self.document = run, document
         self.findings = Findings()
         self.asked: list[str] = []
-        used = [work for work in run.work.live(document.id)]
+        used = list(run.work.live(document.id))
         self.meter = _PaperMeter(
             run.options.paper_budget,
             run.meter,
@@ -340,10 +340,8 @@ class _Paper:
         self.whole = False
         self.problem = ""
         self._held: dict[str, Callable[[], None]] = {}
-        model = model_name(run.explorer)
-        self.record = PaperRun(
-            run.runs, run.kb.name, document, model=model, options=asdict(run.options), emit=run.on_event
-        )
+        model, chosen = model_name(run.explorer), asdict(run.options)
+        self.record = PaperRun(run.runs, run.kb.name, document, model=model, options=chosen, emit=run.on_event)
 
     def write(self) -> None:
         """Write what its questions found, in their order."""
@@ -355,9 +353,11 @@ class _Paper:
     def end(self) -> None:
         """Record how its run ended, now that all is written."""
         if self.whole:
-            self.record.end("done", answer=self._summary())
+            self.record.end("done", answer=_summary(self.run_.kb, self.document))
         else:
-            self.record.end("failed", answer=self._summary(), error=self.problem or "another process is at it")
+            self.record.end(
+                "failed", answer=_summary(self.run_.kb, self.document), error=self.problem or "another process is at it"
+            )
 
     def let_go(self) -> None:
         """Leave what is not written to whoever goes on, without the wait for a lease."""
@@ -373,11 +373,6 @@ class _Paper:
         self.record.asked()
         return whole
 
-    def _summary(self) -> str:
-        """What the paper has given, in words."""
-        counted = Counter(claim.status for claim in self.run_.kb.claims(document=self.document.id))
-        return ", ".join(f"{count} {status}" for status, count in sorted(counted.items())) or "no claims"
-
     async def _ask_all(self) -> bool:
         """Ask the plan's questions in order; whether all that was asked got an answer."""
         size, limit = len(self.document.text), self.run_.options.paper_limit
@@ -386,7 +381,7 @@ class _Paper:
             self.run_.on_event(PaperTooLong(source=self.document.source, reason=reason))
         for step in self.run_.plan.steps:
             for subjects in list(self.findings.forks(step)):
-                if self._exhausted():
+                if _exhausted(self.yields, self.run_.options):
                     self.run_.on_event(PaperStopped(source=self.document.source, reason="few new claims"))
                     return True
                 work = await self._question(step, subjects)
@@ -394,13 +389,6 @@ class _Paper:
                     return False
                 self.findings.add(Finding.from_json(row) for row in work.findings)
         return True
-
-    def _exhausted(self) -> bool:
-        options = self.run_.options
-        last = self.yields[-options.patience :]
-        tokens = sum(tokens for _, tokens in last)
-        few = sum(claims for claims, _ in last) * 1000 < options.floor * tokens
-        return bool(options.floor and len(last) == options.patience and tokens and few)
 
     async def _question(self, step: PlanStep, subjects: tuple[Entity, ...]) -> Work | None:
         """One piece of work: found done, or done now; None where another process is at it."""
@@ -482,7 +470,7 @@ class _Paper:
         duo, stored = self._duo(journal), list[Work]()
 
         def keep(outcome: QuestionOutcome) -> Learnt:
-            values = self._used(before) | {"called": journal.used} | self._behind(question)
+            values = _used(self.meter, before) | {"called": journal.used} | self._behind(question)
             stored.append(self._store(work, question, outcome, duo, values))
             return Learnt(status="applied" if stored[0].claims else "nothing")
 
@@ -495,7 +483,9 @@ class _Paper:
         except ModelError as error:
             return self._broke(work, "failed_retryable" if error.retryable else "failed_final", error, before)
         except asyncio.CancelledError:
-            run.work.fail(work.key, "pending", "", **self._used(before))  # whoever goes on need not wait for the lease
+            run.work.fail(
+                work.key, "pending", "", **_used(self.meter, before)
+            )  # whoever goes on need not wait for the lease
             raise
         return stored[0]
 
@@ -557,17 +547,9 @@ class _Paper:
         self._tell(state)
         return Work(**{**vars(work), **values, "state": state})
 
-    def _used(self, before: _Used) -> JsonObject:
-        meter = self.meter
-        return {
-            "calls": meter.calls - before.calls,
-            "tokens": meter.tokens - before.tokens,
-            "cost": meter.cost - before.cost,
-        }
-
     def _broke(self, work: Work, state: State, error: Exception, before: _Used) -> Work:
         message = str(error)
-        self.run_.work.fail(work.key, state, message, **self._used(before))
+        self.run_.work.fail(work.key, state, message, **_used(self.meter, before))
         self.run_.report.states[state] += 1
         self._failed(message, state)
         if state == "over_budget":
@@ -589,6 +571,29 @@ class _Paper:
         run = self.run_
         claims, tokens, cost = run.report.supported, run.meter.tokens, run.meter.cost
         run.on_event(WorkDone(source=self.document.source, state=state, claims=claims, tokens=tokens, cost=cost))
+
+
+def _summary(kb: KnowledgeBase, document: Document) -> str:
+    """What a paper has given, in words."""
+    counted = Counter(claim.status for claim in kb.claims(document=document.id))
+    return ", ".join(f"{count} {status}" for status, count in sorted(counted.items())) or "no claims"
+
+
+def _exhausted(yields: Sequence[tuple[int, int]], options: CurationOptions) -> bool:
+    """Whether a paper's last questions gave too few claims for their tokens; see `CurationOptions.floor`."""
+    last = yields[-options.patience :]
+    tokens = sum(tokens for _, tokens in last)
+    few = sum(claims for claims, _ in last) * 1000 < options.floor * tokens
+    return bool(options.floor and len(last) == options.patience and tokens and few)
+
+
+def _used(meter: Meter, before: _Used) -> JsonObject:
+    """What was used since then."""
+    return {
+        "calls": meter.calls - before.calls,
+        "tokens": meter.tokens - before.tokens,
+        "cost": meter.cost - before.cost,
+    }
 
 
 def scope_of(step: PlanStep) -> JsonObject:

@@ -47,7 +47,7 @@ class DuoNames:
 
     explorer: str
     evaluator: str | None
-    options: dict[str, Any]
+    options: dict[str, object]
 
     def load(self) -> tuple[Any, Any]:
         """Explorer and evaluator: one object where they have one name."""

@@ -172,11 +172,10 @@ async def aevolve(
     Args:
         train, val, test: tasks to learn from; tasks to test changes and choose a version on; tasks for the final score.
         probes: frozen tasks that no change may make worse.
-        playbook, memory: names of what evolves; at least one of them.
+        playbook, memory: names of what evolves; at least one.
         learner, recall: how lessons are found and cases are chosen; see `parts_of`.
         also: what else evolves, each with what proposes changes to it, such as `agentkit.training.adapter_part(…)`.
-        config: epochs, batch, labels, seed, gate, limits.
-        gate: decides about changes, instead of the gate named in `config`.
+        config, gate: epochs, labels, limits and so on; what decides about changes, instead of the gate named there.
         controls: also run the control arms.
         folder: where the report goes; None means `evolutions/ID` below the settings' home.
 
@@ -198,8 +197,8 @@ async def aevolve(
     )
     about = {"model": agent.model_name, "test tasks": len(test), "playbook": playbook, "memory": memory}
     about |= _about(evolution) | dict(item.target.split(":", 1) for item, _ in also)
-    folder = folder or agent.settings.home / "evolutions" / evolution.id
-    return await run_and_report(evolution, test=test, controls=controls, about=about, folder=folder)
+    place = folder or agent.settings.home / "evolutions" / evolution.id
+    return await run_and_report(evolution, test=test, controls=controls, about=about, folder=place)
 
 
 def _about(evolution: Evolution) -> JsonObject:

@@ -16,6 +16,8 @@ from agentkit.store.run_log import ToolCall
 from agentkit.tasks import Feedback
 
 if TYPE_CHECKING:
+    from langgraph.types import Durability
+
     from agentkit.graph.build import Graph
     from agentkit.graph.context import RunContext
     from agentkit.graph.state import RunState
@@ -65,12 +67,14 @@ async def run_pass(context: RunContext) -> None:
     await through(machine(), first_state(context.run_id, context.task), context)
 
 
-async def through(graph: Graph, given: RunState | Any, context: RunContext, **options: Any) -> Any:
+async def through(
+    graph: Graph, given: RunState | Any, context: RunContext, *, durability: Durability | None = None
+) -> Any:
     """Have a graph work on what it is given, and return LangGraph's output.
 
     Args:
         given: the first state; None or a command to go on from the last checkpoint.
-        options: of LangGraph.
+        durability: when checkpoints are written, in LangGraph's words; None leaves it to LangGraph.
 
     Raises:
         RunError: it took more steps than the run may.
@@ -78,7 +82,7 @@ async def through(graph: Graph, given: RunState | Any, context: RunContext, **op
     limit = 10 + 3 * context.options.max_rounds * (context.options.max_steps + 2)
     config: Any = {"configurable": {"thread_id": context.run_id}, "recursion_limit": limit}
     try:
-        return await graph.ainvoke(given, config, context=context, version="v2", **options)
+        return await graph.ainvoke(given, config, context=context, version="v2", durability=durability)
     except GraphRecursionError:
         raise RunError(f"run {context.run_id} took more than {limit} steps") from None
 

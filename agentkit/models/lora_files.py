@@ -168,7 +168,7 @@ def _matrices_of(model: Any, kind: str, layers: int) -> dict[str, str]:
     return found
 
 
-def _weights_of(read: Matrices, known: dict[str, str], config: Any) -> dict[str, Any]:
+def _weights_of(read: Matrices, known: dict[str, str], config: Any) -> dict[str, object]:
     """An adapter's weights as peft names them, the rows of queries and keys in transformers' order."""
     import torch
 

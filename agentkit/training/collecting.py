@@ -196,7 +196,7 @@ def changed(before: str, after: str) -> float:
     return 1 - SequenceMatcher(None, before, after, autojunk=False).ratio()
 
 
-CRITIQUE = "Is this answer right? Say in one or two sentences what is wrong with it, and do not answer the task itself."
+CRITIQUE = "Check this answer. Say in one or two sentences what is wrong with it, and do not answer the task itself."
 REFINE = "The answer above was not accepted. Give the whole answer once more, corrected and in the form that is wanted."
 MINIMAL = " Change as little as possible."
 

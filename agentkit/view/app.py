@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from agentkit.errors import AgentKitError
 from agentkit.view.door import ViewDoor
-from agentkit.view.lessons import Lessons
+from agentkit.view.lessons import LearningQueue
 from agentkit.view.pages import evolutions, graph, knowledge, learnt, memories, reviewing, runs
 from agentkit.view.site import Site, ViewOptions
 
@@ -36,7 +36,7 @@ def create_view(store: Store, settings: Settings, options: ViewOptions | None = 
     routes = [Route("/assets/{name}", _asset), Route("/", lambda request: RedirectResponse("/runs"))]
     for pages in (runs, learnt, memories, evolutions, knowledge, graph):
         routes += pages.routes(site)
-    lessons = Lessons(store, settings)
+    lessons = LearningQueue(store, settings)
     routes += reviewing.routes(site, lessons)
 
     @asynccontextmanager

@@ -19,7 +19,7 @@ PAUSE = 5.0
 _log = logging.getLogger(__name__)
 
 
-class Lessons:
+class LearningQueue:
     """Knowledge bases that are to learn; one at a time, beside the page.
 
     What a killed process did not learn, the next review learns: decisions are in the ledger, and each teaches once.

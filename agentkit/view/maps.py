@@ -53,7 +53,7 @@ def scatter(dots: Sequence[Dot], about: str) -> Markup:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Node:
+class GraphNode:
     """A thing of a graph, where it leads, and how it is drawn."""
 
     label: str
@@ -63,7 +63,7 @@ class Node:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Edge:
+class GraphEdge:
     """A relation between two things."""
 
     source: str
@@ -78,7 +78,7 @@ _GRAPH_WIDTH, _GRAPH_HEIGHT = 1080, (200, 700)
 _SIDE, _TOP = 90, 28
 
 
-def network(nodes: Mapping[str, Node], edges: Sequence[Edge], about: str) -> Markup:
+def network(nodes: Mapping[str, GraphNode], edges: Sequence[GraphEdge], about: str) -> Markup:
     """A graph, laid out so that what is related lies together; the same graph always lies the same.
 
     Args:
@@ -92,7 +92,7 @@ def network(nodes: Mapping[str, Node], edges: Sequence[Edge], about: str) -> Mar
     return svg(_GRAPH_WIDTH, height, parts, about, kind="graph")
 
 
-def _laid_out(nodes: Mapping[str, Node], edges: Sequence[Edge]) -> tuple[int, dict[str, tuple[float, float]]]:
+def _laid_out(nodes: Mapping[str, GraphNode], edges: Sequence[GraphEdge]) -> tuple[int, dict[str, tuple[float, float]]]:
     """The height of the picture, and where each node lies in it; it is as wide as the graph is long."""
     import networkx as nx
 
@@ -112,7 +112,7 @@ def _laid_out(nodes: Mapping[str, Node], edges: Sequence[Edge]) -> tuple[int, di
     return height, {key: (x, y) for key, (x, y) in zip(nodes, placed, strict=True)}
 
 
-def _arrow(places: Mapping[str, tuple[float, float]], edge: Edge) -> Markup:
+def _arrow(places: Mapping[str, tuple[float, float]], edge: GraphEdge) -> Markup:
     (x1, y1), (x2, y2) = places[edge.source], places[edge.target]
     middle_x, middle_y = round((x1 + 2 * x2) / 3, 1), round((y1 + 2 * y2) / 3, 1)
     return Markup(
@@ -132,7 +132,7 @@ def _arrow(places: Mapping[str, tuple[float, float]], edge: Edge) -> Markup:
     )
 
 
-def _node(place: tuple[float, float], node: Node) -> Markup:
+def _node(place: tuple[float, float], node: GraphNode) -> Markup:
     x, y = place
     return Markup(
         '<a href="{href}"><circle cx="{x}" cy="{y}" r="{r}" class="node {look}"/>'

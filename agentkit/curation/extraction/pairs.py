@@ -24,7 +24,7 @@ _LOOKED_AT = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
+class CandidatePair:
     """A pair: its claim, and why its quote does not carry it (empty where it does)."""
 
     record: Record
@@ -43,7 +43,7 @@ def pairable(ontology: Ontology) -> tuple[Relation, ...]:
     )
 
 
-def candidates(document: Document, relation: Relation, spotter: Spotter) -> list[Candidate]:
+def candidates(document: Document, relation: Relation, spotter: Spotter) -> list[CandidatePair]:
     """Every pair of a paper that may stand in a relation, in both orders where both ends are of one class."""
     subjects, objects = (_foremost(spotter.spot(document, end), document) for end in (relation.head, relation.tail))
     lines = list(pairwise(boundaries(document.text)))
@@ -65,7 +65,7 @@ def _foremost(things: Sequence[Spotted], document: Document) -> list[Spotted]:
 
 def _candidate(
     document: Document, relation: Relation, one: Spotted, other: Spotted, lines: Sequence[Span]
-) -> Candidate:
+) -> CandidatePair:
     names = {one.entity.id: one.names, other.entity.id: other.names}
     claim = Claim(subject=one.entity.id, predicate=relation.name, object=other.entity.id, document=document.id)
     both = [line for line in lines if all(_within(line, thing.spans) for thing in (one, other))]
@@ -78,7 +78,7 @@ def _candidate(
         if verdict.supported:
             break
     record = Record(claim=replace(claim, evidence=(_quote(document, quote),), model=BY_PAIRS, id=""), names=names)
-    return Candidate(record=record, entities=(one.entity, other.entity), problem=problem)
+    return CandidatePair(record=record, entities=(one.entity, other.entity), problem=problem)
 
 
 def _quote(document: Document, line: Span) -> Evidence:
@@ -97,7 +97,7 @@ def _line_of(span: Span, lines: Sequence[Span]) -> Span:
 
 
 def judged(
-    document: Document, found: Sequence[Candidate], verifier: Verifier, known: Known, *, run_id: str = ""
+    document: Document, found: Sequence[CandidatePair], verifier: Verifier, known: Known, *, run_id: str = ""
 ) -> list[Record]:
     """The claims of a paper's candidates: supported where the quote carries the claim and the verifier finds it likely
     enough, with the verifier's probability as their confidence."""
@@ -107,7 +107,7 @@ def judged(
     ]
 
 
-def decided(item: Candidate, probability: float, threshold: float, *, run_id: str = "") -> Record:
+def decided(item: CandidatePair, probability: float, threshold: float, *, run_id: str = "") -> Record:
     """A candidate with its status."""
     likely = probability >= threshold
     reason = item.problem or ("" if likely else f"unlikely: {probability:.0%}, where {threshold:.0%} is asked for")

@@ -14,7 +14,7 @@ from agentkit.curation.kb.records import BY_PERSON, Record
 from agentkit.curation.learning.signals import Decided, Known, PaperSignals, Signals, signals_of
 from agentkit.curation.learning.store import VerifierStore
 from agentkit.curation.learning.verifier import LEAST, Verifier, cross_fitted, fit, prior
-from agentkit.curation.learning.wording import Worded, Wording
+from agentkit.curation.learning.wording import Worded, WordOdds
 from agentkit.json_types import JsonObject
 
 _RESAMPLES = 300
@@ -66,7 +66,7 @@ def decided(kb: KnowledgeBase) -> Decisions:
     )
 
 
-def _wording(papers: Iterable[tuple[Document, Sequence[Record]]], judged: Container[str]) -> Wording:
+def _wording(papers: Iterable[tuple[Document, Sequence[Record]]], judged: Container[str]) -> WordOdds:
     """What decisions tell of words."""
     told: list[Worded] = []
     for document, records in papers:
@@ -76,7 +76,7 @@ def _wording(papers: Iterable[tuple[Document, Sequence[Record]]], judged: Contai
             for r in records
             if r.claim.id in judged
         ]
-    return Wording(told)
+    return WordOdds(told)
 
 
 def probabilities(kb: KnowledgeBase, *, documents: Iterable[str] | None = None) -> dict[str, float]:
@@ -185,7 +185,7 @@ def _by_persons(kb: KnowledgeBase) -> list[Record]:
     return [record for status in BY_PERSON for record in kb.records(status=status)]
 
 
-def _known(records: Iterable[Record], wording: Wording) -> Known:
+def _known(records: Iterable[Record], wording: WordOdds) -> Known:
     decisions = (Decided(claim=r.claim, accepted=r.claim.status == "accepted") for r in records)
     return Known(decisions, wording=wording)
 
@@ -193,7 +193,7 @@ def _known(records: Iterable[Record], wording: Wording) -> Known:
 def judging(kb: KnowledgeBase) -> tuple[Verifier, Known, int]:
     """What judges new claims: the verifier in force, what persons decided, and the version of both."""
     stored = VerifierStore(kb.store, kb.name).current()
-    return stored.verifier, _known(_by_persons(kb), Wording.stored(stored.verifier.words)), stored.version
+    return stored.verifier, _known(_by_persons(kb), WordOdds.stored(stored.verifier.words)), stored.version
 
 
 def _papers(kb: KnowledgeBase, wanted: set[str] | None) -> Iterator[tuple[Document, list[Record]]]:

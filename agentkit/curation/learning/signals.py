@@ -18,7 +18,7 @@ from agentkit.curation.language.assertion import Asserting, Category, assertion,
 from agentkit.curation.language.names import occurrences, synonyms_in
 from agentkit.curation.language.sentences import boundaries
 from agentkit.curation.language.spelling import folded
-from agentkit.curation.learning.wording import GROUPS, Sentence, Wording, words_of
+from agentkit.curation.learning.wording import GROUPS, Sentence, WordOdds, words_of
 
 Span = tuple[int, int]
 _UNSAID: frozenset[Category] = frozenset({"aim", "method", "background", "advice"})
@@ -106,8 +106,8 @@ class Known:
         wording: what the decisions tell of the words of claims.
     """
 
-    def __init__(self, decisions: Iterable[Decided] = (), *, wording: Wording | None = None) -> None:
-        self.wording = wording or Wording()
+    def __init__(self, decisions: Iterable[Decided] = (), *, wording: WordOdds | None = None) -> None:
+        self.wording = wording or WordOdds()
         self._counts: Counter[tuple[str, ...]] = Counter()
         self._own: Counter[tuple[str, ...]] = Counter()
         for decision in decisions:
@@ -173,7 +173,7 @@ class PaperSignals:
         }
 
     def words(self, claim: Claim) -> frozenset[str]:
-        """The words of a claim, as `Wording` takes them."""
+        """The words of a claim, as `WordOdds` takes them."""
         return words_of(self._sentences, self._places[claim.subject], self._places[claim.object])
 
     def of(self, record: Record) -> Signals:

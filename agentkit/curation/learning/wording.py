@@ -37,7 +37,7 @@ class Worded:
     accepted: bool
 
 
-class Wording:
+class WordOdds:
     """What decisions tell of words.
 
     Args:
@@ -58,7 +58,7 @@ class Wording:
         }
 
     @classmethod
-    def stored(cls, weights: Mapping[str, float]) -> Wording:
+    def stored(cls, weights: Mapping[str, float]) -> WordOdds:
         """From weights that were kept."""
         made = cls()
         made.weights = dict(weights)

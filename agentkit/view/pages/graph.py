@@ -15,7 +15,7 @@ from agentkit.curation.claims import EXPORTED
 from agentkit.curation.kb.contradictions import contradictions
 from agentkit.curation.kb.knowledge_base import KnowledgeBase
 from agentkit.store.curation import OPEN, KbClaimRow
-from agentkit.view.maps import Edge, Node, network
+from agentkit.view.maps import GraphEdge, GraphNode, network
 from agentkit.view.pages.knowledge import asked_kb, labels_of
 from agentkit.view.site import Site, address, shown
 
@@ -28,7 +28,7 @@ def routes(site: Site) -> list[Route]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Relation:
+class ClaimEdge:
     """What claims say of two things.
 
     Attributes:
@@ -66,7 +66,7 @@ def graph(site: Site, request: Request) -> Response:
     )
 
 
-def _relations(kb: KnowledgeBase, around: str, predicate: str) -> list[Relation]:
+def _relations(kb: KnowledgeBase, around: str, predicate: str) -> list[ClaimEdge]:
     """At most one more than are drawn, those of most claims first."""
     row = KbClaimRow
     ends = (row.subject, row.predicate, row.object)
@@ -81,7 +81,7 @@ def _relations(kb: KnowledgeBase, around: str, predicate: str) -> list[Relation]
     clashes = contradictions(kb.heads(told_apart=True))
     apart = {(clash.subject, clash.predicate, clash.object) for clash in clashes}
     return [
-        Relation(
+        ClaimEdge(
             subject=subject,
             predicate=name,
             object=object_,
@@ -93,10 +93,10 @@ def _relations(kb: KnowledgeBase, around: str, predicate: str) -> list[Relation]
     ]
 
 
-def _picture(kb: str, relations: Sequence[Relation], labels: dict[str, str], around: str) -> str:
+def _picture(kb: str, relations: Sequence[ClaimEdge], labels: dict[str, str], around: str) -> str:
     degrees = Counter(end for item in relations for end in (item.subject, item.object))
     nodes = {
-        key: Node(
+        key: GraphNode(
             label=labels[key],
             href=address("kbs", kb, "graph", around=key),
             look="now" if key == around else "",
@@ -105,7 +105,7 @@ def _picture(kb: str, relations: Sequence[Relation], labels: dict[str, str], aro
         for key, degree in degrees.items()
     }
     edges = [
-        Edge(
+        GraphEdge(
             source=item.subject,
             target=item.object,
             label=f"{labels[item.subject]} — {item.predicate} → {labels[item.object]}, claims: {item.count}",

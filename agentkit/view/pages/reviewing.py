@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import partial
-from typing import Any
+from typing import Literal
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -17,16 +17,16 @@ from agentkit.curation.kb.records import BY_PERSON, Record
 from agentkit.curation.kb.review import cells_of, correction_of, queue_order
 from agentkit.errors import UserError
 from agentkit.store.curation import KbClaimRow
-from agentkit.view.lessons import Lessons
+from agentkit.view.lessons import LearningQueue
 from agentkit.view.pages.knowledge import Told, asked_kb, asked_place, record_of, title_of, told_of
 from agentkit.view.site import Site, address, done, shown
 
-_DECISIONS: dict[str, Any] = {"accept": "accepted", "reject": "rejected"}
+_DECISIONS: Mapping[str, Literal["accepted", "rejected"]] = {"accept": "accepted", "reject": "rejected"}
 _OPPOSED = 20
 """Claims shown that contradict one."""
 
 
-def routes(site: Site, lessons: Lessons) -> list[Route]:
+def routes(site: Site, lessons: LearningQueue) -> list[Route]:
     return [
         shown(site, "/kbs/{name}/review", review),
         done(site, "/kbs/{name}/claims/{id}/review", partial(decided, lessons)),
@@ -77,7 +77,7 @@ def _others(sides: Collection[tuple[str, ...]], id: str) -> list[tuple[str, ...]
     return apart if len(apart) < len(sides) else []
 
 
-def decided(lessons: Lessons, site: Site, request: Request, fields: Mapping[str, str]) -> str:
+def decided(lessons: LearningQueue, site: Site, request: Request, fields: Mapping[str, str]) -> str:
     """A person's decision about a claim: accepted, rejected, or put right."""
     kb = asked_kb(site, request)
     record, note = record_of(kb, request.path_params["id"]), fields.get("note", "").strip()
