@@ -158,11 +158,16 @@ def _documents(
 ) -> list[Document | Failure]:
     """The papers to work on. All are read first, so that the progress bar knows its length."""
     from agentkit.curation.documents import Failure, read_folder
-    from agentkit.distributed.reading import read_on
 
+    if cluster is None:
+        papers = read_folder(folder, pdf=pdf)
+    else:
+        from agentkit.distributed.reading import read_on
+
+        papers = read_on(cluster, folder, pdf=pdf)
     found: list[Document | Failure] = []
     read = 0
-    for item in read_folder(folder, pdf=pdf) if cluster is None else read_on(cluster, folder, pdf=pdf):
+    for item in papers:
         found.append(item)
         read += not isinstance(item, Failure)
         if limit is not None and read >= limit:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from agentkit import models
 from agentkit.curation.curate import Curation, CurationOptions, Report
 from agentkit.curation.documents import Document, Failure
 from agentkit.curation.events import CurationEvent, PaperNotice, WorkDone
@@ -24,7 +25,7 @@ from agentkit.distributed.shared import Shared, SharedLimits, SharedMeter
 from agentkit.distributed.workers import Crew, Workers
 from agentkit.errors import BudgetExceeded, UserError
 from agentkit.graph.events import Event
-from agentkit.models import Budget, Limits, load_model
+from agentkit.models import Budget, Limits
 from agentkit.models.caller import Retry
 from agentkit.models.load import options_for
 from agentkit.protocols import Recaller
@@ -51,10 +52,10 @@ class DuoNames:
 
     def load(self) -> tuple[Any, Any]:
         """Explorer and evaluator: one object where they have one name."""
-        explorer = load_model(self.explorer, **options_for(self.explorer, self.options))
+        explorer = models.load_model(self.explorer, **options_for(self.explorer, self.options))
         if self.evaluator is None or self.evaluator == self.explorer:
             return explorer, self.evaluator and explorer
-        return explorer, load_model(self.evaluator, **options_for(self.evaluator, self.options))
+        return explorer, models.load_model(self.evaluator, **options_for(self.evaluator, self.options))
 
 
 @dataclass(frozen=True, kw_only=True)

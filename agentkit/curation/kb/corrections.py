@@ -74,7 +74,9 @@ def correct(kb: KnowledgeBase, claim: str, change: Correction, *, reviewer: str,
     made = Record(claim=new, names=names)
     said = f"{subject.label} — {new.predicate} → {object_.label}"
     rejected = Record(
-        claim=old.with_status("rejected", f"corrected: {said}"), names=record.names, disagreement=record.disagreement
+        claim=old.with_status("rejected", f"corrected: {said}{f' ({note})' if note else ''}"),
+        names=record.names,
+        disagreement=record.disagreement,
     )
     decisions = {old.id: ("corrected", f"{note + ': ' if note else ''}{said}"), new.id: ("added", note)}
     _write(kb, [rejected, made], [subject, object_], decisions, reviewer=reviewer, note=note)

@@ -148,7 +148,7 @@ def _placed(name: str, embedder: str) -> Placed:
     """Cases with the vectors of their states, newest first."""
     vector, row = CaseVectorRow, CaseRow
     same = and_(vector.hash == row.state_hash, vector.embedder == embedder)
-    columns = (row.id, row.namespace, row.state, row.reward, row.status, row.instructions, vector.vector)
+    columns: list[Any] = [row.id, row.namespace, row.state, row.reward, row.status, row.instructions, vector.vector]
     return select(*columns).join(vector, same).where(row.memory == name).order_by(row.seq.desc()).limit(DOTS)
 
 
