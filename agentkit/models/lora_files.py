@@ -172,7 +172,7 @@ def _weights_of(read: Matrices, known: dict[str, str], config: Any) -> dict[str,
     """An adapter's weights as peft names them, the rows of queries and keys in transformers' order."""
     import torch
 
-    weights = {}
+    weights: dict[str, object] = {}
     for gguf, (down, up) in read.matrices.items():
         matrix = known[gguf]
         placed = place_rows(up, read.kind, matrix, config, back=True)
