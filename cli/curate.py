@@ -200,8 +200,7 @@ def _run(
     )
     explorer, evaluator = duo.load()
     with closing(open_store()) as store, there.open(settings) as cluster:
-        documents = read(cluster)
-        kb = KnowledgeBase(store, name)
+        documents, kb = read(cluster), KnowledgeBase(store, name)
         recallers = _recallers(kb, settings) if recall else None
         run = Curation(
             kb,
