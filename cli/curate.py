@@ -203,8 +203,7 @@ def _run(
     duo = DuoNames(settings.model, None if checker == "none" else checker, chosen_options(settings, None))
     explorer, evaluator = duo.load()
     with closing(open_store()) as store, there.open(settings) as cluster:
-        documents = read(cluster)
-        kb = KnowledgeBase(store, name)
+        documents, kb = read(cluster), KnowledgeBase(store, name)
         recallers = _recallers(kb, settings) if recall else None
         run = Curation(
             kb,

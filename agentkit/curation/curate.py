@@ -394,12 +394,12 @@ class _Paper:
         """One piece of work: found done, or done now; None where another process is at it."""
         run = self.run_
         question = self._asked(step, subjects)
-        bare = self._key(question)
+        bare = _key(run, self.document, question)
         known = None if run.options.ask_anew else run.work.answered(self.document.id, bare)
         if known is None:
             question = await self._with_context(question)
         wanted = known or Work(
-            key=self._key(question),
+            key=_key(run, self.document, question),
             document=self.document.id,
             element=step.element,
             subject=" · ".join(subject.id for subject in subjects),
@@ -440,34 +440,13 @@ class _Paper:
         found = [await recaller.recall(task, run_id=run_id) for recaller in run.recallers]
         return replace(question, blocks=tuple(block for block in found if block is not None and block.text))
 
-    def _key(self, question: Question) -> str:
-        run, options = self.run_, self.run_.options
-        models = tuple(model_name(model) for model in (run.explorer, run.evaluator) if model is not None)
-        return WorkKey(
-            document=self.document.id,
-            parser=self.document.parser,
-            element=run.plan.ontology.elements[question.step.element],
-            prompt=digest(PROMPT_VERSION, render(explorer_messages(question))),
-            models=models,
-            playbook=tuple(f"{block.target}@{digest(block.text, length=16)}" for block in question.blocks),
-            params={
-                "rounds": options.max_rounds,
-                "around": options.around,
-                "vetoes": options.evaluator_vetoes,
-                "naming": run.naming_version,
-                "evaluated": run.evaluator is not None,
-                "items": options.max_items,
-                "checks": CHECKS,
-            },
-        ).digest
-
     async def _do(self, work: Work, question: Question, subjects: tuple[Entity, ...]) -> Work:
         """Take the question through the state machine; the node that learns holds its claims back."""
         run, record = self.run_, self.record
         record.begin()
         journal = SqlJournal(run.kb.store, record.id)
         before = _Used(calls=self.meter.calls, tokens=self.meter.tokens, cost=self.meter.cost)
-        duo, stored = self._duo(journal), list[Work]()
+        duo, stored = _duo(run, self.meter, journal), list[Work]()
 
         def keep(outcome: QuestionOutcome) -> Learnt:
             values = _used(self.meter, before) | {"called": journal.used} | self._behind(question)
@@ -494,22 +473,6 @@ class _Paper:
         kept = ("kind", "target", "version", "text", "offers")
         recalled = [{name: block.to_json()[name] for name in kept} for block in question.blocks]
         return {"run_id": self.record.id, "recalled": recalled}
-
-    def _duo(self, journal: SqlJournal) -> Duo:
-        run, options = self.run_, self.run_.options
-
-        def caller(model: BaseChatModel) -> Caller:
-            return Caller(model, journal=journal, budget=self.meter, retry=run.retry, limits=run.limits)
-
-        evaluator = None if run.evaluator is None else caller(run.evaluator)
-        return Duo(
-            explorer=caller(run.explorer),
-            evaluator=evaluator,
-            max_rounds=options.max_rounds,
-            around=options.around,
-            evaluator_vetoes=options.evaluator_vetoes,
-            max_items=options.max_items,
-        )
 
     def _store(self, work: Work, question: Question, outcome: QuestionOutcome, duo: Duo, values: JsonObject) -> Work:
         """Hold back claims, findings and the work's state, which are written in one transaction."""
@@ -594,6 +557,46 @@ def _used(meter: Meter, before: _Used) -> JsonObject:
         "tokens": meter.tokens - before.tokens,
         "cost": meter.cost - before.cost,
     }
+
+
+def _key(run: Curation, document: Document, question: Question) -> str:
+    """The key of the work on a question, as it is asked."""
+    options = run.options
+    models = tuple(model_name(model) for model in (run.explorer, run.evaluator) if model is not None)
+    return WorkKey(
+        document=document.id,
+        parser=document.parser,
+        element=run.plan.ontology.elements[question.step.element],
+        prompt=digest(PROMPT_VERSION, render(explorer_messages(question))),
+        models=models,
+        playbook=tuple(f"{block.target}@{digest(block.text, length=16)}" for block in question.blocks),
+        params={
+            "rounds": options.max_rounds,
+            "around": options.around,
+            "vetoes": options.evaluator_vetoes,
+            "naming": run.naming_version,
+            "evaluated": run.evaluator is not None,
+            "items": options.max_items,
+            "checks": CHECKS,
+        },
+    ).digest
+
+
+def _duo(run: Curation, meter: Meter, journal: SqlJournal) -> Duo:
+    """Explorer and evaluator of a run, whose calls are charged to the meter and kept in the journal."""
+    options = run.options
+
+    def caller(model: BaseChatModel) -> Caller:
+        return Caller(model, journal=journal, budget=meter, retry=run.retry, limits=run.limits)
+
+    return Duo(
+        explorer=caller(run.explorer),
+        evaluator=None if run.evaluator is None else caller(run.evaluator),
+        max_rounds=options.max_rounds,
+        around=options.around,
+        evaluator_vetoes=options.evaluator_vetoes,
+        max_items=options.max_items,
+    )
 
 
 def scope_of(step: PlanStep) -> JsonObject:

@@ -19,9 +19,11 @@ from agentkit.curation.export import export
 from agentkit.curation.kb.exchange import content_of
 from agentkit.curation.kb.knowledge_base import KnowledgeBase
 from agentkit.curation.kb.verification import verify_kb
+from agentkit.curation.kb.work import WorkLog
 from agentkit.distributed import Cluster, read_on
 from agentkit.ledger import Ledger
 from agentkit.store import Store
+from agentkit.store.run_log import RunLog
 from agentkit.store.runs import ModelCallRow
 from tests.curation.formats import pdf
 from tests.curation.papers import ONTOLOGY, write_papers
@@ -114,6 +116,7 @@ def test_export_and_ledger_are_those_of_one_process_whoever_is_killed(
 
         assert content(database, tmp_path) == content(alone, tmp_path)
         assert completed(many) == CALLS
+        assert RunLog(many).counts() == {"done": PAPERS}, "a paper is a run, which ends when it is written"
         assert 0 <= served(server) - begun - CALLS <= 3 + 6, "completed calls were made again"
         many.close()
 
@@ -129,6 +132,21 @@ def test_a_shared_budget_stops_all_and_the_same_again_goes_on(tmp_path: Path, cu
     assert 0 < int(str(stopped["calls"])) < CALLS
     ended(curate(many))
     assert content(many, tmp_path) == content(alone, tmp_path)
+
+
+def test_workers_recall_what_reviewers_taught(tmp_path: Path, curate: Curate) -> None:
+    pytest.importorskip("ray", reason="the ray extra is not installed")
+    database = f"sqlite:///{tmp_path / 'taught.db'}"
+    ended(curate(database, "--limit", "2"))
+    store = Store.open(database)
+    kb = KnowledgeBase(store, "default")
+    decided = next(claim for claim in kb.claims(status="supported") if claim.predicate == "induces")
+    kb.review(decided.id, "accepted", reviewer="ada", note="A case report is enough.")
+    assert ended(curate(database, "--limit", "4", "--ray", "local", "--workers", "2"))["papers"] == 4
+    works = [work for work in WorkLog(store, kb.name).live() if ".induces." in work.element]
+    recalled = [sorted(block["kind"] for block in work.recalled or ()) for work in works]
+    assert sorted(recalled) == [[], [], ["cases", "playbook"], ["cases", "playbook"]]
+    store.close()
 
 
 def test_a_folder_is_read_on_workers_as_it_is_here(tmp_path: Path) -> None:

@@ -68,14 +68,20 @@ async def test_only_the_adapter_in_force_can_be_taken_back(evolvable: AdapterEvo
     assert await given(evolvable.without(second)) == "first"
     with pytest.raises(Conflict, match=f"a later version has replaced {first.id}"):
         evolvable.without(first)
-    with pytest.raises(Conflict, match="only the current version can be withdrawn"):
-        evolvable.withdraw(first, reason="late")
     assert evolvable.withdraw(second, reason="worse").version == 3
     ledger = evolvable.adapters.ledger
     assert (ledger.get(second.id).status, ledger.get(first.id).status) == ("withdrawn", "applied")
     assert await given(evolvable.at(3)) == "first"
     back = evolvable.rollback(0, key="bare", reason="a test")
     assert await given(evolvable.with_changes([back])) is None
+
+
+def test_a_replaced_adapter_is_withdrawn_without_a_change(evolvable: AdapterEvolvable) -> None:
+    first = evolvable.apply(proposed(evolvable, "first"), YES)
+    evolvable.apply(proposed(evolvable, "second"), YES)
+    evolvable.withdraw(first, reason="late")
+    assert evolvable.version() == 2
+    assert evolvable.adapters.ledger.get(first.id).status == "withdrawn"
 
 
 def test_an_adapter_whose_file_is_gone_is_not_put_in_force(evolvable: AdapterEvolvable) -> None:
