@@ -31,7 +31,7 @@ from agentkit.curation.kb.records import Record
 from agentkit.curation.language.sentences import boundaries
 from agentkit.curation.learning.signals import Decided, Known, PaperSignals, Signals
 from agentkit.curation.learning.verifier import Verifier, fit
-from agentkit.curation.learning.wording import Worded, Wording
+from agentkit.curation.learning.wording import Worded, WordOdds
 from benchmarks._curation import documents, scored
 from benchmarks._results import Results, arguments, data_path
 from benchmarks.bc5cdr import Spotter, gold_pairs
@@ -159,7 +159,7 @@ class Curve:
         papers_ = [record.claim.document for record in records]
         worded = (Worded(paper=p, words=w, accepted=a) for p, w, a in zip(papers_, words, labels, strict=True))
         decisions = (Decided(claim=r.claim, accepted=a) for r, a in zip(records, labels, strict=True))
-        known = Known(decisions, wording=Wording(worded))
+        known = Known(decisions, wording=WordOdds(worded))
         data = [s for paper in seen for s in self._signals(paper, known)]
         verifier = fit(data, labels, papers=papers_)
         told = [self._told(paper, verifier, known) for paper in self.dev]

@@ -116,7 +116,7 @@ def test_a_review_file_that_is_no_table_is_one_line(agentkit: Callable[..., Done
     kb.store.close()
     (isolated / "claims.csv").write_text("claim,decision\n" + "x" * 200_000, encoding="utf-8")
     done = agentkit("kb", "import", "claims.csv")
-    assert done.code == 2 and "claims.csv:2: no table: field larger" in done.err
+    assert done.code == 2 and "claims.csv:2: not a table: field larger" in done.err
 
 
 def test_a_picture_is_a_png_whatever_its_file_is_called(agentkit: Callable[..., Done], isolated: Path) -> None:

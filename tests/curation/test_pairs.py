@@ -14,7 +14,7 @@ from agentkit.curation.grounding.grounders import Grounders, Lexicon
 from agentkit.curation.grounding.mentions import Spotter
 from agentkit.curation.kb.knowledge_base import KnowledgeBase
 from agentkit.curation.learning.decisions import learn_decisions, probabilities
-from agentkit.curation.learning.wording import Worded, Wording
+from agentkit.curation.learning.wording import Worded, WordOdds
 from agentkit.curation.ontology.files import read_short
 from agentkit.curation.ontology.schema import Ontology
 from agentkit.curation.pairing import PairCuration, accepted_names
@@ -180,12 +180,12 @@ def test_names_of_accepted_claims_are_looked_for_in_papers_to_come(store: Store,
 def test_a_claim_is_judged_by_decisions_about_other_papers() -> None:
     told = [Worded(paper=p, words=frozenset({"between:so caused"}), accepted=True) for p in "abc"]
     told += [Worded(paper=p, words=frozenset({"between:so and"}), accepted=False) for p in "abc"]
-    wording = Wording(told)
+    wording = WordOdds(told)
     assert (
         wording.of({"between:so caused"}, "elsewhere")["between"] > 0 > wording.of({"between:so and"}, "x")["between"]
     )
     assert wording.of({"between:so caused"}, "a")["between"] < wording.of({"between:so caused"}, "x")["between"]
-    stored = Wording.stored(wording.weights)
+    stored = WordOdds.stored(wording.weights)
     assert stored.of({"between:so caused"}, "x") == wording.of({"between:so caused"}, "x")
 
 
