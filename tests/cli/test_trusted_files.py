@@ -31,13 +31,13 @@ def refused(match: str) -> None:
 
 def test_a_file_that_all_can_write_is_refused_by_name() -> None:
     write("max_rounds = 2\n", 0o666)
-    refused("agentkit.toml is not used: other users can write it")
+    refused("agentkit.toml is not used: other users can write to it")
 
 
 def test_a_file_in_a_folder_that_all_can_write_is_refused(isolated: Path) -> None:
     write("max_rounds = 2\n")
     isolated.chmod(0o777)
-    refused("other users can write the folder")
+    refused("other users can write to the folder")
 
 
 def test_a_folder_in_which_others_can_add_but_not_replace_is_as_good_as_ones_own(isolated: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_file_above_the_folder_is_looked_at_like_one_in_it(isolated: Path, mon
     write("max_rounds = 2\n", 0o666)
     (isolated / "below").mkdir()
     monkeypatch.chdir(isolated / "below")
-    refused("other users can write it")
+    refused("other users can write to it")
 
 
 def test_a_file_of_another_user_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +65,7 @@ def test_a_file_of_another_user_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_link_to_another_users_file_is_refused(tmp_path: Path) -> None:
     target = write("max_rounds = 2\n", 0o666, str(tmp_path / "theirs.toml"))
     Path("agentkit.toml").symlink_to(target)
-    refused("other users can write it")
+    refused("other users can write to it")
 
 
 @pytest.mark.parametrize("text", [SERVER, 'tools = ["os:system"]\n', 'tools = ["calculator", "a.b:c"]\n'])
