@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 from sqlalchemy import Connection
 
@@ -20,7 +21,7 @@ from agentkit.errors import Conflict, IntegrityError, UserError
 from agentkit.json_types import JsonObject, digest, file_digest
 from agentkit.ledger import Change, Ledger, Verdict
 from agentkit.protocols import Block
-from agentkit.settings import load_settings
+from agentkit.settings import Settings, load_settings
 from agentkit.store import Store
 from agentkit.tasks import Task
 
@@ -79,6 +80,11 @@ class AdapterStore:
         self.store, self.name, self.target = store, name, f"{KIND}:{name}"
         self.ledger = Ledger(store)
         self._folder = folder
+
+    @classmethod
+    def open(cls, store: Store, name: str, *, settings: Settings) -> Self:
+        """The adapters of one name under these settings' home."""
+        return cls(store, name, folder=settings.home / "adapters")
 
     @property
     def folder(self) -> Path:

@@ -121,7 +121,7 @@ def _train(args: argparse.Namespace, split: Split, arm: str) -> TrainingReport:
     with _agent(args) as agent:
         report = train_adapter(agent, split.train, arm, config=config, on_event=_say(arm))
         change = report.rounds[-1].change
-        adapters = AdapterStore(agent.store, arm, folder=agent.settings.home / "adapters")
+        adapters = AdapterStore.open(agent.store, arm, settings=agent.settings)
         if Ledger(agent.store).get(change.id).status != "applied":
             adapters.apply(change, Verdict(decision="accept", reason="an arm of a benchmark"))
     return report

@@ -168,7 +168,7 @@ def _known(name: str) -> AdapterStore:
     from agentkit.adapters import AdapterStore
     from agentkit.errors import UserError
 
-    adapters = AdapterStore(open_store(), name, folder=open_settings().home / "adapters")
+    adapters = AdapterStore.open(open_store(), name, settings=open_settings())
     if not adapters.ledger.history(adapters.target, limit=1):
         raise UserError(f"there is no adapter {name!r}; see  agentkit adapter ls")
     return adapters

@@ -150,7 +150,7 @@ def _adapter_file(adapter: str, base: Path) -> Path:
         if not Path(adapter).is_file():
             raise UserError(f"{adapter}: no such file")
         return Path(adapter)
-    adapters = AdapterStore(open_store(), adapter, folder=open_settings().home / "adapters")
+    adapters = AdapterStore.open(open_store(), adapter, settings=open_settings())
     if not adapters.ledger.history(adapters.target, limit=1):
         raise UserError(f"there is no adapter {adapter!r}; see  agentkit adapter ls")
     _, found = AdapterRecaller(adapters, base=base).chosen()

@@ -212,7 +212,7 @@ class AgentLearning:
             return
         if not getattr(explorer, "takes_adapters", False):
             raise UserError(f"{model_name(explorer)} takes no adapter: adapters are for local/ models")
-        adapters = AdapterStore(self._store, name, folder=self._settings.home / "adapters")
+        adapters = AdapterStore.open(self._store, name, settings=self._settings)
         recaller = AdapterRecaller(adapters, base=getattr(explorer, "path", None))
         if recaller.chosen()[1] is None and not adapters.ledger.history(adapters.target, limit=1):
             raise UserError(f"there is no adapter {name!r}: train one with  agentkit train TASKS --adapter {name}")

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 from langchain_core.language_models import BaseChatModel
@@ -39,6 +39,7 @@ from agentkit.curation.kb.records import BY_PAIRS, merged
 from agentkit.curation.kb.work import State, Work, WorkKey, WorkLog
 from agentkit.curation.paper_run import PaperRun
 from agentkit.errors import AgentKitError, BudgetExceeded, ModelError
+from agentkit.graph.nodes.recall import recalled
 from agentkit.json_types import JsonObject
 from agentkit.models.budget import Budget, Meter, Usage
 from agentkit.models.caller import Caller, Retry, model_name
@@ -352,12 +353,11 @@ class _Paper:
 
     def end(self) -> None:
         """Record how its run ended, now that all is written."""
+        summary = partial(_summary, self.run_.kb, self.document)
         if self.whole:
-            self.record.end("done", answer=_summary(self.run_.kb, self.document))
+            self.record.end("done", answer=summary)
         else:
-            self.record.end(
-                "failed", answer=_summary(self.run_.kb, self.document), error=self.problem or "another process is at it"
-            )
+            self.record.end("failed", answer=summary, error=self.problem or "another process is at it")
 
     def let_go(self) -> None:
         """Leave what is not written to whoever goes on, without the wait for a lease."""
@@ -399,7 +399,7 @@ class _Paper:
         if known is None:
             question = await self._with_context(question)
         wanted = known or Work(
-            key=_key(run, self.document, question),
+            key=_key(run, self.document, question) if question.blocks else bare,
             document=self.document.id,
             element=step.element,
             subject=" · ".join(subject.id for subject in subjects),
@@ -437,8 +437,8 @@ class _Paper:
         run, text = self.run_, question_text(question)
         task = Task(id=f"{self.document.id[:16]}:{question.step.element}", input=text, metadata=scope_of(question.step))
         run_id = f"curate-{digest(run.run_id, run.kb.name, run.decisions, task.id, text, length=20)}"
-        found = [await recaller.recall(task, run_id=run_id) for recaller in run.recallers]
-        return replace(question, blocks=tuple(block for block in found if block is not None and block.text))
+        found = await recalled(run.recallers, task, run_id=run_id)
+        return replace(question, blocks=tuple(block for block in found if block.text))
 
     async def _do(self, work: Work, question: Question, subjects: tuple[Entity, ...]) -> Work:
         """Take the question through the state machine; the node that learns holds its claims back."""
@@ -462,9 +462,8 @@ class _Paper:
         except ModelError as error:
             return self._broke(work, "failed_retryable" if error.retryable else "failed_final", error, before)
         except asyncio.CancelledError:
-            run.work.fail(
-                work.key, "pending", "", **_used(self.meter, before)
-            )  # whoever goes on need not wait for the lease
+            used = _used(self.meter, before)
+            run.work.fail(work.key, "pending", "", **used)  # whoever continues need not wait for the lease
             raise
         return stored[0]
 

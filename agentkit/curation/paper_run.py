@@ -62,13 +62,12 @@ class PaperRun:
         named = {"agent__name": "agentkit", "conversation__id": self.id}
         self._asking.enter_context(telemetry.span("invoke_agent", "agentkit", **named))
         self._alive.enter_context(self.log.heartbeat.of(self.id))
-        about = {"kb": self.kb, "document": self.document.id}
+        about, task = {"kb": self.kb, "document": self.document.id}, self._task()
         kept = {"curation": about, "run": self.options}
-        if not self.log.start(self.id, self._task(), model=self.model, options=kept) and not self._elsewhere:
+        if not self.log.start(self.id, task, model=self.model, options=kept) and not self._elsewhere:
             self.log.take_up(self.id)
-        task_id = self._task().id
-        started = RunStarted(run_id=self.id, task_id=task_id, model=self.model, resumed=self._before is not None)
-        self.emit(started)
+        resumed = self._before is not None
+        self.emit(RunStarted(run_id=self.id, task_id=task.id, model=self.model, resumed=resumed))
 
     def asked(self) -> None:
         """All questions are asked: its time and its span end, and the run waits to be written."""
@@ -76,19 +75,23 @@ class PaperRun:
             self._seconds = time.perf_counter() - self._begun
         self._asking.close()
 
-    def end(self, status: str, *, answer: str | None = None, error: str | None = None) -> None:
+    def end(self, status: str, *, answer: Callable[[], str] | None = None, error: str | None = None) -> None:
         """Record how the run ended; a second call does nothing. A run that was not begun here is left as it is, unless
-        an earlier process died before it could record the end."""
+        an earlier process died before it could record the end.
+
+        Args:
+            answer: what the paper has given, in words; asked for only if the end is recorded.
+        """
         unsaid = self._before is not None and self._before.status not in (status, "running") and status != "interrupted"
         if self._ended or (self._begun is None and not unsaid):
             return
         self._ended = True
         self.asked()
-        seconds = self._seconds or 0.0
+        seconds, said = self._seconds or 0.0, None if answer is None else answer()
         if not self._elsewhere:
-            self.log.finish(self.id, status, answer=answer, error=error, rounds=self.rounds, seconds=seconds)
+            self.log.finish(self.id, status, answer=said, error=error, rounds=self.rounds, seconds=seconds)
         self._alive.close()
-        self.emit(RunEnded(run_id=self.id, status=status, answer=answer, seconds=seconds))
+        self.emit(RunEnded(run_id=self.id, status=status, answer=said, seconds=seconds))
 
     @contextmanager
     def ended_by_errors(self) -> Iterator[None]:

@@ -22,7 +22,7 @@ from agentkit.curation.grounding.linker import open_naming
 from agentkit.curation.kb.knowledge_base import KnowledgeBase
 from agentkit.distributed.cluster import Cluster
 from agentkit.distributed.shared import Shared, SharedLimits, SharedMeter
-from agentkit.distributed.workers import Crew, Workers
+from agentkit.distributed.workers import Crew, Workers, in_a_line
 from agentkit.errors import BudgetExceeded, UserError
 from agentkit.graph.events import Event
 from agentkit.models import Budget, Limits
@@ -114,14 +114,12 @@ class PaperWorker:
         Raises:
             UserError: what would fail every paper, with its line alone: it must get through to the driver whole.
         """
-        try:
+        with in_a_line():
             if self._make is None:
                 self._make = self._maker()
             run, events = self._make(), list[CurationEvent | Event]()
             run.on_event = events.append
             self._asked[number] = (run, await run.ask(document))
-        except UserError as error:
-            raise UserError(str(error)) from None
         run.report.calls, run.report.tokens, run.report.cost = run.meter.calls, run.meter.tokens, run.meter.cost
         return run.report, [event for event in events if isinstance(event, PaperNotice)]
 
@@ -134,10 +132,8 @@ class PaperWorker:
         if number not in self._asked:
             return None
         run, paper = self._asked[number]
-        try:
+        with in_a_line():
             run.write(paper)
-        except UserError as error:
-            raise UserError(str(error)) from None
         del self._asked[number]
         return run.report.retired
 

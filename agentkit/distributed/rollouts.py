@@ -18,10 +18,11 @@ from agentkit.agent import Agent
 from agentkit.agent.running import Driven, unheard
 from agentkit.distributed.cluster import Cluster
 from agentkit.distributed.shared import Shared, SharedLimits, SharedMeter
-from agentkit.distributed.workers import Crew, Workers
+from agentkit.distributed.workers import Crew, Workers, in_a_line
 from agentkit.errors import RunError, UserError
 from agentkit.evaluation import EvalReport, Scored, Scoring, evaluate_tasks
 from agentkit.evolution.protocols import Fixed
+from agentkit.graph.nodes.recall import recalled
 from agentkit.json_types import JsonObject
 from agentkit.models import Budget
 from agentkit.result import Result
@@ -80,10 +81,8 @@ class Rollouts:
         Raises:
             UserError: what would fail every run, with its line alone: it must get through to the driver whole.
         """
-        try:
+        with in_a_line():
             return await scoring.score(await self._ready(scoring.run_id(task)), task)
-        except UserError as error:
-            raise UserError(str(error)) from None
 
     async def make(self, run: Driven, batch: str | None) -> tuple[str, str] | None:
         """Make a run that the driver prepared, or go on with it; what came of it is in the database. A failed one
@@ -92,12 +91,11 @@ class Rollouts:
         Raises:
             UserError: as for `score`.
         """
-        try:
-            await (await self._ready(run.run_id)).drive(run, batch)
-        except UserError as error:
-            raise UserError(str(error)) from None
-        except RunError as error:
-            return type(error).__name__, str(error)
+        with in_a_line():
+            try:
+                await (await self._ready(run.run_id)).drive(run, batch)
+            except RunError as error:
+                return type(error).__name__, str(error)
         return None
 
     async def _ready(self, run_id: str) -> Agent:
@@ -183,8 +181,7 @@ class RolloutCrew:
             recallers = self._agent.learning.recallers if run.recallers is None else run.recallers
             given = log.blocks(run.run_id)
             if given is None:
-                found = [await recaller.recall(run.task, run_id=run.run_id) for recaller in recallers]
-                given = [block for block in found if block is not None]
+                given = await recalled(recallers, run.task, run_id=run.run_id)
             fixed = [Fixed(name=block.kind, block=block) for block in given]
             sent = replace(run, recallers=fixed, form=None, emit=unheard, on_words=None)
             if failed := await self._give(run.task, "make", sent, batch):

@@ -83,6 +83,15 @@ class Workers:
 
 
 @contextmanager
+def in_a_line() -> Iterator[None]:
+    """A worker's UserError with its line alone: subclasses and causes may not survive the way to the driver."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(str(error)) from None
+
+
+@contextmanager
 def told(what: str) -> Iterator[None]:
     """What went wrong on a worker, as an error of ours in one line.
 

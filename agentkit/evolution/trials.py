@@ -19,6 +19,7 @@ from agentkit import faults
 from agentkit.aio import together
 from agentkit.errors import RunError
 from agentkit.evolution.protocols import Cost, Fixed, Harness
+from agentkit.graph.nodes.recall import recalled
 from agentkit.json_types import JsonObject
 from agentkit.ledger import digest
 from agentkit.protocols import Block, Episode, Recaller
@@ -91,8 +92,7 @@ class Trials:
         """Recall the task's blocks, which determine the trial; no model is called."""
         shown = hide(task)
         probe = digest([shown.id, self.harness.fingerprint])[:24]
-        recalled = [await recaller.recall(shown, run_id=f"trial-{probe}") for recaller in recallers]
-        blocks = tuple(block for block in recalled if block is not None)
+        blocks = tuple(await recalled(recallers, shown, run_id=f"trial-{probe}"))
         content = [visible(shown), [seen(block) for block in blocks], self.harness.fingerprint, self.seed]
         return Prepared(task=task, blocks=blocks, key=digest(content))
 

@@ -16,7 +16,7 @@ from agentkit.training.examples import Attempt, Example, Unfit, read_examples, r
 from agentkit.training.lora import LEAST, LoraSettings
 from agentkit.training.making import Maker, OnTraining, make_folder, silent
 from agentkit.training.recipes import Edits, Own, Recipe
-from agentkit.training.upkeep import MERGED, examples_of, waiting_of
+from agentkit.training.upkeep import MERGED, known_examples, waiting_of
 
 if TYPE_CHECKING:
     from agentkit.agent import Agent
@@ -76,8 +76,7 @@ class AdapterLessons:
         for change in adapters.ledger.history(adapters.target):
             adapter = of_change(change)
             if adapter is not None and not adapter.recipe.startswith(MERGED):
-                path = examples_of(adapters, adapter)
-                return change, read_examples(path) if path.is_file() else []
+                return change, known_examples(adapters, adapter)
         return None, []
 
     def _read(self, episode: Episode) -> Attempt | None:
@@ -119,6 +118,6 @@ def adapter_part(
     Raises:
         UserError: the agent's model is no local one.
     """
-    adapters = AdapterStore(agent.store, name, folder=agent.settings.home / "adapters")
+    adapters = AdapterStore.open(agent.store, name, settings=agent.settings)
     maker = Maker(agent, adapters, lora or LoraSettings(), on_event)
     return AdapterEvolvable(adapters), AdapterLessons(maker, held_out, recipe=recipe)

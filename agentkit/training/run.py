@@ -179,7 +179,7 @@ class _Run:
         on_event: OnTraining,
     ) -> None:
         self.agent, self.tasks, self.val, self.probes, self.config = agent, tasks, val, probes, config
-        self.adapters = AdapterStore(agent.store, name, folder=agent.settings.home / "adapters")
+        self.adapters = AdapterStore.open(agent.store, name, settings=agent.settings)
         self.maker = Maker(agent, self.adapters, config.lora, on_event)
         self.tell = on_event
         self.beside: list[Evolvable] = []

@@ -35,7 +35,7 @@ def compare(adapters: AdapterStore, one: int, other: int) -> JsonObject:
     old, new = ({} if item is None else _plain(item) for item in (before, after))
     changed = {name: [old.get(name), new.get(name)] for name in sorted(old.keys() | new.keys())}
     mine, theirs = (() if item is None else item.examples for item in (before, after))
-    known = {example.hash: example for item in (before, after) if item for example in _known(adapters, item)}
+    known = {example.hash: example for item in (before, after) if item for example in known_examples(adapters, item)}
     removed, added = ([name for name in a if name not in set(b)] for a, b in ((mine, theirs), (theirs, mine)))
     return {
         "adapter": adapters.name,
@@ -52,7 +52,8 @@ def _plain(adapter: Adapter) -> JsonObject:
     return {**told, "examples": len(adapter.examples), **adapter.settings}
 
 
-def _known(adapters: AdapterStore, adapter: Adapter) -> list[Example]:
+def known_examples(adapters: AdapterStore, adapter: Adapter) -> list[Example]:
+    """The examples that an adapter was trained on; none where their file is gone."""
     path = examples_of(adapters, adapter)
     return read_examples(path) if path.is_file() else []
 
@@ -110,8 +111,10 @@ def forget(agent: Agent, name: str, source: str, *, on_event: OnTraining = silen
     Raises:
         UserError: nothing came from there; the examples are gone; another model; an adapter that was merged.
     """
-    adapters = AdapterStore(agent.store, name, folder=agent.settings.home / "adapters")
-    current = _of_force(adapters)
+    adapters = AdapterStore.open(agent.store, name, settings=agent.settings)
+    current = _in_force(adapters, ", which has learned nothing")
+    if current.recipe.startswith(MERGED):
+        raise UserError(f"{adapters.target} is a {current.recipe}: forget it there, and merge them again")
     maker = Maker(agent, adapters, LoraSettings(**current.settings), on_event)
     if hash_of(maker.base) != current.base:
         raise UserError(f"{adapters.target} was trained on {current.model}, not on {agent.model_name}")
@@ -135,12 +138,11 @@ def forget(agent: Agent, name: str, source: str, *, on_event: OnTraining = silen
     )
 
 
-def _of_force(adapters: AdapterStore) -> Adapter:
+def _in_force(adapters: AdapterStore, lack: str) -> Adapter:
+    """The adapter in force; `lack` ends the sentence where that is version 0, the bare model."""
     adapter = adapters.at(adapters.version())
     if adapter is None:
-        raise UserError(f"{adapters.target} is at version 0, which has learned nothing")
-    if adapter.recipe.startswith(MERGED):
-        raise UserError(f"{adapters.target} is a {adapter.recipe}: forget it there, and merge them again")
+        raise UserError(f"{adapters.target} is at version 0{lack}")
     return adapter
 
 
@@ -186,7 +188,7 @@ def merge(
     Raises:
         UserError: they were trained on different models, or one of them is at version 0.
     """
-    parts = [(store, _in_force(store)) for store in (one, other)]
+    parts = [(store, _in_force(store, ": there is nothing of it to merge")) for store in (one, other)]
     (_, first), (_, second) = parts
     if first.base != second.base:
         raise UserError(f"{one.target} was trained on {first.model}, and {other.target} on another model")
@@ -197,7 +199,7 @@ def merge(
     folder = into.folder / into.name / training
     make_folder(folder)
     add_up([store.path(adapter) for store, adapter in parts], weights, folder / "adapter.gguf")
-    examples = {example.hash: example for store, adapter in parts for example in _known(store, adapter)}
+    examples = {example.hash: example for store, adapter in parts for example in known_examples(store, adapter)}
     write_examples(list(examples.values()), folder / "examples.jsonl")
     merged = Adapter(
         sha256=into.keep(folder / "adapter.gguf"),
@@ -213,13 +215,6 @@ def merge(
         return change
     reason = "a candidate: see what it is worth, then  agentkit changes decide CHANGE --accept"
     return into.ledger.decide(change.id, Verdict(decision="quarantine", reason=reason))
-
-
-def _in_force(adapters: AdapterStore) -> Adapter:
-    adapter = adapters.at(adapters.version())
-    if adapter is None:
-        raise UserError(f"{adapters.target} is at version 0: there is nothing of it to merge")
-    return adapter
 
 
 def add_up(files: Sequence[Path], weights: Sequence[float], out: Path) -> None:

@@ -38,6 +38,11 @@ class KbReader:
     def exists(self) -> bool:
         return self.target in self.ledger.targets("knowledge")
 
+    def decided(self) -> Iterator[Record]:
+        """Claims that persons decided on: the accepted ones, then the rejected ones."""
+        for status in BY_PERSON:
+            yield from self.records(status=status)
+
     def records(
         self,
         *,

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from agentkit.curation.kb.knowledge_base import KnowledgeBase
-from agentkit.curation.kb.records import BY_PERSON
 from agentkit.json_types import JsonObject
 from agentkit.statistics.estimates import difference, wilson
 from agentkit.store.curation import WorkRow
@@ -37,7 +36,7 @@ def acceptance(kb: KnowledgeBase) -> Acceptance:
     """What persons decided about claims of machines so far."""
     recalled = _recalled(kb)
     counted = {False: [0, 0], True: [0, 0]}
-    for record in (record for status in BY_PERSON for record in kb.records(status=status)):
+    for record in kb.decided():
         if not record.by_hand:
             tally = counted[recalled.get(record.claim.id, False)]
             tally[0] += record.claim.status == "accepted"

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from agentkit.curation.claims import digest
 from agentkit.curation.kb.episodes import decided_since, reviewed
 from agentkit.curation.kb.knowledge_base import KnowledgeBase
-from agentkit.curation.kb.records import BY_PERSON, Record
+from agentkit.curation.kb.records import Record
 from agentkit.errors import ModelFileError, UserError
 from agentkit.ledger import Change
 from agentkit.ledger import digest as json_digest
@@ -180,7 +180,7 @@ def _notes(kb: KnowledgeBase) -> Mapping[str, Mapping[str, _Note]]:
     """What reviewers wrote with decisions that stand, by relation and by the bullet that it makes."""
     found: dict[str, dict[str, _Note]] = defaultdict(dict)
     since = decided_since(kb)
-    for record in (record for status in BY_PERSON for record in kb.records(status=status)):
+    for record in kb.decided():
         reason = record.claim.reason
         if reason.strip() and not reason.startswith("corrected:"):  # the claim that it became has the note
             content = _cleaned(reason)

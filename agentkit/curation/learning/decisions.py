@@ -10,7 +10,7 @@ from agentkit.confidence.risk import RiskCoverage, auroc, risk_coverage
 from agentkit.curation.documents import Document
 from agentkit.curation.kb.contradictions import contradictions
 from agentkit.curation.kb.knowledge_base import KnowledgeBase
-from agentkit.curation.kb.records import BY_PERSON, Record
+from agentkit.curation.kb.records import Record
 from agentkit.curation.learning.signals import Decided, Known, PaperSignals, Signals, signals_of
 from agentkit.curation.learning.store import VerifierStore
 from agentkit.curation.learning.verifier import LEAST, Verifier, cross_fitted, fit, prior
@@ -53,7 +53,7 @@ def decided(kb: KnowledgeBase) -> Decisions:
 
     Claims that a person wrote are left out: they say nothing about what machines get right.
     """
-    judged = [record for record in _by_persons(kb) if not record.by_hand]
+    judged = [record for record in list(kb.decided()) if not record.by_hand]
     papers = list(_papers(kb, {r.claim.document for r in judged}))
     wording = _wording(papers, {record.claim.id for record in judged})
     seen = signals_of(papers, _known(judged, wording))
@@ -181,10 +181,6 @@ def _difference(
     return None if after is None or before is None else after - before
 
 
-def _by_persons(kb: KnowledgeBase) -> list[Record]:
-    return [record for status in BY_PERSON for record in kb.records(status=status)]
-
-
 def _known(records: Iterable[Record], wording: WordOdds) -> Known:
     decisions = (Decided(claim=r.claim, accepted=r.claim.status == "accepted") for r in records)
     return Known(decisions, wording=wording)
@@ -193,7 +189,7 @@ def _known(records: Iterable[Record], wording: WordOdds) -> Known:
 def judging(kb: KnowledgeBase) -> tuple[Verifier, Known, int]:
     """What judges new claims: the verifier in force, what persons decided, and the version of both."""
     stored = VerifierStore(kb.store, kb.name).current()
-    return stored.verifier, _known(_by_persons(kb), WordOdds.stored(stored.verifier.words)), stored.version
+    return stored.verifier, _known(list(kb.decided()), WordOdds.stored(stored.verifier.words)), stored.version
 
 
 def _papers(kb: KnowledgeBase, wanted: set[str] | None) -> Iterator[tuple[Document, list[Record]]]:

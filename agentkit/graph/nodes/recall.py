@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from langgraph.runtime import Runtime
@@ -10,6 +11,8 @@ from langgraph.types import Command
 from agentkit.graph.context import RunContext
 from agentkit.graph.events import Recalled
 from agentkit.graph.state import RunState, with_sources
+from agentkit.protocols import Block, Recaller
+from agentkit.tasks import Task
 
 
 async def recall(state: RunState, runtime: Runtime[RunContext]) -> Command[Literal["explore"]]:
@@ -17,8 +20,7 @@ async def recall(state: RunState, runtime: Runtime[RunContext]) -> Command[Liter
     context = runtime.context
     blocks = None if context.fresh else context.log.blocks(context.run_id)
     if blocks is None:
-        found = [await recaller.recall(context.task, run_id=context.run_id) for recaller in context.recallers]
-        blocks = [block for block in found if block is not None]
+        blocks = await recalled(context.recallers, context.task, run_id=context.run_id)
         context.log.save_blocks(context.run_id, blocks)
     context.blocks = blocks
     for block in blocks:
@@ -29,3 +31,9 @@ async def recall(state: RunState, runtime: Runtime[RunContext]) -> Command[Liter
         context.emit(event)
     sources = with_sources(state, (source for block in blocks for source in block.outside))
     return Command(update={"sources": sources}, goto="explore")
+
+
+async def recalled(recallers: Sequence[Recaller], task: Task, *, run_id: str) -> list[Block]:
+    """What recallers give to a run, one after the other; those that have nothing are left out."""
+    found = [await recaller.recall(task, run_id=run_id) for recaller in recallers]
+    return [block for block in found if block is not None]
