@@ -13,7 +13,7 @@ import typer
 
 from agentkit.cli import stopping
 from agentkit.cli.agent_options import Model, spelt_out
-from agentkit.cli.elsewhere import Elsewhere, aside, with_elsewhere
+from agentkit.cli.elsewhere import Elsewhere, with_elsewhere
 from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table, say
 from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
@@ -217,7 +217,7 @@ def _run(
             limits=Limits(concurrency=settings.concurrency),
         )
         stopping.go_on_with_this_command()
-        with _Progress(run, len(documents), quiet=quiet), aside(cluster):
+        with _Progress(run, len(documents), quiet=quiet):
             if cluster is None:
                 return run_sync(run.run(documents))
             work = curate_on(cluster, run, documents, duo, settings, per_minute=there.per_minute, recallers=recallers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
@@ -70,18 +70,25 @@ class Elsewhere:
 
         return Shared(per_minute=self.per_minute, budget=Budget(tokens=self.tokens, cost=self.cost))
 
-    def open(self, settings: Settings) -> AbstractContextManager[Cluster | None]:
-        """The cluster, open for the duration of the block; None if the work is done in this process."""
+    @contextmanager
+    def open(self, settings: Settings) -> Iterator[Cluster | None]:
+        """The cluster, open for the duration of the block; None if the work is done in this process.
+
+        Ray reports machines that died on standard output, where the command's report belongs, some of it not before it
+        is closed: until then standard output goes to standard error.
+        """
         if self.ray is None:
-            return nullcontext()
+            yield None
+            return
         from agentkit.distributed import Cluster
 
-        return Cluster(self.ray, workers=self.workers, home=settings.home)
+        with redirect_stdout(sys.stderr), Cluster(self.ray, workers=self.workers, home=settings.home) as cluster:
+            yield cluster
 
     @contextmanager
     def rollouts(self, agent: Agent) -> Iterator[None]:
         """While the block lasts, the agent's runs are made there."""
-        with self.open(agent.settings) as cluster, aside(cluster):
+        with self.open(agent.settings) as cluster:
             if cluster is None:
                 yield
                 return
@@ -93,8 +100,3 @@ class Elsewhere:
 
 with_elsewhere = spelt_out("there", Elsewhere, ("ray", "workers", "per_minute"))
 """A command whose parameter `there` is an `Elsewhere`: `--ray` and what goes with it."""
-
-
-def aside(cluster: Cluster | None) -> AbstractContextManager[object]:
-    """Ray tells of machines that died on standard output, where the report belongs: it goes to standard error."""
-    return nullcontext() if cluster is None else redirect_stdout(sys.stderr)

@@ -11,7 +11,7 @@ import typer
 
 from agentkit.cli import stopping
 from agentkit.cli.agent_options import AgentOptions, Seed, parse_checker, with_agent_options
-from agentkit.cli.elsewhere import Elsewhere, PerMinute, Ray, Workers, aside
+from agentkit.cli.elsewhere import Elsewhere, PerMinute, Ray, Workers
 from agentkit.cli.output import JSON_HELP, emit, print_table, say
 from agentkit.cli.risk import show_risk
 from agentkit.json_types import JsonObject
@@ -89,7 +89,7 @@ def _score(
     checker = parse_checker(checker_text)
     checkers_for(agent, tasks, checker)  # reports a wrong checker before the progress bar starts
     stopping.go_on_with_this_command()
-    with there.open(agent.settings) as cluster, Bar(len(tasks)) as bar, aside(cluster):
+    with there.open(agent.settings) as cluster, Bar(len(tasks)) as bar:
         work = evaluation(cluster, there)(
             agent, tasks, checker=checker, batch=batch, concurrency=concurrency, seed=seed, on_result=bar.add
         )

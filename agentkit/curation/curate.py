@@ -127,6 +127,15 @@ class _PaperMeter(Meter):
         super().check(after)
 
     @property
+    def spent(self) -> bool:
+        """Whether the paper's own budget is used up, and not just that of the run."""
+        try:
+            super().check()
+        except BudgetExceeded:
+            return True
+        return False
+
+    @property
     def left(self) -> float | None:
         both = [left for left in (self._run.left, super().left) if left is not None]
         return min(both, default=None)
@@ -139,8 +148,8 @@ class _PaperMeter(Meter):
 class Readers(Protocol):
     """Where papers are asked and written: here, or in other processes. `number` is a paper's place among all."""
 
-    async def ask(self, run: Curation, document: Document, number: int) -> None:
-        """As `Curation.ask`, counted in the report of `run`."""
+    async def ask(self, run: Curation, document: Document, number: int) -> bool:
+        """As `Curation.ask`, counted in the report of `run`; False where the run's budget cut the paper off."""
         ...
 
     async def write(self, run: Curation, document: Document, number: int) -> None:
@@ -158,8 +167,9 @@ class _Here:
     def __init__(self) -> None:
         self._asked: dict[int, _Paper] = {}
 
-    async def ask(self, run: Curation, document: Document, number: int) -> None:
-        self._asked[number] = await run.ask(document)
+    async def ask(self, run: Curation, document: Document, number: int) -> bool:
+        paper = self._asked[number] = await run.ask(document)
+        return not paper.cut_off
 
     async def write(self, run: Curation, document: Document, number: int) -> None:
         run.write(self._asked.pop(number))
@@ -173,8 +183,8 @@ class Curation:
     """One run over papers.
 
     Papers are asked several at once, and what comes out of each is written when all before it are written: so the
-    ledger is the same whichever answers come first. A paper that was cut off before it was written is asked again from
-    the journal of calls.
+    ledger is the same whichever answers come first. A paper that was cut off before it was written, by a kill or by the
+    run's budget, is asked again from the journal of calls; with it wait the papers behind it.
 
     Args:
         kb: the knowledge base that it fills.
@@ -218,6 +228,9 @@ class Curation:
         self.report = Report()
         self.readers = readers or _Here()
         self._turns = Turns()
+        self._cut_off = False
+        self.found = 0
+        """Supported claims so far, those not written yet included."""
 
     @cached_property
     def decisions(self) -> int:
@@ -255,11 +268,16 @@ class Curation:
                 self.on_event(PaperUnread(source=document.source, reason=document.reason))
                 continue
             number = self._turns.take()
-            await self.readers.ask(self, document, number)
-            group.create_task(self._write_in_turn(document, number))
+            whole = await self.readers.ask(self, document, number)
+            group.create_task(self._write_in_turn(document, number, whole=whole))
 
-    async def _write_in_turn(self, document: Document, number: int) -> None:
+    async def _write_in_turn(self, document: Document, number: int, *, whole: bool) -> None:
         async with self._turns.turn(number):
+            self._cut_off = self._cut_off or not whole
+            if self._cut_off:
+                reason = "the budget is used up: what was answered is kept, and written when the curation goes on"
+                self.on_event(PaperStopped(source=document.source, reason=reason))
+                return
             await self.readers.write(self, document, number)
         self.report.papers += 1
         self.on_event(PaperRead(source=document.source, id=document.id, title=document.title))
@@ -279,6 +297,8 @@ class Curation:
         """Write what came out of a paper, and how its run ended."""
         with paper.record.ended_by_errors():
             paper.write()
+            self.report.supported += paper.supported
+            self.report.unsupported += paper.unsupported
             if paper.whole:
                 self.report.retired += self._retire(paper.document, paper.asked)
         paper.end()
@@ -338,9 +358,10 @@ class _Paper:
             cost=sum(w.cost for w in used),
         )
         self.yields: list[tuple[int, int]] = []
-        self.whole = False
+        self.whole = self.cut_off = False
+        self.supported = self.unsupported = 0
         self.problem = ""
-        self._held: dict[str, Callable[[], None]] = {}
+        self._held: dict[str, tuple[Callable[[], None], JsonObject]] = {}
         model, chosen = model_name(run.explorer), asdict(run.options)
         self.record = PaperRun(run.runs, run.kb.name, document, model=model, options=chosen, emit=run.on_event)
 
@@ -348,7 +369,7 @@ class _Paper:
         """Write what its questions found, in their order."""
         while self._held:
             key = next(iter(self._held))
-            self._held[key]()
+            self._held[key][0]()
             del self._held[key]
 
     def end(self) -> None:
@@ -361,8 +382,8 @@ class _Paper:
 
     def let_go(self) -> None:
         """Leave what is not written to whoever goes on, without the wait for a lease."""
-        for key in self._held:
-            self.run_.work.fail(key, "pending", "")
+        for key, (_, used) in self._held.items():
+            self.run_.work.fail(key, "pending", "", **used)
         self._held.clear()
         self.record.end("interrupted")
 
@@ -449,7 +470,7 @@ class _Paper:
         duo, stored = _duo(run, self.meter, journal), list[Work]()
 
         def keep(outcome: QuestionOutcome) -> Learnt:
-            values = _used(self.meter, before) | {"called": journal.used} | self._behind(question)
+            values = self._used(work, before) | {"called": journal.used} | self._behind(question)
             stored.append(self._store(work, question, outcome, duo, values))
             return Learnt(status="applied" if stored[0].claims else "nothing")
 
@@ -462,7 +483,7 @@ class _Paper:
         except ModelError as error:
             return self._broke(work, "failed_retryable" if error.retryable else "failed_final", error, before)
         except asyncio.CancelledError:
-            used = _used(self.meter, before)
+            used = self._used(work, before)
             run.work.fail(work.key, "pending", "", **used)  # whoever continues need not wait for the lease
             raise
         return stored[0]
@@ -500,10 +521,11 @@ class _Paper:
             run.kb.write(content, key=f"work:{work.key}:{work.attempts}", author=author, also=finish)
             faults.point("after:curation.work")
 
-        self._held[work.key] = write
+        self._held[work.key] = write, {name: values[name] for name in ("calls", "tokens", "cost")}
         supported = sum(record.claim.status == "supported" for record in records)
-        run.report.supported += supported
-        run.report.unsupported += len(records) - supported
+        self.supported += supported
+        run.found += supported
+        self.unsupported += len(records) - supported
         run.report.states[state] += 1
         self.yields.append((supported, values["tokens"]))
         self._tell(state)
@@ -511,12 +533,21 @@ class _Paper:
 
     def _broke(self, work: Work, state: State, error: Exception, before: _Used) -> Work:
         message = str(error)
-        self.run_.work.fail(work.key, state, message, **_used(self.meter, before))
+        self.run_.work.fail(work.key, state, message, **self._used(work, before))
         self.run_.report.states[state] += 1
         self._failed(message, state)
         if state == "over_budget":
+            self.cut_off = not self.meter.spent
             self._stop_if_spent()
         return Work(**{**vars(work), "state": state, "error": message})
+
+    def _used(self, work: Work, before: _Used) -> JsonObject:
+        """What a question has used: since then, and whenever it was cut off earlier."""
+        return {
+            "calls": work.calls + self.meter.calls - before.calls,
+            "tokens": work.tokens + self.meter.tokens - before.tokens,
+            "cost": work.cost + self.meter.cost - before.cost,
+        }
 
     def _failed(self, message: str, state: State) -> None:
         self.problem = message
@@ -531,7 +562,7 @@ class _Paper:
 
     def _tell(self, state: State) -> None:
         run = self.run_
-        claims, tokens, cost = run.report.supported, run.meter.tokens, run.meter.cost
+        claims, tokens, cost = run.found, run.meter.tokens, run.meter.cost
         run.on_event(WorkDone(source=self.document.source, state=state, claims=claims, tokens=tokens, cost=cost))
 
 
@@ -547,15 +578,6 @@ def _exhausted(yields: Sequence[tuple[int, int]], options: CurationOptions) -> b
     tokens = sum(tokens for _, tokens in last)
     few = sum(claims for claims, _ in last) * 1000 < options.floor * tokens
     return bool(options.floor and len(last) == options.patience and tokens and few)
-
-
-def _used(meter: Meter, before: _Used) -> JsonObject:
-    """What was used since then."""
-    return {
-        "calls": meter.calls - before.calls,
-        "tokens": meter.tokens - before.tokens,
-        "cost": meter.cost - before.cost,
-    }
 
 
 def _key(run: Curation, document: Document, question: Question) -> str:

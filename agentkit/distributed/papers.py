@@ -100,6 +100,22 @@ class PapersPlan:
         return replace(tables, grounders=(*self.lexicons, *tables.grounders))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What came of asking about a paper.
+
+    Attributes:
+        report: without its claims, which are counted when they are written.
+        found: supported claims.
+        whole: False where the shared budget cut it off.
+    """
+
+    report: Report
+    events: list[CurationEvent]
+    found: int
+    whole: bool
+
+
 class PaperWorker:
     """The actor that curates papers, each as a curation of its own on the one knowledge base."""
 
@@ -108,7 +124,7 @@ class PaperWorker:
         self._make: Callable[[], Curation] | None = None
         self._asked: dict[int, tuple[Curation, Any]] = {}
 
-    async def ask(self, document: Document, number: int) -> tuple[Report, list[CurationEvent]]:
+    async def ask(self, document: Document, number: int) -> Asked:
         """Ask what the plan asks of a paper, and keep what came out until `write`.
 
         Raises:
@@ -119,12 +135,14 @@ class PaperWorker:
                 self._make = self._maker()
             run, events = self._make(), list[CurationEvent | Event]()
             run.on_event = events.append
-            self._asked[number] = (run, await run.ask(document))
+            paper = await run.ask(document)
+            self._asked[number] = (run, paper)
         run.report.calls, run.report.tokens, run.report.cost = run.meter.calls, run.meter.tokens, run.meter.cost
-        return run.report, [event for event in events if isinstance(event, PaperNotice)]
+        notices: list[CurationEvent] = [event for event in events if isinstance(event, PaperNotice)]
+        return Asked(report=run.report, events=notices, found=run.found, whole=not paper.cut_off)
 
-    async def write(self, number: int) -> int | None:
-        """Write a paper that was asked; how many claims it retired. None where this process has not asked it.
+    async def write(self, number: int) -> Report | None:
+        """Write a paper that was asked; what that came to. None where this process has not asked it.
 
         Raises:
             UserError: the database can't be written.
@@ -132,10 +150,11 @@ class PaperWorker:
         if number not in self._asked:
             return None
         run, paper = self._asked[number]
+        run.report = Report()  # what was asked is reported already
         with in_a_line():
             run.write(paper)
         del self._asked[number]
-        return run.report.retired
+        return run.report
 
     def _maker(self) -> Callable[[], Curation]:
         """What makes a paper's curation; all share a store, models, limits and recallers."""
@@ -212,27 +231,29 @@ class PaperCrew:
         self._workers = Workers(cluster, PaperWorker, plans, crew, shared)
         self._at: dict[int, int] = {}
 
-    async def ask(self, run: Curation, document: Document, number: int) -> None:
-        """Give a paper to the worker that has the least to do."""
+    async def ask(self, run: Curation, document: Document, number: int) -> bool:
+        """Give a paper to the worker that has the least to do; False where the shared budget cut it off."""
         worker = self._at[number] = self._workers.take()
         try:
-            report, events = await self._workers.ask(worker, document.source, "ask", document, number)
+            asked: Asked = await self._workers.ask(worker, document.source, "ask", document, number)
         finally:
             self._workers.leave(worker)
-        run.report.add(report)
-        for event in events:
+        run.report.add(asked.report)
+        run.found += asked.found
+        for event in asked.events:
             run.on_event(event)
-        claims, tokens, cost = run.report.supported, run.report.tokens, run.report.cost
+        claims, tokens, cost = run.found, run.report.tokens, run.report.cost
         run.on_event(WorkDone(source=document.source, state="done", claims=claims, tokens=tokens, cost=cost))
-        if report.states["over_budget"]:
+        if asked.report.states["over_budget"]:
             run.report.stopped = run.report.stopped or await self._workers.spent()
+        return asked.whole
 
     async def write(self, run: Curation, document: Document, number: int) -> None:
         """Have the worker that asked a paper write it, or the one that has replaced it."""
         worker = self._at.pop(number)
-        while (retired := await self._workers.ask(worker, document.source, "write", number)) is None:
+        while (written := await self._workers.ask(worker, document.source, "write", number)) is None:
             await self._workers.ask(worker, document.source, "ask", document, number)
-        run.report.retired += retired
+        run.report.add(written)
 
     def let_go(self) -> None:
         """Leases end with this process, whose name they bear."""

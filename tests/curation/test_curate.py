@@ -20,6 +20,7 @@ from agentkit.curation.kb.verification import verify_kb
 from agentkit.curation.kb.work import WorkLog
 from agentkit.curation.ontology.files import load_ontology
 from agentkit.errors import DataError, ModelError
+from agentkit.ledger import Ledger
 from agentkit.models.budget import Budget
 from agentkit.models.caller import Retry
 from agentkit.protocols import Block, Episode, Learnt
@@ -154,6 +155,21 @@ def test_a_run_budget_stops_the_run_and_a_larger_one_goes_on(store: Store, folde
     report = run(kb, folder, run_budget=Budget(calls=9), papers=1)
     assert "budget of 9 calls" in report.stopped and report.calls == 9
     assert run(kb, folder).calls == 36 - 9 and WorkLog(store, "x").counts() == {"done": 18}
+
+
+def test_what_a_run_budget_cut_off_is_written_as_if_it_had_not(tmp_path: Path, folder: Path) -> None:
+    def changes(*budgets: int | None) -> tuple[list[Any], bytes, dict[str, float]]:
+        store = Store.open(tmp_path / f"{len(budgets)}.db")
+        kb = KnowledgeBase(store, "x")
+        for calls in budgets:
+            report = run(kb, folder, run_budget=Budget(calls=calls), papers=3)
+            assert report.papers == len({claim.document for claim in kb.claims()})
+        found = [{**vars(change), "created_at": None, "id": change.id} for change in Ledger(store).applied(kb.target)]
+        used = WorkLog(store, "x").usage()
+        store.close()
+        return found, exported(kb, tmp_path), used
+
+    assert changes(8, 9, 7, None) == changes(None)
 
 
 def test_a_paper_budget_leaves_the_other_papers_alone(store: Store, folder: Path) -> None:

@@ -16,7 +16,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
+import pytest
 
+in_full = pytest.mark.skipif(
+    "RAY_SUITES" not in os.environ, reason="minutes on Ray: RAY_SUITES=1 python -m pytest tests/distributed"
+)
+"""For tests whose kind others cover at every run: the same kills of another command, or of a node."""
 ROOT = Path(__file__).resolve().parents[2]
 
 

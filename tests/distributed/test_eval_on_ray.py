@@ -23,7 +23,7 @@ from agentkit.store import Store
 from agentkit.store.runs import ModelCallRow, RunRow
 from tests.support.stub_server import stub_server
 
-from .nodes import nodes
+from .nodes import in_full, nodes
 
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = 16
@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.kill]
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    with stub_server(2) as url:
+    with stub_server(1) as url:
         yield url
 
 
@@ -137,6 +137,7 @@ def test_runs_and_report_are_those_of_one_process_whoever_is_killed(tmp_path: Pa
     assert 0 <= served(server) - begun - TASKS <= cut_off, "completed calls were made again"
 
 
+@in_full
 def test_a_node_of_a_cluster_is_killed(
     tmp_path: Path, tasks: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

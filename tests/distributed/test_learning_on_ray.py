@@ -19,7 +19,7 @@ from agentkit.ledger import Ledger
 from agentkit.store import Store
 from tests.support.stub_server import stub_server
 
-from .nodes import workers_of
+from .nodes import in_full, workers_of
 from .test_eval_on_ray import ROOT, done, until
 
 RAY = ("--ray", "local", "--workers", "2")
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.kill]
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    with stub_server(0.5, rule="lessons") as url:
+    with stub_server(0.2, rule="lessons") as url:
         yield url
 
 
@@ -84,7 +84,7 @@ def ledger(home: Path) -> list[Any]:
     return rows
 
 
-@pytest.mark.parametrize("kind", ["evolve", "stream"])
+@pytest.mark.parametrize("kind", [pytest.param("evolve", marks=in_full), "stream"])
 def test_what_is_learnt_is_what_one_process_learns_whoever_is_killed(kind: str, tmp_path: Path, server: str) -> None:
     pytest.importorskip("ray", reason="the ray extra is not installed")
     if kind == "evolve":

@@ -110,7 +110,7 @@ def _refused(served: Served) -> bool:
     """Whether the server takes nothing more: it has closed its door, or says that it stops."""
     try:
         return httpx.get(f"{served.address}/health").status_code == 503
-    except httpx.ConnectError:
+    except httpx.TransportError:
         return True
 
 

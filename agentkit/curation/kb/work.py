@@ -129,7 +129,7 @@ class WorkLog:
                 return _work(dict(stored))
             if stored["state"] == "leased" and self._held(dict(stored)):
                 return None
-            cut_off = stored["state"] in ("leased", "pending")  # nothing was written, so it is still the same attempt
+            cut_off = stored["state"] in ("leased", "pending", "over_budget")  # nothing was written: the same attempt
             taken = lease | {"attempts": stored["attempts"] + (not cut_off)}
             connection.execute(self._at(work.key).values(**taken))
             return _work({**stored, "state": "leased", "attempts": taken["attempts"]})
