@@ -1,4 +1,4 @@
-"""Training: a local model learns from its own runs; what it learns is an adapter, one more thing that evolves."""
+"""Training: a local model learns from its own runs. The result is an adapter, which evolves like everything else."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Public names are imported when first used: torch takes seconds to load."""
+    """Import public names on first use: torch takes seconds to load."""
     if name not in _HOMES:
         raise AttributeError(f"module 'agentkit.training' has no attribute {name!r}")
     return getattr(import_module(f"agentkit.training.{_HOMES[name]}"), name)

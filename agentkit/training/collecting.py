@@ -1,4 +1,4 @@
-"""Collecting what a model can be trained on: attempts at tasks, and daily runs that somebody judged."""
+"""Collecting training data: attempts at tasks, and daily runs that somebody judged."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Collected:
     """What was collected.
 
     Attributes:
-        attempts: of each task, the measured answer first.
-        second: right answers of second attempts: those found with a hint, whose prompts hold none, and refinements.
-        skipped: why runs were left out, with how many.
+        attempts: one sequence per task, the measured answer first.
+        second: right answers from second attempts: those found with a hint (not in their prompts), and refinements.
+        skipped: the number of runs left out, by reason.
     """
 
     attempts: list[list[Attempt]]
@@ -49,11 +49,11 @@ class Collected:
 
 
 class Collector:
-    """Has an agent attempt tasks. Every attempt is a run of its own that is found again when it is asked for twice.
+    """Lets an agent attempt tasks. Each attempt is a separate run; asking for it again finds the same run.
 
     Args:
-        recallers: the context of the attempts, the adapter that is in force among them.
-        key: tells the attempts of one round from those of others.
+        recallers: the context of the attempts, including the adapter in force.
+        key: distinguishes the attempts of one round from those of other rounds.
     """
 
     def __init__(self, agent: Agent, recallers: Sequence[Recaller], *, key: str, seed: int = 0) -> None:
@@ -62,7 +62,7 @@ class Collector:
         self.skipped: Counter[str] = Counter()
 
     async def collect(self, tasks: Sequence[Task], recipe: Recipe) -> Collected:
-        """Attempts at tasks with targets or checkers, as many as the recipe wants."""
+        """Attempts at tasks with targets or checkers, as many per task as the recipe asks for."""
         wanted = [(task, sample) for task in tasks for sample in range(recipe.attempts)]
         width = max(1, self.agent.settings.concurrency)
         made: list[Attempt | None] = []
@@ -113,7 +113,7 @@ class Collector:
         )
 
     async def _with_hints(self, attempts: Sequence[Sequence[Attempt]]) -> list[Attempt]:
-        """Right answers of second attempts at tasks that were answered wrongly, told the answer."""
+        """Right answers from second attempts at tasks that were answered wrongly, with the answer given as a hint."""
         found = []
         for first in (tries[0] for tries in attempts if tries[0].wrong):
             if first.task.target is None:
@@ -128,23 +128,23 @@ class Collector:
             record = self.agent.log.get(episode.run_id)
             if (record.effort or {}).get("mode") != "reasoning":
                 raise UserError(
-                    "hints are for runs that reason, or the answer is all there is: add  --effort reasoning"
+                    "hints need runs that reason; otherwise there is only the answer to learn: add  --effort reasoning"
                 )
             if told(again):
-                self.skipped["its reasoning speaks of the hint"] += 1
+                self.skipped["its reasoning mentions the hint"] += 1
                 continue
             blocks = self.agent.log.blocks(record.id) or ()
             found.append(replace(again, chat=prompt_of(first.task, blocks, self.agent.program, reason=True)))
         return found
 
     async def _refinements(self, attempts: Sequence[Sequence[Attempt]], search: Refinement) -> list[Attempt]:
-        """Of each task with a wrong answer, the refinement of it that is right, where one is found."""
+        """A right refinement for each task with a wrong answer, if one is found."""
         roots = [next((item for item in tries if item.wrong and item.said), None) for tries in attempts]
         found = [await self._refined(root, search) for root in roots if root is not None]
         return [leaf for leaf in found if leaf is not None]
 
     async def _refined(self, root: Attempt, search: Refinement) -> Attempt | None:
-        """Breadth-first search of refinements of refinements, up to the first that is right."""
+        """Search refinements, then refinements of refinements, breadth first, until one is right."""
         level = [root]
         for _ in range(search.depth):
             made: list[Attempt] = []
@@ -163,7 +163,7 @@ class Collector:
         return None
 
     async def _children(self, parent: Attempt, search: Refinement) -> list[Attempt]:
-        """Refinements of an answer after what the model itself says of it; it is told no target."""
+        """Refinements of an answer after the model's own critique of it; the model is not told the target."""
         task = hide(parent.first.task)
         episode = await self._run(critique_of(task, parent.answer))
         if episode is None:
@@ -180,19 +180,19 @@ class Collector:
 
 
 def critique_of(task: Task, answer: str) -> Task:
-    """Asks what is wrong with an answer, in words."""
+    """A task that asks for a critique of an answer, in words."""
     asked = f"{task.input}\n\n{block('answer', answer)}\n\n{CRITIQUE}"
     return task.model_copy(update={"input": asked, "choices": None, "answer_schema": None, "checker": None})
 
 
 def refinement_of(task: Task, answer: str, critique: str, *, minimal: bool) -> Task:
-    """Asks for an answer once more, with an earlier one and what was said of it."""
+    """A task that asks for an answer again, given an earlier one and its critique."""
     parts = [task.input, block("answer", answer), block("critique", critique), REFINE + (MINIMAL if minimal else "")]
     return task.model_copy(update={"input": "\n\n".join(parts)})
 
 
 def changed(before: str, after: str) -> float:
-    """How much of a text is another now, from 0 to 1."""
+    """The share of a text that has changed, from 0 to 1."""
     return 1 - SequenceMatcher(None, before, after, autojunk=False).ratio()
 
 
@@ -202,13 +202,13 @@ MINIMAL = " Change as little as possible."
 
 
 def told(attempt: Attempt) -> bool:
-    """Whether an attempt's reasoning leans on the hint rather than on the task."""
+    """Whether an attempt's reasoning refers to the hint instead of solving the task."""
     text = attempt.said.casefold()
     return any(word in text for word in ("known", "given answer", "right answer", "hint", "correct answer is"))
 
 
 def of_daily_runs(agent: Agent, model: str, *, limit: int = 10_000) -> Collected:
-    """Runs of a model that somebody judged, by the feedback desk; a correction goes before the run's own answer."""
+    """Runs of a model that somebody judged through feedback; a correction takes precedence over the run's answer."""
     desk, skipped = FeedbackDesk(agent.store, agent.settings), Counter[str]()
     attempts: list[list[Attempt]] = []
     for record in agent.log.runs(limit=limit):

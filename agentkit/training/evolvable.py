@@ -1,4 +1,4 @@
-"""An adapter in the loops of `agentkit.evolution`: a trained one is a proposed change like any other."""
+"""Adapters in the loops of `agentkit.evolution`: a newly trained adapter is a proposed change like any other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agentkit.protocols import Recaller
 
 
 class AdapterEvolvable:
-    """The adapter of one name. What a run is given of it is no text but the weights its explorer answers with."""
+    """An adapter, by name. It gives a run no text, but the weights that its explorer answers with."""
 
     def __init__(self, adapters: AdapterStore) -> None:
         self.adapters = adapters
@@ -27,7 +27,7 @@ class AdapterEvolvable:
         return AdapterRecaller(self.adapters, version=version)
 
     def with_changes(self, changes: Sequence[Change]) -> Recaller:
-        """Raises Conflict where there is not exactly one: each adapter is trained anew and replaces the last."""
+        """Raise Conflict unless there is one change: an adapter is trained from scratch and replaces the last."""
         if len(changes) != 1:
             raise Conflict(f"{self.target}: adapters are tried one at a time, not {len(changes)} at once")
         if (candidate := of_change(changes[0])) is None:
@@ -40,7 +40,7 @@ class AdapterEvolvable:
         return self.at(self._before(change.version))
 
     def _before(self, version: int) -> int:
-        """The newest earlier version that was not withdrawn since; 0, the bare model, where there is none."""
+        """The newest earlier version that has not been withdrawn; 0, the bare model, if there is none."""
         earlier = self.adapters.ledger.applied(self.target, upto=version - 1)
         return next((int(change.version or 0) for change in reversed(earlier) if change.status != "withdrawn"), 0)
 
@@ -51,7 +51,7 @@ class AdapterEvolvable:
         return self.adapters.apply(change, verdict)
 
     def withdraw(self, change: Change, *, reason: str) -> Change:
-        """Where a later adapter has replaced it whole, there is nothing of it left to undo."""
+        """Withdraw an adapter; if a later one has replaced it, nothing is left to undo."""
         done = change
         if change.version is not None and change.version == self.version():
             done = self.adapters.rollback(self._before(change.version), key=f"{change.id}:withdrawn", reason=reason)

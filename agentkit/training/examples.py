@@ -1,4 +1,4 @@
-"""What a model is trained on: prompts as runs saw them, with the answer that is wanted, and where each came from."""
+"""Training examples: prompts exactly as runs saw them, with the wanted answer and the provenance of each."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
 Chat = tuple[tuple[str, str], ...]
-"""Turns of a chat as its template takes them: who speaks, and what."""
+"""Turns of a chat as the chat template takes them: role and content."""
 
 
 REPLAYED = "replayed"
-"""The trust of what the bare model says where nothing is to change."""
+"""The trust of replayed examples: what the bare model says to tasks on which nothing should change."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """A prompt and the answer that is wanted.
+    """A prompt and the wanted answer.
 
     Attributes:
-        answer: what the model is to say, in the very form in which it would have to say it.
-        rejected: what it said instead, where that is known: the two are a preference pair.
-        run_id: the run that it comes from.
-        task: the input of the run's task, by its hash; examples of held-out tasks are found by it.
+        answer: the wanted answer, exactly in the form in which the model has to write it.
+        rejected: what the model said instead, if known; the two form a preference pair.
+        run_id: the run that the example comes from.
+        task: a hash of the input of the run's task, used to find examples of held-out tasks.
         source: who says that the answer is right.
-        by: the person who says so, where it is a person.
+        by: the person who says so, if it is a person.
         trust: "own" for the model's own answer that a check or a person accepted, "corrected" for somebody else's,
-            "replayed" for what the bare model says where nothing is to change.
-        bare: the prompt without what was recalled for it, where something was.
+            "replayed" for what the bare model says to a task on which nothing should change.
+        bare: the prompt without recalled context, if there was any.
     """
 
     chat: Chat
@@ -61,7 +61,7 @@ class Example:
 
     @property
     def hash(self) -> str:
-        """Names its content: what the model is trained on."""
+        """A hash of the content that the model is trained on."""
         return digest([self.chat, self.answer, self.rejected])[:24]
 
     def to_json(self) -> JsonObject:
@@ -79,16 +79,16 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """A finished run of one call, with what is known of its answer.
+    """A finished run with a single call, and what is known about its answer.
 
     Attributes:
-        said: the reply, word for word; empty where it was cut off, which can be corrected and never learnt.
-        score: what the strongest word on it says; None where nobody knows. A judging model's word does not count.
-        by: the person who said it, where it was a person.
-        correction: the right answer, where the run's own was wrong and somebody gave it.
-        sample: 0 for the answer as it is measured, other numbers for further ones.
-        bare: the prompt without what was recalled for it, where something was.
-        earlier: the attempt that this one refines, whose answer stands in its prompt.
+        said: the reply, word for word; empty if it was cut off: such a reply can be corrected but never learned.
+        score: from the strongest feedback, 0 to 1; None if there is none. A judging model's opinion does not count.
+        by: the person who gave that feedback, if it was a person.
+        correction: the right answer, if the run's own answer was wrong and somebody supplied it.
+        sample: 0 for the answer that is measured, other numbers for additional samples.
+        bare: the prompt without recalled context, if there was any.
+        earlier: the attempt that this one refines; its answer is part of the prompt.
     """
 
     task: Task
@@ -106,7 +106,7 @@ class Attempt:
 
     @property
     def first(self) -> Attempt:
-        """The attempt that it refines in the end; itself where it refines none."""
+        """The attempt at the start of the chain of refinements; the attempt itself if it refines none."""
         return self if self.earlier is None else self.earlier.first
 
     @property
@@ -118,7 +118,7 @@ class Attempt:
         return self.score is not None and self.score < RIGHT
 
     def own(self) -> Example:
-        """What it said, as an example; whether that is right is for the caller to know."""
+        """Its own reply as an example; the caller must know whether it is right."""
         return Example(
             chat=self.chat,
             answer=self.said,
@@ -131,7 +131,7 @@ class Attempt:
         )
 
     def corrected(self) -> Example | None:
-        """The right answer beside what it said; None where nobody corrected it."""
+        """The right answer, with the attempt's own as the rejected one; None if nobody corrected it."""
         if self.correction is None:
             return None
         return Example(
@@ -148,12 +148,12 @@ class Attempt:
 
 
 def task_hash(task: Task) -> str:
-    """Names what a task asks, whatever it is told beside."""
+    """A hash of what a task asks, independent of its context."""
     return digest([task.input])[:24]
 
 
 def in_form(task: Task, answer: str) -> str:
-    """A right answer as the model would have to write it; of calls of client's tools the first."""
+    """A right answer in the form in which the model has to write it; of several client tool calls, the first."""
     if task.metadata.get(CLIENT_TOOLS):
         calls = json.loads(answer)
         return written(calls[0] if isinstance(calls, list) else calls)
@@ -167,7 +167,7 @@ def in_form(task: Task, answer: str) -> str:
 def prompt_of(
     task: Task, blocks: Sequence[Block], program: Program, *, reason: bool, tools: Sequence[BaseTool] = ()
 ) -> Chat:
-    """What the explorer reads at its first turn, as the model's chat template gets it."""
+    """The prompt of the explorer's first turn, as passed to the model's chat template."""
     work = Approach(reason=reason, tools=bool(tools))
     union = union_of({"tools": [openai_tool(tool) for tool in tools]})
     turns = to_chat(program.explorer_messages(task, blocks, work), union)
@@ -175,18 +175,18 @@ def prompt_of(
 
 
 class Unfit(ValueError):
-    """A run that nothing can be trained on; says why in a few words."""
+    """Raised for a run that can't be trained on; the message is the reason in a few words."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Read:
-    """A run as something can be trained on.
+    """The parts of a run that training needs.
 
     Attributes:
         chat: its prompt.
-        bare: the same without what was recalled for it; None where nothing was.
-        said: what the model said to it; nothing where it was cut off.
-        reason: whether it was to think first.
+        bare: the prompt without recalled context; None if there was none.
+        said: the model's reply; empty if it was cut off.
+        reason: whether the model was asked to think first.
     """
 
     chat: Chat
@@ -196,10 +196,10 @@ class Read:
 
 
 def read_run(log: RunLog, record: RunRecord, program: Program) -> Read:
-    """The prompt of a run and what the model said to it.
+    """The prompt of a run and the model's reply.
 
     Raises:
-        Unfit: text from outside could have shaped it, or it took more than the one call that an example holds.
+        Unfit: text from outside may have shaped the run, or it took more than one call, which an example can't hold.
     """
     if sources := log.sources(record):
         raise Unfit(f"text from outside ({sources[0]})")
@@ -216,7 +216,7 @@ def read_run(log: RunLog, record: RunRecord, program: Program) -> Read:
 
 
 def _said(response: JsonObject) -> str:
-    """A reply word for word, or the call that it is, as a local model writes it; nothing where it was cut off."""
+    """A reply word for word, or, if it is a tool call, as a local model writes it; empty if it was cut off."""
     if response.get("response_metadata") or response.get("invalid_tool_calls"):
         return ""
     if calls := response.get("tool_calls"):
@@ -225,12 +225,12 @@ def _said(response: JsonObject) -> str:
 
 
 def written(call: JsonObject) -> str:
-    """A call as a local model writes it."""
+    """A tool call as a local model writes it."""
     return json.dumps({"name": call["name"], "arguments": call["arguments"]}, ensure_ascii=False)
 
 
 def without_tasks(examples: Iterable[Example], held_out: Iterable[Task]) -> list[Example]:
-    """Examples of none of these tasks, and each content once."""
+    """The examples that are not of these tasks, without duplicates of the same content."""
     kept, hidden = dict[str, Example](), {task_hash(task) for task in held_out}
     for example in examples:
         if example.task not in hidden:
@@ -239,21 +239,21 @@ def without_tasks(examples: Iterable[Example], held_out: Iterable[Task]) -> list
 
 
 def told(skipped: Counter[str]) -> str:
-    """Why runs were left out, the most frequent reason first."""
+    """The reasons for which runs were left out, with counts, the most frequent first."""
     return ", ".join(f"{count} × {why}" for why, count in skipped.most_common())
 
 
 def write_examples(examples: Sequence[Example], path: Path) -> None:
-    """Examples as JSON Lines."""
+    """Write examples as JSON Lines."""
     lines = [json.dumps(example.to_json(), ensure_ascii=False) for example in examples]
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def read_examples(path: Path) -> list[Example]:
-    """Examples of a file that `write_examples` wrote.
+    """Read examples from a file that `write_examples` wrote.
 
     Raises:
-        DataError: a row that is none, or does not match its hash.
+        DataError: a row is not an example, or does not match its hash.
     """
     found = []
     for number, row in read_jsonl(path):

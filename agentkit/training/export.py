@@ -1,4 +1,4 @@
-"""An adapter as a GGUF file, and the check that it says in llama.cpp what it said in training."""
+"""Exporting an adapter as a GGUF file, and checking that llama.cpp gives the same answers with it as transformers."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def export_adapter(model: Any, base: Path, file: Path) -> None:
     """Write the adapter of a peft model as GGUF.
 
     Args:
-        base: the GGUF file that it was trained on.
+        base: the GGUF file of the model that it was trained on.
 
     Raises:
-        UserError: a matrix that the base's file does not have, or a disk that is full.
+        UserError: the base's file lacks one of the matrices, or the disk is full.
     """
     from gguf import GGUFReader
     from peft import get_peft_model_state_dict
@@ -46,7 +46,7 @@ def export_adapter(model: Any, base: Path, file: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class SameReplies:
-    """How often the two engines give the same greedy answer, with the adapter and without."""
+    """How often transformers and llama.cpp give the same greedy answer, with the adapter and without."""
 
     prompts: int
     adapted: int
@@ -61,14 +61,14 @@ def agreement(
 ) -> SameReplies:
     """Answer prompts in transformers and in llama.cpp, with the adapter and without.
 
-    llama.cpp rounds the activations of quantised weights, so that near-ties may fall the other way: what the bare model
-    shows of that is the measure for the adapter.
+    llama.cpp rounds the activations of quantised weights, so near-ties may be decided differently. The agreement of the
+    bare model shows how often, and is the standard for the adapter's.
 
     Args:
         model: in transformers, with its adapter.
         served: the same model in llama.cpp.
-        file: the adapter as it was exported.
-        most: tokens of an answer.
+        file: the exported adapter.
+        most: the maximum number of tokens per answer.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Which examples are kept where fewer are wanted: hard ones, unlike ones, ones that need their context, or any."""
+"""Choosing a subset of the examples: the hardest, the most diverse, those that need their context, or a random one."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from agentkit.training.examples import Example
 
 By = Literal["difficulty", "diversity", "context", "random"]
 Losses = Callable[[Sequence[tuple[Example, bool]]], list[float]]
-"""The bare model's mean loss a token on each example's answer; with True, to the prompt without what was recalled."""
+"""The bare model's mean loss per token on each example's answer; if True, for the prompt without recalled context."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Keep:
-    """So many of the examples are kept.
+    """How many examples are kept, and by which criterion.
 
     Attributes:
-        by: `difficulty` keeps those on whose answers the bare model's loss is largest, which a check has found right
-            (D3); `diversity` those whose questions are farthest from each other; `context` those whose answers depend
-            most on what was recalled, so that the model does not unlearn to use it; `random` any, to compare with.
+        by: `difficulty` keeps those on whose answers, found right by a check, the bare model has the largest loss (D3);
+            `diversity` those whose questions are farthest apart; `context` those whose answers depend most on recalled
+            context, lest the model unlearn using it; `random` a random sample, for comparison.
     """
 
     count: int
@@ -33,17 +33,17 @@ class Keep:
 
 
 def known_keep(count: int | None, by: str) -> Keep | None:
-    """Raises UserError where nothing can be kept by that."""
+    """What to keep; None if `count` is None, which keeps all. Raise UserError if the criterion is unknown."""
     if by not in get_args(By):
-        raise UserError(f"nothing is kept by {by!r}: there are {', '.join(get_args(By))}")
+        raise UserError(f"no criterion {by!r} to keep examples by: there are {', '.join(get_args(By))}")
     return None if count is None else Keep(count=count, by=cast("By", by))
 
 
 def kept(examples: Sequence[Example], wanted: Keep, *, losses: Losses, seed: int) -> list[Example]:
-    """The examples that are kept, in the order in which they came.
+    """The examples that are kept, in their original order.
 
     Raises:
-        UserError: by context, and nothing was recalled for any of them.
+        UserError: the criterion is context, and none of the examples has recalled context.
     """
     if len(examples) <= wanted.count:
         return list(examples)
@@ -60,7 +60,7 @@ def kept(examples: Sequence[Example], wanted: Keep, *, losses: Losses, seed: int
 
 
 def _dependence(examples: Sequence[Example], with_context: Sequence[float], losses: Losses) -> list[float]:
-    """How much larger each loss is without what was recalled."""
+    """How much larger each loss is without the recalled context."""
     if not any(example.bare for example in examples):
         raise UserError("nothing was recalled for any example: keep by difficulty or diversity")
     without = losses([(example, True) for example in examples])
@@ -68,7 +68,7 @@ def _dependence(examples: Sequence[Example], with_context: Sequence[float], loss
 
 
 def _far_apart(texts: Sequence[str], count: int) -> list[int]:
-    """Begin with the first text, and add the one that is farthest from all that are chosen."""
+    """Start with the first text, and keep adding the one farthest from all those chosen."""
     vectors = np.asarray(HashEmbedder(stems=True).embed_documents(list(texts)))
     chosen = [0]
     nearest = vectors @ vectors[0]

@@ -1,4 +1,4 @@
-"""An adapter in `agentkit evolve`: what the runs of a batch teach makes a trained adapter, proposed like any change."""
+"""Adapters in `agentkit evolve`: an adapter trained on the runs of each batch, proposed like any other change."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 class AdapterLessons:
-    """Trains an adapter on the episodes of a batch and on what was learned before, as one proposed change.
+    """Trains an adapter on the episodes of a batch and all earlier examples, and proposes it as one change.
 
-    Nothing is trained before there are enough examples, nor where a batch adds none.
+    Nothing is trained until there are enough examples, or if a batch adds none.
 
     Args:
-        maker: trains and proposes.
-        held_out: tasks that decide about it, which it must not be trained on.
-        recipe: makes the examples, of one attempt at each task; None takes corrections and own right answers where
-            targets may be learned from, and own right answers alone elsewhere.
+        maker: trains and proposes the adapter.
+        held_out: the tasks that decide about it, which it must not be trained on.
+        recipe: makes the examples from one attempt at each task; None takes corrections and own right answers if
+            targets may be learned from, otherwise own right answers only.
     """
 
     name = "adapter"
@@ -71,7 +71,7 @@ class AdapterLessons:
         )
 
     def _newest(self) -> tuple[Change | None, list[Example]]:
-        """The newest training with its examples, whatever became of it: a new adapter replaces it whole."""
+        """The newest training and its examples, accepted or not: a new adapter replaces it entirely."""
         adapters = self.maker.adapters
         for change in adapters.ledger.history(adapters.target):
             adapter = of_change(change)
@@ -80,7 +80,7 @@ class AdapterLessons:
         return None, []
 
     def _read(self, episode: Episode) -> Attempt | None:
-        """An episode as an attempt; None where nothing may be learned from it."""
+        """An episode as an attempt; None if nothing may be learned from it."""
         log, program = self.maker.agent.log, self.maker.agent.program
         try:
             run = read_run(log, log.get(episode.run), program)
@@ -110,13 +110,13 @@ def adapter_part(
     recipe: Recipe | None = None,
     on_event: OnTraining = silent,
 ) -> tuple[Evolvable, Learner]:
-    """An adapter of the agent's store as `aevolve(…, also=[…])` takes it.
+    """An adapter in the agent's store, in the form that `aevolve(…, also=[…])` takes.
 
     Args:
         held_out: the tasks of `val`, `test` and `probes`.
 
     Raises:
-        UserError: the agent's model is no local one.
+        UserError: the agent's model is not a local one.
     """
     adapters = AdapterStore.open(agent.store, name, settings=agent.settings)
     maker = Maker(agent, adapters, lora or LoraSettings(), on_event)

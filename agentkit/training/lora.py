@@ -1,8 +1,8 @@
-"""Training of an adapter (LoRA) on the dequantised weights of the very file that is served.
+"""Training an adapter (LoRA) on the dequantised weights of the same file that is served.
 
-A training is exact: the same examples, settings and machine give the same adapter, bit by bit, however often the
-process is killed on the way. Order and weights at the start follow from the seed, there is no dropout, and a checkpoint
-holds the adapter, the optimiser's state and the losses so far.
+Training is reproducible: the same examples, settings and machine give the same adapter, bit for bit, however often the
+process is killed on the way. The order of the examples and the initial weights follow from the seed, there is no
+dropout, and a checkpoint holds the adapter, the optimiser's state and the losses so far.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ if TYPE_CHECKING:
     import torch
 
 LEAST = 16
-"""Examples below which nothing is trained: so few are learned by heart."""
+"""The minimum number of examples: fewer are learned by heart."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoraSettings:
-    """How an adapter is trained.
+    """Hyperparameters of a training.
 
     Attributes:
-        rank, alpha: of the added matrices, and how much they count (alpha / rank).
-        rate: the largest learning rate; it rises over the first tenth of the steps and falls to zero.
+        rank, alpha: the rank of the added matrices, and their scale (alpha / rank).
+        rate: the peak learning rate: warmed up over the first tenth of the steps, then decayed linearly to zero.
         epochs: passes over the examples.
-        batch: examples of a step.
+        batch: examples per step.
         loss: sft, dpo or simpo.
-        kl: weight of a term that holds the model on replayed examples to what the bare model would say there (the mean
-            Kullback-Leibler divergence of a token); 0 leaves it out.
-        average: the adapter is the moving average of its weights over the steps with this decay, no larger than
-            1 - 1/(step + 1), as the slow weights of I-LoRA are (arXiv 2402.18865); 0 takes those of the last step.
-        longest: tokens of the longest example, and of what is computed at once.
-        threads: of the processor; the sums of another number round otherwise, so it is part of what is repeated.
+        kl: weight of a term that keeps the model close to the bare one on replayed examples (the mean Kullback-Leibler
+            divergence per token); 0 for none.
+        average: decay of a moving average of the weights over the steps, at most 1 - 1/(step + 1), which becomes the
+            adapter, like the slow weights of I-LoRA (arXiv 2402.18865); 0 takes the weights of the last step.
+        longest: the maximum length of an example, in tokens, and the maximum computed at once.
+        threads: CPU threads. Another number rounds sums differently, so it counts as a setting of the training.
     """
 
     rank: int = 8
@@ -64,16 +64,16 @@ class LoraSettings:
     threads: int = field(default_factory=lambda: max(1, (os.cpu_count() or 2) // 2))
 
     def to_json(self) -> JsonObject:
-        """What came later is left out where it says nothing: ids made of settings stay what they were."""
+        """The settings; newer ones are left out at their defaults, which keeps the ids derived from settings stable."""
         return {name: value for name, value in asdict(self).items() if value or name not in ("kl", "average")}
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepDone:
-    """Progress: after each step.
+    """Progress after a step.
 
     Attributes:
-        tokens_per_second: that were computed in this process so far.
+        tokens_per_second: the average speed in this process so far.
     """
 
     step: int
@@ -85,12 +85,12 @@ class StepDone:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What a training came to.
+    """The outcome of a training.
 
     Attributes:
-        model: the model with its adapter, as peft has it.
-        losses: of each step.
-        tokens: that were computed in this process; 0 where the training was finished before.
+        model: the peft model with its adapter.
+        losses: one per step.
+        tokens: the number computed in this process; 0 if the training was already finished.
     """
 
     model: Any
@@ -106,14 +106,14 @@ OnStep = Callable[[StepDone], None]
 
 def load_base(path: Path) -> tuple[Any, Any]:
     """The weights of a GGUF file and its tokenizer."""
-    # Threads that spin while they wait for each other are ten times slower where other work wants the same cores.
+    # Threads that spin while waiting for each other are ten times slower if other work needs the same cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("KMP_BLOCKTIME", "0")
     return load_weights(str(path.parent), path.name, None, None)
 
 
 def with_adapter(model: Any, settings: LoraSettings) -> Any:
-    """The model with a fresh adapter on all of its matrices but the last.
+    """The model with a fresh adapter on all of its matrices except the last.
 
     Raises:
         MissingExtra: peft is not installed.
@@ -129,12 +129,12 @@ def with_adapter(model: Any, settings: LoraSettings) -> Any:
         r=settings.rank, lora_alpha=settings.alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of names that transformers gives up and peft still asks for
+        warnings.simplefilter("ignore", FutureWarning)  # about names that transformers deprecates and peft still uses
         return get_peft_model(model, config)
 
 
 def tokens_of(example: Example, tokenizer: Any) -> list[Tokens]:
-    """The wanted answer to an example's prompt as tokens, and the rejected one where there is one."""
+    """The wanted answer to an example's prompt as tokens, then the rejected one if there is one."""
     said = [example.answer, *([] if example.rejected is None else [example.rejected])]
     return [answer_tokens(example.chat, text, tokenizer) for text in said]
 
@@ -146,7 +146,7 @@ def answer_tokens(chat: Sequence[tuple[str, str]], text: str, tokenizer: Any) ->
 
 
 def prompt_tokens(chat: Sequence[tuple[str, str]], tokenizer: Any) -> list[int]:
-    """A prompt as the model's own template writes it, with no control token from any text in it."""
+    """A prompt as the model's chat template writes it; no text in it becomes a control token."""
     special = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
     turns = [{"role": role, "content": text} for role, text in chat]
     clean = without_control(turns, pattern_of([*special, *tokenizer.all_special_tokens]))
@@ -162,15 +162,15 @@ def train(
     on_step: OnStep = lambda step: None,
     loaded: tuple[Any, Any] | None = None,
 ) -> Trained:
-    """Train an adapter; started again on the same folder it goes on where it stopped.
+    """Train an adapter; started again with the same folder, it continues from the last checkpoint.
 
     Args:
         base: the GGUF file that is served.
         folder: where checkpoints go.
-        loaded: the base's weights and tokenizer, where they are loaded already; they get the adapter.
+        loaded: the base's weights and tokenizer if they are already loaded; the adapter is added to them.
 
     Raises:
-        UserError: too few examples, or none short enough; or the disk is full, where the last checkpoint is kept.
+        UserError: too few examples, too few short ones, or a full disk (the last checkpoint is kept).
         MissingExtra: torch, transformers or peft are not installed.
     """
     check_enough(len(examples))
@@ -180,7 +180,7 @@ def train(
 
 
 def logits_of(model: Any, packed: Pack) -> torch.Tensor:
-    """What a model expects at the places of a pack where the next token of an answer is asked for."""
+    """A model's logits at the positions of a pack that predict the tokens of answers."""
     out = model(
         input_ids=packed.ids,
         position_ids=packed.positions,
@@ -194,7 +194,7 @@ def logits_of(model: Any, packed: Pack) -> torch.Tensor:
 def losses_of(
     model: Any, tokenizer: Any, said: Sequence[tuple[Chat, str]], settings: LoraSettings, *, at_once: int = 8
 ) -> list[float]:
-    """A model's mean loss a token on each answer to its prompt; infinite where the two are too long."""
+    """A model's mean loss per token on each answer, given its prompt; infinite if the two are too long together."""
     import torch
 
     torch.set_num_threads(settings.threads)
@@ -212,7 +212,7 @@ def losses_of(
 
 
 def check_enough(count: int, why: str = "") -> None:
-    """Raises UserError where there are too few examples; `why` says what was left out."""
+    """Raise UserError if there are too few examples; `why` is added to the message and says what was left out."""
     if count < LEAST:
         raise UserError(f"{count} examples are too few to train on: {LEAST} are needed; add tasks or corrections{why}")
 
@@ -229,7 +229,7 @@ class _Training:
         torch.set_num_threads(settings.threads)
         torch.use_deterministic_algorithms(True, warn_only=True)
         if settings.kl and not any(example.trust == REPLAYED for example in examples):
-            raise UserError("a KL term holds the model on replayed tasks, and there are none: add  --replay FILE")
+            raise UserError("a KL term needs replayed tasks, and there are none: add  --replay FILE")
         made = [(tokens_of(example, tokenizer), example.trust == REPLAYED) for example in examples]
         if settings.loss == "sft":
             made = [(pair[:1], replayed) for pair, replayed in made]
@@ -247,7 +247,7 @@ class _Training:
         self.mark = digest([settings.to_json(), [example.hash for example in examples]])
 
     def go(self, on_step: OnStep) -> Trained:
-        """All steps that are left."""
+        """Do all the remaining steps."""
         self._restore()
         started, computed, saved = time.perf_counter(), 0, time.perf_counter()
         self.model.train()
@@ -286,7 +286,7 @@ class _Training:
         return (order[n : n + self.settings.batch] for n in range(0, len(order), self.settings.batch))
 
     def _step(self, step: int) -> int:
-        """One step of the optimiser; returns the tokens that were computed."""
+        """One step of the optimiser; returns the number of tokens computed."""
         import torch
 
         for group in self.optimiser.param_groups:
@@ -307,16 +307,16 @@ class _Training:
         return computed
 
     def _take_average(self) -> None:
-        """What was trained is the average, where there is one; the last checkpoint keeps both."""
+        """Replace the weights by their average, if one is kept; the last checkpoint has both."""
         for mean, weight in zip(self.average, self.weights, strict=False):
             weight.data.copy_(mean)
 
     def _parts(self, batch: list[int]) -> Iterator[list[int]]:
-        """The batch in parts that are computed at once, each of no more new tokens than the longest example."""
+        """Split the batch into parts to compute at once, each with at most as many new tokens as `longest`."""
         part: list[int] = []
         room = self.settings.longest
         for number in sorted(batch, key=lambda number: (len(self.items[number]) == 1, number)):
-            # the prompt's beginning is counted once, since most prompts of an agent share it
+            # the start of the prompt counts once, since most prompts of an agent share it
             size = sum(len(item.answer) for item in self.items[number]) + (0 if part else len(self.items[number][0]))
             if part and size > room:
                 yield part
@@ -344,7 +344,7 @@ class _Training:
         return (preferred * pairs + alone * single) / len(part) + kept, packed.width
 
     def _kept(self, part: list[int], packed: Pack, logits: torch.Tensor) -> torch.Tensor | float:
-        """The KL term: how far the model has gone from the bare one on the replayed examples of a part."""
+        """The KL term: the model's divergence from the bare one on the replayed examples of a part."""
         import torch
 
         owners = [number for number in part for _ in self.items[number]]
@@ -357,7 +357,7 @@ class _Training:
         return self.settings.kl * share * divergence(bare, logits[replayed])
 
     def _bare(self, numbers: list[int]) -> torch.Tensor:
-        """What the bare model gives pairs; each is computed alone and once, so that it is the same after a kill."""
+        """The bare model's log-probabilities of pairs, each computed once and by itself: the same after a kill."""
         import torch
 
         for number in numbers:
@@ -378,7 +378,7 @@ class _Training:
         return self.folder / "checkpoint.pt"
 
     def _save(self) -> None:
-        """Raises UserError where the disk is full; the checkpoint before stays."""
+        """Write a checkpoint; raise UserError if the disk is full, and keep the previous checkpoint."""
         import torch
         from peft import get_peft_model_state_dict
 
@@ -396,18 +396,18 @@ class _Training:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(part, self._checkpoint)
-        except (OSError, RuntimeError) as error:  # torch wraps what its own writer meets
+        except (OSError, RuntimeError) as error:  # torch wraps the errors of its own writer
             part.unlink(missing_ok=True)
             if not (isinstance(error, OSError) or "write" in str(error)):
                 raise
             full = getattr(error, "errno", None) == errno.ENOSPC
             why = "no space is left" if full else str(error).splitlines()[0]
-            kept = "the one before is kept" if self._checkpoint.exists() else "there is none yet"
+            kept = "the previous one is kept" if self._checkpoint.exists() else "there is none yet"
             raise UserError(f"{self._checkpoint}: the checkpoint can't be written: {why}; {kept}") from None
         faults.point("after:train.checkpoint")
 
     def _restore(self) -> None:
-        """Go back to the last checkpoint of this training; one of another training counts as none."""
+        """Restore the last checkpoint of this training; that of another training is ignored."""
         import torch
         from peft import set_peft_model_state_dict
 
@@ -425,6 +425,6 @@ SAVE_EVERY = 60.0
 
 
 def schedule(step: int, steps: int) -> float:
-    """The share of the learning rate at a step: it rises over a tenth of the steps and falls in a line to zero."""
+    """The share of the peak learning rate at a step: warm-up over a tenth of the steps, then linear decay to zero."""
     rise = max(1, steps // 10)
     return (step + 1) / rise if step < rise else (steps - step) / max(1, steps - rise + 1)

@@ -1,9 +1,9 @@
-"""Losses, all on the tokens of answers alone: what stands in a prompt is not learned.
+"""Losses, all of them on the tokens of answers only: prompts are not learned.
 
-`sft` raises the chance of the wanted answer. With a rejected answer beside it, `dpo` (Rafailov et al., arXiv
-2305.18290) prefers the one to the other relative to the bare model, with a term of `sft` that keeps the wanted answer
-likely (as SPaR does, arXiv 2412.11605); `simpo` (Meng et al., arXiv 2405.14734) does without the bare model, by the
-mean log-probability of a token.
+`sft` raises the probability of the wanted answer. Given a rejected answer too, `dpo` (Rafailov et al., arXiv
+2305.18290) learns to prefer the wanted one, relative to the bare model, with an added `sft` term that keeps the wanted
+answer likely (as in SPaR, arXiv 2412.11605); `simpo` (Meng et al., arXiv 2405.14734) needs no bare model and compares
+the mean log-probabilities per token.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SIMPO_BETA, SIMPO_MARGIN = 2.0, 1.0
 
 
 def known_loss(name: str) -> Loss:
-    """Raises UserError where there is no such loss."""
+    """The loss of that name; raise UserError if there is none."""
     if name not in get_args(Loss):
         raise UserError(f"no loss {name!r}: there are {', '.join(get_args(Loss))}")
     return name  # type: ignore[return-value]
@@ -33,7 +33,7 @@ def answer_logprobs(logits: torch.Tensor, pack: Pack) -> tuple[torch.Tensor, tor
     """The log-probability of each answer of a pack, and its number of tokens.
 
     Args:
-        logits: at the pack's `asked` places.
+        logits: those at the pack's `asked` positions.
     """
     import torch
 
@@ -43,15 +43,15 @@ def answer_logprobs(logits: torch.Tensor, pack: Pack) -> tuple[torch.Tensor, tor
 
 
 def sft(sums: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
-    """Mean loss a token of each answer, so that long answers count no more than short ones."""
+    """The mean loss per token of each answer, so that long answers count no more than short ones."""
     return -(sums / sizes).mean()
 
 
 def dpo(sums: torch.Tensor, sizes: torch.Tensor, bare: torch.Tensor) -> torch.Tensor:
-    """Of pairs that lie side by side, the wanted answer first.
+    """The DPO loss of adjacent pairs, the wanted answer first.
 
     Args:
-        bare: the same log-probabilities by the model without its adapter.
+        bare: the same log-probabilities under the model without its adapter.
     """
     import torch
 
@@ -61,7 +61,7 @@ def dpo(sums: torch.Tensor, sizes: torch.Tensor, bare: torch.Tensor) -> torch.Te
 
 
 def simpo(sums: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
-    """Of pairs that lie side by side, the wanted answer first."""
+    """The SimPO loss of adjacent pairs, the wanted answer first."""
     import torch
 
     mean = sums / sizes
@@ -70,10 +70,10 @@ def simpo(sums: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
 
 
 def divergence(bare: torch.Tensor, now: torch.Tensor) -> torch.Tensor:
-    """The mean Kullback-Leibler divergence of a token, from what the bare model expects to what is expected now.
+    """The mean Kullback-Leibler divergence per token of the model as it is now from the bare model.
 
     Args:
-        bare, now: logits at the same places.
+        bare, now: logits at the same positions.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""From examples to an adapter in the ledger: train, export, compare the two engines, propose."""
+"""From examples to an adapter in the ledger: train, export, compare transformers with llama.cpp, propose."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from agentkit.agent import Agent
 
 CHECKED = 4
-"""Prompts on which the adapter's answers in llama.cpp are compared with those in training."""
+"""The number of prompts on which the adapter's answers in llama.cpp are compared with those in transformers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainEvent:
-    """Progress, for people: a line, or a step of the training."""
+    """Progress to show to people: a line of text, or a step of the training."""
 
     text: str = ""
     step: StepDone | None = None
@@ -46,13 +46,13 @@ def silent(event: TrainEvent) -> None:
 
 
 class Maker:
-    """Makes adapters for the local model of an agent; what was made before is not made again.
+    """Trains adapters for an agent's local model; a finished training is not repeated.
 
     Args:
         lora: rank, rate, epochs, loss, seed, retention.
 
     Raises:
-        UserError: the agent's model is no local one.
+        UserError: the agent's model is not a local one.
     """
 
     def __init__(self, agent: Agent, adapters: AdapterStore, lora: LoraSettings, tell: OnTraining = silent) -> None:
@@ -61,7 +61,7 @@ class Maker:
         self.base = self.served.path
 
     def training_of(self, examples: Sequence[Example]) -> str:
-        """The id of the training of these examples."""
+        """The id of a training on these examples."""
         machine = [platform.machine(), hash_of(self.base)]
         return digest([[example.hash for example in examples], self.lora.to_json(), machine])[:16]
 
@@ -69,7 +69,7 @@ class Maker:
         return self.adapters.folder / self.adapters.name / training
 
     async def make(self, examples: Sequence[Example], *, recipe: str) -> tuple[Change, JsonObject]:
-        """Train on examples and propose what was made of them; with losses, speed and the engines' agreement.
+        """Train on examples and propose the adapter; returns the change, and losses, speed and the engines' agreement.
 
         Raises:
             UserError: too few examples, or the disk is full.
@@ -93,7 +93,7 @@ class Maker:
         return change, trained
 
     async def keep(self, examples: list[Example], wanted: Keep) -> list[Example]:
-        """As many of the examples as are wanted; what the model has to be asked for that is remembered beside them."""
+        """Choose as many examples as are wanted; losses computed for that are cached beside the examples."""
 
         def losses(pairs: Sequence[tuple[Example, bool]]) -> list[float]:
             path = self.adapters.folder / self.adapters.name / f"losses-{hash_of(self.base)[:16]}.json"
@@ -116,7 +116,7 @@ class Maker:
         return example.bare if bare and example.bare is not None else example.chat
 
     async def _train(self, examples: Sequence[Example], folder: Path) -> JsonObject:
-        """Train and export, in a thread that ends with this call; a training that is finished is not repeated."""
+        """Train and export in a thread that ends with this call; a finished training is not repeated."""
         stopped, done = threading.Event(), folder / "done.json"
         if done.is_file() and (folder / "adapter.gguf").is_file():
             return dict(json.loads(done.read_text(encoding="utf-8")))
@@ -146,14 +146,14 @@ class Maker:
 
 
 class _Stopped(BaseException):
-    """Whoever waited for the training is gone."""
+    """Ends the training, since nobody is waiting for it any more."""
 
 
 def served_by(agent: Agent) -> LlamaCppChat:
-    """The model of an agent that can be trained.
+    """The agent's model, which an adapter can be trained for.
 
     Raises:
-        UserError: it is no local one.
+        UserError: it is not a local one.
     """
     if not isinstance(agent.explorer, LlamaCppChat):
         raise UserError(f"{agent.model_name} can't be trained here: adapters are for local/ models")
@@ -168,14 +168,14 @@ def _write(examples: list[Example], folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Raises UserError where it can't be made."""
+    """Create a folder; raise UserError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{folder}: can't be made: {error.strerror}") from None
+        raise UserError(f"{folder}: can't be created: {error.strerror}") from None
 
 
 def delete_training(adapters: AdapterStore, adapter: Adapter) -> None:
-    """Remove an adapter's file and all that lies beside its training: examples, checkpoint, report."""
+    """Delete an adapter's file and everything that belongs to its training: examples, checkpoint, report."""
     (adapters.folder / "files" / adapter.file_name).unlink(missing_ok=True)
     shutil.rmtree(adapters.folder / adapters.name / adapter.training, ignore_errors=True)

@@ -1,8 +1,8 @@
-"""Examples as one row of tokens each batch, in which prompts that begin alike are computed once.
+"""Packing a batch of examples into one row of tokens, in which a common prefix of prompts is computed once.
 
-Prompts of one agent share their beginning: instructions, a database's schema, a playbook. A batch is one row that holds
-the common beginning first and then what is left of each example; no example sees another, by the attention mask, and
-each counts its positions as if it stood alone. Loss and gradient are those of the examples one by one.
+The prompts of an agent share a prefix: instructions, a database's schema, a playbook. The row of a batch holds the
+common prefix first, then the rest of each example. The attention mask keeps examples from seeing each other, and each
+has the positions that it would have by itself. Loss and gradient equal those of the examples one by one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tokens:
-    """One answer to a prompt, as tokens; the last of the answer ends the turn."""
+    """A prompt and one answer to it, as tokens; the last token of the answer ends the turn."""
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
@@ -32,12 +32,12 @@ class Pack:
     """A batch as one row.
 
     Attributes:
-        ids, positions: of every token.
-        mask: which token (second) each (first) may see, as a term added to attention.
-        asked: where the next token is asked for, which are those of the answers alone.
-        wanted: the tokens of the answers.
-        owner: whose answer each of these belongs to.
-        count: examples.
+        ids, positions: one per token.
+        mask: which tokens (second axis) each token (first axis) may attend to, as a term added to the scores.
+        asked: the positions that predict the next token of an answer.
+        wanted: the tokens of the answers, one per position in `asked`.
+        owner: the number of the answer that each of these tokens belongs to.
+        count: the number of answers.
     """
 
     ids: torch.Tensor
@@ -50,12 +50,12 @@ class Pack:
 
     @property
     def width(self) -> int:
-        """Tokens that are computed."""
+        """The number of tokens computed."""
         return int(self.ids.shape[1])
 
 
 def pack(batch: Sequence[Tokens], *, device: str = "cpu", dtype: torch.dtype | None = None) -> Pack:
-    """One row of a batch's examples."""
+    """Pack a batch into one row."""
     import torch
 
     columns = zip(*(item.prompt for item in batch), strict=False)

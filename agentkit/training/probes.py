@@ -1,4 +1,4 @@
-"""Probes of what a training must not cost: general instructions, given context, refusals, JSON and plain text."""
+"""Probes of abilities that training must not harm: general instructions, given context, refusals, JSON, plain text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KINDS = ("instructions", "context", "refusals", "json", "text")
 
 @cache
 def general_probes() -> tuple[Task, ...]:
-    """Eight probes of each kind. Answers are compared without case and full stop, and held to nothing else."""
+    """Eight probes of each kind. Answers are compared ignoring case and the final full stop, and nothing else."""
     rows = tomllib.loads((Path(__file__).parent / "probes.toml").read_text(encoding="utf-8"))["probe"]
     tasks = []
     for number, row in enumerate(rows):

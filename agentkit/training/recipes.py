@@ -1,7 +1,7 @@
-"""Recipes: what of a model's attempts it is trained on, and the same number of examples without a lesson in them.
+"""Recipes, which choose what a model is trained on, and controls: as many examples without the lesson.
 
-A recipe is any object with a name, a number of attempts it wants for each task, whether the wrong ones are tried again
-with the answer as a hint or refined, and `examples`, which turns attempts into examples.
+A recipe is any object with a name, the number of attempts it needs per task, whether tasks answered wrongly are tried
+again with the answer as a hint or are refined, and a method `examples`, which turns attempts into examples.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from agentkit.json_types import JsonObject
 from agentkit.training.examples import Attempt, Example, written
 
 Control = Literal["unfiltered", "shuffled", "swapped", "independent"]
-"""Examples of equal number without the lesson: own answers whether right or not, answers of other tasks, pairs with
-their sides swapped at random, pairs of a right and a wrong answer that were given independently of each other."""
+"""As many examples without the lesson: own answers, right or wrong; answers to other tasks; pairs with their sides
+swapped at random; pairs of a right and a wrong answer that were sampled independently."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +26,10 @@ class Refinement:
     """How wrong answers are refined: the model says what is wrong with one, and answers again.
 
     Attributes:
-        branching: refinements of each answer, the first of them greedy.
-        width: of the refinements of one depth that are wrong too, so many are refined further.
-        depth: refinements of refinements.
-        most_changed: the largest share of the answer that may be another; below 1, little change is asked for too.
+        branching: refinements per answer, the first of them greedy.
+        width: how many wrong refinements of each depth are refined further.
+        depth: the depth of the search; 1 does not refine refinements.
+        most_changed: the largest share of the answer that may change; below 1, the prompt also asks for little change.
     """
 
     branching: int = 1
@@ -42,9 +42,9 @@ class Recipe(Protocol):
     """Chooses what a model is trained on.
 
     Attributes:
-        attempts: answers wanted for each task; the first is the one that is measured.
+        attempts: the number of answers per task; the first is the one that is measured.
         hinted: whether tasks that were answered wrongly are tried again with the right answer as a hint.
-        refined: how wrong answers are refined; None where they are not.
+        refined: how wrong answers are refined; None if they are not.
     """
 
     @property
@@ -57,11 +57,11 @@ class Recipe(Protocol):
     def refined(self) -> Refinement | None: ...
 
     def examples(self, attempts: Sequence[Sequence[Attempt]], second: Sequence[Attempt]) -> list[Example]:
-        """Examples of attempts.
+        """Turn attempts into examples.
 
         Args:
-            attempts: of each task, the measured one first; of which some may be missing.
-            second: right answers of second attempts: found with a hint, or refinements of `earlier` ones.
+            attempts: one sequence per task, the measured attempt first; some attempts may be missing.
+            second: right answers from second attempts: found with a hint, or refinements of `earlier` ones.
         """
         ...
 
@@ -70,11 +70,11 @@ class Recipe(Protocol):
 class Own:
     """The model's own right answers (rejection sampling, as in STaR, arXiv 2203.14465, and RFT, arXiv 2308.01825).
 
-    Of a task that was answered rightly each time there is nothing to learn but confidence, so that only a share of the
-    examples may be of such tasks.
+    From a task that was answered right every time, only confidence can be learned, so the share of such examples is
+    limited.
 
     Args:
-        easy: the largest share of examples of tasks that were never answered wrongly.
+        easy: the largest share of examples from tasks that were never answered wrongly.
     """
 
     attempts: int = 4
@@ -98,8 +98,8 @@ class Own:
 
 @dataclass(frozen=True, kw_only=True)
 class Edits:
-    """Corrections, by people or by a task's target, each beside what the model said (after SYNFAC-EDIT, arXiv
-    2402.13919); and its own right answers, so that it keeps what it can do."""
+    """Corrections, by people or by a task's target, each paired with what the model said (after SYNFAC-EDIT, arXiv
+    2402.13919); and the model's own right answers, so that it keeps its abilities."""
 
     attempts: int = 1
     name: str = "edits"
@@ -114,8 +114,8 @@ class Edits:
 
 @dataclass(frozen=True, kw_only=True)
 class Hints:
-    """Own right answers with their reasoning, and for tasks that were answered wrongly the reasoning that was found
-    with the answer as a hint (rationalization, STaR, arXiv 2203.14465 §3.2). For runs that reason."""
+    """The model's own right answers with their reasoning, and for tasks answered wrongly the reasoning found with the
+    answer as a hint (rationalization in STaR, arXiv 2203.14465 §3.2). For runs that reason."""
 
     attempts: int = 1
     name: str = "hints"
@@ -128,9 +128,9 @@ class Hints:
 
 @dataclass(frozen=True, kw_only=True)
 class Refine:
-    """Wrong answers that the model mended after its own critique (SELF, arXiv 2310.00533), where a check and not the
-    model says that they are right now: the mended answer to the task, and to the task with answer and critique; and as
-    many own right answers."""
+    """Wrong answers that the model corrected after its own critique (SELF, arXiv 2310.00533) and that a check, not the
+    model, found right: the corrected answer to the task, and to the task with answer and critique; and as many of the
+    model's own right answers."""
 
     attempts: int = 1
     name: str = "refine"
@@ -145,9 +145,9 @@ class Refine:
 
 @dataclass(frozen=True, kw_only=True)
 class Tree:
-    """Pairs of a wrong answer and the nearest right one that a tree of refinements leads to, so that the two differ in
-    what was wrong; and the refinements themselves (SPaR, arXiv 2412.11605). A check says what is right, and pairs that
-    differ in more than `most_changed` are left out, which its released code does not do."""
+    """Pairs of a wrong answer and the nearest right one in a tree of refinements, which differ only in what was wrong;
+    and the refinements themselves (SPaR, arXiv 2412.11605). Unlike in SPaR's released code, a check decides what is
+    right, and pairs that differ by more than `most_changed` are left out."""
 
     attempts: int = 4
     name: str = "tree"
@@ -163,12 +163,12 @@ class Tree:
 
 @dataclass(frozen=True, kw_only=True)
 class Calls:
-    """Calls of client's tools (after iTool, arXiv 2501.09766): right ones to begin with, the model's own and corrected
-    ones; and for each argument in which one of its own wrong calls differs from the right one, a pair of two calls that
-    differ in that argument alone. The names of tools and arguments are right by the grammar already.
+    """Calls of client tools (after iTool, arXiv 2501.09766): right calls, the model's own and corrected ones; and for
+    each argument in which a wrong call of the model differs from the right one, a pair of calls that differ in that
+    argument only. The grammar already guarantees the names of tools and arguments.
 
     Args:
-        easy: the largest share of the right calls that may be of tasks that were never answered wrongly.
+        easy: the largest share of right calls from tasks that were never answered wrongly.
     """
 
     attempts: int = 4
@@ -192,7 +192,7 @@ class Calls:
 
 
 def _pairs(right: Example, wrong: Sequence[Attempt]) -> Iterator[Example]:
-    """The right call beside itself with one argument as a wrong call has it, each such call once."""
+    """Pairs of the right call and the same call with one argument from a wrong call, without duplicates."""
     wanted, seen = _call_in(right.answer), set[str]()
     for item in wrong:
         given = _call_in(item.said)
@@ -209,7 +209,7 @@ def _pairs(right: Example, wrong: Sequence[Attempt]) -> Iterator[Example]:
 
 
 def _call_in(text: str) -> JsonObject | None:
-    """The call that a reply is; None where it is an answer in words."""
+    """The tool call in a reply; None if the reply is an answer in words."""
     try:
         found = json.loads(text)
     except ValueError:
@@ -219,7 +219,7 @@ def _call_in(text: str) -> JsonObject | None:
 
 
 def _answered(refinement: Attempt) -> Example:
-    """A refined answer as one to the task itself."""
+    """A refined answer, as an example for the original task."""
     return replace(refinement.own(), chat=refinement.first.chat, bare=refinement.first.bare)
 
 
@@ -228,14 +228,14 @@ RECIPES: Mapping[str, Recipe] = {item.name: item for item in (Own(), Edits(), Hi
 
 
 def known_recipe(name: str) -> Recipe:
-    """Raises UserError where there is no such recipe."""
+    """The recipe of that name; raise UserError if there is none."""
     if name not in RECIPES:
         raise UserError(f"no recipe {name!r}: there are {', '.join(RECIPES)}")
     return RECIPES[name]
 
 
 def known_control(name: str | None) -> Control | None:
-    """Raises UserError where there is no such control."""
+    """The control of that name; raise UserError if there is none."""
     if name is not None and name not in get_args(Control):
         raise UserError(f"no control {name!r}: there are {', '.join(get_args(Control))}")
     return cast("Control | None", name)
@@ -247,18 +247,18 @@ def control_of(
     """As many examples as these, without their lesson.
 
     Args:
-        kind: "unfiltered" takes answers, whether right or wrong; "shuffled" gives each prompt the answer of another
-            example; "swapped" has the wrong answer of half of the pairs be the wanted one; "independent" takes for
-            each pair a right and a wrong answer to one task that do not come of each other.
+        kind: "unfiltered" takes answers, right or wrong; "shuffled" gives each prompt the answer of another example;
+            "swapped" exchanges the wanted and the rejected answer in half of the pairs; "independent" makes each pair
+            of a right and a wrong answer to one task that were sampled independently.
 
     Raises:
-        UserError: too few attempts for it.
+        UserError: there are too few attempts for this control.
     """
     rng = random.Random(seed)
     if kind == "unfiltered":
         pool = [item.own() for tries in attempts for item in tries if item.said and item.score is not None]
         if len(pool) < len(examples):
-            raise UserError(f"the control needs {len(examples)} answers, and there are {len(pool)}")
+            raise UserError(f"the control needs {len(examples)} answers, but there are only {len(pool)}")
         return rng.sample(pool, len(examples))
     if kind == "swapped":
         return _swapped(examples, rng)
@@ -271,7 +271,7 @@ def control_of(
 
 
 def _swapped(examples: Sequence[Example], rng: random.Random) -> list[Example]:
-    """Raises UserError where there are no pairs."""
+    """Swap the sides of half of the pairs; raise UserError if there are no pairs."""
     pairs = [place for place, example in enumerate(examples) if example.rejected is not None]
     if not pairs:
         raise UserError("the control 'swapped' is for recipes that make pairs: edits, tree, calls")
@@ -285,7 +285,7 @@ def _swapped(examples: Sequence[Example], rng: random.Random) -> list[Example]:
 def _independent(
     examples: Sequence[Example], attempts: Sequence[Sequence[Attempt]], rng: random.Random
 ) -> list[Example]:
-    """Raises UserError where too few tasks were answered both rightly and wrongly."""
+    """Pairs of independent answers; raise UserError if too few tasks have both right and wrong answers."""
     wanted = sum(example.rejected is not None for example in examples)
     pool = []
     for tries in attempts:
@@ -293,7 +293,7 @@ def _independent(
         if right and wrong:
             pool.append(replace(rng.choice(right).own(), rejected=rng.choice(wrong).said))
     if not wanted or len(pool) < wanted:
-        why = f"{len(pool)} tasks were answered both rightly and wrongly; take more attempts at each"
+        why = f"only {len(pool)} tasks have both right and wrong answers; make more attempts at each"
         raise UserError(f"the control 'independent' needs {wanted} pairs, and {why}")
     return [*rng.sample(pool, wanted), *(example for example in examples if example.rejected is None)]
 

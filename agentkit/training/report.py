@@ -1,4 +1,4 @@
-"""The report of a round of training: the loss curve, what it was trained on, and what the gate said."""
+"""The report of a round of training: the loss curve, the examples, and the gate's verdict."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from agentkit.pictures import save_png
 from agentkit.training.examples import Example, read_examples
 
 SHOWN = 20
-"""Examples that the page shows."""
+"""The number of examples on the page."""
 
 
 def write_report(found: Mapping[str, Any], folder: Path) -> dict[str, Path]:
-    """Write `report.json`, `loss.png` and a page that holds both, beside the examples of the training."""
+    """Write `report.json`, `loss.png` and a page with both, beside the training's examples; returns their paths."""
     paths = {name: folder / name for name in ("report.json", "loss.png", "report.html")}
     paths["report.json"].write_text(json.dumps(found, indent=1, ensure_ascii=False, default=str), encoding="utf-8")
     draw_losses(found["losses"], paths["loss.png"])
@@ -27,7 +27,7 @@ def write_report(found: Mapping[str, Any], folder: Path) -> dict[str, Path]:
 
 
 def draw_losses(losses: list[float], path: Path) -> None:
-    """The loss of each step, and its mean over the last ten."""
+    """Plot the loss of each step, and its mean over the last ten."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""`agentkit train`: attempts, examples, an adapter, and the gate, round by round."""
+"""`agentkit train`: attempts, examples, an adapter and the gate, round by round."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
     from agentkit.agent import Agent
 
 REPLAY_SHARE = 0.25
-"""Of all examples, at most so many are replayed."""
+"""The largest share of replayed examples among all examples."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How an adapter is trained.
+    """How an adapter is trained and tested.
 
     Attributes:
-        recipe: what of the attempts it is trained on.
-        rounds: of attempts and training; each round adds its examples to those before and trains the bare model anew.
+        recipe: turns attempts into examples.
+        rounds: of attempts and training; each adds its examples to the earlier ones and trains from the bare model.
         lora: rank, rate, epochs, loss, seed.
-        control: train on as many examples without a lesson instead, to compare with.
-        keep: so many of the examples alone; None keeps all.
-        gate: how much evidence an adapter needs; where probes fall by more than two points, a person is asked.
+        control: train on as many examples without a lesson instead, for comparison.
+        keep: train on a subset of the examples; None keeps all.
+        gate: how much evidence an adapter needs; if probes fall by more than two points, a person is asked.
     """
 
     recipe: Recipe = field(default_factory=Own)
@@ -62,13 +62,13 @@ class TrainRound:
     """One round.
 
     Attributes:
-        collected: what its attempts came to, in words.
-        examples: that it was trained on, those of earlier rounds included.
-        losses: of each step.
-        speed: tokens a second of the training; 0 where it was finished before.
-        agreement: how often transformers and llama.cpp say the same.
-        kinds: of each kind of held-out task and probe, how many were won and lost with it.
-        change: the ledger's change that the adapter is, and what was decided about it.
+        collected: a summary of its attempts, in words.
+        examples: the number trained on, including those of earlier rounds.
+        losses: one per step.
+        speed: tokens per second during training; 0 if the training was already finished.
+        agreement: how often transformers and llama.cpp give the same answer.
+        kinds: pairs won and lost with the adapter, for each kind of held-out task and probe.
+        change: the adapter's change in the ledger, and the decision about it.
     """
 
     number: int
@@ -91,11 +91,11 @@ class TrainRound:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingReport:
-    """What a training came to.
+    """The outcome of `train_adapter`.
 
     Attributes:
-        version: of the adapter that is in force now; 0 is the bare model.
-        folder: of the last round: examples, losses, the report.
+        version: the version of the adapter in force now; 0 is the bare model.
+        folder: the last round's folder, with examples, losses and the report.
     """
 
     name: str
@@ -138,24 +138,24 @@ async def atrain_adapter(
     memory: str | None = None,
     on_event: OnTraining = silent,
 ) -> TrainingReport:
-    """Train an adapter for an agent's local model on what its own attempts teach, and put it in force if it is better.
+    """Train an adapter for an agent's local model on the agent's own attempts, and put it in force if it is better.
 
     Args:
-        tasks: to attempt, with targets or checkers; empty takes the daily runs that somebody judged instead.
-        name: of the adapter.
+        tasks: tasks to attempt, with targets or checkers; if empty, daily runs that somebody judged are used instead.
+        name: the adapter's name.
         val: held-out tasks that decide whether it is put in force; without them it stays a candidate.
-        probes: frozen tasks that it must not make worse; None takes AgentKit's own, for what is easily lost.
-        replay: tasks at which nothing is to change: what the bare model says to them is trained on too, a quarter of
-            all examples at most.
+        probes: frozen tasks that it must not make worse; None takes AgentKit's own, of abilities that are easily lost.
+        replay: tasks on which nothing should change: the bare model's answers to them are trained on too, as at most a
+            quarter of all examples.
         config: recipe, rounds, settings.
-        playbook, memory: names of what runs are given beside the adapter, in attempts and on held-out tasks alike.
-        on_event: sees progress.
+        playbook, memory: names of further context for the runs, in attempts and on held-out tasks alike.
+        on_event: receives progress.
 
     Returns:
-        the rounds, each with its change in the ledger. Called again with the same arguments it repeats nothing.
+        The rounds, each with its change in the ledger. Called again with the same arguments, it repeats no work.
 
     Raises:
-        UserError: another model than a local one, nothing to learn, or too few examples.
+        UserError: the model is not a local one, there is nothing to learn, or there are too few examples.
         MissingExtra: torch, transformers or peft are not installed.
     """
     frozen = general_probes() if probes is None else probes
@@ -227,8 +227,8 @@ class _Run:
         return f"{config.recipe.name}{keep}{control}"
 
     def _start(self, number: int) -> int:
-        """The version whose attempts a round learns from: that of the round's first beginning, however often it was
-        stopped since, which a file of the training remembers."""
+        """The version whose attempts a round learns from: the one in force when the round first began, however often
+        it was stopped since. A file of the training remembers it."""
         key = digest([self._key, number])[:16]
         path = self.adapters.folder / self.adapters.name / f"round-{key}.txt"
         if not path.exists():
@@ -240,7 +240,7 @@ class _Run:
 
     @property
     def _key(self) -> str:
-        """Names the training: the same again resumes it, or repeats its result."""
+        """Identifies the training: the same key resumes it, or returns its result."""
         config = {name: value for name, value in vars(self.config).items() if name not in ("gate", "rounds")}
         told = {**config, "recipe": repr(self.config.recipe), "lora": self.config.lora.to_json()}
         told |= {"keep": repr(self.config.keep)}
@@ -262,7 +262,7 @@ class _Run:
         return Collector(self.agent, recallers, key=key, seed=self.config.lora.seed)
 
     async def _replayed(self, count: int) -> list[Example]:
-        """What the bare model says to tasks at which nothing is to change, a share of all examples."""
+        """The bare model's answers to tasks on which nothing should change, as a share of all examples."""
         room = round(count * REPLAY_SHARE / (1 - REPLAY_SHARE))
         collector = self._collector([], digest([fingerprint(self.agent), "replay"]))
         collected = await collector.collect(self.replay[:room], Own(attempts=1))
@@ -270,7 +270,7 @@ class _Run:
         return [replace(example, trust=REPLAYED) for example in said]
 
     async def _examples(self, collected: Collected) -> list[Example]:
-        """Raises UserError: nothing to learn, or too little."""
+        """The examples of this round and all earlier ones; raise UserError if there are none, or too few."""
         recipe, held_out = self.config.recipe, [*self.val, *self.probes]
         found = recipe.examples(collected.attempts, collected.second)
         if self.config.control is not None:
@@ -286,7 +286,7 @@ class _Run:
         return [*found, *without_tasks(await self._replayed(len(found)), held_out)]
 
     async def _decide(self, change: Change) -> tuple[Change, Verdict]:
-        """The gate's verdict; a change that is in force or rejected already keeps its own."""
+        """The gate's verdict; a change that is already in force or rejected keeps the verdict it has."""
         ledger = self.adapters.ledger
         open_still = change.status == "proposed" or (change.status == "quarantined" and self.val)
         if not open_still:
@@ -321,7 +321,7 @@ _DECIDED: dict[str, Decision] = {
 
 
 def by_kind(evidence: JsonObject, tasks: Sequence[Task]) -> dict[str, JsonObject]:
-    """Of each kind of held-out task and probe how many were won and lost by the adapter, by the gate's evidence."""
+    """Pairs won and lost by the adapter in the gate's evidence, for each kind of held-out task and probe."""
     kind, found = {task.id: str(task.metadata.get("category", "all")) for task in tasks}, dict[str, JsonObject]()
     for test in (evidence, evidence.get("probes") or {}):
         for name, side in (("won", "better"), ("lost", "worse")):

@@ -1,4 +1,4 @@
-"""What is done with adapters that were trained: compare two versions, add two adapters up, forget a source."""
+"""Maintaining trained adapters: compare two versions, merge two adapters, forget a source."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from agentkit.agent import Agent
 
 MERGED = "merge of"
-"""How the recipe of an adapter begins that was put together from others."""
+"""The start of the recipe of a merged adapter."""
 
 
 def compare(adapters: AdapterStore, one: int, other: int) -> JsonObject:
-    """How two versions of an adapter differ: what they were trained on, and how.
+    """How two versions of an adapter differ: in their examples and settings.
 
     Raises:
-        UserError: no such version.
+        UserError: there is no such version.
     """
     before, after = adapters.at(one), adapters.at(other)
     old, new = ({} if item is None else _plain(item) for item in (before, after))
@@ -53,13 +53,13 @@ def _plain(adapter: Adapter) -> JsonObject:
 
 
 def known_examples(adapters: AdapterStore, adapter: Adapter) -> list[Example]:
-    """The examples that an adapter was trained on; none where their file is gone."""
+    """The examples that an adapter was trained on; none if their file is gone."""
     path = examples_of(adapters, adapter)
     return read_examples(path) if path.is_file() else []
 
 
 def _shown(name: str, known: Mapping[str, Example]) -> JsonObject:
-    """An example as people see it; its hash alone, where what it was is gone."""
+    """An example as shown to people; only its hash if the example itself is gone."""
     found = known.get(name)
     if found is None:
         return {"hash": name}
@@ -68,24 +68,24 @@ def _shown(name: str, known: Mapping[str, Example]) -> JsonObject:
 
 
 def examples_of(adapters: AdapterStore, adapter: Adapter) -> Path:
-    """The file of the examples that an adapter was trained on."""
+    """The file with the examples that an adapter was trained on."""
     return adapters.folder / adapters.name / adapter.training / "examples.jsonl"
 
 
 def waiting_of(adapters: AdapterStore) -> Path:
-    """The file of examples that an evolution keeps until there are enough of them to train on."""
+    """The file in which an evolution keeps examples until there are enough to train on."""
     return adapters.folder / adapters.name / "waiting.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forgotten:
-    """What a `forget` came to.
+    """The outcome of `forget`.
 
     Attributes:
-        examples: that came from the source, in the version that was in force.
-        left: examples that the new version was trained on; 0 where too few were left and the bare model is in force.
-        versions: earlier ones whose files are gone with what they had learned.
-        version: that is in force now.
+        examples: the number that came from the source, in the version that was in force.
+        left: the number that the new version was trained on; 0 if too few were left, and the bare model is in force.
+        versions: earlier versions that had learned from the source and whose files were deleted.
+        version: the version in force now.
     """
 
     source: str
@@ -99,28 +99,29 @@ class Forgotten:
 
 
 def forget(agent: Agent, name: str, source: str, *, on_event: OnTraining = silent) -> Forgotten:
-    """Train an adapter again without what came from a source, put that in force, and delete what had learned from it.
+    """Retrain an adapter without the examples from a source, put that in force, and delete what learned from it.
 
-    Training is not undone by more training, so that the bare model is trained anew from the recorded examples that
-    remain. Where fewer remain than can be trained on, the bare model is in force.
+    More training does not undo training, so the bare model is trained again on the recorded examples that remain. If
+    too few remain, the bare model is put in force.
 
     Args:
-        agent: of the model that the adapter was trained on.
+        agent: an agent with the model that the adapter was trained for.
         source: a run, a task, a person who gave feedback, or a channel of feedback (label, check, user).
 
     Raises:
-        UserError: nothing came from there; the examples are gone; another model; an adapter that was merged.
+        UserError: nothing came from the source, the examples are gone, the agent has another model, or the adapter is
+            a merged one.
     """
     adapters = AdapterStore.open(agent.store, name, settings=agent.settings)
     current = _in_force(adapters, ", which has learned nothing")
     if current.recipe.startswith(MERGED):
-        raise UserError(f"{adapters.target} is a {current.recipe}: forget it there, and merge them again")
+        raise UserError(f"{adapters.target} is a {current.recipe}: make those forget it, then merge them again")
     maker = Maker(agent, adapters, LoraSettings(**current.settings), on_event)
     if hash_of(maker.base) != current.base:
         raise UserError(f"{adapters.target} was trained on {current.model}, not on {agent.model_name}")
     path = examples_of(adapters, current)
     if not path.is_file():
-        raise UserError(f"{adapters.target}: {path} is gone: what it was trained on is not known any more")
+        raise UserError(f"{adapters.target}: {path} is gone, so what it was trained on is no longer known")
     examples, log = read_examples(path), RunLog(agent.store)
     gone = {example.hash for example in examples if _is_from(example, source, log)}
     if not gone:
@@ -139,7 +140,7 @@ def forget(agent: Agent, name: str, source: str, *, on_event: OnTraining = silen
 
 
 def _in_force(adapters: AdapterStore, lack: str) -> Adapter:
-    """The adapter in force; `lack` ends the sentence where that is version 0, the bare model."""
+    """The adapter in force; if that is version 0, the bare model, raise UserError, whose message ends with `lack`."""
     adapter = adapters.at(adapters.version())
     if adapter is None:
         raise UserError(f"{adapters.target} is at version 0{lack}")
@@ -156,7 +157,7 @@ def _is_from(example: Example, source: str, log: RunLog) -> bool:
 
 
 def _replace(adapters: AdapterStore, maker: Maker, left: Sequence[Example], recipe: str, *, reason: str) -> None:
-    """Put in force what the examples that remain make; the bare model where they are too few."""
+    """Put in force an adapter trained on the remaining examples, or the bare model if they are too few."""
     if len(left) < LEAST:
         adapters.rollback(0, reason=f"{reason}; {len(left)} are too few to train on")
         return
@@ -168,7 +169,7 @@ def _replace(adapters: AdapterStore, maker: Maker, left: Sequence[Example], reci
 
 
 def _delete(adapters: AdapterStore, gone: set[str]) -> tuple[int, ...]:
-    """Delete the files of all versions and candidates that learned from these examples; returns the versions."""
+    """Delete the files of all versions and candidates that learned from these examples; return the versions."""
     versions = []
     for change in adapters.ledger.history(adapters.target):
         adapter = of_change(change)
@@ -181,14 +182,14 @@ def _delete(adapters: AdapterStore, gone: set[str]) -> tuple[int, ...]:
 def merge(
     one: AdapterStore, other: AdapterStore, into: AdapterStore, *, weights: tuple[float, float] = (1.0, 1.0)
 ) -> Change:
-    """Add two adapters of one model up, each times its weight, as a candidate of a third.
+    """The weighted sum of two adapters of one model, proposed as a candidate of a third.
 
-    The sum is exact: the matrices of both stand side by side, so that its rank is the sum of theirs.
+    The sum is exact: the matrices of both are concatenated, so its rank is the sum of their ranks.
 
     Raises:
         UserError: they were trained on different models, or one of them is at version 0.
     """
-    parts = [(store, _in_force(store, ": there is nothing of it to merge")) for store in (one, other)]
+    parts = [(store, _in_force(store, ": there is nothing to merge")) for store in (one, other)]
     (_, first), (_, second) = parts
     if first.base != second.base:
         raise UserError(f"{one.target} was trained on {first.model}, and {other.target} on another model")
@@ -213,12 +214,12 @@ def merge(
     change = into.propose(merged)
     if change.status != "proposed":
         return change
-    reason = "a candidate: see what it is worth, then  agentkit changes decide CHANGE --accept"
+    reason = "a candidate: measure what it is worth, then  agentkit changes decide CHANGE --accept"
     return into.ledger.decide(change.id, Verdict(decision="quarantine", reason=reason))
 
 
 def add_up(files: Sequence[Path], weights: Sequence[float], out: Path) -> None:
-    """Write the weighted sum of adapters' files: of a matrix that one of them lacks, the others' part."""
+    """Write the weighted sum of adapter files; an adapter without some matrix adds nothing to it."""
     import numpy as np
 
     read = [read_adapter(file) for file in files]
@@ -231,7 +232,7 @@ def add_up(files: Sequence[Path], weights: Sequence[float], out: Path) -> None:
     summed = {}
     for name, parts in halves.items():
         down = np.concatenate([down for down, _ in parts], axis=0)
-        # llama.cpp multiplies by alpha over the matrix's own rank
+        # llama.cpp multiplies by alpha / rank of the matrix itself
         up = np.concatenate([up for _, up in parts], axis=1) * (ranks[name] / largest)
         summed[name] = (down.astype(np.float32), np.ascontiguousarray(up, dtype=np.float32))
     write_adapter(out, read[0].kind, float(largest), summed)

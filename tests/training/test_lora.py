@@ -143,7 +143,7 @@ def test_a_disk_that_fills_while_a_checkpoint_is_written_leaves_the_one_before(
         real(state, file)
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(UserError, match=r"no space is left; the one before is kept"):
+    with pytest.raises(UserError, match=r"no space is left; the previous one is kept"):
         train(tiny, EXAMPLES, LORA, tmp_path)
     assert len(torch.load(tmp_path / "checkpoint.pt", weights_only=True)["losses"]) == 2
     assert not (tmp_path / "checkpoint.part").exists()
