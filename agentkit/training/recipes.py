@@ -293,7 +293,7 @@ def _independent(
         if right and wrong:
             pool.append(replace(rng.choice(right).own(), rejected=rng.choice(wrong).said))
     if not wanted or len(pool) < wanted:
-        why = f"only {len(pool)} tasks have both right and wrong answers; make more attempts at each"
+        why = f"{len(pool)} tasks have both right and wrong answers; make more attempts at each"
         raise UserError(f"the control 'independent' needs {wanted} pairs, and {why}")
     return [*rng.sample(pool, wanted), *(example for example in examples if example.rejected is None)]
 

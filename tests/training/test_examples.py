@@ -237,7 +237,7 @@ def test_pairs_that_do_not_come_of_each_other_are_a_control(tmp_path: Path) -> N
     pairs = [example(n, rejected="no") for n in range(2)]
     made = control_of("independent", [*pairs, example(9)], [tries(1), tries(2), tries(3)], seed=0)
     assert [item.rejected == item.answer[0] + "0" for item in made[:2]] == [True, True] and made[2] == example(9)
-    with pytest.raises(UserError, match="needs 2 pairs, and only 1 tasks have both right and wrong answers"):
+    with pytest.raises(UserError, match="needs 2 pairs, and 1 tasks have both right and wrong answers"):
         control_of("independent", pairs, [tries(1)], seed=0)
     with pytest.raises(UserError, match="for recipes that make pairs"):
         control_of("swapped", [example(1)], [], seed=0)
