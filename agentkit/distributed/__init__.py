@@ -1,4 +1,4 @@
-"""Many processes and many machines, by Ray: the database stays the one truth, and each worker has models of its own."""
+"""Many processes and machines, with Ray: the database remains the single source of truth; workers have own models."""
 
 from __future__ import annotations
 

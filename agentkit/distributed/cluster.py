@@ -1,4 +1,4 @@
-"""Where work is done: a Ray of one's own on this machine, or a cluster that is up already."""
+"""Where work is done: a Ray started on this machine for one command, or a running cluster."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from agentkit.json_types import JsonObject
 OBJECTS = 80 * 2**20
 """Bytes of shared memory for what Ray passes between processes: tasks and outcomes, which are small."""
 RETRIES = 50
-"""How often a piece of work is given to another worker after the one it was with has died."""
+"""How often a piece of work is given to another worker after its worker has died."""
 TRIES = 4
-"""How often Ray is started where the machine is too busy for it."""
+"""How often starting Ray is tried on a machine that is too busy for it."""
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 _HELLO, _SETTINGS = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5), 4
-"""What a client of HTTP/2, and so of Ray's head, says first, and the kind of frame that it is answered with (RFC 9113,
-section 3.4)."""
+"""The preface that a client of HTTP/2, and so of Ray's head, sends first, and the type of the frame that answers it
+(RFC 9113, section 3.4)."""
 
 
 class Cluster:
-    """A connection to Ray, open until it is closed.
+    """A connection to Ray, open until `close`.
 
     Args:
         address: "local" starts Ray here for as long as the connection is open; HOST:PORT is the head of a cluster that
-            this machine is a part of, and "auto" is the one that was started here.
-        workers: processes that work; None takes one a processor, or one a machine (or GPU) where each of them loads a
-            model of its own.
-        home: where a local Ray keeps its logs.
+            this machine belongs to, and "auto" is the cluster that was started here.
+        workers: the number of worker processes; None takes one per processor, or one per machine (or GPU) if each
+            loads its own model.
+        home: the folder in which a local Ray keeps its logs.
 
     Raises:
         MissingExtra: Ray is not installed.
@@ -67,7 +67,7 @@ class Cluster:
                 raise UserError(f"--ray {address}: {line or type(error).__name__}") from None
 
     def _begin(self, options: JsonObject) -> Any:
-        """Ray's own start, which gives a busy machine half a minute and then raises a bare Exception: tried again."""
+        """Start or join Ray, with retries: on a busy machine it gives up after half a minute with a bare Exception."""
         slow: Exception | None = None
         for _ in range(TRIES):
             try:
@@ -80,9 +80,9 @@ class Cluster:
         raise RuntimeError(str(slow))
 
     def _local(self, home: Path) -> JsonObject:
-        """What a Ray of one's own is started with: no page, little memory. It asks for the user's token by itself.
+        """The options of a local Ray: no dashboard, little memory. It reads the user's token by itself.
 
-        Its sockets lie below its folder, and their paths may be no longer than 107 bytes: it sees the home by a link.
+        Its sockets are below its folder, and their paths can't exceed 107 bytes, so it gets the home through a link.
         """
         logs = home / "ray"
         logs.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -94,22 +94,22 @@ class Cluster:
 
     @property
     def machines(self) -> int:
-        """How many there are."""
+        """The number of machines in the cluster."""
         return len({node["NodeManagerHostname"] for node in self.ray.nodes() if node["Alive"]})
 
     def size(self, *, embedded: bool, wanted: int) -> int:
-        """How many workers to start.
+        """The number of workers to start.
 
         Args:
-            embedded: each of them loads a model of its own.
-            wanted: pieces of work at once, and so the most workers of use.
+            embedded: whether each of them loads its own model.
+            wanted: pieces of work in progress at once; more workers than that would be idle.
         """
         resources = self.ray.cluster_resources()
         room = int(resources.get("GPU") or self.machines) if embedded else int(resources.get("CPU", 1))
         return max(1, min(self.workers or room, wanted))
 
     def actor(self, kind: type, *args: object, at_once: int, embedded: bool = False) -> Any:
-        """Start a worker: spread over the machines, started again where it dies, its work given to it again."""
+        """Start a worker. Workers are spread over the machines; one that dies is restarted and given its work again."""
         gpus = 1 if embedded and self.ray.cluster_resources().get("GPU") else 0
         placed = self.ray.remote(kind).options(
             num_cpus=1,
@@ -122,14 +122,14 @@ class Cluster:
         return placed.remote(*args)
 
     def service(self, kind: type, *args: object) -> Any:
-        """Start an actor that all workers share, in the memory of the machine that the driver runs on."""
+        """Start an actor that all workers share, on the driver's machine."""
         strategy = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         here = strategy(self.ray.get_runtime_context().get_node_id(), soft=False)
         options = self.ray.remote(kind).options(num_cpus=0, max_concurrency=1000, scheduling_strategy=here)
         return options.remote(*args)
 
     def check_store(self, url: str) -> str:
-        """The address of a database as every worker can open it.
+        """A database's address in a form that every worker can open.
 
         Raises:
             UserError: a SQLite file for several machines, or a database in memory.
@@ -138,13 +138,13 @@ class Cluster:
             return url
         path = url.partition(":///")[2]
         if path in ("", ":memory:"):
-            raise UserError("Ray's workers are processes of their own: they need a database on disk, not in memory")
+            raise UserError("Ray's workers are separate processes: they need a database on disk, not in memory")
         if self.machines > 1:
             raise UserError("a cluster of several machines needs PostgreSQL: set  AGENTKIT_DATABASE=postgresql://…")
         return f"sqlite:///{Path(path).resolve()}"
 
     def close(self) -> None:
-        """Let go of the cluster; a local Ray ends, and what it logged goes with it."""
+        """Disconnect from the cluster; a local Ray is stopped, and its logs are deleted."""
         self.ray.shutdown()
         if self._session is not None:
             shutil.rmtree(self._session, ignore_errors=True)
@@ -164,13 +164,13 @@ class Cluster:
 
 
 def line_of(error: BaseException) -> str:
-    """What a worker's error says, in one line."""
+    """A worker's error in one line."""
     cause = getattr(error, "cause", None) or error
     return " ".join((str(cause) or type(cause).__name__).split("\n")[0].split())
 
 
 def _check(address: str) -> None:
-    """Say at once what Ray would say after a minute: that nothing answers there."""
+    """Raise at once the UserError for which Ray would need a minute: nothing answers at the address."""
     if address in ("local", "auto"):
         return
     host, colon, port = address.rpartition(":")
@@ -184,13 +184,13 @@ def _check(address: str) -> None:
         said = getattr(error, "strerror", None) or error
         raise UserError(f"--ray {address}: nothing answers there ({said}); is the cluster up?") from None
     if answer[3:4] != bytes([_SETTINGS]):
-        raise UserError(f"--ray {address}: what answers there is no Ray")
+        raise UserError(f"--ray {address}: what answers there is not Ray")
 
 
 @contextmanager
 def _surroundings_kept() -> Iterator[None]:
-    """Ray takes SIGTERM for itself: what was to happen at signals goes on happening. Its token and its logs are for
-    their owner alone."""
+    """Keep the signal handlers, since Ray takes over SIGTERM, and make its token and logs readable by their owner
+    only."""
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     mask = os.umask(0o077)

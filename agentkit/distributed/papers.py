@@ -1,7 +1,7 @@
-"""Papers on many processes: workers ask, and each writes what it found when the driver says that it is its turn.
+"""Papers on many processes: workers ask about them, and write what they found when the driver says it is their turn.
 
 So the knowledge base and its ledger are those of one process, whichever answers come first. What a dead worker had
-asked but not written is asked again by the one that replaces it, from the journal of calls.
+asked but not written is asked again by its replacement, with the answers from the journal of calls.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from agentkit.store import Store
 from agentkit.store.owner import this_process
 
 OpenRecallers = Callable[[KnowledgeBase, Settings], Sequence[Recaller]]
-"""Opens what a curation recalls, such as `recallers_of`; a function that workers can import."""
+"""Opens the recallers of a curation, as `recallers_of` does; a function that workers can import."""
 
 
 @dataclass(frozen=True)
 class DuoNames:
-    """The models of a curation by name, so that every worker can load its own.
+    """The models of a curation, by name, so that every worker can load its own.
 
     Attributes:
         evaluator: None for a single pass.
-        options: of both, such as the address of a server.
+        options: options of both models, such as the address of a server.
     """
 
     explorer: str
@@ -51,7 +51,7 @@ class DuoNames:
     options: dict[str, object]
 
     def load(self) -> tuple[Any, Any]:
-        """Explorer and evaluator: one object where they have one name."""
+        """Explorer and evaluator; the same object if they have the same name."""
         explorer = models.load_model(self.explorer, **options_for(self.explorer, self.options))
         if self.evaluator is None or self.evaluator == self.explorer:
             return explorer, self.evaluator and explorer
@@ -64,11 +64,11 @@ class PapersPlan:
 
     Attributes:
         url: the database, with its password.
-        lexicons: what names are grounded by beside the tables, which every machine has of its own.
+        lexicons: the lexicons that ground names, besides the tables, of which every machine has its own copy.
         tables: the version of those tables.
-        decisions: those of persons when the curation began, as the driver counted them.
-        owner: who holds the leases of this worker, and of the one that replaces it.
-        slots: model calls in flight.
+        decisions: the reviewers' decisions when the curation began, as counted by the driver.
+        owner: the holder of the leases of this worker and its replacements.
+        slots: the maximum number of model calls in flight.
     """
 
     url: str
@@ -88,10 +88,10 @@ class PapersPlan:
     slots: int
 
     def naming(self) -> Naming:
-        """The driver's, with this machine's tables.
+        """The driver's lexicons with this machine's tables.
 
         Raises:
-            UserError: the tables are others than the driver's.
+            UserError: this machine's tables differ from the driver's.
         """
         tables, version = open_naming(self.plan.ontology)
         if version != self.tables:
@@ -102,12 +102,12 @@ class PapersPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What came of asking about a paper.
+    """The outcome of asking about a paper.
 
     Attributes:
-        report: without its claims, which are counted when they are written.
-        found: supported claims.
-        whole: False where the shared budget cut it off.
+        report: its report without claims, which are counted when they are written.
+        found: the number of supported claims.
+        whole: False if the shared budget cut the paper off.
     """
 
     report: Report
@@ -117,7 +117,7 @@ class Asked:
 
 
 class PaperWorker:
-    """The actor that curates papers, each as a curation of its own on the one knowledge base."""
+    """The actor that curates papers, each as a separate curation of the same knowledge base."""
 
     def __init__(self, plan: PapersPlan, purse: Any = None) -> None:
         self._plan, self._purse = plan, purse
@@ -125,10 +125,10 @@ class PaperWorker:
         self._asked: dict[int, tuple[Curation, Any]] = {}
 
     async def ask(self, document: Document, number: int) -> Asked:
-        """Ask what the plan asks of a paper, and keep what came out until `write`.
+        """Ask the plan's questions about a paper, and hold the results back until `write`.
 
         Raises:
-            UserError: what would fail every paper, with its line alone: it must get through to the driver whole.
+            UserError: an error that would fail every paper, reduced to its line, which can be sent to the driver.
         """
         with in_a_line():
             if self._make is None:
@@ -142,7 +142,7 @@ class PaperWorker:
         return Asked(report=run.report, events=notices, found=run.found, whole=not paper.cut_off)
 
     async def write(self, number: int) -> Report | None:
-        """Write a paper that was asked; what that came to. None where this process has not asked it.
+        """Write the results for a paper, and return its report; None if this process has not asked about it.
 
         Raises:
             UserError: the database can't be written.
@@ -150,14 +150,14 @@ class PaperWorker:
         if number not in self._asked:
             return None
         run, paper = self._asked[number]
-        run.report = Report()  # what was asked is reported already
+        run.report = Report()  # what was asked has already been reported
         with in_a_line():
             run.write(paper)
         del self._asked[number]
         return run.report
 
     def _maker(self) -> Callable[[], Curation]:
-        """What makes a paper's curation; all share a store, models, limits and recallers."""
+        """A factory of curations, one per paper, which share a store, models, limits and recallers."""
         plan, purse = self._plan, self._purse
         store, naming = Store.open(plan.url), plan.naming()
         explorer, evaluator = plan.duo.load()
@@ -190,11 +190,11 @@ class PaperCrew:
     """The workers of one curation; `Curation` takes them as its readers.
 
     Args:
-        run: the curation, whose papers they ask and write.
-        recallers: opens the recallers of each worker; those of `run` stay where they are.
+        run: the curation, whose papers they ask about and write.
+        recallers: opens the recallers of each worker; those of `run` are not sent.
 
     Raises:
-        UserError: names that this process alone can ground, or a database that workers can't reach.
+        UserError: only this process can ground the names, or workers can't reach the database.
     """
 
     def __init__(
@@ -232,7 +232,7 @@ class PaperCrew:
         self._at: dict[int, int] = {}
 
     async def ask(self, run: Curation, document: Document, number: int) -> bool:
-        """Give a paper to the worker that has the least to do; False where the shared budget cut it off."""
+        """Give a paper to the least busy worker; False if the shared budget cut it off."""
         worker = self._at[number] = self._workers.take()
         try:
             asked: Asked = await self._workers.ask(worker, document.source, "ask", document, number)
@@ -249,14 +249,14 @@ class PaperCrew:
         return asked.whole
 
     async def write(self, run: Curation, document: Document, number: int) -> None:
-        """Have the worker that asked a paper write it, or the one that has replaced it."""
+        """Let the worker that asked about a paper, or its replacement, write it."""
         worker = self._at.pop(number)
         while (written := await self._workers.ask(worker, document.source, "write", number)) is None:
             await self._workers.ask(worker, document.source, "ask", document, number)
         run.report.add(written)
 
     def let_go(self) -> None:
-        """Leases end with this process, whose name they bear."""
+        """Do nothing: leases are held in the name of this process, and end with it."""
 
 
 async def curate_on(
@@ -272,15 +272,15 @@ async def curate_on(
     """`Curation.run` on a cluster: the same knowledge base, and the same ledger.
 
     Args:
-        run: the curation; `run.options.papers` are in work at once over all workers, which share its budget. Its
-            `on_event` sees a paper's notices and the totals, and no events of the state machine.
+        run: the curation; `run.options.papers` papers are in progress at once over all workers, which share its budget.
+            Its `on_event` receives a paper's notices and the totals, but no events of the state machine.
         duo: the names of its models, which every worker loads for itself.
-        settings: of the workers; `concurrency` is shared out among those of hosted models.
-        per_minute: model calls that all workers together start in a minute.
-        recallers: opens the recallers of each worker; those of `run` stay where they are.
+        settings: the workers' settings; `concurrency` is divided among workers with hosted models.
+        per_minute: the most model calls that all workers together start per minute.
+        recallers: opens the recallers of each worker; those of `run` are not sent.
 
     Raises:
-        UserError: what would fail every paper, or a curation or a database that workers can't have.
+        UserError: an error that would fail every paper, or a curation or database that workers can't use.
         RunError: workers die again and again.
     """
     run.readers = PaperCrew(cluster, run, duo, settings, per_minute=per_minute, recallers=recallers)
@@ -289,5 +289,5 @@ async def curate_on(
 
 def _lexicons(naming: Naming) -> tuple[Lexicon, ...]:
     if not isinstance(naming, Grounders):
-        raise UserError("Ray's workers ground names by lexicons and the tables: give the curation `open_naming`'s")
+        raise UserError("Ray's workers ground names by lexicons and tables only: give the curation `open_naming(…)`")
     return tuple(each for each in naming.grounders if isinstance(each, Lexicon))

@@ -1,4 +1,4 @@
-"""Files of papers on many processes: PDF, which takes a second where other formats take milliseconds, in tasks."""
+"""Reading papers on many processes: PDF files, which take a second each, in tasks; other formats take milliseconds."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SLOW = ".pdf"
 
 
 def read_on(cluster: Cluster, path: Path | str, *, pdf: PdfReader = "pypdf") -> Iterator[Document | Failure]:
-    """`read_folder` with the cluster's processors: the same papers in the same order, a few files read ahead.
+    """`read_folder` on the cluster's processors: the same papers in the same order, with a few files read ahead.
 
-    The bytes are sent, so that workers need not see the folder.
+    The bytes are sent, so workers need no access to the folder.
 
     Raises:
         DataError: there is no such folder.
@@ -43,13 +43,13 @@ def read_on(cluster: Cluster, path: Path | str, *, pdf: PdfReader = "pypdf") -> 
 
 
 def _begin(task: Any, source: Source, pdf: PdfReader) -> Any:
-    """A task that reads the file; the file itself where that is done here."""
+    """A task that reads the file, or the file itself if it is read in this process."""
     if source.suffix != _SLOW:
         return source
     try:
         return task.remote(source.name, source.read(), pdf)
     except DataError:
-        return source  # says what is wrong with it in its turn
+        return source  # the error is reported when its turn comes
 
 
 def _end(cluster: Cluster, begun: Any, pdf: PdfReader) -> Iterable[Document | Failure]:

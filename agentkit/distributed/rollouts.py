@@ -1,7 +1,7 @@
-"""Rollouts on many processes: each worker is an agent of its own, with its own models, on the one database.
+"""Rollouts on many processes: each worker has its own agent and models, and all share one database.
 
-A run's id follows from its task, the agent and the seed. So a run that a dead worker has left is found by the next one
-under the same id, and goes on behind its last completed call.
+A run's id follows from its task, the agent and the seed. So the next worker finds the run that a dead one has left
+under the same id, and resumes it after its last completed call.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from agentkit.store.run_log import FINISHED, RunLog
 from agentkit.tasks import Task
 
 _LOOK = 0.5
-"""Seconds between two looks at a run that another process is at."""
+"""Seconds between checks of a run that another process is working on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentPlan:
-    """What a worker builds its agent of.
+    """What a worker builds its agent from.
 
     Attributes:
         url: the database, with its password.
-        slots: model calls that this worker has in flight.
+        slots: the maximum number of model calls that this worker has in flight.
     """
 
     spec: JsonObject
@@ -52,7 +52,7 @@ class AgentPlan:
     slots: int
 
     def build(self, purse: Any = None) -> Agent:
-        """The agent, which shares what the purse keeps with all other workers."""
+        """The agent, under the limits that the purse keeps for all workers."""
         settings = self.settings.model_copy(update={"concurrency": self.slots})
         agent = Agent.from_spec(self.spec, self.options, store=Store.open(self.url), settings=settings)
         agent.models.budget = self.budget
@@ -66,8 +66,8 @@ class Rollouts:
     """The actor that makes runs.
 
     Args:
-        plan: of its agent, which it builds at its first task.
-        purse: the actor of what is shared; None where nothing is.
+        plan: the plan of its agent, which is built at the first task.
+        purse: the actor that keeps the shared limits; None if there are none.
     """
 
     def __init__(self, plan: AgentPlan, purse: Any = None) -> None:
@@ -76,17 +76,17 @@ class Rollouts:
         self._again = False
 
     async def score(self, scoring: Scoring, task: Task) -> Scored:
-        """Run a task, or go on with its run, and score the answer.
+        """Run a task, or resume its run, and score the answer.
 
         Raises:
-            UserError: what would fail every run, with its line alone: it must get through to the driver whole.
+            UserError: an error that would fail every run, reduced to its line, which can be sent to the driver.
         """
         with in_a_line():
             return await scoring.score(await self._ready(scoring.run_id(task)), task)
 
     async def make(self, run: Driven, batch: str | None) -> tuple[str, str] | None:
-        """Make a run that the driver prepared, or go on with it; what came of it is in the database. A failed one
-        gives the kind of its error and its line.
+        """Make a run that the driver prepared, or resume it; the result is in the database. For a failed run, return
+        the kind of its error and its message in one line.
 
         Raises:
             UserError: as for `score`.
@@ -99,7 +99,7 @@ class Rollouts:
         return None
 
     async def _ready(self, run_id: str) -> Agent:
-        """The agent, once nobody else is at a run."""
+        """The agent, once nobody else is working on a run."""
         if self._agent is None:
             self._agent, self._again = self._plan.build(self._purse), _replaces_a_dead_worker()
         if not self._again:
@@ -108,14 +108,14 @@ class Rollouts:
 
 
 def _replaces_a_dead_worker() -> bool:
-    """Whether Ray has started this actor again: then nobody is at the runs that it is given."""
+    """Whether Ray has restarted this actor: then nobody else is working on the runs that it is given."""
     import ray
 
     return bool(ray.get_runtime_context().was_current_actor_reconstructed)
 
 
 async def until_left(log: RunLog, run_id: str) -> None:
-    """Wait while another living process is at a run, as a worker is whose driver was killed a moment ago."""
+    """Wait while another living process works on a run, such as a worker whose driver was just killed."""
     while True:
         if _status(log, run_id) != "running":
             return
@@ -123,7 +123,7 @@ async def until_left(log: RunLog, run_id: str) -> None:
 
 
 def _status(log: RunLog, run_id: str) -> str:
-    """How a run stands; empty where it has not begun."""
+    """A run's status; empty if it has not begun."""
     try:
         record = log.get(run_id)
     except UserError:
@@ -135,16 +135,16 @@ class RolloutCrew:
     """The workers of one evaluation.
 
     Args:
-        agent: built of names and settings alone, so that it can be built again elsewhere.
-        at_once: runs in work, over all workers; the rest waits in the driver.
+        agent: an agent built only from names and settings, so that workers can rebuild it.
+        at_once: runs in progress over all workers; the rest waits in the driver.
 
     Raises:
-        UserError: parts that only this process has, or a database that workers can't reach.
+        UserError: the agent has parts that only this process has, or workers can't reach the database.
     """
 
     def __init__(self, cluster: Cluster, agent: Agent, at_once: int, shared: Shared) -> None:
         if parts := ", ".join(agent.in_code):
-            raise UserError(f"Ray's workers can't build this agent again: its {parts} are objects; give them by name")
+            raise UserError(f"Ray's workers can't rebuild this agent: its {parts} are objects; give them by name")
         crew = Crew.of(cluster, agent.models.spec.values(), at_once, agent.settings)
         plan = AgentPlan(
             spec=agent.spec,
@@ -158,11 +158,11 @@ class RolloutCrew:
         self._workers = Workers(cluster, Rollouts, [plan] * crew.count, crew, shared)
 
     async def score(self, scoring: Scoring, task: Task) -> Scored:
-        """Give a task to the worker that has the least to do.
+        """Give a task to the least busy worker.
 
         Raises:
-            UserError: what would fail every run.
-            RunError: every worker that took it has died.
+            UserError: an error that would fail every run.
+            RunError: every worker that took the task died.
         """
         scored: Scored = await self._give(task, "score", scoring, task)
         return scored
@@ -171,12 +171,13 @@ class RolloutCrew:
         """Make a prepared run on a worker, with the context that this process recalls for it.
 
         Raises:
-            UserError: what would fail every run, or a run that is to learn: learning is ordered, and stays here.
-            RunError: the run failed, or every worker that took it has died.
+            UserError: an error that would fail every run, or the run should learn: learning keeps its order, in the
+                driver.
+            RunError: the run failed, or every worker that took it died.
         """
         log, learns = self._agent.log, run.options.learn and bool(self._agent.learning.learners)
         if learns:
-            raise UserError("runs on Ray's workers teach nothing: make this one in the process itself")
+            raise UserError("runs on Ray's workers teach nothing: make this run in the process itself")
         if _status(log, run.run_id) not in FINISHED:
             recallers = self._agent.learning.recallers if run.recallers is None else run.recallers
             given = log.blocks(run.run_id)
@@ -200,16 +201,16 @@ class RolloutCrew:
 def rollouts_on(
     cluster: Cluster, agent: Agent, *, at_once: int | None = None, shared: Shared | None = None
 ) -> Iterator[None]:
-    """While the block lasts, an agent's runs are made on a cluster. What learns from them works in this process, in the
-    same order: an evolution, a stream or a training comes to the same ledger.
+    """Inside the block, an agent's runs are made on a cluster. Learning from them happens in this process, in the same
+    order, so an evolution, a stream or a training ends with the same ledger.
 
     Args:
-        agent: built of names, not of objects.
-        at_once: runs in work over all workers; None takes the setting `concurrency`.
-        shared: what all workers together may use.
+        agent: an agent built from names, not from objects.
+        at_once: runs in progress over all workers; None takes the setting `concurrency`.
+        shared: the limits of all workers together.
 
     Raises:
-        UserError: an agent or a database that workers can't have.
+        UserError: workers can't rebuild the agent or reach its database.
     """
     agent.elsewhere = RolloutCrew(cluster, agent, at_once or agent.settings.concurrency, shared or Shared()).make
     try:
@@ -233,13 +234,13 @@ async def evaluate_on(
     """`agentkit.evaluation.evaluate_tasks` on a cluster: the same runs, under the same ids, and the same report.
 
     Args:
-        agent: built of names, not of objects.
-        concurrency: runs at once, over all workers.
-        shared: what all workers together may use.
+        agent: an agent built from names, not from objects.
+        concurrency: runs in progress over all workers.
+        shared: the limits of all workers together.
 
     Raises:
-        DataError: a task that can't be scored.
-        UserError: what would fail every run, or an agent or a database that workers can't have.
+        DataError: a task can't be scored.
+        UserError: an error that would fail every run, or workers can't rebuild the agent or reach its database.
         RunError: workers die again and again.
     """
     crew = RolloutCrew(cluster, agent, min(concurrency, max(1, len(tasks))), shared or Shared())

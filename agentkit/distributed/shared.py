@@ -1,4 +1,4 @@
-"""What all workers share of hosted models: one rate at which calls start, and one budget of all that they use."""
+"""Limits that all workers share when they call hosted models: one rate of calls and one budget."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from agentkit.models.limits import Limits
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
-    """Limits of all workers together; None lifts one.
+    """Limits of all workers together; None means no limit.
 
     Attributes:
-        per_minute: calls started in a minute, spread evenly.
-        budget: what the whole may use.
+        per_minute: the most calls started per minute, spread evenly.
+        budget: the most that all workers together may use.
     """
 
     per_minute: float | None = None
@@ -28,12 +28,12 @@ class Shared:
 
     @property
     def any(self) -> bool:
-        """Whether there is any limit to keep."""
+        """Whether any limit is set."""
         return self.per_minute is not None or self.budget != Budget()
 
 
 class Purse:
-    """The actor that keeps them. It lives where the driver does, and ends with it."""
+    """The actor that keeps the shared limits. It lives on the driver's machine and ends with the driver."""
 
     def __init__(self, shared: Shared) -> None:
         self._meter = shared.budget.start()
@@ -41,7 +41,7 @@ class Purse:
         self._next = 0.0
 
     async def enter(self) -> tuple[float, str]:
-        """Ask to start a call: the seconds to wait, or why it may not start."""
+        """Ask to start a call; returns the seconds to wait, and why the call may not start (empty if it may)."""
         if refused := await self.spent():
             return 0.0, refused
         now = time.monotonic()
@@ -50,7 +50,7 @@ class Purse:
         return start - now, ""
 
     async def spent(self) -> str:
-        """Why no further call may start; empty where one may."""
+        """Why no further call may start; empty if one may."""
         try:
             self._meter.check()
         except BudgetExceeded as error:
@@ -58,23 +58,23 @@ class Purse:
         return ""
 
     async def charge(self, calls: int, tokens: int, cost: float) -> None:
-        """Count what calls have used."""
+        """Add what calls have used, with their cost in US dollars."""
         self._meter.calls += calls
         self._meter.tokens += tokens
         self._meter.cost += cost
 
 
 class PurseSpent(UserError):
-    """What all workers together may use is used up."""
+    """The budget of all workers together is used up."""
 
 
 class SharedLimits(Limits):
-    """A worker's slots, with starts that the purse allows.
+    """A worker's slots for calls, each of which starts when the purse allows it.
 
     Args:
-        purse: the actor.
-        concurrency: calls of this worker in flight.
-        error: what is raised where the shared budget is used up.
+        purse: the actor that keeps the shared limits.
+        concurrency: the most calls of this worker in flight.
+        error: the exception to raise when the shared budget is used up.
     """
 
     def __init__(self, purse: Any, concurrency: int, *, error: type[AgentKitError] | None = None) -> None:
@@ -83,15 +83,15 @@ class SharedLimits(Limits):
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """As every `Limits` has it.
+        """A slot for one call, as in `Limits`.
 
         Raises:
-            PurseSpent: the shared budget is used up; or another error, where one was given.
+            PurseSpent: the shared budget is used up; `error` is raised instead if one was given.
         """
         async with super().slot():
             wait, refused = await self._purse.enter.remote()
             if refused:
-                raise self._error(f"shared by all workers, {refused}; started again, what is finished is not repeated")
+                raise self._error(f"shared by all workers, {refused}; a new start repeats no finished work")
             if wait > 0:
                 await asyncio.sleep(wait)
             yield

@@ -1,4 +1,4 @@
-"""The workers of one piece of work: processes of one kind, each with models of its own."""
+"""The workers of one command: processes of one kind, each with its own models."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from agentkit.errors import RunError, UserError
 from agentkit.settings import Settings
 
 EMBEDDED = ("local/", "hf/")
-"""Beginnings of names of models that live in the process that asks them."""
+"""Prefixes of names of models that run inside the process that calls them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Crew:
-    """How many workers there are, and what each of them may do at once.
+    """The number of workers, and what each may do at once.
 
     Attributes:
-        room: pieces of work that each has at once.
-        slots: model calls that each has in flight.
+        room: the most pieces of work that each has at once.
+        slots: the most model calls that each has in flight.
     """
 
     count: int
@@ -33,7 +33,7 @@ class Crew:
 
     @classmethod
     def of(cls, cluster: Cluster, models: Iterable[object], at_once: int, settings: Settings) -> Crew:
-        """The crew for so many pieces of work at once with these models."""
+        """The crew for `at_once` pieces of work at a time with these models."""
         embedded = is_embedded(*models)
         count = cluster.size(embedded=embedded, wanted=at_once)
         slots = settings.concurrency if embedded else math.ceil(settings.concurrency / count)
@@ -41,11 +41,11 @@ class Crew:
 
 
 class Workers:
-    """Actors of one kind, and what they share.
+    """Actors of one kind, and their shared limits.
 
     Args:
-        kind: its constructor takes a plan and a purse.
-        plans: one for each worker.
+        kind: the class of the actors; its constructor takes a plan and a purse.
+        plans: one per worker.
     """
 
     def __init__(self, cluster: Cluster, kind: type, plans: Sequence[object], crew: Crew, shared: Shared) -> None:
@@ -56,7 +56,7 @@ class Workers:
         self._busy = [0] * len(plans)
 
     def take(self) -> int:
-        """The number of the worker that has the least to do; it has one thing more to do now, until `leave`."""
+        """The number of the least busy worker, which counts as having one more piece of work until `leave`."""
         number = self._busy.index(min(self._busy))
         self._busy[number] += 1
         return number
@@ -65,26 +65,26 @@ class Workers:
         self._busy[number] -= 1
 
     async def ask(self, number: int, what: str, method: str, *given: object) -> Any:
-        """Call a worker's method; where it dies, the one that replaces it is asked.
+        """Call a worker's method; if the worker dies, call it on its replacement.
 
         Args:
             what: names the piece of work in an error.
 
         Raises:
-            UserError: what would fail every piece of work.
-            RunError: every process that took it has died.
+            UserError: an error that would fail every piece of work.
+            RunError: every process that took the work died.
         """
         with told(what):
             return await getattr(self._actors[number], method).remote(*given)
 
     async def spent(self) -> str:
-        """Why what all share allows no more; empty where it does."""
+        """Why the shared limits allow no more work; empty if they do."""
         return "" if self.purse is None else str(await self.purse.spent.remote())
 
 
 @contextmanager
 def in_a_line() -> Iterator[None]:
-    """A worker's UserError with its line alone: subclasses and causes may not survive the way to the driver."""
+    """Reduce a worker's UserError to its line: subclasses and causes may not survive the way to the driver."""
     try:
         yield
     except UserError as error:
@@ -93,10 +93,10 @@ def in_a_line() -> Iterator[None]:
 
 @contextmanager
 def told(what: str) -> Iterator[None]:
-    """What went wrong on a worker, as an error of ours in one line.
+    """Turn what went wrong on a worker into a RunError or UserError of one line.
 
     Args:
-        what: names the piece of work.
+        what: names the piece of work in the error.
     """
     from ray.exceptions import RayError
 
@@ -105,10 +105,10 @@ def told(what: str) -> Iterator[None]:
     except RayError as error:
         if isinstance(getattr(error, "cause", None), UserError):
             raise UserError(line_of(error)) from None
-        raise RunError(f"{what}: {line_of(error)}; start the same again to go on") from None
+        raise RunError(f"{what}: {line_of(error)}; run the same command again to continue") from None
 
 
 def is_embedded(*models: object) -> bool:
-    """Whether one of these models, or of lists of them, lives in the process that asks it."""
+    """Whether one of these models, or a model in a list among them, runs inside the process that calls it."""
     names = [name for given in models for name in (given if isinstance(given, list | tuple) else [given])]
     return any(str(name).startswith(EMBEDDED) for name in names)

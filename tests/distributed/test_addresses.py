@@ -45,7 +45,7 @@ def test_a_server_of_another_kind_is_told_from_ray_at_once(agentkit: Callable[..
     with stub_server(0) as url:
         address = url.removeprefix("http://").removesuffix("/v1")
         ended = agentkit("eval", tasks, *MODEL, "--ray", address)
-    assert (ended.code, ended.err) == (2, f"error: --ray {address}: what answers there is no Ray\n")
+    assert (ended.code, ended.err) == (2, f"error: --ray {address}: what answers there is not Ray\n")
 
 
 def test_without_ray_the_extra_is_named(
@@ -121,5 +121,5 @@ def test_an_agent_of_objects_is_refused(store: Store) -> None:
     from agentkit.distributed.rollouts import RolloutCrew
 
     agent = Agent(ScriptedModel(["1"]), store=store, tools=[])
-    with agent, pytest.raises(UserError, match="can't build this agent again: its model"):
+    with agent, pytest.raises(UserError, match="can't rebuild this agent: its model"):
         RolloutCrew(None, agent, 1, Shared())  # type: ignore[arg-type]  # it is refused before a cluster is asked
