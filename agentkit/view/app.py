@@ -1,4 +1,4 @@
-"""The page's application: what is where."""
+"""The ASGI application of `agentkit view` and its routes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ASSETS = {"view.css": "text/css", "view.js": "text/javascript"}
 
 
 def create_view(store: Store, settings: Settings, options: ViewOptions | None = None) -> Starlette:
-    """An ASGI application that shows a store; it must be reached under a name of loopback."""
+    """An ASGI application that shows a store; it answers only under a loopback host name."""
     options = options or ViewOptions()
     site = Site(store, settings, options)
     routes = [Route("/assets/{name}", _asset), Route("/", lambda request: RedirectResponse("/runs"))]

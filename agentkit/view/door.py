@@ -1,4 +1,4 @@
-"""Who may see the page: whoever has its token, in a browser that asks this machine under its own name."""
+"""Access control for the page: a token is needed, and the request must name a loopback host."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-"""No script but our own file, no style in the page, nothing of other sites; the page can't be framed."""
+"""Only our own script and style files, nothing inline, nothing from other sites, and no framing of the page."""
 _HEADERS = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
@@ -30,10 +30,10 @@ _HEADERS = {
 class ViewDoor:
     """Checks host, origin and token, and sets the headers of every response.
 
-    The first address holds the token; it is then kept in a cookie of this site alone, and the address is cleared of it.
+    The first address contains the token, which is then moved from the address into a cookie of this site only.
 
     Args:
-        edit: whether anything may be sent.
+        edit: whether forms may be sent.
     """
 
     def __init__(self, app: ASGIApp, *, token: str, edit: bool) -> None:
@@ -55,10 +55,10 @@ class ViewDoor:
         await (self.app if answer is None else answer)(scope, receive, told)
 
     def _answer(self, request: Request) -> Response | None:
-        """What is answered instead of the page; None lets the request in."""
+        """The response to send instead of the page; None lets the request in."""
         wrong = foreign(request.headers, pages="own")
         if wrong == "host":
-            return PlainTextResponse("this page answers to the names of loopback alone", 403)
+            return PlainTextResponse("this page answers only under the names of loopback", 403)
         if wrong == "origin":
             return PlainTextResponse("pages of other sites may not call this one", 403)
         if request.method not in ("GET", "HEAD") and not self.edit:

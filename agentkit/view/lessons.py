@@ -1,4 +1,4 @@
-"""What is decided in the page teaches the knowledge base, once the reviewer pauses."""
+"""Decisions made on the page teach the knowledge base once the reviewer pauses."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from agentkit.store import Store
 
 PAUSE = 5.0
-"""Seconds without a decision, after which what was decided is learnt; fitting at every key would slow the keys."""
+"""Seconds without a decision before the decisions are learnt; fitting after every key press would slow the keys."""
 _log = logging.getLogger(__name__)
 
 
 class LearningQueue:
-    """Knowledge bases that are to learn; one at a time, beside the page.
+    """Knowledge bases with something to learn; they learn one at a time, in the background.
 
     What a killed process did not learn, the next review learns: decisions are in the ledger, and each teaches once.
     """
@@ -32,7 +32,7 @@ class LearningQueue:
         self._lock, self._learning = threading.Lock(), threading.Lock()
 
     def of(self, kb: str) -> None:
-        """There is something to learn for a knowledge base."""
+        """Note that there is something to learn for a knowledge base."""
         with self._lock:
             self._names.add(kb)
             if self._timer is not None:
@@ -42,7 +42,7 @@ class LearningQueue:
             self._timer.start()
 
     def learn(self) -> None:
-        """Learn what there is to learn, now."""
+        """Learn everything that is due, now."""
         with self._learning:
             with self._lock:
                 names, self._names = self._names, set()

@@ -1,4 +1,4 @@
-"""Maps as SVG in the page: dots that lead to what they stand for, and things with the relations between them.
+"""Maps as SVG in the page: scatter plots whose dots are links, and graphs of entities and relations.
 
 Every text in them is escaped.
 """
@@ -20,7 +20,7 @@ _WIDTH, _HEIGHT, _EDGE = 760, 460, 14
 
 @dataclass(frozen=True, kw_only=True)
 class Dot:
-    """A dot of a map: where, how it is drawn (a class of the style sheet), and where it leads."""
+    """A dot of a map: its position, its look (a class of the style sheet), and its link."""
 
     x: float
     y: float
@@ -30,7 +30,7 @@ class Dot:
 
 
 def scatter(dots: Sequence[Dot], about: str) -> Markup:
-    """Dots that keep their distances; a click leads to what one stands for."""
+    """A scatter plot with the same scale on both axes; each dot links to what it stands for."""
     if not dots:
         return Markup("")
     left, bottom = min(dot.x for dot in dots), min(dot.y for dot in dots)
@@ -54,7 +54,7 @@ def scatter(dots: Sequence[Dot], about: str) -> Markup:
 
 @dataclass(frozen=True, kw_only=True)
 class GraphNode:
-    """A thing of a graph, where it leads, and how it is drawn."""
+    """A node of a graph: its label, its link, and its look."""
 
     label: str
     href: str
@@ -64,7 +64,7 @@ class GraphNode:
 
 @dataclass(frozen=True, kw_only=True)
 class GraphEdge:
-    """A relation between two things."""
+    """A relation between two nodes."""
 
     source: str
     target: str
@@ -79,10 +79,10 @@ _SIDE, _TOP = 90, 28
 
 
 def network(nodes: Mapping[str, GraphNode], edges: Sequence[GraphEdge], about: str) -> Markup:
-    """A graph, laid out so that what is related lies together; the same graph always lies the same.
+    """A graph, laid out so that related nodes are close together; the same graph always has the same layout.
 
     Args:
-        nodes: by their key, which edges name.
+        nodes: nodes by the key that edges refer to.
     """
     if not nodes:
         return Markup("")
@@ -93,7 +93,7 @@ def network(nodes: Mapping[str, GraphNode], edges: Sequence[GraphEdge], about: s
 
 
 def _laid_out(nodes: Mapping[str, GraphNode], edges: Sequence[GraphEdge]) -> tuple[int, dict[str, tuple[float, float]]]:
-    """The height of the picture, and where each node lies in it; it is as wide as the graph is long."""
+    """The height of the picture, and the position of each node; the longest axis of the graph is horizontal."""
     import networkx as nx
 
     graph = nx.Graph()

@@ -1,4 +1,4 @@
-"""Pictures as SVG in the page: intervals and curves. Every text in them is escaped."""
+"""Charts as SVG in the page: intervals and curves. Every text in them is escaped."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from agentkit.text import clipped
 _ROW, _LABEL, _PLOT = 22, 260, 380
 _SHORT, _WIDE = 110, 620
 _LETTERS = 38
-"""Of a row's label; more would run into the plot."""
+"""Characters of a row's label; more would run into the plot."""
 _WIDTH, _HEIGHT, _LEFT, _TOP = 800, 240, 52, 14
 _RIGHT = 190
-"""Room for the names of curves at their ends."""
+"""Space for the names of curves at their ends, in SVG units."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """One row of a forest plot: an estimate in [-1, 1] with its interval, and what it rests on."""
+    """One row of a forest plot: an estimate in [-1, 1] with its interval, and a note on what it is based on."""
 
     label: str
     value: float
@@ -31,7 +31,7 @@ class Interval:
 
 
 def forest(rows: Sequence[Interval]) -> Markup:
-    """Effects under each other, with the line of no effect; those whose interval is on one side of it are coloured."""
+    """A forest plot of effects with a line at zero; effects whose interval excludes zero are coloured."""
     if not rows:
         return Markup("")
     height = _ROW * len(rows) + 30
@@ -70,7 +70,7 @@ def forest(rows: Sequence[Interval]) -> Markup:
 
 
 def shares(rows: Sequence[Interval]) -> Markup:
-    """Shares from 0 to 1 under each other, with their intervals."""
+    """A plot of shares from 0 to 1, one per row, with their intervals."""
     if not rows:
         return Markup("")
     height = _ROW * len(rows) + 30
@@ -103,7 +103,7 @@ def shares(rows: Sequence[Interval]) -> Markup:
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """Something that took a while: when it began and how long it took, in seconds, and its class in the style sheet."""
+    """A bar of a timeline: its start and length in seconds, and its class in the style sheet."""
 
     label: str
     begin: float
@@ -112,7 +112,7 @@ class Span:
 
 
 def spans_of_time(spans: Sequence[Span]) -> Markup:
-    """What was under way when, a row each."""
+    """A timeline, one row per span."""
     end = max((span.begin + span.length for span in spans), default=0.0)
     scale, height = _WIDE / max(end, 1e-3), 18 * len(spans) + 26
     place = Markup(
@@ -143,12 +143,12 @@ def spans_of_time(spans: Sequence[Span]) -> Markup:
 def curves(
     lines: Mapping[str, Sequence[tuple[float, float]]], *, border: float | None = None, log: bool = False
 ) -> Markup:
-    """Lines over one axis.
+    """A line chart.
 
     Args:
-        lines: points of each, by its name.
-        border: a level that matters, drawn across.
-        log: a logarithmic vertical axis, for capitals.
+        lines: the points of each line, by its name.
+        border: a level to mark with a horizontal line.
+        log: whether the vertical axis is logarithmic, as for betting capital.
     """
     points = [point for line in lines.values() for point in line]
     if not points:
@@ -184,7 +184,7 @@ def curves(
 
 
 def _named(ends: Mapping[str, tuple[float, float]]) -> Iterator[Markup]:
-    """Names of curves at their ends, none over another."""
+    """The names of curves at their ends, without overlaps."""
     taken: list[tuple[float, float, float]] = []
     for name, (x, y) in ends.items():
         step, right = 12 if y < _HEIGHT / 2 else -12, x + 6 * len(name)
@@ -204,10 +204,11 @@ def _axis(low: float, high: float, scale: object, *, bottom: bool = False) -> Ma
 
 
 def svg(width: float, height: float, parts: Sequence[Markup], about: str, *, kind: str = "plot") -> Markup:
-    """A picture of its parts, told to those who can't see it.
+    """An SVG picture made of its parts.
 
     Args:
-        kind: its class in the style sheet.
+        about: the description for screen readers.
+        kind: the picture's class in the style sheet.
     """
     frame = Markup('<svg viewBox="0 0 {} {}" class="{}" role="img" aria-label="{}">{}</svg>')
     return frame.format(width, height, kind, about, Markup("").join(parts))

@@ -1,4 +1,4 @@
-"""What pages are made with: templates, addresses, forms."""
+"""What all pages share: templates, addresses, forms."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _FEW = 3
-"""Operations of a change that are shown themselves."""
+"""The most operations of a change that are shown one by one."""
 MAX_FORM = 1 << 20
-"""Bytes of a form."""
+"""The largest form, in bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +41,9 @@ class ViewOptions:
     """How the page is shown.
 
     Attributes:
-        edit: whether feedback can be given, and changes, claims and versions decided about.
-        reviewer: in whose name.
-        token: what the address holds.
+        edit: whether the page takes feedback, and decisions about changes, claims and versions.
+        reviewer: the person in whose name these are recorded.
+        token: the token in the address.
     """
 
     edit: bool = False
@@ -52,7 +52,7 @@ class ViewOptions:
 
 
 class Site:
-    """What pages are made with. Everything that a template prints is escaped."""
+    """What all pages share. Everything that a template prints is escaped."""
 
     def __init__(self, store: Store, settings: Settings, options: ViewOptions) -> None:
         self.store, self.settings, self.options = store, settings, options
@@ -74,24 +74,24 @@ class Site:
         self._templates.globals["edit"] = options.edit
 
     def page(self, template: str, title: str, code: int = 200, /, **data: object) -> HTMLResponse:
-        """A page of a template, with its HTTP status."""
+        """Render a page from a template, with an HTTP status."""
         text = self._templates.get_template(f"{template}.html").render(title=title, **{"live": False, **data})
         return HTMLResponse(text, code)
 
 
 Show = Callable[[Site, Request], Response]
-"""Makes a page. It may block: it is called in a thread of its own."""
+"""Makes a page. It may block, since it is called in a thread."""
 Act = Callable[[Site, Request, Mapping[str, str]], str]
-"""Does what a form asks for; gives the address to go to."""
+"""Does what a form asks for, and returns the address to go to."""
 
 
 def shown(site: Site, path: str, show: Show) -> Route:
-    """An address that shows something."""
+    """A route that shows a page."""
     return Route(path, partial(_shown, site, show), methods=["GET"])
 
 
 def done(site: Site, path: str, act: Act) -> Route:
-    """An address that a form is sent to."""
+    """A route that a form is sent to."""
     return Route(path, partial(_done, site, act), methods=["POST"])
 
 
@@ -111,7 +111,7 @@ async def _done(site: Site, act: Act, request: Request) -> Response:
 
 
 def address(*parts: str, **query: object) -> str:
-    """An address of this page, whatever its parts hold."""
+    """An address within the page, with its parts and query quoted."""
     path = "/" + "/".join(map(_part, parts))
     asked = "&".join(f"{name}={_part(str(value))}" for name, value in query.items() if value not in (None, ""))
     return f"{path}?{asked}" if asked else path
@@ -119,7 +119,7 @@ def address(*parts: str, **query: object) -> str:
 
 @contextmanager
 def not_found() -> Iterator[None]:
-    """What the library says is not there is a page that is not there."""
+    """Turn the library's errors about missing things into HTTP 404."""
     try:
         yield
     except UserError as error:
@@ -127,21 +127,21 @@ def not_found() -> Iterator[None]:
 
 
 def whole_number(text: str, what: str) -> int:
-    """A number of an address or a form; raises HTTPException, which says `what` it should have been."""
+    """A number from an address or a form; raises HTTPException, which says `what` it should have been."""
     if not re.fullmatch(r"\d{1,9}", text):
-        raise HTTPException(400, f"{text!r} is no {what}")
+        raise HTTPException(400, f"{text!r} is not a {what}")
     return int(text)
 
 
 def page_of(target: str) -> str:
-    """The page of what evolves; empty where it has none."""
+    """The address of a target's page; empty if it has none."""
     kind, _, name = target.partition(":")
     known = {"playbook": "playbooks", "policy": "memories", "kb": "kbs", "verifier": "kbs"}
     return address(known[kind], name) if kind in known else ""
 
 
 def _part(text: object) -> str:
-    """A part of an address."""
+    """Quote one part of an address."""
     return quote(str(text), safe="")
 
 
@@ -158,7 +158,7 @@ def _short(text: object, length: int = 100) -> str:
 
 
 def _told(operations: Sequence[Mapping[str, object]]) -> str:
-    """The operations of a change in a line: themselves, or how many of each there are."""
+    """The operations of a change in one line: each of them, or their number by kind."""
     if len(operations) <= _FEW:
         return "; ".join(map(_said, operations))
     counts = Counter(str(operation.get("op", "operation")) for operation in operations)
@@ -166,7 +166,7 @@ def _told(operations: Sequence[Mapping[str, object]]) -> str:
 
 
 def _said(operation: Mapping[str, object]) -> str:
-    """An operation in words: what it is, and its text or how many runs it is about."""
+    """An operation in words: its kind, and its text or the number of runs it is about."""
     runs = operation.get("runs")
     told = operation.get("content") or (f"{len(runs)} runs" if isinstance(runs, list) else None)
     if told is None:

@@ -1,1 +1,1 @@
-"""The pages, a file each kind; `routes` of each says what is where."""
+"""The pages, one file per kind; `routes` in each lists its addresses."""

@@ -1,4 +1,4 @@
-"""Evolutions: how accuracy went while learning, and the gate's evidence for each change it tested."""
+"""Evolutions: accuracy during learning, and the gate's evidence for each change it tested."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from agentkit.view.pictures import Interval, curves, forest, shares
 from agentkit.view.site import Site, shown
 
 _WINDOW = 40
-"""Training tasks of which a point of the curve is the mean."""
+"""The number of training tasks averaged for a point of the curve."""
 _LISTED = 200
 _DRAWN = 6
-"""Tests whose capital is drawn."""
+"""The number of tests whose capital is drawn."""
 
 
 def routes(site: Site) -> list[Route]:
@@ -49,7 +49,7 @@ def listed(site: Site, request: Request) -> Response:
 
 
 def one(site: Site, request: Request) -> Response:
-    """One evolution, as far as it has come."""
+    """One evolution, up to its current state."""
     id = request.path_params["id"]
     step = EvolutionStepRow
     with site.store.read() as connection:
@@ -86,7 +86,7 @@ def one(site: Site, request: Request) -> Response:
 
 
 def _arms(arms: Sequence[Mapping[str, Any]]) -> Markup:
-    """How each arm did, with its interval."""
+    """The result of each arm, with its interval."""
     return shares([_estimate(arm.get("label", arm["name"]), arm.get("accuracy") or arm["stream"]) for arm in arms])
 
 
@@ -95,7 +95,7 @@ def _estimate(label: str, found: Mapping[str, Any]) -> Interval:
 
 
 def _blocks(stream: Mapping[str, Any]) -> Markup:
-    """Success along a stream, block by block, and of the frozen probes at their borders."""
+    """Success along a stream, block by block, and on the frozen probes between blocks."""
     size, blocks = stream.get("block", 0), (stream.get("success") or {}).get("blocks", ())
     rows = [_estimate(f"tasks {n * size + 1} to {n * size + block['n']}", block) for n, block in enumerate(blocks)]
     probes = (stream.get("retention") or {}).get("curve", ())
@@ -103,7 +103,7 @@ def _blocks(stream: Mapping[str, Any]) -> Markup:
 
 
 def stream(site: Site, request: Request) -> Response:
-    """Arms along one stream of tasks, as far as they have come."""
+    """Arms along one stream of tasks, up to their current state."""
     key = request.path_params["key"]
     told = next((told for name, told in read_streams(site.settings.home) if name == key), None)
     if told is None:
@@ -127,7 +127,7 @@ def stream(site: Site, request: Request) -> Response:
 
 
 def _accuracy(steps: Sequence[Any]) -> dict[str, list[tuple[float, float]]]:
-    """The mean of the last training tasks, each scored before it was learned from; validations at their place."""
+    """The moving average over training tasks, each scored before it was learned from, and the validations."""
     scores: list[float] = []
     training: list[tuple[float, float]] = []
     checked: list[tuple[float, float]] = []
@@ -144,7 +144,7 @@ def _accuracy(steps: Sequence[Any]) -> dict[str, list[tuple[float, float]]]:
 
 
 def _capital(tests: Sequence[Any]) -> dict[str, list[tuple[float, float]]]:
-    """The capital of the gambler who bets on a change, pair by pair."""
+    """The betting capital of each test (its e-process), pair by pair."""
     drawn = [test for test in tests if test.evidence.get("curve")][-_DRAWN:]
     return {f"test {test.number}": list(enumerate(test.evidence["curve"], 1)) for test in drawn}
 

@@ -1,4 +1,4 @@
-"""The graph of a knowledge base's claims: things, and what is said to lie between them."""
+"""The graph of a knowledge base's claims: entities, and the relations that claims state between them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from agentkit.view.pages.knowledge import asked_kb, labels_of
 from agentkit.view.site import Site, address, shown
 
 MOST = 60
-"""Relations in a picture; more can't be read."""
+"""The most relations in a picture; more would be unreadable."""
 
 
 def routes(site: Site) -> list[Route]:
@@ -29,11 +29,11 @@ def routes(site: Site) -> list[Route]:
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimEdge:
-    """What claims say of two things.
+    """A relation between two entities, stated by claims.
 
     Attributes:
-        count: how many claims say it.
-        href: where they are listed.
+        count: the number of claims that state it.
+        href: the address that lists them.
         clashes: whether some of them contradict each other.
     """
 
@@ -46,7 +46,7 @@ class ClaimEdge:
 
 
 def graph(site: Site, request: Request) -> Response:
-    """The relations that most claims state, in the whole knowledge base or around one thing."""
+    """The relations stated by the most claims, in the whole knowledge base or around one entity."""
     kb, asked = asked_kb(site, request), request.query_params
     around, predicate = asked.get("around", ""), asked.get("predicate", "")
     found = _relations(kb, around, predicate)
@@ -67,7 +67,7 @@ def graph(site: Site, request: Request) -> Response:
 
 
 def _relations(kb: KnowledgeBase, around: str, predicate: str) -> list[ClaimEdge]:
-    """At most one more than are drawn, those of most claims first."""
+    """The relations, those with the most claims first; at most one more than can be drawn."""
     row = KbClaimRow
     ends = (row.subject, row.predicate, row.object)
     count = func.count()

@@ -23,7 +23,7 @@ from agentkit.view.site import Site, address, not_found, shown, whole_number
 PAGE = 50
 FILTERS = ("status", "predicate", "subject", "object")
 _RELATIONS = 12
-"""Columns of the table of coverage."""
+"""The number of columns in the table of coverage."""
 
 
 def routes(site: Site) -> list[Route]:
@@ -37,7 +37,7 @@ def routes(site: Site) -> list[Route]:
 
 
 def asked_kb(site: Site, request: Request) -> KnowledgeBase:
-    """The knowledge base that an address names."""
+    """The knowledge base named in the address."""
     with not_found():
         return open_kb(site.store, request.path_params["name"])
 
@@ -49,7 +49,7 @@ def listed(site: Site, request: Request) -> Response:
 
 
 def one(site: Site, request: Request) -> Response:
-    """Counts, and which paper says how much of which relation."""
+    """Counts, and how much each paper says about each relation."""
     kb, start = asked_kb(site, request), asked_place(request)
     relations = sorted(kb.count(KbClaimRow, "predicate").items(), key=lambda item: (-item[1], item[0]))
     columns = [name for name, _ in relations[:_RELATIONS]]
@@ -83,7 +83,7 @@ def one(site: Site, request: Request) -> Response:
 
 
 def asked_place(request: Request) -> int:
-    """The place in a list that an address names, from 0."""
+    """The offset into a list given in the address, from 0."""
     return whole_number(request.query_params.get("start", "0"), "place")
 
 
@@ -97,7 +97,7 @@ class Told:
 
 
 def labels_of(kb: KnowledgeBase, ids: Collection[str]) -> dict[str, str]:
-    """What entities are called; one that is not stored by its id."""
+    """The labels of entities; for one that is not stored, its id."""
     ends, labels = sorted(ids), {id: id for id in ids}
     for begin in range(0, len(ends), 400):
         labels |= {entity.id: entity.label for entity in kb.entities(ids=ends[begin : begin + 400])}
@@ -140,7 +140,7 @@ def claims(site: Site, request: Request) -> Response:
 
 
 def record_of(kb: KnowledgeBase, id: str) -> Record:
-    """A claim by its id; one that is not there is a page that is not there."""
+    """A claim by its id; raises HTTPException 404 if there is none."""
     found = list(kb.records(ids=[id]))
     if not found:
         raise HTTPException(404, f"no claim {id!r}")
@@ -148,7 +148,7 @@ def record_of(kb: KnowledgeBase, id: str) -> Record:
 
 
 def claim(site: Site, request: Request) -> Response:
-    """One claim with its quotes, its history and who decided about it."""
+    """One claim with its quotes, its history and the decisions about it."""
     kb = asked_kb(site, request)
     record = record_of(kb, request.path_params["id"])
     id = record.claim.id
@@ -165,7 +165,7 @@ def claim(site: Site, request: Request) -> Response:
 
 
 def title_of(site: Site, document: str) -> str:
-    """A paper's title, else its id."""
+    """A paper's title, or its id if it has none."""
     with site.store.read() as connection:
         return connection.execute(select(DocumentRow.title).where(DocumentRow.id == document)).scalar() or document
 
@@ -179,7 +179,7 @@ class Stretch:
 
 
 def paper(site: Site, request: Request) -> Response:
-    """A paper with its quotes marked, beside what they are said to show."""
+    """A paper with its quotes marked, beside the claims that they support."""
     kb, id = asked_kb(site, request), request.path_params["id"]
     document = kb.document(id)
     if document is None:
@@ -196,7 +196,7 @@ def paper(site: Site, request: Request) -> Response:
 
 
 def stretches(text: str, records: Sequence[Record]) -> list[Stretch]:
-    """A text cut where quotes begin and end."""
+    """A text split where quotes begin and end."""
     spans = [(e.start, min(e.end, len(text)), record.claim.id) for record in records for e in record.claim.evidence]
     cuts = sorted({0, len(text), *(cut for start, end, _ in spans for cut in (start, end) if cut <= len(text))})
     opening: dict[int, set[str]] = {}

@@ -1,4 +1,4 @@
-"""Playbooks, with the effects of their bullets, versions and what waits; deciding and going back, whatever evolves."""
+"""Playbooks: effects of bullets, versions, waiting changes; decisions and rollbacks for everything that evolves."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from agentkit.view.pictures import Interval, forest
 from agentkit.view.site import Site, done, not_found, page_of, shown, whole_number
 
 _SHOWN = 30
-"""Changes on a page."""
+"""The number of changes on a page."""
 MOST = 40
-"""Rows of a forest plot."""
+"""The most rows of a forest plot."""
 
 
 def routes(site: Site) -> list[Route]:
@@ -48,7 +48,7 @@ def _book(site: Site, request: Request) -> PlaybookStore:
 
 
 def playbook(site: Site, request: Request) -> Response:
-    """The bullets of a version, what each was seen to change, what waits, and the versions."""
+    """The bullets of a version with their measured effects, waiting changes, and the versions."""
     store = _book(site, request)
     newest = store.version()
     version = asked_number(request.query_params.get("version"), newest)
@@ -79,12 +79,12 @@ def playbook(site: Site, request: Request) -> Response:
 
 
 def changes_of(ledger: Ledger, target: str, status: Any = None) -> list[Change]:
-    """The newest changes of what evolves."""
+    """The newest changes of a target."""
     return ledger.history(target, status=status, limit=_SHOWN)
 
 
 def waits_of(ledger: Ledger, target: str) -> list[tuple[Change, str]]:
-    """Changes of what evolves that wait for a person, with the reason."""
+    """The changes of a target that wait for a person, with the reason."""
     found = [change for status in ("quarantined", "waiting") for change in changes_of(ledger, target, status)]
     return [(change, _reason(ledger, change)) for change in found]
 
@@ -94,20 +94,20 @@ def _reason(ledger: Ledger, change: Change) -> str:
 
 
 def asked_number(text: str | None, otherwise: int) -> int:
-    """A number of an address, or another where it names none."""
+    """A number given in the address, or the default if there is none."""
     return whole_number(text, "version") if text else otherwise
 
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """A stretch of two texts: in both ("same"), in the first alone ("gone"), in the second alone ("new")."""
+    """A piece of a comparison: in both texts ("same"), only in the first ("gone"), or only in the second ("new")."""
 
     kind: str
     text: str
 
 
 def words_apart(before: str, after: str) -> list[Piece]:
-    """Two texts against each other, word by word."""
+    """Compare two texts word by word."""
     one, two = (re.findall(r"\s+|\w+|[^\w\s]", text) for text in (before, after))
     pieces = []
     for kind, a, b, c, d in difflib.SequenceMatcher(a=one, b=two, autojunk=False).get_opcodes():
@@ -120,7 +120,7 @@ def words_apart(before: str, after: str) -> list[Piece]:
 
 
 def differences(site: Site, request: Request) -> Response:
-    """What differs between two versions, word by word."""
+    """The differences between two versions, word by word."""
     store, asked = _book(site, request), request.query_params
     newest = store.version()
     before, after = asked_number(asked.get("from"), max(0, newest - 1)), asked_number(asked.get("to"), newest)
@@ -138,7 +138,7 @@ def _content(bullet: Any) -> str:
 
 
 def bullet(site: Site, request: Request) -> Response:
-    """Where a bullet comes from."""
+    """The origin of a bullet."""
     store = _book(site, request)
     id = request.path_params["id"]
     found = store.current().bullets.get(id)
@@ -148,7 +148,7 @@ def bullet(site: Site, request: Request) -> Response:
 
 
 def decided(site: Site, request: Request, fields: Mapping[str, str]) -> str:
-    """Accept or reject a change that waits."""
+    """Accept or reject a waiting change; returns the address to go to."""
     reason = fields.get("reason", "").strip() or f"decided by {site.options.reviewer}"
     change = changes.decide(
         site.store, request.path_params["id"], accept=fields.get("decision") == "accept", reason=reason
@@ -157,7 +157,7 @@ def decided(site: Site, request: Request, fields: Mapping[str, str]) -> str:
 
 
 def rolled_back(site: Site, request: Request, fields: Mapping[str, str]) -> str:
-    """Make an earlier version current."""
+    """Roll back to an earlier version; returns the address to go to."""
     target = request.path_params["name"]
     version = asked_number(fields.get("version") or "x", 0)
     changes.rollback(site.store, target, version, reason=f"by {site.options.reviewer}")

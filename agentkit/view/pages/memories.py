@@ -1,4 +1,4 @@
-"""Case memories: the cases with their effects, one of them, and a map of them by what their tasks say."""
+"""Case memories: the cases with their effects, one case, and a map by the similarity of their tasks."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from agentkit.view.site import Site, address, done, shown
 
 PAGE = 50
 DOTS = 1_500
-"""Cases on a map; more take a browser longer than they tell."""
+"""The most cases on a map; more would slow the browser without showing more."""
 COLOURS = ("reward", "kind", "status")
-"""What the dots of a map can be coloured by."""
+"""The properties that dots of a map can be coloured by."""
 _KINDS = 5
-"""Kinds of task with a colour of their own; the rest share one."""
+"""The number of kinds of task with their own colour; the others share one."""
 
 
 Placed: TypeAlias = "Select[str, str, str, float | None, str, str, bytes]"
-"""A query for what a map needs of cases: id, namespace, state, reward, status, instructions, the state's vector."""
+"""A query for the columns that a map needs: id, namespace, state, reward, status, instructions, the state's vector."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """How dots of one sort are drawn: their class in the style sheet, what they are, and their place in the legend."""
+    """How one group of dots is drawn: its class in the style sheet, its name, and its place in the legend."""
 
     style: str
     name: str
@@ -74,7 +74,7 @@ def memories(site: Site, request: Request) -> Response:
 
 
 def memory(site: Site, request: Request) -> Response:
-    """Cases, newest first, with what showing them was seen to change."""
+    """Cases, newest first, with the measured effect of showing them."""
     name, asked = request.path_params["name"], request.query_params
     status, words, before = asked.get("status", ""), asked.get("q", "").strip(), asked_number(asked.get("before"), 0)
     query = select(CaseRow.__table__).where(CaseRow.memory == name).order_by(CaseRow.seq.desc()).limit(PAGE + 1)
@@ -121,7 +121,7 @@ def memory(site: Site, request: Request) -> Response:
 
 
 def _embedder(connection: Any, name: str) -> str:
-    """The embedder of a memory that is there."""
+    """The embedder of a memory; raises HTTPException 404 if there is no such memory."""
     found = connection.execute(select(MemoryRow.embedder).where(MemoryRow.name == name)).scalar()
     if found is None:
         raise HTTPException(404, f"no memory {name!r}")
@@ -129,7 +129,7 @@ def _embedder(connection: Any, name: str) -> str:
 
 
 def one(site: Site, request: Request) -> Response:
-    """A case whole, what showing it was seen to change, and the cases whose tasks are nearest."""
+    """A complete case, the measured effect of showing it, and the cases with the nearest tasks."""
     name, id = request.path_params["name"], request.path_params["id"]
     query = select(CaseRow.__table__).where(CaseRow.memory == name, CaseRow.id == id)
     if namespace := request.query_params.get("namespace", ""):
@@ -145,7 +145,7 @@ def one(site: Site, request: Request) -> Response:
 
 
 def _placed(name: str, embedder: str) -> Placed:
-    """Cases with the vectors of their states, newest first."""
+    """The query for cases with the vectors of their states, newest first."""
     vector, row = CaseVectorRow, CaseRow
     same = and_(vector.hash == row.state_hash, vector.embedder == embedder)
     columns: list[Any] = [row.id, row.namespace, row.state, row.reward, row.status, row.instructions, vector.vector]
@@ -157,7 +157,7 @@ def _vectors(rows: Sequence[Any]) -> Any:
 
 
 def _nearest(case: Any, others: Sequence[Any], most: int = 5) -> list[tuple[float, Any]]:
-    """The cases of the map that are nearest to one of them, with their cosines."""
+    """The cases on the map that are nearest to a case, with their cosine similarities."""
     place = next((number for number, row in enumerate(others) if row.id == case.id), None)
     if place is None:
         return []
@@ -168,7 +168,7 @@ def _nearest(case: Any, others: Sequence[Any], most: int = 5) -> list[tuple[floa
 
 
 def case_map(site: Site, request: Request) -> Response:
-    """The newest cases, near each other where their tasks are; a click leads to the case."""
+    """A map of the newest cases, on which similar tasks are close together; each dot links to its case."""
     name, asked = request.path_params["name"], request.query_params
     by, status = asked.get("by", "reward"), asked.get("status", "")
     if by not in COLOURS:
@@ -209,7 +209,7 @@ def case_map(site: Site, request: Request) -> Response:
 
 
 def _looks(rows: Sequence[Any], by: str) -> list[Look]:
-    """How each case is drawn."""
+    """The look of each case's dot."""
     if by == "reward":
         return [_REWARDS[2 if row.reward is None else int(row.reward < SUCCESS)] for row in rows]
     values = [row.status if by == "status" else row.instructions for row in rows]
@@ -220,7 +220,7 @@ def _looks(rows: Sequence[Any], by: str) -> list[Look]:
 
 
 def _credits(connection: Any, memory: str, ids: Sequence[str]) -> dict[str, Credit]:
-    """What showing each of these cases was seen to change, in runs to which it was offered at random."""
+    """The effect of showing each of these cases, measured in runs to which it was offered at random."""
     offer, recall = CaseOfferRow, CaseRecallRow
     same = and_(offer.memory == recall.memory, offer.namespace == recall.namespace, offer.run_id == recall.run_id)
     query = select(offer.case_id, offer.shown, offer.probability, recall.outcome).join(recall, same)
@@ -233,7 +233,7 @@ def _credits(connection: Any, memory: str, ids: Sequence[str]) -> dict[str, Cred
 
 
 def released(site: Site, request: Request, fields: Mapping[str, str]) -> str:
-    """Vouch for a case in quarantine."""
+    """Vouch for a case in quarantine; returns the address to go to."""
     from agentkit.memory import open_cases
     from agentkit.memory.trust import release
 

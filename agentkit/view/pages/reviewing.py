@@ -1,4 +1,4 @@
-"""The review queue by keyboard: each claim has an address of its own, so that a browser goes back to it."""
+"""The review queue, by keyboard: each claim has its own address, so the browser's Back returns to it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from agentkit.view.site import Site, address, done, shown
 
 _DECISIONS: Mapping[str, Literal["accepted", "rejected"]] = {"accept": "accepted", "reject": "rejected"}
 _OPPOSED = 20
-"""Claims shown that contradict one."""
+"""The most contradicting claims that are shown."""
 
 
 def routes(site: Site, lessons: LearningQueue) -> list[Route]:
@@ -34,7 +34,7 @@ def routes(site: Site, lessons: LearningQueue) -> list[Route]:
 
 
 def review(site: Site, request: Request) -> Response:
-    """The claim that is named, or the next of the queue, the most disputed first; keys decide."""
+    """The claim named in the address, or the next in the queue, the most disputed first."""
     kb, start, named = asked_kb(site, request), asked_place(request), request.query_params.get("claim")
     title = f"Review of {kb.name}"
     if named is None:
@@ -65,20 +65,20 @@ def _labels(told: Told) -> dict[str, str]:
 
 
 def _against(kb: KnowledgeBase, record: Record) -> list[Told]:
-    """Claims that can't be true if this one is."""
+    """The claims that can't be true if this one is."""
     id, about = record.claim.id, kb.heads(subject=record.claim.subject)
     sides = [set(ids) for clash in contradictions(about) for ids in _others(clash.sides.values(), id)]
     return told_of(kb, list(kb.records(ids=sorted(set().union(*sides))[:_OPPOSED])))
 
 
 def _others(sides: Collection[tuple[str, ...]], id: str) -> list[tuple[str, ...]]:
-    """The sides that a claim is not on, where it is on one."""
+    """The other sides of a contradiction that a claim is part of."""
     apart = [ids for ids in sides if id not in ids]
     return apart if len(apart) < len(sides) else []
 
 
 def decided(lessons: LearningQueue, site: Site, request: Request, fields: Mapping[str, str]) -> str:
-    """A person's decision about a claim: accepted, rejected, or put right."""
+    """Record a person's decision about a claim: accept, reject or correct; returns the address to go to."""
     kb = asked_kb(site, request)
     record, note = record_of(kb, request.path_params["id"]), fields.get("note", "").strip()
     claim = record.claim.id

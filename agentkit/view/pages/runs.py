@@ -1,4 +1,4 @@
-"""Runs: the list, one of them step by step, two side by side, and feedback on them."""
+"""Runs: the list, one run step by step, two side by side, and feedback."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def routes(site: Site) -> list[Route]:
 
 
 def listed(site: Site, request: Request) -> Response:
-    """Runs, newest first, by status, batch and words."""
+    """Runs, newest first, filtered by status, batch and words."""
     asked = request.query_params
     status, batch, words = (asked.get(name, "").strip() for name in ("status", "batch", "q"))
     log = RunLog(site.store)
@@ -72,13 +72,13 @@ def _moment(text: str | None) -> dt.datetime | None:
     try:
         found = dt.datetime.fromisoformat(text)
     except ValueError:
-        raise HTTPException(400, f"{text!r} is no time") from None
+        raise HTTPException(400, f"{text!r} is not a time") from None
     return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """A message of the prompt: what was in the cache, as the share of its tokens tells, and the rest."""
+    """A message of the prompt: the part that was cached, estimated from the share of cached tokens, and the rest."""
 
     role: str
     cached: str
@@ -87,7 +87,7 @@ class Prompt:
 
 @dataclass(frozen=True, kw_only=True)
 class ShownRun:
-    """A run as its page shows it."""
+    """What the page of a run shows."""
 
     record: RunRecord
     result: Result
@@ -103,7 +103,7 @@ class ShownRun:
 
 
 def one(site: Site, request: Request) -> Response:
-    """A run as a timeline; fetched again while it runs."""
+    """A run as a timeline; refreshed while it runs."""
     run = _shown(site, request.path_params["id"])
     return site.page("run", f"Run {run.record.id}", run=run, live=run.running)
 
@@ -135,7 +135,7 @@ def _shown(site: Site, id: str) -> ShownRun:
 
 
 def _times(steps: Steps) -> Markup:
-    """When each call was under way, from the first on."""
+    """A chart of when each call was in progress, from the start of the first."""
     done = [(call["created_at"], call["seconds"], call["role"], "model") for call in steps.model_calls]
     done += [(call["created_at"], call["seconds"], call["tool"], "tool") for call in steps.tool_calls]
     began = min((end - dt.timedelta(seconds=seconds) for end, seconds, _, _ in done), default=None)
@@ -149,7 +149,7 @@ def _times(steps: Steps) -> Markup:
 
 
 def _prompt(record: RunRecord, blocks: Sequence[Block], result: Result) -> list[Prompt]:
-    """The prompt of the run's first call, made again from what is stored; empty where other code made it."""
+    """The prompt of the run's first call, rebuilt from what is stored; empty if code outside AgentKit made it."""
     agent, options = record.options.get("agent"), record.options.get("run")
     if agent is None or options is None or any(part.startswith("program") for part in record.options["in_code"]):
         return []
@@ -170,7 +170,7 @@ def _prompt(record: RunRecord, blocks: Sequence[Block], result: Result) -> list[
 
 
 def taught(site: Site, request: Request, fields: Mapping[str, str]) -> str:
-    """Thumbs, a corrected answer, a note."""
+    """Store feedback: thumbs, a corrected answer, a note; returns the address to go to."""
     id = request.path_params["id"]
     score = {"up": 1.0, "down": 0.0}.get(fields.get("thumb", ""))
     opinion = Opinion(
