@@ -1,4 +1,4 @@
-"""The curation run: papers and a plan in, a knowledge base out; durable, within budgets, redone only where changed."""
+"""The curation run: papers and a plan in, a knowledge base out. Durable, within budgets; redoes only changes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from agentkit.store.run_log import RunLog
 from agentkit.tasks import Task
 
 CHECKS = 2
-"""Of what claims are checked for; another number has earlier answers checked anew, from the journal of calls."""
+"""Version of the checks of claims; a new number has earlier answers checked again, from the journal of calls."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,18 +58,18 @@ class CurationOptions:
     """How papers are curated.
 
     Attributes:
-        max_rounds: answers the explorer may give to one question.
-        around: sentences around a quote that may carry its claim.
-        paper_limit: characters up to which a paper is read whole.
-        papers: papers in work at once.
+        max_rounds: the most answers that the explorer may give to one question.
+        around: sentences on each side of a quote that may help to support its claim.
+        paper_limit: papers of up to this many characters are read whole.
+        papers: papers in progress at once.
         paper_budget, run_budget: limits of one paper and of the whole run.
-        floor, patience: early stop: a paper is left when its last `patience` questions gave fewer than `floor`
+        floor, patience: early stopping: a paper is left when its last `patience` questions gave fewer than `floor`
             verified claims per 1,000 tokens; 0 never stops early.
-        retry_failed: ask again what failed for good before.
-        ask_anew: ask again what was answered before with other learnt context; off, what was learnt since helps with
-            questions that are new.
-        evaluator_vetoes: whether a standing objection makes a claim unsupported.
-        max_items: the longest list that one answer may hold.
+        retry_failed: ask questions again that failed for good before.
+        ask_anew: ask questions again that were answered with other learnt context; if off, what has been learnt since
+            helps only with new questions.
+        evaluator_vetoes: whether an objection that still stands at the end makes a claim unsupported.
+        max_items: the most items in the list of one answer.
     """
 
     max_rounds: int = 2
@@ -88,7 +88,7 @@ class CurationOptions:
 
 @dataclass
 class Report:
-    """What a run did."""
+    """What a run did: papers, questions and claims by outcome, usage, and seconds."""
 
     papers: int = 0
     unread: list[Failure] = field(default_factory=list)
@@ -105,7 +105,7 @@ class Report:
     stopped: str = ""
 
     def add(self, other: Report) -> None:
-        """Count in what another process did; the seconds are this one's own."""
+        """Add what another process did; the seconds remain those of this process."""
         for name, value in vars(other).items():
             if name not in ("seconds", "stopped"):
                 setattr(self, name, getattr(self, name) + value)
@@ -128,7 +128,7 @@ class _PaperMeter(Meter):
 
     @property
     def spent(self) -> bool:
-        """Whether the paper's own budget is used up, and not just that of the run."""
+        """Whether the paper's own budget is used up, not only that of the run."""
         try:
             super().check()
         except BudgetExceeded:
@@ -146,18 +146,18 @@ class _PaperMeter(Meter):
 
 
 class Readers(Protocol):
-    """Where papers are asked and written: here, or in other processes. `number` is a paper's place among all."""
+    """Asks about papers and writes them, here or in other processes. `number` is a paper's position among all."""
 
     async def ask(self, run: Curation, document: Document, number: int) -> bool:
-        """As `Curation.ask`, counted in the report of `run`; False where the run's budget cut the paper off."""
+        """Like `Curation.ask`, counted in the report of `run`; returns False if the run's budget cut the paper off."""
         ...
 
     async def write(self, run: Curation, document: Document, number: int) -> None:
-        """As `Curation.write`, of a paper that was asked."""
+        """Like `Curation.write`, for a paper that was asked about."""
         ...
 
     def let_go(self) -> None:
-        """The run has ended: leave papers that are not written to whoever goes on."""
+        """The run has ended: release papers that are not written to whoever resumes it."""
         ...
 
 
@@ -182,21 +182,21 @@ class _Here:
 class Curation:
     """One run over papers.
 
-    Papers are asked several at once, and what comes out of each is written when all before it are written: so the
-    ledger is the same whichever answers come first. A paper that was cut off before it was written, by a kill or by the
-    run's budget, is asked again from the journal of calls; with it wait the papers behind it.
+    Several papers are asked about at once, and the results of each are written once all papers before it have been
+    written, so the ledger is the same whichever answers come first. A paper that was cut off before it was written, by
+    a kill or by the run's budget, is asked about again from the journal of calls; the papers after it wait for it.
 
     Args:
         kb: the knowledge base that it fills.
-        plan: what is asked, in which order.
-        explorer, evaluator: models; no evaluator is a single pass.
+        plan: the questions and their order.
+        explorer, evaluator: models; without an evaluator there is a single pass.
         naming: turns names into entities.
         naming_version: changes when `naming` would name differently; part of every work key.
-        recallers: playbook and case memory, asked with the relation as the task's category.
-        run_id: sets what recallers draw at random apart from that of other curations of the same papers.
-        on_event: sees events as they happen: those of `agentkit.curation.events`, and those of the state machine
-            (`agentkit.graph.events`), which every question passes through.
-        readers: ask and write in other processes; None does it here.
+        recallers: playbook and case memory, which receive the relation as the task's category.
+        run_id: distinguishes the random draws of recallers from those of other curations of the same papers.
+        on_event: receives events as they happen: those of `agentkit.curation.events`, and those of the state machine
+            (`agentkit.graph.events`) through which every question passes.
+        readers: ask and write in other processes; None does both in this process.
     """
 
     def __init__(
@@ -230,18 +230,18 @@ class Curation:
         self._turns = Turns()
         self._cut_off = False
         self.found = 0
-        """Supported claims so far, those not written yet included."""
+        """Supported claims so far, including those not written yet."""
 
     @cached_property
     def decisions(self) -> int:
-        """Decisions of persons when it began: what is recalled is chosen anew after further ones."""
+        """The number of reviewers' decisions when the run began; after further decisions, recall chooses again."""
         return len(self.kb.reviews())
 
     async def run(self, documents: Iterable[Document | Failure]) -> Report:
-        """Curate every paper; what can't be read or fails is reported, and the rest goes on.
+        """Curate every paper; a paper that can't be read or fails is reported, and the others continue.
 
         Raises:
-            AgentKitError: what no other paper could escape either, such as a store that is gone.
+            AgentKitError: an error that would fail every other paper too, such as an unavailable store.
         """
         started = time.monotonic()
         waiting = iter(documents)
@@ -283,7 +283,7 @@ class Curation:
         self.on_event(PaperRead(source=document.source, id=document.id, title=document.title))
 
     async def ask(self, document: Document) -> _Paper:
-        """Ask all that the plan asks of a paper; what comes out is held back until `write`."""
+        """Ask all of the plan's questions about a paper; the results are held back until `write`."""
         self.kb.add_document(document)
         paper = _Paper(self, document)
         try:
@@ -294,7 +294,7 @@ class Curation:
         return paper
 
     def write(self, paper: _Paper) -> None:
-        """Write what came out of a paper, and how its run ended."""
+        """Write the results for a paper, and how its run ended."""
         with paper.record.ended_by_errors():
             paper.write()
             self.report.supported += paper.supported
@@ -304,7 +304,7 @@ class Curation:
         paper.end()
 
     def _retire(self, document: Document, asked: Sequence[str]) -> int:
-        """Close the claims of questions that this plan no longer asks; those a person decided on stay."""
+        """Close the claims of questions that this plan no longer asks, except those that a person decided about."""
         works = list(self.work.live(document.id))
         keep = set(asked)
         old = [work for work in works if work.key not in keep and not work.element.startswith(f"{BY_PAIRS}:")]
@@ -322,7 +322,7 @@ class Curation:
         return len(gone)
 
     def _sweep(self) -> None:
-        """After claims were retired: drop entities that nothing names any more, and relabel by what is left."""
+        """After retiring claims: drop entities that no claim names any more, and relabel the others by what is left."""
         if not self.work.any_superseded():
             return
         named: dict[str, Entity] = {}
@@ -335,7 +335,7 @@ class Curation:
 
 @dataclass(frozen=True, kw_only=True)
 class _Used:
-    """What a paper had used when a question was asked."""
+    """The usage of a paper at the time when a question was asked."""
 
     calls: int
     tokens: int
@@ -343,7 +343,7 @@ class _Used:
 
 
 class _Paper:
-    """One paper on its way through the plan."""
+    """One paper and its progress through the plan."""
 
     def __init__(self, run: Curation, document: Document) -> None:
         self.run_, self.document = run, document
@@ -366,14 +366,14 @@ class _Paper:
         self.record = PaperRun(run.runs, run.kb.name, document, model=model, options=chosen, emit=run.on_event)
 
     def write(self) -> None:
-        """Write what its questions found, in their order."""
+        """Write the results of its questions, in their order."""
         while self._held:
             key = next(iter(self._held))
             self._held[key][0]()
             del self._held[key]
 
     def end(self) -> None:
-        """Record how its run ended, now that all is written."""
+        """Record how its run ended, once everything is written."""
         summary = partial(_summary, self.run_.kb, self.document)
         if self.whole:
             self.record.end("done", answer=summary)
@@ -381,21 +381,21 @@ class _Paper:
             self.record.end("failed", answer=summary, error=self.problem or "another process is at it")
 
     def let_go(self) -> None:
-        """Leave what is not written to whoever goes on, without the wait for a lease."""
+        """Release work that is not written, so that whoever resumes it need not wait for a lease."""
         for key, (_, used) in self._held.items():
             self.run_.work.fail(key, "pending", "", **used)
         self._held.clear()
         self.record.end("interrupted")
 
     async def run(self) -> bool:
-        """Have the plan's questions answered, as one run; whether all that was asked got an answer."""
+        """Ask the plan's questions as one run; returns whether every question got an answer."""
         with self.record.ended_by_errors():
             whole = await self._ask_all()
         self.record.asked()
         return whole
 
     async def _ask_all(self) -> bool:
-        """Ask the plan's questions in order; whether all that was asked got an answer."""
+        """Ask the plan's questions in order; returns whether every question got an answer."""
         size, limit = len(self.document.text), self.run_.options.paper_limit
         if size > limit:
             reason = f"{size:,} characters: each question gets the {limit:,} that fit it best"
@@ -412,7 +412,7 @@ class _Paper:
         return True
 
     async def _question(self, step: PlanStep, subjects: tuple[Entity, ...]) -> Work | None:
-        """One piece of work: found done, or done now; None where another process is at it."""
+        """Do one piece of work, unless it is already done; None if another process is working on it."""
         run = self.run_
         question = self._asked(step, subjects)
         bare = _key(run, self.document, question)
@@ -440,7 +440,7 @@ class _Paper:
         return await self._do(work, question, subjects)
 
     def _asked(self, step: PlanStep, subjects: tuple[Entity, ...]) -> Question:
-        """The question, as it is without anything learnt."""
+        """The question without any learnt context."""
         names = tuple(subject.label for subject in subjects)
         bare = Question(
             step=step,
@@ -453,8 +453,8 @@ class _Paper:
         return replace(bare, paper=reading(self.document, question_text(bare), limit=self.run_.options.paper_limit))
 
     async def _with_context(self, question: Question) -> Question:
-        """The question with the learnt context that the state machine's first node will find fixed: what is recalled is
-        part of the work's key, so that it is asked for before the work is taken."""
+        """The question with its learnt context, which is then fixed for the state machine's first node: it is part of
+        the work's key, so recall comes before leasing the work."""
         run, text = self.run_, question_text(question)
         task = Task(id=f"{self.document.id[:16]}:{question.step.element}", input=text, metadata=scope_of(question.step))
         run_id = f"curate-{digest(run.run_id, run.kb.name, run.decisions, task.id, text, length=20)}"
@@ -462,7 +462,7 @@ class _Paper:
         return replace(question, blocks=tuple(block for block in found if block.text))
 
     async def _do(self, work: Work, question: Question, subjects: tuple[Entity, ...]) -> Work:
-        """Take the question through the state machine; the node that learns holds its claims back."""
+        """Take the question through the state machine; the learning node holds its claims back."""
         run, record = self.run_, self.record
         record.begin()
         journal = SqlJournal(run.kb.store, record.id)
@@ -484,18 +484,18 @@ class _Paper:
             return self._broke(work, "failed_retryable" if error.retryable else "failed_final", error, before)
         except asyncio.CancelledError:
             used = self._used(work, before)
-            run.work.fail(work.key, "pending", "", **used)  # whoever continues need not wait for the lease
+            run.work.fail(work.key, "pending", "", **used)  # whoever resumes it need not wait for the lease
             raise
         return stored[0]
 
     def _behind(self, question: Question) -> JsonObject:
-        """What stands behind an answer: its run and what was recalled."""
+        """The provenance of an answer: its run and the recalled context."""
         kept = ("kind", "target", "version", "text", "offers")
         recalled = [{name: block.to_json()[name] for name in kept} for block in question.blocks]
         return {"run_id": self.record.id, "recalled": recalled}
 
     def _store(self, work: Work, question: Question, outcome: QuestionOutcome, duo: Duo, values: JsonObject) -> Work:
-        """Hold back claims, findings and the work's state, which are written in one transaction."""
+        """Hold back claims, findings and the state of the work, to be written in one transaction."""
         run = self.run_
         model = model_name(run.explorer)
         records = records_of(outcome, question, duo, run_id=self.record.id, model=model)
@@ -542,7 +542,7 @@ class _Paper:
         return Work(**{**vars(work), "state": state, "error": message})
 
     def _used(self, work: Work, before: _Used) -> JsonObject:
-        """What a question has used: since then, and whenever it was cut off earlier."""
+        """The usage of a question: since `before`, plus that of earlier attempts that were cut off."""
         return {
             "calls": work.calls + self.meter.calls - before.calls,
             "tokens": work.tokens + self.meter.tokens - before.tokens,
@@ -567,7 +567,7 @@ class _Paper:
 
 
 def _summary(kb: KnowledgeBase, document: Document) -> str:
-    """What a paper has given, in words."""
+    """The results of a paper, in words."""
     counted = Counter(claim.status for claim in kb.claims(document=document.id))
     return ", ".join(f"{count} {status}" for status, count in sorted(counted.items())) or "no claims"
 
@@ -581,7 +581,7 @@ def _exhausted(yields: Sequence[tuple[int, int]], options: CurationOptions) -> b
 
 
 def _key(run: Curation, document: Document, question: Question) -> str:
-    """The key of the work on a question, as it is asked."""
+    """The key of the work on a question, including its learnt context."""
     options = run.options
     models = tuple(model_name(model) for model in (run.explorer, run.evaluator) if model is not None)
     return WorkKey(
@@ -604,7 +604,7 @@ def _key(run: Curation, document: Document, question: Question) -> str:
 
 
 def _duo(run: Curation, meter: Meter, journal: SqlJournal) -> Duo:
-    """Explorer and evaluator of a run, whose calls are charged to the meter and kept in the journal."""
+    """The explorer and evaluator of a run, whose calls are charged to the meter and kept in the journal."""
     options = run.options
 
     def caller(model: BaseChatModel) -> Caller:
@@ -621,5 +621,5 @@ def _duo(run: Curation, meter: Meter, journal: SqlJournal) -> Duo:
 
 
 def scope_of(step: PlanStep) -> JsonObject:
-    """A step as learning sees it: playbooks and memories keep what they know of each relation apart by `category`."""
+    """A step's metadata for learning: playbooks and memories separate what they know by relation (`category`)."""
     return {"category": step.key, "element": step.element, "concept": step.concept.name}

@@ -1,4 +1,4 @@
-"""Curation without a model: papers, an ontology and names in, a knowledge base of judged pairs out."""
+"""Curation without a model: papers, an ontology and names in; a knowledge base of pairs judged by the verifier out."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ from agentkit.curation.ontology.schema import Ontology, Relation
 from agentkit.errors import UserError
 
 PAIRS = 1
-"""Of how pairs are made and judged; another number has papers gone through anew."""
+"""Version of how pairs are made and judged; a new number has every paper processed again."""
 
 
 class PairCuration:
-    """One run over papers: every pair of named things that a relation may join becomes a claim.
+    """One run over papers: every pair of entities that a relation may join becomes a claim.
 
-    What reviewers decided so far judges the pairs, and names that they accepted are looked for in papers to come.
+    The verifier, fitted to reviewers' decisions so far, judges the pairs. Names in accepted claims are looked for in
+    further papers.
 
     Args:
         kb: the knowledge base that it fills.
-        grounders: what names are known by: the user's lexicon, tables.
+        grounders: the sources of names: the user's lexicon, tables.
         naming_version: changes when `grounders` would name differently; part of every work key.
-        on_event: sees events as they happen; see `agentkit.curation.events`.
+        on_event: receives events as they happen; see `agentkit.curation.events`.
 
     Raises:
-        UserError: the ontology has no relation between two named things, or no names are known.
+        UserError: the ontology has no relation between two kinds of named entities, or no names are known.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class PairCuration:
         self.report = Report()
 
     def run(self, documents: Iterable[Document | Failure]) -> Report:
-        """Go through every paper; what can't be read is reported, and the rest goes on."""
+        """Process every paper; a paper that can't be read is reported, and the others continue."""
         started = time.monotonic()
         for document in documents:
             if isinstance(document, Failure):
@@ -100,7 +101,7 @@ class PairCuration:
             self._store(document, relation, work)
 
     def _store(self, document: Document, relation: Relation, work: Work) -> None:
-        """Judge the pairs, and put them in the place of what stood there before, in one transaction with the work."""
+        """Judge the pairs and replace the previous claims by them, in one transaction with the state of the work."""
         found = candidates(document, relation, self.spotter)
         records = judged(document, found, self.verifier, self.known, run_id=work.key[:16])
         ids = [record.claim.id for record in records]
@@ -127,12 +128,12 @@ class PairCuration:
 
 
 def element_of(relation: Relation) -> str:
-    """How the work on a relation's pairs is called: apart from the questions about it."""
+    """The name of the work on a relation's pairs, distinct from that of questions about the relation."""
     return f"{BY_PAIRS}:{relation.element}"
 
 
 def accepted_names(kb: KnowledgeBase) -> list[tuple[str, str, str, str]]:
-    """What the ends of accepted claims are called, as entries of a lexicon: name, identifier, class, label."""
+    """The names of the ends of accepted claims, as entries of a lexicon: name, identifier, class, label."""
     entities: dict[str, Entity] = {entity.id: entity for entity in kb.entities()}
     found = {
         (name, id_, entities[id_].cls, name)

@@ -80,7 +80,7 @@ class PaperRun:
         an earlier process died before it could record the end.
 
         Args:
-            answer: what the paper has given, in words; asked for only if the end is recorded.
+            answer: returns the results of the paper, in words; called only if the end is recorded.
         """
         unsaid = self._before is not None and self._before.status not in (status, "running") and status != "interrupted"
         if self._ended or (self._begun is None and not unsaid):
@@ -107,7 +107,7 @@ class PaperRun:
 
     @property
     def _elsewhere(self) -> bool:
-        """Whether another process works on it."""
+        """Whether another process is working on it."""
         return self._before is not None and self._before.status == "running"
 
     def _task(self) -> Task:

@@ -1,1 +1,1 @@
-"""What a paper is asked, what is answered, and which of it stands: the questions of an ontology, put to two agents."""
+"""Extraction: the questions of an ontology about a paper, the answers of two agents, and which answers hold."""

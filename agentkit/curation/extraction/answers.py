@@ -13,9 +13,9 @@ from agentkit.curation.ontology.schema import Concept, Qualifier
 from agentkit.models.union import IN_PROMPT
 
 MAX_ITEMS = 20
-"""The longest list that one answer may hold unless told otherwise: a small model that repeats itself fills it."""
+"""The default for the most items in one answer: a small model that repeats itself fills any list."""
 MAX_VALUE = 200
-"""Characters of a value in the paper's words, a name or a phrase: without a bound, a small model finds no end."""
+"""The most characters of a value, a name or phrase from the paper: without a limit, a small model may not stop."""
 
 
 def answer_schema(
@@ -30,16 +30,16 @@ def answer_schema(
 ) -> type[BaseModel]:
     """`{"items": [{subject?, quote, value, qualifiers…, reason?}]}`.
 
-    A reason is asked for where the evaluator judges reasons; in a list the quotes stand for themselves. What `quote`
-    and `value` hold is said in the question: a small model copies a schema's descriptions into its answer.
+    A reason is asked for only if the evaluator judges reasons; in a list the quotes speak for themselves. The question,
+    not the schema, explains `quote` and `value`: a small model copies a schema's descriptions into its answer.
 
     Args:
-        subjects: the names to choose the subject from, for a question about all of them together.
-        value: the object where it is given and only its qualifiers are asked for.
-        given: qualifiers that are known already.
-        quotes, values: the sentences to quote from and the names to choose from, for a model whose answers can't break
-            their schema; none: any text.
-        most: items of a list.
+        subjects: the names to choose the subject from, for a question about several subjects together.
+        value: the object, if it is given and only its qualifiers are asked for.
+        given: qualifiers that are already known.
+        quotes, values: the sentences to quote and the names to choose from, for a model whose answers can't violate
+            their schema; if empty, any text is allowed.
+        most: the most items in a list.
     """
     names = tuple(dict.fromkeys(values))
     return _answer_schema(step, tuple(dict.fromkeys(subjects)), value, tuple(given), tuple(quotes), names, most)
@@ -72,8 +72,8 @@ def _answer_schema(
 
 
 def field_order(step: PlanStep, value: str | None) -> tuple[str, ...]:
-    """The order of quote and value. One answer follows from its quote; in a list the value comes first, or a small
-    model repeats one quote until the list is full."""
+    """The order of quote and value. A single answer follows from its quote; in a list the value comes first, since
+    otherwise a small model repeats one quote until the list is full."""
     if value is not None:
         return ("quote",)
     return ("value", "quote") if step.mode == "completeness" else ("quote", "value")
@@ -84,7 +84,7 @@ def _quote_field(quotes: tuple[str, ...]) -> tuple[Any, Any]:
 
 
 def _one_of(texts: tuple[str, ...]) -> tuple[Any, Any]:
-    """A choice among texts that stand in the prompt."""
+    """A choice among texts from the prompt."""
     return Literal[texts], Field(json_schema_extra={IN_PROMPT: True})
 
 

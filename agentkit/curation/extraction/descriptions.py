@@ -1,7 +1,7 @@
-"""Descriptions and names: what a paper says once and what it calls a thing.
+"""Telling descriptions, which a paper uses once, from the names that it uses throughout.
 
 A claim is only as good as the sentences that name its ends. A trial says "butoconazole nitrate 2% Site Release vaginal
-cream" where it introduces its drug and "butoconazole" in its results.
+cream" when it introduces its drug, and "butoconazole" in its results.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from agentkit.curation.language.sentences import sentences_of
 from agentkit.curation.language.spelling import folded
 
 _WORDS = 3
-"""Words of a name; what is longer may be a description."""
+"""The most words of a name; anything longer may be a description."""
 _OFTEN = 3
-"""Sentences that call a thing by a name that is in use."""
+"""The number of sentences from which a name counts as in use."""
 _OFFERED = 6
-"""Shorter names that an answer is offered."""
+"""The most shorter names that are offered for an answer."""
 _FUNCTION = re.compile(
     "a|after|alone|an|and|as|at|before|both|by|combined|compared|for|from|in|into|of|on|or|per|plus|than|the|their|to|"
     "using|versus|via|vs|was|were|with|without"
@@ -29,9 +29,9 @@ _FUNCTION = re.compile(
 
 
 def is_description(name: str, document: Document) -> bool:
-    """Whether a thing is called by words that the paper hardly repeats, so that few sentences could speak of it.
+    """Whether a name is a description, which the paper hardly repeats, so that few sentences could support a claim.
 
-    Up to three words are a name; so is what the paper abbreviates, or says in three sentences.
+    Names are: up to three words, whatever the paper abbreviates, and whatever occurs in at least three sentences.
     """
     wanted = synonyms_in([name], document.text)
     if min(len(form.split()) for form in forms_of(wanted)) <= _WORDS:
@@ -40,9 +40,9 @@ def is_description(name: str, document: Document) -> bool:
 
 
 def shorter_names(name: str, document: Document) -> tuple[str, ...]:
-    """The parts of a description that the paper says in three sentences or more, of up to three words, most said first.
+    """Parts of a description, of up to three words, that occur in three or more sentences, the most frequent first.
 
-    A part is left out where a longer one is said as often.
+    A part is left out if a longer one occurs as often.
     """
     words, plain = name.split(), _folded(document.text)
     found: dict[str, int] = {}
@@ -63,7 +63,7 @@ def _can_name(part: str) -> bool:
 
 
 def _said(names: Sequence[str], plain: Sequence[str]) -> int:
-    """In how many of these sentences one of the names stands."""
+    """The number of these sentences in which one of the names occurs."""
     return sum(bool(occurrences(names, text)) for text in plain)
 
 

@@ -1,8 +1,8 @@
 """The duo: explorer and evaluator on one question, until the answer is stable or the rounds are used up.
 
-As in LLM-Duo the evaluator works in two modes: on the reasons of an answer (rationality), or on what a list leaves out
-(completeness). Unlike there it sees the quotes in the text around them, and quotes are first checked by machine. Both
-work on the state machine that solves tasks: `DuoProgram` is what differs.
+As in LLM-Duo, the evaluator works in two modes: it judges the reasons of an answer (rationality), or what a list leaves
+out (completeness). Unlike in LLM-Duo, it sees the quotes in context, and a machine check examines quotes first. Both
+agents run on the state machine that solves tasks; only `DuoProgram` differs.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ class Naming(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Duo:
-    """How the two work together.
+    """The two agents and how they work together.
 
     Attributes:
-        explorer, evaluator: their callers; no evaluator is a single pass (with quotes still checked).
-        max_rounds: answers the explorer may give.
-        around: sentences around a quote that may carry the claim too.
-        evaluator_vetoes: whether what the evaluator still objects to at the end counts as unsupported.
-        max_items: the longest list that one answer may hold.
+        explorer, evaluator: their callers; without an evaluator there is a single pass (quotes are still checked).
+        max_rounds: the most answers that the explorer may give.
+        around: sentences on each side of a quote that may help to support the claim.
+        evaluator_vetoes: whether an item that the evaluator still objects to at the end counts as unsupported.
+        max_items: the most items in the list of one answer.
     """
 
     explorer: Caller
@@ -71,14 +71,14 @@ class Duo:
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One item of an answer, with what the machine found out about it.
+    """One item of an answer, with the results of the checks.
 
     Attributes:
         subject, value: entities; the subject is None for a root.
-        evidence: where the quote stands; None where it doesn't.
-        problem: why the quote does not carry the item; empty where it does.
-        shorter: names that the paper uses, for a thing that relations start from and that was called by a description.
-        holds, sure: the evaluator's verdict, None before it gave one.
+        evidence: the position of the quote; None if the quote is not in the paper.
+        problem: why the quote does not support the item; empty if it does.
+        shorter: names that the paper uses, if relations start from the entity and the answer used a description.
+        holds, sure: the evaluator's verdict; None until there is one.
     """
 
     subject: Entity | None
@@ -96,7 +96,7 @@ class Item:
 
     @property
     def identity(self) -> tuple[str, str, tuple[tuple[str, str], ...]]:
-        """What it says, whatever the quote."""
+        """The statement, regardless of its quote."""
         told = tuple(sorted((name, str(value)) for name, value in self.qualifiers.items()))
         return (self.subject.id if self.subject else "", self.value.id, told)
 
@@ -109,7 +109,7 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class QuestionOutcome:
-    """What came out of a question: its items, how many rounds it took, and whether the last two answers agreed."""
+    """The outcome of a question: its items, the number of rounds, and whether the last two answers agreed."""
 
     items: tuple[Item, ...]
     rounds: int
@@ -118,12 +118,12 @@ class QuestionOutcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """The run that a question is a pass of.
+    """The run that a question is part of.
 
     Attributes:
-        run_id: of the run; empty where there is none.
-        emit: sees the events of the state machine.
-        keep: takes the outcome, in the node that learns.
+        run_id: the id of the run; empty if there is none.
+        emit: receives the events of the state machine.
+        keep: receives the outcome, in the learning node.
     """
 
     run_id: str = ""
@@ -138,7 +138,7 @@ async def curate_item(
 
     Args:
         subjects: the entities of `question.subjects`, in the same order.
-        scope: where the calls belong; a call made there before is taken from the journal.
+        scope: the journal scope of the calls; a call made before in this scope is taken from the journal.
         part: the run that the question belongs to.
     """
     part = part or Part()
@@ -162,10 +162,10 @@ async def curate_item(
 
 
 class DuoProgram:
-    """One question as the state machine works on it: what explorer and evaluator are asked, and how they are read.
+    """One question in the state machine: the prompts of explorer and evaluator, and how their replies are read.
 
-    A round is an answer and an evaluation. The machine's checks are part of reading an answer: what they find wrong is
-    an objection like the evaluator's, and costs no call.
+    A round is an answer and an evaluation. The machine checks are part of reading an answer: what they find wrong is an
+    objection like the evaluator's, but costs no call.
     """
 
     def __init__(self, question: Question, subjects: Sequence[Entity], duo: Duo, naming: Naming) -> None:
@@ -175,7 +175,7 @@ class DuoProgram:
         self.covered: list[str] = []
         self.rounds = 0
         self.defended = False
-        """Whether the last answer was the one before."""
+        """Whether the last answer repeated the one before."""
         self._quotes = _quotes(question, subjects, naming) if duo.explorer.constrained else ()
 
     @property
@@ -184,7 +184,7 @@ class DuoProgram:
 
     @property
     def outcome(self) -> QuestionOutcome:
-        """What has come of the question so far."""
+        """The outcome of the question so far."""
         stable = self.defended or not self.objections
         return QuestionOutcome(items=tuple(self.items), rounds=self.rounds, stable=stable)
 
@@ -194,7 +194,7 @@ class DuoProgram:
 
     @property
     def shown(self) -> list[int]:
-        """Places of the items that the evaluator sees: those whose quotes stand in the paper."""
+        """Indices of the items that the evaluator sees: those whose quotes are in the paper."""
         return [index for index, item in enumerate(self.items) if item.evidence is not None]
 
     def answer_form(self, task: Task, work: Approach) -> type[BaseModel]:
@@ -206,7 +206,7 @@ class DuoProgram:
         return explorer_messages(self.question)
 
     def read_answer(self, task: Task, reply: ModelReply, work: Approach) -> str:
-        """Take the answer's items in, each checked by machine."""
+        """Read the items of the answer, and check each by machine."""
         found = _read(reply.parsed, self.question, self.subjects, self.duo, self.naming)
         if self.rounds and self.question.step.mode == "completeness":
             found = _union(self.items, found)  # a second list names what was missing and may forget what was right
@@ -222,7 +222,7 @@ class DuoProgram:
         return evaluator_messages(self.question, views, self.covered)
 
     def read_evaluation(self, parsed: Any) -> tuple[Outcome, Feedback]:
-        """Take the evaluator's verdicts in, and what it misses; the score is the share of items that hold."""
+        """Read the evaluator's verdicts, and what it finds missing; the score is the share of items that hold."""
         shown = self.shown
         self.items = _judged(self.items, parsed.judgements, shown)
         self.covered += [name for item in self.items if (name := item.value.label) not in self.covered]
@@ -239,8 +239,8 @@ class DuoProgram:
 
 
 class QuoteChecker:
-    """Decides without the evaluator where nothing is left for it to see: no quote that stands in the paper, the same
-    answer again, or no evaluator at all."""
+    """Decides without the evaluator if there is nothing for it to judge: no quote is in the paper, the answer was
+    repeated, or there is no evaluator."""
 
     name = "quotes"
     needs_target = False
@@ -260,7 +260,7 @@ class QuoteChecker:
 
 
 class _Keeper:
-    """The learner of a pass: what came of the question goes into the knowledge base."""
+    """The learner of a pass: it hands the outcome of the question to the knowledge base."""
 
     name = "knowledge base"
 
@@ -286,8 +286,8 @@ def _schema(question: Question, duo: Duo, quotes: Sequence[str], values: Sequenc
 def _narrowed(
     question: Question, duo: Duo, quotes: Sequence[str], items: Sequence[Item], missing: Sequence[str]
 ) -> type[BaseModel]:
-    """The schema of a second answer. A model that can be held to it quotes only sentences that name what it listed or
-    misses, and where it called a thing by a description, it chooses among the names that were good or offered."""
+    """The schema of a second answer. A model whose decoding obeys it can quote only sentences that name what it listed
+    or missed, and if it used a description, it has to choose among names that were accepted or offered."""
     if not duo.explorer.constrained:
         return _schema(question, duo, ())
     values = [*missing, *(name for item in items for name in item.shorter or (item.value.label,))]
@@ -297,9 +297,9 @@ def _narrowed(
 
 
 def _quotes(question: Question, subjects: Sequence[Entity], naming: Naming) -> tuple[str, ...]:
-    """The sentences that can carry a claim about the subjects, for a model that can be held to them: those that say a
-    direction, where the claim has one, and name a subject, unless one is called by a description, which a paper seldom
-    says twice, or the asker gave both ends."""
+    """The sentences that can support a claim about the subjects, for a model whose decoding is restricted to them:
+    those that state a direction, if the claim has one, and name a subject, unless a subject is called by a description,
+    which a paper seldom repeats, or the question gave both ends."""
     document, relation = question.document, question.step.relation
     described = any(is_description(item.label, document) for item in subjects)
     named = () if described or question.value is not None else subjects
@@ -309,7 +309,7 @@ def _quotes(question: Question, subjects: Sequence[Entity], naming: Naming) -> t
 
 
 def _read(parsed: Any, question: Question, subjects: Sequence[Entity], duo: Duo, naming: Naming) -> list[Item]:
-    """The items of an answer, each checked by machine; the same statement twice is one."""
+    """The items of an answer, each checked by machine, without duplicate statements."""
     by_name = dict(zip(question.subjects, subjects, strict=True))
     found: dict[Any, Item] = {}
     for raw in parsed.items:
@@ -327,7 +327,7 @@ def _read(parsed: Any, question: Question, subjects: Sequence[Entity], duo: Duo,
 
 
 def _value(question: Question, name: str, naming: Naming) -> Entity:
-    """Things are grounded; a permissible value or a literal stands for itself."""
+    """The entity for a value: names are grounded; a permissible value or a literal is used as it is."""
     concept = question.step.concept
     if concept.kind == "entity":
         return naming.entity(name, concept.name, question.document)
@@ -358,7 +358,7 @@ def _checked(item: Item, name: str, question: Question, duo: Duo, naming: Naming
 
 
 def _names(item: Item, name: str, question: Question, naming: Naming) -> dict[str, tuple[str, ...]]:
-    """The words that may name the two ends in the quote: as found in the paper, and what they are called elsewhere."""
+    """The names that the two ends may have in the quote: as found in the paper, and as grounded."""
     concept = question.step.concept
     if concept.kind == "entity":
         names = {item.value.id: naming.names(name, concept.name, question.document)}
@@ -384,7 +384,7 @@ def _claim(item: Item, question: Question) -> Claim:
 
 
 def _judged(items: Sequence[Item], judgements: Sequence[Any], shown: Sequence[int]) -> list[Item]:
-    """The items with the evaluator's verdicts on those that it was shown."""
+    """The items, with the evaluator's verdicts on those that it saw."""
     found = list(items)
     for judgement in judgements:
         if 1 <= judgement.item <= len(shown):
@@ -422,14 +422,14 @@ def _objections(items: Sequence[Item], missing: Sequence[str]) -> list[str]:
 
 
 def _union(old: Sequence[Item], new: Sequence[Item]) -> list[Item]:
-    """The new list, with the old items that were right and are not in it again, nor by one of their shorter names."""
+    """The new list plus the right items of the old one that are not in it, under the same or a shorter name."""
     said, named = {item.identity for item in new}, {item.value.label for item in new}
     right = [i for i in old if not i.problem and i.holds is not False]
     return [*(i for i in right if i.identity not in said and named.isdisjoint(i.shorter)), *new]
 
 
 def records_of(outcome: QuestionOutcome, question: Question, duo: Duo, *, run_id: str, model: str) -> list[Record]:
-    """The claims of an outcome: one a statement, its quotes together, supported or not and why."""
+    """The claims of an outcome: one per statement with all of its quotes, supported or unsupported with the reason."""
     groups: dict[Any, list[Item]] = {}
     for item in outcome.items:
         if item.subject is not None:
@@ -463,8 +463,8 @@ def _record(
 
 
 def _disagreement(item: Item, outcome: QuestionOutcome) -> float:
-    """How far the checks were apart: machine against evaluator, an unsure evaluator, an unstable answer, an ambiguous
-    name."""
+    """The disagreement between the checks: machine against evaluator, an unsure evaluator, an unstable answer, an
+    ambiguous name."""
     machine = 0.0 if item.problem else 1.0
     judged = item.confidence if item.confidence is not None else 0.5
     parts = [abs(machine - judged), 1 - abs(2 * judged - 1)]  # they contradict each other; the evaluator is unsure

@@ -1,7 +1,7 @@
-"""What has been found in a paper so far: instances of concepts, how they hang together, and what a question may know.
+"""Findings in a paper so far: instances of concepts, their connections, and the context that a question may use.
 
 Findings are keyed by (subject, relation, concept), so a disorder of the participants and one of the intervention stay
-apart; a question forks for each instance of its subject.
+distinct; a question forks for each instance of its subject.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from agentkit.curation.extraction.plan import PlanStep
 from agentkit.json_types import JsonObject
 
 FORKS = 20
-"""The most subjects one step asks about in one paper."""
+"""The most subjects that one step asks about in one paper."""
 
 TOGETHER = 30
-"""The most subjects in one question about all of them."""
+"""The most subjects in one question about several subjects."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing found: an entity under a concept, from which subject and by which relation."""
+    """One finding: an entity, its concept, and the subject and relation that led to it."""
 
     entity: Entity
     concept: str
@@ -41,7 +41,7 @@ class Finding:
 
 
 def findings_of(items: Iterable[Item], step: PlanStep) -> list[Finding]:
-    """What an answer adds; an item whose quote is not in the paper adds nothing."""
+    """The findings of an answer; an item whose quote is not in the paper adds none."""
     return [
         Finding(
             entity=item.value,
@@ -65,7 +65,7 @@ class Findings:
         self.found.extend(finding for finding in new if finding.supported)
 
     def instances(self, concept: str) -> list[Entity]:
-        """The distinct entities of a concept, first seen first."""
+        """The distinct entities of a concept, in the order in which they were found."""
         seen: dict[str, Entity] = {}
         for finding in self.found:
             if finding.concept == concept:
@@ -73,7 +73,7 @@ class Findings:
         return list(seen.values())
 
     def forks(self, step: PlanStep) -> Iterator[tuple[Entity, ...]]:
-        """The subjects of each question of a step: nobody for a root, each instance by itself, or all together."""
+        """The subjects of each question of a step: none for a root, else each instance by itself or all together."""
         if step.relation is None:
             yield ()
             return
@@ -87,7 +87,7 @@ class Findings:
             yield tuple(distinct[start : start + TOGETHER])
 
     def context(self, step: PlanStep, subjects: tuple[Entity, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """By concept of the step's context, the names that belong to these subjects' own chain of findings."""
+        """For each concept in the step's context, the names in these subjects' own chain of findings."""
         chain = self._chain({subject.id for subject in subjects})
         known = []
         for concept in step.context:
@@ -96,7 +96,7 @@ class Findings:
         return tuple((concept, names) for concept, names in known if names)
 
     def _chain(self, ids: set[str]) -> set[str]:
-        """The subjects, and what they were found from, up to the roots."""
+        """The subjects and the entities that led to them, up to the roots."""
         chain, grown = set(ids), True
         while grown:
             above = {f.subject for f in self.found if f.entity.id in chain and f.subject} - chain

@@ -1,5 +1,5 @@
-"""Pairs of things that a paper names, as candidates for a relation: each with its best sentence, checked, and judged by
-the learned verifier. No model is asked."""
+"""Pairs of entities that a paper names, as candidates for a relation: each with its best sentence, checked by machine
+and judged by the learned verifier. No model is called."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from agentkit.curation.learning.verifier import Verifier
 from agentkit.curation.ontology.schema import Ontology, Relation
 
 MOST = 150
-"""Pairs of one relation in one paper: beyond it, of the things that it names most."""
+"""The most pairs per relation and paper; beyond that, only the entities that the paper names most are paired."""
 _LOOKED_AT = 8
-"""Sentences with both ends that are tried as the quote."""
+"""The number of sentences with both ends that are tried as the quote."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CandidatePair:
-    """A pair: its claim, and why its quote does not carry it (empty where it does)."""
+    """A pair: its claim, and why its quote does not support it (empty if it does)."""
 
     record: Record
     entities: tuple[Entity, Entity]
@@ -33,7 +33,7 @@ class CandidatePair:
 
 
 def pairable(ontology: Ontology) -> tuple[Relation, ...]:
-    """The relations whose ends are both things with names, and that need nothing else said."""
+    """The relations between two kinds of named entities that require no qualifier."""
     return tuple(
         relation
         for relation in ontology.relations
@@ -44,7 +44,7 @@ def pairable(ontology: Ontology) -> tuple[Relation, ...]:
 
 
 def candidates(document: Document, relation: Relation, spotter: Spotter) -> list[CandidatePair]:
-    """Every pair of a paper that may stand in a relation, in both orders where both ends are of one class."""
+    """Every pair in a paper that a relation may join, in both orders if both ends are of one class."""
     subjects, objects = (_foremost(spotter.spot(document, end), document) for end in (relation.head, relation.tail))
     lines = list(pairwise(boundaries(document.text)))
     return [
@@ -56,7 +56,7 @@ def candidates(document: Document, relation: Relation, spotter: Spotter) -> list
 
 
 def _foremost(things: Sequence[Spotted], document: Document) -> list[Spotted]:
-    """Those that a paper names first of all in its title, then most often, up to a number."""
+    """The entities named in a paper's title, then those named most often, up to the limit."""
     ends = len(document.title)
     ranked = sorted(things, key=lambda thing: (thing.spans[0][0] >= ends, -len(thing.spans), thing.spans[0]))
     kept = {thing.entity.id for thing in ranked[: int(MOST**0.5)]}
@@ -99,8 +99,8 @@ def _line_of(span: Span, lines: Sequence[Span]) -> Span:
 def judged(
     document: Document, found: Sequence[CandidatePair], verifier: Verifier, known: Known, *, run_id: str = ""
 ) -> list[Record]:
-    """The claims of a paper's candidates: supported where the quote carries the claim and the verifier finds it likely
-    enough, with the verifier's probability as their confidence."""
+    """The claims of a paper's candidates: supported if the quote supports the claim and the verifier considers it
+    likely enough; the confidence is the verifier's probability."""
     read = PaperSignals(document, [item.record for item in found], known)
     return [
         decided(item, verifier.probability(read.of(item.record)), verifier.threshold, run_id=run_id) for item in found
@@ -108,7 +108,7 @@ def judged(
 
 
 def decided(item: CandidatePair, probability: float, threshold: float, *, run_id: str = "") -> Record:
-    """A candidate with its status."""
+    """A candidate as a record, with its status."""
     likely = probability >= threshold
     reason = item.problem or ("" if likely else f"unlikely: {probability:.0%}, where {threshold:.0%} is asked for")
     claim = replace(

@@ -1,7 +1,7 @@
-"""What the explorer reads: the whole paper, or, above a size limit, the sections that fit the question best.
+"""What the explorer reads: the whole paper, or, above a size limit, the passages that fit the question best.
 
-A mean trial is about 5,400 tokens, and chunked retrieval as published loses one evidence span in six before any model
-reads a word: so retrieval is the exception.
+The average trial has about 5,400 tokens, and chunked retrieval as published loses one evidence span in six before a
+model reads a word, so retrieval is the exception.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from agentkit.curation.language.spelling import folded
 from agentkit.words import words
 
 PAPER_LIMIT = 48_000
-"""Characters up to which a paper is read whole; about 12,000 tokens."""
+"""Papers of up to this many characters, about 12,000 tokens, are read whole."""
 
 _PASSAGE = 2_400
 _LONGEST = 800
-"""Characters of a sentence that may be quoted whole."""
+"""The most characters of a sentence that may be quoted whole."""
 _SHORTEST = 3
-"""Words of one."""
+"""The fewest words of a sentence that may be quoted."""
 _CUT = "\n[…]\n"
 
 
 def reading(document: Document, query: str, *, limit: int = PAPER_LIMIT) -> str:
-    """The whole canonical text, or its best passages for `query` in the order of the paper, at most `limit` characters.
+    """The whole canonical text, or its best passages for `query` in their original order: at most `limit` characters.
 
-    The beginning (title and abstract) is always kept; cuts are marked.
+    The beginning (title and abstract) is always kept; omissions are marked.
     """
     if len(document.text) <= limit:
         return document.text
@@ -49,7 +49,7 @@ def reading(document: Document, query: str, *, limit: int = PAPER_LIMIT) -> str:
 
 
 def passages(document: Document, size: int = _PASSAGE) -> list[tuple[int, int]]:
-    """Spans of about `size` characters that end at the end of a sentence where they can and never cross a section."""
+    """Spans of about `size` characters that end with a sentence if possible and never cross a section."""
     spans: list[tuple[int, int]] = []
     edges = sorted({0, len(document.text), *(section.start for section in document.sections)})
     for start, end in pairwise(edges):
@@ -65,27 +65,27 @@ def passages(document: Document, size: int = _PASSAGE) -> list[tuple[int, int]]:
 
 
 def sentences(document: Document, paper: str) -> tuple[str, ...]:
-    """The sentences of a document that stand in `paper`, what is read of it: what an answer may quote.
+    """The sentences of a document that occur in `paper`, the part of it that is read: what an answer may quote.
 
-    Each is there once, in order, on one line, and is found again by `evidence.find_quote`.
+    Each occurs once, in order, on one line, and `evidence.find_quote` finds it again.
     """
     spans = (text.strip() for text in sentences_of(document.text))
     return tuple(dict.fromkeys(" ".join(span.split()) for span in spans if span in paper and _quotable(span)))
 
 
 def naming_any(sentences: Sequence[str], names: Sequence[str], document: Document) -> tuple[str, ...]:
-    """The sentences that name one of these things, as the document calls them; all of them where none does."""
+    """The sentences with one of these names, in any form that the document uses; all sentences if none has one."""
     wanted = synonyms_in(names, document.text)
     return tuple(text for text in sentences if occurrences(wanted, folded(text))) or tuple(sentences)
 
 
 def saying_direction(sentences: Sequence[str]) -> tuple[str, ...]:
-    """The sentences that say that something rose, fell or did not differ; all of them where none does."""
+    """The sentences that say that something rose, fell or did not differ; all sentences if none does."""
     return tuple(text for text in sentences if directions(folded(text))) or tuple(sentences)
 
 
 def _quotable(sentence: str) -> bool:
-    """Whether it says something and is short enough to be copied: a heading doesn't, a table without stops isn't."""
+    """Whether a sentence is no heading, which says nothing, and short enough to copy, unlike a table without stops."""
     return len(sentence) <= _LONGEST and len(words(sentence)) >= _SHORTEST
 
 

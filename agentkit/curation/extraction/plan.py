@@ -1,9 +1,9 @@
 """Progressive ontology prompting as an explicit plan (LLM-Duo, arXiv 2408.10682, with its gaps filled).
 
-Breadth first from every root; among new neighbours the one with the most out- per in-triples goes first (a root's ratio
-is infinite, ties keep the order of the schema). A triple is asked for when both of its ends have been reached. The
-context of a step is the visited concepts within k undirected hops, nearest first: the paper's prose, not its
-pseudo-code, which keeps one parent only.
+Breadth first from every root; among new neighbours, the one with the highest ratio of outgoing to incoming triples goes
+first (a root's ratio is infinite, ties keep the order of the schema). A triple is asked for once both of its ends have
+been reached. The context of a step consists of the visited concepts within k undirected hops, nearest first, which
+follows the prose of LLM-Duo's paper, not its pseudo-code, which keeps only one parent.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from agentkit.curation.ontology.schema import Concept, Ontology, Relation
 from agentkit.json_types import JsonObject
 
 Mode = Literal["rationality", "completeness"]
-"""How the evaluator works: on the reasons of one answer, or on what a list leaves out."""
+"""What the evaluator judges: the reasons of a single answer, or what a list leaves out."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlanStep:
-    """One question of the plan, asked once a paper or once for each subject found before.
+    """One question of the plan, asked once per paper or once for each subject found before.
 
     Attributes:
-        number: from 1, in order.
-        concept: what is asked for.
-        relation: how it hangs on a subject; None for a root.
-        context: concepts whose findings go into the prompt, nearest first.
+        number: the position in the plan, from 1.
+        concept: the concept asked for.
+        relation: its relation to a subject; None for a root.
+        context: the concepts whose findings go into the prompt, nearest first.
     """
 
     number: int
@@ -47,13 +47,13 @@ class PlanStep:
 
     @property
     def key(self) -> str:
-        """How prompts and scopes name the step: the relation, or the root."""
+        """The step's name in prompts and scopes: its relation, or the root concept."""
         return self.concept.name if self.relation is None else self.relation.name
 
 
 @dataclass(frozen=True, kw_only=True)
 class CurationPlan:
-    """The order in which an ontology is asked for."""
+    """The questions about an ontology, in order."""
 
     ontology: Ontology
     hops: int
@@ -98,7 +98,7 @@ def make_plan(ontology: Ontology, *, hops: int = 2) -> CurationPlan:
 
 
 def priority(ontology: Ontology, concept: str) -> float:
-    """R(v): triples with v as head per triples with v as tail; infinite where nothing leads to v."""
+    """R(v): the ratio of triples with v as head to triples with v as tail; infinite if nothing leads to v."""
     inward = len(ontology.into(concept))
     return len(ontology.from_(concept)) / inward if inward else math.inf
 
@@ -118,7 +118,7 @@ def traversal(ontology: Ontology) -> list[str]:
 def _context(ontology: Ontology, concept: str, visited: set[str], hops: int) -> tuple[str, ...]:
     """Visited concepts within `hops` undirected steps, nearest first, without the concept itself."""
     near, ring = [concept], [concept]
-    for _ in range(min(hops, len(ontology.concepts))):  # no way is longer
+    for _ in range(min(hops, len(ontology.concepts))):  # no path is longer
         ring = [other for name in ring for other in _neighbours(ontology, name)]
         ring = [name for name in dict.fromkeys(ring) if name not in near]
         near += ring
@@ -130,17 +130,17 @@ def _neighbours(ontology: Ontology, concept: str) -> list[str]:
 
 
 def estimate_tokens(text: str) -> int:
-    """A model-free estimate: four characters a token, as English prose has in current tokenisers."""
+    """An estimate without a tokenizer: four characters per token, typical of English prose."""
     return math.ceil(len(text) / 4)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaperEstimate:
-    """What curating one paper may take, before any model is asked.
+    """An estimate of what curating one paper takes, made without calling a model.
 
     Attributes:
-        calls: at least (one instance of each concept, one round).
-        input_tokens: of those calls; with a prefix cache the paper is read once, see `fresh_tokens`.
+        calls: the fewest possible (one instance of each concept, one round).
+        input_tokens: the prompt tokens of those calls; a prefix cache reads the paper only once, see `fresh_tokens`.
         fresh_tokens: the tokens that a prefix cache does not save.
     """
 
