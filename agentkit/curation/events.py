@@ -17,7 +17,7 @@ class CurationEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class PaperRead(CurationEvent):
-    """All that the plan asks of a paper was asked."""
+    """All of the plan's questions about a paper were asked."""
 
     id: str
     title: str
@@ -31,31 +31,31 @@ class PaperNotice(CurationEvent):
 
 
 class PaperUnread(PaperNotice):
-    """A file could not be read as a paper; it is done with."""
+    """A file could not be read as a paper, and is skipped."""
 
 
 class PaperTooLong(PaperNotice):
-    """A paper does not fit a prompt whole: passages are chosen for each question."""
+    """A paper is too long for a prompt: passages are chosen for each question."""
 
 
 class PaperStopped(PaperNotice):
-    """The rest of a paper's questions were left out."""
+    """The remaining questions about a paper were skipped."""
 
 
 class PaperBusy(PaperNotice):
-    """Another process is at the paper."""
+    """Another process is working on the paper."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkFailed(PaperNotice):
-    """A question failed; `state` says whether it is asked again."""
+    """A question failed; `state` says whether it will be asked again."""
 
     state: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkDone(CurationEvent):
-    """A question was answered, as `state` says: claims so far, and what was used so far."""
+    """A question was answered or failed, see `state`; with the claims and usage of the run so far."""
 
     state: str
     claims: int
@@ -64,7 +64,7 @@ class WorkDone(CurationEvent):
 
 
 OnCuration = Callable[[CurationEvent | Event], None]
-"""Sees events of a curation, and those of the state machine that its questions pass through."""
+"""Receives the events of a curation, and those of the state machine that its questions pass through."""
 
 
 def silent(event: CurationEvent | Event) -> None:

@@ -1,1 +1,1 @@
-"""What a knowledge base learns from its reviewers: how likely a claim is to be accepted."""
+"""What a knowledge base learns from its reviewers: how likely a claim is to be accepted, and context for runs."""

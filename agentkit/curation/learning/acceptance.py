@@ -1,4 +1,4 @@
-"""How many of a machine's claims persons accept, before it was shown what they had decided and after."""
+"""The share of machine-made claims that people accept, before anything was recalled for the questions and after."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from agentkit.store.curation import WorkRow
 
 @dataclass(frozen=True, kw_only=True)
 class Acceptance:
-    """Claims of machines that persons decided on; one that was corrected was not accepted.
+    """Decisions about machine-made claims; a corrected claim counts as not accepted.
 
     Attributes:
-        before: accepted and decided, of questions that were asked without any learnt context.
-        after: the same, of questions for which something was recalled.
+        before: the numbers accepted and decided, for questions that were asked without learnt context.
+        after: the same for questions with recalled context.
     """
 
     before: tuple[int, int]
@@ -33,7 +33,7 @@ class Acceptance:
 
 
 def acceptance(kb: KnowledgeBase) -> Acceptance:
-    """What persons decided about claims of machines so far."""
+    """Count people's decisions about machine-made claims so far."""
     recalled = _recalled(kb)
     counted = {False: [0, 0], True: [0, 0]}
     for record in kb.decided():
@@ -45,7 +45,7 @@ def acceptance(kb: KnowledgeBase) -> Acceptance:
 
 
 def _recalled(kb: KnowledgeBase) -> dict[str, bool]:
-    """For each claim whether its question was asked with anything that was recalled; the newest asking counts."""
+    """For each claim, whether its question was asked with recalled context; the latest time counts."""
     query = select(WorkRow.claims, WorkRow.recalled).where(WorkRow.kb == kb.name).order_by(WorkRow.updated_at)
     with kb.store.read() as connection:
         return {claim: bool(recalled) for claims, recalled in connection.execute(query) for claim in claims}

@@ -1,7 +1,7 @@
 """What a knowledge base has learnt from its reviewers, as a playbook and a case memory for each relation.
 
-Both follow the decisions as they stand: what a person decided becomes a case, and the note that somebody wrote with a
-decision becomes a lesson in these very words. A decision that a rollback undoes takes its case and its lesson with it.
+Both follow the current decisions: each decision becomes a case, and a note written with a decision becomes a lesson,
+word for word. If a rollback undoes a decision, its case and its lesson are taken back too.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from agentkit.store.curation import KbClaimRow
 from agentkit.tasks import Task
 
 SECTION = "reviewers"
-"""Of a playbook: what reviewers wrote. All in it is kept in step with their decisions."""
+"""The section of a playbook with reviewers' notes, which is kept in step with their decisions."""
 TAKEN_BACK = "the decision behind it was taken back"
 WITHOUT_MODEL = "hash-256"
-"""The embedder of a new memory where the settings' own is not downloaded."""
+"""The embedder of a new memory if the one in the settings is not downloaded."""
 SHOWN = RecallSettings(successes=3, failures=2, learn=False)
 
 
 def relation_name(kb: str, relation: str) -> str:
-    """The name of the playbook and of the memory of a relation."""
+    """The name of a relation's playbook and memory."""
     name = f"{kb}.{relation}"
     plain = "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "-" for char in name)
     return name if plain == name and len(name) <= 80 else f"{plain[:60]}-{digest(name, length=12)}"
@@ -50,7 +50,7 @@ def relation_name(kb: str, relation: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class TaughtContext:
-    """What bringing playbooks and memories up to date did: new cases, new lessons, and how many were taken back."""
+    """The result of updating playbooks and memories: new cases, new lessons, and how many were taken back."""
 
     cases: int = 0
     lessons: int = 0
@@ -65,12 +65,12 @@ class TaughtContext:
 
 
 def teach(kb: KnowledgeBase, *, settings: Settings | None = None) -> TaughtContext:
-    """Bring playbook and memory of each relation to what persons have decided by now; again it does nothing.
+    """Update the playbook and memory of each relation to the current decisions; idempotent.
 
-    The reviewers saw each quote, so that cases don't wait in quarantine. Every change is in the ledger.
+    The reviewers saw each quote, so cases don't wait in quarantine. Every change is in the ledger.
 
     Raises:
-        ModelFileError: a memory's own embedder is not downloaded.
+        ModelFileError: a memory's embedder is not downloaded.
     """
     settings = settings or load_settings()
     episodes: dict[str, list[Episode]] = defaultdict(list)
@@ -85,7 +85,7 @@ def teach(kb: KnowledgeBase, *, settings: Settings | None = None) -> TaughtConte
 
 
 def recallers_of(kb: KnowledgeBase, settings: Settings | None = None) -> list[Recaller]:
-    """What a curation recalls by default: the playbook and the cases of the relation that is asked for."""
+    """The default recallers of a curation: the playbook and the cases of the relation asked about."""
     settings = settings or load_settings()
     return [
         RecallByRelation(f"playbook:{kb.name}", lambda relation: _Lessons(kb, relation)),
@@ -94,7 +94,7 @@ def recallers_of(kb: KnowledgeBase, settings: Settings | None = None) -> list[Re
 
 
 class _Lessons:
-    """The playbook of a relation; nothing is drawn or written down where it is empty."""
+    """Recalls from the playbook of a relation; an empty one draws and records nothing."""
 
     def __init__(self, kb: KnowledgeBase, relation: str) -> None:
         self._book = PlaybookStore.open(kb.store, relation_name(kb.name, relation))
@@ -105,7 +105,7 @@ class _Lessons:
 
 
 class _Cases:
-    """The cases of a relation that are most like the question; none where there is no memory yet."""
+    """Recalls the cases of a relation that are most similar to the question; none if there is no memory yet."""
 
     def __init__(self, kb: KnowledgeBase, relation: str, settings: Settings) -> None:
         self._kb, self._settings, self._memory = kb, settings, relation_name(kb.name, relation)
@@ -121,7 +121,7 @@ class _Cases:
 
 
 def _relations(kb: KnowledgeBase) -> list[str]:
-    """Every relation that there has been a claim of in any version."""
+    """Every relation with a claim in any version."""
     query = select(KbClaimRow.predicate).where(KbClaimRow.kb == kb.name).distinct()
     with kb.store.read() as connection:
         return sorted(connection.execute(query).scalars())
@@ -155,7 +155,7 @@ def _drop(memory: CaseMemory, cases: Sequence[Case]) -> None:
 
 
 def _open(kb: KnowledgeBase, name: str, settings: Settings) -> CaseMemory:
-    """The memory; a new one takes hashed words where the settings' embedder is not downloaded."""
+    """The memory of that name; a new one uses hashed words if the settings' embedder is not downloaded."""
     try:
         return open_cases(kb.store, name, settings=settings)
     except ModelFileError:
@@ -169,7 +169,7 @@ def _open(kb: KnowledgeBase, name: str, settings: Settings) -> CaseMemory:
 
 @dataclass(frozen=True, kw_only=True)
 class _Note:
-    """A note on a claim, as a lesson, and the version since which it stands."""
+    """A note on a claim, as a lesson, and the version since which it has been in force."""
 
     content: str
     record: Record
@@ -177,12 +177,12 @@ class _Note:
 
 
 def _notes(kb: KnowledgeBase) -> Mapping[str, Mapping[str, _Note]]:
-    """What reviewers wrote with decisions that stand, by relation and by the bullet that it makes."""
+    """The notes of decisions in force, by relation and by the id of the bullet."""
     found: dict[str, dict[str, _Note]] = defaultdict(dict)
     since = decided_since(kb)
     for record in kb.decided():
         reason = record.claim.reason
-        if reason.strip() and not reason.startswith("corrected:"):  # the claim that it became has the note
+        if reason.strip() and not reason.startswith("corrected:"):  # the note belongs to the corrected claim
             content = _cleaned(reason)
             if content:
                 note = _Note(content=content, record=record, since=since[record.claim.id])
@@ -212,7 +212,7 @@ def _keep_lessons(kb: KnowledgeBase, name: str, wanted: Mapping[str, _Note]) -> 
 
 
 def _tell(kb: KnowledgeBase, book: PlaybookStore, note: _Note, bullet: Bullet | None) -> bool:
-    """Put a note into the playbook; whether it is in now and was not before."""
+    """Put a note into the playbook; returns whether it is newly in."""
     if bullet is not None and (bullet.active or not _taken_back(book, bullet.id)):
         return False
     findings = lint(note.content)
@@ -233,7 +233,7 @@ def _tell(kb: KnowledgeBase, book: PlaybookStore, note: _Note, bullet: Bullet | 
 def _delta(
     kb: KnowledgeBase, book: PlaybookStore, operation: Operation, *, key: str, note: str, run_id: str | None = None
 ) -> Delta:
-    """A change by a person: nothing but what they wrote or took back stands in it."""
+    """A change made by a person: it contains only what they wrote or took back."""
     base, operations = book.version(), (operation,)
     return Delta(
         key=key,
@@ -248,7 +248,7 @@ def _delta(
 
 
 def _taken_back(book: PlaybookStore, bullet: str) -> bool:
-    """Whether a bullet was retired because its decision was undone, and by nobody who looked at the bullet itself."""
+    """Whether a bullet was retired because its decision was undone, not by someone who judged the bullet itself."""
     return next((reason == TAKEN_BACK for id_, reason in _retired(book) if id_ == bullet), False)
 
 

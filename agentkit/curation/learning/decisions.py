@@ -1,4 +1,4 @@
-"""From reviews to a verifier: what persons decided, learnt by a knowledge base, and what that is good for."""
+"""From reviews to a verifier: fitting it to people's decisions, using it, and measuring what it gains."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _RESAMPLES = 300
 
 
 def learn_decisions(kb: KnowledgeBase, *, again: bool = False) -> int:
-    """Fit the knowledge base's verifier to every decision there is, and return its version.
+    """Fit the knowledge base's verifier to all decisions, and return its version.
 
     Args:
-        again: also where a person went back to an earlier one.
+        again: fit even if a person rolled back to an earlier verifier.
     """
     store = VerifierStore(kb.store, kb.name)
     if store.current().kept and not again:
@@ -36,8 +36,8 @@ def learn_decisions(kb: KnowledgeBase, *, again: bool = False) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Decisions:
-    """Claims that persons decided on: the signals of each, what was decided, and its paper; and what the decisions
-    tell of words."""
+    """Claims that people decided about: the signals, decision and paper of each; and the log-odds of words that follow
+    from the decisions."""
 
     signals: tuple[Signals, ...] = ()
     accepted: tuple[bool, ...] = ()
@@ -49,7 +49,7 @@ class Decisions:
 
 
 def decided(kb: KnowledgeBase) -> Decisions:
-    """Every decision of persons, each as it was about the claim the machine had made.
+    """All of people's decisions, each about the claim as the machine made it.
 
     Claims that a person wrote are left out: they say nothing about what machines get right.
     """
@@ -67,7 +67,7 @@ def decided(kb: KnowledgeBase) -> Decisions:
 
 
 def _wording(papers: Iterable[tuple[Document, Sequence[Record]]], judged: Container[str]) -> WordOdds:
-    """What decisions tell of words."""
+    """The log-odds of words, from decisions."""
     told: list[Worded] = []
     for document, records in papers:
         read = PaperSignals(document, records)
@@ -80,7 +80,7 @@ def _wording(papers: Iterable[tuple[Document, Sequence[Record]]], judged: Contai
 
 
 def probabilities(kb: KnowledgeBase, *, documents: Iterable[str] | None = None) -> dict[str, float]:
-    """For each claim (of these papers) the probability that a person would accept it; 1 and 0 where one decided."""
+    """The probability of each claim (of these papers) that a person would accept it; 1 or 0 if a person decided."""
     verifier, known, _ = judging(kb)
     found: dict[str, float] = {}
     for document, records in _papers(kb, None if documents is None else set(documents)):
@@ -92,9 +92,9 @@ def probabilities(kb: KnowledgeBase, *, documents: Iterable[str] | None = None) 
 
 
 def doubts(kb: KnowledgeBase, ids: Sequence[str]) -> dict[str, float]:
-    """How much a look at each of these claims promises: the probability that its status is wrong, which is that a
-    supported claim would be rejected or an unsupported one accepted; the higher of two that contradict each other
-    counts for both."""
+    """How much reviewing each of these claims would gain: the probability that its status is wrong, that is, that a
+    supported claim would be rejected or an unsupported one accepted. If two claims contradict each other, the higher
+    probability counts for both."""
     wanted = set(ids)
     heads = [head for head in kb.heads() if head.id in wanted]
     told = probabilities(kb, documents={head.document for head in heads})
@@ -111,13 +111,13 @@ class LearntSoFar:
     """How much a knowledge base has learnt from its reviewers.
 
     Attributes:
-        decisions, accepted: claims decided on, and accepted.
-        version: of the verifier in force.
-        auroc: the chance that an accepted claim is held likelier than a rejected one, by verifiers that did not see
-            decisions about its paper; None where decisions are too few.
-        before: the same by the prior, to which no decision is known.
-        gain: the difference, with its 95 % interval by papers drawn anew.
-        picture: errors among the likeliest claims, for each share of them.
+        decisions, accepted: the numbers of claims decided about, and accepted.
+        version: the version of the verifier in force.
+        auroc: the probability that an accepted claim is ranked above a rejected one, by verifiers that saw no decisions
+            about its paper; None if there are too few decisions.
+        before: the AUROC of the prior, which knows no decisions.
+        gain: the difference, with its 95 % interval (bootstrap over papers).
+        picture: the risk–coverage curve: errors among the likeliest claims, for each share of them.
     """
 
     decisions: int
@@ -134,7 +134,7 @@ class LearntSoFar:
 
 
 def progress(kb: KnowledgeBase) -> LearntSoFar:
-    """What the decisions so far show about the verifier, by cross-validation over papers."""
+    """Evaluate the verifier on the decisions so far, by cross-validation over papers."""
     found = decided(kb)
     accepted, version = sum(found.accepted), VerifierStore(kb.store, kb.name).version
     if min(accepted, len(found) - accepted) < LEAST or len(set(found.papers)) < 2:
@@ -156,7 +156,7 @@ def progress(kb: KnowledgeBase) -> LearntSoFar:
 def _gain(
     learnt: Sequence[float], first: Sequence[float], scores: Sequence[float], papers: Sequence[str]
 ) -> tuple[float, float, float] | None:
-    """The difference in AUROC with its interval, papers drawn anew."""
+    """The difference in AUROC with its bootstrap interval over papers."""
     import numpy as np
 
     members: dict[str, list[int]] = defaultdict(list)
@@ -187,13 +187,13 @@ def _known(records: Iterable[Record], wording: WordOdds) -> Known:
 
 
 def judging(kb: KnowledgeBase) -> tuple[Verifier, Known, int]:
-    """What judges new claims: the verifier in force, what persons decided, and the version of both."""
+    """What is needed to judge new claims: the verifier in force, people's decisions, and the version of both."""
     stored = VerifierStore(kb.store, kb.name).current()
     return stored.verifier, _known(list(kb.decided()), WordOdds.stored(stored.verifier.words)), stored.version
 
 
 def _papers(kb: KnowledgeBase, wanted: set[str] | None) -> Iterator[tuple[Document, list[Record]]]:
-    """Papers with all of their claims, one at a time."""
+    """Papers with all of their claims, one paper at a time."""
     ids = sorted({head.document for head in kb.heads()} if wanted is None else wanted)
     for id_ in ids:
         document = kb.document(id_)

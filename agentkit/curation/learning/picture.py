@@ -1,4 +1,4 @@
-"""Risk by coverage as a picture: how many of the likeliest claims a person would reject."""
+"""A plot of risk by coverage: the share of the likeliest claims that a person would reject."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def draw_risk(picture: Mapping[str, Any], path: Path) -> None:
     """Draw the points of a risk–coverage table, as `RiskCoverage.to_json` gives it.
 
     Raises:
-        DataError: a file that can't be written, or of a kind that can't be drawn.
+        DataError: the file can't be written, or pictures of its type can't be drawn.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""What can be seen of a claim without any model: the signals from which its acceptance is foretold."""
+"""The signals from which the acceptance of a claim is predicted; computing them needs no model."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ _LEARNT = ("known", "known_subject", "known_object", *GROUPS)
 
 @dataclass(frozen=True, kw_only=True)
 class Signals:
-    """Signals of one claim, each between about −3 and 3; 0 where nothing is known.
+    """The signals of one claim, each between about −3 and 3; 0 if nothing is known.
 
     Attributes:
         checks: whether the checks of names, numbers, negation and direction hold.
-        found, hedged, unsaid, denied, open: what the quote's sentence makes of it (see `language.assertion`).
-        together: sentences of the paper that name both ends, in logarithms.
-        asserted: those that assert it.
-        apart: words between the ends in the sentence where they are nearest, in logarithms.
+        found, hedged, unsaid, denied, open: what the quote's sentence does with the claim (see `language.assertion`).
+        together: the number of sentences in the paper that name both ends, on a log scale.
+        asserted: the number of those that assert the claim, on a log scale.
+        apart: the number of words between the ends in the sentence where they are closest, on a log scale.
         title_subject, title_object: whether the title names the end.
-        subject_rank, object_rank: how often the paper names the end, against the end that it names most, in logarithms.
-        late: how far into the paper the quote stands.
-        rivals: other claims of the same relation in the paper, in logarithms.
-        verdict: log-odds that the model's own check gave it; 0 where it gave none.
-        disagreement: of explorer, evaluator and checks.
-        known, known_subject, known_object: how persons decided in other papers on the same statement, and on others of
-            its relation with the same end: from −1 to 1.
-        between, sentence, named, beside: how they decided on claims that are worded alike (see `learning.wording`).
-        far: sentences from one end to the other where they are nearest, in logarithms.
-        brief: whether an end has no name of more than three letters, which are often something else.
+        subject_rank, object_rank: how often the paper names the end, relative to the most frequent end, on a log scale.
+        late: the relative position of the quote in the paper.
+        rivals: the number of other claims of the same relation in the paper, on a log scale.
+        verdict: the log-odds given by the evaluator; 0 if there was no evaluation.
+        disagreement: the disagreement between explorer, evaluator and checks.
+        known, known_subject, known_object: decisions in other papers about the same statement, and about others of its
+            relation with the same end: from −1 to 1.
+        between, sentence, named, beside: decisions about claims with similar wording (see `learning.wording`).
+        far: the number of sentences between the ends where they are closest, on a log scale.
+        brief: whether an end has only names of up to three letters, which often mean something else.
     """
 
     checks: float = 0.0
@@ -87,23 +87,23 @@ class Signals:
         return astuple(self)
 
     def alone(self) -> Signals:
-        """Without what was learnt from decisions: as before the first."""
+        """The signals without those learnt from decisions, as before the first decision."""
         return replace(self, **dict.fromkeys(_LEARNT, 0.0))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decided:
-    """A decision about a statement of a paper."""
+    """A decision about a statement in a paper."""
 
     claim: Claim
     accepted: bool
 
 
 class Known:
-    """What persons decided, as a signal for claims of other papers.
+    """People's decisions, as signals for claims of other papers.
 
     Args:
-        wording: what the decisions tell of the words of claims.
+        wording: the log-odds of words in claims, from the decisions.
     """
 
     def __init__(self, decisions: Iterable[Decided] = (), *, wording: WordOdds | None = None) -> None:
@@ -116,13 +116,13 @@ class Known:
                 self._own[decision.claim.document, *key, str(decision.accepted)] += 1
 
     def of(self, claim: Claim) -> tuple[float, float, float]:
-        """For the statement, its subject and its object: accepted less rejected, of all decisions and two more; those
-        about the claim's own paper do not count."""
+        """For the statement, its subject and its object: (accepted − rejected) / (decisions + 2), without decisions
+        about the claim's own paper."""
         statement, subject, object_ = (self._share(claim.document, key) for key in _keys(claim))
         return statement, subject, object_
 
     def informed(self, signals: Signals, claim: Claim, words: Iterable[str]) -> Signals:
-        """The signals of a claim with these words, with what is known put in."""
+        """The signals of a claim with these words, with those that follow from decisions filled in."""
         both, subject, object_ = self.of(claim)
         worded = self.wording.of(words, claim.document)
         return replace(signals, known=both, known_subject=subject, known_object=object_, **worded)
@@ -146,7 +146,7 @@ class PaperSignals:
     """The signals of all claims of one paper.
 
     Args:
-        records: every claim of the paper, which are each other's rivals.
+        records: all claims of the paper, which are each other's rivals.
     """
 
     def __init__(self, document: Document, records: Sequence[Record], known: Known | None = None) -> None:
@@ -173,7 +173,7 @@ class PaperSignals:
         }
 
     def words(self, claim: Claim) -> frozenset[str]:
-        """The words of a claim, as `WordOdds` takes them."""
+        """The words of a claim, in the form that `WordOdds` takes."""
         return words_of(self._sentences, self._places[claim.subject], self._places[claim.object])
 
     def of(self, record: Record) -> Signals:
@@ -183,7 +183,7 @@ class PaperSignals:
         told = {n: said for n in range(len(self._sentences)) if (said := self._said(n, claim, wanted))}
         quoted = [told[n] for n in self._quoted(claim) if n in told]
         category = next((s for s in quoted if s == "finding"), quoted[0] if quoted else None)
-        by_machine = record.claim.model == BY_PAIRS  # its confidence is the verifier's own
+        by_machine = record.claim.model == BY_PAIRS  # its confidence is the verifier's own probability
         signals = Signals(
             checks=float(verify(claim, self.document, record.names, asserting=WHATEVER).supported),
             found=float(category == "finding"),
@@ -208,7 +208,7 @@ class PaperSignals:
         return self.known.informed(signals, claim, self.words(claim))
 
     def _located(self, texts: Sequence[str]) -> dict[str, list[list[Span]]]:
-        """By end, where each sentence names it; a name within a longer one of another end is not its."""
+        """For each end, its mentions in each sentence; a name inside a longer name of another end does not count."""
         found: dict[str, list[list[Span]]] = {end: [] for end in self._names}
         for text in texts:
             named = {end: _found(self._written(end), text) for end in self._names}
@@ -221,7 +221,7 @@ class PaperSignals:
         return _known_names(self._names.get(end, (end,)), self.document.text)
 
     def _quoted(self, claim: Claim) -> list[int]:
-        """The sentences that the quotes touch."""
+        """The indices of the sentences that the quotes touch."""
         found: dict[int, None] = {}
         for evidence in claim.evidence:
             first = max(0, bisect.bisect_right(self.marks, evidence.start) - 1)
@@ -230,14 +230,14 @@ class PaperSignals:
         return list(found)
 
     def _said(self, index: int, claim: Claim, wanted: Asserting) -> Category | None:
-        """What a sentence that names both ends makes of the claim."""
+        """What a sentence that names both ends does with the claim."""
         subject, object_ = self._places[claim.subject][index], self._places[claim.object][index]
         if not subject or not object_:
             return None
         return assertion(self._sentences[index].text, subject, object_, wanted.polarity).category
 
     def _apart(self, claim: Claim) -> float:
-        """How far the ends are from each other where they are nearest; a paper's length where no sentence has both."""
+        """The fewest words between the ends in one sentence, on a log scale; 60 if no sentence names both."""
         nearest = math.inf
         for sentence, ones, others in zip(
             self._sentences, self._places[claim.subject], self._places[claim.object], strict=True
@@ -294,7 +294,7 @@ def _found(names: tuple[str, ...], text: str) -> tuple[Span, ...]:
 def signals_of(
     papers: Iterable[tuple[Document, Sequence[Record]]], known: Known | None = None
 ) -> Mapping[str, Signals]:
-    """The signals of the claims of several papers, by the claims' ids."""
+    """The signals of the claims of several papers, by claim id."""
     found: dict[str, Signals] = {}
     for document, records in papers:
         paper = PaperSignals(document, records, known)

@@ -1,4 +1,4 @@
-"""Verifiers in the ledger."""
+"""The store of verifiers, each version a change in the ledger."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from agentkit.json_types import JsonObject
 
 @dataclass(frozen=True, kw_only=True)
 class StoredVerifier:
-    """A verifier as the ledger holds it: version 0 is the prior."""
+    """A verifier with its version in the ledger; version 0 is the prior."""
 
     verifier: Verifier
     version: int
     kept: bool = False
-    """Whether a person went back to it: reviews don't fit another until `relearn` is asked for."""
+    """Whether a person rolled back to it: reviews then don't fit a new one until `relearn` is requested."""
 
 
 class VerifierStore(FittedStore):
@@ -25,21 +25,21 @@ class VerifierStore(FittedStore):
     kind, role, signal = "verifier", "verifier", "user"
 
     def current(self) -> StoredVerifier:
-        """The one in force; the prior before the first."""
+        """The verifier in force; the prior if none has been fitted."""
         return self.at(self.version)
 
     def at(self, version: int) -> StoredVerifier:
-        """The one of a version.
+        """The verifier of a version.
 
         Raises:
-            UserError: no such version.
+            UserError: there is no such version.
         """
         operation = self._operation(version)
         verifier = Verifier.from_json(operation["verifier"])
         return StoredVerifier(verifier=verifier, version=version, kept=operation["op"] == "rollback")
 
     def save(self, verifier: Verifier, *, source: str) -> int:
-        """Put a verifier in force and return its version; the same one again changes nothing."""
+        """Put a verifier in force and return its version; saving the current one again changes nothing."""
         return self._save({"verifier": verifier.to_json()}, source=source)
 
     def _first(self) -> JsonObject:

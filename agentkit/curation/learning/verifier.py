@@ -1,7 +1,7 @@
 """The learned verifier: a calibrated probability that a person would accept a claim.
 
-Ridge-penalised logistic regression on the signals of `signals.Signals`, whose weights are drawn towards a prior set by
-hand: without any decision the prior alone speaks, and each decision moves it.
+Ridge-penalised logistic regression on the signals of `signals.Signals`, with weights shrunk towards a prior set by
+hand: without decisions the prior alone counts, and each decision moves the weights away from it.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ PRIOR: Mapping[str, float] = {
     "far": -0.2,
     "brief": -0.5,
 }
-"""Weights by hand: what a reader would expect, before any decision."""
+"""Prior weights set by hand: what a reader would expect before any decision."""
 _INTERCEPT = -0.6
 _RIDGE = 5.0
 _FOLDS = 5
 LEAST = 5
-"""Decisions of either kind that it takes to say how much was learnt."""
+"""The fewest decisions of each kind needed to say how much was learnt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +58,12 @@ class Verifier:
     """A fitted verifier.
 
     Attributes:
-        weights: of the signals, by name.
-        intercept: log-odds where all signals are 0.
-        decisions: claims that it was fitted on.
+        weights: the weights of the signals, by name.
+        intercept: the log-odds if all signals are 0.
+        decisions: the number of claims that it was fitted to.
         accepted: how many of them were accepted.
-        words: log-odds of the words of claims (see `learning.wording`).
-        threshold: the probability from which on a claim that nothing else speaks for is taken.
+        words: the log-odds of words in claims (see `learning.wording`).
+        threshold: the lowest probability at which a claim is taken when nothing but the verifier judges it.
     """
 
     weights: Mapping[str, float]
@@ -74,7 +74,7 @@ class Verifier:
     threshold: float = 0.5
 
     def probability(self, signals: Signals) -> float:
-        """That a person would accept the claim; between 0 and 1."""
+        """The probability, between 0 and 1, that a person would accept the claim."""
         values = zip(Signals.names(), signals.vector(), strict=True)
         odds = self.intercept + sum(self.weights.get(name, 0.0) * value for name, value in values)
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
@@ -88,7 +88,7 @@ class Verifier:
 
 
 def prior() -> Verifier:
-    """The verifier of a knowledge base that nobody reviewed yet."""
+    """The verifier of a knowledge base that nobody has reviewed yet."""
     return Verifier(weights=dict(PRIOR), intercept=_INTERCEPT)
 
 
@@ -99,13 +99,13 @@ def fit(
     papers: Sequence[str] = (),
     words: Mapping[str, float] | None = None,
 ) -> Verifier:
-    """A verifier that has learnt from decisions; the prior where there are none.
+    """Fit a verifier to decisions; the prior if there are none.
 
     Args:
-        signals: of each claim that was decided on.
+        signals: the signals of each claim that was decided about.
         accepted: the decisions, in the same order.
-        papers: of each; with them, the threshold is learnt too.
-        words: what the decisions tell of words.
+        papers: the paper of each claim; if given, the threshold is learnt too.
+        words: the log-odds of words, from the decisions.
     """
     if not signals:
         return prior()
@@ -122,11 +122,11 @@ def fit(
 
 
 def best_threshold(told: Sequence[float], accepted: Sequence[bool]) -> float:
-    """The probability from which on claims are best taken, by F1 of decisions that the probabilities did not see, and
-    never above a half; that where they are too few to tell.
+    """The threshold on the probability with the best F1 on held-out decisions, at most one half; one half if there are
+    too few decisions.
 
     Args:
-        told: of each claim, by verifiers that saw no decision about its paper (`cross_fitted`).
+        told: the probability of each claim, by verifiers that saw no decision about its paper (`cross_fitted`).
     """
     positive = sum(accepted)
     if min(positive, len(accepted) - positive) < LEAST:
@@ -142,7 +142,7 @@ def best_threshold(told: Sequence[float], accepted: Sequence[bool]) -> float:
 
 
 def cross_fitted(signals: Sequence[Signals], accepted: Sequence[bool], papers: Sequence[str]) -> list[float]:
-    """The probability of each claim by a verifier that saw no decision about its paper: five folds of papers."""
+    """The probability of each claim by a verifier that saw no decision about its paper (five folds over papers)."""
     data, target = np.array([item.vector() for item in signals]), np.array(accepted, dtype=float)
     place = {paper: number % _FOLDS for number, paper in enumerate(dict.fromkeys(papers))}
     fold = np.array([place[paper] for paper in papers])

@@ -1,8 +1,8 @@
-"""How claims are worded, and how persons decided on claims that were worded alike: a naive Bayes over words.
+"""The wording of claims, and decisions about claims with similar wording: naive Bayes over words.
 
-The words of a claim are those between its ends where a sentence names both, the rest of such sentences, the words of
-the ends' names, and what stands beside the names anywhere in the paper. Each has a log-odds, shrunk towards 0, that a
-claim with it is accepted; a claim's score in a group is that of its strongest words.
+The words of a claim fall into four groups: those between its ends in sentences that name both, the rest of such
+sentences, the words of the ends' names, and the words beside these names anywhere in the paper. Each word has a
+log-odds, shrunk towards 0, that a claim with it is accepted; a claim's score in a group is that of its strongest words.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from itertools import pairwise
 
 Span = tuple[int, int]
 GROUPS = ("between", "sentence", "named", "beside")
-"""Where words stand: between the ends, in a sentence with both, in their names, beside a name."""
+"""The groups of words: between the ends, in a sentence with both, in their names, beside a name."""
 _TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z]+)?|[^\sa-z0-9]")
 _LEAST = 2
-"""Decisions that a word must have been in."""
+"""The fewest decisions that a word must occur in."""
 _SHRINK = 2.0
-"""Decisions as on average that are added to those on a word."""
+"""Pseudo-decisions with the average outcome that are added to those about a word."""
 _STRONGEST = 8
 _SCALE = 8.0
 _FAR = 6
-"""Words of a gap that are looked at from either end."""
+"""The number of words at either end of a gap that are used."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Worded:
-    """The words of a claim that was decided on."""
+    """The words of a claim that was decided about."""
 
     paper: str
     words: frozenset[str]
@@ -38,10 +38,10 @@ class Worded:
 
 
 class WordOdds:
-    """What decisions tell of words.
+    """The log-odds of words, from decisions.
 
     Args:
-        told: the decisions. A claim is judged by those about other papers.
+        told: the decisions; a claim is judged by those about other papers.
     """
 
     def __init__(self, told: Iterable[Worded] = ()) -> None:
@@ -59,13 +59,13 @@ class WordOdds:
 
     @classmethod
     def stored(cls, weights: Mapping[str, float]) -> WordOdds:
-        """From weights that were kept."""
+        """Restore the log-odds from stored weights."""
         made = cls()
         made.weights = dict(weights)
         return made
 
     def of(self, words: Iterable[str], paper: str) -> dict[str, float]:
-        """By group, the score of a claim of this paper with these words."""
+        """The scores, by group, of a claim in this paper with these words."""
         found: dict[str, list[float]] = {group: [] for group in GROUPS}
         own = self._own.get(paper)
         for word in words:
@@ -75,7 +75,7 @@ class WordOdds:
         return {group: _score(values) for group, values in found.items()}
 
     def _odds(self, word: str, own: Mapping[bool, Counter[str]] | None = None) -> float:
-        """The log-odds of a word against those of any claim; 0 where too few decisions know it."""
+        """The log-odds of a word relative to those of any claim; 0 if too few decisions contain it."""
         accepted, rejected = (
             self._counts[which][word] - (own[which][word] if own is not None else 0) for which in (True, False)
         )
@@ -93,17 +93,17 @@ def _score(values: Sequence[float]) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Sentence:
-    """A folded sentence, and where it names the subjects and objects of a paper's claims.
+    """A folded sentence, and its mentions of the subjects and objects of a paper's claims.
 
     Attributes:
-        masks: all their mentions, in order, none within another: the span and `S` or `O`.
+        masks: all mentions, in order and without overlaps: the span, and `S` or `O`.
     """
 
     text: str
     masks: tuple[tuple[Span, str], ...]
 
     def tokens(self, start: int, end: int) -> list[str]:
-        """The words of a part of it, each mention as its mark."""
+        """The words of a part of the sentence, with each mention replaced by its mark."""
         found: list[str] = []
         at = start
         for (low, high), mark in self.masks:
