@@ -1,4 +1,4 @@
-"""Curation: from papers and an ontology to a knowledge base in which every claim carries an exact quote."""
+"""Curation: from papers and an ontology to a knowledge base in which every claim has an exact quote."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -58,7 +58,7 @@ __all__ = [
 
 
 _EARLIER = {"Options": "CurationOptions", "Plan": "CurationPlan"}
-"""Earlier names, which go with the next version."""
+"""Earlier names, which the next version removes."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What curation makes: entities, evidence and claims, as values with deterministic ids and a JSON form."""
+"""The results of curation: entities, evidence and claims, as values with deterministic ids and a JSON form."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from agentkit.json_types import digest as json_digest
 from agentkit.notebook import table
 
 Status = Literal["supported", "unsupported", "accepted", "rejected"]
-"""`supported`: the quote carries the claim. `unsupported`: it does not; kept, not exported.
+"""`supported`: the quote supports the claim. `unsupported`: it does not; kept, but not exported.
 `accepted` and `rejected`: a person's decision, which no machine overwrites."""
 
 EXPORTED: frozenset[Status] = frozenset({"supported", "accepted"})
-"""What leaves the knowledge base unless more is asked for."""
+"""The statuses that are exported unless others are requested."""
 
 Qualifier = str | int | float | bool
 """One value of a qualifier; keys in use: direction, polarity, negated, comparator, dose, population, certainty."""
@@ -41,9 +41,9 @@ class Entity:
         id: the CURIE if exactly one was found, else `name:` and a digest of class and name.
         label: the name to show.
         cls: the ontology class, such as `Chemical`.
-        curies: every candidate identifier, sorted; more than one when the name is ambiguous.
+        curies: all candidate identifiers, sorted; more than one if the name is ambiguous.
         ambiguous: whether several identifiers fit and none was chosen.
-        groundable: False when it was looked up and nothing was found ("not groundable").
+        groundable: False if the name was looked up and nothing was found ("not groundable").
     """
 
     id: str
@@ -89,7 +89,7 @@ class Evidence:
         start, end: `text[start:end] == quote`, in characters.
         quote: the exact text.
         prefix, suffix: up to 32 characters before and after it, to find it again in another rendering.
-        section: the label of the section it lies in, such as `RESULTS`; empty when unknown.
+        section: the label of the section that contains it, such as `RESULTS`; empty if unknown.
     """
 
     document: str
@@ -115,20 +115,20 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """One typed statement of one document.
+    """One typed statement in one document.
 
     Attributes:
         subject, object: ids of entities; a literal value (a number, a permissible value) is an entity of its range.
         predicate: the ontology's relation.
         document: the id of the document that states it.
-        qualifiers: what the statement holds under: direction, negated, comparator, dose, population …
+        qualifiers: the conditions and details of the statement: direction, negated, comparator, dose, population …
         status: see `Status`.
-        confidence: in [0, 1], or None when nothing estimated it.
-        evidence: quotes that carry it, the first being the one the id is made of.
+        confidence: in [0, 1], or None if there is no estimate.
+        evidence: the quotes that support it; the id is derived from the first.
         reason: why it is unsupported or rejected; empty otherwise.
-        run_id, model: what proposed it.
-        id: the same for the same statement from the same quote: subject, predicate, object, qualifiers, document,
-            span of the first quote. Status, confidence and model are no part of it.
+        run_id, model: the run and the model that proposed it.
+        id: equal for the same statement from the same quote: derived from subject, predicate, object, qualifiers,
+            document and the span of the first quote, not from status, confidence or model.
     """
 
     subject: str
@@ -162,7 +162,7 @@ class Claim:
 
     @property
     def exported(self) -> bool:
-        """Whether an export holds it by default."""
+        """Whether it is exported by default."""
         return self.status in EXPORTED
 
     def with_status(self, status: Status, reason: str = "") -> Self:
@@ -170,7 +170,7 @@ class Claim:
         return replace(self, status=status, reason=reason)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the statement, what became of it, and its quotes where they stand."""
+        """The display in a notebook: the statement, its status, and its quotes with their positions."""
         rows = [
             ("status", f"{self.status}: {self.reason}" if self.reason else self.status),
             ("confidence", None if self.confidence is None else f"{self.confidence:.0%}"),

@@ -1,4 +1,4 @@
-"""Evidence: a quote is found exactly or not at all, and a claim may say no more than its quote does."""
+"""Evidence: a quote is found exactly or not at all, and a claim may say no more than its quote."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NOT_VALUES = {"direction", "polarity", "negated", "certainty", "comparator", "s
 _YES = {"true", "yes", "1", "negated"}
 _NEGATIVE = {"negative", "negated", "absent", "no"}
 WHATEVER = Asserting(accepts=frozenset(CATEGORIES))
-"""Any sentence carries a claim, whatever it makes of it."""
+"""Accepts any sentence as support, whatever it does with the claim."""
 _REASONS: Mapping[Category, str] = {
     "hypothesis": "the quote supposes it",
     "aim": "the quote says what was to be found out",
@@ -51,20 +51,21 @@ _REASONS: Mapping[Category, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Support:
-    """Whether the text carries a claim, and if not, one line that says what is missing."""
+    """Whether the text supports a claim, and if not, one line that says what is missing."""
 
     supported: bool
     reason: str = ""
 
 
 def find_quote(document: Document, quote: str, *, near: int | None = None) -> Evidence | None:
-    """Where a quote stands in a document; None when it doesn't.
+    """The position of a quote in a document; None if the document does not contain it.
 
-    Compared after NFKC, with one kind of white space, dash and quotation mark, and with a hyphen at a line's end read
-    either way; case counts, and nothing is matched approximately. A quote that would cut a number short is not found.
+    Texts are compared after NFKC normalisation, with one kind of white space, dash and quotation mark, and a hyphen at
+    the end of a line may be kept or dropped; case matters, and nothing is matched approximately. A quote that would cut
+    a number short is not found.
 
     Args:
-        near: the canonical offset that the right occurrence is closest to; without it the first one is taken.
+        near: the canonical offset closest to the right occurrence; without it, the first occurrence is taken.
     """
     found = list(find_quotes(document, quote))
     if not found:
@@ -73,7 +74,7 @@ def find_quote(document: Document, quote: str, *, near: int | None = None) -> Ev
 
 
 def find_quotes(document: Document, quote: str) -> Iterator[Evidence]:
-    """Every place where a quote stands in a document, in order (see `find_quote`)."""
+    """All occurrences of a quote in a document, in order (see `find_quote`)."""
     text, wanted = spelled(document.text), _stripped(spelled(quote))
     if not any(c.isalnum() for c in wanted.text):
         return
@@ -116,7 +117,7 @@ def _spans(text: Spelled, quote: Spelled) -> Iterator[tuple[int, int]]:
 
 
 def _hyphen_spans(text: Spelled, quote: Spelled) -> Iterator[tuple[int, int]]:
-    """Matches in which hyphens at line ends count as there or not there, whichever fits."""
+    """Matches in which each hyphen at the end of a line is kept or dropped, whichever fits."""
     bare, places = _without_hyphens(text.text)
     wanted, _ = _without_hyphens(quote.text)
     at = bare.find(wanted)
@@ -155,7 +156,7 @@ def _cuts_number(text: str, start: int, end: int) -> bool:
 
 
 def _cuts_character(text: Spelled, start: int, end: int) -> bool:
-    """Whether the span begins or ends inside what one character is spelled as: `4` is not a quote of `¼`."""
+    """Whether the span begins or ends inside the expansion of one character: `4` is not a quote of `¼`."""
     starts = text.starts
     return (start > 0 and starts[start - 1] == starts[start]) or (end < len(starts) and starts[end - 1] == starts[end])
 
@@ -168,19 +169,19 @@ def verify(
     around: int = 0,
     asserting: Asserting | None = None,
 ) -> Support:
-    """Whether one of the claim's quotes, in its sentences, carries the claim.
+    """Check whether one of the claim's quotes, with its sentences, supports the claim.
 
-    Every quote must stand at its stored offsets. Then, for one of them, its window must hold both entities, by
-    whole-word names, and a denial exactly if the claim is a denial; the sentences that it touches must hold every
-    number of the qualifiers with its sign and unit, and the claim's direction and no other; and they must assert it: a
-    hypothesis, an aim, a question, the opposite effect or another's finding carries no claim (see
-    `language.assertion`). Nothing is compared with itself.
+    Every quote must be at its stored offsets. Then, for at least one of them, its window must contain both entities, by
+    whole-word names, and a denial exactly if the claim is a denial. The sentences that the quote touches must contain
+    every number of the qualifiers with its sign and unit, and the claim's direction and no other. And they must assert
+    the claim: a hypothesis, an aim, a question, the opposite effect or a finding of others supports nothing (see
+    `language.assertion`). The subject must differ from the comparator.
 
     Args:
         names: by entity id, its label and synonyms; short and long forms that the document defines are added. An id
-            without names stands for itself. A qualifier's value, such as the comparator, may have names here too.
-        around: sentences added on both sides to the sentences that the quote touches, to make the window.
-        asserting: what a sentence must make of the claim; by default what its relation's name asks for.
+            without names is its own name. A qualifier's value, such as the comparator, may have names here too.
+        around: sentences added on both sides of the sentences that the quote touches; together they are the window.
+        asserting: what a sentence must do with the claim; by default, what its relation's name asks for.
     """
     if claim.document != document.id:
         return Support(supported=False, reason="the claim is about another document")
@@ -202,7 +203,7 @@ def verified(
     around: int = 0,
     asserting: Asserting | None = None,
 ) -> Claim:
-    """The claim with the status that `verify` gives it; a person's decision is left as it is."""
+    """The claim with the status that `verify` gives it; a person's decision is not changed."""
     if claim.status in {"accepted", "rejected"}:
         return claim
     verdict = verify(claim, document, names, around=around, asserting=asserting)
@@ -220,7 +221,7 @@ def _misplaced(evidence: Evidence, document: Document) -> str:
 
 
 class _Check:
-    """One claim's names, looked up once for all of its quotes."""
+    """The checks of one claim; names are looked up once for all of its quotes."""
 
     def __init__(
         self, claim: Claim, document: Document, names: Mapping[str, Sequence[str]], asserting: Asserting
@@ -235,7 +236,7 @@ class _Check:
         self.comparator = known(str(comparator)) if comparator else ()
 
     def problem(self, evidence: Evidence, around: int) -> str:
-        """What is missing in this quote's window; empty when nothing is."""
+        """What is missing in this quote's window; empty if nothing is."""
         own = self._window(evidence, 0)
         plain = folded(self._window(evidence, around))
         subject, object_ = occurrences(self.subject, plain), occurrences(self.object, plain)
@@ -260,7 +261,7 @@ class _Check:
         return self.text[start:end]
 
     def _values(self) -> str:
-        """The qualifiers that state amounts, and entities that are amounts themselves."""
+        """The qualifiers and entities that state amounts, as text."""
         given = [str(v) for k, v in self.claim.qualifiers.items() if k not in _NOT_VALUES and not isinstance(v, bool)]
         return " ; ".join(given)
 
@@ -282,7 +283,7 @@ class _Check:
         return ""
 
     def _reversed(self, plain: str, subject: list[tuple[int, int]]) -> bool:
-        """`higher with placebo than with the drug`: the comparator stands before `than`, or the subject after it."""
+        """`higher with placebo than with the drug`: the comparator is before `than`, or the subject after it."""
         than = re.search(r"\b(?:than|versus|vs|compared (?:to|with)|relative to)\b", plain)
         other = occurrences(self.comparator, plain)
         if any(favours(plain, start) for start, _ in other):
@@ -294,14 +295,14 @@ class _Check:
         return not before or (other_before and not any(start >= than.end() for start, _ in other))
 
     def _assertion_problem(self, evidence: Evidence, around: int) -> str:
-        """What the sentences that name both ends, or else the object, make of the claim, if it isn't asserting it."""
+        """What the sentences that name both ends, or else the object, do with the claim; empty if they assert it."""
         low, high = window(self.text, evidence.start, evidence.end, around)
         marks = [mark for mark in boundaries(self.text) if low <= mark <= high]
         plain = [folded(self.text[start:end]) for start, end in pairwise(marks)]
         named = [(s, occurrences(self.subject, s), occurrences(self.object, s)) for s in plain]
         telling = [item for item in named if item[1] and item[2]] or [item for item in named if item[2]]
         wanted = self._asserted()
-        if re.search(r"(?:[_ ]by|[a-z]By)$", self.claim.predicate):  # `caused_by`: the object is what acts
+        if re.search(r"(?:[_ ]by|[a-z]By)$", self.claim.predicate):  # `caused_by`: the object is the agent
             telling = [(text, object_, subject) for text, subject, object_ in telling]
         told = [assertion(*item, wanted.polarity) for item in telling]
         if not told or any(wanted.carries(said.category) for said in told):
@@ -310,8 +311,8 @@ class _Check:
         return f"{_REASONS[told[0].category]}{cue}"
 
     def _asserted(self) -> Asserting:
-        """What the sentence must make of the claim: one with a direction is about an effect, up or down; and one that
-        denies is carried by a denial."""
+        """What the sentence must do with the claim: a claim with a direction is about an effect, up or down; one
+        that denies is supported by a denial."""
         asked = self.asserting
         if self._direction() or self._negated():
             return replace(asked, polarity="affects", accepts=asked.accepts | {"negation"})

@@ -1,1 +1,1 @@
-"""The knowledge base: claims with their history, the papers' work, reviews and what is learned from them."""
+"""The knowledge base: claims with their history, the work on papers, reviews, and what is learned from them."""

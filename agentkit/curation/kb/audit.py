@@ -1,4 +1,4 @@
-"""`kb audit`: what to know of a knowledge base before it is used: clashes, doubles, gaps, stale claims."""
+"""`kb audit`: what to know before using a knowledge base: contradictions, duplicates, gaps, stale claims."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from agentkit.json_types import JsonObject
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """What a relation has of the papers: with exported claims, with unsupported ones alone, and with none."""
+    """The coverage of a relation: papers with exported claims, with only unsupported ones, and with none."""
 
     relation: str
     claimed: int
@@ -28,16 +28,16 @@ class Coverage:
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """What an audit found.
+    """The results of an audit.
 
     Attributes:
         broken: exported claims that no longer hold (numbers, names and assertion in their quotes), with the reason.
-        doubles: entities of one class that are called the same, by label.
-        repeated: exported claims that one paper states more than once, by what they say.
+        doubles: entities of one class with the same label, by label.
+        repeated: exported claims that one paper states more than once, by statement.
         clashes: sets of claims that contradict each other.
-        stale: exported claims by a machine that no question of the present plan stands behind.
+        stale: exported machine-made claims that no question of the current plan accounts for.
         unread: papers about which a question failed.
-        coverage: by relation.
+        coverage: the coverage of each relation.
     """
 
     broken: tuple[tuple[str, str], ...]
@@ -61,7 +61,7 @@ class Audit:
 
 
 def audit(kb: KnowledgeBase, *, around: int = 0, ontology: Ontology | None = None) -> Audit:
-    """Look over a whole knowledge base.
+    """Check a whole knowledge base.
 
     Args:
         around, ontology: as for `verify_kb`.

@@ -1,4 +1,4 @@
-"""Claims that can't all be true: the same subject, relation, object and comparator, told differently."""
+"""Claims that can't all be true: the same subject, relation, object and comparator, but different statements."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from agentkit.curation.claims import Qualifier, name_key
 from agentkit.json_types import JsonObject
 
 _TELLING = ("direction", "polarity", "negated")
-"""Qualifiers in which claims contradict each other; every other one sets them apart."""
+"""Qualifiers in which claims contradict each other; any other qualifier makes them separate statements."""
 
 _NOT_CONTEXT = {*_TELLING, "certainty"}
 
 
 class Stated(Protocol):
-    """What of a claim can contradict another."""
+    """The parts of a claim that can contradict another claim."""
 
     @property
     def id(self) -> str: ...
@@ -40,7 +40,7 @@ class Contradiction:
     Attributes:
         subject, predicate, object: what they are about.
         context: the other qualifiers they share, such as the comparator.
-        sides: by what they say, the ids of the claims that say it.
+        sides: the ids of the claims, by what they say.
     """
 
     subject: str
@@ -68,7 +68,7 @@ def contradictions(claims: Iterable[Stated]) -> list[Contradiction]:
 
 
 def _between(claims: Sequence[Stated]) -> Iterator[Contradiction]:
-    """Where claims about the same two ends disagree, by their contexts."""
+    """The contradictions among claims about the same two ends, by context."""
     groups: dict[tuple[tuple[str, str], ...], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for claim in claims:
         groups[context_of(claim)][side_of(claim)].append(claim.id)

@@ -1,4 +1,4 @@
-"""What a reviewer writes: a claim put right, or one that the machine missed. Both are accepted as they are written."""
+"""Claims that reviewers write: corrections, and claims that the machine missed. Both are accepted as written."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from agentkit.store.curation import KbClaimRow, KbReviewRow
 
 @dataclass(frozen=True, kw_only=True)
 class Correction:
-    """What of a claim is to be another: names of its ends, the quote, values of qualifiers. Empty texts keep it; an
-    empty value takes the qualifier away."""
+    """The changes to a claim: names of its ends, the quote, values of qualifiers. An empty text keeps a part as it is;
+    an empty qualifier value removes the qualifier."""
 
     subject: str = ""
     object: str = ""
@@ -35,17 +35,17 @@ class Correction:
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """A claim that a person wrote, with what the machine's checks say against it (nothing, where they agree)."""
+    """A claim that a person wrote, with the objections of the machine checks (empty if they agree)."""
 
     claim: Claim
     objection: str = ""
 
 
 def correct(kb: KnowledgeBase, claim: str, change: Correction, *, reviewer: str, note: str = "") -> Written:
-    """Put a claim right: the old one is rejected, the new one accepted, in one change.
+    """Correct a claim: the old one is rejected and the new one accepted, in one change.
 
     Raises:
-        UserError: nothing is changed, the paper is not stored, or the quote is not in it.
+        UserError: the correction changes nothing, the paper is not stored, or the quote is not in it.
     """
     record = kb.find(claim)
     old = record.claim
@@ -87,10 +87,11 @@ def add(kb: KnowledgeBase, paper: str, claim: Correction, *, reviewer: str, note
     """Add a claim that the machine missed.
 
     Args:
-        paper: the document's id or its beginning, its file, or its publication's identifier.
+        paper: the document's id or the start of it, its file, or its publication's identifier.
 
     Raises:
-        UserError: no such paper, an end or the relation or the quote is missing, or the quote is not in the paper.
+        UserError: there is no such paper, an end, the relation or the quote is missing, or the quote is not in the
+            paper.
     """
     missing = [part for part in ("subject", "predicate", "object", "quote") if not getattr(claim, part)]
     if missing:
@@ -140,7 +141,7 @@ def _evidence(document: Document, quote: str, near: int) -> Evidence:
 
 
 def _entity(kb: KnowledgeBase, name: str, old: str) -> Entity:
-    """The entity of that name or id, of the old end's class where several fit; a new one where none does."""
+    """The entity with that name or id, of the old end's class if several fit; a new one if none does."""
     entities = {entity.id: entity for entity in kb.entities()}
     before = entities.get(old) or (Entity(id=old, label=old, cls="Thing") if old else None)
     if name in ("", old) and before is not None:
@@ -163,7 +164,7 @@ def _write(
     reviewer: str,
     note: str,
 ) -> Change:
-    """One change: the claims as they now are, the entities they name, and a line of review for each decision."""
+    """Write one change: the new state of the claims, the entities they name, and a review row per decision."""
     content = Write(records=records, entities=[e for e in entities if e.cls != "Thing" or not _there(kb, e)])
     author = Author(role="person", signal="user", note=note, source=reviewer)
     number = len(kb.reviews())

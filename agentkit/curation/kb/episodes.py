@@ -1,7 +1,7 @@
-"""Curation evolves: reviewers' decisions and gold labels become episodes that playbooks and memories learn from.
+"""Learning from curation: reviewers' decisions and gold labels become episodes for playbooks and memories.
 
-Everything is kept apart by relation (the task's `category`), because errors are: missed chemicals are another lesson
-than wrong directions.
+Everything is separated by relation (the task's `category`), because errors differ by relation: missing chemicals and
+getting directions wrong are different lessons.
 """
 
 from __future__ import annotations
@@ -40,11 +40,12 @@ def episode_of(
     untrusted: bool = True,
     since: int = 0,
 ) -> Episode:
-    """One claim with what is known about it, as learners take it. Its quote is text from outside: untrusted, unless the
-    papers are a corpus that the user vouches for.
+    """One claim with its feedback, as an episode for learners. Its quote is text from outside and so untrusted, unless
+    the papers are a corpus that the user vouches for.
 
     Args:
-        since: the version of the knowledge base that the decision stands since: undone and made again, it is another.
+        since: the version of the knowledge base since which the decision has been in force; a decision that is undone
+            and made again is a new episode.
     """
     claim = record.claim
     quote = claim.evidence[0].quote if claim.evidence else ""
@@ -73,10 +74,11 @@ def episode_of(
 
 
 def reviewed(kb: KnowledgeBase, ontology: Ontology | None = None, *, untrusted: bool = True) -> list[Episode]:
-    """An episode for each claim that a person decided on, as the decision stands; a correction's says what is right.
+    """An episode for each claim that a person decided about, by the current decision; that of a correction says what
+    is right.
 
     Args:
-        untrusted: whether quotes count as text from outside; not so where the reviewer saw them.
+        untrusted: whether quotes count as text from outside; False if the reviewer saw them.
     """
     labels = {entity.id: entity.label for entity in kb.entities()}
     since = decided_since(kb)
@@ -95,7 +97,7 @@ def reviewed(kb: KnowledgeBase, ontology: Ontology | None = None, *, untrusted: 
 
 
 def decided_since(kb: KnowledgeBase) -> dict[str, int]:
-    """For each claim that a person decided on, the version since which the decision stands."""
+    """For each claim that a person decided about, the version since which the decision has been in force."""
     query = select(KbClaimRow.id, KbClaimRow.since).where(KbClaimRow.kb == kb.name, KbClaimRow.until == OPEN)
     with kb.store.read() as connection:
         return {id_: since for id_, since in connection.execute(query.where(KbClaimRow.status.in_(BY_PERSON)))}
@@ -121,12 +123,12 @@ def labelled(
 def compared(
     kb: KnowledgeBase, gold: Mapping[str, Mapping[tuple[str, str, str], str]], *, question: str = ""
 ) -> list[Episode]:
-    """An episode for each paper that a gold standard covers and each relation it speaks of: what was claimed beside
-    what is right, so that missed claims teach as wrong ones do.
+    """An episode for each paper and relation that a gold standard covers, with what was claimed and what is right, so
+    that missed claims teach as much as wrong ones.
 
     Args:
         gold: by document, the right claims: (subject, predicate, object), each in words.
-        question: what was asked.
+        question: the question that was asked.
     """
     labels = {entity.id: entity.label for entity in kb.entities()}
     claimed: dict[tuple[str, str], list[Record]] = {}
@@ -183,7 +185,7 @@ def _feedback(channel: Channel, right: bool, note: str, score: float | None = No
 
 
 async def learn(episodes: Sequence[Episode], learners: Sequence[Learner], *, call: CallModel) -> JsonObject:
-    """Hand episodes to the learners, one after the other; each learns an episode only once."""
+    """Give episodes to the learners, one after another; each learns from an episode only once."""
     outcomes: list[Learnt] = []
     for episode in episodes:
         for learner in learners:

@@ -1,4 +1,4 @@
-"""A knowledge base as the content of an export, and back from one."""
+"""The content of a knowledge base's export, and importing one."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def content_of(
     at: int | None = None,
     only: Container[str] | None = None,
 ) -> Content:
-    """What an export of a version holds: supported and accepted claims, or all of them; of these alone where `only`
-    names the ids."""
+    """The content of an export of a version: supported and accepted claims, or all claims; if `only` is given, only
+    those with these ids."""
     iris = {} if ontology is None else _iris(ontology)
     papers = [Paper.of(document) for document in kb.documents()]
     statuses = frozenset(get_args(Status)) if everything else EXPORTED
@@ -40,17 +40,17 @@ def _iris(ontology: Ontology) -> dict[str, str]:
 
 
 def _undecided(claim: Claim) -> Claim:
-    """A decision in a file is nobody's here: the claim waits, unsupported, for a reviewer of this knowledge base."""
+    """Undo a decision from a file, which counts for nothing here: the claim waits, unsupported, for a reviewer."""
     if claim.status not in ("accepted", "rejected"):
         return claim
     return claim.with_status("unsupported", f"imported as {claim.status}: to be reviewed here")
 
 
 def import_jsonl(kb: KnowledgeBase, path: Path) -> int:
-    """Take in the entities and claims of a JSONL export, again without effect; returns how many claims it holds.
+    """Import the entities and claims of a JSONL export; idempotent. Returns the number of claims in the file.
 
     Raises:
-        DataError: a line that is none of ours.
+        DataError: a line is not part of such an export.
     """
     entities: dict[str, Entity] = {}
     claims: list[Claim] = []

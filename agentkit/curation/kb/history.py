@@ -1,4 +1,4 @@
-"""What a claim was through time, and which change of the ledger made it so."""
+"""The history of a claim, with the ledger changes that made it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from agentkit.store.curation import OPEN, KbClaimRow
 
 
 def history(kb: KnowledgeBase, claim: str) -> list[JsonObject]:
-    """The states of a claim, oldest first: from which version to which, its status, and who made it: role, model, run,
-    source, note and time of the change."""
+    """The states of a claim, oldest first: the first and last version, the status, and the role, model, run, source,
+    note and time of the change."""
     query = select(KbClaimRow.__table__).where(KbClaimRow.kb == kb.name, KbClaimRow.id == claim)
     with kb.store.read() as connection:
         rows = connection.execute(query.order_by(KbClaimRow.since)).mappings().all()

@@ -1,8 +1,8 @@
-"""The knowledge base: entities and claims through time, each change one entry of the ledger.
+"""The knowledge base: entities and claims in all their versions, each change one entry in the ledger.
 
-The ledger holds what was put, closed or decided with the hash of every row; the rows themselves are kept for every
-version, so that any version can be shown, compared, verified and restored. What a person accepted or rejected is
-changed by persons only.
+The ledger records what was put, closed or decided, with the hash of every row; the rows themselves are kept for every
+version, so that any version can be shown, compared, verified and restored. Only people change what a person accepted
+or rejected.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CHUNK = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Author:
-    """Who makes a change: the role, its model, the run and the source it came from."""
+    """Who makes a change: role, model, run and source."""
 
     role: str = "explorer"
     model: str = ""
@@ -42,14 +42,14 @@ class Author:
 
 @dataclass(frozen=True, kw_only=True)
 class Write:
-    """What one change puts into a knowledge base and takes out of it."""
+    """The rows that one change puts into a knowledge base and takes out of it."""
 
     records: Sequence[Record] = ()
     entities: Sequence[Entity] = ()
     retired: Sequence[str] = ()
 
     def operations(self) -> list[Operation]:
-        """The ledger's side: ids and hashes, so that a row altered behind its back is found out."""
+        """The operations for the ledger: ids and hashes, so that a row altered outside the ledger is detected."""
         ops = [{"op": "claim", "id": r.claim.id, "hash": r.hash} for r in self.records]
         ops += [{"op": "entity", "id": e.id, "hash": entity_row(e)["hash"]} for e in self.entities]
         return ops + [{"op": "retire", "id": id_} for id_ in self.retired]
@@ -59,10 +59,10 @@ class Write:
 
 
 class KnowledgeBase(KbReader):
-    """One named knowledge base in a store, to read and to change."""
+    """One named knowledge base in a store, for reading and changing."""
 
     def add_document(self, document: Document) -> None:
-        """Keep a paper's canonical text; again with the same parser does nothing."""
+        """Store a paper's canonical text; does nothing if it is already stored by the same parser."""
         row = {"id": document.id, "parser": document.parser, "title": document.title, "source": document.source}
         link = {"kb": self.name, "document": document.id, "parser": document.parser}
 
@@ -79,7 +79,7 @@ class KnowledgeBase(KbReader):
     ) -> Change | None:
         """Apply a change once per key, with `also` in the same transaction.
 
-        Claims that a person decided on are left as they are. Nothing to write writes only `also`.
+        Claims that a person decided about are not changed. If there is nothing to write, only `also` is run.
         """
         if not content:
             if also is not None:
@@ -95,7 +95,7 @@ class KnowledgeBase(KbReader):
         return self.ledger.commit(self.change(content.operations(), key=key, author=author), effect)
 
     def change(self, operations: Iterable[Operation], *, key: str, author: Author) -> Change:
-        """A ledger change of this knowledge base."""
+        """A change of this knowledge base for the ledger."""
         return Change(
             key=f"{self.target}:{key}",
             kind="knowledge",
@@ -121,7 +121,7 @@ class KnowledgeBase(KbReader):
         self.close(connection, KbClaimRow, machine, version)
 
     def put_entities(self, connection: Connection, given: Iterable[Entity], version: int) -> None:
-        """Put entities in, each merged with what is stored under its id."""
+        """Put entities, each merged with the stored one of the same id."""
         entities: dict[str, Entity] = {}
         for entity in given:
             entities[entity.id] = merged(entities[entity.id], entity) if entity.id in entities else entity
@@ -134,7 +134,7 @@ class KnowledgeBase(KbReader):
 
     @staticmethod
     def _kept(now: Record | None, new: Record) -> bool:
-        """Whether the stored state stays: a person decided on it, or it is the same."""
+        """Whether the stored state is kept: a person decided about it, or it is the same."""
         return now is not None and (now.by_person or now.hash == new.hash)
 
     def current(self, connection: Connection, table: Table, ids: Iterable[str]) -> dict[str, Mapping[str, Any]]:
@@ -147,7 +147,7 @@ class KnowledgeBase(KbReader):
         return found
 
     def close(self, connection: Connection, table: Table, ids: Sequence[str], version: int) -> None:
-        """End the open rows with these ids before `version`."""
+        """Close the open rows with these ids, which end before `version`."""
         if ids:
             closing = update(table).where(table.kb == self.name, table.id == bindparam("row_id"), table.until == OPEN)
             connection.execute(closing.values(until=version), [{"row_id": id_} for id_ in ids])
@@ -161,7 +161,7 @@ class KnowledgeBase(KbReader):
         *,
         there: Container[str] | None = None,
     ) -> None:
-        """Close what stands under these ids (all, or those in `there`) and put the rows in their place."""
+        """Close the rows with these ids (all of them, or those in `there`) and put the new rows in their place."""
         if not rows:
             return
         ids = [str(row["id"]) for row in rows]
@@ -170,7 +170,7 @@ class KnowledgeBase(KbReader):
         connection.execute(self.store.insert(table), [dict(row) | open_ for row in rows])
 
     def sweep_entities(self, named: Mapping[str, Entity]) -> None:
-        """Drop entities that neither `named` nor a claim knows, and give the others the labels of `named`."""
+        """Drop entities that neither `named` nor any claim refers to, and give the others the labels in `named`."""
         claimed = {id_ for record in self.records() for id_ in (record.claim.subject, record.claim.object)}
         stored = {entity.id: entity for entity in self.entities()}
         dropped = [id_ for id_ in stored if id_ not in named and id_ not in claimed]
@@ -191,8 +191,8 @@ class KnowledgeBase(KbReader):
     # --- persons
 
     def review(self, claim: str, decision: Decision, *, reviewer: str, note: str = "") -> Change:
-        """Record a person's decision: the claim's status becomes `accepted` or `rejected`, for good until a person
-        decides otherwise. The claim may be given by the beginning of its id."""
+        """Record a person's decision: the claim's status becomes `accepted` or `rejected` until a person decides
+        otherwise. The claim may be given by the start of its id."""
         record = self.find(claim)
         number = len(self.reviews(record.claim.id))
         decided = Record(
@@ -211,7 +211,7 @@ class KnowledgeBase(KbReader):
         return self.ledger.commit(change, effect)
 
     def reviews(self, claim: str | None = None) -> list[JsonObject]:
-        """Decisions of persons, oldest first."""
+        """People's decisions, oldest first."""
         query = select(KbReviewRow.__table__).where(KbReviewRow.kb == self.name).order_by(KbReviewRow.id)
         with self.store.read() as connection:
             rows = connection.execute(query if claim is None else query.where(KbReviewRow.claim == claim)).mappings()
@@ -223,7 +223,7 @@ class KnowledgeBase(KbReader):
         """Make a new version that equals an old one.
 
         Raises:
-            UserError: no such version.
+            UserError: there is no such version.
         """
         newest = self.version
         if not 0 <= version <= newest:
@@ -247,10 +247,10 @@ class KnowledgeBase(KbReader):
         self.replace(connection, table, rows, version)
 
     def diff(self, old: int, new: int | None = None) -> Difference:
-        """What changed between two versions.
+        """The differences between two versions.
 
         Raises:
-            UserError: no such version.
+            UserError: there is no such version.
         """
         newest = self.version
         end = newest if new is None else new
@@ -281,7 +281,7 @@ class KnowledgeBase(KbReader):
 
 @dataclass(frozen=True, kw_only=True)
 class Moved:
-    """Ids of rows that came, went, or changed in place."""
+    """Ids of rows that were added, removed, or changed in place."""
 
     added: list[str]
     removed: list[str]
@@ -293,7 +293,7 @@ class Moved:
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """What lies between two versions of a knowledge base."""
+    """The differences between two versions of a knowledge base."""
 
     old: int
     new: int
@@ -309,7 +309,7 @@ def _reversed(moved: Moved) -> Moved:
 
 
 def open_kb(store: Store, name: str) -> KnowledgeBase:
-    """A knowledge base that exists. Raises UserError, with the names there are, where it does not."""
+    """An existing knowledge base. Raises UserError, which lists the existing names, if there is none of that name."""
     kb = KnowledgeBase(store, name)
     if not kb.exists():
         known = [target.removeprefix("kb:") for target in kb.ledger.targets("knowledge")]

@@ -1,4 +1,4 @@
-"""Reading a knowledge base: its claims, entities and papers, as they are or as they were at any version."""
+"""Reading a knowledge base: its claims, entities and papers, in the current version or any earlier one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CHUNK = 500
 
 
 class KbReader:
-    """One named knowledge base in a store, to read."""
+    """One named knowledge base in a store, for reading."""
 
     def __init__(self, store: Store, name: str) -> None:
         if not name or len(name) > 160:
@@ -39,7 +39,7 @@ class KbReader:
         return self.target in self.ledger.targets("knowledge")
 
     def decided(self) -> Iterator[Record]:
-        """Claims that persons decided on: the accepted ones, then the rejected ones."""
+        """Claims that people decided about: the accepted ones, then the rejected ones."""
         for status in BY_PERSON:
             yield from self.records(status=status)
 
@@ -52,10 +52,10 @@ class KbReader:
         document: str | None = None,
         ids: Sequence[str] | None = None,
     ) -> Iterator[Record]:
-        """Claims with what is kept about them, by id: all, or those of one predicate, status or document.
+        """Claims with their records, by id: all, or those of one predicate, status or document.
 
         Args:
-            ids: these alone, a few hundred at most.
+            ids: only these claims; at most a few hundred.
         """
         query = self._valid(KbClaimRow, at)
         if ids is not None:
@@ -79,13 +79,14 @@ class KbReader:
         return (record.claim for record in found)
 
     def heads(self, *, subject: str | None = None, told_apart: bool = False) -> Iterator[ClaimHead]:
-        """The claims of the newest version without their evidence, by id: a tenth of the time of `records`.
+        """The claims of the newest version without their evidence, by id; takes a tenth of the time of `records`.
 
-        Claims that say the same in their qualifiers share one mapping of them.
+        Claims with equal qualifiers share one mapping.
 
         Args:
-            subject: those about this entity alone.
-            told_apart: those alone whose subject, relation and object exported claims tell with several qualifiers.
+            subject: only claims about this entity.
+            told_apart: only claims whose subject, relation and object occur in exported claims with different
+                qualifiers.
         """
         row = KbClaimRow
         qualifiers = cast(row.qualifiers, Text)
@@ -103,7 +104,7 @@ class KbReader:
             yield ClaimHead(id_, first, predicate, second, document, _qualifiers(text), *rest)
 
     def undecided(self, limit: int | None = None) -> list[tuple[str, float]]:
-        """Ids of the claims that no person decided on with their disagreement, the most disputed first, ties by id."""
+        """Ids and disagreement of the claims that no person decided about, the most disputed first, ties by id."""
         row = KbClaimRow
         query = self._valid(row, None).with_only_columns(row.id, row.disagreement).where(row.status.not_in(BY_PERSON))
         with self.store.read() as connection:
@@ -111,7 +112,7 @@ class KbReader:
         return [(id_, disagreement) for id_, disagreement in rows]
 
     def entities(self, *, at: int | None = None, ids: Sequence[str] | None = None) -> Iterator[Entity]:
-        """Entities by id; `ids` names a few hundred of them at most."""
+        """Entities by id; `ids` may name at most a few hundred."""
         query = self._valid(KbEntityRow, at).order_by(KbEntityRow.id)
         if ids is not None:
             query = query.where(KbEntityRow.id.in_(ids))
@@ -120,7 +121,7 @@ class KbReader:
                 yield Entity.from_json(dict(row))
 
     def find(self, prefix: str) -> Record:
-        """The claim whose id begins with `prefix`. Raises UserError where there is none or several."""
+        """The claim whose id starts with `prefix`. Raises UserError if there is none, or more than one."""
         query = self._valid(KbClaimRow, None).where(KbClaimRow.id.startswith(prefix, autoescape=True)).limit(2)
         with self.store.read() as connection:
             rows = connection.execute(query).mappings().all()
@@ -129,7 +130,7 @@ class KbReader:
         return Record.from_row(dict(rows[0]))
 
     def count(self, table: Table, column: str | None = None, *, at: int | None = None) -> dict[str, int]:
-        """How many rows there are, by the values of a column (all under "" without one)."""
+        """The number of rows for each value of a column (the total under "" if no column is given)."""
         key = None if column is None else getattr(table, column)
         query = self._valid(table, at)
         counted = query.with_only_columns(*([] if key is None else [key]), func.count())

@@ -1,4 +1,4 @@
-"""What a knowledge base keeps of a claim beyond the claim: the words that name its ends, and how far it is disputed."""
+"""What a knowledge base stores about a claim besides the claim itself: names of its ends, and its disagreement."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from agentkit.curation.claims import EXPORTED, Claim, Entity, Qualifier, Status,
 from agentkit.json_types import JsonObject
 
 BY_PERSON = ("accepted", "rejected")
-"""Statuses that a person gave."""
+"""Statuses that only a person gives."""
 BY_HAND = "person"
 """The `model` of a claim that a person wrote."""
 BY_PAIRS = "pairs"
-"""The `model` of a claim that was made of a pair of names, and judged by the learned verifier."""
+"""The `model` of a claim that was made from a pair of names and judged by the learned verifier."""
 
 
 class ClaimHead(NamedTuple):
-    """What a claim says and how it stands, without its evidence."""
+    """The statement and status of a claim, without its evidence."""
 
     id: str
     subject: str
@@ -40,8 +40,8 @@ class Record:
     """A claim as it is stored.
 
     Attributes:
-        names: by entity id, the words that may name it in the quote (what `evidence.verify` takes).
-        disagreement: in [0, 1]: how far explorer, evaluator and grounding were apart; orders the review queue.
+        names: by entity id, the names that it may have in the quote (as `evidence.verify` takes them).
+        disagreement: in [0, 1]: the disagreement of explorer, evaluator and grounding; orders the review queue.
     """
 
     claim: Claim
@@ -55,7 +55,7 @@ class Record:
 
     @property
     def by_person(self) -> bool:
-        """Whether a person decided on it: no machine changes it any more."""
+        """Whether a person decided about it; then no machine changes it any more."""
         return self.claim.status in BY_PERSON
 
     @property
@@ -79,7 +79,7 @@ def entity_row(entity: Entity) -> JsonObject:
 
 
 def merged(old: Entity, new: Entity) -> Entity:
-    """Two sightings of one entity as one, the same in whichever order they come."""
+    """Merge two records of one entity; the order does not matter."""
     first, second = sorted((old, new), key=lambda e: (e.label.casefold(), e.label, e.cls))
     return Entity(
         id=first.id,

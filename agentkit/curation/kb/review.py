@@ -1,4 +1,4 @@
-"""Review: the queue of claims a person should look at first, and the same queue as a CSV file and back."""
+"""Review: the queue of claims, those first that a person should look at first, and the queue as a CSV file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from agentkit.json_types import JsonObject
 from agentkit.text import read_table
 
 SEEN_FIRST = 1_000
-"""So many of the most disputed claims are put in the order of a verifier, which reads their papers."""
+"""How many of the most disputed claims are ordered by a verifier, which has to read their papers."""
 COLUMNS = (
     "claim",
     "subject",
@@ -35,7 +35,7 @@ COLUMNS = (
     "note",
 )
 _FEW = 400
-"""Up to so many claims are read one by one rather than all of them."""
+"""Up to this many claims are read individually; for more, all claims are read."""
 _DECISIONS = {
     "accept": "accepted",
     "accepted": "accepted",
@@ -48,8 +48,8 @@ _DECISIONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """A claim in the queue, with the labels of its ends, how much it is disputed (contradictions included), and the
-    probability that its status is wrong, where a verifier told one."""
+    """A claim in the queue, with the labels of its ends, its disagreement (including contradictions), and, if a
+    verifier estimated it, the probability that its status is wrong."""
 
     record: Record
     subject: str
@@ -72,16 +72,16 @@ class Waiting:
 
 
 Doubts = Callable[[KnowledgeBase, Sequence[str]], Mapping[str, float]]
-"""Tells of claims the probability that their status is wrong; `learning.decisions.doubts` is one."""
+"""Estimates the probability that the status of claims is wrong; for example, `learning.decisions.doubts`."""
 
 
 def queue(kb: KnowledgeBase, *, limit: int | None = None, doubts: Doubts | None = None) -> list[Waiting]:
-    """Claims that no person decided on, the most disputed first; ties by id.
+    """Claims that no person decided about, the most disputed first; ties by id.
 
-    Disagreement is what explorer, evaluator and the machine's check left, raised for claims that contradict another.
+    Disagreement is that of explorer, evaluator and machine check, raised for claims that contradict another.
 
     Args:
-        doubts: puts the `SEEN_FIRST` most disputed in its order, the likeliest wrong first.
+        doubts: reorders the `SEEN_FIRST` most disputed claims, the likeliest to be wrong first.
     """
     order = queue_order(kb)
     told = doubts(kb, [id_ for id_, _ in order[:SEEN_FIRST]]) if doubts is not None else {}
@@ -103,14 +103,14 @@ def queue(kb: KnowledgeBase, *, limit: int | None = None, doubts: Doubts | None 
 
 
 def queue_order(kb: KnowledgeBase, *, first: int | None = None) -> list[tuple[str, float]]:
-    """The ids of the queue in its order, each with how much it is disputed; the claims themselves are not read.
+    """The ids in the queue, in order, with their disagreement; the claims themselves are not read.
 
     Args:
-        first: so many of them, which takes less than all.
+        first: only this many, which is faster than all.
     """
     heads = list(kb.heads(told_apart=True))
     opposed = {id_ for found in contradictions(heads) for ids in found.sides.values() for id_ in ids}
-    # Those that contradict another go up; among the first are no others than those that are so without that.
+    # Contradictions only raise disagreement, so the first of the result are among these or the contradicting claims.
     waiting = dict(kb.undecided(None if first is None else first + len(opposed)))
     waiting |= {head.id: head.disagreement for head in heads if head.id in opposed and head.status not in BY_PERSON}
     order = [(id_, min(1.0, disputed + 0.3 * (id_ in opposed))) for id_, disputed in waiting.items()]
@@ -118,7 +118,7 @@ def queue_order(kb: KnowledgeBase, *, first: int | None = None) -> list[tuple[st
 
 
 def write_review(kb: KnowledgeBase, path: Path) -> int:
-    """The queue, and what was decided before, as a CSV to fill in: `decision` takes `accept` or `reject`."""
+    """Write the queue and earlier decisions as a CSV file to fill in: `decision` takes `accept` or `reject`."""
     labels = {entity.id: entity.label for entity in kb.entities()}
     disputed = {item.record.claim.id: item.disagreement for item in queue(kb)}
     records = sorted(kb.records(), key=lambda r: (r.by_person, -disputed.get(r.claim.id, 0), r.claim.id))
@@ -152,14 +152,14 @@ def cells_of(record: Record, labels: dict[str, str]) -> JsonObject:
 
 
 def _plain(text: str) -> str:
-    """Text that a spreadsheet does not run as a formula."""
+    """Text that a spreadsheet will not run as a formula."""
     line = " ".join(text.split())
     return f"'{line}" if line[:1] in ("=", "+", "-", "@") else line
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportedReview:
-    """What a review file did: decisions written, rows that say what is so already, rows left empty."""
+    """The result of importing a review file: decisions written, rows that change nothing, rows left empty."""
 
     decided: int
     unchanged: int
@@ -169,12 +169,12 @@ class ImportedReview:
 def read_review(kb: KnowledgeBase, path: Path, *, reviewer: str) -> ImportedReview:
     """Apply the decisions of a review CSV. All rows are read and checked before the first is applied.
 
-    A row with the decision `correct` says by its other cells (subject, predicate, object, qualifiers, quote) what the
-    claim is to be.
+    In a row with the decision `correct`, the other cells (subject, predicate, object, qualifiers, quote) contain the
+    corrected claim.
 
     Raises:
-        DataError: not such a file, an unknown claim or decision (with its line).
-        UserError: a correction that changes nothing, or whose quote is not in the paper.
+        DataError: not a review file, or an unknown claim or decision (with its line).
+        UserError: a correction changes nothing, or its quote is not in the paper.
     """
     rows = list(_decisions(path))
     known = {record.claim.id: record for record in kb.records()}
@@ -197,7 +197,7 @@ def read_review(kb: KnowledgeBase, path: Path, *, reviewer: str) -> ImportedRevi
 
 @dataclass(frozen=True, kw_only=True)
 class _Row:
-    """A line of a review file: the claim, what was decided (empty for nothing), the note, and all cells by column."""
+    """A row of a review file: the claim, the decision (may be empty), the note, and all cells by column."""
 
     line: int
     claim: str
@@ -220,8 +220,8 @@ def _apply(kb: KnowledgeBase, record: Record, row: _Row, labels: dict[str, str],
 
 
 def correction_of(record: Record, labels: dict[str, str], cells: Mapping[str, str]) -> Correction:
-    """What a reviewer who filled in these cells wants another: of subject, predicate, object, quote and qualifiers
-    (`dose=5 mg; route=oral`), those that are there and no longer what `cells_of` gave."""
+    """The correction in the cells that a reviewer filled in: subject, predicate, object, quote and qualifiers
+    (`dose=5 mg; route=oral`) that are present and differ from what `cells_of` wrote."""
     before = cells_of(record, labels)
     new = {name: _typed(cells[name]) for name in _EDITED if name in cells and cells[name] != before[name]}
     qualifiers = _qualifiers(new.pop("qualifiers", ""), record) if "qualifiers" in new else {}
@@ -232,12 +232,12 @@ _EDITED = ("subject", "predicate", "object", "quote", "qualifiers")
 
 
 def _typed(cell: str) -> str:
-    """A cell without the mark that keeps a spreadsheet from running it."""
+    """A cell without the apostrophe that keeps a spreadsheet from running it."""
     return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell
 
 
 def _qualifiers(cell: str, record: Record) -> dict[str, Qualifier]:
-    """`dose=5 mg; route=oral` as qualifiers, those that are gone as empty."""
+    """Parse `dose=5 mg; route=oral` as qualifiers; removed ones get an empty value."""
     told: dict[str, Qualifier] = dict.fromkeys(record.claim.qualifiers, "")
     for part in cell.split(";"):
         name, _, value = part.partition("=")

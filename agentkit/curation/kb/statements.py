@@ -1,4 +1,4 @@
-"""Statements: what several papers say, as one row with the papers for it and against it."""
+"""Statements: what several papers say, as one row with the papers for and against it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from agentkit.json_types import JsonObject
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """One thing said, by however many papers.
+    """One statement, made by one or more papers.
 
     Attributes:
-        context: the qualifiers that set it apart from others about the same ends, such as the comparator.
-        said: how it is told: its direction, polarity or negation; "stated" where it has none.
-        claims: ids of the exported claims that say so.
-        papers: the documents they are of, each once.
-        against: documents with exported claims that tell it otherwise.
-        belief: in [0, 1]; None where it was not worked out.
+        context: the qualifiers that distinguish it from others about the same ends, such as the comparator.
+        said: its direction, polarity or negation; "stated" if it has none of them.
+        claims: the ids of the exported claims that make the statement.
+        papers: their documents, without duplicates.
+        against: the documents with exported claims that say otherwise.
+        belief: in [0, 1]; None if it was not computed.
     """
 
     subject: str
@@ -40,7 +40,7 @@ class Statement:
 
 
 def statements(heads: Iterable[ClaimHead]) -> list[Statement]:
-    """The exported claims as statements: those of most papers first, ties by what they say."""
+    """The exported claims as statements, those of the most papers first, ties in a fixed order."""
     groups: dict[tuple[object, ...], dict[str, list[ClaimHead]]] = defaultdict(lambda: defaultdict(list))
     for head in heads:
         if head.exported:
@@ -65,20 +65,19 @@ def _statement(side: str, sides: Mapping[str, Sequence[ClaimHead]]) -> Statement
 
 
 def believed(found: Sequence[Statement], every: Sequence[Statement], likely: Mapping[str, float]) -> list[Statement]:
-    """Statements with their belief: the share of papers that can be expected on their side, where one paper on either
-    side is taken for granted (Laplace's rule of succession), and a paper counts as much as a person is likely to accept
-    its claims.
+    """Statements with their belief: the expected share of papers on their side, starting from one paper on each side
+    (Laplace's rule of succession); a paper's weight is the probability that a person would accept its claims.
 
     Args:
-        every: all statements, those that contradict the ones in question among them.
-        likely: by claim, how likely a person would accept it; a claim that is missing counts half.
+        every: all statements, including those that contradict the ones in `found`.
+        likely: by claim, the probability that a person would accept it; one half for a missing claim.
     """
     sides: dict[tuple[object, ...], list[Statement]] = defaultdict(list)
     for item in every:
         sides[_about(item)].append(item)
 
     def weight(item: Statement) -> float:
-        """The number of papers that can be expected to say so."""
+        """The expected number of papers that make the statement."""
         mean = sum(likely.get(claim, 0.5) for claim in item.claims) / len(item.claims)
         return mean * len(item.papers)
 

@@ -1,4 +1,4 @@
-"""From a claim to what made it, and from a paper's run to what it gave."""
+"""From a claim to its origin, and from a paper's run to its results."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _CALL = ("key", "role", "model", "input_tokens", "output_tokens", "cached_tokens
 
 
 def behind(kb: KnowledgeBase, record: Record) -> JsonObject:
-    """What stands behind a claim: `run`, `question`, the model `calls` that were made for it, and what was `recalled`.
+    """The origin of a claim: `run`, `question`, the model `calls` that were made for it, and what was `recalled`.
 
-    The run's status is None where it was pruned, or the claim is of a version that kept none; claims that persons wrote
-    have no question.
+    The run's status is None if it was pruned, or if an earlier version of AgentKit made the claim without a run; claims
+    that people wrote have no question.
     """
     claim = record.claim
     work = WorkLog(kb.store, kb.name).behind(claim.id, claim.document)
@@ -37,7 +37,7 @@ def behind(kb: KnowledgeBase, record: Record) -> JsonObject:
 
 
 def of_paper(log: RunLog, record: RunRecord) -> JsonObject:
-    """What a paper's run asked and gave: its `questions` with what was recalled for each, and its `claims`."""
+    """The content of a paper's run: its `questions` with what was recalled for each, and its `claims`."""
     about = record.options["curation"]
     kb = KnowledgeBase(log.store, about["kb"])
     works = WorkLog(log.store, kb.name).of_run(record.id, about["document"])
@@ -71,7 +71,7 @@ def _question(work: Work) -> JsonObject:
 
 
 def _calls(kb: KnowledgeBase, work: Work) -> list[JsonObject]:
-    """The model calls of a question, in order; those that were pruned with their run are left out."""
+    """The model calls of a question, in order, except those that were pruned with their run."""
     columns = [getattr(ModelCallRow, name) for name in _CALL]
     query = select(*columns).where(ModelCallRow.key.in_(list(work.called or ())))
     with kb.store.read() as connection:
@@ -79,7 +79,7 @@ def _calls(kb: KnowledgeBase, work: Work) -> list[JsonObject]:
 
 
 def _shown(block: Mapping[str, Any]) -> JsonObject:
-    """A block as it was recalled: what of it stood in the prompt, by id."""
+    """A recalled block: the items of it that were in the prompt, by id."""
     ids = [offer["id"] for offer in block["offers"] if offer["shown"]]
     return {
         "kind": block["kind"],

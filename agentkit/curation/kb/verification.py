@@ -1,4 +1,4 @@
-"""`kb verify`: every claim that would be exported is checked again, against the stored text and against the ledger."""
+"""`kb verify`: checks every claim that would be exported again, against the stored text and the ledger."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from agentkit.store.curation import KbClaimRow
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What a check found.
+    """The results of the check.
 
     Attributes:
-        checked, supported: claims with status `supported`, and how many of them hold.
-        curated: claims that a person decided on; they are counted, not judged.
+        checked, supported: the numbers of claims with status `supported`, and of those that hold.
+        curated: the number of claims that a person decided about; they are counted, not judged.
         broken: claims that do not hold, with the reason.
-        altered: rows whose content does not match their hash, or whose hash the ledger does not know.
-        versions: ledger versions whose chain of hashes was recomputed.
+        altered: rows whose content does not match their hash, or whose hash is not in the ledger.
+        versions: the number of ledger versions whose hash chain was recomputed.
     """
 
     checked: int
@@ -46,8 +46,8 @@ def verify_kb(kb: KnowledgeBase, *, around: int = 0, ontology: Ontology | None =
     """Check every exported claim's quotes and hash, and the ledger's chain.
 
     Args:
-        ontology: whose relations say what a sentence must make of a claim. Without it their names do, and hedges and
-            what others found pass, since an ontology may accept them.
+        ontology: its relations define what a sentence must do with a claim. Without it, their names do, and hedges and
+            findings of others pass, since an ontology may accept them.
 
     Raises:
         IntegrityError: the ledger's own history was altered.
@@ -93,7 +93,7 @@ def _problem(record: Record, document: Document, around: int, asserting: Asserti
 
 
 def _with_documents(kb: KnowledgeBase) -> Iterator[tuple[Record, str, Document | None]]:
-    """Every current claim with its stored hash, paper by paper, so that each text is read once."""
+    """All current claims with their stored hashes, paper by paper, so that each text is read once."""
     query = kb._valid(KbClaimRow, None).order_by(KbClaimRow.document, KbClaimRow.id)
     document: Document | None = None
     last = ""
@@ -106,7 +106,7 @@ def _with_documents(kb: KnowledgeBase) -> Iterator[tuple[Record, str, Document |
 
 
 def _ledger_hashes(kb: KnowledgeBase) -> set[tuple[str, str]]:
-    """Every (claim, hash) that the ledger put or decided."""
+    """All (claim, hash) pairs that the ledger put or decided."""
     return {
         (operation["id"], operation["hash"])
         for change in kb.ledger.applied(kb.target)

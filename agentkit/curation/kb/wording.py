@@ -1,4 +1,4 @@
-"""What changed between two versions of a knowledge base, in words."""
+"""The differences between two versions of a knowledge base, in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from agentkit.curation.kb.records import Record
 
 
 def diff_in_words(kb: KnowledgeBase, found: Difference) -> list[str]:
-    """A line for each claim and entity that came (+), went (-) or changed (~), claims first."""
+    """A line for each claim and entity that was added (+), removed (-) or changed (~), claims first."""
     old, new = found.old, found.new
     labels = {e.id: e.label for version in (old, new) for e in kb.entities(at=version)}
     before = kb.at([*found.claims.removed, *found.claims.changed], old)
@@ -26,7 +26,7 @@ def _claim(record: Record, labels: dict[str, str]) -> str:
 
 
 def _change(before: Record, after: Record) -> str:
-    """What of a claim is another now."""
+    """The differences between two states of a claim."""
     old, new = before.claim, after.claim
     told = []
     if old.status != new.status:

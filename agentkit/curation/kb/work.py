@@ -1,7 +1,7 @@
-"""The work ledger: every question about every paper, named by its content, with the state it is in.
+"""The work log: every question about every paper, identified by its content, with its state.
 
-A failed piece of work is never recorded as an empty one. Calls may be made twice when a process dies in the middle of
-one; effects happen once, because claims are written in the transaction that marks the work done.
+Failed work is never recorded as an empty result. A call may be made twice if a process dies in the middle of it, but
+effects happen once, because claims are written in the transaction that marks the work as done.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Work:
     """One question about one paper.
 
     Attributes:
-        key: the content hash of everything that decides the answer.
+        key: the content hash of everything that determines the answer.
         findings: what later questions build on, as JSON.
-        claims: ids that this work put into the knowledge base.
+        claims: the ids of claims that this work put into the knowledge base.
         run_id: the run of the paper.
         recalled: the blocks of learnt context that it was asked with, as JSON.
-        called: keys of its model calls.
-        question: its key without what was recalled.
+        called: the keys of its model calls.
+        question: its key without recalled context.
     """
 
     key: str
@@ -65,7 +65,7 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkKey:
-    """What a work key covers; equal contents are equal work, in any order and on any machine."""
+    """The parts of a work key; equal parts mean equal work, in any order and on any machine."""
 
     document: str
     parser: str
@@ -82,8 +82,8 @@ class WorkKey:
 
 
 class WorkValues(TypedDict, total=False):
-    """What a piece of work came to: findings and ids of claims, as JSON; what it used, in calls, tokens and dollars;
-    and what stands behind it: its run, what was recalled, and its model calls."""
+    """The outcome of a piece of work: findings and ids of claims, as JSON; its usage, in calls, tokens and US dollars;
+    and its origin: the run, the recalled context, and its model calls."""
 
     findings: list[JsonObject]
     claims: list[str]
@@ -97,7 +97,7 @@ class WorkValues(TypedDict, total=False):
 
 
 class WorkLog:
-    """The work of one knowledge base. Several processes may share it; a lease keeps them off each other's work."""
+    """The work log of one knowledge base. Several processes may share it; leases keep them from doing the same work."""
 
     def __init__(self, store: Store, kb: str, *, owner: str = "") -> None:
         self.store, self.kb = store, kb
@@ -110,10 +110,10 @@ class WorkLog:
         return None if row is None else _work(dict(row))
 
     def lease(self, work: Work, *, again: bool = False) -> Work | None:
-        """Take a piece of work: returns it as stored, with state `leased` where it is ours to do now.
+        """Lease a piece of work: returns it as stored, with state `leased` if it is now ours to do.
 
-        None where another living process holds it. Finished work, and work that failed for good (unless `again`), is
-        returned as it is.
+        Returns None if another living process holds it. Finished work, and work that failed for good (unless `again`),
+        is returned as it is.
         """
         row: JsonObject = {"kb": self.kb, "key": work.key, "document": work.document, "element": work.element}
         row |= {"subject": work.subject, "findings": [], "claims": [], "updated_at": now(), "question": work.question}
@@ -137,7 +137,7 @@ class WorkLog:
         return self.store.transaction(take)
 
     def answered(self, document: str, question: str) -> Work | None:
-        """Finished work on a question, whatever was recalled for it; None where there is none."""
+        """Finished work on a question, whatever was recalled for it; None if there is none."""
         asked = (WorkRow.key == question) | (WorkRow.question == question)
         query = select(WorkRow.__table__).where(
             WorkRow.kb == self.kb, WorkRow.document == document, WorkRow.live, asked
@@ -147,7 +147,7 @@ class WorkLog:
         return _work(dict(rows[0])) if rows else None
 
     def behind(self, claim: str, document: str) -> Work | None:
-        """The work that put a claim into the knowledge base: that of the present plan first."""
+        """The work that put a claim into the knowledge base, preferably that of the current plan."""
         query = select(WorkRow.__table__).where(WorkRow.kb == self.kb, WorkRow.document == document)
         with self.store.read() as connection:
             rows = connection.execute(query.order_by(WorkRow.live.desc(), WorkRow.updated_at.desc())).mappings().all()
@@ -167,7 +167,7 @@ class WorkLog:
         return not is_gone(row["owner"])
 
     def free(self) -> None:
-        """Take their leases from processes of this machine that have ended, which other machines can't know."""
+        """Release the leases of processes on this machine that have ended, which other machines can't know."""
         query = select(WorkRow.key, WorkRow.owner).where(WorkRow.kb == self.kb, WorkRow.state == "leased")
         with self.store.read() as connection:
             leased = connection.execute(query).all()
@@ -178,12 +178,12 @@ class WorkLog:
     def finish(
         self, connection: Connection, key: str, state: State, *, error: str = "", **values: Unpack[WorkValues]
     ) -> None:
-        """Mark work done (or failed) inside the transaction that writes what it found."""
+        """Mark work as done (or failed), inside the transaction that writes its results."""
         stamp = {"state": state, "owner": "", "lease_until": None, "updated_at": now()}
         connection.execute(self._at(key).values(**stamp, error=error, **values))
 
     def fail(self, key: str, state: State, error: str, **values: Unpack[WorkValues]) -> None:
-        """Mark work failed, or pending again, with what it had used by then."""
+        """Mark work as failed, or pending again, with its usage so far."""
         self.store.transaction(lambda connection: self.finish(connection, key, state, error=error, **values))
 
     def live(self, document: str | None = None) -> Iterator[Work]:
@@ -196,7 +196,7 @@ class WorkLog:
                 yield _work(dict(row))
 
     def supersede(self, connection: Connection, keys: Sequence[str]) -> None:
-        """Mark work that the plan no longer asks for. Asked again, it is done again, from the journal of calls."""
+        """Mark work as no longer asked for by the plan. If asked again, it is redone from the journal of calls."""
         for key in keys:
             connection.execute(self._at(key).values(live=False))
 

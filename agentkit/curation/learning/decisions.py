@@ -80,7 +80,7 @@ def _wording(papers: Iterable[tuple[Document, Sequence[Record]]], judged: Contai
 
 
 def probabilities(kb: KnowledgeBase, *, documents: Iterable[str] | None = None) -> dict[str, float]:
-    """The probability of each claim (of these papers) that a person would accept it; 1 or 0 if a person decided."""
+    """For each claim (of these papers), the probability that a person would accept it; 1 or 0 if one decided."""
     verifier, known, _ = judging(kb)
     found: dict[str, float] = {}
     for document, records in _papers(kb, None if documents is None else set(documents)):
