@@ -1,4 +1,4 @@
-"""Passages at given offsets and gold annotations over them: what BioC and PubTator have in common."""
+"""Passages at given offsets with gold annotations: what BioC and PubTator have in common."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from agentkit.curation.documents.document import (
 from agentkit.text import clean
 
 _WIDEST_GAP = 1000
-"""Passages further apart than this are put side by side: an offset of a billion must not make a text of a billion."""
+"""Passages further apart than this are joined directly: an offset of a billion must not make a text that long."""
 
 _UNKNOWN = {"", "-", "-1"}
 
 
 @dataclass(kw_only=True)
 class Passages:
-    """Builds the canonical text so that a corpus' own offsets hold in it, where they can.
+    """Builds the canonical text, keeping the offsets of the corpus if possible.
 
-    `shift` is what has to be added to the corpus' offsets of the current passage; 0 as long as they can be kept.
+    `shift` is to be added to the corpus's offsets in the current passage; 0 as long as they can be kept.
     """
 
     where: str = ""
@@ -42,7 +42,7 @@ class Passages:
         return self._text
 
     def passage(self, text: str, kind: str, offset: int | None, heading: str = "") -> None:
-        """Append a passage of this kind (`title`, `abstract`, `METHODS` …) at the corpus' offset."""
+        """Append a passage of this kind (`title`, `abstract`, `METHODS` …) at the corpus's offset."""
         text, length = clean(text), len(self._text)
         gap = (1 if length else 0) if offset is None else offset - length
         if offset is None or not (1 if length else 0) <= gap <= _WIDEST_GAP:
@@ -56,7 +56,7 @@ class Passages:
         self.segments.append(Segment(start=start, end=len(self._text), source=offset, where=self.where))
 
     def mention(self, spans: Iterable[tuple[int, int]], text: str, cls: str, curies: tuple[str, ...]) -> None:
-        """Record a gold mention at the corpus' offsets."""
+        """Record a gold mention at the corpus's offsets."""
         moved = tuple((start + self.shift, end + self.shift) for start, end in spans)
         self.mentions.append(Mention(spans=moved, text=text, cls=cls, curies=curies))
 
@@ -86,7 +86,7 @@ class Passages:
 
 
 def curies_of(value: str, prefix: str = "") -> tuple[str, ...]:
-    """The identifiers in an annotation's value: `D001|D002` holds two, `-1` none; a bare one gets the prefix.
+    """The identifiers in an annotation's value: two in `D001|D002`, none in `-1`; a bare one gets the prefix.
 
     >>> curies_of("D003000|D009270", "MESH")
     ('MESH:D003000', 'MESH:D009270')
@@ -96,13 +96,13 @@ def curies_of(value: str, prefix: str = "") -> tuple[str, ...]:
 
 
 def relation_of(infons: Mapping[str, str]) -> AnnotatedRelation:
-    """A relation from BioC's infons: its name under `relation` or `type`, every other one a role."""
+    """A relation from BioC's infons: its name is under `relation` or `type`, and every other key is a role."""
     name = infons.get("relation") or infons.get("type") or "related"
     roles = {k: _role(v) for k, v in infons.items() if k not in {"relation", "type", "score"}}
     return AnnotatedRelation(predicate=name, roles=roles)
 
 
 def _role(value: str) -> str:
-    """MeSH identifiers get their prefix; anything else stays as it is."""
+    """A role's identifier: bare MeSH identifiers get their prefix; anything else is left as it is."""
     bare = len(value) > 1 and value[0] in "DC" and value[1:].isdigit()
     return f"MESH:{value}" if bare else value

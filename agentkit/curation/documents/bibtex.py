@@ -1,4 +1,4 @@
-"""BibTeX by its structure of braces: entries anywhere, strings, joined values, cross-references; comments are none."""
+"""BibTeX, parsed by its braces: entries anywhere, strings, joined values, cross-references; comments are skipped."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class BibtexEntry:
     """One entry as written: fields in lower case, values without their braces.
 
     Attributes:
-        line: where it begins, from 1.
+        line: the line on which it starts, from 1.
         data: its characters in the file.
-        broken: why it can't be read; empty where it can.
+        broken: why it can't be read; empty if it can.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class BibtexEntry:
 
 
 def entries(text: str) -> list[BibtexEntry]:
-    """The entries of a file in its order, with what they inherit by `crossref` and `xdata`."""
+    """The entries of a file in order, with what they inherit through `crossref` and `xdata`."""
     found = list(_entries(text))
     known = {entry.key.lower(): entry for entry in found if entry.key}
     return [_inherited(entry, known) for entry in found if entry.kind != "xdata"]
@@ -80,9 +80,9 @@ def _entries(text: str) -> Iterator[BibtexEntry]:
 
 
 def _closing(text: str, start: int) -> int:
-    """Where the brace or bracket opened at `start` closes; -1 when it never does.
+    """The position at which the brace or bracket opened at `start` closes; -1 if it never does.
 
-    Escaped braces are counted only where the entry does not close otherwise.
+    Escaped braces are counted only if the entry does not close otherwise.
     """
     for pattern in (r"\\.|[{}()]", r"[{}()]"):
         depth = 0
@@ -96,7 +96,7 @@ def _closing(text: str, start: int) -> int:
 
 
 def _fields(body: str, strings: Mapping[str, str]) -> dict[str, str]:
-    """The fields of an entry; what is no field is passed over up to the next comma."""
+    """The fields of an entry; anything else is skipped up to the next comma."""
     fields: dict[str, str] = {}
     at = 0
     while at < len(body):
@@ -143,7 +143,7 @@ def _quote_end(body: str, at: int) -> int:
 
 
 def _inherited(entry: BibtexEntry, known: Mapping[str, BibtexEntry]) -> BibtexEntry:
-    """The entry with the fields of its parents that it lacks; a parent's title is the title of the book."""
+    """The entry with missing fields taken from its parents; a parent's title becomes the book title."""
     fields, seen = dict(entry.fields), {entry.key.lower()}
     names = [*fields.get("xdata", "").split(","), fields.get("crossref", "")]
     for name in (n.strip().lower() for n in names):

@@ -21,7 +21,7 @@ PARSER = "bioc/2"
 
 
 def read_xml(source: Source) -> Iterator[Document | Failure]:
-    """Each `<document>` of a collection. Raises DataError for malformed XML."""
+    """Each `<document>` in a collection. Raises DataError for malformed XML."""
     etree = lxml_etree()
     for number, element in enumerate(records(source, "document"), 1):
         record = _xml_record(element)
@@ -29,7 +29,7 @@ def read_xml(source: Source) -> Iterator[Document | Failure]:
 
 
 def read_json(source: Source) -> Iterator[Document | Failure]:
-    """Each document of a collection, a list of collections, or JSON lines. Raises DataError for malformed JSON."""
+    """Each document in a collection, a list of collections, or JSON lines. Raises DataError for malformed JSON."""
     number = 0
     for collection in _collections(source):
         found = _records(collection)
@@ -42,7 +42,7 @@ def read_json(source: Source) -> Iterator[Document | Failure]:
 
 
 def _records(collection: Mapping[str, Any]) -> list[Any] | None:
-    """The documents of a collection, also where a service wraps them: `{"PubTator3": [document, …]}`."""
+    """The documents of a collection, including those wrapped by a service: `{"PubTator3": [document, …]}`."""
     if "passages" in collection:
         return [collection]
     if isinstance(collection.get("documents"), list):
@@ -110,7 +110,7 @@ def _passages(record: Mapping[str, Any], id_: str, source: Source, where: str) -
 
 
 def _left_out(infons: Mapping[str, Any]) -> bool:
-    """Whether a passage is none of the paper's own text: its references, and what JATS keeps in the back."""
+    """Whether a passage is not part of the paper's text: references, and the back matter of JATS."""
     kinds = {str(infons.get(name) or "").strip().lower() for name in ("section_type", "type", "section")}
     return bool(kinds & _NOT_READ)
 
@@ -131,7 +131,7 @@ _NOT_READ = {
 
 
 def _passage_text(passage: Mapping[str, Any], offset: int | None) -> str:
-    """The passage's text, or its sentences at their offsets, so that the offsets of mentions hold."""
+    """The passage's text, or its sentences placed at their offsets, so that the offsets of mentions stay valid."""
     if passage.get("text") is not None:
         return str(passage["text"])
     found = ""
@@ -157,7 +157,7 @@ def _mention(built: Passages, annotation: Mapping[str, Any]) -> None:
 
 
 _PREFIXES = {"Gene": "NCBIGene", "Species": "NCBITaxon"}
-"""Of identifiers that PubTator 3 writes as bare numbers."""
+"""Prefixes of identifiers that PubTator 3 writes as bare numbers."""
 
 
 def _relation(row: Mapping[str, Any]) -> AnnotatedRelation:
@@ -171,7 +171,7 @@ def _relation(row: Mapping[str, Any]) -> AnnotatedRelation:
 
 
 def _infon(value: Any) -> str:
-    """PubTator 3 writes a relation's ends as objects that hold their identifier."""
+    """The value of an infon; PubTator 3 writes a relation's ends as objects that contain their identifier."""
     return str(value.get("identifier") or value.get("accession") or "") if isinstance(value, dict) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""Puts a canonical text together block by block, and remembers sections and where each block came from."""
+"""Builds a canonical text block by block, recording sections and the origin of each block."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from agentkit.text import clean
 
 
 def squeeze(text: str) -> str:
-    """Every run of white space as one space: XML's line breaks mean nothing."""
+    """The text with runs of white space replaced by one space: line breaks in XML mean nothing."""
     return clean(" ".join(text.split()))
 
 
 class Builder:
-    """Blocks with two newlines between them."""
+    """Builds a text of blocks separated by two newlines."""
 
     def __init__(self) -> None:
         self.sections: list[Section] = []
@@ -43,7 +43,7 @@ class Builder:
             self.sections.append(Section(label=label, title=title, start=start, end=end))
 
     def document(self, id: str, *, title: str, metadata: Metadata, format: str, parser: str, source: str) -> Document:
-        """What has been put together, as a document."""
+        """The text built so far, as a document."""
         return Document(
             id=id,
             title=title,
@@ -71,7 +71,7 @@ _HEADING = re.compile(
 
 
 def headed_sections(text: str) -> tuple[Section, ...]:
-    """Sections of plain text, from lines that hold nothing but a usual heading (`Methods`, `BODY.RESULTS:`)."""
+    """Sections of plain text, from lines that contain only a usual heading (`Methods`, `BODY.RESULTS:`)."""
     heads = [m for m in _HEADING.finditer(text) if m["plain"] or m["caps"].split(".")[0].isupper()]
     starts = [m.start() for m in heads] + [len(text)]
     found = [Section(label="TEXT", start=0, end=starts[0])] if starts[0] > 0 else []

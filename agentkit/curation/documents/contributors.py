@@ -15,7 +15,7 @@ _NOT_NAMES = {"xref", "sup", "fn", "contrib-group", "aff", "contrib", "role", "e
 
 
 def authors(meta: Any) -> tuple[str, ...]:
-    """The authors of `<article-meta>` in their order, each as it is spoken; a group is one author, not its members."""
+    """The authors in `<article-meta>` in order, given name first; a group counts as one author, not as its members."""
     found: list[str] = []
     for contrib in every(meta, "contrib"):
         group = contrib.getparent()
@@ -30,13 +30,13 @@ def _inside(element: Any, name: str) -> bool:
 
 
 def _kind(element: Any, attribute: str = "contrib-type") -> bool:
-    """Whether it says that it is of people who are no authors, such as editors."""
+    """Whether an element is marked as being about people other than authors, such as editors."""
     kind = (element.get(attribute) or "author").lower()
     return not kind.startswith(("author", "collab", "group", "contributor", "member"))
 
 
 def _names(contrib: Any) -> Iterator[str]:
-    """The one name of a contributor (of several forms the western one), else the group's or none."""
+    """The name of a contributor (the western one if there are several forms), else that of the group, else nothing."""
     forms = [e for part in contrib for e in (part if local(part) in _SEVERAL else (part,)) if local(e) in _FORMS]
     western = [e for e in forms if e.get("name-style") == "western" or _english(e)]
     for form in (western or forms)[:1]:
@@ -50,7 +50,7 @@ def _english(element: Any) -> bool:
 
 
 def _plain(element: Any | None) -> str:
-    """The text of a name without footnote marks and what else stands in it; runs of white space are one space."""
+    """The text of a name without footnote marks and the like, with single spaces."""
     if element is None:
         return ""
 
@@ -65,7 +65,7 @@ def _plain(element: Any | None) -> str:
 
 
 def _parted(name: Any) -> str:
-    """Given names, surname and suffix; an eastern name keeps its order, a prefix stays unless it is a title."""
+    """Given names, surname and suffix; an eastern name keeps its order, and a prefix is kept unless it is a title."""
     given, surname, suffix, prefix = (
         _plain(find(name, part)) for part in ("given-names", "surname", "suffix", "prefix")
     )
@@ -75,7 +75,7 @@ def _parted(name: Any) -> str:
 
 
 def _string(name: Any) -> str:
-    """A name in one string; parts that are marked are put in order, unmarked text is taken as it stands."""
+    """A name in one string; marked parts are put in order, unmarked text is taken as it is."""
     if find(name, "surname") is not None:
         return _parted(name)
     last, comma, first = _plain(name).strip(" ,;").partition(",")

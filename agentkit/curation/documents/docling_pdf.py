@@ -1,6 +1,6 @@
-"""PDF by its layout, with Docling: columns in reading order, tables row by row, headers and footers left out.
+"""PDF read by its layout, with Docling: columns in reading order, tables row by row, no headers and footers.
 
-Slower than the text layer by far, and it downloads models of its own when it is first used.
+This is much slower than reading the text layer, and Docling downloads its own models on first use.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _FURNITURE = {"page_header", "page_footer"}
 
 
 def read(source: Source) -> Iterator[Document]:
-    """One document, a segment an item: a paragraph, a heading, a caption, a row of a table.
+    """One document with a segment per item: a paragraph, a heading, a caption, a row of a table.
 
     Raises:
-        DataError: Docling can't read it, or not the whole of it.
+        DataError: Docling can't read the file, or can't read all of it.
         MissingExtra: Docling is not installed.
     """
     try:
@@ -41,10 +41,10 @@ def read(source: Source) -> Iterator[Document]:
 
 
 def document_of(found: Any, data: bytes, name: str) -> Document:
-    """What Docling made of a file (a `DoclingDocument`) as a document with canonical text.
+    """Docling's result (a `DoclingDocument`) as a document with canonical text.
 
     Raises:
-        DataError: there is no text in it.
+        DataError: it contains no text.
     """
     built, label, heading, title = Builder(), "TEXT", "", ""
     for item, _ in found.iterate_items():
@@ -65,7 +65,7 @@ def document_of(found: Any, data: bytes, name: str) -> Document:
 
 
 def _rows(table: Any) -> list[str]:
-    """The rows of a table, each a line of `column: cell`, so that a quote of one can stand alone."""
+    """The rows of a table, each as a line of `column: cell`, so that a quoted row makes sense on its own."""
     rows = [[squeeze(cell.text) for cell in row] for row in table.data.grid]
     if len(rows) < 2:
         return [" | ".join(filter(None, row)) for row in rows]

@@ -1,4 +1,4 @@
-"""The document: one canonical text, its sections, where each part came from, and what is known about the paper."""
+"""The document: one canonical text, its sections, the origin of each part, and the paper's metadata."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Section:
     """A stretch of the canonical text under one heading.
 
     Attributes:
-        label: what kind of section it is, upper case: TITLE, ABSTRACT, INTRODUCTION, METHODS, RESULTS, DISCUSSION,
-            CONCLUSIONS, TABLE, FIGURE, or the heading itself where it is none of these.
-        title: the heading as printed; empty when there is none.
-        start, end: characters of the canonical text.
+        label: the kind of section, in upper case: TITLE, ABSTRACT, INTRODUCTION, METHODS, RESULTS, DISCUSSION,
+            CONCLUSIONS, TABLE, FIGURE, or else the heading itself.
+        title: the heading as printed; empty if there is none.
+        start, end: character offsets in the canonical text.
     """
 
     label: str
@@ -33,12 +33,12 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """Where a stretch of the canonical text lies in the source.
+    """The position in the source of a stretch of the canonical text.
 
     Attributes:
-        start, end: characters of the canonical text.
-        source: the source's own offset of `start`, where the two run in step; None where they do not.
-        where: for a person: `page 3`, `line 120`, `record 7`.
+        start, end: character offsets in the canonical text.
+        source: the offset of `start` in the source, if offsets in both differ by a constant; otherwise None.
+        where: the position in words: `page 3`, `line 120`, `record 7`.
     """
 
     start: int
@@ -49,7 +49,7 @@ class Segment:
 
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
-    """What is known about the paper; empty where it is not."""
+    """What is known about the paper; unknown fields are empty."""
 
     pmid: str = ""
     pmcid: str = ""
@@ -60,13 +60,13 @@ class Metadata:
     extra: Mapping[str, str] = field(default_factory=dict)
 
     def merged(self, other: Metadata) -> Metadata:
-        """This, with the gaps filled from `other`."""
+        """This metadata, with gaps filled from `other`."""
         gaps = {f.name: getattr(other, f.name) for f in fields(self) if not getattr(self, f.name)}
         return replace(self, **gaps | {"extra": {**other.extra, **self.extra}})
 
     @property
     def publication(self) -> str:
-        """The paper's CURIE: PMID, else PMC, else DOI, else nothing."""
+        """The paper's CURIE: PMID, else PMC, else DOI, else empty."""
         if self.pmid:
             return f"PMID:{self.pmid}"
         if self.pmcid:
@@ -98,11 +98,11 @@ class Document:
 
     Attributes:
         id: SHA-256 of its bytes (of its record's bytes, where one file holds many papers).
-        title: as printed.
-        text: the canonical text that every offset refers to.
-        sections, segments: in order of `start`.
+        title: the title as printed.
+        text: the canonical text to which all offsets refer.
+        sections, segments: sorted by `start`.
         metadata: identifiers, year and authors.
-        format, parser: what read it, such as `jats` and `jats/1`; the parser's number grows when its text changes.
+        format, parser: the format and parser, such as `jats` and `jats/1`; the number increases if the text changes.
         source: the file's name, without folders.
         mentions, relations: gold annotations; never shown to a model.
     """
@@ -127,22 +127,22 @@ class Document:
         return [section.start for section in self.sections]
 
     def section_at(self, offset: int) -> str:
-        """The label of the section that holds `offset`; empty when none does."""
+        """The label of the section that contains `offset`; empty if none does."""
         at = bisect.bisect_right(self._starts, offset) - 1
         return self.sections[at].label if at >= 0 and offset < self.sections[at].end else ""
 
     def locate(self, offset: int) -> Segment | None:
-        """The segment that holds `offset`, which says where in the source it is."""
+        """The segment that contains `offset`, which gives its position in the source; None if there is none."""
         at = bisect.bisect_right(self.segments, offset, key=lambda s: s.start) - 1
         return self.segments[at] if at >= 0 and offset <= self.segments[at].end else None
 
     def source_offset(self, offset: int) -> int | None:
-        """The source's own offset of a canonical one; None where the two do not run in step."""
+        """The offset in the source for a canonical offset; None if it is unknown."""
         segment = self.locate(offset)
         return None if segment is None or segment.source is None else segment.source + offset - segment.start
 
     def to_json(self) -> JsonObject:
-        """Every field as JSON values, for a store."""
+        """All fields as JSON values, for a store."""
         return asdict(self)
 
     @classmethod
@@ -172,7 +172,7 @@ def _mention(row: Mapping[str, Any]) -> Mention:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A file or record that could not be read: where it is and one line that says why."""
+    """A file or record that could not be read: its location, and the reason in one line."""
 
     source: str
     reason: str
@@ -194,7 +194,7 @@ _KINDS = (
 
 
 def section_label(heading: str) -> str:
-    """The kind of section under this heading, else the heading itself in upper case, at most 60 characters.
+    """The kind of section with this heading, else the heading itself in upper case, at most 60 characters.
 
     >>> section_label("2. Materials and Methods")
     'METHODS'

@@ -62,7 +62,7 @@ _OWN_LABEL = {"table-wrap": "TABLE", "fig": "FIGURE"}
 
 
 def read(source: Source) -> Iterator[Document | Failure]:
-    """The article of one file. Raises DataError when it holds none."""
+    """The article in a file. Raises DataError if there is none."""
     root = parse(source)
     article = root if local(root) == "article" else next(every(root, "article"), None)
     if article is None:
@@ -72,7 +72,7 @@ def read(source: Source) -> Iterator[Document | Failure]:
 
 
 def read_set(source: Source) -> Iterator[Document | Failure]:
-    """Each article of a `<pmc-articleset>` or another wrapper."""
+    """Each article in a `<pmc-articleset>` or another wrapper."""
     etree = lxml_etree()
     for number, article in enumerate(records(source, "{*}article"), 1):
         found = _document(article, content_id(etree.tostring(article, with_tail=False)), source)
@@ -106,7 +106,7 @@ def _line(element: Any | None) -> str:
 
 
 class _Writer:
-    """Walks an article and writes its blocks; inline elements flow together."""
+    """Walks an article and writes its blocks; inline elements are joined."""
 
     def __init__(self) -> None:
         self.built = Builder()
@@ -114,7 +114,7 @@ class _Writer:
         self._label, self._title, self._where = "TEXT", "", ""
 
     def section(self, element: Any, label: str, *, fixed: bool) -> None:
-        """Write an element that may hold `<sec>`s; `fixed` keeps the label whatever the headings say."""
+        """Write an element that may contain `<sec>`s; `fixed` keeps the label regardless of headings."""
         before = self._label, self._title
         heading = flat_text(find(element, "title"))
         named = section_label(heading) if heading else section_label(element.get("sec-type") or "")

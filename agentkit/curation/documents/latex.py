@@ -1,4 +1,4 @@
-r"""LaTeX as plain text: accents, symbols, formulas in a line, braces; an unknown command is named in the log."""
+r"""LaTeX as plain text: accents, symbols, inline formulas, braces; unknown commands are logged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from agentkit.curation.documents.markup import linear
 _log = logging.getLogger(__name__)
 
 _GROUP = r"\{((?:[^{}]|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\})*)\}"
-"""What stands in braces, up to four deep."""
+"""Text in braces, nested up to four deep."""
 _ACCENT = re.compile(
     r"\\(?:(?P<sign>[`'^\"~=.])\s*|(?P<letter>[uvHcdbkrt])(?=\s|\{|\\[ij])\s*)"
     r"(?:\{\\?(?P<braced>[^\W\d_]{1,2})\}|\\(?P<dotless>[ij])(?![A-Za-z])\s?|(?P<bare>[^\W\d_]))"
@@ -70,7 +70,7 @@ def _accented(match: re.Match[str]) -> str:
 def _formula(match: re.Match[str]) -> str:
     body = next(part for part in match.groups() if part is not None)
     if match[0][0] == "$" and re.match(r"[\d.,]+\s+\w", body) and not re.search(r"[\\^_]", body):
-        return match[0]  # two amounts in dollars, no formula between them
+        return match[0]  # two amounts in dollars, not a formula
     body = _fractions(body)
     while (found := _SCRIPT.search(body)) is not None:
         inner = found[2] if found[2] is not None else found[3]
@@ -107,7 +107,7 @@ def _unit_parts(unit: str) -> Iterable[str]:
 
 
 def _commands(text: str) -> str:
-    """Symbols, letters and commands by name; of one that is not known its name or its content is kept."""
+    """Replace symbols, letters and commands by name; for an unknown command, keep its content or its name."""
     unknown: list[str] = []
 
     def written(match: re.Match[str]) -> str:

@@ -236,7 +236,7 @@ SWITCHES = frozenset(
     displaystyle textstyle scriptstyle selectfont noopsort limits nolimits noindent centering ignorespaces unskip null
     bigl bigr Bigl Bigr mathstrut strut""".split()  # noqa: SIM905 a list of words
 )
-"""Commands that only set how text looks."""
+"""Commands that only change the look of text."""
 
 BARE = {
     "quad": " ",

@@ -1,7 +1,7 @@
-"""Raised and lowered characters as plain text: `10<sup>5</sup>` is 10^5 and never 105, a footnote mark joins no value.
+"""Superscripts and subscripts as plain text: `10<sup>5</sup>` is 10^5, not 105; a footnote mark never joins a value.
 
-Readers put the four marks below around what was raised or lowered (XML and clean text hold no such characters), and
-`linear` writes it out once the characters on both sides are known.
+Readers put the four marks below around superscripts and subscripts (XML and clean text contain no such characters), and
+`linear` writes them out once the characters on both sides are known.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import html
 import re
 
 UP, UP_END, DOWN, DOWN_END = "\x01", "\x02", "\x03", "\x04"
-"""Marks around raised (`<sup>`, `^{…}`) and lowered (`<sub>`, `_{…}`) text."""
+"""Marks around superscripts (`<sup>`, `^{…}`) and subscripts (`<sub>`, `_{…}`)."""
 
 _PART = re.compile(
     f"(?P<up>{UP}(?P<raised>[^{UP}-{DOWN_END}]*){UP_END})|{DOWN}(?P<lowered>[^{UP}-{DOWN_END}]*){DOWN_END}"
@@ -18,7 +18,7 @@ _PART = re.compile(
 _FRACTION = re.compile(rf"{UP}\s*(\d+)\s*{UP_END}\s*[/⁄]\s*{DOWN}\s*(\d+)\s*{DOWN_END}")
 _ORDINAL = {"st", "nd", "rd", "th", "o", "er", "e"}
 _LENGTH = re.compile(r"(?<![^\W\d_])[cdkmnμµ]?m$")
-"""A unit of length before a 2 or 3: `cm2` is how areas are written on a typewriter, and nobody reads it otherwise."""
+"""A unit of length before a 2 or 3: areas are often written as `cm2`, which can mean nothing else."""
 _CITED = re.compile(r"\d+(?:\s*[,;–-]\s*\d+)*")
 
 _HTML = re.compile(
@@ -41,7 +41,7 @@ def down(text: str) -> str:
 
 
 def cited(text: str) -> str:
-    """A raised reference to the literature in brackets, as numbers of papers are no numbers of the text."""
+    """A superscript citation in brackets, since citation numbers are not numbers in the text."""
     plain = re.sub(f"[{UP}-{DOWN_END}]", "", text).strip()
     return f"[{plain}]" if _CITED.fullmatch(plain) else text
 
@@ -66,7 +66,7 @@ def _gap(match: re.Match[str]) -> str:
 
 
 def _around(match: re.Match[str]) -> tuple[str, str]:
-    """The characters before and after, marks left out."""
+    """The characters before and after a match, ignoring marks."""
     before = match.string[: match.start()].rstrip(UP + UP_END + DOWN + DOWN_END)
     after = match.string[match.end() : match.end() + 3].lstrip(UP + UP_END + DOWN + DOWN_END)
     return before[-1:], after[:1]
@@ -99,7 +99,7 @@ def _lowered(match: re.Match[str]) -> str:
 
 
 def plain_html(text: str) -> str:
-    """Text with the HTML or JATS tags of a reference manager's export read, and its entities; a bare `<` stays."""
+    """The text of a reference manager's export without its HTML or JATS tags and entities; a bare `<` is kept."""
     if "<" not in text and "&" not in text:
         return text
     for _ in range(2):  # some exports escape twice

@@ -8,7 +8,7 @@ from agentkit.curation.documents.xml_names import local
 
 _SPACED = set("=<>≤≥≠≈±∓×→←↔∼≅∝+−-∈∉⇒")
 _SIGNS, _BEFORE_SIGN = {"+", "-", "−", "±"}, "=<>≤≥≈×(,;/^"
-"""Signs of a number where nothing or one of these stands before them; operators elsewhere."""
+"""Signs that belong to a number if nothing or one of these precedes them; elsewhere they are operators."""
 _INVISIBLE = {"\u2061": "", "\u2062": "", "\u2063": ",", "\u2064": " "}
 _ACCENTS = {
     "¯": "\u0304",
@@ -51,7 +51,7 @@ def _operator(sign: str) -> str:
 
 
 def _row(children: list[Any]) -> str:
-    """Parts side by side; two numbers stay two."""
+    """Join parts; adjacent numbers stay separate."""
     found = ""
     for child in children:
         part = _write(child)
@@ -63,7 +63,7 @@ def _row(children: list[Any]) -> str:
 
 
 def _grouped(element: Any) -> str:
-    """A part in brackets where it is more than one word, number or sign."""
+    """A part, in brackets if it is more than one word, number or sign."""
     text = _write(element).strip()
     signed = text[1:] if text[:1] in "+-−" else text
     return text if signed.replace(".", "").replace(",", "").isalnum() or len(text) == 1 else f"({text})" if text else ""

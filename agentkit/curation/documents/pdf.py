@@ -31,13 +31,13 @@ _BROKEN = (
     NotImplementedError,
     zlib.error,
 )
-"""What pypdf raises besides its own errors when a file lies about itself."""
+"""Exceptions other than its own that pypdf raises for inconsistent files."""
 
 
 def read(source: Source) -> Iterator[Document]:
-    """One document, a segment a page.
+    """One document with a segment per page.
 
-    Raises DataError for a truncated, damaged or encrypted file, and for one that is only pictures of pages.
+    Raises DataError for a truncated, damaged or encrypted file, and for one that contains only scanned pages.
     """
     try:
         import pypdf

@@ -26,7 +26,7 @@ def read_citations(source: Source) -> Iterator[Document | Failure]:
 
 
 def read(source: Source, root: str = "") -> Iterator[Document | Failure]:
-    """Each citation as a document; one without title and abstract is a failure that names its record."""
+    """Each citation as a document; one without title and abstract becomes a failure that names its record."""
     etree = lxml_etree()
     for number, element in enumerate(records(source, *_RECORDS.get(root, _RECORDS[""])), 1):
         where = f"record {number}"

@@ -15,7 +15,7 @@ SNIFF = re.compile(r"^\s*\w+\|t\|")
 
 
 def read(source: Source) -> Iterator[Document | Failure]:
-    """Each paper; a malformed line fails its paper alone, with the line's number."""
+    """Each paper; a malformed line makes only its paper a failure, with the line number."""
     lines: list[str] = []
     first = 1
     for number, line in enumerate(source.decode().splitlines(), 1):
@@ -67,7 +67,7 @@ def _line(line: str, built: Passages) -> AnnotatedRelation | None:
 
 
 def _prefix(cells: list[str]) -> str:
-    """PubTator writes MeSH identifiers bare; other classes carry their own prefix or are left as they are."""
+    """The prefix to add: PubTator writes MeSH identifiers bare; others have one or are left as they are."""
     return "MESH" if len(cells) > 5 and re.match(r"[DC]\d{6,}", cells[5]) else ""
 
 

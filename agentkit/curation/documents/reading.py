@@ -1,4 +1,4 @@
-"""Files and folders into documents; what can't be read becomes a failure and the rest goes on."""
+"""Reading files and folders as documents; what can't be read becomes a failure, and the others continue."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ FORMATS = tuple(sorted({*_SUFFIXES, *_REFERENCES, *_XML, ".txt"}))
 
 
 def read_document(path: Path | str) -> Document:
-    """The one paper in a file.
+    """The single paper in a file.
 
     Raises:
-        DataError: the file can't be read (one line that says why), or holds several papers.
+        DataError: the file can't be read (with the reason), or contains several papers.
         MissingExtra: lxml or pypdf is not installed.
     """
     found = list(_two(read_documents(path)))
@@ -67,7 +67,7 @@ def _two(items: Iterator[Document | Failure]) -> Iterator[Document | Failure]:
 
 
 def read_documents(path: Path | str, *, pdf: PdfReader = "pypdf") -> Iterator[Document | Failure]:
-    """Every paper in one file or archive. Raises DataError when there is no such file."""
+    """Every paper in one file or archive. Raises DataError if there is no such file."""
     path = Path(path)
     if path.is_dir():
         raise DataError("a folder: read it with read_folder", path=path)
@@ -81,17 +81,16 @@ def read_folder(
     pdf: PdfReader = "pypdf",
     through: Callable[[Iterable[Source]], Iterator[Document | Failure]] | None = None,
 ) -> Iterator[Document | Failure]:
-    """Every paper under a folder (or in one file), sorted by file name, each once however many copies there are.
+    """Every paper under a folder (or in one file), sorted by file name, without duplicates.
 
-    Reference files (.bib, .ris, .nbib) fill the gaps in the metadata of papers with the same DOI, PMID or file name; a
-    reference without a file becomes a document of its own, from its title and abstract.
+    Reference files (.bib, .ris, .nbib) fill gaps in the metadata of papers with the same DOI, PMID or file name; a
+    reference without a file becomes a document made of its title and abstract.
 
     Args:
         path: the folder, an archive, or a file.
         on_error: called with each failure instead of yielding it.
         pdf: how PDF files are read.
-        through: reads the files in their order, as `read_sources` does, such as in other processes; it decides how PDF
-            is read.
+        through: replaces `read_sources`, for example to read in other processes; it then decides how PDF is read.
 
     Raises:
         DataError: there is no such folder.
@@ -114,7 +113,7 @@ def read_folder(
 
 
 def read_sources(files: Iterable[Source], *, pdf: PdfReader = "pypdf") -> Iterator[Document | Failure]:
-    """Every paper in these files and archives, in their order."""
+    """Every paper in these files and archives, in order."""
     return chain.from_iterable(_read(source, pdf) for source in files)
 
 

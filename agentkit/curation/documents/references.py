@@ -1,4 +1,4 @@
-"""BibTeX, RIS and .nbib: what a reference manager knows about papers, matched to files by DOI, PMID or name."""
+"""BibTeX, RIS and .nbib: metadata from reference managers, matched to files by DOI, PMID or name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """One entry: its key, title and abstract, files it names, and the paper's metadata."""
+    """One entry: its key, title and abstract, the files it names, and the paper's metadata."""
 
     key: str
     title: str
@@ -36,7 +36,7 @@ class Reference:
     data: str
 
     def document(self) -> Document | None:
-        """A document of title and abstract; None when the entry has no title."""
+        """A document made of title and abstract; None if the entry has no title."""
         built = Builder()
         built.block(self.title, label="TITLE", where=self.key)
         built.block(self.abstract, label="ABSTRACT", where=self.key)
@@ -65,7 +65,7 @@ class Library:
             self._by.setdefault(key, reference)
 
     def attach(self, document: Document, stem: str) -> Document:
-        """The document with the gaps in its metadata filled from the reference that fits, if one does."""
+        """The document, with gaps in its metadata filled from the matching reference if there is one."""
         keys = (*_ids(document.metadata), f"stem:{stem.lower()}")
         found = next((self._by[key] for key in keys if key in self._by), None)
         if found is None:
@@ -74,7 +74,7 @@ class Library:
         return replace(document, metadata=document.metadata.merged(found.metadata))
 
     def rest(self) -> Iterator[Document]:
-        """A document for each reference that no file was found for; those without a title are counted in the log."""
+        """A document for each reference without a matching file; references without a title are only logged."""
         left = [reference for reference in self.references if id(reference) not in self._used]
         for reference in left:
             document = reference.document()
@@ -94,10 +94,10 @@ def _ids(metadata: Metadata) -> tuple[str, ...]:
 
 
 def read(source: Source) -> list[Reference | Failure]:
-    """The entries of a .bib, .ris or .nbib file; one that is broken is a failure, and the rest goes on.
+    """The entries of a .bib, .ris or .nbib file; a broken entry becomes a failure, and the others continue.
 
     Raises:
-        DataError: the file holds no entry, or can't be read.
+        DataError: the file contains no entry, or can't be read.
     """
     text = source.decode()
     found = _bibtex(text, source) if source.suffix == ".bib" else _tagged(text, source)
@@ -117,7 +117,7 @@ def _tagged(text: str, source: Source) -> list[Reference | Failure]:
 
 
 def _from_ris(record: RisRecord, source: Source, *, last: bool) -> Reference | Failure:
-    """A record without its `ER` line is read; the file's last one only where it got as far as an abstract."""
+    """Read a record even without its `ER` line; if it is the last in the file, only if it has an abstract."""
     first = record.first
     if not record.closed and last and not first("AB", "N2"):
         return Failure(source=f"{source.name}:{record.line}", reason="no `ER  -` line: the file is truncated")
@@ -191,7 +191,7 @@ def _prefixed(pmcid: str) -> str:
 
 
 def _authors(value: str) -> Iterator[str]:
-    """Names between `and`s; one in braces, such as a study group, is taken whole."""
+    """Names separated by `and`; a name in braces, such as a study group, is kept whole."""
     for name in re.split(r"\s+and\s+(?![^{}]*\})", value.strip()):
         whole = re.fullmatch(r"\s*\{(.*)\}\s*", name, re.DOTALL)
         plain = latex_text(name)
@@ -200,7 +200,7 @@ def _authors(value: str) -> Iterator[str]:
 
 
 def _forename_first(name: str) -> str:
-    """`Last, First` and `Last, Jr, First` in the order of speech."""
+    """`Last, First` and `Last, Jr, First`, with the first name first."""
     last, *rest = [part.strip() for part in name.split(",")]
     if len(rest) == 2:
         return " ".join(filter(None, (rest[1], last, rest[0])))

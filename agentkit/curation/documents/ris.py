@@ -15,8 +15,8 @@ class RisRecord:
     """One record: its tags with their values in order.
 
     Attributes:
-        line: where it begins, from 1.
-        closed: whether its `ER` line was there.
+        line: the line on which it starts, from 1.
+        closed: whether it has an `ER` line.
     """
 
     line: int
@@ -35,7 +35,7 @@ class RisRecord:
             values[-1] = f"{values[-1]} {line.strip()}".strip()
 
     def first(self, *names: str) -> str:
-        """The first value that is not empty under any of these tags."""
+        """The first non-empty value under any of these tags."""
         return next((value for name in names for value in self.tags.get(name, ()) if value), "")
 
     def all(self, *names: str) -> list[str]:
@@ -44,14 +44,14 @@ class RisRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Records:
-    """What a file holds: its records, and the numbers of the lines that belong to none."""
+    """The content of a file: its records, and the numbers of lines that belong to none."""
 
     records: list[RisRecord]
     stray: list[int]
 
 
 def read_ris(lines: Iterable[str]) -> Records:
-    """Records from `TY` to `ER`; a `TY` inside a record begins the next one."""
+    """Records from `TY` to `ER`; a `TY` inside a record starts the next one."""
     found: list[RisRecord] = []
     stray: list[int] = []
     current: RisRecord | None = None
@@ -74,7 +74,7 @@ def read_ris(lines: Iterable[str]) -> Records:
 
 
 def read_nbib(lines: Iterable[str]) -> Records:
-    """Records that begin with `PMID- `, as PubMed saves them."""
+    """Records that start with `PMID- `, as PubMed saves them."""
     found: list[RisRecord] = []
     stray: list[int] = []
     for number, line in enumerate(lines, 1):

@@ -1,4 +1,4 @@
-"""Where bytes come from: plain files, .gz, and the members of .zip and .tar archives, read in memory."""
+"""Sources of bytes: plain files, .gz, and the members of .zip and .tar archives, read into memory."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from agentkit.errors import DataError
 from agentkit.text import clean, decode
 
 MAX_BYTES = 512 * 1024 * 1024
-"""The most one file may hold after decompression, where it has to be read whole."""
+"""The largest decompressed size, in bytes, of a file that has to be read whole."""
 
 HEAD = 64 * 1024
-"""How much of a file is looked at to tell its format."""
+"""How many bytes of a file are examined to detect its format."""
 
 _ARCHIVE = re.compile(r"\.(zip|tar|tgz|tar\.gz|tar\.bz2|tar\.xz)$", re.IGNORECASE)
 _DAMAGED = (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile, OSError)
@@ -36,7 +36,7 @@ class Source:
 
     @property
     def base(self) -> str:
-        """The file's name without folders, archive and `.gz`, lower case."""
+        """The file's name without folders, archive and `.gz`, in lower case."""
         return re.sub(r"\.gz$", "", re.split(r"[/!]", self.name)[-1].lower())
 
     @property
@@ -49,7 +49,7 @@ class Source:
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """Raises DataError when the file can't be read or decompressed."""
+        """Open the file, decompressed. Raises DataError if it can't be read or decompressed."""
         try:
             with self.opener() as stream:
                 yield stream
@@ -75,7 +75,7 @@ class Source:
         return data
 
     def decode(self) -> str:
-        """The file as text (see `agentkit.text.decode`); raises DataError for binary data."""
+        """The file as text (see `agentkit.text.decode`). Raises DataError for binary data."""
         return decode(self.read(), path=self.name)
 
 
@@ -87,9 +87,9 @@ def _reason(error: Exception) -> str:
 
 
 def sources(path: Path) -> Iterator[Source]:
-    """The files under a folder or in an archive, or the file itself; sorted by name, hidden ones left out.
+    """The files under a folder or in an archive, or the file itself; sorted by name, without hidden files.
 
-    Raises DataError when there is no such path, or an archive is damaged.
+    Raises DataError if there is no such path, or an archive is damaged.
     """
     if path.is_dir():
         for file in sorted(p for p in path.rglob("*") if p.is_file()):
@@ -103,7 +103,7 @@ def sources(path: Path) -> Iterator[Source]:
 
 
 def members(source: Source) -> Iterator[Source] | None:
-    """The files inside an archive, in the order they are stored; None when `source` is no archive."""
+    """The files in an archive, in stored order; None if `source` is not an archive."""
     if not _ARCHIVE.search(source.name):
         return None
     return _zip_members(source) if source.suffix == ".zip" else _tar_members(source)

@@ -1,4 +1,4 @@
-"""Plain text and Markdown: the file's own characters, so that every offset is the file's offset."""
+"""Plain text and Markdown: the file's characters unchanged, so that offsets are those of the file."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 
 
 def read_text(source: Source) -> Iterator[Document]:
-    """One document. Raises DataError for an empty file or another encoding than UTF-8."""
+    """One document. Raises DataError for an empty file or an encoding other than UTF-8."""
     text = clean(source.decode())
     yield _document(source, text, headed_sections(text), _first_line(text), "text")
 
 
 def read_markdown(source: Source) -> Iterator[Document]:
-    """One document whose sections are its headings. Raises DataError as `read_text` does."""
+    """One document with a section per heading. Raises DataError as `read_text` does."""
     text = clean(source.decode())
     heads = [m for m in _HEADING.finditer(text) if not _fenced(text, m.start())]
     title = next((m[2] for m in heads if len(m[1]) == 1), "") or _first_line(text)

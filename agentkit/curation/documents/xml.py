@@ -1,4 +1,4 @@
-"""XML without surprises: no entity declarations, no DTD, no network; namespaces out of the way."""
+"""Safe XML parsing: no entity declarations, no DTD, no network access; names without namespaces."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENCODINGS = re.compile(r"utf-?8|utf-?16|us-ascii|ascii|iso-8859-\d+|windows-125
 
 
 def lxml_etree() -> Any:
-    """lxml.etree; raises MissingExtra when it is not installed."""
+    """The module lxml.etree; raises MissingExtra if it is not installed."""
     try:
         from lxml import etree
     except ImportError as error:
@@ -29,8 +29,8 @@ def lxml_etree() -> Any:
 def root_name(source: Source, head: bytes) -> str:
     """The name of the root element, read from the first bytes.
 
-    Raises DataError when there is none, or when the file declares entities: expanding them is how a small file fills
-    the memory or reads others.
+    Raises DataError if there is none, or if the file declares entities: by expanding them, a small file could fill the
+    memory or read other files.
     """
     text = _prolog_text(source, head)
     if "<!ENTITY" in text:
@@ -64,7 +64,7 @@ def parse(source: Source) -> Any:
 
 
 def records(source: Source, *tags: str) -> Iterator[Any]:
-    """Each element of these names, one at a time, so that a file of a gigabyte needs little memory."""
+    """Each element with one of these names, one at a time, so that a file of a gigabyte needs little memory."""
     etree = lxml_etree()
     with source.open() as stream:
         yield from _stream(etree, stream, source, tags)
@@ -98,7 +98,7 @@ def _syntax(error: Any) -> str:
 
 
 def find(element: Any, path: str) -> Any | None:
-    """The first descendant along a path of local names: `front/article-meta`."""
+    """The first descendant along a path of local names, such as `front/article-meta`; None if there is none."""
     for name in path.split("/"):
         element = next((child for child in element if local(child) == name), None)
         if element is None:
@@ -107,7 +107,7 @@ def find(element: Any, path: str) -> Any | None:
 
 
 def inside(element: Any, path: str) -> Iterator[Any]:
-    """The children of what `find` finds; none when it finds nothing."""
+    """The children of the element that `find` finds; none if it finds nothing."""
     found = find(element, path)
     return iter(()) if found is None else iter(found)
 

@@ -1,4 +1,4 @@
-"""Names of XML elements without their namespaces, and what undeclared entities stand for."""
+"""Names of XML elements without namespaces, and the meaning of undeclared entities."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def local(element: Any) -> str:
 
 
 def entity_text(element: Any) -> str:
-    """What an unresolved reference such as `&alpha;` stands for in HTML; empty when that is unknown."""
+    """The character that an unresolved reference such as `&alpha;` stands for in HTML; empty if unknown."""
     name = getattr(element, "name", None)
     return html.entities.html5.get(f"{name};", "") if isinstance(name, str) else ""

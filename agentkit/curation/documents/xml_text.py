@@ -1,4 +1,4 @@
-"""The text of an XML element in one line, with what its markup means: raised, lowered, cited, formulas."""
+"""The text of an XML element in one line, with its markup: superscripts, subscripts, citations, formulas."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agentkit.curation.documents.xml_names import entity_text, local
 
 
 def flat_text(element: Any | None) -> str:
-    """All text inside an element, spaces squeezed, scripts and formulas written out; empty for None."""
+    """All text inside an element, with single spaces, and scripts and formulas written out; empty for None."""
     if element is None:
         return ""
     pieces: list[str] = []
@@ -33,7 +33,7 @@ def _collect(element: Any, pieces: list[str]) -> None:
 
 
 def inline_text(element: Any, name: str) -> str | None:
-    """The marked text of an element that is no plain text: raised, lowered, cited, a formula; None for any other."""
+    """The marked text of a superscript, subscript, citation or formula; None for any other element."""
     if not name:
         return entity_text(element)
     if name == "math":
@@ -53,18 +53,18 @@ def inline_text(element: Any, name: str) -> str | None:
 
 _SCRIPTS = {"sup": (UP, UP_END), "sub": (DOWN, DOWN_END), "inf": (DOWN, DOWN_END)}
 _FORMULAS = {"inline-formula", "disp-formula", "alternatives", "tex-math"}
-"""What may hold one formula in several forms; JATS puts tables and figures in `<alternatives>` too."""
+"""Elements that may contain one formula in several forms; JATS also puts tables and figures in `<alternatives>`."""
 
 
 def _cites(element: Any) -> bool:
-    """Whether a raised part is a reference to the literature: it holds one, or stands in one."""
+    """Whether a superscript is a citation: it contains one, or is inside one."""
     parent = element.getparent()
     near = [parent] if parent is not None else []
     return any(local(e) == "xref" and e.get("ref-type") == "bibr" for e in [*near, *element])
 
 
 def _formula(element: Any, name: str) -> str | None:
-    """One form of a formula that is given in several: MathML, else TeX; `[formula]` where there is but a picture."""
+    """One form of a formula that is given in several: MathML, else TeX; `[formula]` if there is only a picture."""
     if name == "tex-math":
         return latex_text(_tex_body(element))
     maths = next((e for e in element.iter() if local(e) == "math"), None)

@@ -1,4 +1,4 @@
-"""A knowledge base in the formats others read. The same content is always the same bytes."""
+"""Exporting a knowledge base in common formats. The same content always gives the same bytes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ FORMATS: dict[str, Callable[[Content, Path], list[Path]]] = {
     "neo4j": neo4j.write,
     "html": page.write,
 }
-"""Each writes a file, or (kgx, neo4j) two files into a folder, and returns what it wrote."""
+"""The writers by format: each writes a file, or (kgx, neo4j) two files into a folder, and returns their paths."""
 
 _BY_SUFFIX = {
     ".jsonl": "jsonl",
@@ -33,10 +33,10 @@ _BY_SUFFIX = {
 
 
 def export(content: Content, path: Path | str, form: str | None = None) -> list[Path]:
-    """Write `content` as `form`, by default what the ending of `path` says; returns the files written.
+    """Write `content` as `form`, by default the format given by the ending of `path`; returns the files written.
 
     Raises:
-        UserError: no such format.
+        UserError: there is no such format.
         DataError: the path can't be written.
     """
     path = Path(path)

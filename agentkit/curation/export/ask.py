@@ -1,4 +1,4 @@
-"""Answers one SPARQL query about a Turtle file, as a program of its own, so that a query without end can be ended.
+"""Answers one SPARQL query about a Turtle file, as a separate program, so that an endless query can be stopped.
 
     python ask.py VIEW.ttl QUERY.json      (the query: {"query": …, "prefixes": …, "most": …})
 
@@ -17,7 +17,7 @@ import pyoxigraph
 
 
 def ask(store: pyoxigraph.Store, query: str, prefixes: dict[str, str], most: int) -> list[dict[str, str | None]]:
-    """Rows of a SELECT, the single row of an ASK, triples of a CONSTRUCT; at most `most` and one."""
+    """Rows of a SELECT, the single row of an ASK, or triples of a CONSTRUCT; at most `most` + 1."""
     result = store.query(query, prefixes=prefixes)
     if isinstance(result, pyoxigraph.QueryBoolean):
         return [{"answer": str(bool(result)).lower()}]

@@ -1,4 +1,4 @@
-"""What an export holds, in one order, so that the same knowledge base always gives the same bytes."""
+"""The content of an export, in a fixed order, so that the same knowledge base always gives the same bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from agentkit.json_types import JsonObject
 
 @dataclass(frozen=True, kw_only=True)
 class Paper:
-    """What an export says of a document: its title and identifiers, not its text."""
+    """A document in an export: its title and identifiers, not its text."""
 
     id: str
     title: str = ""
@@ -49,10 +49,10 @@ class Paper:
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """Entities, claims and papers, sorted by id; entities that only a claim names are added by their id.
+    """Entities, claims and papers, sorted by id; entities that only a claim names are added with their id.
 
     Attributes:
-        iris: IRIs of ontology classes and relations by name, such as slot URIs; others get one of our own.
+        iris: IRIs of ontology classes and relations by name, such as slot URIs; others get one under `urn:agentkit:`.
         categories: Biolink classes and predicates by ontology name, for KGX.
     """
 
@@ -73,7 +73,7 @@ class Content:
         iris: Mapping[str, str] | None = None,
         categories: Mapping[str, str] | None = None,
     ) -> Self:
-        """Keep claims with one of `statuses` (supported and accepted by default), and what they name."""
+        """Keep claims with one of `statuses` (by default supported and accepted), and what they name."""
         kept = tuple(sorted((c for c in claims if c.status in statuses), key=lambda c: c.id))
         known = {e.id: e for e in entities}
         named = {i for c in kept for i in (c.subject, c.object)}
@@ -92,13 +92,13 @@ class Content:
         return {e.id: e for e in self.entities}
 
     def publications(self) -> dict[str, str]:
-        """By document id: the paper's CURIE, else our own id for it."""
+        """By document id: the paper's CURIE, or else our id for it."""
         return {p.id: p.publication or f"agentkit.document:{p.id}" for p in self.papers}
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[IO[str]]:
-    """A text file that appears under its name only when it is complete. Raises DataError when it can't be written."""
+    """A text file that appears under its name only once it is complete. Raises DataError if it can't be written."""
     if path.exists() and not path.is_file():
         raise DataError("not a regular file: an export replaces nothing else", path=path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -115,7 +115,7 @@ def writing(path: Path) -> Iterator[IO[str]]:
 
 
 def one_line(text: str) -> str:
-    """Text for a cell of a table without quoting: every run of white space is one space."""
+    """Text for a table cell without quoting: runs of white space become one space."""
     return " ".join(text.split())
 
 

@@ -1,4 +1,4 @@
-"""JSON Lines: every field of everything, one object a line with its `type`; the format that is read back."""
+"""JSON Lines: all fields of everything, one object per line with its `type`; the format that can be imported."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write(content: Content, path: Path) -> list[Path]:
 
 
 def read(path: Path) -> Iterator[Entity | Claim | Paper]:
-    """What `write` wrote, in its order. Raises DataError with the line for anything else."""
+    """Read what `write` wrote, in order. Raises DataError with the line number for anything else."""
     for number, line in enumerate(read_text(path).split("\n"), 1):
         if line.strip():
             yield _row(line, path, number)

@@ -1,4 +1,4 @@
-"""JSON-LD with its context inside, written as a stream: one node a line of `@graph`."""
+"""JSON-LD with an embedded context, written as a stream: one node of `@graph` per line."""
 
 from __future__ import annotations
 

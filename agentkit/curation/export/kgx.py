@@ -1,4 +1,4 @@
-"""KGX TSV: `nodes.tsv` and `edges.tsv` in the Biolink model's words, with knowledge level, agent type and quote."""
+"""KGX TSV: `nodes.tsv` and `edges.tsv` in terms of the Biolink model, with knowledge level, agent type and quote."""
 
 from __future__ import annotations
 
@@ -93,13 +93,13 @@ def _line(cells: list[str]) -> str:
 
 
 def category(name: str, content: Content) -> str:
-    """The Biolink class of an ontology class; NamedThing when there is no better one."""
+    """The Biolink class of an ontology class; NamedThing if there is no better one."""
     given = content.categories.get(name)
     return given or f"biolink:{_CATEGORIES.get(name.lower(), 'NamedThing')}"
 
 
 def predicate(name: str, content: Content) -> str:
-    """The Biolink predicate of a relation; related_to when there is no better one."""
+    """The Biolink predicate of a relation; related_to if there is no better one."""
     snake = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s-]+", "_", name).lower()
     given = content.categories.get(name)
     return given or f"biolink:{snake if snake in _PREDICATES else 'related_to'}"

@@ -1,4 +1,4 @@
-"""HTML: every claim with its quotes, by paper, in one file that needs nothing else and runs nothing."""
+"""HTML: every claim with its quotes, by paper, in one self-contained file without scripts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The RDF view: claims as reified statements with PROV-O provenance and Web Annotation selectors for their quotes.
 
-Written as a stream of nodes, which `turtle` and `jsonld` spell out; a library that first builds a graph of millions of
-triples would need hours for what takes a minute.
+Produced as a stream of nodes, which `turtle` and `jsonld` serialise: building a graph of millions of triples first, as
+libraries do, takes hours instead of a minute.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A subject (None for one without a name of its own) and its statements: (property, value) in order."""
+    """A subject (None for a blank node) and its statements: (property, value) pairs in order."""
 
     iri: Iri | None
     statements: tuple[tuple[str, Iri | Literal | Node], ...]
 
 
 def curie_iri(curie: str) -> str:
-    """The IRI of an identifier, in its home's own form where that is known.
+    """The IRI of an identifier, in the form of its own database if known.
 
     >>> curie_iri("MESH:D003000"), curie_iri("name:ab12")
     ('http://id.nlm.nih.gov/mesh/D003000', 'urn:agentkit:name:ab12')
@@ -72,7 +72,7 @@ def curie_iri(curie: str) -> str:
 
 
 def nodes(content: Content) -> Iterator[Node]:
-    """Everything an export says, in order: papers, entities, what proposed claims, the claims."""
+    """All nodes of an export, in order: papers, entities, the agents that proposed claims, the claims."""
     papers = {p.id: curie_iri(pub) for p, pub in zip(content.papers, content.publications().values(), strict=True)}
     yield from (_paper(p, papers[p.id]) for p in content.papers)
     yield from (_entity(e, content) for e in content.entities)
@@ -88,7 +88,7 @@ def nodes(content: Content) -> Iterator[Node]:
 
 
 def relation_iri(name: str, content: Content) -> str:
-    """The IRI of a relation: the ontology's own, else one of ours."""
+    """The IRI of a relation: the one in the ontology, or else one under `urn:agentkit:`."""
     return content.iris.get(name) or f"urn:agentkit:relation:{quote(name, safe='')}"
 
 
@@ -105,7 +105,7 @@ def _run(run: str) -> str:
 
 
 def _node(iri: str | None, **statements: Any) -> Node:
-    """Statements by keyword, `rdfs__label=…`; a tuple holds several values, None and empty ones are left out."""
+    """A node with statements by keyword, `rdfs__label=…`; a tuple has several values; empty ones are omitted."""
     rows: list[tuple[str, Iri | Literal | Node]] = []
     for name, value in statements.items():
         values = value if isinstance(value, tuple) else (value,)
@@ -190,7 +190,7 @@ def _evidence(evidence: Evidence, claim: str, paper: str) -> Node:
 
 
 def graph(content: Content) -> Any:
-    """The same statements as an `rdflib.Graph`. Raises MissingExtra when rdflib is not installed."""
+    """The same statements as an `rdflib.Graph`. Raises MissingExtra if rdflib is not installed."""
     try:
         import rdflib
     except ImportError as error:
@@ -218,6 +218,6 @@ def _add(made: Any, rdflib: Any, node: Node) -> Any:
 
 
 def expanded(name: str) -> str:
-    """A prefixed name of ours as an IRI; an IRI stays as it is."""
+    """Expand one of our prefixed names to an IRI; an IRI is returned as it is."""
     prefix, _, local = name.partition(":")
     return PREFIXES[prefix] + local if prefix in PREFIXES else name

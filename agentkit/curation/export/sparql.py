@@ -1,5 +1,5 @@
-"""SPARQL over the RDF view, by pyoxigraph: it loads hundreds of thousands of claims in the time that rdflib takes for
-thousands."""
+"""SPARQL over the RDF view, with pyoxigraph, which loads hundreds of thousands of claims in the time that rdflib takes
+for thousands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from agentkit.errors import DataError, MissingExtra
 
 ASK = str(Path(__file__).with_name("ask.py"))
 MOST = 1_000_000
-"""Rows that an answer may have."""
+"""The most rows that an answer may have."""
 
 
 def sparql(content: Content, query: str, *, seconds: float = 60.0) -> list[Mapping[str, str | None]]:
@@ -29,7 +29,7 @@ def sparql(content: Content, query: str, *, seconds: float = 60.0) -> list[Mappi
     Our prefixes are known without declaring them. Nothing is fetched: SERVICE, LOAD and FROM are refused.
 
     Args:
-        seconds: how long answering may take, once the view is loaded.
+        seconds: the time limit for answering, once the view is loaded.
 
     Raises:
         DataError: the query is malformed, an update, reaches outside, or has too long or too large an answer.
@@ -51,7 +51,7 @@ def sparql(content: Content, query: str, *, seconds: float = 60.0) -> list[Mappi
 
 
 def _answer(view: Path, asked: Path, seconds: float) -> list[Mapping[str, str | None]]:
-    """From a process of its own, the only thing that ends a query."""
+    """Answer the query in a separate process, since only ending the process stops a query."""
     command = [sys.executable, "-P", ASK, str(view), str(asked)]
     with subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:

@@ -1,7 +1,7 @@
-"""CSV: one row a claim, with labels, identifiers, qualifiers and the first quote; for spreadsheets.
+"""CSV: one row per claim, with labels, identifiers, qualifiers and the first quote; for spreadsheets.
 
-Text that a spreadsheet would run as a formula (`=HYPERLINK(…)` in a paper) gets an apostrophe before it. JSONL is the
-format for exact quotes.
+Text that a spreadsheet would run as a formula (`=HYPERLINK(…)` in a paper) is prefixed with an apostrophe. Use JSONL
+for exact quotes.
 """
 
 from __future__ import annotations
