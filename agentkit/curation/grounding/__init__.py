@@ -1,1 +1,1 @@
-"""From a name in a text to identifiers in terminologies."""
+"""Grounding: from a name in a text to identifiers in terminologies."""

@@ -1,4 +1,4 @@
-"""Names to identifiers: the user's lexicon, then tables; by exact names only, with every candidate kept."""
+"""From names to identifiers: the user's lexicon, then tables; by exact names only, and all candidates are kept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PARENTHESIS = re.compile(r"^(.+?)\s*[(\[]([^()\[\]]+)[)\]]\s*(.*)$")
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """One identifier that a name may stand for, its preferred label, and which grounder knows it."""
+    """One identifier that a name may stand for, its preferred label, and the grounder that knows it."""
 
     curie: str
     label: str
@@ -31,11 +31,11 @@ class Match:
 
 @dataclass(frozen=True, kw_only=True)
 class Grounding:
-    """What looking a name up gave.
+    """The result of looking up a name.
 
     Attributes:
-        name: as asked.
-        candidates: all that fit equally well; none means "not groundable", several means ambiguous.
+        name: the name that was looked up.
+        candidates: all equally good matches; none means "not groundable", several mean ambiguous.
         matched: the form of the name that was found.
         how: `exact`, `number` (singular or plural), `parenthesis`, `abbreviation` (defined in the document), `compact`.
     """
@@ -51,7 +51,7 @@ class Grounding:
 
 
 class Grounder(Protocol):
-    """Knows names exactly; every policy about variants is `Grounders`' own."""
+    """Looks up exact names; variants of a name are handled by `Grounders`."""
 
     @property
     def name(self) -> str: ...
@@ -61,16 +61,16 @@ class Grounder(Protocol):
         ...
 
     def known(self, keys: Iterable[str]) -> set[str]:
-        """Those of the keys that anything is stored under: many at once, before they are looked up."""
+        """The keys under which anything is stored; checks many at once, before they are looked up."""
         ...
 
     def suggest(self, name: str, limit: int = 5) -> list[tuple[str, str]]:
-        """Similar names and their identifiers, for a reviewer's eyes; never used to ground."""
+        """Similar names and their identifiers, for reviewers; never used for grounding."""
         ...
 
 
 def name_key(name: str) -> str:
-    """The form names are stored under: folded, without possessives.
+    """The form under which names are stored: folded, without possessives.
 
     >>> name_key("Parkinson’s  Disease"), name_key("TNF-α")
     ('parkinson disease', 'tnf alpha')
@@ -79,7 +79,7 @@ def name_key(name: str) -> str:
 
 
 def compact_key(name: str) -> str:
-    """The key without anything but letters and digits: `beta-blocker` and `betablocker` are one."""
+    """The letters and digits of the key only: `beta-blocker` and `betablocker` are the same."""
     return re.sub(r"[\W_]+", "", name_key(name))
 
 
@@ -116,16 +116,16 @@ class Lexicon:
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
-        """A TSV or CSV file: name, CURIE, and if wanted class and label; a header line is optional.
+        """Read a TSV or CSV file: name, CURIE, and optionally class and label; the header line is optional.
 
-        Raises DataError, with the line, for a missing file, an identifier that is no CURIE, or an empty name.
+        Raises DataError, with the line, for a missing file, an identifier that is not a CURIE, or an empty name.
         """
         path = Path(path)
         return cls(_entries(read_table(path), path), name=path.stem)
 
     @classmethod
     def from_mentions(cls, documents: Iterable[Document], *, name: str = "mentions", share: float = 0.3) -> Self:
-        """From gold annotations: each name with the identifiers that at least `share` of its mentions carry.
+        """Make a lexicon from gold annotations: each name with the identifiers of at least `share` of its mentions.
 
         Composite annotations (several identifiers for one mention) are left out.
         """
@@ -163,7 +163,7 @@ def _entries(rows: Iterable[tuple[int, list[str]]], path: Path) -> Iterator[tupl
 
 
 def similar(name: str, names: Mapping[str, str], limit: int) -> list[tuple[str, str]]:
-    """The most similar of `names`, by rapidfuzz; raises MissingExtra when it is not installed."""
+    """The most similar of `names`, by rapidfuzz; raises MissingExtra if it is not installed."""
     try:
         from rapidfuzz import fuzz, process
     except ImportError as error:
@@ -177,18 +177,18 @@ class Grounders:
     """Several grounders in order; the first that knows a name decides.
 
     Attributes:
-        grounders: the user's lexicon first, tables after it.
-        prefixes: by ontology class, the identifier prefixes it allows; a class that is missing allows all.
+        grounders: the user's lexicon first, then tables.
+        prefixes: by ontology class, the identifier prefixes that it allows; a missing class allows all.
     """
 
     grounders: tuple[Grounder, ...] = ()
     prefixes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def ground(self, name: str, kind: str = "", document: Document | None = None) -> Grounding:
-        """Look a name up, as it is and in the forms that mean the same.
+        """Look up a name, as it is and in equivalent forms.
 
         An abbreviation that the document defines is looked up by its long form first: `TCA` in a paper on
-        antidepressants is no trichloroacetic acid.
+        antidepressants is not trichloroacetic acid.
         """
         variants = list(_variants(name, document))
         for grounder in self.grounders:
@@ -199,21 +199,21 @@ class Grounders:
         return Grounding(name=name)
 
     def entity(self, name: str, kind: str, document: Document | None = None) -> Entity:
-        """The entity of class `kind` called `name`: grounded, ambiguous, or marked as not groundable."""
+        """The entity of class `kind` with this name: grounded, ambiguous, or marked as not groundable."""
         found = self.ground(name, kind, document)
         return Entity.named(name, kind, found.curies)
 
     def names(self, name: str, kind: str, document: Document | None = None) -> tuple[str, ...]:
-        """The name and the preferred labels of what it stands for, as surface forms for evidence."""
+        """The name and the preferred labels of its candidates, as surface forms for evidence."""
         labels = (c.label for c in self.ground(name, kind, document).candidates)
         return tuple(dict.fromkeys((name, *labels)))
 
     def suggest(self, name: str, limit: int = 5) -> list[tuple[str, str]]:
-        """Similar known names with their identifiers, for a reviewer; never used to ground."""
+        """Similar known names with their identifiers, for reviewers; never used for grounding."""
         return [pair for grounder in self.grounders for pair in grounder.suggest(name, limit)][:limit]
 
     def allowed(self, found: tuple[Match, ...], kind: str) -> tuple[Match, ...]:
-        """Those with an identifier that the class may have."""
+        """The matches whose identifiers the class allows."""
         prefixes = {p.lower() for p in self.prefixes.get(kind, ())}
         return tuple(c for c in found if not prefixes or c.curie.partition(":")[0].lower() in prefixes)
 

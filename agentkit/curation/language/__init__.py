@@ -1,1 +1,1 @@
-"""What a quote says, by rules that never guess: spelling, sentences, numbers, names, negation and direction."""
+"""Rules for reading a quote, which never guess: spelling, sentences, numbers, names, negation and direction."""

@@ -1,4 +1,4 @@
-"""Whether a sentence asserts what it speaks of: a finding, or a guess, an aim, a question, a finding of others …"""
+"""Whether a sentence asserts its content: a finding, or a hypothesis, an aim, a question, a finding of others …"""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ Category = Literal[
     "advice",
     "background",
 ]
-"""What a sentence makes of a claim. `opposite`: the other effect; `cited`: what others found; `background`: what was
-there before, or beside."""
+"""What a sentence does with a claim. `opposite`: the opposite effect; `cited`: a finding of others; `background`: a
+previous or concomitant state."""
 CATEGORIES: tuple[Category, ...] = get_args(Category)
 
 Polarity = Literal["causes", "relieves", "affects", "neutral"]
-"""What a relation says of its ends: the subject brings the object about; makes it less; acts on it one way or another;
-or has it as a property, such as a dose, which a paper tells among its methods."""
+"""The meaning of a relation: the subject causes the object; reduces it; affects it in some way; or has it as a
+property, such as a dose, which a paper may state in its methods."""
 
 Span = tuple[int, int]
 
@@ -67,7 +67,7 @@ _POLARITIES: Mapping[str, Polarity] = {
 _TOLD: Mapping[Polarity, frozenset[Category]] = {
     "neutral": frozenset(CATEGORIES) - {"hypothesis", "question", "conditional", "negation"},
 }
-"""What carries a claim beside findings."""
+"""The categories other than findings that support a claim."""
 _SCOPED: Mapping[str, Category] = {
     "negation": "negation",
     "question": "question",
@@ -80,7 +80,7 @@ _SCOPED: Mapping[str, Category] = {
     "apart": "background",
     "background": "background",
 }
-"""The lists of cues in the order in which they are asked, and what each makes of a claim."""
+"""The lists of cues in the order in which they are tried, and the category of each."""
 _COMPOUND = re.compile(r" (?:induced|related|associated|caused|mediated|provoked|evoked) (?:\w+ ){0,3}")
 _FOLLOWING = re.compile(r" (?:after|following|due to|secondary to|from|(?:induced|caused) by) ")
 _LESS = re.compile(r"(?<!no )\b(?:less|fewer|lower|reduced|decreased) (?:\w+ )?$")
@@ -89,7 +89,7 @@ _BEFORE_FINDINGS = {"hypothesis", "aim", "question", "conditional"}
 
 
 def polarity_named(relation: str) -> Polarity:
-    """The polarity that a relation's name tells.
+    """The polarity that the name of a relation expresses.
 
     >>> [polarity_named(name) for name in ("induces", "hasSideEffect", "prevented_by", "increases_risk_of", "dose")]
     ['causes', 'causes', 'relieves', 'affects', 'neutral']
@@ -117,11 +117,11 @@ def _stems(word: str) -> Iterator[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Asserting:
-    """What a sentence must make of a claim to carry it.
+    """What a sentence must do with a claim in order to support it.
 
     Attributes:
-        polarity: of the claim's relation.
-        accepts: what carries it beside a finding, such as `hedge`, or `cited` where reviews are curated.
+        polarity: the polarity of the claim's relation.
+        accepts: the categories that support it besides findings, such as `hedge`, or `cited` when curating reviews.
     """
 
     polarity: Polarity = "neutral"
@@ -133,20 +133,20 @@ class Asserting:
 
 @dataclass(frozen=True, kw_only=True)
 class Telling:
-    """What a sentence makes of a claim, and the words that tell it (empty for a finding)."""
+    """What a sentence does with a claim, and the words that show it (empty for a finding)."""
 
     category: Category
     cue: str = ""
 
 
 def assertion(sentence: str, subject: Iterable[Span], object_: Iterable[Span], polarity: Polarity) -> Telling:
-    """What one sentence makes of a claim: each mention of the object is judged with the subject's nearest one, and one
-    finding is enough; else what the closest pair is.
+    """What one sentence does with a claim. Each mention of the object is judged with the nearest mention of the
+    subject; one finding is enough, otherwise the closest pair decides.
 
     Args:
-        sentence: folded (`spelling.folded`).
-        subject, object_: where it mentions the ends; the subject may be named elsewhere.
-        polarity: of the relation.
+        sentence: the sentence, folded (`spelling.folded`).
+        subject, object_: the mentions of the ends in it; the subject may be named elsewhere.
+        polarity: the polarity of the relation.
     """
     marked = list(_marked(sentence, list(subject), list(object_)))
     told = [_Sentence(text, low, high, polarity).said() for text, low, high in marked]
@@ -154,7 +154,7 @@ def assertion(sentence: str, subject: Iterable[Span], object_: Iterable[Span], p
 
 
 def _marked(sentence: str, subject: Sequence[Span], object_: Sequence[Span]) -> Iterator[tuple[str, Span, Span]]:
-    """The sentence with `S` and `O` for the mentions, and where the earlier and the later one of a pair stand."""
+    """The sentence with mentions replaced by `S` and `O`, and the spans of the earlier and later one of each pair."""
     pieces, places, last = list[str](), dict[Span, tuple[str, int]](), 0
     size = 0
     named = sorted([(span, "S") for span in subject] + [(span, "O") for span in object_])
@@ -195,12 +195,12 @@ class _Sentence:
 
     @cached_property
     def lead(self) -> str:
-        """From the beginning of the scope to the later mention."""
+        """The text from the start of the scope to the later mention."""
         return self.text[self.left : self.second[1]]
 
     @cached_property
     def tail(self) -> str:
-        """From the later mention to the end of the scope."""
+        """The text from the later mention to the end of the scope."""
         return self.text[self.second[1] : self.right]
 
     @cached_property
@@ -213,11 +213,11 @@ class _Sentence:
 
     @property
     def compound(self) -> bool:
-        """Whether the effect is spoken of as a fact: `lithium induced tremor`, hyphenated in the paper."""
+        """Whether the effect is presupposed as a fact: `lithium induced tremor`, hyphenated in the paper."""
         return self.subject_first and _COMPOUND.fullmatch(self.between) is not None
 
     def _scoped(self, kind: str) -> str:
-        """The cue of this kind whose scope the pair is in; empty where there is none."""
+        """The cue of this kind whose scope contains the pair; empty if there is none."""
         lead = self.lead
         if kind in _BEFORE_FINDINGS:
             lead = lead[max((m.end() for m in FOUND.finditer(lead)), default=0) :]
@@ -232,18 +232,18 @@ class _Sentence:
         return "" if found is None else found[0]
 
     def _granted(self, kind: str) -> bool:
-        """Whether cues of this kind take here for granted what they speak of."""
+        """Whether cues of this kind presuppose their content here."""
         if kind == "aim":
             return CASE.search(self.lead) is not None
         healed = self.polarity == "relieves" and RELIEF.search(self.text) is not None
         return kind == "background" and (self._follows() or healed)
 
     def _follows(self) -> bool:
-        """Whether the object is said to come after or from the subject: a history of that is an effect."""
+        """Whether the object is said to follow or result from the subject: even a history of that is an effect."""
         return _FOLLOWING.match(self.between) is not None
 
     def _condition(self) -> str:
-        """`if` and its like, where both mentions stand in its clause."""
+        """`if` and similar words, if both mentions are in their clause."""
         for match in CLAUSE_IF.finditer(self.text):
             comma = self.text.find(",", match.end())
             end = len(self.text) if comma < 0 else comma
@@ -257,13 +257,13 @@ class _Sentence:
         return not SEMIFACTIVE.match(word) or re.search(r"\b(?:must|should|is|are|will|no)\b", main) is not None
 
     def _purpose(self) -> str:
-        """`To find …,` at the beginning, up to its comma."""
+        """`To find …,` at the start of the sentence, up to its comma."""
         match = PURPOSE.match(self.text)
         comma = self.text.find(",")
         return match[0] if match and (comma < 0 or self.second[1] <= comma) else ""
 
     def _told(self) -> Telling:
-        """Without a cue: a method, another effect, or a finding."""
+        """The category if there is no cue: a method, the opposite effect, or a finding."""
         if self.compound:
             return Telling(category="finding" if self.polarity != "relieves" else "opposite", cue="")
         harm, relief = self._nearest(HARM), self._relieved()
@@ -278,18 +278,18 @@ class _Sentence:
         return Telling(category="finding" if self._effect() else "background")
 
     def _effect(self) -> bool:
-        """Whether a word of the sentence tells the relation's effect, which a cause or a relief needs."""
+        """Whether a word in the sentence expresses the relation's effect, which causes and relieves require."""
         if self.polarity == "relieves":
             return RELIEF.search(self.text) is not None
         told = (HARM, OUTCOME, LINK, WITHDRAWN)
         return self.polarity != "causes" or any(word.search(self.text) for word in told)
 
     def _nearest(self, effect: re.Pattern[str]) -> int:
-        """Where between the mentions the last such word ends; −1 where none does."""
+        """The end of the last such word between the mentions; −1 if there is none."""
         return max((m.end() for m in effect.finditer(self.between) if not self._governed(m)), default=-1)
 
     def _governed(self, match: re.Match[str]) -> bool:
-        """Whether a word of growth is what a word of relief works on: `prevented the development of`, `suppressed
+        """Whether a word of increase is governed by a word of relief: `prevented the development of`, `suppressed
         stress induced …`."""
         by_another = match[0] == "induced" and len(self.between[match.end() :].split()) < 2
         if not by_another and GROWTH.fullmatch(match[0]) is None:
@@ -299,7 +299,7 @@ class _Sentence:
         return relief >= 0 and re.search(r"\b(?:and|but|which|that)\b|,", before[relief:]) is None
 
     def _relieved(self) -> int:
-        """The same for words of relief, which for an object that comes first need to point on to the subject."""
+        """The same for words of relief; if the object comes first, they must point on to the subject."""
         before = self.text[: self.first[0]]
         if re.search(r"(?:of|in|from|against) (?:\w+ )?$", before) and RELIEF.search(before[-40:]):
             return len(self.between)

@@ -1,7 +1,7 @@
-"""What a sentence says of an effect: up, down, no difference; and whether it denies it.
+"""What a sentence says about an effect: up, down, no difference; and whether it denies it.
 
-All texts are folded (`spelling.folded`). Where the words point two ways, nothing is decided: a claim that can't be
-confirmed is unsupported.
+All texts are folded (`spelling.folded`). If the words point in two directions, nothing is decided: a claim that can't
+be confirmed is unsupported.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ _NAMES: dict[str, Direction] = {
 
 
 def direction_named(word: str) -> Direction | None:
-    """The direction that a qualifier's or a relation's name stands for; None when it stands for none.
+    """The direction that the name of a qualifier or relation expresses; None if it expresses none.
 
     >>> direction_named("significantly decreased"), direction_named("decreases_risk_of"), direction_named("treats")
     ('decreased', 'decreased', None)
@@ -102,7 +102,7 @@ _VERBS = {
 
 
 def directions(text: str) -> set[Direction]:
-    """Every direction that the text's words speak of; a denied one (`did not increase`) is no difference."""
+    """All directions that the text mentions; a denied one (`did not increase`) counts as no difference."""
     found: set[Direction] = set()
     for match in _CUE.finditer(text):
         if match["same"] or _NOT_BEFORE.search(text[max(0, match.start() - 60) : match.start()]):
@@ -116,17 +116,17 @@ def directions(text: str) -> set[Direction]:
 
 
 def denials(text: str) -> set[Direction]:
-    """`{"no difference"}` if the text says so in words (`did not differ`), whatever else it says."""
+    """`{"no difference"}` if the text says so explicitly (`did not differ`), whatever else it says."""
     return {"no difference"} if re.search(rf"\b(?:{_SAME})\b", text) else set()
 
 
 def favours(text: str, start: int) -> bool:
-    """Whether the name at `start` is the side that the text calls higher or lower: `higher in the placebo group`."""
+    """Whether the name at `start` is the group that the text calls higher or lower: `higher in the placebo group`."""
     return _FAVOURED.search(text[max(0, start - 60) : start]) is not None
 
 
 def masked(text: str, spans: Iterable[tuple[int, int]]) -> str:
-    """The text with these spans blanked, same length: a name such as `enhancement` or `dose reduction` says nothing."""
+    """The text with these spans blanked out: words inside a name, such as `dose reduction`, say nothing."""
     chars = list(text)
     for start, end in spans:
         chars[start:end] = "_" * (end - start)
@@ -134,7 +134,7 @@ def masked(text: str, spans: Iterable[tuple[int, int]]) -> str:
 
 
 def clause(text: str, start: int, end: int) -> str:
-    """The part of a sentence around `text[start:end]`, out to the next comma, bracket or conjunction."""
+    """The part of a sentence around `text[start:end]`, up to the nearest commas, brackets or conjunctions."""
     cuts = [m.span() for m in _CLAUSE.finditer(text)]
     left = max((stop for _, stop in cuts if stop <= start), default=0)
     right = min((begin for begin, _ in cuts if begin >= end), default=len(text))
@@ -142,14 +142,14 @@ def clause(text: str, start: int, end: int) -> str:
 
 
 def negated(text: str) -> bool:
-    """Whether the text holds a word that denies."""
+    """Whether the text contains a negation."""
     return _NEGATED.search(text) is not None
 
 
 def denied(text: str, start: int, end: int) -> bool:
-    """Whether the clause around `text[start:end]` denies what stands there.
+    """Whether the clause around `text[start:end]` negates it.
 
-    Behind it, words such as `without` and `free of` speak of something else (`caused tremor without weight loss`).
+    After it, words such as `without` and `free of` refer to something else (`caused tremor without weight loss`).
     """
     around = clause(text, start, end)
     at = around.find(text[start:end])
@@ -158,7 +158,7 @@ def denied(text: str, start: int, end: int) -> bool:
 
 
 def closest(first: Iterable[tuple[int, int]], second: Iterable[tuple[int, int]]) -> tuple[int, int] | None:
-    """The span from one mention to another that is the shortest; None when a side has no mention."""
+    """The shortest span from a mention in `first` to one in `second`; None if either has none."""
     others = list(second)
     pairs = [(min(a, c), max(b, d)) for a, b in first for c, d in others]
     return min(pairs, key=lambda span: span[1] - span[0], default=None)

@@ -1,4 +1,4 @@
-"""Names in text: every way one name may be written, and where it occurs, by whole words."""
+"""Names in text: the ways in which a name may be written, and its occurrences as whole words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DEFINED = re.compile(r"\(([A-Za-z][A-Za-z0-9/+-]{1,9}?)s?\)")
 
 
 def forms_of(names: Iterable[str]) -> set[str]:
-    """All the ways to write any of these names."""
+    """All ways to write any of these names."""
     return {form for name in names for form in forms(name)}
 
 
@@ -45,7 +45,7 @@ def grammatical_numbers(name: str) -> Iterator[str]:
 
 
 def occurrences(names: Iterable[str], text: str) -> list[tuple[int, int]]:
-    """Where any of the names stands in a folded text, as whole words; sorted."""
+    """The spans at which any of the names occurs in a folded text, as whole words; sorted."""
     found = set()
     for form in forms_of(names):
         at = text.find(form)
@@ -67,7 +67,7 @@ def abbreviations(text: str) -> dict[str, str]:
     """Short forms that the text itself defines, `{"TCA": "tricyclic antidepressants"}`.
 
     The algorithm of Schwartz and Hearst (PSB 2003): each letter of the short form must be found in the words before
-    its parenthesis, right to left, the first one at the start of a word.
+    its parenthesis, from right to left, the first letter at the start of a word.
     """
     found: dict[str, str] = {}
     for match in _DEFINED.finditer(text):
@@ -98,7 +98,7 @@ def _long_form(short: str, before: str) -> str:
 
 
 def synonyms_in(names: Iterable[str], text: str) -> tuple[str, ...]:
-    """The names and what the text defines as their short or long form."""
+    """The names, and the short or long forms that the text defines for them."""
     known = list(dict.fromkeys(names))
     wanted = forms_of(known)
     for short, long in abbreviations(text).items():

@@ -45,10 +45,10 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 _MARKED = re.compile(r"(?:\^\(?[a-zA-Z*†‡§,\d-]{1,6}\)?|[*†‡§]+)(?=[\s,;.)/%|]|$)")
-"""A footnote's mark after a value."""
+"""A footnote mark after a value."""
 _AFTER = re.compile(rf"(?:\s*(?:,|-|/|±|to|and|or|\+)+\s*-?(?:{_VALUE})(?:\^-?\d+)?(?![\d^]))*[\s-]?\s*", re.IGNORECASE)
 _RANGE = re.compile(r"\s?(?:-|to|through)\s?", re.IGNORECASE)
-"""What stands between the ends of an interval; `and` does after `between`."""
+"""What may be between the ends of an interval; `and` only after `between`."""
 _BOUNDS = {
     "<": "<, less than, fewer than, below, under",
     ">": ">, more than, greater than, above, over, exceeding",
@@ -73,10 +73,10 @@ class Number:
     """A value with its sign, and the unit after it (canonical; empty when there is none).
 
     Attributes:
-        unit: with its denominators of mass, area, volume and amount: `mg/kg`.
-        time: the denominator of time, `d` in `5 mg/day`; empty when none is said.
-        bound: `<`, `>`, `<=` or `>=` where the number is the limit of what is meant.
-        interval: both ends where it is one of an interval's.
+        unit: the unit with denominators of mass, area, volume and amount: `mg/kg`.
+        time: the denominator of time, `d` in `5 mg/day`; empty if there is none.
+        bound: `<`, `>`, `<=` or `>=` if the number is a bound.
+        interval: both ends, if the number is one end of an interval.
     """
 
     value: Decimal
@@ -86,8 +86,8 @@ class Number:
     interval: tuple[Decimal, Decimal] | None = None
 
     def holds(self, wanted: Number) -> bool:
-        """Whether this states what is wanted: the value, its unit, bound and interval if it has one, and no other time
-        than it names."""
+        """Whether this states the wanted number: its value, unit, bound and interval if it has them, and no other time
+        unit."""
         same_unit = not wanted.unit or wanted.unit == self.unit
         same_bound = not wanted.bound or wanted.bound == self.bound
         same_interval = wanted.interval is None or wanted.interval == self.interval
@@ -96,7 +96,7 @@ class Number:
 
 
 def numbers(text: str) -> Iterator[Number]:
-    """The numbers in a text, in order; digits inside words such as `IL6`, exponents and `[12]` are none."""
+    """The numbers in a text, in order; digits inside words such as `IL6`, exponents and `[12]` don't count."""
     text = _VULGAR.sub(" ", _MARKUP.sub(_caret, _CITED.sub("", _THIN.sub("", text))))
     plain = _FRACTION.sub(_fraction, spelled(text).text.replace("⁄", "/"))
     read = 0
@@ -112,7 +112,7 @@ def numbers(text: str) -> Iterator[Number]:
 
 
 def _with_intervals(text: str, found: list[tuple[re.Match[str], Number]]) -> Iterator[Number]:
-    """The numbers, those that are the ends of an interval knowing it."""
+    """The numbers, with `interval` set for the ends of intervals."""
     ends: dict[int, tuple[Decimal, Decimal]] = {}
     for at, ((first, low), (second, high)) in enumerate(pairwise(found)):
         if low.value < high.value and at not in ends and _between(text, first, second):
@@ -133,7 +133,7 @@ def _between(text: str, first: re.Match[str], second: re.Match[str]) -> bool:
 
 
 def _fraction(match: re.Match[str]) -> str:
-    """`2 1/2 mg` as 2.5 mg; without a unit `1/2` may be one of two, and stays."""
+    """`2 1/2 mg` as 2.5 mg; without a unit, `1/2` may mean one of two and is kept."""
     if not match[1] and not unit_at(match.string, match.end(), spaced=True).name:
         return match[0]
     value = Decimal(match[1] or 0) + Decimal(match[2]) / Decimal(match[3])
@@ -145,7 +145,7 @@ def _caret(match: re.Match[str]) -> str:
 
 
 def _unit_after(text: str, at: int) -> Unit:
-    """The unit after a number, also after a mark, or after the numbers that it shares its unit with (`5 to 10 mg`)."""
+    """The unit after a number, possibly after a mark or further numbers with the same unit (`5 to 10 mg`)."""
     marked = _MARKED.match(text, at)
     at = marked.end() if marked else at
     between = _AFTER.match(text, at)
@@ -170,11 +170,12 @@ def _plain(value: str) -> Decimal:
 
 
 def missing_number(wanted: str, text: str) -> str:
-    """The first number of `wanted` that `text` does not hold with the same sign and unit; empty when it holds all.
+    """The first number in `wanted` that `text` does not contain with the same sign and unit; empty if it contains all.
 
-    An interval is held by the same interval alone, `< 0.05` by no other sign; either of its ends alone is held by it.
-    A wanted number without a unit is held by the same number with any unit. A unit with a denominator of mass, area or
-    volume is another unit than the same without it: `5 mg` is not held by `5 mg/kg`, but it is by `5 mg/day`.
+    An interval matches only the same interval, but a wanted number also matches the end of an interval; `< 0.05`
+    matches only with the same comparison sign. A wanted number without a unit matches the same number with any unit. A unit with a
+    denominator of mass, area or volume differs from the unit without it: `5 mg` does not match `5 mg/kg`, but it does
+    match `5 mg/day`.
     """
     asked = list(numbers(wanted))
     there = set(numbers(text)) if asked else set()

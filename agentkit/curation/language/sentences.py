@@ -1,4 +1,4 @@
-"""Sentences, by rules: a stop, a space, and something that begins a sentence; never across a blank line."""
+"""Rule-based sentence splitting: a full stop, a space, and a sentence start; never across a blank line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHORT = re.compile(
 
 @lru_cache(maxsize=64)
 def boundaries(text: str) -> tuple[int, ...]:
-    """Where sentences begin, and the text's end."""
+    """The offsets at which sentences start, and the end of the text."""
     found = [0]
     for match in _STOP.finditer(text):
         before = text[max(0, match.start() - 12) : match.start() + 1]
@@ -28,7 +28,7 @@ def boundaries(text: str) -> tuple[int, ...]:
 
 
 def sentences_of(text: str) -> list[str]:
-    """The sentences of a text, with the white space after each."""
+    """The sentences of a text, each with the white space after it."""
     return [text[start:end] for start, end in pairwise(boundaries(text))]
 
 

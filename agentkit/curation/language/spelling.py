@@ -1,4 +1,4 @@
-"""One spelling for texts that a person would call the same, with the way back to the original's offsets."""
+"""Normalised spelling for texts that people would consider equal, with a mapping back to the original offsets."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Spelled:
     """A normalised text.
 
     Attributes:
-        text: NFKC, one kind of space, dash and quotation mark; exponents as `10^5`; case kept.
-        starts, ends: for each of its characters, where its source begins and ends in the original.
-        soft: indices of hyphens that stood at a line's end, which may or may not belong to the word.
+        text: NFKC, with one kind of space, dash and quotation mark; exponents as `10^5`; case is kept.
+        starts, ends: for each character, the start and end of its source in the original.
+        soft: indices of hyphens at the ends of lines, which may or may not belong to the word.
     """
 
     text: str
@@ -49,7 +49,7 @@ class Spelled:
 
 @lru_cache(maxsize=64)
 def spelled(text: str) -> Spelled:
-    """Normalise a text (whole documents are cached)."""
+    """Normalise a text (results for whole documents are cached)."""
     pieces: list[str] = []
     starts, ends, soft = array("I"), array("I"), list[int]()
     for match in _TOKEN.finditer(text):
@@ -86,13 +86,13 @@ def _spell(match: re.Match[str]) -> str:
 
 
 def _apart(char: str, before: str) -> str:
-    """A raised figure after a figure is an exponent, `10⁵` is 10^5; after a letter it is `m²` = m2."""
+    """A superscript digit as text: an exponent after a digit, `10⁵` as 10^5; plain after a letter, `m²` as m2."""
     plain = unicodedata.normalize("NFKC", char)
     return f"^{_SAME.get(plain, plain)}" if before.isdecimal() else _SAME.get(plain, plain)
 
 
 def folded(text: str) -> str:
-    """For comparing names and words: no case, dashes as spaces, Greek letters written out, single spaces.
+    """Normalise for comparing names and words: lower case, dashes as spaces, Greek letters written out, single spaces.
 
     >>> folded("TNF-α  Inhibitors")
     'tnf alpha inhibitors'

@@ -62,7 +62,7 @@ _NAMES = {
 }
 _UNITS = {word: unit for unit, words in _NAMES.items() for word in words.split(", ")}
 _CASED = {"mM": "mmol/l", "μM": "umol/l", "uM": "umol/l", "nM": "nmol/l", "pM": "pmol/l", "M": "mol/l"}
-"""Molar units, which differ from lengths by their capital alone."""
+"""Molar units, which differ from lengths only in case."""
 _TIMES = {"h", "min", "d", "wk", "mo", "y", "s", "ms"}
 
 _OFTEN_TIMES = {"daily": "d", "hourly": "h", "weekly": "wk", "monthly": "mo", "yearly": "y"}
@@ -81,20 +81,20 @@ _BELOW = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """A unit: its name with its denominators but time, and the denominator of time."""
+    """A unit: its name with all denominators except time, and the denominator of time."""
 
     name: str = ""
     time: str = ""
     powers: int = 0
-    """Where the unit's last `−1` ends, which is no number; 0 where it has none."""
+    """The end of the unit's last `−1`, which is not a number; 0 if there is none."""
     length: int = 0
-    """Characters of the text that it takes, white space before it included."""
+    """Its length in characters, including white space before it."""
 
 
 def unit_at(text: str, at: int, *, spaced: bool = False) -> Unit:
-    """The unit that begins at a place of a text in one spelling (`spaced`: after white space or a hyphen).
+    """The unit that starts at a position in a normalised text (`spaced`: after white space or a hyphen).
 
-    A bare denominator counts (`10^9/L`); the name is empty where there is neither.
+    A bare denominator counts (`10^9/L`); the name is empty if there is neither.
     """
     begin = at
     while spaced and text[at : at + 1] in (" ", "-"):

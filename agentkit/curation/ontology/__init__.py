@@ -1,1 +1,1 @@
-"""The schema of concepts and relations, and the files it is read from."""
+"""Ontologies: the schema of concepts and relations, and the files that it is read from."""

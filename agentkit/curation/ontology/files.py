@@ -1,4 +1,4 @@
-"""Ontologies from files: a short YAML of our own, or a LinkML schema; both become the same `Ontology`."""
+"""Ontologies from files: AgentKit's short YAML form, or a LinkML schema; both become an `Ontology`."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def load_ontology(path: Path | str) -> Ontology:
     """Read a short YAML (`concepts:` at the top) or a LinkML schema (`classes:`).
 
     Raises:
-        DataError: the file, and what is wrong in it (see `make_ontology`).
-        MissingExtra: a LinkML schema without linkml-runtime.
+        DataError: something is wrong in the file (see `make_ontology`).
+        MissingExtra: it is a LinkML schema, and linkml-runtime is not installed.
     """
     path = Path(path)
     data = read_yaml(path)
@@ -48,7 +48,7 @@ def load_ontology(path: Path | str) -> Ontology:
 
 
 def read_short(data: Mapping[str, Any], path: object = None) -> Ontology:
-    """The short form as a mapping: see docs/curation.md for what it may hold."""
+    """Read the short form as a mapping; docs/curation.md describes it."""
     reader = _Short(path)
     reader.fields(data, _TOP, "the ontology")
     listed = reader.mapping(data, "concepts", "the ontology")
@@ -67,7 +67,7 @@ def read_short(data: Mapping[str, Any], path: object = None) -> Ontology:
 
 
 class _Short:
-    """Collects concepts and relations, and says where something is wrong."""
+    """Collects concepts and relations, with the location of errors."""
 
     def __init__(self, path: object) -> None:
         self.path = path
@@ -95,7 +95,7 @@ class _Short:
         return value
 
     def values(self, given: Any, where: str) -> tuple[Value, ...]:
-        """A list of names, or names with other words, a description and a meaning."""
+        """Read values: a list of names, or names with synonyms, a description and a meaning."""
         if isinstance(given, list):
             return tuple(Value(name=str(name)) for name in given)
         if not isinstance(given, Mapping):
@@ -153,7 +153,7 @@ class _Short:
         )
 
     def _tail(self, head: str, name: str, body: Mapping[str, Any], where: str) -> str:
-        """The concept that the relation leads to; values and plain types get a leaf of their own."""
+        """The concept that the relation leads to; for values and plain types, a separate leaf."""
         target = str(body.get("to") or ("" if "values" in body else "string"))
         leaf = f"{head}.{name}"
         if "values" in body:

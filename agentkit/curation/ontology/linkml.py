@@ -1,10 +1,10 @@
 """LinkML schemas as ontologies, read through linkml-runtime's SchemaView.
 
 Classes are concepts, slots are relations, enums are lists of permissible values. A class marked `tree_root` is the
-container that stands for the paper: the classes of its slots are the roots. Annotations of a slot that we read:
+container that represents the paper: the classes of its slots are the roots. These annotations of slots are used:
 `question`, `together: true`, `polarity`, `accepts: "hedge cited"`, `qualifiers: "direction comparator"`, which names
 slots of the schema, and OntoGPT's `prompt` and `prompt.skip`. A class with a subject and an object is a relation
-between them. What doesn't fit costs itself: it is left out or asked for as text, and one line of the log names it.
+between them. Anything else is left out or asked for as text, and named in one line of the log.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def read_linkml(path: Path) -> Ontology:
     """Read a schema file.
 
     Raises:
-        DataError: see `make_ontology`; also a schema that linkml-runtime can't read.
+        DataError: see `make_ontology`; also if linkml-runtime can't read the schema.
         MissingExtra: linkml-runtime is not installed.
     """
     try:
@@ -52,7 +52,7 @@ def read_linkml(path: Path) -> Ontology:
 
 
 def _local(base: Any, path: Path) -> Any:
-    """A SchemaView that opens the files beside the schema and linkml's own; nothing is fetched over a network."""
+    """A SchemaView that opens only files beside the schema and linkml's own; nothing is fetched over the network."""
 
     class Local(base):  # type: ignore[misc]
         def load_import(self, imp: str, from_schema: Any = None) -> Any:
@@ -101,7 +101,7 @@ class _Reader:
         )
 
     def _own_roots(self, container: Any) -> tuple[str, ...]:
-        """A container without classes in its slots is a root itself; without a container those nothing points to."""
+        """The roots without classes in the container's slots: the container, or, if there is none, unreferenced classes."""
         if container is not None:
             return (container.name,)
         pointed = {r.tail for r in self.relations if r.tail != r.head}
@@ -111,7 +111,7 @@ class _Reader:
         return tuple(dict.fromkeys(sources + heads)) or tuple(c.name for c in own[:1])
 
     def _keep_reachable(self, roots: tuple[str, ...]) -> None:
-        """Drop what no root leads to, and repeated relations."""
+        """Drop what can't be reached from a root, and repeated relations."""
         self.roots = roots
         reached = list(dict.fromkeys(roots))
         unique = list({relation.element: relation for relation in self.relations}.values())
@@ -122,7 +122,7 @@ class _Reader:
         self.concepts = list({c.name: c for c in self.concepts if c.name in reached}.values())
 
     def _container_ranges(self, container: Any) -> tuple[str, ...]:
-        """The classes of the container's slots; for a relation's class, the one of its subject."""
+        """The classes of the container's slots; for a class that states a relation, that of its subject."""
         ranges: list[str] = []
         plain: list[str] = []
         for slot in self.view.class_induced_slots(container.name):
@@ -143,7 +143,7 @@ class _Reader:
         return found
 
     def _triple(self, name: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-        """The classes of the subject and the object of a class that states a relation; None for any other class."""
+        """The classes of subject and object, for a class that states a relation; None for any other class."""
         slots = {slot.name: slot for slot in self.view.class_induced_slots(name)}
         if not {"subject", "object"} <= slots.keys():
             return None
@@ -154,7 +154,7 @@ class _Reader:
         return (ends[0], ends[1]) if all(ends) else None
 
     def _ranges(self, slot: Any) -> list[str]:
-        """The ranges of a slot, those of its unions included."""
+        """The ranges of a slot, including those of its unions."""
         unions = [e for name in ("any_of", "exactly_one_of", "all_of") for e in getattr(slot, name, None) or ()]
         listed = [str(e.range) for e in unions if getattr(e, "range", None)]
         return listed or [str(slot.range or self.view.schema.default_range or "string")]
@@ -228,13 +228,13 @@ class _Reader:
         return list(dict.fromkeys(found))
 
     def _leaf(self, head: str, slot: Any, range_: str) -> str:
-        """A leaf concept of its own for a plain value; for an enum that an ontology fills, or what is unknown, text."""
+        """A separate leaf concept for a plain value; text for an enum that an ontology fills, or an unknown range."""
         plain = range_ in self.view.all_types() or range_ in TYPES
         enum = self.view.all_enums().get(range_)
         if enum is not None:
             self.left_out.append(f"the enum {range_!r} has no permissible values of its own")
         elif not plain and range_ not in self.view.all_classes():
-            return range_  # probably mistyped: the ontology's own check says so
+            return range_  # probably a typing error, which the ontology's own check reports
         described = slot.description or (enum.description if enum is not None else "") or ""
         name = f"{head}.{slot.name}"
         self.concepts.append(
@@ -243,7 +243,7 @@ class _Reader:
         return name
 
     def _concrete(self, name: str) -> list[str]:
-        """The class, or those below it that can have instances; an abstract one that has none stands for itself."""
+        """The class, or its descendants that can have instances; the class itself if it is abstract and has none."""
         cls = self.view.get_class(name)
         if not (cls.abstract or cls.mixin):
             return [name]
@@ -262,7 +262,7 @@ class _Reader:
                 )
 
     def _permitted(self, enum: Any, seen: tuple[str, ...] = ()) -> tuple[Value, ...]:
-        """An enum's values and those it inherits, each once whatever its case."""
+        """An enum's values and those it inherits, without duplicates (ignoring case)."""
         found = {value.name.casefold(): value for value in reversed(_values(enum))}
         for name in enum.inherits or ():
             parent = self.view.all_enums().get(str(name))
@@ -306,7 +306,7 @@ def _values(enum: Any) -> tuple[Value, ...]:
 
 
 def _annotation(element: Any, name: str) -> str:
-    """An annotation's value; names such as `prompt.skip` hold a dot."""
+    """An annotation's value; names such as `prompt.skip` contain a dot."""
     held = element.annotations
     found = held.get(name) if isinstance(held, dict) else getattr(held, name, None)
     return "" if found is None else str(getattr(found, "value", found))
@@ -318,5 +318,5 @@ def _skipped(slot: Any) -> bool:
 
 
 def _is_name(slot: Any) -> bool:
-    """Whether the slot holds what its class' things are called, which is what is asked for anyway."""
+    """Whether the slot is the name of the class's instances, which is asked for anyway."""
     return str(slot.slot_uri or "") in {"rdfs:label", "skos:prefLabel", "schema:name"}

@@ -1,7 +1,7 @@
-"""The ontology: concepts, the relations between them, and what a claim may say about each.
+"""The ontology: concepts, the relations between them, and what claims may say about them.
 
 A graph of triples (head, relation, tail) as in LLM-Duo (arXiv 2408.10682, "progressive ontology prompting"). A relation
-to a plain value (`string`, `integer`) has a leaf concept of its own, so that two such relations never share findings.
+to a plain value (`string`, `integer`) has a separate leaf concept, so that two such relations never share findings.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Kind = Literal["entity", "values", "literal"]
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """One permissible value: its name, other words for it, and the identifier it stands for."""
+    """One permissible value: its name, synonyms, and the identifier that it stands for."""
 
     name: str
     description: str = ""
@@ -40,10 +40,10 @@ class Concept:
     """A node of the ontology.
 
     Attributes:
-        kind: `entity` (things with names), `values` (one of a list), `literal` (text, a number, a date).
-        prefixes: of identifiers that fit, such as `MESH`.
-        values: what a concept of kind `values` may be.
-        datatype: of a literal.
+        kind: `entity` (named entities), `values` (one of a list), `literal` (text, a number, a date).
+        prefixes: the prefixes of identifiers that fit, such as `MESH`.
+        values: the permissible values, for kind `values`.
+        datatype: the type of a literal.
     """
 
     name: str
@@ -56,13 +56,13 @@ class Concept:
 
     @property
     def label(self) -> str:
-        """The name for a prompt: `Trial.dose` is asked for as `dose`."""
+        """The name in prompts: `Trial.dose` is asked for as `dose`."""
         return self.name.rpartition(".")[2].replace("_", " ")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Qualifier:
-    """What a claim of a relation says besides: direction, comparator, dose …; free text where it has no values."""
+    """A further detail of a relation's claims: direction, comparator, dose …; free text if it has no values."""
 
     name: str
     description: str = ""
@@ -76,13 +76,13 @@ class Relation:
     """One kind of triple.
 
     Attributes:
-        head, tail: concepts.
-        question: how to ask for it, in the user's words; `{subject}` is filled in.
-        required, many: cardinality: at least one; more than one.
-        together: ask once for all subjects of a paper rather than once for each.
-        uri: of the predicate.
-        polarity: what the relation says of its ends (see `language.assertion`); empty for what its name tells.
-        accepts: what carries a claim beside findings, such as `hedge`.
+        head, tail: the names of its concepts.
+        question: the question in the user's own words; `{subject}` is filled in.
+        required, many: the cardinality: at least one; more than one.
+        together: ask once about all subjects of a paper instead of once about each.
+        uri: the URI of the predicate.
+        polarity: the meaning of the relation (see `language.assertion`); empty if its name tells.
+        accepts: the categories that support a claim besides findings, such as `hedge`.
     """
 
     name: str
@@ -100,7 +100,7 @@ class Relation:
 
     @property
     def asserting(self) -> Asserting:
-        """What a sentence must make of a claim to carry it."""
+        """What a sentence must do with a claim in order to support it."""
         return Asserting(polarity=self.polarity or polarity_named(self.name), accepts=frozenset(self.accepts))
 
     @property
@@ -110,7 +110,7 @@ class Relation:
 
     @property
     def directed(self) -> bool:
-        """Whether its claims say that something rises, falls or does not differ, which their quotes then must say."""
+        """Whether its claims say that something rises, falls or does not differ, which their quotes must say too."""
         return direction_named(self.name) is not None or any(q.name == "direction" for q in self.qualifiers)
 
 
@@ -143,7 +143,7 @@ class Ontology:
 
     @cached_property
     def hash(self) -> str:
-        """Of everything that can change a claim."""
+        """A hash of everything that can change a claim."""
         return digest(self.elements, self.roots)
 
     def to_json(self) -> JsonObject:
@@ -151,7 +151,7 @@ class Ontology:
 
 
 def told_polarity(given: object, where: str, path: object) -> Polarity | Literal[""]:
-    """A relation's `polarity:`; empty where there is none. Raises DataError where it is none of those there are."""
+    """A relation's `polarity:`; empty if there is none. Raises DataError for an unknown one."""
     name = "neutral" if given == "none" else str(given or "")
     for known in get_args(Polarity):
         if name == known:
@@ -162,7 +162,7 @@ def told_polarity(given: object, where: str, path: object) -> Polarity | Literal
 
 
 def told_categories(given: object, where: str, path: object) -> tuple[Category, ...]:
-    """A relation's `accepts:`, a name or several. Raises DataError for a category that there isn't."""
+    """A relation's `accepts:`, one name or several. Raises DataError for an unknown category."""
     names = given if isinstance(given, list) else str(given or "").replace(",", " ").split()
     wrong = next((name for name in names if name not in CATEGORIES), None)
     if wrong is not None:
@@ -171,7 +171,7 @@ def told_categories(given: object, where: str, path: object) -> tuple[Category, 
 
 
 def changed_elements(old: Ontology, new: Ontology) -> dict[str, Literal["added", "removed", "changed"]]:
-    """Which elements a schema edit touches."""
+    """The elements that differ between two schemas."""
     found: dict[str, Literal["added", "removed", "changed"]] = {}
     for name in sorted({*old.elements, *new.elements}):
         if name not in old.elements:
@@ -194,11 +194,11 @@ def make_ontology(
     prefixes: Mapping[str, str] | None = None,
     path: object = None,
 ) -> Ontology:
-    """Check the parts and put them together; concepts that nothing points to are roots unless `roots` names others.
+    """Check the parts and build the ontology; concepts that nothing points to are roots unless `roots` names others.
 
     Raises:
-        DataError: a duplicate, an unknown range, no root, a concept no root leads to, or relations that require each
-            other in a circle. Each says where and how to fix it.
+        DataError: a duplicate, an unknown range, no root, a concept that no root leads to, or relations that require
+            each other in a circle. The message says where, and how to fix it.
     """
     known = _unique(concepts, path)
     listed = tuple(relations)
@@ -251,7 +251,7 @@ def _nearest(name: str, known: Mapping[str, Concept]) -> str:
 
 
 def _sources(known: Mapping[str, Concept], relations: tuple[Relation, ...]) -> tuple[str, ...]:
-    """Entities that nothing but themselves points to."""
+    """The entities to which no other concept points."""
     pointed = {r.tail for r in relations if r.tail != r.head}
     return tuple(n for n, c in known.items() if c.kind == "entity" and n not in pointed)
 

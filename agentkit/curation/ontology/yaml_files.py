@@ -1,4 +1,4 @@
-"""YAML from people: no key twice, no alias that multiplies the file or stands inside itself."""
+"""YAML written by people: no duplicate keys, and no aliases that blow up the file or refer to themselves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agentkit.text import read_text
 
 
 def read_yaml(path: Path) -> JsonObject:
-    """A YAML mapping in which no key occurs twice. Raises DataError with the line."""
+    """Read a YAML mapping without duplicate keys. Raises DataError with the line."""
     text = read_text(path)
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -25,7 +25,7 @@ def read_yaml(path: Path) -> JsonObject:
         data = yaml.safe_load(text)
     except RecursionError:
         raise DataError("not valid YAML: nested too deeply", path=path) from None
-    except ValueError as error:  # a number of thousands of digits, a day that there is not
+    except ValueError as error:  # a number with thousands of digits, an impossible date
         raise DataError(f"not valid YAML: {error}", path=path) from None
     except yaml.MarkedYAMLError as error:
         line = None if error.problem_mark is None else error.problem_mark.line + 1
@@ -38,7 +38,7 @@ def read_yaml(path: Path) -> JsonObject:
 
 
 _LARGEST = 200_000
-"""The most values a file may hold once its aliases are written out."""
+"""The most values that a file may have once its aliases are expanded."""
 
 
 def _duplicates(root: yaml.Node) -> Iterator[yaml.ScalarNode]:
@@ -66,7 +66,7 @@ def _inside(node: yaml.Node) -> list[yaml.Node]:
 
 
 def _check_aliases(root: yaml.Node, path: Path) -> None:
-    """Raises DataError where an alias stands inside what it names, or where the aliases multiply the file."""
+    """Raise DataError if an alias refers to itself, or if expanding aliases makes the file too large."""
     sizes: dict[int, int] = {}
     open_: set[int] = set()
     stack = [(root, False)]
