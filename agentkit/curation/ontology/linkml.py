@@ -101,7 +101,7 @@ class _Reader:
         )
 
     def _own_roots(self, container: Any) -> tuple[str, ...]:
-        """The roots without classes in the container's slots: the container, or, if there is none, unreferenced classes."""
+        """The roots if no slot of a container has classes: the container, or else all unreferenced classes."""
         if container is not None:
             return (container.name,)
         pointed = {r.tail for r in self.relations if r.tail != r.head}
