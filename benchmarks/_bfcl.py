@@ -70,7 +70,7 @@ def _lines(archive: zipfile.ZipFile, name: str) -> list[dict[str, Any]]:
 
 
 def task_of(row: Mapping[str, Any]) -> Task:
-    """A question as a user would ask it, with its tools as `Agent.run(client_tools=…)` takes them in its metadata."""
+    """A question as a user would ask it, with its tools in the metadata, in the form of `Agent.run(client_tools=…)`."""
     [turn] = row["question"]
     told = "\n\n".join(message["content"] for message in turn if message["role"] == "system")
     return Task(
@@ -87,7 +87,7 @@ def task_of(row: Mapping[str, Any]) -> Task:
 
 
 def tool_name(name: str) -> str:
-    """A function's name as providers accept it: the leaderboard, too, writes `_` for a dot there."""
+    """A function's name in a form that providers accept: like the leaderboard, with `_` for a dot."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64]
 
 
@@ -97,7 +97,7 @@ def _tool(function: Mapping[str, Any]) -> dict[str, Any]:
         "description": function.get("description", ""),
         "parameters": _schema(function["parameters"]),
     }
-    client_tools([spec])  # reports at once what is wrong with it
+    client_tools([spec])  # reports errors at once
     return spec
 
 

@@ -52,7 +52,7 @@ BLOCK = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Tasks that one arm is to answer in its own process."""
+    """Tasks for one arm to answer in its own process."""
 
     family: str
     data: Path | None
@@ -71,8 +71,8 @@ def main() -> None:
     parser.add_argument("--model", default="local/qwen2.5-coder-1.5b")
     parser.add_argument("--limit", type=int, default=100, help="tasks")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of tasks")
-    parser.add_argument("--fresh", action="store_true", help="drop the rows of an earlier run that was stopped")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the choice of tasks")
+    parser.add_argument("--fresh", action="store_true", help="discard the rows of an earlier run that was stopped")
     args = parser.parse_args()
     arms = list(dict.fromkeys(["bare", *args.arms]))
     if args.family in CALLS:

@@ -260,7 +260,7 @@ def _arguments() -> argparse.Namespace:
     parser = arguments("bc5cdr", __doc__.split("\n", 1)[0])
     parser.add_argument("--gold", type=Path, required=True, help="BioC XML with gold relations")
     parser.add_argument("--train", type=Path, help="BioC XML of training papers: names, and what is learnt")
-    parser.add_argument("--model", help="the explorer's; without one only the floors are printed")
+    parser.add_argument("--model", help="the explorer's model; without one, only the floors are printed")
     parser.add_argument("--evaluator-model")
     parser.add_argument("--lexicon", type=Path)
     parser.add_argument("--no-tables", action="store_true")
@@ -269,7 +269,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--items", type=int, default=20, help="the longest list of one answer")
     parser.add_argument("--around", type=int, default=0)
-    parser.add_argument("--minutes", type=float, help="begin no further paper after so long")
+    parser.add_argument("--minutes", type=float, help="start no further paper after so many minutes")
     parser.add_argument("--store", type=Path, help="keep calls and claims here")
     return parser.parse_args()
 

@@ -1,6 +1,6 @@
-"""What the state machine takes for a question about a paper, beside the model: without checkpoints, and with them.
+"""The overhead of the state machine per question about a paper, apart from the model, with and without checkpoints.
 
-Processor time, so that what else the machine does counts little; the model answers at once, and so does the evaluator.
+Processor time is measured, so that other work on the machine matters little; explorer and evaluator answer at once.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def question_of(folder: Path) -> Question:
 
 
 def cost(question: Question, store: Store, number: int) -> list[float]:
-    """Milliseconds of processor time of each of so many passes: an answer, an evaluation, both journalled."""
+    """Milliseconds of processor time of each of `number` passes: an answer and an evaluation, both journalled."""
 
     async def passes() -> list[float]:
         found = []

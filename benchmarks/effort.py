@@ -92,15 +92,15 @@ class Spent:
 
 
 def main() -> None:
-    parser = arguments("effort", "what spending more buys, and whether the agent spends where it pays")
+    parser = arguments("effort", "what spending more gains, and whether the agent spends where it pays off")
     parser.add_argument("--families", nargs="+", choices=[*FAMILIES], default=list(MIX))
     parser.add_argument("--data", type=Path, help="a folder laid out like the data folder (default: AGENTKIT_DATA)")
     parser.add_argument("--model", default="local/qwen2.5-coder-1.5b")
-    parser.add_argument("--limit", type=int, default=100, help="tasks a family")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="of answering, for the pool")
+    parser.add_argument("--limit", type=int, default=100, help="tasks per family")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="ways of answering, for the pool")
     parser.add_argument("--orders", type=int, default=5, help="orders in which routing learns")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of tasks")
-    parser.add_argument("--fresh", action="store_true", help="drop the rows of an earlier run that was stopped")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the choice of tasks")
+    parser.add_argument("--fresh", action="store_true", help="discard the rows of an earlier run that was stopped")
     args = parser.parse_args()
     folder = Path("build/effort")
     folder.mkdir(parents=True, exist_ok=True)

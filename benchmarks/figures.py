@@ -19,9 +19,9 @@ MOST = 40
 HEAD = """\
 # What was measured
 
-Every figure below was written by the command above it, on a machine with two cores and no GPU, which other work shared
-at times: ratios to a peer in the same run bear that, seconds do not. The files in [results/](results/) hold all rows,
-the settings and the commit. `python -m benchmarks.figures` makes this page from them.
+Every table below was written by the command above it, on a machine with two cores and no GPU that at times did other
+work too: ratios to a peer in the same run can be trusted nevertheless, seconds can't. The files in [results/](results/)
+have all rows, the settings and the commit. `python -m benchmarks.figures` makes this page from them.
 """
 _LIMIT = re.compile(r"^(≥|≤|<|>)?\s*([+−-]?[\d.,]+)\s*(%)?")
 
@@ -40,7 +40,7 @@ def missed(files: list[dict[str, Any]]) -> Iterator[str]:
     """How many of the figures with a target reach it, and a table of those that don't."""
     judged = [(found, row, said) for found in files for row in found["rows"] if (said := verdict(row))]
     short = [(found, row) for found, row, said in judged if said != "yes"]
-    yield f"Of {len(judged)} figures with a wanted value, {len(judged) - len(short)} are as wanted. Missed:\n"
+    yield f"Of {len(judged)} figures with a target, {len(judged) - len(short)} meet it. Those that miss it:\n"
     yield "| benchmark | arm | metric | value | 95 % interval | n | wanted |\n|---|---|---|---|---|---|---|"
     for found, row in short:
         yield "| " + " | ".join([f"{found['benchmark']}, {found['label']}", *_cells(row)]) + " |"

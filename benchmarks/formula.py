@@ -29,7 +29,7 @@ TOOLS = ["calculate_answer"]
 def main() -> None:
     parser = options("formula", "accuracy on Formula before and after learning")
     parser.add_argument("--arms", nargs="+", choices=["full", "question"], default=["full", "question"])
-    parser.add_argument("--formulas", type=int, help="keep the rows of so many of the 50 formulas, drawn at random")
+    parser.add_argument("--formulas", type=int, help="keep only this many of the 50 formulas, drawn at random")
     parser.add_argument("--clean", action="store_true", help="leave out rows whose label is known to be wrong")
     parser.add_argument("--baseline-only", action="store_true", help="score before learning and stop")
     args = parser.parse_args()

@@ -22,8 +22,8 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--interrupts", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kinds", default=",".join(KINDS), help="which, with commas (default: all)")
-    parser.add_argument("--longest", type=float, default=3.0, help="seconds of a processor that it works at most")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="kinds, separated by commas (default: all)")
+    parser.add_argument("--longest", type=float, default=3.0, help="the most processor seconds to work for")
     args = parser.parse_args()
     names, results = args.kinds.split(","), Results("kills", settings=vars(args), label=args.label)
     problems = 0

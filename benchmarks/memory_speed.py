@@ -445,7 +445,7 @@ class _InMemory:
 
 def main() -> None:
     parser = arguments("memory_speed", __doc__ or "")
-    parser.add_argument("--small", action="store_true", help="a tenth of every size, to try the program out")
+    parser.add_argument("--small", action="store_true", help="a tenth of every size, to try out the program")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:-1], help="what is measured")
     parser.add_argument("--embedder", default="local/all-minilm-l6-v2")
     args = parser.parse_args()

@@ -1,12 +1,12 @@
 """Relations end to end without a model and without gold mentions, before and after reviews: BC5CDR, development part.
 
-Names are spotted by machine (the training part's names as the user's lexicon, the tables where they are installed,
-abbreviations that a paper defines); every chemical of an abstract with every disease of it is a claim with its best
-sentence; it is supported where the quote carries it and the verifier finds it likely enough. The verifier has seen
-the reviews of 0 to 300 training abstracts, or as many reviews shuffled among themselves. The first rows tell which
-mentions and pairs are found at all; beside the curve stand the floors with the same mentions.
+Names are spotted by machine (the training part's names as the user's lexicon, the tables if they are installed,
+abbreviations that a paper defines). Every pair of a chemical and a disease in an abstract is a claim with its best
+sentence; it is supported if the quote supports it and the verifier considers it likely enough. The verifier has seen
+the reviews of 0 to 300 training abstracts, or as many reviews shuffled among themselves. The first rows show which
+mentions and pairs are found at all; the curve is compared with floors that use the same mentions.
 
-A training abstract's own names are not in the lexicon that it is spotted with, as a new paper's would not be.
+The lexicon for a training abstract does not contain that abstract's own names, just as it lacks those of a new paper.
 
     python -m benchmarks.pairs --data DIR [--skip 100] [--limit 200] [--draws 3]
 """
@@ -32,11 +32,11 @@ from benchmarks.verifier import Curve, Paper, floors
 
 ENDS = ("Chemical", "Disease")
 PARTS = 10
-"""Into so many parts are training abstracts divided: the names of one come from the others."""
+"""The number of folds of training abstracts: the names for one fold come from the others."""
 
 
 def spotter_of(train: Sequence[Document], *, tables: bool) -> Spotter:
-    """What names are known by: those that most annotations of the training part give one identifier, then tables."""
+    """A spotter with names to which most annotations in the training part give a single identifier, then tables."""
     lexicon = Lexicon.from_mentions(train, name="train", share=0.51)
     table = TableGrounder.installed() if tables else None
     given: tuple[Grounder, ...] = (lexicon,) if table is None else (lexicon, table)
@@ -44,7 +44,7 @@ def spotter_of(train: Sequence[Document], *, tables: bool) -> Spotter:
 
 
 def papers(found: Sequence[Document], relation: Relation, spotter: Spotter) -> list[Paper]:
-    """The claims of each abstract; the gold annotations are looked at for the answers alone."""
+    """The claims of each abstract; gold annotations are used only for the answers."""
     return [
         _paper(document, bare, relation, spotter) for document, bare in zip(found, without_gold(found), strict=True)
     ]
@@ -63,13 +63,13 @@ def _paper(document: Document, bare: Document, relation: Relation, spotter: Spot
 
 
 def _checked(item: CandidatePair) -> Record:
-    """A pair as the checks alone have it."""
+    """A pair with the status that the checks alone give it."""
     claim = item.record.claim.with_status("unsupported" if item.problem else "supported", item.problem)
     return Record(claim=claim, names=item.record.names)
 
 
 def coverage(found: Sequence[Document], spotter: Spotter, made: Sequence[Paper], results: Results) -> None:
-    """How many of the things and pairs that the gold annotations name are found."""
+    """The share of gold entities and gold pairs that are found."""
     for cls in ENDS:
         gold = [{c for m in d.mentions if m.cls == cls for c in m.curies} - {"MESH:-1"} for d in found]
         spotted = [{thing.entity.id for thing in spotter.spot(document, cls)} for document in found]
@@ -86,9 +86,9 @@ def main() -> None:
     parser = arguments("pairs", __doc__ or "")
     parser.add_argument("--data", type=Path, help="folder with bc5cdr/")
     parser.add_argument("--draws", type=int, default=3, help="draws of the reviewed abstracts")
-    parser.add_argument("--skip", type=int, default=100, help="leave out the first abstracts, which were looked at")
-    parser.add_argument("--limit", type=int, help="at most so many development abstracts")
-    parser.add_argument("--train", type=int, help="reviewed abstracts are drawn from the first so many")
+    parser.add_argument("--skip", type=int, default=100, help="leave out the first N abstracts, which were looked at")
+    parser.add_argument("--limit", type=int, help="the most development abstracts")
+    parser.add_argument("--train", type=int, help="reviewed abstracts are drawn from this many at the start")
     parser.add_argument("--no-tables", action="store_true")
     args = parser.parse_args()
     folder = data_path(args.data and args.data / "bc5cdr", "bc5cdr")

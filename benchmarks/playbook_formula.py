@@ -180,7 +180,7 @@ def main() -> None:
     parser.add_argument("--val", type=Path, help="Formula's val.jsonl")
     parser.add_argument("--train-n", type=int, default=24)
     parser.add_argument("--val-n", type=int, default=12)
-    parser.add_argument("--minutes", type=float, default=600, help="start no further training task after that long")
+    parser.add_argument("--minutes", type=float, default=600, help="start no training task after so many minutes")
     parser.add_argument("--tolerance", type=float, default=0.005)
     parser.add_argument("--record", type=Path, help="a file that keeps the model's answers")
     parser.add_argument(

@@ -2,8 +2,8 @@
 
     python -m benchmarks.playbook_speed [--bullets 10000]
 
-Each row comes twice, in wall time and in processor time: on a machine that does other work too, the second tells what
-the playbook itself took.
+Each row appears twice, in wall time and in processor time: on a machine that does other work too, the second shows what
+the playbook itself takes.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Kills of workers, nodes and the driver at random instants of work on a Ray cluster: nothing lost, nothing twice.
+"""Random kills of workers, nodes and the driver during work on a Ray cluster: nothing is lost or happens twice.
 
     python -m benchmarks.ray_kills --kills 50
 
 A cluster of three local node processes evaluates tasks and curates papers on PostgreSQL, against a stub server, round
-after round. At random instants a worker, a machine or the command is killed by SIGKILL; a machine is replaced, the
-command is started again. Each round must end in the report, the export and the ledger of one process that was left
-alone, with each call in the journal once; calls are made again only where they were in flight.
+after round. At random moments, a worker, a machine or the command is killed by SIGKILL; a machine is replaced, and the
+command is started again. Each round must end with the report, the export and the ledger of a single undisturbed
+process, with each call in the journal once; only calls that were in flight are made again.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ AT_ONCE = 12
 
 @dataclass
 class Toll:
-    """What came of it."""
+    """The kills and problems so far."""
 
     kills: Counter[str] = field(default_factory=Counter)
     rounds: int = 0
@@ -57,7 +57,7 @@ class Toll:
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """Where the work is done, and what is killed there."""
+    """The cluster and servers on which the work is done, and whose parts are killed."""
 
     folder: Path
     url: str
@@ -66,7 +66,7 @@ class Scene:
     kill_node: Callable[..., object]
 
     def command(self, work: str, home: Path, database: str, *more: str) -> subprocess.Popen[str]:
-        """The command of a kind of work, started."""
+        """Start the command of a kind of work."""
         what = {
             "eval": ["eval", str(self.folder / "tasks.jsonl"), "--tools", "calculator", "--concurrency", str(AT_ONCE)],
             "curate": ["curate", str(self.folder / "papers"), "--ontology", str(self.folder / "ontology.yaml"),
@@ -85,12 +85,12 @@ class Scene:
             )
 
     def served(self) -> int:
-        """How many requests the server has answered, this one included."""
+        """The number of requests that the server has answered, including this one."""
         reply = httpx.post(f"{self.url}/chat/completions", json={"model": "x", "messages": []}, timeout=30)
         return int(str(reply.json()["id"]).removeprefix("stub-")) + 1
 
     def kill(self, kind: str, driver: subprocess.Popen[str]) -> bool:
-        """Whether there was one to be killed."""
+        """Kill a worker, a machine or the command; returns whether there was one to kill."""
         if kind == "driver":
             driver.kill()
             driver.communicate()
@@ -109,9 +109,9 @@ def main() -> int:
     parser = arguments("ray_kills", __doc__.split("\n", 1)[0])
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--kinds", default=",".join(KINDS))
-    parser.add_argument("--items", type=int, default=48, help="tasks, and papers, of a round")
-    parser.add_argument("--latency", type=float, default=2.0, help="seconds of the stub server, on average")
-    parser.add_argument("--longest", type=float, default=20.0, help="seconds from one kill to the next, at most")
+    parser.add_argument("--items", type=int, default=48, help="tasks and papers per round")
+    parser.add_argument("--latency", type=float, default=2.0, help="latency of the stub server in seconds, on average")
+    parser.add_argument("--longest", type=float, default=20.0, help="the most seconds between kills")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     results, tolls = Results("ray_kills", settings=vars(args), label=args.label), {}
@@ -166,7 +166,7 @@ def scene(items: int, latency: float) -> Iterator[Scene]:
 
 
 def left_alone(place: Scene, work: str) -> tuple[Any, int]:
-    """What one process comes to, and its calls."""
+    """The result of one undisturbed process, and its number of calls."""
     home = place.folder / f"calm-{work}"
     database = f"sqlite:///{home / 'agentkit.db'}"
     out, _ = place.command(work, home, database).communicate()
@@ -179,7 +179,7 @@ def left_alone(place: Scene, work: str) -> tuple[Any, int]:
 def a_round(
     place: Scene, work: str, calm: tuple[Any, int], toll: Toll, rng: random.Random, left: int, args: Any
 ) -> None:
-    """Work from the beginning to the end on an empty database, with kills on the way."""
+    """Do the work from start to end on an empty database, with kills on the way."""
     emptied(place.store)
     database = place.store.engine.url.render_as_string(hide_password=False)
     begun, stops = place.served(), 0
@@ -194,7 +194,7 @@ def a_round(
         except subprocess.TimeoutExpired:
             if quiet:
                 process.kill()
-                toll.problems.append(f"{work}, round {toll.rounds}: no end in 900 s")
+                toll.problems.append(f"{work}, round {toll.rounds}: not finished within 900 s")
                 return
         kind = rng.choice(args.kinds.split(","))
         if calls_in(place.store) and place.kill(kind, process):
@@ -207,9 +207,8 @@ def a_round(
     toll.again += made - calm[1]
     checks = {
         "the command failed": process.returncode == 0,
-        "it came to something else": process.returncode == 0
-        and outcome(place.store, place.folder, work, out) == calm[0],
-        "calls are missing, or there twice": calls_in(place.store) == calm[1],
+        "the result differs": process.returncode == 0 and outcome(place.store, place.folder, work, out) == calm[0],
+        "calls are missing or recorded twice": calls_in(place.store) == calm[1],
         "completed calls were made again": 0 <= made - calm[1] <= stops * AT_ONCE,
     }
     toll.problems += [f"{work}, round {toll.rounds}: {said}" for said, fine in checks.items() if not fine]
@@ -217,7 +216,7 @@ def a_round(
 
 
 def outcome(store: Store, folder: Path, work: str, out: str) -> Any:
-    """What a command came to, without what differs between any two: times, and what was found done."""
+    """The result of a command without what always differs: times, and the work that was already done."""
     report = json.loads(out)
     if work == "eval":
         rows = [
@@ -231,13 +230,13 @@ def outcome(store: Store, folder: Path, work: str, out: str) -> Any:
 
 
 def calls_in(store: Store) -> int:
-    """Completed calls; none before there are tables."""
+    """The number of completed calls; 0 before the tables exist."""
     with store.read() as connection:
         return connection.execute(select(func.count()).select_from(ModelCallRow)).scalar_one()
 
 
 def emptied(store: Store) -> None:
-    """Leave no row in any table but the version of the tables."""
+    """Empty all tables except the one with the schema version."""
     with store.write() as connection:
         names = connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).scalars()
         kept = ("alembic_version", "checkpoint_migrations")

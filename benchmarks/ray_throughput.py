@@ -1,12 +1,12 @@
-"""How close evaluations and curations on Ray's workers come to the ideal of a model server, beside one process.
+"""How close evaluations and curations on Ray's workers come to the ideal of a model server, compared with one process.
 
-    python -m benchmarks.ray_throughput --work eval,curate                 # Ray of one's own, two workers
+    python -m benchmarks.ray_throughput --work eval,curate                 # a local Ray, two workers
     python -m benchmarks.ray_throughput --work eval,curate --nodes 3       # a cluster of three local node processes
 
-A local stub server answers after a latency that differs by half, the same tasks and papers go through one process and
-through workers, each on a PostgreSQL database of its own. Workers are started, and have solved their first tasks,
-before the clock is: that takes seconds, and happens once. The ideal is calls × latency / calls at once. Processor time
-is that of all processes of an arm, without the database and the model server.
+A local stub server answers with a latency that varies by half. The same tasks and papers go through one process and
+through workers, each with its own PostgreSQL database. The clock starts once workers are running and have solved their
+first tasks, since starting them takes seconds, once. The ideal is calls × latency / calls at once. Processor time is
+that of all processes of an arm, without the database and the model server.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ from tests.support.stub_server import stub_server
 
 MODEL = "openai/gpt-4.1-mini"
 Work = Callable[[str, int], Awaitable[int]]
-"""Does so many pieces of work of a name, and says how many model calls they took."""
+"""Does a number of pieces of work of the named kind, and returns the number of model calls."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """What an arm took.
+    """The usage of an arm.
 
     Attributes:
-        seconds: on the wall.
-        calls: of the model.
-        processor: seconds of a processor, of this process and its descendants.
+        seconds: wall time.
+        calls: model calls.
+        processor: processor seconds of this process and its descendants.
     """
 
     seconds: float
@@ -69,11 +69,11 @@ def main() -> None:
     parser = arguments("ray_throughput", __doc__.split("\n", 1)[0])
     parser.add_argument("--work", default="eval,curate")
     parser.add_argument("--runs", type=int, default=2048, help="tasks of eval")
-    parser.add_argument("--papers", type=int, default=384, help="of curate; each takes six calls")
+    parser.add_argument("--papers", type=int, default=384, help="papers of curate; each takes six calls")
     parser.add_argument("--concurrency", type=int, default=128, help="calls at once, over all workers")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--nodes", type=int, default=1, help="more than one: a cluster of local node processes")
-    parser.add_argument("--latency", type=float, default=2.0, help="seconds of the stub server, on average")
+    parser.add_argument("--nodes", type=int, default=1, help="if more than one, a cluster of local node processes")
+    parser.add_argument("--latency", type=float, default=2.0, help="latency of the stub server in seconds, on average")
     args = parser.parse_args()
     results = Results("ray_throughput", settings=vars(args), label=args.label)
     with contextlib.ExitStack() as stack:
@@ -106,7 +106,7 @@ def report(results: Results, args: argparse.Namespace, name: str, alone: Spent, 
 
 
 def arm(name: str, args: argparse.Namespace, url: str, home: Path, cluster: Cluster | None) -> Spent:
-    """One arm on a database of its own: warmed up, then timed."""
+    """One arm on its own database: warmed up, then timed."""
     kinds = {"eval": (evaluations, args.runs), "curate": (curations, args.papers)}
     makes, count = kinds[name]
     with postgres.server() as database:
@@ -173,8 +173,8 @@ def curations(settings: Settings, concurrency: int, cluster: Cluster | None) -> 
 
 
 def processor() -> float:
-    """Seconds of a processor that this process and all that descend from it have used; those that have ended with
-    their parents' count. The database and the model server are left out."""
+    """Processor seconds used by this process and its descendants, including those that have ended, but without the
+    database and the model server."""
     used, me = 0.0, psutil.Process()
     for process in [me, *me.children(recursive=True)]:
         with contextlib.suppress(psutil.Error):

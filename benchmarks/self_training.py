@@ -1,13 +1,13 @@
-"""What a local model gains by training on its own runs, against controls that hold no lesson.
+"""What a local model gains by training on its own runs, compared with controls without a lesson.
 
     python -m benchmarks.self_training [--model local/qwen2.5-coder-0.5b] [--train 300] [--test 150]
         [--recipe edits] [--arms trained unfiltered shuffled] [--memory] [--beside local/qwen2.5-coder-1.5b]
 
-GeoQuery: a question becomes a query, and the database says whether it is right. The bare model is `base`; `trained` is
-trained on what the recipe makes of its attempts at the training questions, `unfiltered` and `shuffled` on as many
-examples without a lesson. All answer the same held-out questions. `--memory` adds the arms `memory` (cases of the
-training questions, no adapter) and `both`; `--beside` a second model without an adapter, as it is. Every run and
-checkpoint is kept under --home, so that a benchmark that was stopped goes on.
+GeoQuery: a question becomes a query, and the database shows whether it is right. `base` is the bare model; `trained` is
+trained on the examples that the recipe makes from its attempts at the training questions, `unfiltered` and `shuffled`
+on as many examples without the lesson. All answer the same held-out questions. `--memory` adds the arms `memory` (cases
+from the training questions, no adapter) and `both`; `--beside` adds another model without an adapter. Every run and
+checkpoint is kept under --home, so a stopped benchmark continues.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ WANTED = {"trained": "≥ 0.10", "unfiltered": "≤ half of trained", "shuffled"
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Questions to learn from, and those to be scored on, of which none is in both."""
+    """Questions to learn from and questions to be scored on, which don't overlap."""
 
     train: Sequence[Task]
     test: Sequence[Task]
@@ -78,7 +78,7 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _probe(args: argparse.Namespace, results: Results, probes: Sequence[Task]) -> None:
-    """What was lost, or not, of general instructions, given text, refusals, JSON and plain text."""
+    """Add how much was lost of general instructions, given text, refusals, JSON and plain text."""
     kinds = {task.id: str(task.metadata["category"]) for task in probes}
     before: dict[str, float] = {}
     for arm in [None, *args.arms]:
@@ -115,7 +115,7 @@ def _told(results: Results, arm: str, report: TrainingReport) -> None:
 
 
 def _train(args: argparse.Namespace, split: Split, arm: str) -> TrainingReport:
-    """Train an arm's adapter and put it in force untested: what it is worth is what the benchmark measures."""
+    """Train an arm's adapter and put it in force untested, since the benchmark itself measures its worth."""
     lora = LoraSettings(rank=args.rank, alpha=2 * args.rank, rate=args.rate, epochs=args.epochs, seed=args.seed)
     config = TrainConfig(recipe=RECIPES[args.recipe], lora=replace(lora, loss=args.loss), control=CONTROLS[arm])
     with _agent(args) as agent:
@@ -172,7 +172,7 @@ def _agent(args: argparse.Namespace, *, model: str | None = None, **options: Any
 def _split(args: argparse.Namespace) -> Split:
     (found,) = read_set("geoquery", data_path(args.data, "streams", "geoquery"), seed=args.seed)
     if len(found.tasks) < args.train + args.test:
-        raise UserError(f"there are {len(found.tasks)} questions: fewer than {args.train} + {args.test}")
+        raise UserError(f"there are only {len(found.tasks)} questions, fewer than {args.train} + {args.test}")
     train = found.tasks[: args.train]
     test = found.tasks[args.train : args.train + args.test]
     return Split(train=train, test=test, probes=general_probes())
@@ -193,7 +193,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--loss", choices=["sft", "dpo", "simpo"], default="sft")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--max-tokens", type=int, default=200, help="of one answer")
+    parser.add_argument("--max-tokens", type=int, default=200, help="the most tokens of one answer")
     parser.add_argument("--home", type=Path, default=Path("build/benchmarks/self_training"), help="keeps every run")
     return parser.parse_args()
 

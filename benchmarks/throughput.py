@@ -35,10 +35,10 @@ MODEL = "openai/gpt-4.1-mini"
 
 def main() -> None:
     parser = arguments("throughput", "concurrent runs beside the ideal")
-    parser.add_argument("--runs", type=int, default=2048, help="in all; the first begin one after the other")
-    parser.add_argument("--concurrency", type=int, default=64, help="in all")
+    parser.add_argument("--runs", type=int, default=2048, help="runs in all; the first ones start one after another")
+    parser.add_argument("--concurrency", type=int, default=64, help="runs at once, in all")
     parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--latency", type=float, default=0.5, help="seconds of the stub server")
+    parser.add_argument("--latency", type=float, default=0.5, help="latency of the stub server in seconds")
     args = parser.parse_args()
     results = Results("throughput", settings=vars(args), label=args.label)
     with stub_server(args.latency) as url:
@@ -122,7 +122,7 @@ async def drive(
     gate = asyncio.Semaphore(concurrency)
 
     async def one(number: int) -> int:
-        if number < concurrency:  # else equal latencies keep all runs in step, and the processor idles while all wait
+        if number < concurrency:  # or equal latencies keep all runs in step, and the processor idles while all wait
             await asyncio.sleep(stagger * number)
         async with gate:
             return (await agent.arun(f"task {number}")).usage.calls

@@ -1,10 +1,10 @@
-"""How fast an adapter is trained: tokens a second of each model, and how long a plan of examples would take.
+"""How fast an adapter is trained: tokens per second of each model, and how long a planned training would take.
 
     python -m benchmarks.training_speed [--models smollm2-135m qwen2.5-coder-0.5b] [--steps 4] [--threads 1]
 
-Examples are GeoQuery's questions with their right queries, as `benchmarks.self_training` has them. A batch's common
-beginning is computed once: `computed` counts the tokens that went through the model, `trained on` those of the
-examples one by one.
+Examples are GeoQuery's questions with their right queries, as in `benchmarks.self_training`. The common prefix of a
+batch is computed once: `computed` counts the tokens that went through the model, `trained on` those of the examples one
+by one.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _measure(results: Results, name: str, examples: list[Example], args: argpars
 
 
 def _examples(args: argparse.Namespace) -> list[Example]:
-    """Right queries as answers, and for pairs the query of another question beside each."""
+    """Right queries as answers; for pairs, with the query of another question as the rejected one."""
     (found,) = read_set("geoquery", data_path(args.data, "streams", "geoquery"))
     tasks = found.tasks[: args.steps * args.batch + 1]
     return [
@@ -82,8 +82,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rank", type=int, default=8)
     parser.add_argument("--loss", choices=["sft", "dpo", "simpo"], default="sft")
-    parser.add_argument("--threads", type=int, default=1, help="of the processor")
-    parser.add_argument("--plan", type=int, default=300, help="examples to say how long they would take")
+    parser.add_argument("--threads", type=int, default=1, help="processor threads")
+    parser.add_argument("--plan", type=int, default=300, help="number of examples for which to predict the duration")
     return parser.parse_args()
 
 

@@ -49,7 +49,7 @@ class Paper:
     right: tuple[bool, ...]
     gold: frozenset[tuple[str, str]]
     carried: tuple[bool, ...] = ()
-    """Of each claim, whether its quote carries it; empty where that is not asked."""
+    """For each claim, whether its quote supports it; empty if that is not asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ def _record(document: Document, pair: tuple[str, str], spans: Mapping[str, Seque
 
 
 def _read(paper: Paper) -> list[tuple[Signals, frozenset[str]]]:
-    """The signals of each claim where nothing is known from elsewhere, and its words."""
+    """The signals of each claim without decisions about other papers, and its words."""
     read = PaperSignals(paper.document, paper.records)
     return [(read.of(record), read.words(record.claim)) for record in paper.records]
 
@@ -118,7 +118,7 @@ class Curve:
     """Verifiers that saw more and more reviews, measured on the development part.
 
     Args:
-        wanted: the F1 that is wanted after so many reviewed abstracts.
+        wanted: the target F1, by the number of reviewed abstracts.
     """
 
     def __init__(
@@ -166,12 +166,12 @@ class Curve:
         return Draw(told=told, threshold=verifier.threshold, seconds=time.monotonic() - began)
 
     def _told(self, paper: Paper, verifier: Verifier, known: Known) -> list[float]:
-        """The probability of each claim; 0 where its quote does not carry it, if that is asked."""
+        """The probability of each claim; 0 if its quote does not support it and that is asked."""
         told = [verifier.probability(signals) for signals in self._signals(paper, known)]
         return [p * c for p, c in zip(told, paper.carried, strict=True)] if paper.carried else told
 
     def _signals(self, paper: Paper, known: Known) -> list[Signals]:
-        """The paper's signals, with what is known from elsewhere put in."""
+        """The paper's signals, with those that follow from decisions about other papers filled in."""
         plain = zip(paper.records, self._plain[id(paper)], strict=True)
         return [known.informed(signals, record.claim, words) for record, (signals, words) in plain]
 
@@ -192,7 +192,7 @@ class Curve:
         return [float(r) for paper in self.dev for r in paper.right]
 
     def _drawn(self, metric: str, rows: Sequence[Draw]) -> list[float]:
-        """A metric, its mean over draws: of the development part, then of as many papers resampled from it."""
+        """A metric as its mean over draws: on the development part, then on bootstrap resamples of its papers."""
         measures = [_Measure(self.dev, row) for row in rows]
         return [float(np.mean([m.value(metric, pick) for m in measures])) for pick in self._picks]
 
@@ -269,7 +269,7 @@ def main() -> None:
     parser = arguments("verifier", __doc__ or "")
     parser.add_argument("--data", type=Path, help="folder with bc5cdr/")
     parser.add_argument("--draws", type=int, default=3, help="draws of the reviewed abstracts")
-    parser.add_argument("--limit", type=int, help="at most so many development abstracts")
+    parser.add_argument("--limit", type=int, help="the most development abstracts")
     args = parser.parse_args()
     folder = data_path(args.data and args.data / "bc5cdr", "bc5cdr")
     files = sorted(folder.glob("*.BioC.xml.gz"))

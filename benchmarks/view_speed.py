@@ -54,7 +54,7 @@ def pages(claim: str) -> dict[str, str]:
 
 
 def measure(folder: Path, sizes: Sizes, repeats: int) -> dict[str, list[tuple[float, float]]]:
-    """Seconds of each page by the clock and of the processor, in a fresh database of these sizes."""
+    """Wall seconds and processor seconds of each page, in a fresh database of these sizes."""
     store = Store.open(folder / "a.db")
     fill(store, sizes)
     claim = next(open_kb(store, "main").heads()).id
