@@ -217,5 +217,5 @@ _CLAIM_FIELDS = (
 def _text(row: Mapping[str, Any], name: str) -> str:
     value = row.get(name)
     if not isinstance(value, str) or not value:
-        raise DataError(f"{name!r} is missing or no text")
+        raise DataError(f"{name!r} is missing or not text")
     return value

@@ -275,7 +275,7 @@ class Curation:
         async with self._turns.turn(number):
             self._cut_off = self._cut_off or not whole
             if self._cut_off:
-                reason = "the budget is used up: what was answered is kept, and written when the curation goes on"
+                reason = "the budget is used up: answers are kept, and are written when the curation continues"
                 self.on_event(PaperStopped(source=document.source, reason=reason))
                 return
             await self.readers.write(self, document, number)
@@ -378,7 +378,7 @@ class _Paper:
         if self.whole:
             self.record.end("done", answer=summary)
         else:
-            self.record.end("failed", answer=summary, error=self.problem or "another process is at it")
+            self.record.end("failed", answer=summary, error=self.problem or "another process is working on it")
 
     def let_go(self) -> None:
         """Release work that is not written, so that whoever resumes it need not wait for a lease."""
@@ -429,7 +429,7 @@ class _Paper:
         self.asked.append(wanted.key)
         work = run.work.lease(wanted, again=run.options.retry_failed)
         if work is None:
-            run.on_event(PaperBusy(source=self.document.source, reason="another process is at it"))
+            run.on_event(PaperBusy(source=self.document.source, reason="another process is working on it"))
             return None
         if work.state != "leased":
             run.report.reused += 1

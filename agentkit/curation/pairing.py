@@ -94,7 +94,7 @@ class PairCuration:
         wanted = Work(key=key, document=document.id, element=element_of(relation))
         work = self.work.lease(wanted)
         if work is None:
-            self.on_event(PaperBusy(source=document.source, reason="another process is at it"))
+            self.on_event(PaperBusy(source=document.source, reason="another process is working on it"))
         elif work.state != "leased":
             self.report.reused += 1
         else:

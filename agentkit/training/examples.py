@@ -209,7 +209,7 @@ def read_run(log: RunLog, record: RunRecord, program: Program) -> Read:
     mode = (record.effort or {}).get("mode", "instant")
     tools = client_tools(record.options["run"].get("client_tools", ()))
     if len(calls) != 1 or (mode == "agentic" and (not tools or record.options.get("own_tools"))):
-        raise Unfit("it took more than one call" if len(calls) > 1 else "it can't be told what the model was asked")
+        raise Unfit("it took more than one call" if len(calls) > 1 else "what the model was asked is unknown")
     reason, blocks = mode == "reasoning", log.blocks(record.id) or ()
     chat, bare = (prompt_of(record.task, given, program, reason=reason, tools=tools) for given in (blocks, ()))
     return Read(chat=chat, bare=bare if bare != chat else None, said=_said(calls[0]["response"]), reason=reason)
@@ -260,7 +260,7 @@ def read_examples(path: Path) -> list[Example]:
         try:
             example = Example.from_json(row)
         except (TypeError, KeyError, ValueError):
-            raise DataError("this is no example", path=path, line=number) from None
+            raise DataError("this is not an example", path=path, line=number) from None
         if example.hash != row.get("hash"):
             raise DataError("this example does not match its hash", path=path, line=number)
         found.append(example)

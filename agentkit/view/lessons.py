@@ -55,4 +55,4 @@ class LearningQueue:
                     _log.warning("nothing learnt for %s: %s", name, error)
                     continue
                 if learnt.problem:
-                    _log.warning("no cases kept for %s: %s", name, learnt.problem)
+                    _log.warning("no cases learnt for %s: %s", name, learnt.problem)

@@ -77,7 +77,7 @@ def test_a_file_that_is_not_read_whole_is_a_failure_and_never_a_shorter_paper(
     docling.errors = [SimpleNamespace(error_message="page 7: bad_alloc")]
     (failure,) = read_folder(folder, pdf="docling")
     assert isinstance(failure, Failure) and failure.reason == (
-        "Docling did not read it whole (partial_success): page 7: bad_alloc"
+        "Docling did not read all of it (partial_success): page 7: bad_alloc"
     )
     docling.status, docling.items = SimpleNamespace(value="success"), []
     (empty,) = read_folder(folder, pdf="docling")

@@ -156,7 +156,7 @@ BAD = {
     "a.txt koi8": ("Гёдель".encode("koi8-r"), "not UTF-8 text (byte 0)"),
     "a.txt binary": (b"a\0b", "binary"),
     "a.json malformed": ('{"documents": [', "malformed JSON"),
-    "a.json other": ('{"a": 1}', "no BioC"),
+    "a.json other": ('{"a": 1}', "not BioC"),
     "a.xml.gz torn": (gzip.compress(formats.JATS.encode())[:-20], "damaged or truncated"),
     "a.docx unknown": ("x", "no reader for .docx"),
     "a.bib open": ("@article{k, title = {Never closed", "never closed"),

@@ -99,8 +99,8 @@ def test_jsonl_comes_back_whole(content: Content, tmp_path: Path) -> None:
     ("line", "why"),
     [
         ("{", "not valid JSON"),
-        ("[]", "no line with a type"),
-        ('{"type": "spell"}', "no line with a type"),
+        ("[]", "not a line of type"),
+        ('{"type": "spell"}', "not a line of type"),
         ('{"type": "entity", "id": "x"}', "'label' is missing"),
     ],
 )

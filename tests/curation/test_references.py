@@ -99,7 +99,7 @@ def test_ris_lines_go_on_and_records_end_where_the_next_begins(
     assert (first.metadata.doi, first.metadata.year) == ("10.1000/xyz", 2019)
     assert first.metadata.authors == ("Ana Silva", "Yui Tanaka")
     assert found["With single spaces"].metadata.pmid == "31234567"
-    assert "a.ris:1: 3 lines stand between records" in caplog.text and "no ER line" in caplog.text
+    assert "a.ris:1: 3 lines between records belong to none" in caplog.text and "no ER line" in caplog.text
 
 
 def test_a_list_saved_from_pubmed_is_read(tmp_path: Path) -> None:

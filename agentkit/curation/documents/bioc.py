@@ -34,7 +34,7 @@ def read_json(source: Source) -> Iterator[Document | Failure]:
     for collection in _collections(source):
         found = _records(collection)
         if found is None:
-            raise DataError("no BioC: neither `documents` nor `passages`", path=source.name)
+            raise DataError("not BioC: neither `documents` nor `passages`", path=source.name)
         for record in found:
             number += 1
             data = json.dumps(record, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")
@@ -64,7 +64,7 @@ def _collections(source: Source) -> Iterator[JsonObject]:
         loaded = _json_lines(text, source, whole)
     for collection in loaded if isinstance(loaded, list) else [loaded]:
         if not isinstance(collection, dict):
-            raise DataError("no BioC: expected JSON objects", path=source.name)
+            raise DataError("not BioC: expected JSON objects", path=source.name)
         yield collection
 
 
@@ -81,7 +81,7 @@ def _document(record: Mapping[str, Any], id_: str, source: Source, number: int) 
     try:
         return _passages(record, id_, source, where)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        return Failure(source=f"{source.name} {where}", reason=f"no BioC document: {error or type(error).__name__}")
+        return Failure(source=f"{source.name} {where}", reason=f"not a BioC document: {error or type(error).__name__}")
 
 
 def _passages(record: Mapping[str, Any], id_: str, source: Source, where: str) -> Document | Failure:

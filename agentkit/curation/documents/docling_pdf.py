@@ -36,7 +36,7 @@ def read(source: Source) -> Iterator[Document]:
     status = str(getattr(result.status, "value", result.status))
     if status != "success":
         told = "; ".join(str(error.error_message) for error in result.errors[:2]) or "no reason given"
-        raise DataError(f"Docling did not read it whole ({status}): {told}", path=source.name)
+        raise DataError(f"Docling did not read all of it ({status}): {told}", path=source.name)
     yield document_of(result.document, data, source.name)
 
 

@@ -151,7 +151,7 @@ class Document:
         try:
             return cls(**{**row, **_parts(row)})
         except (TypeError, KeyError, AttributeError) as error:
-            raise DataError(f"no document: {error}") from error
+            raise DataError(f"not a document: {error}") from error
 
 
 def _parts(row: Mapping[str, Any]) -> JsonObject:

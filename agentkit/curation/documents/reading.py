@@ -57,7 +57,7 @@ def read_document(path: Path | str) -> Document:
         raise DataError(failure.reason, path=failure.source)
     documents = [item for item in found if isinstance(item, Document)]
     if len(documents) > 1:
-        raise DataError("holds several papers: read it with read_documents", path=path)
+        raise DataError("contains several papers: read it with read_documents", path=path)
     return documents[0]
 
 
@@ -170,7 +170,7 @@ def _reader(source: Source, pdf: PdfReader) -> Reader:
         is_pubtator = pubtator.SNIFF.match(head.decode("utf-8-sig", "replace"))
         return pubtator.read if is_pubtator else text.read_text
     if source.suffix == ".pdf":
-        raise DataError("no PDF: it does not begin with %PDF-", path=source.name)
+        raise DataError("not a PDF: it does not start with %PDF-", path=source.name)
     if source.suffix not in _SUFFIXES:
         raise DataError(f"no reader for {source.suffix} files (known: {', '.join(FORMATS)})", path=source.name)
     return _SUFFIXES[source.suffix]

@@ -112,7 +112,7 @@ def _tagged(text: str, source: Source) -> list[Reference | Failure]:
     found = read_nbib(lines) if source.suffix == ".nbib" else read_ris(lines)
     if found.stray:
         count = len(found.stray)
-        _log.warning("%s:%d: %d lines stand between records and belong to none", source.name, found.stray[0], count)
+        _log.warning("%s:%d: %d lines between records belong to none", source.name, found.stray[0], count)
     return [_from_ris(record, source, last=record is found.records[-1]) for record in found.records]
 
 

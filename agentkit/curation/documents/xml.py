@@ -47,7 +47,7 @@ def root_name(source: Source, head: bytes) -> str:
 def _prolog_text(source: Source, head: bytes) -> str:
     wide = head[:2] in (b"\xff\xfe", b"\xfe\xff")
     if not wide and b"\0" in head:
-        raise DataError("malformed XML: it holds NUL bytes", path=source.name)
+        raise DataError("malformed XML: it contains NUL bytes", path=source.name)
     return head.decode("utf-16" if wide else "latin-1", "replace").removeprefix("\xef\xbb\xbf")
 
 

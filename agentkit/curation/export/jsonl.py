@@ -36,7 +36,7 @@ def _row(line: str, path: Path, number: int) -> Entity | Claim | Paper:
         row = parse_json(line, path=path, line=number)
         made: Entity | Claim | Paper = _TYPES[row["type"]].from_json(row)
     except (KeyError, TypeError, AttributeError) as error:
-        raise DataError("no line with a type of entity, claim or paper", path=path, line=number) from error
+        raise DataError("not a line of type entity, claim or paper", path=path, line=number) from error
     except DataError as error:
         raise error if error.line else DataError(str(error), path=path, line=number) from error
     if isinstance(made, Claim) and made.id != made.make_id():

@@ -158,7 +158,7 @@ def _entries(rows: Iterable[tuple[int, list[str]]], path: Path) -> Iterator[tupl
         if not cells[0]:
             raise DataError("a name is missing", path=path, line=number)
         if not _CURIE.match(cells[1]):
-            raise DataError(f"{cells[1]!r} is no CURIE such as MESH:D003000", path=path, line=number)
+            raise DataError(f"{cells[1]!r} is not a CURIE such as MESH:D003000", path=path, line=number)
         yield cells[0], cells[1], cells[2], cells[3]
 
 

@@ -98,7 +98,7 @@ def compile_tables(source: Path, target: Path) -> Path:
             _write(database, _names(_opener(source)))
         part.replace(target)
     except (UnicodeDecodeError, json.JSONDecodeError, csv.Error, LookupError, TypeError, RecursionError) as error:
-        raise DataError(f"holds no name tables ({error})", path=source) from None
+        raise DataError(f"contains no name tables ({error})", path=source) from None
     finally:
         part.unlink(missing_ok=True)
     return target

@@ -69,7 +69,7 @@ def correct(kb: KnowledgeBase, claim: str, change: Correction, *, reviewer: str,
         id="",
     )
     if new.id == old.id:
-        raise UserError("the correction changes nothing: give another end, quote or value")
+        raise UserError("the correction changes nothing: give a different end, quote or value")
     names = {end.id: tuple(dict.fromkeys((*record.names.get(end.id, ()), end.label))) for end in (subject, object_)}
     made = Record(claim=new, names=names)
     said = f"{subject.label} — {new.predicate} → {object_.label}"

@@ -126,7 +126,7 @@ class KbReader:
         with self.store.read() as connection:
             rows = connection.execute(query).mappings().all()
         if len(rows) != 1:
-            raise UserError(f"no claim {prefix!r} in {self.name}" if not rows else f"{prefix!r} begins several claims")
+            raise UserError(f"no claim {prefix!r} in {self.name}" if not rows else f"{prefix!r} matches several claims")
         return Record.from_row(dict(rows[0]))
 
     def count(self, table: Table, column: str | None = None, *, at: int | None = None) -> dict[str, int]:

@@ -250,7 +250,7 @@ def _decisions(path: Path) -> Iterator[_Row]:
     rows = read_table(path)
     _, names = next(rows, (1, []))
     if not {"claim", "decision"} <= set(names):
-        raise DataError("no review file: it needs the columns claim and decision", path=path, line=1)
+        raise DataError("not a review file: it needs the columns claim and decision", path=path, line=1)
     for line, cells in rows:
         row = dict.fromkeys((*COLUMNS, *names), "") | dict(zip(names, cells, strict=False))
         given = row["decision"].strip().lower()

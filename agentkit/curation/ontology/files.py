@@ -43,7 +43,7 @@ def load_ontology(path: Path | str) -> Ontology:
 
         return read_linkml(path)
     if "concepts" not in data:
-        raise DataError("no ontology: neither  concepts:  (short form) nor  classes:  (LinkML)", path=path)
+        raise DataError("not an ontology: neither  concepts:  (short form) nor  classes:  (LinkML)", path=path)
     return read_short(data, path)
 
 

@@ -47,7 +47,7 @@ def read_linkml(path: Path) -> Ontology:
         view = _local(SchemaView, path)(str(path))
         view.all_classes()
     except Exception as error:  # noqa: BLE001 - linkml-runtime raises whatever its YAML and import layers raise
-        raise DataError(f"no LinkML schema: {str(error).splitlines()[0]}", path=path) from None
+        raise DataError(f"not a LinkML schema: {str(error).splitlines()[0]}", path=path) from None
     return _Reader(view, path).ontology()
 
 
@@ -62,7 +62,7 @@ def _local(base: Any, path: Path) -> Any:
             target = str(map_import(self._resolved_importmap(), self.namespaces, imp))
             near = path.parent / f"{target}.yaml"
             if not str(imp).startswith("linkml:") and ("://" in target or not near.exists()):
-                _log.warning("%s: the import %r is no file beside it and is left out", path, imp)
+                _log.warning("%s: the import %r is not a file beside it and is left out", path, imp)
                 return SchemaDefinition(id=str(imp), name=re.sub(r"\W", "_", str(imp)))
             if near.exists():
                 read_yaml(near)
@@ -279,7 +279,7 @@ class _Reader:
             (s for s in self.view.class_induced_slots(head) if s.name == name), None
         ) or self.view.all_slots().get(name)
         if slot is None:
-            raise DataError(f"qualifier {name!r} of {head!r} is no slot of the schema", path=self.path)
+            raise DataError(f"qualifier {name!r} of {head!r} is not a slot of the schema", path=self.path)
         range_ = str(slot.range or "string")
         enum = self.view.all_enums().get(range_)
         if enum is None and range_ not in self.view.all_types() and range_ not in TYPES:

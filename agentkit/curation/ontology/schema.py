@@ -240,7 +240,7 @@ def _check_relations(known: Mapping[str, Concept], relations: tuple[Relation, ..
         if relation.tail not in known:
             raise DataError(f"{where}: unknown range {relation.tail!r}{_nearest(relation.tail, known)}", path=path)
         if relation.head not in known or known[relation.head].kind != "entity":
-            raise DataError(f"{where}: {relation.head!r} is no concept that can have relations", path=path)
+            raise DataError(f"{where}: {relation.head!r} is not a concept that can have relations", path=path)
         if relation.element in seen:
             raise DataError(f"{where} to {relation.tail!r} is defined twice", path=path)
         seen.add(relation.element)
@@ -261,7 +261,7 @@ def _check_roots(
 ) -> None:
     wrong = next((root for root in roots if root not in known or known[root].kind != "entity"), None)
     if wrong is not None:
-        raise DataError(f"the root {wrong!r} is no concept", path=path)
+        raise DataError(f"the root {wrong!r} is not a concept", path=path)
     if not roots:
         raise DataError("no root: every concept is the range of another; name one under  roots:", path=path)
     reached, queue = set(roots), list(roots)

@@ -79,7 +79,7 @@ def _check_aliases(root: yaml.Node, path: Path) -> None:
                 raise DataError(f"its aliases (*name) stand for more than {_LARGEST:,} values", path=path)
         elif id(node) in open_:
             line = node.start_mark.line + 1
-            raise DataError("an alias (*name) stands inside what it names", path=path, line=line)
+            raise DataError("an alias (*name) occurs inside what it names", path=path, line=line)
         elif id(node) not in sizes:
             open_.add(id(node))
             stack += [(node, True), *((part, False) for part in _inside(node))]
