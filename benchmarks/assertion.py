@@ -3,8 +3,8 @@
 `assertion_sentences/frames.tsv` has sentences with gaps for names and verbs, which are filled in here for both
 relations; `hand.tsv` has whole ones. They were written before the rules that they test, and independently of them:
 every other sentence of each kind was looked at while the rules were made (`--half seen`), and the figures are for the
-others. `more.tsv`, also seen, was written to find out what the rules miss. Each sentence is a paper of its own, its
-quote is the whole of it, and the claim goes through the same check as in a curation.
+others. `more.tsv`, also seen, was written to find out what the rules miss. Each sentence is a separate paper, quoted
+whole, and the claim goes through the same check as in a curation.
 
     python -m benchmarks.assertion [--half seen|held] [--list]
 """
@@ -43,8 +43,7 @@ STEMS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Sentence:
-    """A sentence, what it says about the claim that the subject stands in the relation to the object, and which half it
-    is in."""
+    """A sentence, its category with respect to the claim (subject, relation, object), and the half that it is in."""
 
     relation: str
     category: str

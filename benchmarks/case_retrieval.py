@@ -57,7 +57,7 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = arguments("case_retrieval", __doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="cases as JSON lines, .gz or plain")
-    parser.add_argument("--test", type=Path, help="queries of their own; without it, five folds of --data")
+    parser.add_argument("--test", type=Path, help="separate queries; without it, five folds of --data")
     parser.add_argument("--online", action="store_true", help="the memory grows and is rewarded, three passes")
     parser.add_argument("--outcomes", type=Path, help="predict outcomes of runs, split by query")
     parser.add_argument("--seeds", type=int, default=5, help="orders of arrival with --online")

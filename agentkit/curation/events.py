@@ -68,4 +68,4 @@ OnCuration = Callable[[CurationEvent | Event], None]
 
 
 def silent(event: CurationEvent | Event) -> None:
-    """Tells nobody."""
+    """Ignore an event."""

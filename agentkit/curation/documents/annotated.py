@@ -26,7 +26,7 @@ _UNKNOWN = {"", "-", "-1"}
 class Passages:
     """Builds the canonical text, keeping the offsets of the corpus if possible.
 
-    `shift` is to be added to the corpus's offsets in the current passage; 0 as long as they can be kept.
+    Adding `shift` to the corpus's offsets gives those in the current passage; it is 0 as long as they can be kept.
     """
 
     where: str = ""

@@ -1,8 +1,8 @@
-"""Words that keep a sentence from asserting what it speaks of, by what they make of it.
+"""Cues that keep a sentence from asserting its content, by the category that they give it.
 
-The kinds are those of ConText (Harkema et al., J Biomed Inform 2009: negated, hypothetical, historical, experienced by
-others), divided further for papers; the words are our own. One cue a line, as patterns over folded text in which the
-mentions of a claim's ends are written `S` and `O`; `~` is any one word or none, `~~` up to three.
+The categories are those of ConText (Harkema et al., J Biomed Inform 2009: negated, hypothetical, historical,
+experienced by others), refined for papers; the words are our own. One cue per line, as patterns over folded text in
+which the mentions of a claim's ends are written `S` and `O`; `~` is at most one word, `~~` up to three.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 
 def cues(lines: str) -> re.Pattern[str]:
-    """The pattern of a list of cues; a line that begins with `|` goes on with the one before."""
+    """The pattern for a list of cues; a line that starts with `|` continues the line before."""
     listed = lines.strip().replace("\n|", "|").splitlines()
     joined = "|".join(listed).replace("~~ ", r"(?:\S+ ){0,3}?").replace("~ ", r"(?:\S+ )?")
     return re.compile(rf"(?:(?<=\W)|^)(?:{joined})(?=\W|$)")
@@ -136,7 +136,7 @@ milder
 faster
 smaller
 """)
-"""Words for a smaller or healed thing."""
+"""Words for a decrease or an improvement."""
 
 HARM = cues(r"""
 caus(?:e|ed|es|ing|al|ally|ation)
@@ -194,7 +194,7 @@ end(?:s|ed|ing) in
 culminat\w*
 (?:was|were|is|are|be) the ~ (?:cause|reason)
 """)
-"""Words for a thing that comes or grows."""
+"""Words for an onset or an increase."""
 
 OUTCOME = cues(r"""
 observed
@@ -220,7 +220,7 @@ complain\w*
 \d+(?:\.\d+)? ?%
 \d+ (?:of|out of) (?:the )?\d+
 """)
-"""Words by which a result is told, beside those that name an effect."""
+"""Words that report a result, besides those that name an effect."""
 
 LINK = re.compile(
     r"O\b[^;]{0,90}\b(?:after|following|during|with|under|related to|associated with|to|from|of|on|in)"
@@ -228,7 +228,7 @@ LINK = re.compile(
     r"|\bS (?:\S+ )?(?:O|abuse|abusers?|users?|toxicity|poisoning|overdose|intoxication|withdrawal)\b|S \S+ of O\b"
     r"|because of O|\b(?:report|describe|present)\b.*\b(?:cases?|patients?|woman|man|child|episodes?)\b"
 )
-"""How a title or a short phrase says that one comes with the other."""
+"""Ways in which a title or a short phrase says that one accompanies the other."""
 
 STOP = cues(r"""
 but
@@ -242,14 +242,14 @@ yet(?! to)
 while
 instead
 """)
-"""Where the scope of a cue ends, in either direction; so does a semicolon."""
+"""Words that end the scope of a cue, in either direction; a semicolon does too."""
 
 FOUND = cues(r"""
 (?:we|they|results?|data|findings?|analys[ie]s|case|these|this) ~ (?:found|show|shows|showed|demonstrate[sd]?
 |observed?|conclude[sd]?|confirm(?:s|ed)?|reveal(?:s|ed)?|proved?|indicate[sd]?) ~ that
 (?<!to )(?<!have )(?<!has )found that
 """)
-"""Where a paper turns to what it found: hypotheses, aims and methods told before end there."""
+"""Phrases with which a paper turns to its findings: earlier hypotheses, aims and methods end there."""
 
 ASIDE = re.compile(
     r"(?:^|(?<=\W))(?:contrary to|unlike|in contrast (?:to|with)|consistent with"
@@ -258,7 +258,7 @@ ASIDE = re.compile(
     r"|in addition to|apart from|in spite of"
     r"|although|though|even though|while|whereas)\b[^,;SO]*,"
 )
-"""What is said in passing, up to the comma, of other matters."""
+"""Asides about other matters, up to the comma."""
 
 BEFORE: Mapping[str, re.Pattern[str]] = {
     "negation": cues(r"""
@@ -482,7 +482,7 @@ at baseline
 |receiving|given|took|taking|started|treated with|on) ~ S
 """),
 }
-"""Cues that stand before the later of the two mentions: their scope runs forward to it."""
+"""Cues before the later of the two mentions: their scope runs forward to it."""
 
 AFTER: Mapping[str, re.Pattern[str]] = {
     "negation": cues(r"""
@@ -542,7 +542,7 @@ seems? (?:possible|likely)
 (?:should|must|ought to|needs? to) be (?:monitored|avoided|tried|offered|considered|given)
 """),
 }
-"""Cues that stand behind both mentions: their scope runs back to them."""
+"""Cues after both mentions: their scope runs back to them."""
 
 METHOD = cues(rf"""
 (?:was|were|is|are|be|being|we|and|who) ~ {_MEASURED}
@@ -578,7 +578,7 @@ substitut\w*
 replac\w*
 switch\w*
 """)
-"""Words for the end of a treatment: what heals then was its effect."""
+"""Words for the end of a treatment: whatever resolves then was its effect."""
 HEALS = cues(r"""
 by
 with
@@ -595,11 +595,11 @@ from
 when
 despite
 """)
-"""Words that stand between a thing that got better and what made it so."""
+"""Words between something that improved and its cause."""
 CASE = cues(r"""
 to (?:describe|report|present) ~~ (?:cases?|patients?|man|woman|child|infant)
 """)
-"""An aim that takes what it speaks of for granted."""
+"""An aim that presupposes its content."""
 UNEXPLAINED = cues(r"""
 (?:mechanisms?|pathomechanisms?|pathogenesis|pathophysiology|reasons?)
 """)
@@ -629,5 +629,5 @@ toxicity
 complications?
 (?:side|adverse|toxic|untoward) (?:effects?|events?|reactions?)
 """)
-"""Words for growth that a word of relief may govern: `prevented the development of`."""
+"""Words for an increase that a word of relief may govern: `prevented the development of`."""
 SEMIFACTIVE = re.compile(r"^(?:when|once|whenever|as soon as|as long as)\b")
