@@ -62,6 +62,7 @@ class Workers:
         return number
 
     def leave(self, number: int) -> None:
+        """Note that a worker has finished a piece of work; see `take`."""
         self._busy[number] -= 1
 
     async def ask(self, number: int, what: str, method: str, *given: object) -> Any:

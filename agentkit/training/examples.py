@@ -111,10 +111,12 @@ class Attempt:
 
     @property
     def right(self) -> bool:
+        """Whether the answer is known to be right."""
         return bool(self.said) and self.score is not None and self.score >= RIGHT
 
     @property
     def wrong(self) -> bool:
+        """Whether the answer is known to be wrong; both are False if nobody knows."""
         return self.score is not None and self.score < RIGHT
 
     def own(self) -> Example:

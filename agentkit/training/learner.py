@@ -44,6 +44,7 @@ class AdapterLessons:
         return await self.learn_batch([episode], key=episode.run_id, call=call)
 
     async def learn_batch(self, episodes: Sequence[Episode], *, key: str, call: CallModel) -> Learnt:
+        """Train on a batch and propose the adapter. Raises RunError if training fails, for example on a full disk."""
         recipe = self.recipe or (Edits() if any(item.labels == "gold" for item in episodes) else Own(attempts=1))
         attempts = [[found] for item in episodes if (found := self._read(item)) is not None]
         newest, before = self._newest()

@@ -33,10 +33,12 @@ _BREAKS = {"br", "p", "div", "li", "ul", "ol", "sec", "title", "abstract", "list
 
 
 def up(text: str) -> str:
+    """Mark text as a superscript."""
     return f"{UP}{text}{UP_END}"
 
 
 def down(text: str) -> str:
+    """Mark text as a subscript."""
     return f"{DOWN}{text}{DOWN_END}"
 
 

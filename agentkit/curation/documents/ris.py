@@ -30,6 +30,7 @@ class RisRecord:
         self.last = tag
 
     def go_on(self, line: str) -> None:
+        """Append a line without a tag to the last value."""
         if self.last and line.strip():
             values = self.tags[self.last]
             values[-1] = f"{values[-1]} {line.strip()}".strip()

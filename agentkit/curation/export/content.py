@@ -89,6 +89,7 @@ class Content:
         )
 
     def by_id(self) -> dict[str, Entity]:
+        """The entities by id."""
         return {e.id: e for e in self.entities}
 
     def publications(self) -> dict[str, str]:

@@ -102,6 +102,7 @@ class Item:
 
     @property
     def confidence(self) -> float | None:
+        """The evaluator's probability that the item holds; None if there was no evaluation."""
         if self.holds is None or self.sure is None:
             return None
         return self.sure if self.holds else 1 - self.sure

@@ -39,10 +39,12 @@ class PlanStep:
 
     @property
     def element(self) -> str:
+        """The ontology element asked for, see `Ontology.elements`."""
         return self.concept.name if self.relation is None else self.relation.element
 
     @property
     def mode(self) -> Mode:
+        """The evaluator's mode for this step."""
         return "completeness" if self.relation is None or self.relation.many else "rationality"
 
     @property

@@ -33,6 +33,7 @@ class KbReader:
 
     @property
     def version(self) -> int:
+        """The newest version; 0 if nothing was written yet."""
         return self.ledger.version(self.target)
 
     def exists(self) -> bool:
@@ -148,6 +149,7 @@ class KbReader:
         return None if row is None else Document.from_json(row)
 
     def documents(self) -> Iterator[Document]:
+        """The papers of this knowledge base, by id."""
         query = select(DocumentRow.content).join(
             KbDocumentRow, and_(KbDocumentRow.document == DocumentRow.id, KbDocumentRow.parser == DocumentRow.parser)
         )

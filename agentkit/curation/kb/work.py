@@ -104,6 +104,7 @@ class WorkLog:
         self.owner = owner or f"{this_process()}:{uuid.uuid4().hex[:8]}"
 
     def get(self, key: str) -> Work | None:
+        """The work with this key; None if there is none."""
         query = select(WorkRow.__table__).where(WorkRow.kb == self.kb, WorkRow.key == key)
         with self.store.read() as connection:
             row = connection.execute(query).mappings().one_or_none()
@@ -201,6 +202,7 @@ class WorkLog:
             connection.execute(self._at(key).values(live=False))
 
     def any_superseded(self) -> bool:
+        """Whether there is work that the plan no longer asks for."""
         query = select(WorkRow.key).where(WorkRow.kb == self.kb, ~WorkRow.live).limit(1)
         with self.store.read() as connection:
             return connection.execute(query).scalar() is not None
@@ -219,6 +221,7 @@ class WorkLog:
         return dict(zip(("calls", "tokens", "cost"), row, strict=True))
 
     def failures(self) -> list[Work]:
+        """Live work that failed, or that a budget cut off."""
         failed = ("failed_retryable", "failed_final", "over_budget")
         return [work for work in self.live() if work.state in failed]
 

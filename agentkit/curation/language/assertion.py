@@ -128,6 +128,7 @@ class Asserting:
     accepts: frozenset[Category] = frozenset()
 
     def carries(self, category: Category) -> bool:
+        """Whether a sentence of this category supports the claim."""
         return category == "finding" or category in self.accepts or category in _TOLD.get(self.polarity, ())
 
 

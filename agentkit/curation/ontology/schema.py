@@ -127,9 +127,11 @@ class Ontology:
     prefixes: Mapping[str, str] = field(default_factory=dict)
 
     def from_(self, concept: str) -> tuple[Relation, ...]:
+        """The relations that start from a concept."""
         return tuple(r for r in self.relations if r.head == concept)
 
     def into(self, concept: str) -> tuple[Relation, ...]:
+        """The relations that lead to a concept."""
         return tuple(r for r in self.relations if r.tail == concept)
 
     @cached_property
