@@ -1,4 +1,4 @@
-"""Many processes and machines, with Ray: the database remains the single source of truth; workers have own models."""
+"""Many processes and machines, with Ray: the database is the single source of truth; each worker has its own models."""
 
 from __future__ import annotations
 

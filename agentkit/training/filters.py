@@ -25,7 +25,7 @@ class Keep:
     Attributes:
         by: `difficulty` keeps those on whose answers, found right by a check, the bare model has the largest loss (D3);
             `diversity` those whose questions are farthest apart; `context` those whose answers depend most on recalled
-            context, lest the model unlearn using it; `random` a random sample, for comparison.
+            context, so that the model does not unlearn to use it; `random` a random sample, for comparison.
     """
 
     count: int
