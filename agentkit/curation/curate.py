@@ -66,8 +66,8 @@ class CurationOptions:
         floor, patience: early stopping: a paper is left when its last `patience` questions gave fewer than `floor`
             verified claims per 1,000 tokens; 0 never stops early.
         retry_failed: retry questions that failed for good in an earlier run.
-        ask_anew: repeat questions that were answered with other learnt context; if off, what has been learnt since helps
-            only with new questions.
+        ask_anew: repeat questions that were answered with other learnt context; if off, what has been learnt since
+            helps only with new questions.
         evaluator_vetoes: whether an objection that still stands at the end makes a claim unsupported.
         max_items: the most items in the list of one answer.
     """
