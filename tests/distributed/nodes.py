@@ -52,11 +52,11 @@ def nodes(number: int) -> Iterator[tuple[str, Callable[..., object]]]:
 
 
 def workers_of(process: psutil.Process) -> list[int]:
-    """The processes below this one in which runs or papers are worked on."""
+    """The processes below this one in which runs, papers or texts are worked on."""
     found = []
     for child in process.children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            if " ".join(child.cmdline()).startswith(("ray::PaperWorker", "ray::Rollouts")):
+            if " ".join(child.cmdline()).startswith(("ray::PaperWorker", "ray::Rollouts", "ray::TextWorker")):
                 found.append(child.pid)
     return found
 
