@@ -22,9 +22,10 @@ app = typer.Typer(no_args_is_help=True, help="Cases that an agent learns from: l
 Json = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 Name = Annotated[str, typer.Option("--memory", "-m", help="Which memory.")]
 Space = Annotated[str, typer.Option("--namespace", "-n", help="Whose cases.")]
+EmbedderName = Annotated[str | None, typer.Option("--embedder", help="The memory's embedder; hash needs no model.")]
+
 FOR_MANY = 2048
 """Texts that a cluster embeds before their vectors are written: enough for many workers."""
-EmbedderName = Annotated[str | None, typer.Option("--embedder", help="The memory's embedder; hash needs no model.")]
 
 
 def open_memory(name: str, embedder: str | None = None, *, load: Callable[[str], Embedder] | None = None) -> CaseMemory:
