@@ -3,9 +3,10 @@
     python -m benchmarks.ray_kills --kills 50
 
 A cluster of three local node processes evaluates tasks and curates papers on PostgreSQL, against a stub server, round
-after round. At random moments, a worker, a machine or the command is killed by SIGKILL; a machine is replaced, and the
-command is started again. Each round must end with the report, the export and the ledger of a single undisturbed
-process, with each call in the journal once; only calls that were in flight are made again.
+after round. At random moments, each after some progress since the last kill, a worker, a machine or the command is
+killed by SIGKILL; a machine is replaced, and the command is started again. Each round must end with the report, the
+export and the ledger of a single undisturbed process, with each call in the journal once; only calls that were in
+flight are made again.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from agentkit.curation.kb.verification import verify_kb
 from agentkit.ledger import Ledger
 from agentkit.store import Store
 from agentkit.store.runs import ModelCallRow
-from benchmarks._results import Results, arguments, share
+from benchmarks._results import Results, arguments
 from tests.curation.papers import ONTOLOGY, write_papers
 from tests.distributed.nodes import ROOT, nodes, workers_of
 from tests.support import postgres
@@ -89,7 +90,12 @@ class Scene:
         reply = httpx.post(f"{self.url}/chat/completions", json={"model": "x", "messages": []}, timeout=30)
         return int(str(reply.json()["id"]).removeprefix("stub-")) + 1
 
-    def kill(self, kind: str, driver: subprocess.Popen[str]) -> bool:
+    def last_line(self) -> str:
+        """The last line of a command on standard error."""
+        lines = (self.folder / "log").read_text(encoding="utf-8").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+    def kill(self, kind: str, driver: subprocess.Popen[str], rng: random.Random) -> bool:
         """Kill a worker, a machine or the command; returns whether there was one to kill."""
         if kind == "driver":
             driver.kill()
@@ -101,7 +107,7 @@ class Scene:
             if not pids:
                 return False
             with contextlib.suppress(ProcessLookupError):
-                os.kill(random.choice(pids), signal.SIGKILL)
+                os.kill(rng.choice(pids), signal.SIGKILL)
         return True
 
 
@@ -109,9 +115,9 @@ def main() -> int:
     parser = arguments("ray_kills", __doc__.split("\n", 1)[0])
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--kinds", default=",".join(KINDS))
-    parser.add_argument("--items", type=int, default=48, help="tasks and papers per round")
+    parser.add_argument("--items", type=int, default=48, help="papers per round; six times as many tasks")
     parser.add_argument("--latency", type=float, default=2.0, help="latency of the stub server in seconds, on average")
-    parser.add_argument("--longest", type=float, default=20.0, help="the most seconds between kills")
+    parser.add_argument("--longest", type=float, default=10.0, help="the most seconds between kills")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     results, tolls = Results("ray_kills", settings=vars(args), label=args.label), {}
@@ -138,8 +144,7 @@ def rows(tolls: dict[str, Toll]) -> Iterator[dict[str, Any]]:
             made.add(arm=work, metric=f"kills of a {kind}", value=toll.kills[kind])
         made.add(arm=work, metric="rounds", value=toll.rounds)
         made.add(arm=work, metric="calls made again, of those in flight", value=toll.again)
-        stops = max(1, toll.kills.total())
-        made.add(arm=work, metric="problems a kill", **share(len(toll.problems), stops), target="0")
+        made.add(arm=work, metric="problems", value=len(toll.problems), n=toll.kills.total(), target="0")
     yield from made.rows
 
 
@@ -157,7 +162,7 @@ def scene(items: int, latency: float) -> Iterator[Scene]:
         write_papers(folder / "papers", items)
         (folder / "ontology.yaml").write_text(ONTOLOGY, encoding="utf-8")
         tasks = [
-            {"id": f"t{n}", "input": f"What is task {n}?", "target": "42" if n % 3 else "41"} for n in range(items)
+            {"id": f"t{n}", "input": f"What is task {n}?", "target": "42" if n % 3 else "41"} for n in range(6 * items)
         ]
         (folder / "tasks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in tasks), encoding="utf-8")
         store = Store.open(database)
@@ -169,7 +174,10 @@ def left_alone(place: Scene, work: str) -> tuple[Any, int]:
     """The result of one undisturbed process, and its number of calls."""
     home = place.folder / f"calm-{work}"
     database = f"sqlite:///{home / 'agentkit.db'}"
-    out, _ = place.command(work, home, database).communicate()
+    process = place.command(work, home, database)
+    out, _ = process.communicate()
+    if process.returncode:
+        sys.exit(f"error: {work} failed in one process: {place.last_line()}")
     store = Store.open(database)
     found = outcome(store, place.folder, work, out), calls_in(store)
     store.close()
@@ -182,7 +190,7 @@ def a_round(
     """Do the work from start to end on an empty database, with kills on the way."""
     emptied(place.store)
     database = place.store.engine.url.render_as_string(hide_password=False)
-    begun, stops = place.served(), 0
+    begun, stops, done = place.served(), 0, 0
     home = place.folder / f"{work}-{toll.rounds}"
     again = ("--ray", place.address, "--workers", "3")
     process = place.command(work, home, database, *again)
@@ -197,16 +205,16 @@ def a_round(
                 toll.problems.append(f"{work}, round {toll.rounds}: not finished within 900 s")
                 return
         kind = rng.choice(args.kinds.split(","))
-        if calls_in(place.store) and place.kill(kind, process):
+        if (calls := calls_in(place.store)) > done and place.kill(kind, process, rng):
             toll.kills[kind] += 1
-            stops += 1
+            stops, done = stops + 1, calls
             if kind == "driver":
                 process = place.command(work, home, database, *again)
     toll.rounds += 1
     made = place.served() - begun - 1
     toll.again += made - calm[1]
     checks = {
-        "the command failed": process.returncode == 0,
+        f"the command failed: {place.last_line()}": process.returncode == 0,
         "the result differs": process.returncode == 0 and outcome(place.store, place.folder, work, out) == calm[0],
         "calls are missing or recorded twice": calls_in(place.store) == calm[1],
         "completed calls were made again": 0 <= made - calm[1] <= stops * AT_ONCE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agentkit.agent import Agent
     from agentkit.distributed import Cluster
     from agentkit.distributed.shared import Shared
+    from agentkit.embedding import Embedder
     from agentkit.settings import Settings
 
 Ray = Annotated[
@@ -96,6 +97,21 @@ class Elsewhere:
 
             with rollouts_on(cluster, agent, shared=self.shared):
                 yield
+
+    @contextmanager
+    def embedders(self, settings: Settings) -> Iterator[Callable[[str], Embedder]]:
+        """A function that makes an embedder from its name, for the duration of the block."""
+        from functools import partial
+
+        with self.open(settings) as cluster:
+            if cluster is None:
+                from agentkit.memory.opening import named_embedder
+
+                yield named_embedder
+                return
+            from agentkit.distributed import embedder_on
+
+            yield partial(embedder_on, cluster)
 
 
 with_elsewhere = spelt_out("there", Elsewhere, ("ray", "workers", "per_minute"))

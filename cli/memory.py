@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from agentkit.cli import completion
+from agentkit.cli.elsewhere import Elsewhere, Ray, Workers
 from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table, say
 from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
+    from agentkit.embedding import Embedder
     from agentkit.memory import Case, CaseMemory
 
 app = typer.Typer(no_args_is_help=True, help="Cases that an agent learns from: list, search, import, train, forget.")
@@ -21,14 +24,21 @@ Name = Annotated[str, typer.Option("--memory", "-m", help="Which memory.")]
 Space = Annotated[str, typer.Option("--namespace", "-n", help="Whose cases.")]
 EmbedderName = Annotated[str | None, typer.Option("--embedder", help="The memory's embedder; hash needs no model.")]
 
+FOR_MANY = 2048
+"""Texts that a cluster embeds before their vectors are written: enough for many workers."""
 
-def open_memory(name: str, embedder: str | None = None) -> CaseMemory:
-    """Open the memory of the current settings."""
+
+def open_memory(name: str, embedder: str | None = None, *, load: Callable[[str], Embedder] | None = None) -> CaseMemory:
+    """Open the memory of the current settings.
+
+    Args:
+        load: makes an embedder from its name; None loads it in this process.
+    """
     from agentkit.memory import open_cases
     from agentkit.store import Store
 
     settings = open_settings()
-    return open_cases(Store.open(settings.database_url), name, settings=settings, embedder=embedder)
+    return open_cases(Store.open(settings.database_url), name, settings=settings, embedder=embedder, load=load)
 
 
 def open_kept(name: str, embedder: str | None = None) -> CaseMemory:
@@ -285,6 +295,8 @@ def import_(
         str | None, typer.Option("-n", "--namespace", help="Use this namespace instead of the lines' own.")
     ] = None,
     trust: Annotated[bool, typer.Option("--trust", help="Believe what the file says about its cases.")] = False,
+    ray: Ray = None,
+    workers: Workers = None,
     json_: Json = False,
 ) -> None:
     """Store the cases of a JSON-lines file, all or none; AgentFly's case banks can be read directly.
@@ -293,8 +305,11 @@ def import_(
     """
     from agentkit.memory.transfer import import_cases, read_cases
 
+    there = Elsewhere(ray=ray, workers=workers)
     read_cases(path, namespace=namespace)  # check the file before a database is created
-    count = import_cases(open_memory(memory, embedder), path, namespace=namespace, trust=trust)
+    with there.embedders(open_settings()) as load:
+        opened = open_memory(memory, embedder, load=load)
+        count = import_cases(opened, path, namespace=namespace, trust=trust)
     held = "" if trust else "; no run is shown them until you vouch for them: agentkit memory release --source import"
     emit({"imported": count}, json_=json_, human=lambda r: note(f"imported {r['imported']} cases{held}"))
 
@@ -316,19 +331,24 @@ def rebuild(
     memory: Name = "default",
     json_: Json = False,
     embedder: Annotated[str | None, typer.Option(help="Embed again with another embedder.")] = None,
+    ray: Ray = None,
+    workers: Workers = None,
 ) -> None:
     """Rebuild the index files from the rows; with --embedder, embed again beside the old vectors, then switch."""
-    from agentkit.memory.opening import named_embedder
+    from agentkit.errors import UserError
     from agentkit.memory.upkeep import reembed
-    from agentkit.store import Store
 
-    if embedder is None:
-        opened = open_memory(memory)
-    else:
-        settings = open_settings()
-        opened = reembed(memory, Store.open(settings.database_url), named_embedder(embedder), home=settings.home)
-    opened.mirror.rebuild()
-    opened.save()
+    there, settings = Elsewhere(ray=ray, workers=workers), open_settings()
+    if ray is not None and embedder is None:
+        raise UserError("--ray goes with --embedder: without it nothing is embedded again")
+    with there.embedders(settings) as load:
+        if embedder is None:
+            opened = open_memory(memory)
+        else:
+            at_once = 256 if ray is None else FOR_MANY
+            opened = reembed(memory, open_store(), load(embedder), home=settings.home, batch=at_once)
+        opened.mirror.rebuild()
+        opened.save()
     emit(
         {"cases": opened.count(), "embedder": opened.embedder.name},
         json_=json_,

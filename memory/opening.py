@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +18,12 @@ from agentkit.store.cases import MemoryRow
 
 
 def open_cases(
-    store: Store, name: str = "default", *, settings: Settings | None = None, embedder: str | None = None
+    store: Store,
+    name: str = "default",
+    *,
+    settings: Settings | None = None,
+    embedder: str | None = None,
+    load: Callable[[str], Embedder] | None = None,
 ) -> CaseMemory:
     """A memory by name.
 
@@ -25,18 +31,19 @@ def open_cases(
         settings: a new memory's embedder, and the home for its indexes, are taken from here; None reads them.
         embedder: the name of the embedder it must have; with None, and if the setting is at its default, a memory keeps
             its own.
+        load: makes an embedder from its name; None uses `named_embedder`.
 
     Raises:
         UserError: the requested embedder is not the memory's own, or does not exist.
         ModelFileError: the memory's own embedder is not downloaded; says what to do.
     """
-    settings = settings or load_settings()
+    settings, load = settings or load_settings(), load or named_embedder
     chosen = embedder or (settings.embedder if "embedder" in settings.model_fields_set else None)
     if chosen is not None:
-        return CaseMemory.open(store, name, embedder=named_embedder(chosen), home=settings.home)
+        return CaseMemory.open(store, name, embedder=load(chosen), home=settings.home)
     own = _made_with(store, name)
     try:
-        found = named_embedder(own or settings.embedder)
+        found = load(own or settings.embedder)
     except ModelFileError as error:
         if own is None or own == settings.embedder:
             raise

@@ -188,18 +188,23 @@ class _Renamed:
         return self.inner.embed_documents(texts)
 
 
-def reembed(memory_name: str, store: Store, embedder: Embedder, *, home: str | Path | None = None) -> CaseMemory:
+def reembed(
+    memory_name: str, store: Store, embedder: Embedder, *, home: str | Path | None = None, batch: int = 256
+) -> CaseMemory:
     """Re-embed a memory while the old vectors stay in use, then switch to the new ones in one transaction.
 
     Searches use the old vectors until the switch; no search mixes the two. If the embedder has the same name but its
     vectors have drifted, the new vectors replace the old ones.
+
+    Args:
+        batch: the number of texts that are embedded and written at a time.
     """
     rows = CaseRows(store, memory_name)
     drifted = rows.create(embedder).embedder == embedder.name
     making: Embedder = _Renamed(embedder) if drifted else embedder
     mirror = Mirror(store, rows, VectorCache(store, making), None)
     for view in VIEWS:
-        mirror.embed_missing(view)
+        mirror.embed_missing(view, batch=batch)
 
     def switch(connection: Connection) -> None:
         rows.tick(connection)

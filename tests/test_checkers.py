@@ -192,7 +192,8 @@ TESTS = {"name": "tests", "code": "assert f(2) == 4\nassert f(3) == 9", "seconds
         ("def f(x): return x + 2", "assert f(3) == 9: AssertionError"),
         ("def f(x): raise ValueError('odd')", "assert f(2) == 4: ValueError: odd"),
         ("def g(x): return x", "NameError"),
-        ("def f(x) return x", "SyntaxError"),
+        ("def f(x) return x", "this is not Python code: def f(x) return x: SyntaxError"),
+        ("The mistake is that 2 was added.", "this is not Python code: The mistake is that 2 was added.: SyntaxError"),
         ("import sys; sys.exit(0)", "ended before the tests did"),
         ("import os; os._exit(0)", "ended before the tests did"),
     ],
@@ -201,6 +202,11 @@ async def test_unit_tests_run_in_the_sandbox_and_say_what_failed(box: Sandbox, a
     feedback = await get_checker(TESTS).check(answer, task())
     assert text in feedback.text and feedback.channel == "check"
     assert feedback.score == (1 if text == "all tests passed" else 0)
+
+
+async def test_a_failed_assertion_that_says_why_is_told_in_its_own_words(box: Sandbox) -> None:
+    told = {"name": "tests", "code": "assert f(3) == 9, f'f(3) is {f(3)}'"}
+    assert (await get_checker(told).check("def f(x): return 2", task())).text == "AssertionError: f(3) is 2"
 
 
 async def test_code_that_runs_too_long_is_wrong(box: Sandbox) -> None:

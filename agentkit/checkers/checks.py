@@ -153,4 +153,9 @@ def _failure(result: SandboxResult, seconds: float) -> str:
     places = [number for number, line in enumerate(lines) if re.match(r'\s*File "(answer|tests)\.py", line', line)]
     test = next((number for number in places if '"tests.py"' in lines[number]), places[-1] if places else None)
     source = lines[test + 1].strip() if test is not None and test + 1 < len(lines) - 1 else ""
-    return f"{source}: {lines[-1].strip()}" if source else lines[-1].strip()
+    error = lines[-1].strip()
+    if error.startswith(("SyntaxError:", "IndentationError:")):
+        return f"this is not Python code: {source[:100]}: {error}"
+    if not source or error.startswith("AssertionError: "):
+        return error
+    return f"{source}: {error}"

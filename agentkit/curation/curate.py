@@ -249,8 +249,11 @@ class Curation:
             async with asyncio.TaskGroup() as group:
                 for _ in range(max(1, self.options.papers)):
                     group.create_task(self._take(waiting, group))
-        except* AgentKitError as failures:
-            raise failures.exceptions[0] from None
+        except ExceptionGroup as failures:  # before 3.11.4, what `except*` raises is wrapped in a group again
+            known, others = failures.split(AgentKitError)
+            if known is None or others is not None:
+                raise
+            raise known.exceptions[0] from None
         finally:
             self.readers.let_go()
         self._sweep()
@@ -385,7 +388,7 @@ class _Paper:
         for key, (_, used) in self._held.items():
             self.run_.work.fail(key, "pending", "", **used)
         self._held.clear()
-        self.record.end("interrupted")
+        self.record.end("interrupted", error=self.problem or None)
 
     async def run(self) -> bool:
         """Ask the plan's questions as one run; returns whether every question got an answer."""

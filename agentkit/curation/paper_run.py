@@ -25,7 +25,8 @@ class PaperRun:
 
     It begins with the first question that is asked and ends when the paper is written. A paper about which nothing is
     left to ask has no run, or keeps the one it has. If another process is working on it, the row is left to that
-    process.
+    process, unless that is on another machine and has given no sign of life in the meantime: it may have died with its
+    machine, and if it has not, it records its own end when it comes to it.
 
     Args:
         kb: the knowledge base.
@@ -50,6 +51,8 @@ class PaperRun:
         """The most that any question has taken."""
         self._alive, self._asking = ExitStack(), ExitStack()
         self._before: RunRecord | None = log.find(self.id)
+        running = self._before is not None and self._before.status == "running"
+        self._theirs = log.heartbeat.last(self.id) if running else None
         self._begun: float | None = None
         self._seconds: float | None = None
         self._ended = False
@@ -61,11 +64,12 @@ class PaperRun:
         self._begun = time.perf_counter()
         named = {"agent__name": "agentkit", "conversation__id": self.id}
         self._asking.enter_context(telemetry.span("invoke_agent", "agentkit", **named))
-        self._alive.enter_context(self.log.heartbeat.of(self.id))
         about, task = {"kb": self.kb, "document": self.document.id}, self._task()
         kept = {"curation": about, "run": self.options}
-        if not self.log.start(self.id, task, model=self.model, options=kept) and not self._elsewhere:
+        if not self.log.start(self.id, task, model=self.model, options=kept) and self._theirs is None:
             self.log.take_up(self.id)
+        if self._theirs is None:
+            self._alive.enter_context(self.log.heartbeat.of(self.id))
         resumed = self._before is not None
         self.emit(RunStarted(run_id=self.id, task_id=task.id, model=self.model, resumed=resumed))
 
@@ -82,8 +86,7 @@ class PaperRun:
         Args:
             answer: returns the results of the paper, in words; called only if the end is recorded.
         """
-        unsaid = self._before is not None and self._before.status not in (status, "running") and status != "interrupted"
-        if self._ended or (self._begun is None and not unsaid):
+        if self._ended or (self._begun is None and not self._unsaid(status)):
             return
         self._ended = True
         self.asked()
@@ -107,8 +110,15 @@ class PaperRun:
 
     @property
     def _elsewhere(self) -> bool:
-        """Whether another process is working on it."""
-        return self._before is not None and self._before.status == "running"
+        """Whether another process is known to be working on it."""
+        return self._theirs is not None and self.log.heartbeat.heard(self.id, self._theirs)
+
+    def _unsaid(self, status: str) -> bool:
+        """Whether an earlier process died before it could record this end. If the recorded process is on another
+        machine, it counts as dead only once nothing is left to ask."""
+        if self._before is None or self._before.status == status or status == "interrupted":
+            return False
+        return self._theirs is None or (status == "done" and not self._elsewhere)
 
     def _task(self) -> Task:
         document, told = self.document, self.document.metadata

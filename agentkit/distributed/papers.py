@@ -101,7 +101,7 @@ class PapersPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class PaperAnswers:
     """The outcome of asking about a paper.
 
     Attributes:
@@ -124,7 +124,7 @@ class PaperWorker:
         self._make: Callable[[], Curation] | None = None
         self._asked: dict[int, tuple[Curation, Any]] = {}
 
-    async def ask(self, document: Document, number: int) -> Asked:
+    async def ask(self, document: Document, number: int) -> PaperAnswers:
         """Ask the plan's questions about a paper, and hold the results back until `write`.
 
         Raises:
@@ -139,7 +139,7 @@ class PaperWorker:
             self._asked[number] = (run, paper)
         run.report.calls, run.report.tokens, run.report.cost = run.meter.calls, run.meter.tokens, run.meter.cost
         notices: list[CurationEvent] = [event for event in events if isinstance(event, PaperNotice)]
-        return Asked(report=run.report, events=notices, found=run.found, whole=not paper.cut_off)
+        return PaperAnswers(report=run.report, events=notices, found=run.found, whole=not paper.cut_off)
 
     async def write(self, number: int) -> Report | None:
         """Write the results for a paper, and return its report; None if this process has not asked about it.
@@ -235,7 +235,7 @@ class PaperCrew:
         """Give a paper to the least busy worker; False if the shared budget cut it off."""
         worker = self._at[number] = self._workers.take()
         try:
-            asked: Asked = await self._workers.ask(worker, document.source, "ask", document, number)
+            asked: PaperAnswers = await self._workers.ask(worker, document.source, "ask", document, number)
         finally:
             self._workers.leave(worker)
         run.report.add(asked.report)

@@ -139,7 +139,7 @@ def executor_messages(task: Task, subtask: str, findings: Sequence[tuple[str, st
 def revision_message(objection: str) -> HumanMessage:
     """The message that asks the explorer for a revision."""
     request = (
-        "Your answer was not accepted; the objection says why. Find the mistake, then give the whole answer to the "
-        "task once more, corrected and in the form that the task asks for. Keep your answer if the objection is wrong."
+        "Give the whole answer to the task once more, corrected and in the form that the task asks for, without a word "
+        "about the mistake. Keep your answer if the objection is wrong."
     )
-    return HumanMessage(f"{request}\n{block('objection', objection)}")
+    return HumanMessage(f"Your answer was not accepted.\n{block('objection', objection)}\n{request}")

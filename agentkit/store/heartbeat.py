@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from agentkit.errors import StoreError
 from agentkit.store.base import now
@@ -22,6 +22,10 @@ BEAT = 20.0
 
 SILENCE = dt.timedelta(minutes=3)
 """A run on another machine counts as interrupted after this long without a heartbeat."""
+
+
+Sign = tuple[str | None, dt.datetime]
+"""The name of a process, and the time of its last heartbeat."""
 
 
 def is_lost(owner: str | None, seen: dt.datetime) -> bool:
@@ -56,6 +60,20 @@ class Heartbeat:
             with self._lock:
                 self._runs[run_id] -= 1
                 self._runs += Counter()  # drops the zeros
+
+    def last(self, run_id: str) -> Sign | None:
+        """The last sign of life of the process that a run is recorded as running in; None if it is not running."""
+        query = select(RunRow.owner, RunRow.updated_at).where(RunRow.id == run_id, RunRow.status == "running")
+        with self.store.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else (row[0], row[1])
+
+    def heard(self, run_id: str, before: Sign) -> bool:
+        """Whether the process that a run is recorded as running in is known to be alive: it runs on this machine, or it
+        has given a sign of life other than `before`."""
+        sign = self.last(run_id)
+        gone = is_gone(sign[0]) if sign is not None and sign[0] else None
+        return sign is not None and (sign != before if gone is None else not gone)
 
     def beat(self) -> None:
         """Write the heartbeats now."""

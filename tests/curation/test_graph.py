@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from typer.testing import CliRunner
 
 from agentkit.agent import Agent
@@ -27,7 +29,10 @@ from agentkit.models.budget import Budget
 from agentkit.models.caller import Retry
 from agentkit.settings import load_settings
 from agentkit.store import Store
+from agentkit.store.base import now
+from agentkit.store.curation import WorkRow
 from agentkit.store.run_log import RunLog
+from agentkit.store.runs import RunRow
 from agentkit.testing import ScriptedModel
 
 from .papers import ONTOLOGY, model, reader, write_papers
@@ -160,6 +165,51 @@ def test_a_paper_is_gone_on_with_by_the_command_that_began_it(home: Store, tmp_p
     with pytest.raises(UserError, match=r"is a paper of the knowledge base 'x': continue it with the  agentkit curate"):
         Agent.for_run(record.id)
     home.close()
+
+
+ELSEWHERE = "elsewhere:1:2"
+
+
+def at_work_elsewhere(store: Store) -> None:
+    """Have the run be recorded as running on another machine, which gave a sign of life just now."""
+    with store.write() as connection:
+        connection.execute(update(RunRow).values(status="running", owner=ELSEWHERE, updated_at=now()))
+
+
+@pytest.mark.parametrize("calls", [None, 3], ids=["before it said so", "half way"])
+def test_a_paper_whose_machine_has_just_died_is_done_when_it_is_written(
+    calls: int | None, store: Store, tmp_path: Path
+) -> None:
+    kb, folder, runs = KnowledgeBase(store, "x"), write_papers(tmp_path / "papers", 1), RunLog(store)
+    curate(kb, folder, run_budget=Budget(calls=calls))
+    at_work_elsewhere(store)
+    assert runs.runs()[0].status == "running"
+    curate(kb, folder)
+    assert (runs.runs()[0].status, runs.runs()[0].answer) == ("done", "2 supported")
+
+
+def test_a_run_is_left_to_a_process_of_another_machine_that_shows_that_it_lives(store: Store, tmp_path: Path) -> None:
+    kb, folder, answer = KnowledgeBase(store, "x"), write_papers(tmp_path / "papers", 1), reader()
+    curate(kb, folder, run_budget=Budget(calls=3))
+    at_work_elsewhere(store)
+
+    def beaten(messages: Any, tools: Any) -> Any:
+        at_work_elsewhere(store)
+        return answer(messages, tools)
+
+    curate(kb, folder, explorer=ScriptedModel(beaten, name="test/reader"))
+    assert RunLog(store).runs()[0].status == "running"
+
+
+def test_a_paper_at_which_another_machine_is_keeps_its_run(store: Store, tmp_path: Path) -> None:
+    kb, folder = KnowledgeBase(store, "x"), write_papers(tmp_path / "papers", 1)
+    curate(kb, folder, run_budget=Budget(calls=3))
+    at_work_elsewhere(store)
+    with store.write() as connection:
+        leased = {"state": "leased", "owner": f"{ELSEWHERE}:x", "lease_until": now() + dt.timedelta(minutes=9)}
+        connection.execute(update(WorkRow).where(WorkRow.state == "over_budget").values(**leased))
+    curate(kb, folder)
+    assert RunLog(store).runs()[0].status == "running"
 
 
 def test_three_rounds_go_on_from_what_was_said(store: Store, tmp_path: Path) -> None:

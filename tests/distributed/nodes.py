@@ -1,7 +1,7 @@
 """A cluster of local node processes, by Ray's own means: `python -m tests.distributed.nodes NUMBER`.
 
 It prints the head's address; each line on standard input kills one node that is not the head, and a line "replace" lets
-another join as well; the end of it ends all.
+another start as well; the end of it ends all.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ def nodes(number: int) -> Iterator[tuple[str, Callable[..., object]]]:
 
 
 def workers_of(process: psutil.Process) -> list[int]:
-    """The processes below this one in which runs or papers are worked on."""
+    """The processes below this one in which runs, papers or texts are worked on."""
     found = []
     for child in process.children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            if " ".join(child.cmdline()).startswith(("ray::PaperWorker", "ray::Rollouts")):
+            if " ".join(child.cmdline()).startswith(("ray::PaperWorker", "ray::Rollouts", "ray::TextWorker")):
                 found.append(child.pid)
     return found
 
@@ -73,7 +73,7 @@ def main(number: int) -> None:
     for line in sys.stdin:
         cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
         if line.startswith("replace"):
-            cluster.add_node(**options)
+            cluster.add_node(wait=False, **options)
         print("killed", flush=True)
     cluster.shutdown()
 
