@@ -140,7 +140,7 @@ def test_pdf_pages_are_segments_and_two_hundred_of_them_are_read(tmp_path: Path)
 BAD = {
     "a.pdf truncated": (formats.pdf(["Text."])[:-40], "truncated"),
     "a.pdf encrypted": (formats.encrypted(formats.pdf(["Text."])), "encrypted"),
-    "a.pdf no PDF": (b"hello", "no PDF"),
+    "a.pdf no PDF": (b"hello", "not a PDF"),
     "a.pdf lies": (b"%PDF-1.4\nnonsense\n%%EOF\n", "damaged"),
     "a.pdf pictures": (formats.pdf([""]), "no text layer on 1 pages"),
     "a.xml malformed": ("<article><front></article>", "malformed XML"),
@@ -258,7 +258,7 @@ def test_asking_for_one_paper_of_a_file_with_many_is_refused(tmp_path: Path) -> 
 def test_a_document_survives_a_store(tmp_path: Path) -> None:
     paper = the(tmp_path / "b.xml", formats.BIOC)
     assert Document.from_json(json.loads(json.dumps(paper.to_json()))) == paper
-    with pytest.raises(DataError, match="no document"):
+    with pytest.raises(DataError, match="not a document"):
         Document.from_json({"id": "x"})
 
 

@@ -34,7 +34,7 @@ BAD = {
     "an unknown key": ("concepts:\n  A: {relation: {}}\n", "unknown key 'relation'"),
     "a value twice": ("concepts:\n  A: {relations: {s: {values: [x, X]}}}\n", "occurs twice"),
     "no YAML": ("concepts: [\n", "not valid YAML"),
-    "something else": ("tasks: []\n", "no ontology"),
+    "something else": ("tasks: []\n", "not an ontology"),
     "a LinkML circle": (
         LINKML
         + "  A: {attributes: {b: {range: B, required: true}}}\n  B: {attributes: {a: {range: A, required: true}}}\n"
