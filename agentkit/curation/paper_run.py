@@ -25,8 +25,8 @@ class PaperRun:
 
     It begins with the first question that is asked and ends when the paper is written. A paper about which nothing is
     left to ask has no run, or keeps the one it has. If another process is working on it, the row is left to that
-    process, unless that is on another machine and has given no sign of life in the meantime: it may have died with its
-    machine, and if it has not, it records its own end when it comes to it.
+    process. It may have died with its machine: a paper that is done is recorded as done unless that process has given a
+    sign of life in the meantime (if it lives, it records its own end later).
 
     Args:
         kb: the knowledge base.
@@ -91,7 +91,7 @@ class PaperRun:
         self._ended = True
         self.asked()
         seconds, said = self._seconds or 0.0, None if answer is None else answer()
-        if not self._elsewhere:
+        if not self._left(status):
             self.log.finish(self.id, status, answer=said, error=error, rounds=self.rounds, seconds=seconds)
         self._alive.close()
         self.emit(RunEnded(run_id=self.id, status=status, answer=said, seconds=seconds))
@@ -108,17 +108,15 @@ class PaperRun:
             self.end("interrupted")
             raise
 
-    @property
-    def _elsewhere(self) -> bool:
-        """Whether another process is known to be working on it."""
-        return self._theirs is not None and self.log.heartbeat.heard(self.id, self._theirs)
+    def _left(self, status: str) -> bool:
+        """Whether recording this end is left to another process."""
+        return self._theirs is not None and (status != "done" or self.log.heartbeat.heard(self.id, self._theirs))
 
     def _unsaid(self, status: str) -> bool:
-        """Whether an earlier process died before it could record this end. If the recorded process is on another
-        machine, it counts as dead only once nothing is left to ask."""
+        """Whether an earlier process died before it could record this end."""
         if self._before is None or self._before.status == status or status == "interrupted":
             return False
-        return self._theirs is None or (status == "done" and not self._elsewhere)
+        return not self._left(status)
 
     def _task(self) -> Task:
         document, told = self.document, self.document.metadata

@@ -69,6 +69,8 @@ class _Spread:
         return self._here.embed_query(text)
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        if not texts:
+            return []
         return run_sync(self._embed([texts[start : start + PART] for start in range(0, len(texts), PART)]))
 
     async def _embed(self, parts: Sequence[list[str]]) -> list[list[float]]:
@@ -91,7 +93,7 @@ class _Spread:
         count = self._cluster.size(embedded=False, wanted=parts)
         crew = Crew(count=count, room=_AHEAD, slots=1, embedded=False)
         self._at_once = _AHEAD * count
-        return Workers(self._cluster, TextWorker, [(self._asked, self._name)] * count, crew, Shared())
+        return Workers(self._cluster, TextWorker, [(self._asked, self.name)] * count, crew, Shared())
 
 
 def embedder_on(cluster: Cluster, name: str) -> Embedder:

@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from agentkit.errors import MissingExtra, StoreError
 
@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 BUSY_SECONDS = 60
 """How long a writer waits for another one before giving up."""
+IDLE_SECONDS = 1.0
+"""From when on a pooled connection to a server is tested before it is used again."""
 
 
 class Store:
@@ -181,11 +183,33 @@ def _engine(url: str) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         return _sqlite_engine(parsed)
     try:
-        return create_engine(parsed, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True)
+        engine = create_engine(parsed, pool_size=10, max_overflow=20, pool_use_lifo=True, hide_parameters=True)
     except ModuleNotFoundError:
         raise MissingExtra("postgres", "psycopg") from None
     except NoSuchModuleError:
         raise StoreError(f"{parsed.drivername} is not supported; use SQLite or PostgreSQL") from None
+    _test_idle_connections(engine)
+    return engine
+
+
+def _test_idle_connections(engine: Engine) -> None:
+    """Test a pooled connection before use if it has been idle: the server may have closed it. SQLAlchemy's
+    `pool_pre_ping` tests all of them, which is three round trips to the server before each short transaction."""
+
+    def returned(connection: Any, record: Any) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    def taken(connection: Any, record: Any, proxy: Any) -> None:
+        if time.monotonic() - record.info["used_at"] < IDLE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error:
+            raise DisconnectionError from None
+
+    event.listen(engine, "connect", returned)
+    event.listen(engine, "checkin", returned)
+    event.listen(engine, "checkout", taken)
 
 
 def _sqlite_engine(url: Any) -> Engine:

@@ -25,7 +25,9 @@ from agentkit.distributed.embedding import PART, TextWorker
 from agentkit.embedding import HashEmbedder
 from agentkit.errors import ModelFileError, UserError
 from agentkit.ledger import Ledger
-from agentkit.memory.transfer import export_cases
+from agentkit.memory import CaseMemory
+from agentkit.memory.opening import stored_cases
+from agentkit.memory.transfer import export_cases, import_cases
 from agentkit.settings import Settings
 from agentkit.store import Store
 from agentkit.store.cases import CaseRow, CaseVectorRow, MemoryRow
@@ -55,8 +57,6 @@ def write_cases(path: Path, count: int, words: int = 12) -> Path:
 
 def content(database: str) -> Content:
     """A memory: its cases in their order, their vectors, its embedder, and the versions of its ledger."""
-    from agentkit.memory.opening import stored_cases
-
     store = Store.open(database)
     memory = stored_cases(store)
     assert memory is not None
@@ -85,17 +85,18 @@ def started(home: Path, *command: str) -> subprocess.Popen[str]:
 @pytest.mark.kill
 @pytest.mark.timeout(900)
 def test_a_memory_imported_on_ray_is_that_of_one_process_though_a_worker_is_killed(tmp_path: Path) -> None:
-    cases = str(write_cases(tmp_path / "cases.jsonl", 5000, words=200))
-    homes = [tmp_path / "alone", tmp_path / "many"]
-    many = started(homes[1], "import", cases, "--ray", "local", "--workers", "2")
-    until(lambda: workers_of(psutil.Process(many.pid)), many)
-    os.kill(workers_of(psutil.Process(many.pid))[0], signal.SIGKILL)
-    for process in (started(homes[0], "import", cases), many):
-        out, err = process.communicate(timeout=400)
-        assert process.returncode == 0, err
-        assert json.loads(out) == {"imported": 5000}
-    alone, found = (content(f"sqlite:///{home / 'agentkit.db'}") for home in homes)
-    assert found == alone
+    path = write_cases(tmp_path / "cases.jsonl", 2000, words=100)
+    process = started(tmp_path, "import", str(path), "--ray", "local", "--workers", "2")
+    until(lambda: workers_of(psutil.Process(process.pid)), process)
+    os.kill(workers_of(psutil.Process(process.pid))[0], signal.SIGKILL)
+    alone = f"sqlite:///{tmp_path / 'alone.db'}"
+    store = Store.open(alone)
+    import_cases(CaseMemory.open(store, embedder=HashEmbedder(64)), path)
+    store.close()
+    out, err = process.communicate(timeout=400)
+    assert process.returncode == 0, err
+    assert json.loads(out) == {"imported": 2000}
+    assert content(f"sqlite:///{tmp_path / 'agentkit.db'}") == content(alone)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, PART, PART + 1, 20 * PART + 3])

@@ -112,3 +112,18 @@ def test_a_server_that_ends_the_connection_is_one_line_and_the_next_write_is_on_
     assert "\n" not in str(caught.value)
     with pg_store.write() as connection:
         assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+
+
+@pytest.mark.postgres
+def test_an_idle_connection_that_the_server_has_ended_is_replaced_before_it_is_used(
+    pg_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pg_store.read() as connection:
+        pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+    other = Store.open(pg_store.engine.url.render_as_string(hide_password=False))
+    with other.read() as connection:
+        connection.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 5000)")
+    other.close()
+    monkeypatch.setattr("agentkit.store.engine.IDLE_SECONDS", 0.0)
+    with pg_store.read() as connection:
+        assert connection.exec_driver_sql("SELECT pg_backend_pid()").scalar() != pid
