@@ -154,6 +154,7 @@ def test_a_node_of_a_cluster_is_killed(
     assert 0 <= served(server) - TASKS <= 4, "completed calls were made again"
 
 
+@in_full
 def test_a_shared_budget_stops_all_and_the_same_again_goes_on(tmp_path: Path, tasks: Path, server: str) -> None:
     pytest.importorskip("ray", reason="the ray extra is not installed")
     stopped = started(tmp_path, tasks, server, "--ray", "local", "--workers", "2", "--tokens", "100")

@@ -84,7 +84,8 @@ def ledger(home: Path) -> list[Any]:
     return rows
 
 
-@pytest.mark.parametrize("kind", [pytest.param("evolve", marks=in_full), "stream"])
+@in_full
+@pytest.mark.parametrize("kind", ["evolve", "stream"])
 def test_what_is_learnt_is_what_one_process_learns_whoever_is_killed(kind: str, tmp_path: Path, server: str) -> None:
     pytest.importorskip("ray", reason="the ray extra is not installed")
     if kind == "evolve":
