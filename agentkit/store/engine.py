@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 BUSY_SECONDS = 60
 """How long a writer waits for another one before giving up."""
+_SNAPSHOT: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+"""PostgreSQL's default is to show each statement what was committed by then."""
 IDLE_SECONDS = 1.0
 """From when on a pooled connection to a server is tested before it is used again."""
 
@@ -38,6 +40,7 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._writing = engine.execution_options(agentkit_write=True)
+        self._reading = engine if engine.dialect.name == "sqlite" else engine.execution_options(**_SNAPSHOT)
         self._writer = threading.RLock()  # threads of one process queue here rather than spin on SQLite's file lock
         self._sqlite = engine.dialect.name == "sqlite"
         self._writes_on: Connection | None = None
@@ -89,7 +92,7 @@ class Store:
         Raises:
             StoreError: the database is read-only, full, damaged, locked for too long, or gone.
         """
-        with self.guarded(), self.engine.connect() as connection:
+        with self.guarded(), self._reading.connect() as connection:
             yield connection
 
     @contextmanager

@@ -54,6 +54,17 @@ def test_a_write_that_raises_leaves_nothing_behind(any_store: Store) -> None:
         assert connection.execute(select(func.count()).select_from(TargetRow)).scalar() == 0
 
 
+def test_a_read_sees_one_state_whatever_is_written_meanwhile(any_store: Store) -> None:
+    count = select(func.count()).select_from(TargetRow)
+    with any_store.read() as connection:
+        before = connection.execute(count).scalar()
+        with any_store.write() as other:
+            other.execute(any_store.insert(TargetRow), {"name": "a", "kind": "k"})
+        assert connection.execute(count).scalar() == before == 0
+    with any_store.read() as connection:
+        assert connection.execute(count).scalar() == 1
+
+
 def test_inserting_the_same_key_twice_counts_once(any_store: Store) -> None:
     with any_store.write() as connection:
         row = {"name": "a", "kind": "k"}
