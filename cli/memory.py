@@ -336,6 +336,7 @@ def rebuild(
 ) -> None:
     """Rebuild the index files from the rows; with --embedder, embed again beside the old vectors, then switch."""
     from agentkit.errors import UserError
+    from agentkit.memory.mirror import BATCH
     from agentkit.memory.upkeep import reembed
 
     there, settings = Elsewhere(ray=ray, workers=workers), open_settings()
@@ -345,7 +346,7 @@ def rebuild(
         if embedder is None:
             opened = open_memory(memory)
         else:
-            at_once = 256 if ray is None else FOR_MANY
+            at_once = BATCH if ray is None else FOR_MANY
             opened = reembed(memory, open_store(), load(embedder), home=settings.home, batch=at_once)
         opened.mirror.rebuild()
         opened.save()

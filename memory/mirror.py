@@ -31,6 +31,8 @@ from agentkit.store import Store
 
 _STATUS = {name: number for number, name in enumerate(STATUSES)}
 _OUTCOMES: dict[str, Any] = {"success": lambda r: r >= SUCCESS, "failure": lambda r: r < SUCCESS, "unknown": np.isnan}
+BATCH = 256
+"""Texts that are embedded and written at a time."""
 _GONE = -1
 _COLUMNS: dict[str, Any] = {
     "seq": np.int64,
@@ -203,7 +205,7 @@ class Mirror:
         blobs = [found.get(int(seq)) or bytes(width) for seq in seqs]  # zeros for a case that has just been removed
         view.add(np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(blobs), -1))
 
-    def embed_missing(self, view: str, *, batch: int = 256) -> int:
+    def embed_missing(self, view: str, *, batch: int = BATCH) -> int:
         """Embed the texts that this embedder has not embedded yet; returns how many."""
         count = 0
         while missing := dict(self.rows.missing_texts(view, self.vectors.embedder.name, batch)):

@@ -16,7 +16,7 @@ from agentkit.errors import UserError
 from agentkit.ledger import Change
 from agentkit.memory.case import Case, Filters
 from agentkit.memory.memory import CaseMemory
-from agentkit.memory.mirror import Mirror
+from agentkit.memory.mirror import BATCH, Mirror
 from agentkit.memory.policy_store import PolicyStore
 from agentkit.memory.rows import VIEWS, CaseRows
 from agentkit.store import Store
@@ -189,7 +189,7 @@ class _Renamed:
 
 
 def reembed(
-    memory_name: str, store: Store, embedder: Embedder, *, home: str | Path | None = None, batch: int = 256
+    memory_name: str, store: Store, embedder: Embedder, *, home: str | Path | None = None, batch: int = BATCH
 ) -> CaseMemory:
     """Re-embed a memory while the old vectors stay in use, then switch to the new ones in one transaction.
 

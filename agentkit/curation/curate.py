@@ -127,15 +127,6 @@ class _PaperMeter(Meter):
         super().check(after)
 
     @property
-    def spent(self) -> bool:
-        """Whether the paper's own budget is used up, not only that of the run."""
-        try:
-            super().check()
-        except BudgetExceeded:
-            return True
-        return False
-
-    @property
     def left(self) -> float | None:
         both = [left for left in (self._run.left, super().left) if left is not None]
         return min(both, default=None)
@@ -540,8 +531,8 @@ class _Paper:
         self.run_.report.states[state] += 1
         self._failed(message, state)
         if state == "over_budget":
-            self.cut_off = not self.meter.spent
-            self._stop_if_spent()
+            self.cut_off = not self.meter.spent  # by the paper's own budget: then it is written
+            self.run_.report.stopped = self.run_.meter.spent or self.run_.report.stopped
         return Work(**{**vars(work), "state": state, "error": message})
 
     def _used(self, work: Work, before: _Used) -> JsonObject:
@@ -556,12 +547,6 @@ class _Paper:
         self.problem = message
         self.run_.report.failed.append((self.document.source or self.document.id[:12], message))
         self.run_.on_event(WorkFailed(source=self.document.source, reason=message, state=state))
-
-    def _stop_if_spent(self) -> None:
-        try:
-            self.run_.meter.check()
-        except BudgetExceeded as error:
-            self.run_.report.stopped = str(error)
 
     def _tell(self, state: State) -> None:
         run = self.run_

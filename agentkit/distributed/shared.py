@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentkit.errors import AgentKitError, BudgetExceeded, UserError
+from agentkit.errors import AgentKitError, UserError
 from agentkit.models.budget import Budget, Meter, Usage
 from agentkit.models.limits import Limits
 
@@ -51,11 +51,7 @@ class Purse:
 
     async def spent(self) -> str:
         """Why no further call may start; empty if one may."""
-        try:
-            self._meter.check()
-        except BudgetExceeded as error:
-            return str(error)
-        return ""
+        return self._meter.spent
 
     async def charge(self, calls: int, tokens: int, cost: float) -> None:
         """Add what calls have used, with their cost in US dollars."""

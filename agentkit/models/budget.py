@@ -80,10 +80,23 @@ class Meter:
         Raises:
             BudgetExceeded: names the limit and how to raise it.
         """
+        if (name := self._exhausted) is not None:
+            raise self.used_up(name, after)
+
+    @property
+    def spent(self) -> str:
+        """Why the budget allows no further call; empty if it does."""
+        name = self._exhausted
+        return "" if name is None else str(self.used_up(name))
+
+    @property
+    def _exhausted(self) -> str | None:
+        """The first limit that is reached."""
         for name in ("calls", "tokens", "cost", "seconds"):
-            limit, used = getattr(self.budget, name), getattr(self, name)
-            if limit is not None and used >= limit:
-                raise self.used_up(name, after)
+            limit = getattr(self.budget, name)
+            if limit is not None and getattr(self, name) >= limit:
+                return name
+        return None
 
     def used_up(self, name: str, after: Exception | None = None) -> BudgetExceeded:
         """The error for an exhausted limit, mentioning the error that preceded it, if any."""

@@ -40,9 +40,9 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._writing = engine.execution_options(agentkit_write=True)
-        self._reading = engine if engine.dialect.name == "sqlite" else engine.execution_options(**_SNAPSHOT)
         self._writer = threading.RLock()  # threads of one process queue here rather than spin on SQLite's file lock
         self._sqlite = engine.dialect.name == "sqlite"
+        self._reading = engine if self._sqlite else engine.execution_options(**_SNAPSHOT)
         self._writes_on: Connection | None = None
         self._new: dict[Table | type[Any], Insert] = {}
         self._failures = (SQLAlchemyError, getattr(engine.dialect.loaded_dbapi, "Error", sqlite3.Error))
