@@ -15,7 +15,7 @@ from agentkit.cli import stopping
 from agentkit.cli.agent_options import Model, spelt_out
 from agentkit.cli.elsewhere import Elsewhere, with_elsewhere
 from agentkit.cli.output import JSON_HELP, emit, note, open_settings, open_store, print_table, say
-from agentkit.errors import UserError
+from agentkit.errors import RunError, UserError
 from agentkit.json_types import JsonObject
 from agentkit.text import printable
 
@@ -117,6 +117,10 @@ def curate(
     _show(report, kb, json_=json_)
     if report.stopped:
         raise typer.Exit(3)
+    if report.failed and not report.answered:
+        raise RunError(
+            f"no question was answered, the last because of {report.failed[-1][1]}; run the same command again"
+        )
 
 
 def _show(report: Report, kb: str, *, json_: bool) -> None:

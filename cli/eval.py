@@ -14,6 +14,7 @@ from agentkit.cli.agent_options import AgentOptions, Seed, parse_checker, with_a
 from agentkit.cli.elsewhere import Elsewhere, PerMinute, Ray, Workers
 from agentkit.cli.output import JSON_HELP, emit, print_table, say
 from agentkit.cli.risk import show_risk
+from agentkit.errors import RunError
 from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def evaluate(
         if teach:
             _teach(agent, tasks, report, default_checker)
     emit(report.to_json(), json_=json_, human=_show)
+    if report.failed == report.n:
+        raise RunError(f"every task failed, the last with: {report.results[-1].error}")
 
 
 def load_some(file: Path, limit: int | None) -> list[Task]:

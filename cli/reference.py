@@ -18,7 +18,7 @@ Commands that print data take `--json`. Exit codes:
 
 | code | meaning |
 |---|---|
-| 0 | done |
+| 0 | done; for `eval` and `curate` unless everything failed, which is 2 |
 | 1 | a check found something (`doctor`, `kb verify`) |
 | 2 | bad input, a bad setup or a failed run: one line on standard error says what is wrong, where, and how to fix it |
 | 3 | `curate` stopped because its budget is used up; the same command with a larger budget resumes it |

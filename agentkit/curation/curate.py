@@ -104,6 +104,11 @@ class Report:
     seconds: float = 0.0
     stopped: str = ""
 
+    @property
+    def answered(self) -> int:
+        """The number of questions that were answered, if only with nothing found."""
+        return self.states["done"] + self.states["done_empty"]
+
     def add(self, other: Report) -> None:
         """Add what another process did; the seconds remain those of this process."""
         for name, value in vars(other).items():

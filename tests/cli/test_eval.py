@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from agentkit import Task
+from agentkit.errors import ModelError
+from agentkit.testing import ScriptedModel
 from tests.cli.scripted import ACCEPT, ANSWER, SUM
 
 ROW = {"id": "product", "input": "What is 1234*5678?", "target": "7006652", "checker": "numeric"}
@@ -46,3 +48,16 @@ def test_eval_for_people_ends_with_the_accuracy(agentkit: Callable[..., Any], ta
     done = agentkit("eval", file, "--model", model, "--name", "mine")
     assert "accuracy 1.000 [0.207, 1.000], n 1" in done.out
     assert json.loads(agentkit("runs", "ls", "--batch", "mine", "--json").out)[0]["answer"] == "7006652"
+
+
+def test_eval_of_which_every_task_failed_reports_them_and_fails(
+    agentkit: Callable[..., Any], tasks: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(messages: list[Any], tools: list[str]) -> Any:
+        raise ModelError("nobody is there")
+
+    monkeypatch.setattr("agentkit.agent.building.load_model", lambda name, **_: ScriptedModel(silent))
+    done = agentkit("eval", tasks[0], "--model", "test/silent", "--json")
+    assert done.code == 2
+    assert json.loads(done.out)["failed"] == 1
+    assert "error: every task failed, the last with: nobody is there" in done.err

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 import agentkit.models
 from agentkit.cli import curate as curate_cli
 from agentkit.cli import kb as kb_cli
-from agentkit.errors import AgentKitError
+from agentkit.errors import AgentKitError, ModelError, RunError
+from agentkit.testing import ScriptedModel
 
 from .papers import ONTOLOGY, model, write_papers
 
@@ -60,6 +61,19 @@ def test_bad_papers_get_a_line_each_and_the_rest_goes_on(folder: Path) -> None:
     assert set(unread) == {"cut.pdf", "bad.xml", "bomb.xml", "empty.txt"}
     assert report["papers"] == 3 and report["supported"] == 6
     assert all(reason and "\n" not in reason for reason in unread.values())
+
+
+def test_a_model_that_never_answers_is_an_error_and_the_next_command_asks_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(messages: list[Any], tools: list[str]) -> Any:
+        raise ModelError("nobody is there", retryable=True)
+
+    monkeypatch.setattr(agentkit.models, "load_model", lambda name, **_: ScriptedModel(silent, name="test/silent"))
+    with pytest.raises(RunError, match=r"no question was answered, the last because of .*nobody is there; run "):
+        curate(folder, "--ontology", folder.parent / "o.yaml", "--kb", "x")
+    monkeypatch.setattr(agentkit.models, "load_model", lambda name, **_: model())
+    assert curate(folder, "--ontology", folder.parent / "o.yaml", "--kb", "x", "--json")["supported"] == 6
 
 
 def test_a_paper_of_200_pages_is_read_by_its_best_sections(folder: Path) -> None:

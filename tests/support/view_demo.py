@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from langchain_core.messages import HumanMessage
-
 from agentkit.cli.main import main
 from tests.curation.papers import judge, read
 from tests.server.provider import provider
@@ -75,7 +73,7 @@ def say(request: dict[str, Any]) -> str | tuple[str, dict[str, Any]]:
     whole, tools = "\n".join(texts), {tool["function"]["name"]: tool["function"] for tool in request.get("tools") or ()}
     form = tools.get("answer", {}).get("parameters", {}).get("properties", {})
     if "<paper>" in whole:
-        found = read_paper(whole)
+        found = read(whole)
     elif "judgements" in form and "missing" in form:
         found = judge(whole)
     elif "verdict" in form:
@@ -120,11 +118,6 @@ def _lessons(whole: str, form: dict[str, Any]) -> dict[str, Any]:
         return {**about, "lessons": lessons, "judgements": [], "basis": "record"}
     cause = "a rule of the house was not known"
     return {"lessons": [{"cause": cause, "scope": kinds[0] if kinds else "", "content": text} for text in texts]}
-
-
-def read_paper(whole: str) -> dict[str, Any]:
-    """What a paper of `papers` says, quoted."""
-    return read(whole, [HumanMessage(whole)])
 
 
 def tokens(seen: list[str], request: dict[str, Any]) -> dict[str, Any]:
