@@ -28,7 +28,7 @@ from agentkit.curation.learning.decisions import decided, doubts, learn_decision
 from agentkit.curation.learning.picture import draw_risk
 from agentkit.curation.learning.signals import Decided, Known, PaperSignals, Signals
 from agentkit.curation.learning.store import VerifierStore
-from agentkit.curation.learning.verifier import cross_fitted, fit, prior
+from agentkit.curation.learning.verifier import best_threshold, cross_fitted, fit, prior
 from agentkit.errors import UserError
 from agentkit.ledger import Ledger
 from agentkit.store import Store
@@ -230,6 +230,19 @@ def test_chance_teaches_nothing() -> None:
     learnt = auroc(cross_fitted(made, real, [str(n) for n in range(400)]), [float(label) for label in real])
     assert learnt is not None and learnt > 0.95
     assert fit([], []) == prior()
+
+
+def test_right_claims_that_no_quote_supports_count_as_missed_when_the_threshold_is_chosen() -> None:
+    rng = random.Random(0)
+    carried = [Signals(checks=1.0, found=1.0, together=3 * rng.random()) for _ in range(200)]
+    labels = [rng.random() < signals.together / 3 for signals in carried]
+    never = [Signals(checks=1.0, unsaid=1.0, together=rng.random()) for _ in range(200)]
+    assert all(signals.carried for signals in carried) and not any(signals.carried for signals in never)
+    papers = [str(number // 4) for number in range(400)]
+    made, accepted = [*carried, *never], [*labels, *[True] * 200]
+    verifier = fit(made, accepted, papers=papers)
+    blind = best_threshold(cross_fitted(made, accepted, papers), accepted)
+    assert verifier.threshold < blind == 0.5  # with so many missed, more of the others is worth a few errors
 
 
 def test_a_regression_from_far_away_arrives() -> None:

@@ -86,6 +86,11 @@ class Signals:
     def vector(self) -> tuple[float, ...]:
         return astuple(self)
 
+    @property
+    def carried(self) -> bool:
+        """Whether the quote supports the claim."""
+        return self.checks > 0 and self.found + self.hedged > 0
+
     def alone(self) -> Signals:
         """The signals without those learnt from decisions, as before the first decision."""
         return replace(self, **dict.fromkeys(_LEARNT, 0.0))

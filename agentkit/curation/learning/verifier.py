@@ -117,8 +117,14 @@ def fit(
         decisions=len(accepted),
         accepted=sum(accepted),
         words=dict(words or {}),
-        threshold=best_threshold(cross_fitted(signals, accepted, papers), accepted) if papers else 0.5,
+        threshold=_threshold(signals, accepted, papers) if papers else 0.5,
     )
+
+
+def _threshold(signals: Sequence[Signals], accepted: Sequence[bool], papers: Sequence[str]) -> float:
+    """The best threshold where a claim whose quote does not support it is never taken."""
+    told = cross_fitted(signals, accepted, papers)
+    return best_threshold([p if item.carried else 0.0 for p, item in zip(told, signals, strict=True)], accepted)
 
 
 def best_threshold(told: Sequence[float], accepted: Sequence[bool]) -> float:
@@ -126,7 +132,8 @@ def best_threshold(told: Sequence[float], accepted: Sequence[bool]) -> float:
     too few decisions.
 
     Args:
-        told: the probability of each claim, by verifiers that saw no decision about its paper (`cross_fitted`).
+        told: the probability of each claim, by verifiers that saw no decision about its paper (`cross_fitted`); 0 for
+            one that is never taken.
     """
     positive = sum(accepted)
     if min(positive, len(accepted) - positive) < LEAST:
@@ -134,6 +141,8 @@ def best_threshold(told: Sequence[float], accepted: Sequence[bool]) -> float:
     order = sorted(zip(told, accepted, strict=True), reverse=True)
     hits, best, threshold = 0, 0.0, 0.5
     for taken, (probability, right) in enumerate(order, 1):
+        if not probability:
+            break
         hits += right
         if (f1 := 2 * hits / (taken + positive)) > best:
             below = order[taken][0] if taken < len(order) else 0.0
