@@ -195,7 +195,11 @@ _CODE = re.compile(r"```|>>>|^\s*(def|class|import|from|SELECT|CREATE TABLE)\s",
 
 
 def _named(name: str, task: Task) -> bool:
-    """Whether the task mentions the tool by name."""
+    """Whether the task mentions the tool by name, other than as one of the answers to choose from."""
+    form = task.answer_type
+    choices = form.choices if form is not None else None
+    if name in {str(choice).casefold().replace(" ", "_") for choice in choices or ()}:
+        return False
     said = f"{task.instructions or ''}\n{task.input}".casefold()
     return name.replace("_", " ") in said or name in said
 

@@ -125,6 +125,13 @@ def test_it_does_not_where_the_answer_is_to_be_a_query() -> None:
     assert not tools_that_matter(task, {"calculator": calculator()})
 
 
+def test_a_category_that_is_called_like_a_tool_does_not_name_it() -> None:
+    told, tools = "Answer with the category alone: alarm, calculator, weather.", {"calculator": calculator()}
+    choices = ("alarm", "calculator", "weather")
+    assert not tools_that_matter(Task(id="t", input="open the calculator", instructions=told, choices=choices), tools)
+    assert tools_that_matter(Task(id="t", input="use the calculator", choices=choices[:1]), tools)
+
+
 @pytest.mark.parametrize(
     ("text", "beyond"),
     [
