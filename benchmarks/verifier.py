@@ -136,7 +136,8 @@ class Curve:
         whole = np.arange(len(dev))
         self._picks = [whole, *np.random.default_rng(0).integers(0, len(dev), size=(200, len(dev)))]
 
-    def measure(self, draws: int) -> None:
+    def measure(self, draws: int) -> dict[str, list[Draw]]:
+        """Measure every size; returns the draws by name."""
         made: dict[str, list[Draw]] = {}
         for size in SIZES:
             for shuffled in (False, True) if size else (False,):
@@ -146,6 +147,7 @@ class Curve:
         most = f"{SIZES[-1]} abstracts"
         self.gained(made[most], made["0 abstracts"], f"{most} over none")
         self.gained(made[most], made[f"{most}, shuffled decisions"], f"{most} over as many shuffled")
+        return made
 
     def _draw(self, size: int, seed: int, *, shuffled: bool) -> Draw:
         order = random.Random(seed)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from agentkit.curation.documents.reading import PdfReader
     from agentkit.curation.events import CurationEvent
     from agentkit.curation.extraction.plan import CurationPlan
+    from agentkit.curation.extraction.verdicts import PairJudge
     from agentkit.curation.kb.knowledge_base import KnowledgeBase
     from agentkit.curation.pairing import PairCuration
     from agentkit.distributed import Cluster
@@ -55,6 +56,11 @@ class AskingOptions:
     anew: Annotated[
         bool, typer.Option("--anew", help="Ask answered questions again if reviewers have taught more since.")
     ] = False
+
+    def given(self) -> dict[str, object]:
+        """What differs from the defaults, by option."""
+        own = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {f"--{name.replace('_', '-')}": value for name, (value, usual) in own.items() if value != usual}
 
     def chosen(self) -> CurationOptions:
         from agentkit.curation.curate import CurationOptions
@@ -105,37 +111,58 @@ def curate(
 
     made = make_plan(load_ontology(ontology), hops=hops)
     if pairs:
-        given = {"--plan": plan, "--no-recall": not recall, "--anew": asking.anew, "--model": model}
-        _check_pairs({**given, "--evaluator-model": evaluator_model, "--ray": there.ray})
-        _show(_run_pairs(made, _documents(folder, limit, reader), kb, lexicon, quiet=json_), kb, json_=json_)
+        given = {"--plan": plan, "--no-recall": not recall, "--evaluator-model": evaluator_model, "--ray": there.ray}
+        _check_pairs({**given, **asking.given()}, model)
+        judge = None if model is None else _judge(model, asking)
+        _end(_run_pairs(made, _documents(folder, limit, reader), kb, lexicon, judge, quiet=json_), kb, json_=json_)
         return
     if plan:
         _print_plan(made, _documents(folder, limit, reader), json_=json_)
         return
     read, duo = partial(_documents, folder, limit, reader), (model, evaluator_model)
     report = _run(made, read, kb, duo, lexicon, asking.chosen(), there, recall=recall, quiet=json_)
-    _show(report, kb, json_=json_)
+    _end(report, kb, json_=json_)
+
+
+def _end(report: Report, kb: str, *, json_: bool) -> None:
+    """Print what a run did, and fail if a budget stopped it or nothing was answered."""
+    emit(report.to_json() | {"kb": kb}, json_=json_, human=lambda data: _print_report(report, kb))
     if report.stopped:
         raise typer.Exit(3)
     if report.failed and not report.answered:
-        raise RunError(
-            f"no question was answered, the last because of {report.failed[-1][1]}; run the same command again"
-        )
+        reason = report.failed[-1][1]
+        raise RunError(f"no question was answered, the last because of {reason}; run the same command again")
 
 
-def _show(report: Report, kb: str, *, json_: bool) -> None:
-    emit(report.to_json() | {"kb": kb}, json_=json_, human=lambda data: _print_report(report, kb))
+def _check_pairs(given: dict[str, object], model: str | None) -> None:
+    """With --pairs no question is asked, so options about questions or workers would do nothing: refuse them."""
+    budget = {name: given.pop(name, None) for name in ("--tokens", "--cost")}
+    if name := next((name for name, value in given.items() if value), None):
+        raise UserError(f"--pairs asks no questions: leave out {name}")
+    if model is None and (name := next((name for name, value in budget.items() if value), None)):
+        raise UserError(f"--pairs calls no model unless --model names one: leave out {name}")
 
 
-def _check_pairs(given: dict[str, object]) -> None:
-    """With --pairs no model is called, so options about prompts, models or workers would do nothing: refuse them."""
-    name = next((name for name, value in given.items() if value), None)
-    if name is not None:
-        raise UserError(f"--pairs calls no model: leave out {name}")
+def _judge(model: str, asking: AskingOptions) -> PairJudge:
+    from agentkit.agent.building import chosen_options
+    from agentkit.curation.extraction.verdicts import PairJudge
+    from agentkit.models import Limits, load_model
+    from agentkit.models.load import options_for
+
+    settings = open_settings(model=model)
+    opened = load_model(settings.model, **options_for(settings.model, chosen_options(settings, None)))
+    meter, limits = asking.chosen().run_budget.start(), Limits(concurrency=settings.concurrency)
+    return PairJudge(opened, meter=meter, limits=limits)
 
 
 def _run_pairs(
-    plan: CurationPlan, documents: list[Document | Failure], name: str, lexicon: Path | None, *, quiet: bool
+    plan: CurationPlan,
+    documents: list[Document | Failure],
+    name: str,
+    lexicon: Path | None,
+    judge: PairJudge | None,
+    *,
+    quiet: bool,
 ) -> Report:
     from agentkit.curation.grounding.linker import open_naming
     from agentkit.curation.kb.knowledge_base import KnowledgeBase
@@ -143,7 +170,8 @@ def _run_pairs(
 
     grounders, version = open_naming(plan.ontology, lexicon=lexicon)
     with closing(open_store()) as store:
-        run = PairCuration(KnowledgeBase(store, name), plan.ontology, grounders=grounders, naming_version=version)
+        kb = KnowledgeBase(store, name)
+        run = PairCuration(kb, plan.ontology, grounders=grounders, naming_version=version, judge=judge)
         stopping.go_on_with_this_command()
         with _Progress(run, len(documents), quiet=quiet):
             return run.run(documents)

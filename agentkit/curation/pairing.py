@@ -1,26 +1,35 @@
-"""Curation without a model: papers, an ontology and names in; a knowledge base of pairs judged by the verifier out."""
+"""Curation by pairs: papers, an ontology and names in; a knowledge base of pairs judged by the verifier out.
+
+It needs no model; if there is one, it gives each pair a verdict of one word.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 
 from sqlalchemy import Connection
 
 from agentkit import faults
+from agentkit.aio import run_sync
 from agentkit.curation.claims import Entity, digest
 from agentkit.curation.curate import Report
 from agentkit.curation.documents import Document, Failure
-from agentkit.curation.events import OnCuration, PaperBusy, PaperRead, PaperUnread, WorkDone, silent
-from agentkit.curation.extraction.pairs import candidates, judged, pairable
+from agentkit.curation.events import OnCuration, PaperBusy, PaperRead, PaperUnread, WorkDone, WorkFailed, silent
+from agentkit.curation.extraction.pairs import CandidatePair, candidates, judged, pairable
+from agentkit.curation.extraction.verdicts import PairJudge
 from agentkit.curation.grounding.grounders import Grounders, Lexicon
 from agentkit.curation.grounding.mentions import Spotter
 from agentkit.curation.kb.knowledge_base import Author, KnowledgeBase, Write
 from agentkit.curation.kb.records import BY_PAIRS
-from agentkit.curation.kb.work import State, Work, WorkKey, WorkLog
+from agentkit.curation.kb.work import State, Work, WorkKey, WorkLog, WorkValues
 from agentkit.curation.learning.decisions import judging
 from agentkit.curation.ontology.schema import Ontology, Relation
-from agentkit.errors import UserError
+from agentkit.curation.paper_run import PaperRun
+from agentkit.errors import BudgetExceeded, ModelError, UserError
+from agentkit.models.journal import SqlJournal
+from agentkit.store.run_log import RunLog
 
 PAIRS = 1
 """Version of how pairs are made and judged; a new number has every paper processed again."""
@@ -36,6 +45,7 @@ class PairCuration:
         kb: the knowledge base that it fills.
         grounders: the sources of names: the user's lexicon, tables.
         naming_version: changes when `grounders` would name differently; part of every work key.
+        judge: asks a model about each pair whose quote supports it; each paper is then a run, with its calls.
         on_event: receives events as they happen; see `agentkit.curation.events`.
 
     Raises:
@@ -49,10 +59,11 @@ class PairCuration:
         *,
         grounders: Grounders,
         naming_version: str = "",
+        judge: PairJudge | None = None,
         on_event: OnCuration = silent,
         owner: str = "",
     ) -> None:
-        self.kb, self.ontology, self.on_event = kb, ontology, on_event
+        self.kb, self.ontology, self.judge, self.on_event = kb, ontology, judge, on_event
         self.relations = pairable(ontology)
         if not self.relations:
             raise UserError(f"{ontology.name}: no relation joins two things that have names, so there are no pairs")
@@ -67,54 +78,97 @@ class PairCuration:
         self.report = Report()
 
     def run(self, documents: Iterable[Document | Failure]) -> Report:
-        """Process every paper; a paper that can't be read is reported, and the others continue."""
+        """Process every paper; a paper that can't be read or fails is reported, and the others continue."""
         started = time.monotonic()
         for document in documents:
             if isinstance(document, Failure):
                 self.report.unread.append(document)
                 self.on_event(PaperUnread(source=document.source, reason=document.reason))
                 continue
-            self.kb.add_document(document)
-            for relation in self.relations:
-                self._relation(document, relation)
+            try:
+                self._paper(document)
+            except BudgetExceeded as error:
+                self.report.stopped = str(error)
+                break
             self.report.papers += 1
             self.on_event(PaperRead(source=document.source, id=document.id, title=document.title))
+        if self.judge is not None:
+            meter = self.judge.meter
+            self.report.calls, self.report.tokens, self.report.cost = meter.calls, meter.tokens, meter.cost
         self.report.seconds = time.monotonic() - started
         return self.report
 
-    def _relation(self, document: Document, relation: Relation) -> None:
+    def _paper(self, document: Document) -> None:
+        self.kb.add_document(document)
+        record = None
+        if self.judge is not None:
+            log, options = RunLog(self.kb.store), {"pairs": True}
+            record = PaperRun(log, self.kb.name, document, model=self.judge.name, options=options, emit=self.on_event)
+        with nullcontext() if record is None else record.ended_by_errors():
+            failed = [problem for relation in self.relations if (problem := self._relation(document, relation, record))]
+        if record is not None:
+            summary = f"{len(list(self.kb.claims(document=document.id)))} claims"
+            record.end("failed" if failed else "done", answer=lambda: summary, error=failed[-1] if failed else None)
+
+    def _relation(self, document: Document, relation: Relation, record: PaperRun | None) -> str:
+        """Process a relation, if nobody has; returns why it failed, or an empty text."""
+        models = (BY_PAIRS,) if self.judge is None else (BY_PAIRS, self.judge.name)
         key = WorkKey(
             document=document.id,
             parser=document.parser,
             element=self.ontology.elements[relation.element],
             prompt="",
-            models=(BY_PAIRS,),
+            models=models,
             params={"pairs": self._version},
         ).digest
-        wanted = Work(key=key, document=document.id, element=element_of(relation))
-        work = self.work.lease(wanted)
+        work = self.work.lease(Work(key=key, document=document.id, element=element_of(relation)))
         if work is None:
             self.on_event(PaperBusy(source=document.source, reason="another process is working on it"))
         elif work.state != "leased":
             self.report.reused += 1
         else:
-            self._store(document, relation, work)
+            return self._do(document, relation, work, record)
+        return ""
 
-    def _store(self, document: Document, relation: Relation, work: Work) -> None:
-        """Judge the pairs and replace the previous claims by them, in one transaction with the state of the work."""
+    def _do(self, document: Document, relation: Relation, work: Work, record: PaperRun | None) -> str:
         found = candidates(document, relation, self.spotter)
-        records = judged(document, found, self.verifier, self.known, run_id=work.key[:16])
-        ids = [record.claim.id for record in records]
+        values = WorkValues()
+        if self.judge is not None and record is not None:
+            record.begin()
+            journal = SqlJournal(self.kb.store, record.id)
+            try:
+                found = run_sync(self.judge.judge(found, relation, journal))
+            except BudgetExceeded as error:
+                self._broke(document, work, "over_budget", str(error))
+                raise
+            except ModelError as error:
+                return self._broke(document, work, "failed_retryable", str(error))
+            values = {"run_id": record.id, "called": journal.used}
+        self._store(document, found, work, values)
+        return ""
+
+    def _broke(self, document: Document, work: Work, state: State, message: str) -> str:
+        self.work.fail(work.key, state, message)
+        self.report.states[state] += 1
+        self.report.failed.append((document.source or document.id[:12], message))
+        self.on_event(WorkFailed(source=document.source, reason=message, state=state))
+        return message
+
+    def _store(self, document: Document, found: Sequence[CandidatePair], work: Work, values: WorkValues) -> None:
+        """Judge the pairs and replace the previous claims by them, in one transaction with the state of the work."""
+        run_id = values.get("run_id", work.key[:16])
+        records = judged(document, found, self.verifier, self.known, run_id=run_id)
+        values["claims"] = ids = [record.claim.id for record in records]
         earlier = [w for w in self.work.live(document.id) if w.element == work.element and w.key != work.key]
         gone = sorted({claim for w in earlier for claim in w.claims} - set(ids))
         state: State = "done" if records else "done_empty"
 
         def finish(connection: Connection) -> None:
-            self.work.finish(connection, work.key, state, claims=ids)
+            self.work.finish(connection, work.key, state, **values)
             self.work.supersede(connection, [w.key for w in earlier])
 
         entities = {entity.id: entity for item in found for entity in item.entities}
-        author = Author(role="explorer", model=BY_PAIRS, run_id=work.key[:16], source=document.source)
+        author = Author(role="explorer", model=BY_PAIRS, run_id=run_id, source=document.source)
         content = Write(records=records, entities=list(entities.values()), retired=gone)
         faults.point("before:curation.work")
         self.kb.write(content, key=f"work:{work.key}:{work.attempts}", author=author, also=finish)
@@ -124,7 +178,9 @@ class PairCuration:
         self.report.unsupported += len(records) - supported
         self.report.retired += len(gone)
         self.report.states[state] += 1
-        self.on_event(WorkDone(source=document.source, state=state, claims=self.report.supported, tokens=0, cost=0.0))
+        tokens, cost = (self.judge.meter.tokens, self.judge.meter.cost) if self.judge is not None else (0, 0.0)
+        claims = self.report.supported
+        self.on_event(WorkDone(source=document.source, state=state, claims=claims, tokens=tokens, cost=cost))
 
 
 def element_of(relation: Relation) -> str:

@@ -219,5 +219,22 @@ def test_the_command_makes_a_knowledge_base_without_a_model(tmp_path: Path, monk
     done = CliRunner().invoke(app, [*command, "--lexicon", str(tmp_path / "names.tsv")])
     assert done.exit_code == 0, done.output
     assert "1 claims supported, 1 unsupported" in done.output and "0 calls" in done.output
-    refused = CliRunner().invoke(app, [*command, "--model", "local/x"])
-    assert isinstance(refused.exception, UserError) and "leave out --model" in str(refused.exception)
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        (["--rounds", "3"], "leave out --rounds"),
+        (["--evaluator-model", "none"], "leave out --evaluator-model"),
+        (["--tokens", "100"], "unless --model names one: leave out --tokens"),
+        (["--model", "local/x"], "no model 'x' in the catalog"),
+    ],
+)
+def test_options_that_would_do_nothing_with_pairs_are_refused(
+    more: list[str], problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENTKIT_HOME", str(tmp_path / "home"))
+    (tmp_path / "o.yaml").write_text(ONTOLOGY)
+    command = [str(tmp_path), "--ontology", str(tmp_path / "o.yaml"), "--kb", "drugs", "--pairs"]
+    refused = CliRunner().invoke(app, [*command, *more])
+    assert isinstance(refused.exception, UserError) and problem in str(refused.exception)

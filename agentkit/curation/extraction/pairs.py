@@ -1,5 +1,5 @@
 """Pairs of entities that a paper names, as candidates for a relation: each with its best sentence, checked by machine
-and judged by the learned verifier. No model is called."""
+and judged by the learned verifier; before that, a model may give a verdict (`extraction.verdicts`)."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def judged(
     document: Document, found: Sequence[CandidatePair], verifier: Verifier, known: Known, *, run_id: str = ""
 ) -> list[Record]:
     """The claims of a paper's candidates: supported if the quote supports the claim and the verifier considers it
-    likely enough; the confidence is the verifier's probability."""
+    likely enough; the confidence is the verifier's probability, or that of the model that judged it."""
     read = PaperSignals(document, [item.record for item in found], known)
     return [
         decided(item, verifier.probability(read.of(item.record)), verifier.threshold, run_id=run_id) for item in found
@@ -111,11 +111,12 @@ def decided(item: CandidatePair, probability: float, threshold: float, *, run_id
     """A candidate as a record, with its status."""
     likely = probability >= threshold
     reason = item.problem or ("" if likely else f"unlikely: {probability:.0%}, where {threshold:.0%} is asked for")
+    verdict = item.record.claim.confidence
     claim = replace(
         item.record.claim,
         status="unsupported" if reason else "supported",
         reason=reason,
-        confidence=round(probability, 4),
+        confidence=round(probability, 4) if verdict is None else verdict,
         run_id=run_id,
     )
     return Record(claim=claim, names=item.record.names, disagreement=1 - abs(2 * probability - 1))

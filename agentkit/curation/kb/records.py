@@ -15,7 +15,7 @@ BY_PERSON = ("accepted", "rejected")
 BY_HAND = "person"
 """The `model` of a claim that a person wrote."""
 BY_PAIRS = "pairs"
-"""The `model` of a claim that was made from a pair of names and judged by the learned verifier."""
+"""The `model` of a claim that was made from a pair of names; followed by / and a model's name if that judged it too."""
 
 
 class ClaimHead(NamedTuple):
@@ -62,6 +62,11 @@ class Record:
     def by_hand(self) -> bool:
         """Whether a person wrote it."""
         return self.claim.model == BY_HAND
+
+    @property
+    def paired(self) -> bool:
+        """Whether it was made from a pair of names."""
+        return self.claim.model.partition("/")[0] == BY_PAIRS
 
     def to_row(self) -> JsonObject:
         names = {key: list(value) for key, value in self.names.items()}

@@ -43,7 +43,7 @@ class Signals:
         subject_rank, object_rank: how often the paper names the end, relative to the most frequent end, on a log scale.
         late: the relative position of the quote in the paper.
         rivals: the number of other claims of the same relation in the paper, on a log scale.
-        verdict: the log-odds given by the evaluator; 0 if there was no evaluation.
+        verdict: the log-odds given by the evaluator, or by the model that judged a pair; 0 if neither did.
         disagreement: the disagreement between explorer, evaluator and checks.
         known, known_subject, known_object: decisions in other papers about the same statement, and about others of its
             relation with the same end: from −1 to 1.
@@ -188,7 +188,7 @@ class PaperSignals:
         told = {n: said for n in range(len(self._sentences)) if (said := self._said(n, claim, wanted))}
         quoted = [told[n] for n in self._quoted(claim) if n in told]
         category = next((s for s in quoted if s == "finding"), quoted[0] if quoted else None)
-        by_machine = record.claim.model == BY_PAIRS  # its confidence is the verifier's own probability
+        by_machine = claim.model == BY_PAIRS  # its confidence is the verifier's own probability
         signals = Signals(
             checks=float(verify(claim, self.document, record.names, asserting=WHATEVER).supported),
             found=float(category == "finding"),
@@ -206,7 +206,7 @@ class PaperSignals:
             late=claim.evidence[0].start / max(1, len(self.document.text)) if claim.evidence else 0.0,
             rivals=math.log1p(self.rivals[claim.predicate] - 1),
             verdict=0.0 if by_machine else _log_odds(claim.confidence),
-            disagreement=0.0 if by_machine else record.disagreement,
+            disagreement=0.0 if record.paired else record.disagreement,  # that of a pair follows from these signals
             far=self._far(claim),
             brief=float(any(self._brief(end) for end in (claim.subject, claim.object))),
         )
