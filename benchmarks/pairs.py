@@ -8,9 +8,9 @@ mentions and pairs are found at all; the curve is compared with floors that use 
 
 The lexicon for a training abstract does not contain that abstract's own names, just as it lacks those of a new paper.
 
-With --model, a model gives each claim with a quote that supports it a verdict of one word, and the curve is drawn again
-with these verdicts. The verifier that learnt has not seen any verdicts on the training part: it weighs them as the prior
-does. Verdicts are kept in --store, so a stopped benchmark continues.
+With --model, a model gives each claim with a quote that supports it a verdict of one word, and the curve is drawn
+again. The reviewed abstracts have no verdicts: a verifier that learnt from them weighs verdicts as the prior does.
+Verdicts are kept in --store, so a stopped benchmark continues.
 
     python -m benchmarks.pairs --data DIR [--skip 100] [--limit 200] [--draws 3] [--model local/qwen2.5-coder-1.5b]
 """

@@ -100,7 +100,7 @@ def curate(
     hops: int = typer.Option(2, min=0, help="How many hops of the ontology count as context."),
     recall: bool = typer.Option(True, help="Show the explorer what reviewers decided and wrote, by relation."),
     asking: AskingOptions,
-    pairs: bool = typer.Option(False, "--pairs", help="Judge every pair of known names; call no model."),
+    pairs: bool = typer.Option(False, "--pairs", help="Judge pairs of known names; --model adds one-word verdicts."),
     there: Elsewhere,
     json_: bool = typer.Option(False, "--json", help=JSON_HELP),
 ) -> None:
