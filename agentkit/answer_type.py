@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -24,6 +25,7 @@ _SHORTEST = 60
 _DEEPEST = 12
 """How many levels of a recursive schema are followed."""
 _NUMERIC = ("integer", "number")
+_NUMBER = re.compile(r"\W{0,2}\d")
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,10 @@ class AnswerType:
 
     @property
     def numeric(self) -> bool:
-        """Whether the answer is a number or contains one."""
+        """Whether the answer is a number or contains one. Choices are numbers if most begin like one: among 150
+        categories, `w2` and `rollover_401k` are none."""
         if choices := self.choices:
-            return any(any(char.isdigit() for char in str(choice)) for choice in choices)
+            return 2 * sum(bool(_NUMBER.match(str(choice))) for choice in choices) > len(choices)
         return any(node.get("type") in _NUMERIC for node in _nodes(self.schema))
 
     @cached_property

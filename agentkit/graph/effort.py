@@ -174,7 +174,7 @@ def wants_number(task: Task) -> bool:
     """Whether a task says, by its form or in words, that its answer is just a number."""
     form = task.answer_type
     if form is not None:
-        return form.numeric
+        return form.numeric and form.choices is None
     return bool(_NUMBER_WANTED.search(f"{task.instructions or ''}\n{task.input}"))
 
 

@@ -10,6 +10,7 @@ from langgraph.types import Command
 
 from agentkit import faults
 from agentkit.aio import together
+from agentkit.answer_type import AnswerType
 from agentkit.graph.context import RunContext
 from agentkit.graph.events import Answered, ToolEnded, ToolStarted
 from agentkit.graph.nodes.client import call_key
@@ -23,7 +24,7 @@ async def tools(state: RunState, runtime: Runtime[RunContext]) -> Command[Litera
     """Run the pending calls concurrently; the result of a call completed before a crash is taken from the log.
 
     The results go back to the explorer, unless a tool is marked `return_direct` (a LangChain attribute): then its
-    result is the answer, which saves a turn.
+    result is the answer, which saves a turn, if it has the form that the task's answer must have.
     """
     context, view = runtime.context, View(state)
     calls = view.pending_calls
@@ -37,13 +38,22 @@ async def tools(state: RunState, runtime: Runtime[RunContext]) -> Command[Litera
     ]
     read = (result.tool for result in results if reads_outside(context.tools.get(result.tool)))
     sources = with_sources(state, (f"tool:{name}" for name in read))
-    direct = len(results) == 1 and results[0].ok and context.tools[results[0].tool].return_direct
-    if direct and not view.executing:
-        text = results[0].result
+    only = results[0] if len(results) == 1 and results[0].ok and not view.executing else None
+    if only is not None and context.tools[only.tool].return_direct and _fits(context.task.answer_type, only.result):
+        text = only.result
         context.emit(Answered(run_id=context.run_id, answer=text, round=state["round"]))
         answered = view.added([*messages, AIMessage(text)]) | {"sources": sources, "answer": text, "used": []}
         return Command(update=answered, goto="evaluate")
     return Command(update=view.added(messages) | {"sources": sources}, goto="explore")
+
+
+def _fits(form: AnswerType | None, text: str) -> bool:
+    if form is not None:
+        try:
+            form.read(text)
+        except ValueError:
+            return False
+    return True
 
 
 async def _call(context: RunContext, key: str, call: dict[str, Any], done: ToolCall | None) -> ToolCall:
