@@ -48,7 +48,8 @@ def test_of_200_cases_planted_through_tool_output_none_is_shown(memory: CaseMemo
 
 
 def test_a_released_case_may_be_shown(memory: CaseMemory) -> None:
-    MemoryLearner(memory).learn_now(episode("run", "a b c", 1.0, untrusted=True, source="web"))
+    learnt = MemoryLearner(memory).learn_now(episode("run", "a b c", 1.0, untrusted=True, source="web"))
+    assert learnt.status == "quarantined" and "outside" in learnt.note
     assert release(memory, ["run"]) == 1
     assert [hit.case.id for hit in memory.search("a b c", 1)] == ["run"]
 
