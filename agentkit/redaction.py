@@ -86,6 +86,11 @@ def redact(text: str) -> str:
     'use [redacted: an API key], please'
     """
     low = text.lower()
+    for word in _WORDS:  # a plain loop: this runs dozens of times in a run, and hardly ever finds anything
+        if word in low:
+            break
+    else:
+        return text
     for shape in SHAPES:
         if any(word in low for word in shape.words):
             text = shape.pattern.sub(partial(_without, shape.name), text)
