@@ -18,7 +18,10 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import multiprocessing.connection
+import os
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -124,6 +127,14 @@ def _apart(job: Job) -> None:
         sys.exit(f"error: the arm {job.arm} ended with {process.exitcode}; what it had finished is kept in {job.rows}")
 
 
+def _end_with_parent() -> None:
+    """End this process when its parent is gone, also if that was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+
 def finished(rows: Path) -> dict[tuple[str, str], dict[str, Any]]:
     """The finished rows, by arm and task; a line cut off by a kill is ignored."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
@@ -138,6 +149,7 @@ def finished(rows: Path) -> dict[tuple[str, str], dict[str, Any]]:
 
 def answer(job: Job) -> None:
     """Answer a block's tasks and store a row for each."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     tasks = [task for task in load(job.family, job.data, job.limit, seed=job.seed) if task.id in job.ids]
     model = load_model(job.model)
     if warm_up := getattr(model, "warm_up", None):
