@@ -100,14 +100,13 @@ def _named(names: Sequence[str], quote: str) -> str:
 
 
 def _messages(relation: Relation, sentence: str, subject: str, object_: str) -> list[BaseMessage]:
-    meaning = relation.description or f"{relation.head} {relation.name} {relation.tail}"
+    meaning = f": {defuse(relation.description)}." if relation.description else "."
     system = (
-        "You check what one sentence of a paper says about two things that it names.\n"
-        f"Answer yes if it says this of them: {defuse(meaning)}\n"
-        "Answer no if it says something else of them, or only mentions both."
+        f"You check claims against a sentence from a paper. Answer yes if the sentence reports it as a finding{meaning}\n"
+        "Answer no if it does not, for example if it reports the opposite, or only mentions both."
     )
-    ends = f"{relation.head}: {defuse(subject)}\n{relation.tail}: {defuse(object_)}"
-    asked = f"Sentence: {defuse(' '.join(sentence.split()))}\n{ends}\nDoes the sentence say it?"
+    claim = f"{defuse(subject)} {relation.name.replace('_', ' ')} {defuse(object_)}"
+    asked = f"Sentence: {defuse(' '.join(sentence.split()))}\nDoes it report that {claim}?"
     return [SystemMessage(system), HumanMessage(asked)]
 
 
