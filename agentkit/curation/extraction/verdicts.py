@@ -102,7 +102,8 @@ def _named(names: Sequence[str], quote: str) -> str:
 def _messages(relation: Relation, sentence: str, subject: str, object_: str) -> list[BaseMessage]:
     meaning = f": {defuse(relation.description)}." if relation.description else "."
     system = (
-        f"You check claims against a sentence from a paper. Answer yes if the sentence reports it as a finding{meaning}\n"
+        "You check claims against a sentence from a paper. "
+        f"Answer yes if the sentence reports it as a finding{meaning}\n"
         "Answer no if it does not, for example if it reports the opposite, or only mentions both."
     )
     claim = f"{defuse(subject)} {relation.name.replace('_', ' ')} {defuse(object_)}"
