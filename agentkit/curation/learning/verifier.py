@@ -33,7 +33,7 @@ PRIOR: Mapping[str, float] = {
     "object_rank": 0.4,
     "late": 0.0,
     "rivals": -0.3,
-    "verdict": 0.6,
+    "verdict": 0.3,
     "disagreement": -0.5,
     "known": 1.0,
     "known_subject": 0.5,
