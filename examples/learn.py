@@ -106,8 +106,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run it; returns 0 if experience was worth something beyond chance."""
     options = argparse.ArgumentParser(prog="learn", description="An agent gets better at a job, with the proof.")
     options.add_argument("--seed", type=int, default=7, help="which questions, in which order")
-    options.add_argument("--tasks", type=int, default=50, help="questions to learn from")
-    options.add_argument("--kept", type=int, default=28, help="new questions at the end")
+    options.add_argument("--tasks", type=int, default=60, help="questions to learn from")
+    options.add_argument("--kept", type=int, default=40, help="new questions at the end")
     options.add_argument("--kinds", type=int, help="only this many kinds of questions, for a slow machine")
     given = options.parse_args(argv)
     started = time.perf_counter()

@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from agentkit.errors import DataError, UserError
 from agentkit.json_types import JsonObject
-from agentkit.redaction import redact_data
+from agentkit.redaction import redact, redact_data
 from agentkit.store.base import now
-from agentkit.text import clean_data
+from agentkit.text import clean, clean_data
 
 Status = Literal["active", "quarantined", "merged", "superseded"]
 Channel = Literal["label", "check", "judge", "user", ""]
@@ -131,6 +131,10 @@ def check_case(case: Case) -> Case:
         raise DataError("a corrected case teaches the right answer: its reward is that of a success")
     check_namespace(case.namespace)
     texts = {name: getattr(case, name) for name in _TEXTS}
+    own = (case.id, case.state, case.plan, case.answer, case.correction, case.source, case.run_id)
+    whole = "\n".join((*(text or "" for text in own), *case.tags, *case.parents))
+    if clean(whole) == redact(whole) == whole:  # as nearly always: one look at all of it is ten times as fast
+        return case
     cleaned = redact_data(clean_data(texts))
     return case if cleaned == texts else replace(case, **cleaned)
 
