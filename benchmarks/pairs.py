@@ -20,6 +20,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from statistics import median
 
@@ -100,17 +101,16 @@ def with_verdicts(
 ) -> list[Paper]:
     """The claims of each abstract with a model's verdicts."""
     meter, each = Budget().start(), list[float]()
-    judge = PairJudge(load_model(model), meter=meter)
-    journals = Store.open(store)
-    made = []
-    for number, (document, bare) in enumerate(zip(dev, without_gold(dev), strict=True), 1):
-        began, calls = time.monotonic(), meter.calls
-        found = candidates(bare, relation, spotter)
-        found = run_sync(judge.judge(found, relation, SqlJournal(journals, None, prefix=f"{model}:{document.id}")))
-        if meter.calls > calls:
-            each.append(time.monotonic() - began)
-        made.append(_paper_of(document, bare, found))
-        print(f"{number} of {len(dev)} abstracts, {meter.calls} calls", end="\r", file=sys.stderr, flush=True)
+    judge, made = PairJudge(load_model(model), meter=meter), list[Paper]()
+    with closing(Store.open(store)) as journals:
+        for number, (document, bare) in enumerate(zip(dev, without_gold(dev), strict=True), 1):
+            began, calls = time.monotonic(), meter.calls
+            found = candidates(bare, relation, spotter)
+            found = run_sync(judge.judge(found, relation, SqlJournal(journals, None, prefix=f"{model}:{document.id}")))
+            if meter.calls > calls:
+                each.append(time.monotonic() - began)
+            made.append(_paper_of(document, bare, found))
+            print(f"{number} of {len(dev)} abstracts, {meter.calls} calls", end="\r", file=sys.stderr, flush=True)
     asked = sum(map(sum, (paper.carried for paper in made)))
     results.add(arm="verdicts", metric="verdicts an abstract", value=asked / len(dev), n=len(dev))
     if each:

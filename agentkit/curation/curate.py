@@ -373,7 +373,7 @@ class _Paper:
 
     def end(self) -> None:
         """Record how its run ended, once everything is written."""
-        summary = partial(_summary, self.run_.kb, self.document)
+        summary = partial(summary_of, self.run_.kb, self.document)
         if self.whole:
             self.record.end("done", answer=summary)
         else:
@@ -559,7 +559,7 @@ class _Paper:
         run.on_event(WorkDone(source=self.document.source, state=state, claims=claims, tokens=tokens, cost=cost))
 
 
-def _summary(kb: KnowledgeBase, document: Document) -> str:
+def summary_of(kb: KnowledgeBase, document: Document) -> str:
     """The results of a paper, in words."""
     counted = Counter(claim.status for claim in kb.claims(document=document.id))
     return ", ".join(f"{count} {status}" for status, count in sorted(counted.items())) or "no claims"

@@ -8,13 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
+from functools import partial
 
 from sqlalchemy import Connection
 
 from agentkit import faults
 from agentkit.aio import run_sync
 from agentkit.curation.claims import Entity, digest
-from agentkit.curation.curate import Report
+from agentkit.curation.curate import Report, summary_of
 from agentkit.curation.documents import Document, Failure
 from agentkit.curation.events import OnCuration, PaperBusy, PaperRead, PaperUnread, WorkDone, WorkFailed, silent
 from agentkit.curation.extraction.pairs import CandidatePair, candidates, judged, pairable
@@ -107,8 +108,8 @@ class PairCuration:
         with nullcontext() if record is None else record.ended_by_errors():
             failed = [problem for relation in self.relations if (problem := self._relation(document, relation, record))]
         if record is not None:
-            summary = f"{len(list(self.kb.claims(document=document.id)))} claims"
-            record.end("failed" if failed else "done", answer=lambda: summary, error=failed[-1] if failed else None)
+            summary = partial(summary_of, self.kb, document)
+            record.end("failed" if failed else "done", answer=summary, error=failed[-1] if failed else None)
 
     def _relation(self, document: Document, relation: Relation, record: PaperRun | None) -> str:
         """Process a relation, if nobody has; returns why it failed, or an empty text."""

@@ -69,9 +69,8 @@ class PairJudge:
         caller = Caller(self.model, journal=journal, budget=self.meter, retry=self._retry, limits=self._limits)
         leaning = await self._leaning(relation, caller)
         replies = await asyncio.gather(*(_asked(_messages(relation, *_told(item)), caller) for item in asked))
-        odds = [_log_odds(reply) - leaning for reply in replies]
-        sure = {id(item): 1 / (1 + math.exp(-said)) for item, said in zip(asked, odds, strict=True)}
-        return [self._judged(item, sure[id(item)]) if id(item) in sure else item for item in found]
+        odds = iter([_log_odds(reply) - leaning for reply in replies])
+        return [item if item.problem else self._judged(item, 1 / (1 + math.exp(-next(odds)))) for item in found]
 
     async def _leaning(self, relation: Relation, caller: Caller) -> float:
         """The model's log-odds of yes for a sentence that only mentions both ends; 0 if it has no log-probabilities."""
