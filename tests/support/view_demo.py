@@ -74,8 +74,8 @@ def say(request: dict[str, Any]) -> str | tuple[str, dict[str, Any]]:
     form = tools.get("answer", {}).get("parameters", {}).get("properties", {})
     if "<paper>" in whole:
         found = read(whole)
-    elif "judgements" in form and "missing" in form:
-        found = judge(whole)
+    elif "judgements" in form and "basis" not in form:
+        found = {name: value for name, value in judge(whole).items() if name in form}
     elif "verdict" in form:
         found = {"reason": "The number follows from the tool's result.", "verdict": "accept", "confidence": 0.8}
     elif "lessons" in form or "operations" in form:

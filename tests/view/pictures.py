@@ -43,7 +43,7 @@ COLOURS = 128
 def pages() -> dict[str, str]:
     """Every kind of page: the name of its picture and its address."""
     store = Store.open(load_settings().database_url)
-    runs = [run for run in RunLog(store).runs(limit=None) if not run.batch]
+    runs = [run for run in RunLog(store).runs(limit=None) if not run.batch and "curation" not in run.options]
     kb = open_kb(store, "safety")
     claim = next(iter(kb.records(status="supported"))).claim
     book = PlaybookStore.open(store, "orders")
