@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,17 @@ def test_a_stream_started_again_goes_on_and_says_the_same(tmp_path: Path, settin
     assert first["ours"]["stream"] == again["ours"]["stream"] and first["ours"]["forms"] == again["ours"]["forms"]
     memory = CaseMemory.open(_store(tmp_path), "stream", embedder=HashEmbedder(64))
     assert memory.count() == 24
+
+
+def test_without_experience_the_order_is_nothing_so_each_task_is_answered_once(
+    tmp_path: Path, settings: Settings
+) -> None:
+    asked = ScriptedModel(Copier())
+    given = replace(plan(tmp_path, arms=("stateless",), orders=3), model=lambda: asked)
+    first, *others = asyncio.run(compare_arms(given, settings))
+    assert asked.calls <= 24 + 3 * given.again
+    assert [{item.task_id for item in run.stream} for run in others] == [{item.task_id for item in first.stream}] * 2
+    assert others[0].stream != first.stream
 
 
 def test_a_teacher_who_is_wrong_a_fifth_of_the_time_does_no_harm(tmp_path: Path, settings: Settings) -> None:

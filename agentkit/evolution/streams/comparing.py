@@ -125,7 +125,9 @@ class _ArmRunner:
         self.plan, self.settings, self.arm, self.order, self.tasks = plan, settings, arm, order, tasks
         self.on_answer = on_answer
         plan.folder.mkdir(parents=True, exist_ok=True)
-        file = plan.folder / f"{arm.name}-{order}.db"
+        file = (
+            plan.folder / f"{arm.name}-{order if arm.learns else 0}.db"
+        )  # without learning, orders share their answers
         if not arm.model:  # it is fast, and must not see the labels of an earlier pass
             file.unlink(missing_ok=True)
         self.store = Store.open(file)
@@ -153,7 +155,7 @@ class _ArmRunner:
         ) as agent:
             stream = []
             for place, task in enumerate(self.tasks):
-                answered = await self._answer(agent, task, f"s{place}")
+                answered = await self._answer(agent, task, f"s{place}" if self.arm.learns else "s")
                 stream.append(answered)
                 self.on_answer(self.arm.name, self.order, place, answered)
             holdout, unseen = [
