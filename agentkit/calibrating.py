@@ -79,7 +79,9 @@ async def calibrate(
     )
     known = [item for item in report.results if item.features is not None and item.score is not None]
     features, scores = [item.features for item in known if item.features], [item.score or 0.0 for item in known]
-    found = fit(features, scores, model=model_name(agent.explorer))
+    compared = any(item.likeness is not None for item in features)
+    embedder = agent.likeness.name if compared else ""
+    found = fit(features, scores, model=model_name(agent.explorer), embedder=embedder)
     confidences = cross_fitted(features, scores)
     thresholds = thresholds_of(confidences, scores)
     store = CalibrationStore(agent.store, agent.calibration)

@@ -209,7 +209,11 @@ async def _score(agent: Agent, task: Task, checker: Checker, scoring: Scoring) -
         status=result.status,
         seconds=result.seconds,
         confidence=result.confidence,
-        features=features_of_calls(agent.log.steps(run_id).model_calls, samples=samples),
+        features=features_of_calls(
+            agent.log.steps(run_id).model_calls,
+            samples=samples,
+            fit=agent.likeness.fit(agent.asked(task), result.answer),
+        ),
         usage=asdict(result.usage),
     )
 

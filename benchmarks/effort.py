@@ -168,7 +168,7 @@ def agent_for(way: str, model: Any, settings: Any) -> Agent:
 
 def answered(agent: Agent, task: Task, way: str) -> dict[str, Any] | None:
     """A row; None if the task can't be answered in this way, because no tool can matter to it."""
-    if way == "agentic" and not tools_that_matter(task, {tool.name: tool for tool in agent._tools}):
+    if way == "agentic" and not tools_that_matter(task, {tool.name: tool for tool in agent.tools.loaded}):
         return None
     blind = task.model_copy(update={"target": None, "checker": None})
     run_id = digest(["effort", way, task.id])[:12]
@@ -181,7 +181,7 @@ def answered(agent: Agent, task: Task, way: str) -> dict[str, Any] | None:
     except AgentKitError as failed:
         text, error = None, str(failed)
     steps, used = agent.log.steps(run_id), agent.log.totals([run_id])
-    told = features_of_calls(steps.model_calls)
+    told = features_of_calls(steps.model_calls, fit=agent.likeness.fit(task, text))
     calls = [call["response"].get("logprobs") for call in steps.model_calls if call["role"] == "explorer"]
     earlier = (agent.log.get(run_id).effort or {}).get("earlier") or [text]
     return {

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from agentkit.agent.building import AgentLearning, AgentModels, AgentTools, objects
 from agentkit.answer_type import AnswerType
 from agentkit.checkers import get_checker
-from agentkit.confidence import Assessor, CalibrationStore, assessor_for, check_share
+from agentkit.confidence import Assessor, CalibrationStore, Likeness, assessor_for, check_share
 from agentkit.errors import DataError, UserError
 from agentkit.graph.checkpoints import open_checkpoints
 from agentkit.graph.context import RunOptions
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
     from agentkit.checkers import Checker
+    from agentkit.embedding import Embedder
 
 
 class AgentParts:
@@ -153,6 +155,11 @@ class AgentParts:
         """Whether its model tells log-probabilities, off which confidence is read."""
         return bool(getattr(self.explorer, "tells_logprobs", False))
 
+    @cached_property
+    def likeness(self) -> Likeness:
+        """What compares inputs with the options of closed answers, by the settings' embedder."""
+        return Likeness(partial(_embedder, self.settings.embedder))
+
     @property
     def calibration(self) -> str:
         """The name of its calibration."""
@@ -255,7 +262,13 @@ class AgentParts:
             if below is not None or error is not None:
                 raise UserError(f"{name} tells no log-probabilities, so that it can't decline by them")
             return Assessor()
-        return assessor_for(CalibrationStore(self.store, self.calibration), name, decline_below=below, max_error=error)
+        return assessor_for(
+            CalibrationStore(self.store, self.calibration),
+            name,
+            likeness=self.likeness,
+            decline_below=below,
+            max_error=error,
+        )
 
     def close(self) -> None:
         """Close the checkpoints, and the database if this agent opened it."""
@@ -279,6 +292,12 @@ def _named(checker: str | JsonObject | None) -> str | JsonObject | None:
             "(agentkit.checkers.CHECKERS) and give the name"
         )
     return checker
+
+
+def _embedder(name: str) -> Embedder:
+    from agentkit.memory.opening import named_embedder
+
+    return named_embedder(name)
 
 
 def _opened(store: Store | str | None, settings: Settings) -> tuple[Store, bool]:

@@ -28,7 +28,8 @@ class ExactSettings(CheckerSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class Exact:
-    """Checks that the answer equals the target."""
+    """Checks that the answer equals the target. If the answer is one of several options, the target "" says that none
+    of them fits, so that every answer is wrong."""
 
     settings: ExactSettings = field(default_factory=ExactSettings)
     name: ClassVar[str] = "exact"
@@ -37,6 +38,8 @@ class Exact:
 
     async def check(self, answer: str, task: Task) -> Feedback:
         target = target_of(task, self.name)
+        if task.answer_type is not None and task.answer_type.choices and not target:
+            return _label(0.0, "none of the options fits")
         if task.answer_type is not None:
             return _label(*_by_value(task.answer_type, answer, target, task.id))
         form = normalise if self.settings.normalise else str.strip

@@ -3,6 +3,7 @@
 from agentkit.confidence.calibration import Calibration, Confidence, cross_fitted, fit
 from agentkit.confidence.features import Features, agreement_of, features_of, features_of_calls
 from agentkit.confidence.floor import Assessor, assessor_for, check_share, thresholds_of
+from agentkit.confidence.likeness import Likeness, OptionFit
 from agentkit.confidence.risk import RiskCoverage, auroc, risk_coverage, threshold_for
 from agentkit.confidence.store import CalibrationStore, StoredCalibration
 
@@ -12,6 +13,8 @@ __all__ = [
     "CalibrationStore",
     "Confidence",
     "Features",
+    "OptionFit",
+    "Likeness",
     "RiskCoverage",
     "StoredCalibration",
     "agreement_of",

@@ -1,7 +1,7 @@
 """From signals to a probability: logistic regression on recorded outcomes (Platt 1999), with a strong prior.
 
-A few dozen outcomes are enough for seven standardised signals, because the prior holds the weights near a starting
-point at which only the answer's log-probability counts.
+A few dozen outcomes are enough for nine standardised signals, because the prior holds the weights near a starting
+point at which only the answer's log-probability counts. A signal that is not known counts as average.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Calibration:
         means, scales: for standardising the signals.
         outcomes: how many answers it was fitted on.
         right: how many of them were right.
+        embedder: the one by which inputs were compared with options; empty if none were.
     """
 
     model: str
@@ -54,10 +55,12 @@ class Calibration:
     scales: Mapping[str, float]
     outcomes: int
     right: int
+    embedder: str = ""
 
     def probability(self, features: Features) -> float:
         values = zip(Features.names(), features.vector(), strict=True)
-        z = sum(self.weights[name] * (value - self.means[name]) / self.scales[name] for name, value in values)
+        known = [(name, value) for name, value in values if name in self.weights and not math.isnan(value)]
+        z = sum(self.weights[name] * (value - self.means[name]) / self.scales[name] for name, value in known)
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, self.intercept + z))))
 
     def to_json(self) -> JsonObject:
@@ -68,22 +71,22 @@ class Calibration:
         return cls(**data)
 
 
-def fit(features: Sequence[Features], scores: Sequence[float], *, model: str) -> Calibration:
+def fit(features: Sequence[Features], scores: Sequence[float], *, model: str, embedder: str = "") -> Calibration:
     """Fit a calibration.
 
     Args:
         features: the signals of each answer.
         scores: 1 for right, 0 for wrong; a score in between counts partly as each.
         model: the model that gave the answers.
+        embedder: the one by which inputs were compared with options; empty if none were.
 
     Raises:
         DataError: too few outcomes, or too few right or wrong ones; says how many are needed.
     """
     check_enough(scores)
     data, target = np.array([item.vector() for item in features]), np.array(scores, dtype=float)
-    means, scales = data.mean(axis=0), data.std(axis=0)
-    scales = np.where(scales < 1e-9, 1.0, scales)
-    weights = _logistic((data - means) / scales, target)
+    means, scales = _standard(data)
+    weights = _logistic(np.nan_to_num((data - means) / scales), target)
     names = Features.names()
     return Calibration(
         model=model,
@@ -93,6 +96,7 @@ def fit(features: Sequence[Features], scores: Sequence[float], *, model: str) ->
         scales=_named(names, scales),
         outcomes=len(scores),
         right=round(sum(scores)),
+        embedder=embedder,
     )
 
 
@@ -109,10 +113,10 @@ def cross_fitted(features: Sequence[Features], scores: Sequence[float]) -> list[
     found = np.zeros(len(scores))
     for fold in range(_FOLDS):
         own, rest = place == fold, place != fold
-        means, scales = data[rest].mean(axis=0), data[rest].std(axis=0)
-        scales = np.where(scales < 1e-9, 1.0, scales)
-        weights = _logistic((data[rest] - means) / scales, target[rest])
-        found[own] = weights[0] + (data[own] - means) / scales @ weights[1:]
+        means, scales = _standard(data[rest])
+        standard = np.nan_to_num((data - means) / scales)
+        weights = _logistic(standard[rest], target[rest])
+        found[own] = weights[0] + standard[own] @ weights[1:]
     return [float(value) for value in 1 / (1 + np.exp(-np.clip(found, -30, 30)))]
 
 
@@ -124,6 +128,15 @@ def check_enough(scores: Sequence[float]) -> None:
             f"too few outcomes to calibrate on: {right} right and {wrong} wrong; "
             f"{LEAST_OUTCOMES} are needed, at least {LEAST_OF_A_KIND} of each kind"
         )
+
+
+def _standard(data: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """The mean and the scale of each signal, of the answers for which it is known."""
+    known = np.isfinite(data)
+    counts = np.maximum(known.sum(axis=0), 1)
+    means = np.where(known, data, 0.0).sum(axis=0) / counts
+    scales = np.sqrt((np.where(known, data - means, 0.0) ** 2).sum(axis=0) / counts)
+    return means, np.where(scales < 1e-9, 1.0, scales)
 
 
 def _logistic(data: np.ndarray[Any, Any], target: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

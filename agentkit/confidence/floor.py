@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from agentkit.confidence.calibration import Calibration
 from agentkit.confidence.features import Features
+from agentkit.confidence.likeness import Likeness, OptionFit
 from agentkit.confidence.risk import threshold_for
 from agentkit.confidence.store import CalibrationStore, StoredCalibration
 from agentkit.errors import UserError
+from agentkit.tasks import Task
 
 ERRORS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 """The error rates for which a calibration looks for a threshold."""
@@ -23,11 +25,17 @@ class Assessor:
         calibration: None if there is none for the model, so that confidence is unknown.
         floor: answers with a lower confidence are declined; None declines none.
         source: the calibration's target and version, for the records.
+        likeness: compares inputs with the options of closed answers; None if the calibration knows nothing of it.
     """
 
     calibration: Calibration | None = None
     floor: float | None = None
     source: str = ""
+    likeness: Likeness | None = None
+
+    def fit(self, task: Task, answer: str | None) -> OptionFit | None:
+        """How a task's input fits the options of its answer; None if that is not known or not asked for."""
+        return None if self.likeness is None else self.likeness.fit(task, answer)
 
     def confidence(self, features: Features | None) -> float | None:
         """A probability between 0 and 1; None if there is no calibration, or the model returned no
@@ -46,7 +54,12 @@ def check_share(name: str, value: float | None) -> None:
 
 
 def assessor_for(
-    store: CalibrationStore, model: str, *, decline_below: float | None = None, max_error: float | None = None
+    store: CalibrationStore,
+    model: str,
+    *,
+    decline_below: float | None = None,
+    max_error: float | None = None,
+    likeness: Likeness | None = None,
 ) -> Assessor:
     """The assessor for a model's answers.
 
@@ -54,6 +67,7 @@ def assessor_for(
         store: holds the calibrations under one name.
         decline_below: the lowest accepted confidence.
         max_error: the highest accepted share of wrong answers among those given; the higher of the two floors applies.
+        likeness: used if the calibration was fitted with the same embedder.
 
     Raises:
         UserError: a floor was requested, but there is no calibration for this model, or none could be shown to keep the
@@ -73,7 +87,10 @@ def assessor_for(
         return Assessor()
     floors = [floor for floor in (decline_below, _threshold(stored, max_error)) if floor is not None]
     source = f"{store.target} version {stored.version}"
-    return Assessor(calibration=stored.calibration, floor=max(floors, default=None), source=source)
+    if not (fitted := stored.calibration.embedder) or (likeness is not None and likeness.name != fitted):
+        likeness = None
+    floor = max(floors, default=None)
+    return Assessor(calibration=stored.calibration, floor=floor, source=source, likeness=likeness)
 
 
 def _threshold(stored: StoredCalibration, max_error: float | None) -> float | None:

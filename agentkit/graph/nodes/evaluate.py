@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Literal
 
 from langgraph.runtime import Runtime
@@ -29,7 +30,7 @@ async def evaluate(state: RunState, runtime: Runtime[RunContext]) -> Command[Aft
     checked = await _check(context, state)
     effort = dict(state.get("effort", {}))
     if checked is None:
-        sure = _confidence(context, state, None)
+        sure = await _confidence(context, state, None)
         up = higher(context, state, sure)
         if up is not None and sure is not None and up.mode != effort.get("mode"):
             return Command(update=begin_again(context, state, up, sure), goto="explore")
@@ -41,7 +42,7 @@ async def evaluate(state: RunState, runtime: Runtime[RunContext]) -> Command[Aft
         context.log.save_feedback(context.run_id, feedback, round=round)
     if outcome == "revise" and round + 1 >= context.options.max_rounds:
         outcome = "abstain"
-    confidence = _confidence(context, state, feedback)
+    confidence = await _confidence(context, state, feedback)
     if outcome == "accept" and context.assessor.declines(confidence):
         outcome = "decline"
     if outcome == "accept" and "answer" in context.options.approve:
@@ -55,15 +56,17 @@ async def evaluate(state: RunState, runtime: Runtime[RunContext]) -> Command[Aft
     return decided(context, update | ({"effort": effort} if effort else {}))
 
 
-def _confidence(context: RunContext, state: RunState, feedback: Feedback | None) -> float | None:
+async def _confidence(context: RunContext, state: RunState, feedback: Feedback | None) -> float | None:
     """The probability that the answer is right; 1 or 0 if a label or a check has decided it."""
     if feedback is not None and feedback.score is not None and feedback.channel in ("label", "check"):
         return feedback.score
     told = state.get("logprobs")
+    if not told:
+        return None
     judge = feedback.score if feedback is not None else None
     agreement = agreement_of(state.get("effort", {}).get("samples"))
-    features = features_of(Logprobs.from_json(told), judge=judge, agreement=agreement) if told else None
-    return context.assessor.confidence(features)
+    fit = await asyncio.to_thread(context.assessor.fit, context.task, state["answer"])
+    return context.assessor.confidence(features_of(Logprobs.from_json(told), judge=judge, agreement=agreement, fit=fit))
 
 
 def decided(context: RunContext, update: StateUpdate) -> Command[AfterEvaluate]:
