@@ -200,7 +200,7 @@ async def _score(agent: Agent, task: Task, checker: Checker, scoring: Scoring) -
             task_id=task.id, run_id=run_id, answer=None, score=0.0, status="failed", error=str(error), usage=used
         )
     feedback = await checker.check(result.answer or "", task)
-    samples = (result.effort or {}).get("samples")
+    effort = result.effort or {}
     return Scored(
         task_id=task.id,
         run_id=run_id,
@@ -211,7 +211,8 @@ async def _score(agent: Agent, task: Task, checker: Checker, scoring: Scoring) -
         confidence=result.confidence,
         features=features_of_calls(
             agent.log.steps(run_id).model_calls,
-            samples=samples,
+            samples=effort.get("samples"),
+            weighed=effort.get("weighed"),
             fit=agent.likeness.fit(agent.asked(task), result.answer),
         ),
         usage=asdict(result.usage),

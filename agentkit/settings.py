@@ -68,6 +68,8 @@ class Settings(BaseSettings):
         evaluator_model: the evaluator's; None takes `model`.
         embedder: turns text into vectors for memory and de-duplication. If this is left at its default, a memory made
             with another embedder keeps using that one.
+        weigh_choices: whether a choice among many options is weighed by how much the input resembles each, if the
+            embedder is a local one.
         home: the folder for the database, indexes and reports.
         database: a SQLAlchemy URL; None means SQLite under `home`.
         max_rounds: how many answers the explorer may give before the run ends.
@@ -89,6 +91,7 @@ class Settings(BaseSettings):
     model: str = "local/qwen2.5-coder-1.5b"
     evaluator_model: str | None = None
     embedder: str = "local/bge-small-en-v1.5"
+    weigh_choices: bool = True
     home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("agentkit", appauthor=False)))
     database: str | None = None
     max_rounds: int = Field(default=3, ge=1)

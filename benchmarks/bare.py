@@ -200,8 +200,9 @@ def _agent(agent: Agent, task: Task) -> dict[str, Any]:
     except AgentKitError as failed:
         text, error = None, str(failed)
     steps, used = agent.log.steps(run_id), agent.log.totals([run_id])
-    told = features_of_calls(steps.model_calls, fit=agent.likeness.fit(task, text))
     mode = agent.log.get(run_id).effort or {}
+    fit = agent.likeness.fit(task, text)
+    told = features_of_calls(steps.model_calls, weighed=mode.get("weighed"), fit=fit)
     return {
         "answer": text,
         "error": error,

@@ -181,9 +181,10 @@ def answered(agent: Agent, task: Task, way: str) -> dict[str, Any] | None:
     except AgentKitError as failed:
         text, error = None, str(failed)
     steps, used = agent.log.steps(run_id), agent.log.totals([run_id])
-    told = features_of_calls(steps.model_calls, fit=agent.likeness.fit(task, text))
+    known = agent.log.get(run_id).effort or {}
+    told = features_of_calls(steps.model_calls, weighed=known.get("weighed"), fit=agent.likeness.fit(task, text))
     calls = [call["response"].get("logprobs") for call in steps.model_calls if call["role"] == "explorer"]
-    earlier = (agent.log.get(run_id).effort or {}).get("earlier") or [text]
+    earlier = known.get("earlier") or [text]
     return {
         "answer": text,
         "first": earlier[0],

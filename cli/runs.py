@@ -182,7 +182,7 @@ def _print_run(found: JsonObject) -> None:
     tokens = f"{usage['input_tokens']:,} tokens in ({usage['cached_tokens']:,} cached), {usage['output_tokens']:,} out"
     say(f"run      {found['run_id']}  {found['status']}  {found['model']}  {found['started'][:16]}")
     say(f"used     {usage['calls']} calls, {tokens}, ${usage['cost']:.4f}, {found['seconds']:.1f} s")
-    for line in _effort(found["effort"] or {}):
+    for line in _effort(found["effort"] or {}, found["answer"]):
         say(line)
     for block in found["context"]:
         say(f"context  {block['kind']} {block['target']} version {block['version']}")
@@ -220,14 +220,17 @@ def _print_paper(found: JsonObject, paper: JsonObject) -> None:
         say(f"error    {found['error']}")
 
 
-def _effort(effort: JsonObject) -> Iterator[str]:
-    """How much was spent and why: the mode, the cheaper mode tried before it, and the vote."""
+def _effort(effort: JsonObject, answer: str | None) -> Iterator[str]:
+    """How much was spent and why: the mode, the cheaper mode tried before it, what was weighed, and the vote."""
     if "mode" in effort:
         yield f"effort   {effort['mode']}: {effort.get('why', '')}"
     if stayed := effort.get("stayed"):
         yield f"         {stayed['why']}"
     if before := effort.get("before"):
         yield f"         before that, {before['mode']}: {clipped(before['answer'] or '–', 160)}"
+    if (weighed := effort.get("weighed")) and weighed["model"] != answer:
+        by = {"cases": "solved tasks that are like this one", "likeness": "how much the input resembles each option"}
+        yield f"weighed  the model chose {clipped(weighed['model'], 80)}; decided by {by[weighed['by']]}"
     if samples := effort.get("samples"):
         yield f"samples  {samples['drawn']}, {samples['agree']} of which gave this answer"
 

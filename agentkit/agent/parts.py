@@ -161,6 +161,12 @@ class AgentParts:
         return Likeness(partial(_embedder, self.settings.embedder))
 
     @property
+    def weighs_choices(self) -> bool:
+        """Whether a choice among many options is weighed by resemblance: where the embedder runs here and costs
+        nothing."""
+        return self.settings.weigh_choices and self.settings.embedder.startswith("local/")
+
+    @property
     def calibration(self) -> str:
         """The name of its calibration."""
         return self._calibration

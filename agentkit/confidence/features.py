@@ -85,6 +85,7 @@ def features_of_calls(
     *,
     judge: float | None = None,
     samples: Mapping[str, Any] | None = None,
+    weighed: Mapping[str, Any] | None = None,
     fit: OptionFit | None = None,
 ) -> Features | None:
     """The features of a stored run, from the explorer's last call that has log-probabilities.
@@ -92,6 +93,7 @@ def features_of_calls(
     Args:
         calls: the run's model calls in order, as returned by `RunLog.steps`.
         samples: the record of the vote over its answers; the call is then the one that gave the winning answer.
+        weighed: the record of how the answer was weighed; its log-probabilities are then those after that.
         fit: how the input fits the options of a closed answer.
     """
     won = None if samples is None else samples["scope"]
@@ -101,6 +103,8 @@ def features_of_calls(
         if call["role"] == "explorer" and (won is None or call["scope"] == won)
     ]
     kept = [item for item in told if item]
+    if weighed is not None:
+        kept = [weighed["logprobs"]] if weighed["logprobs"] else []
     if not kept:
         return None
     return features_of(Logprobs.from_json(kept[-1]), judge=judge, agreement=agreement_of(samples), fit=fit)

@@ -1,21 +1,33 @@
 """How well an input fits the options of a closed answer, by the embeddings of their texts.
 
-A model that must choose is sure of something even if nothing fits; a message that resembles no option shows that.
+A model that must choose is sure of something even if nothing fits; a message that resembles no option shows that. And
+among dozens of options, a small model chooses worse than an embedder does by the names alone: where the input resembles
+a few of them far more than the others, that is weighed against the model's probabilities, as a product of experts.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from agentkit.embedding import Embedder, VectorCache
 from agentkit.errors import AgentKitError
+from agentkit.models.logprobs import ANSWER, KEPT_CHOICES, FieldLogprobs, Logprobs
 from agentkit.tasks import Task
 
+TEMPERATURE = 0.01
+"""A cosine that is larger by this much makes an option e times as likely; embedders are trained with such temperatures
+(C-Pack, arXiv 2309.07597)."""
+NEAR = 0.1
+"""An option is near if its cosine is at most this much smaller than the largest."""
+FEW = 0.15
+"""At most this share of the options may be near if the input is to count as singling some out. Where it resembles all
+of them alike, as symptoms do the names of diseases, resemblance says nothing."""
+_LEAST = 0.01
+"""The probability assumed for an option to which the model gave less: a small model is surer than it should be."""
 _APART = re.compile(r"(?<=[a-z])(?=[A-Z])|[_\W]+")
 
 
@@ -53,15 +65,48 @@ class Likeness:
     def fit(self, task: Task, answer: str | None) -> OptionFit | None:
         """How a task's input fits its options, given the chosen one; None if the answer is not one of at least two
         texts, or if the embedder can't be loaded."""
-        form = task.answer_type
-        options = [option for option in (form.choices if form is not None else None) or () if isinstance(option, str)]
-        if len(options) < 2 or answer not in options or (cache := self._loaded()) is None:
+        options = _options(task)
+        if answer not in options or (alike := self._alike(task, options)) is None:
+            return None
+        others = max(cosine for option, cosine in alike.items() if option != answer)
+        return OptionFit(likeness=round(max(alike.values()), 6), lead=round(alike[answer] - others, 6))
+
+    def weigh(self, task: Task, told: Logprobs) -> Logprobs | None:
+        """The probabilities of the options after weighing the model's by the input's resemblance to each.
+
+        Args:
+            told: the summary of the model's log-probabilities for its answer.
+
+        Returns:
+            the summary for the option that is likeliest now, which is the first of its `choices`; None if the input
+            does not single out a few options, or if the model's probabilities are not known.
+        """
+        options, answer = _options(task), told.answer()
+        if not told.choices or answer is None or len(options) * FEW < 2:
+            return None
+        alike = self._alike(task, options)
+        if alike is None or not singles_out(list(alike.values())):
+            return None
+        nats = {
+            option: math.log(max(_LEAST, told.choices.get(option, 0.0))) + cosine / TEMPERATURE
+            for option, cosine in alike.items()
+        }
+        most = max(nats.values())
+        weights = {option: math.exp(value - most) for option, value in nats.items()}
+        whole = sum(weights.values())
+        shares = {option: weights[option] / whole for option in sorted(weights, key=weights.__getitem__, reverse=True)}
+        first = math.log(next(iter(shares.values())))
+        entropy = -sum(share * math.log(share) for share in shares.values() if share > 0)
+        field = FieldLogprobs(tokens=answer.tokens, total=first, lowest=first, entropy=entropy, forced=answer.forced)
+        return Logprobs(fields={ANSWER: field}, choices=dict(list(shares.items())[:KEPT_CHOICES]))
+
+    def _alike(self, task: Task, options: list[str]) -> Mapping[str, float] | None:
+        """The cosine between the input and each option; None if there are fewer than two, or no embedder."""
+        if len(options) < 2 or (cache := self._loaded()) is None:
             return None
         texts = [_APART.sub(" ", option).strip() or option for option in options]
-        alike = cache.vectors(texts) @ cache.vector(task.input)
-        place = options.index(answer)
-        lead = alike[place] - np.delete(alike, place).max()
-        return OptionFit(likeness=round(float(alike.max()), 6), lead=round(float(lead), 6))
+        cosines = cache.vectors(texts) @ cache.vector(task.input)
+        return dict(zip(options, map(float, cosines), strict=True))
 
     def _loaded(self) -> VectorCache | None:
         with self._lock:
@@ -71,3 +116,15 @@ class Likeness:
                 except AgentKitError:  # confidence does without
                     return None
             return self._cache
+
+
+def singles_out(cosines: Sequence[float]) -> bool:
+    """Whether an input resembles a few options far more than the others, given its cosine with each."""
+    nearest = max(cosines)
+    return sum(cosine >= nearest - NEAR for cosine in cosines) <= FEW * len(cosines)
+
+
+def _options(task: Task) -> list[str]:
+    """The options of a closed answer that are texts."""
+    form = task.answer_type
+    return [option for option in (form.choices if form is not None else None) or () if isinstance(option, str)]

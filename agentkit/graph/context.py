@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agentkit.answer_type import AnswerType
-from agentkit.confidence import Assessor
+from agentkit.confidence import Assessor, Likeness
 from agentkit.graph.effort import Effort, Router, Rules, Samples, Situation, Thrift, tools_that_matter
 from agentkit.graph.events import Event
 from agentkit.protocols import Block, Learner, Recaller
@@ -83,7 +83,7 @@ class RunContext:
     A `fresh` run has just been started: nothing of it is stored yet. `form` is the form of the task's answer with its
     Python type, if this process knows the type. `on_words` is called with the answer written so far, each time it
     grows, if nothing that follows can replace it. `scope` is the place within the run of a pass that is part of it.
-    `logprobs` asks for the log-probabilities of the explorer's words.
+    `likeness` weighs a choice among many options. `logprobs` asks for the log-probabilities of the explorer's words.
     """
 
     run_id: str
@@ -95,6 +95,7 @@ class RunContext:
     router: Router = field(default_factory=Rules)
     thrift: Thrift | None = None
     assessor: Assessor = field(default_factory=Assessor)
+    likeness: Likeness | None = None
     form: AnswerType | None = None
     tools: Mapping[str, BaseTool] = field(default_factory=dict)
     checker: Checker | None = None

@@ -1,8 +1,11 @@
-"""Weighs the model's choice against the answers of the most similar solved tasks."""
+"""Weighs the model's choice: against the answers of the most similar solved tasks, or, where nothing is recalled,
+against how much the input resembles each option."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agentkit.graph.context import RunContext
@@ -17,18 +20,50 @@ _LEAST = 1e-4
 """The probability assumed for a choice that is missing from the model's; probabilities are stored to this precision."""
 
 
-def weighed(context: RunContext, reply: Reply, text: str) -> tuple[str, JsonObject | None]:
-    """The answer after the votes of similar cases, and the summary of the model's log-probabilities for that answer.
+@dataclass(frozen=True, kw_only=True)
+class Weighed:
+    """An answer after weighing.
 
-    If the votes overturn the answer, the model's certainty about the new one is unknown (None).
+    Attributes:
+        told: the summary of the log-probabilities for it; None if they are not known.
+        by: what changed them, "cases" or "likeness"; empty if nothing did.
+        model: the model's own choice.
+    """
+
+    answer: str
+    told: JsonObject | None
+    by: str = ""
+    model: str = ""
+
+    def to_json(self) -> JsonObject:
+        """What the run records of it, in `effort`."""
+        return {"by": self.by, "model": self.model, "logprobs": self.told} if self.by else {}
+
+
+async def weighed(context: RunContext, reply: Reply, text: str, *, first: bool) -> Weighed:
+    """The answer after weighing.
+
+    If the votes of cases overturn the answer, the model's certainty about the new one is unknown.
+
+    Args:
+        first: whether this is the model's answer at first sight: the only one, without thoughts, tools or objections.
+            Only such an answer is weighed by resemblance.
     """
     told = None if reply.logprobs is None else reply.logprobs.to_json()
-    votes = next((block.votes for block in context.fixed_blocks() if block.votes), ())
-    form = context.task.answer_type
-    if not votes or told is None or form is None or text not in told["choices"]:
-        return text, told
-    best = likeliest(told["choices"], votes, form.choices or ())
-    return (text, told) if best == text else (best, None)
+    form, blocks = context.task.answer_type, context.fixed_blocks()
+    as_given = Weighed(answer=text, told=told)
+    if reply.logprobs is None or told is None or form is None or text not in told["choices"]:
+        return as_given
+    if votes := next((block.votes for block in blocks if block.votes), ()):
+        best = likeliest(told["choices"], votes, form.choices or ())
+        return as_given if best == text else Weighed(answer=best, told=None, by="cases", model=text)
+    recalled = any(block.text or block.turns or block.choices for block in blocks)
+    if context.likeness is None or recalled or not first:
+        return as_given
+    found = await asyncio.to_thread(context.likeness.weigh, context.task, reply.logprobs)
+    if found is None:
+        return as_given
+    return Weighed(answer=next(iter(found.choices)), told=found.to_json(), by="likeness", model=text)
 
 
 def likeliest(shares: Mapping[str, float], votes: Sequence[tuple[str, float]], choices: Sequence[str]) -> str:

@@ -27,7 +27,8 @@ ALTERNATIVES = 20
 """Alternatives to request per token: the most that hosted models return."""
 FEW_ALTERNATIVES = 5
 """Alternatives to request if the answer is free text, which has many tokens, each with its list of alternatives."""
-_KEPT_CHOICES = 8
+KEPT_CHOICES = 8
+"""How many choices are kept of a closed answer, the likeliest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,7 +247,7 @@ def _shares(
         before += token.logprob
     shares[chosen] = math.exp(before)
     whole = sum(shares.values()) or 1.0
-    ranked = sorted(shares.items(), key=lambda item: -item[1])[:_KEPT_CHOICES]
+    ranked = sorted(shares.items(), key=lambda item: -item[1])[:KEPT_CHOICES]
     return {choice.decode(): share / whole for choice, share in ranked if share > 0}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -10,11 +11,16 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from agentkit.agent import Agent
 from agentkit.calibrating import calibrate
+from agentkit.cli.runs import _effort
 from agentkit.confidence import Calibration, CalibrationStore, Features, Likeness, OptionFit, cross_fitted, fit
+from agentkit.confidence.likeness import singles_out
 from agentkit.embedding import HashEmbedder
+from agentkit.evaluation import evaluate_tasks
 from agentkit.models.embedders import load_embedder
+from agentkit.models.logprobs import FieldLogprobs, Logprobs
 from agentkit.settings import Settings
 from agentkit.store import Store
+from agentkit.store.run_log import RunLog
 from agentkit.tasks import Task
 from agentkit.testing import ScriptedModel
 
@@ -73,6 +79,44 @@ def test_a_calibration_from_before_still_counts() -> None:
     )
 
 
+MANY = ("fly_home", "pay_rent", "buy_milk", *(f"number_{n}" for n in range(17)))
+
+
+class Named(HashEmbedder):
+    """An embedder that runs here and costs nothing, by its name."""
+
+    name = "local/words@1"
+
+
+def told_of(**shares: float) -> Logprobs:
+    field = FieldLogprobs(tokens=3, total=-1.0, lowest=-0.5, entropy=0.2, forced=1)
+    return Logprobs(fields={"answer": field}, choices=shares)
+
+
+def weighed(text: str, told: Logprobs, choices: tuple[str, ...] = MANY) -> Logprobs | None:
+    return Likeness(lambda: HashEmbedder(512)).weigh(Task(id="t", input=text, choices=choices), told)
+
+
+def test_among_many_options_the_one_that_the_input_resembles_outweighs_the_model_s() -> None:
+    after = weighed("I want to fly home", told_of(pay_rent=0.9, fly_home=0.1))
+    assert after is not None and next(iter(after.choices)) == "fly_home"
+    answer = after.answer()
+    assert answer is not None and answer.total == answer.lowest > -0.01 and answer.forced == 1
+    assert sum(after.choices.values()) == pytest.approx(1.0)
+
+
+def test_where_resemblance_says_nothing_the_model_s_choice_stands() -> None:
+    assert weighed("what is the meaning of it all", told_of(pay_rent=0.9, fly_home=0.1)) is None
+    assert weighed("I want to fly home", told_of()) is None
+    assert weighed("I want to fly home", told_of(pay_rent=0.9, fly_home=0.1), choices=MANY[:10]) is None
+
+
+def test_an_input_singles_out_few_of_many_or_none() -> None:
+    assert singles_out([0.9, 0.85, *[0.5] * 18])
+    assert not singles_out([0.9, 0.85, 0.85, 0.85, *[0.5] * 16])
+    assert not singles_out([0.6] * 20)
+
+
 class Certain(ScriptedModel):
     """Always sure of "book_flight"."""
 
@@ -110,6 +154,58 @@ async def test_a_message_that_fits_no_option_is_declined_however_sure_the_model_
     strict = agent(decline_below=0.5)
     assert (await strict.arun(asked("book me a flight home"))).status == "done"
     assert (await strict.arun(asked("who wrote that old song"))).status == "declined"
+
+
+class Choosing(ScriptedModel):
+    """Chooses "pay_rent", and finds "fly_home" half as likely."""
+
+    tells_logprobs: bool = True
+
+    def _answer(self, messages: list[BaseMessage], **kwargs: Any) -> AIMessage:
+        message = super()._answer(messages, **kwargs)
+        ways = [{"token": "pay_rent", "logprob": -0.4}, {"token": "fly_home", "logprob": -1.1}]
+        message.response_metadata["logprobs"] = {"content": [ways[0] | {"top_logprobs": ways}]}
+        return message
+
+
+@pytest.fixture
+def chooser(store: Store, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr("agentkit.memory.opening.load_embedder", lambda name: Named(512))
+    with ExitStack() as stack:
+
+        def build(settings: Settings | None = None, **options: Any) -> Agent:
+            agent = Agent(Choosing(["pay_rent"]), tools=[], store=store, settings=settings or Settings(), **options)
+            return stack.enter_context(agent)
+
+        yield build
+
+
+async def test_an_agent_s_choice_among_many_is_weighed_and_the_run_says_so(
+    chooser: Callable[..., Agent], store: Store
+) -> None:
+    task = Task(id="t", input="I want to fly home", choices=MANY, target="fly_home", checker="exact")
+    result = await chooser().arun(task)
+    assert result.answer == result.output == "fly_home"
+    record = RunLog(store).get(result.run_id).effort
+    assert record is not None and (record["weighed"]["by"], record["weighed"]["model"]) == ("likeness", "pay_rent")
+    shown = [*_effort(record, result.answer)]
+    assert "weighed  the model chose pay_rent; decided by how much the input resembles each option" in shown
+    report = await evaluate_tasks(chooser(), [task])
+    [scored] = report.results
+    assert scored.score == 1.0 and scored.features is not None and scored.features.total > -0.01
+
+
+@pytest.mark.parametrize("settings", [{"weigh_choices": False}, {"embedder": "hash-512"}])
+async def test_weighing_can_be_turned_off_and_asks_no_hosted_embedder(
+    chooser: Callable[..., Agent], settings: dict[str, Any]
+) -> None:
+    task = Task(id="t", input="I want to fly home", choices=MANY)
+    assert (await chooser(Settings(**settings)).arun(task)).answer == "pay_rent"
+
+
+async def test_what_several_samples_agree_on_is_not_weighed(chooser: Callable[..., Agent]) -> None:
+    task = Task(id="t", input="I want to fly home", choices=MANY)
+    assert (await chooser(samples=3).arun(task)).answer == "pay_rent"
 
 
 async def test_another_embedder_s_likeness_is_not_taken_for_it(agent: Callable[..., Agent]) -> None:

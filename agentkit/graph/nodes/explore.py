@@ -77,11 +77,14 @@ async def _answered(context: RunContext, view: View, means: _Means, reply: Reply
     if context.options.samples != 1:
         voted = await vote(context, won, draw)
         effort, won = {**effort, "samples": voted.to_json()}, voted.winner
-    text, told = weighed(context, won.reply, won.text)
-    context.emit(Answered(run_id=context.run_id, answer=text, round=view.state["round"]))
-    said = AIMessage(text, id=won.reply.message.id)  # with the same id LangGraph's streams don't repeat it
+    first = context.options.samples == 1 and not (view.state["round"] or means.work.reason or means.tools)
+    found = await weighed(context, won.reply, won.text, first=first)
+    effort = {name: value for name, value in effort.items() if name != "weighed"}
+    effort |= {"weighed": found.to_json()} if found.by else {}
+    context.emit(Answered(run_id=context.run_id, answer=found.answer, round=view.state["round"]))
+    said = AIMessage(found.answer, id=won.reply.message.id)  # with the same id LangGraph's streams don't repeat it
     used = _named(context, won.reply.text)
-    return {"messages": [said], "answer": text, "used": used, "logprobs": told, "effort": effort}
+    return {"messages": [said], "answer": found.answer, "used": used, "logprobs": found.told, "effort": effort}
 
 
 def _recalled(context: RunContext, view: View) -> dict[str, Any] | None:
