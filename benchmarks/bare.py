@@ -34,7 +34,7 @@ from agentkit.agent import Agent
 from agentkit.aio import run_sync
 from agentkit.answer_type import answer_text
 from agentkit.checkers import get_checker
-from agentkit.confidence import Features, Likeness, auroc, cross_fitted, features_of, features_of_calls, risk_coverage
+from agentkit.confidence import Features, auroc, cross_fitted, features_of, features_of_calls, risk_coverage
 from agentkit.errors import AgentKitError, DataError
 from agentkit.ledger import digest
 from agentkit.models import Caller, load_model
@@ -159,14 +159,14 @@ def answer(job: Job) -> None:
         with Agent(model, effort=effort, settings=load_settings(home=Path(home), model=job.model)) as agent:
             for task in tasks:
                 started = time.perf_counter()
-                row = _bare(model, task, agent.likeness) if job.arm == "bare" else _agent(agent, task)
+                row = _bare(model, task) if job.arm == "bare" else _agent(agent, task)
                 row |= {"arm": job.arm, "id": task.id, "wall": time.perf_counter() - started}
                 row["score"] = _score(task, row["answer"])
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
                 file.flush()
 
 
-def _bare(model: Any, task: Task, likeness: Likeness) -> dict[str, Any]:
+def _bare(model: Any, task: Task) -> dict[str, Any]:
     from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
     prompt: list[BaseMessage] = [SystemMessage(task.instructions)] if task.instructions else []
@@ -179,7 +179,7 @@ def _bare(model: Any, task: Task, likeness: Likeness) -> dict[str, Any]:
     text = reply.text.strip() if form is None else answer_text(reply.parsed)
     if tools:
         text = json.dumps([{"name": call["name"], "arguments": call["args"]} for call in reply.message.tool_calls])
-    used, told = reply.usage, features_of(reply.logprobs, fit=likeness.fit(task, text))
+    used, told = reply.usage, features_of(reply.logprobs)
     return {
         "answer": text,
         "calls": 1,

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from agentkit.confidence import Likeness
+from agentkit.embedding import Embedder
 from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
 from agentkit.models import Budget, Caller, Limits, load_model
@@ -234,6 +236,18 @@ class AgentLearning:
         memory = open_cases(self._store, name, settings=self._settings)
         self.recallers.append(FormRecaller(memory))
         self.learners.append(MemoryLearner(memory, hold=self.gate in ("strict", "quarantine")))
+
+
+def likeness_of(settings: Settings) -> Likeness:
+    """What compares inputs with the options of closed answers. It weighs choices only if the embedder runs here and
+    costs nothing."""
+
+    def load() -> Embedder:
+        from agentkit.memory.opening import named_embedder
+
+        return named_embedder(settings.embedder)
+
+    return Likeness(load, weighs=settings.weigh_choices and settings.embedder.startswith("local/"))
 
 
 def chosen_options(settings: Settings, given: Mapping[str, object] | None) -> dict[str, object]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from agentkit.agent.building import AgentLearning, AgentModels, AgentTools, objects
+from agentkit.agent.building import AgentLearning, AgentModels, AgentTools, likeness_of, objects
 from agentkit.answer_type import AnswerType
 from agentkit.checkers import get_checker
 from agentkit.confidence import Assessor, CalibrationStore, Likeness, assessor_for, check_share
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
     from agentkit.checkers import Checker
-    from agentkit.embedding import Embedder
 
 
 class AgentParts:
@@ -158,13 +157,7 @@ class AgentParts:
     @cached_property
     def likeness(self) -> Likeness:
         """What compares inputs with the options of closed answers, by the settings' embedder."""
-        return Likeness(partial(_embedder, self.settings.embedder))
-
-    @property
-    def weighs_choices(self) -> bool:
-        """Whether a choice among many options is weighed by resemblance: where the embedder runs here and costs
-        nothing."""
-        return self.settings.weigh_choices and self.settings.embedder.startswith("local/")
+        return likeness_of(self.settings)
 
     @property
     def calibration(self) -> str:
@@ -298,12 +291,6 @@ def _named(checker: str | JsonObject | None) -> str | JsonObject | None:
             "(agentkit.checkers.CHECKERS) and give the name"
         )
     return checker
-
-
-def _embedder(name: str) -> Embedder:
-    from agentkit.memory.opening import named_embedder
-
-    return named_embedder(name)
 
 
 def _opened(store: Store | str | None, settings: Settings) -> tuple[Store, bool]:

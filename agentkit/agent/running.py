@@ -162,7 +162,7 @@ class RunDriver:
             router=parts.router,
             thrift=parts.learned,
             assessor=parts.assessor(options),
-            likeness=parts.likeness if parts.weighs_choices else None,
+            likeness=parts.likeness,
             form=run.form,
             tools=await self._tools(stack, options),
             checker=checker,

@@ -7,6 +7,7 @@ a few of them far more than the others, that is weighed against the model's prob
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import threading
@@ -17,6 +18,8 @@ from agentkit.embedding import Embedder, VectorCache
 from agentkit.errors import AgentKitError
 from agentkit.models.logprobs import ANSWER, KEPT_CHOICES, FieldLogprobs, Logprobs
 from agentkit.tasks import Task
+
+log = logging.getLogger("agentkit.confidence")
 
 TEMPERATURE = 0.01
 """A cosine that is larger by this much makes an option e times as likely; embedders are trained with such temperatures
@@ -49,11 +52,13 @@ class Likeness:
 
     Args:
         load: gives the embedder; called when it is first needed.
+        weighs: whether choices among many options are weighed.
     """
 
-    def __init__(self, load: Callable[[], Embedder]) -> None:
-        self._load = load
+    def __init__(self, load: Callable[[], Embedder], *, weighs: bool = True) -> None:
+        self._load, self._weighs = load, weighs
         self._cache: VectorCache | None = None
+        self._missing, self._said = "", False
         self._lock = threading.Lock()
 
     @property
@@ -79,13 +84,16 @@ class Likeness:
 
         Returns:
             the summary for the option that is likeliest now, which is the first of its `choices`; None if the input
-            does not single out a few options, or if the model's probabilities are not known.
+            does not single out a few options, the model's probabilities are not known, or choices are not weighed.
         """
         options, answer = _options(task), told.answer()
-        if not told.choices or answer is None or len(options) * FEW < 2:
+        if not self._weighs or not told.choices or answer is None or len(options) * FEW < 2:
             return None
         alike = self._alike(task, options)
-        if alike is None or not singles_out(list(alike.values())):
+        if alike is None:
+            self._say_once(len(options))
+            return None
+        if not singles_out(list(alike.values())):
             return None
         nats = {
             option: math.log(max(_LEAST, told.choices.get(option, 0.0))) + cosine / TEMPERATURE
@@ -110,12 +118,17 @@ class Likeness:
 
     def _loaded(self) -> VectorCache | None:
         with self._lock:
-            if self._cache is None:
+            if self._cache is None and not self._missing:
                 try:
                     self._cache = VectorCache(None, self._load())
-                except AgentKitError:  # confidence does without
-                    return None
+                except AgentKitError as error:  # an answer can do without
+                    self._missing = str(error)
             return self._cache
+
+    def _say_once(self, options: int) -> None:
+        if self._missing and not self._said:
+            self._said = True
+            log.warning("a choice among %d options is the model's alone: %s", options, self._missing)
 
 
 def singles_out(cosines: Sequence[float]) -> bool:

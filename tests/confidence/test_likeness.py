@@ -15,6 +15,7 @@ from agentkit.cli.runs import _effort
 from agentkit.confidence import Calibration, CalibrationStore, Features, Likeness, OptionFit, cross_fitted, fit
 from agentkit.confidence.likeness import singles_out
 from agentkit.embedding import HashEmbedder
+from agentkit.errors import ModelFileError
 from agentkit.evaluation import evaluate_tasks
 from agentkit.models.embedders import load_embedder
 from agentkit.models.logprobs import FieldLogprobs, Logprobs
@@ -201,6 +202,17 @@ async def test_weighing_can_be_turned_off_and_asks_no_hosted_embedder(
 ) -> None:
     task = Task(id="t", input="I want to fly home", choices=MANY)
     assert (await chooser(Settings(**settings)).arun(task)).answer == "pay_rent"
+
+
+def test_an_embedder_that_is_not_there_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    def load() -> Any:
+        raise ModelFileError("e is not downloaded yet: run  agentkit models pull e")
+
+    likeness, task = Likeness(load), Task(id="t", input="I want to fly home", choices=MANY)
+    assert likeness.weigh(task, told_of(pay_rent=0.9)) is likeness.weigh(task, told_of(pay_rent=0.9)) is None
+    assert [record.message for record in caplog.records] == [
+        "a choice among 20 options is the model's alone: e is not downloaded yet: run  agentkit models pull e"
+    ]
 
 
 async def test_what_several_samples_agree_on_is_not_weighed(chooser: Callable[..., Agent]) -> None:
