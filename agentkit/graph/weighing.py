@@ -46,8 +46,8 @@ async def weighed(context: RunContext, reply: Reply, text: str, *, first: bool) 
     If the votes of cases overturn the answer, the model's certainty about the new one is unknown.
 
     Args:
-        first: whether this is the model's answer at first sight: the only one, without thoughts, tools or objections.
-            Only such an answer is weighed by resemblance.
+        first: whether this is the model's answer at first sight: without thoughts, tools or objections. Only such an
+            answer is weighed by resemblance.
     """
     told = None if reply.logprobs is None else reply.logprobs.to_json()
     form, blocks = context.task.answer_type, context.fixed_blocks()

@@ -77,7 +77,7 @@ async def _answered(context: RunContext, view: View, means: _Means, reply: Reply
     if context.options.samples != 1:
         voted = await vote(context, won, draw)
         effort, won = {**effort, "samples": voted.to_json()}, voted.winner
-    first = context.options.samples == 1 and not (view.state["round"] or means.work.reason or means.tools)
+    first = not (view.state["round"] or means.work.reason or means.tools)
     found = await weighed(context, won.reply, won.text, first=first)
     effort = {name: value for name, value in effort.items() if name != "weighed"}
     effort |= {"weighed": found.to_json()} if found.by else {}
