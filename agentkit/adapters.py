@@ -6,7 +6,6 @@ file named by its hash; the ledger says which of them is in force. Version 0 is 
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from agentkit.protocols import Block
 from agentkit.settings import Settings, load_settings
 from agentkit.store import Store
 from agentkit.tasks import Task
+from agentkit.whole import written_whole
 
 KIND = "adapter"
 """The kind of its changes and of its block."""
@@ -122,13 +122,8 @@ class AdapterStore:
         sha256 = file_digest(file)
         kept = self.folder / "files" / f"{sha256[:32]}.gguf"
         if not kept.is_file():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            part = kept.with_suffix(f".{os.getpid()}")
-            try:
+            with written_whole(kept) as part:
                 shutil.copyfile(file, part)
-                os.replace(part, kept)
-            finally:
-                part.unlink(missing_ok=True)
         return sha256
 
     def propose(self, adapter: Adapter, *, run_id: str | None = None, sources: Sequence[str] = ()) -> Change:

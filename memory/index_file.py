@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 
 from agentkit import faults
 from agentkit.embedding import Vectors
+from agentkit.whole import written_whole
 
 _MAGIC = b"AKVEC1\n"
 
@@ -38,20 +37,11 @@ def save(path: Path, stamp: Stamp, seqs: NDArray[np.int64], vectors: Vectors) ->
     for part in payload:
         digest.update(part)
     head = json.dumps({**asdict(stamp), "sha256": digest.hexdigest()}).encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(_MAGIC + len(head).to_bytes(4, "little") + head)
-            for part in payload:
-                file.write(part)
-            faults.point("before:memory.index")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with written_whole(path, durable=True) as whole, whole.open("wb") as file:
+        file.write(_MAGIC + len(head).to_bytes(4, "little") + head)
+        for part in payload:
+            file.write(part)
+        faults.point("before:memory.index")
     faults.point("after:memory.index")
 
 

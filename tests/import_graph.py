@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "faults", "interrupts", "json_types", "aio"),
+    ("errors", "faults", "interrupts", "json_types", "aio", "whole"),
     ("statistics", "telemetry"),
     ("plugins",),
     ("text", "tls", "answer_type", "conversation", "notebook", "pictures", "words", "registry"),

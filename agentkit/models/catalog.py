@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +15,7 @@ from agentkit.errors import ModelFileError, ModelNotFound
 from agentkit.json_types import JsonObject
 from agentkit.settings import cache_dir
 from agentkit.text import did_you_mean
+from agentkit.whole import written_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,10 +151,8 @@ def _read_stamps(path: Path) -> JsonObject:
 
 
 def _write_stamps(path: Path, stamps: JsonObject) -> None:
-    with contextlib.suppress(OSError):  # a read-only cache is hashed again each time
-        new = path.with_suffix(f".{os.getpid()}")
-        new.write_text(json.dumps(stamps), encoding="utf-8")
-        os.replace(new, path)
+    with contextlib.suppress(OSError), written_whole(path) as part:  # a read-only cache is hashed again each time
+        part.write_text(json.dumps(stamps), encoding="utf-8")
 
 
 @cache

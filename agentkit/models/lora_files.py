@@ -7,7 +7,6 @@ family in another order than transformers, so that the rows of their `lora_b` ar
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agentkit.errors import MissingExtra, UserError
+from agentkit.whole import written_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,24 +32,19 @@ def write_adapter(file: Path, kind: str, alpha: float, matrices: Mapping[str, tu
     """
     from gguf import GGUFWriter
 
-    part = file.with_suffix(".part")
-    writer = GGUFWriter(part, kind)
-    writer.add_type("adapter")
-    writer.add_string("adapter.type", "lora")
-    writer.add_float32(_ALPHA, alpha)
-    for name, (down, up) in sorted(matrices.items()):
-        writer.add_tensor(f"{name}.lora_a", down)
-        writer.add_tensor(f"{name}.lora_b", up)
     try:
-        with closing(writer):
+        with written_whole(file) as part, closing(GGUFWriter(part, kind)) as writer:
+            writer.add_type("adapter")
+            writer.add_string("adapter.type", "lora")
+            writer.add_float32(_ALPHA, alpha)
+            for name, (down, up) in sorted(matrices.items()):
+                writer.add_tensor(f"{name}.lora_a", down)
+                writer.add_tensor(f"{name}.lora_b", up)
             writer.write_header_to_file()
             writer.write_kv_data_to_file()
             writer.write_tensors_to_file()
-        os.replace(part, file)
     except OSError as error:
         raise UserError(f"{file} can't be written: {error.strerror}") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def place_rows(rows: np.ndarray, kind: str, matrix: str, config: Any, *, back: bool = False) -> np.ndarray:

@@ -25,6 +25,7 @@ from agentkit.models.control import pattern_of, without_control
 from agentkit.training.examples import REPLAYED, Chat, Example
 from agentkit.training.losses import Loss, answer_logprobs, divergence, dpo, sft, simpo
 from agentkit.training.packing import Pack, Tokens, pack
+from agentkit.whole import written_whole
 
 if TYPE_CHECKING:
     import torch
@@ -389,15 +390,10 @@ class _Training:
             "optimiser": self.optimiser.state_dict(),
             "average": self.average,
         }
-        part = self._checkpoint.with_suffix(".part")
         try:
-            with part.open("wb") as file:
+            with written_whole(self._checkpoint, durable=True) as part, part.open("wb") as file:
                 torch.save(state, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, self._checkpoint)
         except (OSError, RuntimeError) as error:  # torch wraps the errors of its own writer
-            part.unlink(missing_ok=True)
             if not (isinstance(error, OSError) or "write" in str(error)):
                 raise
             full = getattr(error, "errno", None) == errno.ENOSPC

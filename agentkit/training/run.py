@@ -28,6 +28,7 @@ from agentkit.training.making import Maker, OnTraining, TrainEvent, make_folder,
 from agentkit.training.probes import general_probes
 from agentkit.training.recipes import Control, Own, Recipe, control_of
 from agentkit.training.report import write_report
+from agentkit.whole import written_whole
 
 if TYPE_CHECKING:
     from agentkit.agent import Agent
@@ -233,9 +234,8 @@ class _Run:
         path = self.adapters.folder / self.adapters.name / f"round-{key}.txt"
         if not path.exists():
             make_folder(path.parent)
-            part = path.with_suffix(".part")
-            part.write_text(str(self.adapters.version()), encoding="ascii")
-            part.replace(path)
+            with written_whole(path) as part:
+                part.write_text(str(self.adapters.version()), encoding="ascii")
         return int(path.read_text(encoding="ascii"))
 
     @property

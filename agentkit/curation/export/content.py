@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
@@ -13,6 +12,7 @@ from agentkit.curation.claims import EXPORTED, Claim, Entity, Status
 from agentkit.curation.documents.document import Document
 from agentkit.errors import DataError
 from agentkit.json_types import JsonObject
+from agentkit.whole import written_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,17 +102,11 @@ def writing(path: Path) -> Iterator[IO[str]]:
     """A text file that appears under its name only once it is complete. Raises DataError if it can't be written."""
     if path.exists() and not path.is_file():
         raise DataError("not a regular file: an export replaces nothing else", path=path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8", errors="replace", newline="") as stream:
+        with written_whole(path) as part, part.open("w", encoding="utf-8", errors="replace", newline="") as stream:
             yield stream
-        part.replace(path)
     except OSError as error:
         raise DataError(f"can't be written: {error.strerror}", path=path) from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def one_line(text: str) -> str:

