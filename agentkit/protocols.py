@@ -54,6 +54,7 @@ class Block:
         choices: the answers that remain to choose from, where the task has choices.
         votes: answers of similar cases with their similarity, to be weighed against the model's own probabilities for
             the choices.
+        alike: how much the input resembles each option, by its name and by solved tasks, to be weighed likewise.
         answer: the answer to the task, if no model needs to be asked.
         adapter: the adapter file that the explorer uses; empty for the base model.
     """
@@ -68,6 +69,7 @@ class Block:
     turns: tuple[tuple[str, str], ...] = ()
     choices: tuple[str, ...] = ()
     votes: tuple[tuple[str, float], ...] = ()
+    alike: tuple[tuple[str, float], ...] = ()
     answer: str | None = None
     adapter: str = ""
 
@@ -78,14 +80,14 @@ class Block:
 
     def to_json(self) -> JsonObject:
         dumped = asdict(self)
-        return dumped if self.adapter else {name: value for name, value in dumped.items() if name != "adapter"}
+        return {name: value for name, value in dumped.items() if value or name not in ("adapter", "alike")}
 
     @classmethod
     def from_json(cls, data: JsonObject) -> Self:
         offers = {name: tuple(Offer(**offer) for offer in data.get(name, ())) for name in ("offers", "coins")}
         turns = tuple((asked, answer) for asked, answer in data.get("turns", ()))
-        votes = tuple((answer, likeness) for answer, likeness in data.get("votes", ()))
-        return cls(**{**data, **offers, "turns": turns, "choices": tuple(data.get("choices", ())), "votes": votes})
+        shares = {name: tuple((answer, share) for answer, share in data.get(name, ())) for name in ("votes", "alike")}
+        return cls(**{**data, **offers, **shares, "turns": turns, "choices": tuple(data.get("choices", ()))})
 
 
 @dataclass(frozen=True, kw_only=True)

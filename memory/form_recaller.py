@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 from sqlalchemy import select
 
+from agentkit.confidence.likeness import MANY, resemblance
 from agentkit.embedding import text_hash
 from agentkit.memory.agreement import Agreement
 from agentkit.memory.bank import Bank
 from agentkit.memory.case import Filters
 from agentkit.memory.choosing import RecallArm, Seen, beliefs, choose_arm
 from agentkit.memory.exposures import Considered, Recall
-from agentkit.memory.forms import FORMS, Form, Help, RecallQuestion
+from agentkit.memory.forms import FORMS, Form, Help, OptionsForm, RecallQuestion
+from agentkit.memory.forms.base import Resemblance
 from agentkit.memory.kinds import asked_with, choices_of, kind_of
 from agentkit.memory.memory import CaseMemory
 from agentkit.memory.neighbours import Neighbour, nearest
@@ -92,6 +95,7 @@ class FormRecaller:
             near=near,
             threshold=self.agreement.threshold(kind) if "vote" in self._forms else None,
             covered=self._covered(task, kind),
+            resemblance=self._resemblance(task),
         )
         helps = {arm: help for arm in self._arms() if (help := self._forms[arm.form].help(asked, arm.k)) is not None}
         priors = {arm: self._forms[arm.form].prior for arm in helps}
@@ -124,6 +128,14 @@ class FormRecaller:
     def _covered(self, task: Task, kind: str) -> float | None:
         form = self._forms.get("shortlist")
         return self.agreement.covered(kind, max(form.sizes)) if form is not None and choices_of(task) else None
+
+    def _resemblance(self, task: Task) -> Resemblance | None:
+        """What compares the input with many choices; only where the embedder is a local one, as for agents without a
+        memory."""
+        choices, vectors = choices_of(task), self.memory.vectors
+        if len(choices) < MANY or not vectors.embedder.name.startswith("local/"):
+            return None
+        return partial(resemblance, vectors, task.input, choices)
 
     def _arms(self) -> list[RecallArm]:
         size = self.settings.size
@@ -185,7 +197,15 @@ class FormRecaller:
         if not near or arm.form not in self._forms:
             return None
         given = self._forms[arm.form].help(
-            RecallQuestion(task=task, choices=choices_of(task), near=near, threshold=0.0, covered=0.0), arm.k
+            RecallQuestion(
+                task=task,
+                choices=choices_of(task),
+                near=near,
+                threshold=0.0,
+                covered=0.0,
+                resemblance=self._resemblance(task) if arm.form == OptionsForm.name else None,
+            ),
+            arm.k,
         )
         if given is None:
             return None
@@ -205,6 +225,7 @@ class FormRecaller:
             turns=given.turns,
             choices=given.choices,
             votes=given.votes,
+            alike=given.alike,
             answer=given.answer,
         )
 

@@ -29,6 +29,10 @@ NEAR = 0.1
 FEW = 0.15
 """At most this share of the options may be near if the input is to count as singling some out. Where it resembles all
 of them alike, as symptoms do the names of diseases, resemblance says nothing."""
+MANY = 14
+"""Fewer options are not weighed: among them, two can't be few."""
+FURTHER = 0.05
+"""How much more alike two inputs must be than an input and an option's name, to say as much for the option."""
 _LEAST = 0.01
 """The probability assumed for an option to which the model gave less: a small model is surer than it should be."""
 _APART = re.compile(r"(?<=[a-z])(?=[A-Z])|[_\W]+")
@@ -86,35 +90,20 @@ class Likeness:
             the summary for the option that is likeliest now, which is the first of its `choices`; None if the input
             does not single out a few options, the model's probabilities are not known, or choices are not weighed.
         """
-        options, answer = _options(task), told.answer()
-        if not self._weighs or not told.choices or answer is None or len(options) * FEW < 2:
+        options = _options(task)
+        if not self._weighs or not told.choices or len(options) < MANY:
             return None
         alike = self._alike(task, options)
         if alike is None:
             self._say_once(len(options))
             return None
-        if not singles_out(list(alike.values())):
-            return None
-        nats = {
-            option: math.log(max(_LEAST, told.choices.get(option, 0.0))) + cosine / TEMPERATURE
-            for option, cosine in alike.items()
-        }
-        most = max(nats.values())
-        weights = {option: math.exp(value - most) for option, value in nats.items()}
-        whole = sum(weights.values())
-        shares = {option: weights[option] / whole for option in sorted(weights, key=weights.__getitem__, reverse=True)}
-        first = math.log(next(iter(shares.values())))
-        entropy = -sum(share * math.log(share) for share in shares.values() if share > 0)
-        field = FieldLogprobs(tokens=answer.tokens, total=first, lowest=first, entropy=entropy, forced=answer.forced)
-        return Logprobs(fields={ANSWER: field}, choices=dict(list(shares.items())[:KEPT_CHOICES]))
+        return product(told, alike) if singles_out(list(alike.values())) else None
 
     def _alike(self, task: Task, options: list[str]) -> Mapping[str, float] | None:
         """The cosine between the input and each option; None if there are fewer than two, or no embedder."""
         if len(options) < 2 or (cache := self._loaded()) is None:
             return None
-        texts = [_APART.sub(" ", option).strip() or option for option in options]
-        cosines = cache.vectors(texts) @ cache.vector(task.input)
-        return dict(zip(options, map(float, cosines), strict=True))
+        return resemblance(cache, task.input, options)
 
     def _loaded(self) -> VectorCache | None:
         with self._lock:
@@ -129,6 +118,45 @@ class Likeness:
         if self._missing and not self._said:
             self._said = True
             log.warning("a choice among %d options is the model's alone: %s", options, self._missing)
+
+
+def resemblance(
+    cache: VectorCache, text: str, options: Sequence[str], solved: Sequence[tuple[str, str]] = ()
+) -> dict[str, float]:
+    """How much an input resembles each option: its cosine with the option's name, or with an input to which the option
+    was the right answer, less `FURTHER`, if that is larger.
+
+    Args:
+        solved: inputs with their right answers.
+    """
+    own = cache.vector(text)
+    names = cache.vectors([_APART.sub(" ", option).strip() or option for option in options])
+    alike = dict(zip(options, map(float, names @ own), strict=True))
+    cosines = cache.vectors([earlier for earlier, _ in solved]) @ own
+    for (_, answer), cosine in zip(solved, map(float, cosines), strict=True):
+        if answer in alike:
+            alike[answer] = max(alike[answer], cosine - FURTHER)
+    return alike
+
+
+def product(told: Logprobs, alike: Mapping[str, float]) -> Logprobs | None:
+    """The product of a model's probabilities of the options and the input's resemblance to each, as the summary for the
+    likeliest option, which is the first of its `choices`; None if the model's probabilities are not known."""
+    answer = told.answer()
+    if not told.choices or answer is None:
+        return None
+    nats = {
+        option: math.log(max(_LEAST, told.choices.get(option, 0.0))) + cosine / TEMPERATURE
+        for option, cosine in alike.items()
+    }
+    most = max(nats.values())
+    weights = {option: math.exp(value - most) for option, value in nats.items()}
+    whole = sum(weights.values())
+    shares = {option: weights[option] / whole for option in sorted(weights, key=weights.__getitem__, reverse=True)}
+    first = math.log(next(iter(shares.values())))
+    entropy = -sum(share * math.log(share) for share in shares.values() if share > 0)
+    field = FieldLogprobs(tokens=answer.tokens, total=first, lowest=first, entropy=entropy, forced=answer.forced)
+    return Logprobs(fields={ANSWER: field}, choices=dict(list(shares.items())[:KEPT_CHOICES]))
 
 
 def singles_out(cosines: Sequence[float]) -> bool:

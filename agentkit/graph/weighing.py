@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agentkit.confidence.likeness import product
 from agentkit.graph.context import RunContext
 from agentkit.json_types import JsonObject
 
 if TYPE_CHECKING:
     from agentkit.models import Reply
+    from agentkit.models.logprobs import Logprobs
 
 OPEN = 1.0
 """Similarity weight shared equally by all choices: one that nobody voted for can be right too."""
@@ -57,13 +59,18 @@ async def weighed(context: RunContext, reply: Reply, text: str, *, first: bool) 
     if votes := next((block.votes for block in blocks if block.votes), ()):
         best = likeliest(told["choices"], votes, form.choices or ())
         return as_given if best == text else Weighed(answer=best, told=None, by="cases", model=text)
+    if alike := next((block.alike for block in blocks if block.alike), ()):
+        found = product(reply.logprobs, dict(alike))
+        return as_given if found is None else _weighed(found, "cases", text)
     recalled = any(block.text or block.turns or block.choices for block in blocks)
     if context.likeness is None or recalled or not first:
         return as_given
     found = await asyncio.to_thread(context.likeness.weigh, context.task, reply.logprobs)
-    if found is None:
-        return as_given
-    return Weighed(answer=next(iter(found.choices)), told=found.to_json(), by="likeness", model=text)
+    return as_given if found is None else _weighed(found, "likeness", text)
+
+
+def _weighed(found: Logprobs, by: str, model: str) -> Weighed:
+    return Weighed(answer=next(iter(found.choices)), told=found.to_json(), by=by, model=model)
 
 
 def likeliest(shares: Mapping[str, float], votes: Sequence[tuple[str, float]], choices: Sequence[str]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from agentkit.memory.neighbours import Neighbour
 from agentkit.tasks import Task
+
+Resemblance = Callable[[Sequence[tuple[str, str]]], Mapping[str, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,8 @@ class RecallQuestion:
         threshold: the similarity above which the nearest case's answer can be relied on; None if none could be found.
         covered: the similarity above which the right answer is among those of the nearest cases; None if none could be
             found.
+        resemblance: how much the task's input resembles each choice, given solved inputs with their right answers;
+            None if there are few choices, or no embedder that compares them.
     """
 
     task: Task
@@ -28,6 +32,7 @@ class RecallQuestion:
     near: Sequence[Neighbour] = ()
     threshold: float | None = None
     covered: float | None = None
+    resemblance: Resemblance | None = None
 
     @property
     def comparable(self) -> bool:
@@ -46,6 +51,7 @@ class Help:
         turns: chat turns to place before the task: an input, and its answer in exactly the required format.
         choices: the answers that remain to choose from.
         votes: answers of cases with their similarity, to be weighed against the model's probabilities for the choices.
+        alike: how much the input resembles the choices that it resembles most, to be weighed likewise.
         answer: the answer itself, if no model needs to be asked.
     """
 
@@ -54,6 +60,7 @@ class Help:
     turns: tuple[tuple[str, str], ...] = ()
     choices: tuple[str, ...] = ()
     votes: tuple[tuple[str, float], ...] = ()
+    alike: tuple[tuple[str, float], ...] = ()
     answer: str | None = None
 
 

@@ -83,12 +83,6 @@ def test_a_calibration_from_before_still_counts() -> None:
 MANY = ("fly_home", "pay_rent", "buy_milk", *(f"number_{n}" for n in range(17)))
 
 
-class Named(HashEmbedder):
-    """An embedder that runs here and costs nothing, by its name."""
-
-    name = "local/words@1"
-
-
 def told_of(**shares: float) -> Logprobs:
     field = FieldLogprobs(tokens=3, total=-1.0, lowest=-0.5, entropy=0.2, forced=1)
     return Logprobs(fields={"answer": field}, choices=shares)
@@ -171,7 +165,7 @@ class Choosing(ScriptedModel):
 
 @pytest.fixture
 def chooser(store: Store, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr("agentkit.memory.opening.load_embedder", lambda name: Named(512))
+    monkeypatch.setattr("agentkit.memory.opening.load_embedder", lambda name: HashEmbedder(512))
     with ExitStack() as stack:
 
         def build(settings: Settings | None = None, **options: Any) -> Agent:

@@ -83,3 +83,25 @@ def test_votes_turn_a_doubtful_answer_over_and_leave_a_sure_one(store: Store) ->
     assert answered(store, 0.4, []) == ("card late", 1)
     assert answered(store, 0.4, votes) == ("card lost", 1)
     assert answered(store, 0.01, votes) == ("card late", 1)
+
+
+class Alike:
+    """Recalls how much the input resembles each choice."""
+
+    name = "alike"
+
+    async def recall(self, task: Task, *, run_id: str) -> Block | None:
+        alike = (("card lost", 0.8), ("card late", 0.7), ("transfer", 0.5))
+        return Block(kind="cases", target="cases:alike", version=0, text="", alike=alike, untrusted=False)
+
+
+@pytest.mark.parametrize(("rival", "answer"), [(0.4, "card lost"), (0.0001, "card lost")])
+def test_what_solved_tasks_say_of_each_choice_is_weighed_too_and_leaves_the_choice_known(
+    store: Store, rival: float, answer: str
+) -> None:
+    with Agent(Doubting(["x"], rival=rival), tools=[], store=store, recallers=[Alike()]) as agent:
+        result = agent.run(TASK)
+        record = agent.log.get(result.run_id).effort
+    assert result.answer == answer and record is not None
+    assert (record["weighed"]["by"], record["weighed"]["model"]) == ("cases", "card late")
+    assert next(iter(record["weighed"]["logprobs"]["choices"])) == answer

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from agentkit.confidence.likeness import resemblance
+from agentkit.embedding import HashEmbedder, VectorCache
 from agentkit.files import File
 from agentkit.memory import Case, CaseMemory, Filters, FormRecaller, FormSettings
 from agentkit.memory.agreement import Agreement
 from agentkit.memory.choosing import FLOOR, Belief, RecallArm, Seen, beliefs, choose_arm
-from agentkit.memory.forms import Demonstrations, Form, PlanForm, PriorForm, RecallQuestion, ShortlistForm, VoteForm
+from agentkit.memory.forms import (
+    Demonstrations,
+    Form,
+    OptionsForm,
+    PlanForm,
+    PriorForm,
+    RecallQuestion,
+    ShortlistForm,
+    VoteForm,
+)
 from agentkit.memory.forms.vote import MIN_PAIRS, elected, threshold_of
 from agentkit.memory.kinds import kind_of
 from agentkit.memory.neighbours import Neighbour, nearest
 from agentkit.memory.policy_store import PolicyStore
 from agentkit.memory.query import Query
+from agentkit.protocols import Block
+from agentkit.store import Store
 from agentkit.tasks import Task
 
 TASK = Task(id="t", input="how many people live in utah")
@@ -137,6 +153,46 @@ def test_a_prior_is_the_answers_of_the_nearest_among_the_choices_with_their_like
     assert (given.text, given.turns, given.choices, given.answer) == ("", (), (), None)
     assert PriorForm().help(RecallQuestion(**asked, near=near("z")), 8) is None
     assert PriorForm().help(RecallQuestion(task=TASK, near=near("a")), 8) is None
+
+
+class LocalWords(HashEmbedder):
+    """Counted among the embedders that run here, by its name."""
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__(dimension)
+        self.name = "local/words@1"
+
+
+KEYS = ("house key", "car key", "map", *(f"thing {n}" for n in range(17)))
+
+
+def test_a_case_makes_inputs_like_its_own_resemble_its_answer_and_takes_nothing_from_the_other_choices() -> None:
+    cache = VectorCache(None, LocalWords(512))
+    asked = RecallQuestion(task=TASK, choices=KEYS, resemblance=partial(resemblance, cache, "where did I park", KEYS))
+    nearest = [Neighbour(case=case("where did I park it", "car key"), likeness=0.9), *near("nothing of these")]
+    given = OptionsForm().help(replace(asked, near=nearest), 16)
+    assert given is not None and [item.case.state for item in given.cases] == ["where did I park it"]
+    names = dict(resemblance(cache, "where did I park", KEYS))
+    (first, cosine), *others = given.alike
+    assert first == "car key" and cosine > 0.5 > names["car key"]
+    assert all(value == round(names[choice], 4) for choice, value in others)
+    assert (given.text, given.turns, given.votes, given.choices) == ("", (), (), ())
+
+
+def test_choices_are_compared_with_the_input_where_there_are_many_and_the_embedder_is_a_local_one(
+    store: Store, tmp_path: Path
+) -> None:
+    task = Task(id="t", input="where did I park", choices=KEYS)
+    few = task.model_copy(update={"choices": KEYS[:3]})
+    ways = [(LocalWords(512), task, "options"), (HashEmbedder(512), task, "prior"), (LocalWords(512), few, "prior")]
+    for number, (embedder, asked, form) in enumerate(ways):
+        memory = CaseMemory.open(store, f"m{number}", embedder=embedder, home=tmp_path)
+        memory.add(replace(case("where did I park it", "car key"), instructions=kind_of(asked)))
+        recaller = FormRecaller(memory, settings=FormSettings(forms=(PriorForm(), OptionsForm())))
+        block = recaller.recall_now(asked, run_id="r")
+        assert block is not None and bool(block.alike) == (form == "options") == (not block.votes)
+        assert Block.from_json(json.loads(json.dumps(block.to_json()))) == block
+        assert recaller.recall_now(asked, run_id="r") == block
 
 
 def test_what_was_answered_about_another_file_is_no_answer_about_this_one() -> None:
