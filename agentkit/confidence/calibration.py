@@ -14,9 +14,10 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from agentkit.confidence.features import Features
-from agentkit.confidence.logistic import ridge_logistic
+from agentkit.confidence.logistic import chance, ridge_logistic
 from agentkit.errors import DataError
 from agentkit.json_types import JsonObject
+from agentkit.statistics.odds import probability_of
 
 LEAST_OUTCOMES = 40
 """The least number of outcomes for a calibration."""
@@ -61,7 +62,7 @@ class Calibration:
         values = zip(Features.names(), features.vector(), strict=True)
         known = [(name, value) for name, value in values if name in self.weights and not math.isnan(value)]
         z = sum(self.weights[name] * (value - self.means[name]) / self.scales[name] for name, value in known)
-        return 1 / (1 + math.exp(-max(-30.0, min(30.0, self.intercept + z))))
+        return probability_of(self.intercept + z)
 
     def to_json(self) -> JsonObject:
         return asdict(self)
@@ -117,7 +118,7 @@ def cross_fitted(features: Sequence[Features], scores: Sequence[float]) -> list[
         standard = np.nan_to_num((data - means) / scales)
         weights = _logistic(standard[rest], target[rest])
         found[own] = weights[0] + standard[own] @ weights[1:]
-    return [float(value) for value in 1 / (1 + np.exp(-np.clip(found, -30, 30)))]
+    return [float(value) for value in chance(found)]
 
 
 def check_enough(scores: Sequence[float]) -> None:

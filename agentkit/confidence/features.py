@@ -9,6 +9,7 @@ from typing import Any
 
 from agentkit.confidence.likeness import OptionFit
 from agentkit.models.logprobs import Logprobs
+from agentkit.statistics.odds import log_odds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +119,4 @@ def agreement_of(samples: Mapping[str, Any] | None) -> float | None:
 
 
 def _margin(choices: Mapping[str, float]) -> float:
-    if not choices:
-        return 0.0
-    share = min(max(next(iter(choices.values())), 1e-4), 1 - 1e-4)
-    return math.log(share / (1 - share))
+    return log_odds(next(iter(choices.values())), least=1e-4) if choices else 0.0

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agentkit.statistics.odds import EDGE
+
 Array = NDArray[np.float64]
 
 
@@ -45,4 +47,4 @@ def ridge_logistic(data: Any, target: Any, start: Any, *, ridge: float = 1.0, fr
 
 def chance(odds: Any) -> Array:
     """Convert log-odds to probabilities."""
-    return np.asarray(1 / (1 + np.exp(-np.clip(odds, -30, 30))), dtype=float)
+    return np.asarray(1 / (1 + np.exp(-np.clip(odds, -EDGE, EDGE))), dtype=float)

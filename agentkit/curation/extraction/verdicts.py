@@ -8,7 +8,6 @@ taken off its log-odds (contextual calibration, Zhao et al., arXiv 2102.09690 §
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -24,6 +23,7 @@ from agentkit.models.budget import Meter
 from agentkit.models.caller import model_name
 from agentkit.models.journal import Journal
 from agentkit.models.logprobs import ANSWER
+from agentkit.statistics.odds import log_odds, probability_of
 from agentkit.text import defuse
 
 YES, NO = "yes", "no"
@@ -70,7 +70,7 @@ class PairJudge:
         leaning = await self._leaning(relation, caller)
         replies = await asyncio.gather(*(_asked(_messages(relation, *_told(item)), caller) for item in asked))
         odds = iter([_log_odds(reply) - leaning for reply in replies])
-        return [item if item.problem else self._judged(item, 1 / (1 + math.exp(-next(odds)))) for item in found]
+        return [item if item.problem else self._judged(item, probability_of(next(odds))) for item in found]
 
     async def _leaning(self, relation: Relation, caller: Caller) -> float:
         """The model's log-odds of yes for a sentence that only mentions both ends; 0 if it has no log-probabilities."""
@@ -118,5 +118,4 @@ def _log_odds(reply: Reply) -> float:
     """The log-odds of yes."""
     told = reply.logprobs.choices if reply.logprobs is not None else {}
     share = told.get(YES, 0.0) if told else (_SAID if reply.parsed[ANSWER] == YES else 1 - _SAID)
-    share = min(max(share, _LEAST), 1 - _LEAST)
-    return math.log(share / (1 - share))
+    return log_odds(share, least=_LEAST)

@@ -19,6 +19,7 @@ from agentkit.curation.language.names import occurrences, synonyms_in
 from agentkit.curation.language.sentences import boundaries
 from agentkit.curation.language.spelling import folded
 from agentkit.curation.learning.wording import GROUPS, Sentence, WordOdds, words_of
+from agentkit.statistics.odds import log_odds
 
 Span = tuple[int, int]
 _UNSAID: frozenset[Category] = frozenset({"aim", "method", "background", "advice"})
@@ -282,8 +283,7 @@ def _end(claim: Claim, role: str) -> str:
 def _log_odds(confidence: float | None) -> float:
     if confidence is None:
         return 0.0
-    share = min(max(confidence, 0.05), 0.95)
-    return math.log(share / (1 - share))
+    return log_odds(confidence, least=0.05)
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,6 @@ hand: without decisions the prior alone counts, and each decision moves the weig
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -16,6 +15,7 @@ import numpy as np
 from agentkit.confidence.logistic import chance, ridge_logistic
 from agentkit.curation.learning.signals import Signals
 from agentkit.json_types import JsonObject
+from agentkit.statistics.odds import probability_of
 
 PRIOR: Mapping[str, float] = {
     "checks": 0.8,
@@ -77,7 +77,7 @@ class Verifier:
         """The probability, between 0 and 1, that a person would accept the claim."""
         values = zip(Signals.names(), signals.vector(), strict=True)
         odds = self.intercept + sum(self.weights.get(name, 0.0) * value for name, value in values)
-        return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
+        return probability_of(odds)
 
     def to_json(self) -> JsonObject:
         return vars(self) | {"weights": dict(self.weights), "words": dict(self.words)}
