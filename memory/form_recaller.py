@@ -22,7 +22,7 @@ from agentkit.memory.forms import FORMS, Form, Help, OptionsForm, RecallQuestion
 from agentkit.memory.forms.base import Resemblance
 from agentkit.memory.kinds import asked_with, choices_of, kind_of
 from agentkit.memory.memory import CaseMemory
-from agentkit.memory.neighbours import Neighbour, nearest
+from agentkit.memory.neighbours import Neighbour, nearest, refuting, typical
 from agentkit.memory.policy_store import PolicyStore
 from agentkit.memory.query import Query
 from agentkit.memory.recaller import run_seed
@@ -32,6 +32,10 @@ from agentkit.tasks import Task
 
 NEAR = 16
 """How many neighbours are considered."""
+FAR = 0.25
+"""How much more the input resembles cases than names of choices, while too few cases are known to tell."""
+CLOSER = 0.02
+"""A case must be this much nearer than it typically is, to say as much for a choice as the choice's name."""
 HISTORY = 200
 """Beliefs rest on this many of the newest outcomes of a kind of task."""
 Ranking = Literal["alike", "meaning", "random"]
@@ -56,6 +60,15 @@ class FormSettings:
     own: bool = False
     strict: bool = True
     reuse_same: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """The cases that could help with a task, and how much more it resembles inputs than names of choices, typically."""
+
+    near: list[Neighbour]
+    refuting: list[Neighbour]
+    further: float
 
 
 class FormRecaller:
@@ -88,14 +101,16 @@ class FormRecaller:
         return self._block(task, known)
 
     def _choose(self, task: Task, run_id: str) -> Recall:
-        kind, near = kind_of(task), self._near(task, run_id)
+        kind, found = kind_of(task), self._near(task, run_id)
+        near = found.near
         asked = RecallQuestion(
             task=task,
             choices=choices_of(task),
             near=near,
             threshold=self.agreement.threshold(kind) if "vote" in self._forms else None,
             covered=self._covered(task, kind),
-            resemblance=self._resemblance(task),
+            refuting=found.refuting,
+            resemblance=self._resemblance(task, found.further),
         )
         helps = {arm: help for arm in self._arms() if (help := self._forms[arm.form].help(asked, arm.k)) is not None}
         priors = {arm: self._forms[arm.form].prior for arm in helps}
@@ -119,7 +134,7 @@ class FormRecaller:
         return Recall(
             run_id=run_id,
             namespace=self.namespace,
-            policy=_label(kind, arm, chance, likeness),
+            policy=_label(kind, arm, chance, likeness, found.further),
             version=self.policies.version(),
             state_hash=text_hash(task.input),
             offers=offers,
@@ -129,13 +144,21 @@ class FormRecaller:
         form = self._forms.get("shortlist")
         return self.agreement.covered(kind, max(form.sizes)) if form is not None and choices_of(task) else None
 
-    def _resemblance(self, task: Task) -> Resemblance | None:
-        """What compares the input with many choices; only where the embedder is a local one, as for agents without a
-        memory."""
-        choices, vectors = choices_of(task), self.memory.vectors
-        if len(choices) < MANY or not vectors.embedder.name.startswith("local/"):
+    def _compares(self, task: Task) -> bool:
+        """Whether the input can be compared with the choices: there are many, and the embedder is a local one, as for
+        agents without a memory."""
+        many = len(choices_of(task)) >= MANY and OptionsForm.name in self._forms
+        return many and self.memory.vectors.embedder.name.startswith("local/")
+
+    def _resemblance(self, task: Task, further: float) -> Resemblance | None:
+        if not self._compares(task):
             return None
-        return partial(resemblance, vectors, task.input, choices)
+        return partial(resemblance, self.memory.vectors, task.input, choices_of(task), further=further)
+
+    def _further(self, task: Task, typical: float | None) -> float:
+        """How much more the input resembles the inputs of cases than the names of choices, typically."""
+        names = resemblance(self.memory.vectors, task.input, choices_of(task))
+        return FAR if typical is None else max(0.0, typical - float(np.mean(list(names.values())))) + CLOSER
 
     def _arms(self) -> list[RecallArm]:
         size = self.settings.size
@@ -145,7 +168,7 @@ class FormRecaller:
             for k in (form.sizes if size is None or form.sizes == (0,) else (size,))
         ]
 
-    def _near(self, task: Task, run_id: str) -> list[Neighbour]:
+    def _near(self, task: Task, run_id: str) -> _Found:
         query = Query(task.input, self.memory.vectors, seed=run_id)
         _ = query.state, query.structure  # embed before taking the lock: it is slow
         filters = Filters(
@@ -153,11 +176,15 @@ class FormRecaller:
             trusted=True if self.settings.strict else None,
             exclude_state=None if self.settings.reuse_same else task.input,
         )
+        compares, kind = self._compares(task), kind_of(task)
         with self.memory.mirror.lock:
-            found = self._ranked(query, self.memory.bank(filters), kind_of(task))
+            bank = self.memory.bank(filters)
+            near = self._ranked(query, bank, kind)
+            wrong = refuting(query, bank, kind, NEAR) if compares else []
+            usual = typical(query, bank, kind) if compares else None
         with self.memory.store.write() as connection:
             self.memory.vectors.store_vectors(connection, [text_hash(task.input)], query.state[None])
-        return found
+        return _Found(near=near, refuting=wrong, further=self._further(task, usual) if compares else 0.0)
 
     def _ranked(self, query: Query, bank: Bank, kind: str) -> list[Neighbour]:
         settings = self.settings
@@ -189,13 +216,15 @@ class FormRecaller:
         likeness = {offer.case_id: offer.score for offer in recall.offers}
         with self.memory.store.read() as connection:
             cases = {case.id: case for case in self.memory.rows.existing(connection, self.namespace, ids=likeness)}
-        near = [
+        kept = [
             Neighbour(case=cases[id], likeness=score)
             for id, score in likeness.items()
             if id in cases and cases[id].status == "active" and (cases[id].trusted or not self.settings.strict)
         ]
-        if not near or arm.form not in self._forms:
+        if not kept or arm.form not in self._forms:
             return None
+        compares = arm.form == OptionsForm.name
+        near = [item for item in kept if item.case.right_answer is not None or not compares]
         given = self._forms[arm.form].help(
             RecallQuestion(
                 task=task,
@@ -203,7 +232,8 @@ class FormRecaller:
                 near=near,
                 threshold=0.0,
                 covered=0.0,
-                resemblance=self._resemblance(task) if arm.form == OptionsForm.name else None,
+                refuting=[item for item in kept if item.case.right_answer is None],
+                resemblance=self._resemblance(task, _further(recall.policy)) if compares else None,
             ),
             arm.k,
         )
@@ -230,10 +260,15 @@ class FormRecaller:
         )
 
 
-def _label(kind: str, arm: RecallArm, chance: float, likeness: float) -> str:
-    """The log entry for a choice: the kind of task, the form, its size, the probability of the choice, and the
-    similarity of the nearest case."""
-    return f"{kind}/{arm.form}/{arm.k}/{chance:.4f}/{likeness:.3f}"
+def _label(kind: str, arm: RecallArm, chance: float, likeness: float, further: float) -> str:
+    """The log entry for a choice: the kind of task, the form, its size, the probability of the choice, the similarity
+    of the nearest case and, for `options`, how much further inputs are than names."""
+    label = f"{kind}/{arm.form}/{arm.k}/{chance:.4f}/{likeness:.3f}"
+    return f"{label}/{further:.4f}" if arm.form == OptionsForm.name else label
+
+
+def _further(label: str) -> float:
+    return float(label.split("/")[5])
 
 
 def _arm(label: str) -> RecallArm:

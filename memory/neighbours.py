@@ -19,11 +19,14 @@ from numpy.typing import NDArray
 
 from agentkit.memory.bank import Bank
 from agentkit.memory.case import Case
+from agentkit.memory.flat import Positions
 from agentkit.memory.policies.base import pool
 from agentkit.memory.query import Query
 from agentkit.memory.text import ENTITY, mask
 from agentkit.words import words
 
+FEW = 5
+"""Fewer cases don't show how similar the tasks of a kind typically are."""
 CANDIDATES = 256
 """How many of the nearest cases by meaning are compared by wording."""
 _QUOTED = re.compile(r"\"([^\"\n]{2,60})\"|'([^'\n]{2,60})'")
@@ -55,19 +58,43 @@ def nearest(
         words: compare the wording too, not only the meaning.
     """
     right = bank.only(("success",))
-    if not right.size:
+    found = _of_kind(query, right, kind, pool(query, right, CANDIDATES))
+    found = [(case, cosine) for case, cosine in found if case.right_answer]
+    found = [(case, cosine) for case, cosine in found if case.correction is None] if own else found
+    if not found:
         return []
-    positions = pool(query, right, CANDIDATES)
-    alike = dict(zip(right.seqs(positions), right.vectors("state", positions) @ query.state, strict=True))
-    cases = [case for case in right.cases(positions) if case.right_answer and case.instructions == kind]
-    cases = [case for case in cases if case.correction is None] if own else cases
-    if not cases:
-        return []
-    likeness = _meaning(np.array([alike[case.seq] for case in cases]))
+    cases = [case for case, _ in found]
+    likeness = _meaning(np.array([cosine for _, cosine in found]))
     if words:
         likeness = (likeness + wording(query.text, cases)) / 2
     order = np.argsort(-likeness, kind="stable")[:k]
     return [Neighbour(case=cases[place], likeness=float(likeness[place])) for place in order]
+
+
+def refuting(query: Query, bank: Bank, kind: str, k: int) -> list[Neighbour]:
+    """The k cases most similar to a task by meaning, among those of its kind whose answer was wrong and whose right one
+    nobody told, most similar first."""
+    failed = bank.only(("failure",))
+    found = _of_kind(query, failed, kind, pool(query, failed, CANDIDATES))
+    wrong = [(case, cosine) for case, cosine in found if case.answer and case.right_answer is None]
+    nearest = sorted(wrong, key=lambda item: -item[1])[:k]
+    return [Neighbour(case=case, likeness=float(_meaning(np.array([cosine]))[0])) for case, cosine in nearest]
+
+
+def typical(query: Query, bank: Bank, kind: str) -> float | None:
+    """The mean cosine between a task and the cases of its kind, near or far and whatever became of them, by a sample;
+    None if it holds fewer than `FEW`."""
+    positions = bank.allowed
+    if positions.size > CANDIDATES:
+        positions = np.random.default_rng(0).choice(positions, CANDIDATES, replace=False)
+    cosines = [cosine for _, cosine in _of_kind(query, bank, kind, positions)]
+    return float(np.mean(cosines)) if len(cosines) >= FEW else None
+
+
+def _of_kind(query: Query, bank: Bank, kind: str, positions: Positions) -> list[tuple[Case, float]]:
+    """Those of a bank's cases that are of a kind, each with its cosine to the task."""
+    alike = dict(zip(bank.seqs(positions), map(float, bank.vectors("state", positions) @ query.state), strict=True))
+    return [(case, alike[case.seq]) for case in bank.cases(positions) if case.instructions == kind]
 
 
 def against_earlier(cases: Sequence[Case], vectors: NDArray[np.float32]) -> tuple[float, int | None]:
@@ -87,7 +114,7 @@ def against_earlier(cases: Sequence[Case], vectors: NDArray[np.float32]) -> tupl
     return float(likeness[order[0]]), same[0] if same else None
 
 
-def _meaning(cosine: NDArray[np.float32]) -> NDArray[np.float64]:
+def _meaning(cosine: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.clip((cosine.astype(np.float64) - _UNRELATED) / (1 - _UNRELATED), 0, 1)
 
 

@@ -11,7 +11,7 @@ import logging
 import math
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from agentkit.embedding import Embedder, VectorCache
@@ -31,8 +31,8 @@ FEW = 0.15
 of them alike, as symptoms do the names of diseases, resemblance says nothing."""
 MANY = 14
 """Fewer options are not weighed: among them, two can't be few."""
-FURTHER = 0.05
-"""How much more alike two inputs must be than an input and an option's name, to say as much for the option."""
+REFUTED = 0.05
+"""How much less an input resembles an option that was wrong for a similar input."""
 _LEAST = 0.01
 """The probability assumed for an option to which the model gave less: a small model is surer than it should be."""
 _APART = re.compile(r"(?<=[a-z])(?=[A-Z])|[_\W]+")
@@ -121,21 +121,38 @@ class Likeness:
 
 
 def resemblance(
-    cache: VectorCache, text: str, options: Sequence[str], solved: Sequence[tuple[str, str]] = ()
+    cache: VectorCache,
+    text: str,
+    options: Sequence[str],
+    solved: Sequence[tuple[str, str]] = (),
+    refuted: Sequence[tuple[str, str]] = (),
+    *,
+    further: float = 0.0,
 ) -> dict[str, float]:
     """How much an input resembles each option: its cosine with the option's name, or with an input to which the option
-    was the right answer, less `FURTHER`, if that is larger.
+    was the right answer, less `further`, if that is larger. It is less by `REFUTED` for each similar input to which the
+    option was the wrong answer.
 
     Args:
         solved: inputs with their right answers.
+        refuted: inputs with answers that were wrong.
+        further: how much more alike two inputs of this kind are than an input and an option's name, typically.
     """
     own = cache.vector(text)
     names = cache.vectors([_APART.sub(" ", option).strip() or option for option in options])
     alike = dict(zip(options, map(float, names @ own), strict=True))
-    cosines = cache.vectors([earlier for earlier, _ in solved]) @ own
-    for (_, answer), cosine in zip(solved, map(float, cosines), strict=True):
-        if answer in alike:
-            alike[answer] = max(alike[answer], cosine - FURTHER)
+
+    def told(cases: Sequence[tuple[str, str]]) -> Iterator[tuple[str, float]]:
+        cosines = cache.vectors([earlier for earlier, _ in cases]) @ own
+        for (_, answer), cosine in zip(cases, map(float, cosines), strict=True):
+            if answer in alike:
+                yield answer, cosine - further
+
+    for answer, cosine in told(solved):
+        alike[answer] = max(alike[answer], cosine)
+    for answer, cosine in told(refuted):
+        if cosine > alike[answer]:
+            alike[answer] -= REFUTED
     return alike
 
 

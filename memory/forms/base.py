@@ -9,7 +9,9 @@ from typing import Protocol
 from agentkit.memory.neighbours import Neighbour
 from agentkit.tasks import Task
 
-Resemblance = Callable[[Sequence[tuple[str, str]]], Mapping[str, float]]
+Inputs = Sequence[tuple[str, str]]
+"""Inputs with an answer to each."""
+Resemblance = Callable[[Inputs, Inputs], Mapping[str, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +25,8 @@ class RecallQuestion:
         threshold: the similarity above which the nearest case's answer can be relied on; None if none could be found.
         covered: the similarity above which the right answer is among those of the nearest cases; None if none could be
             found.
-        resemblance: how much the task's input resembles each choice, given solved inputs with their right answers;
+        refuting: cases whose answers were wrong and whose right ones are not known, most similar first.
+        resemblance: how much the task's input resembles each choice, given inputs with right and with wrong answers;
             None if there are few choices, or no embedder that compares them.
     """
 
@@ -32,6 +35,7 @@ class RecallQuestion:
     near: Sequence[Neighbour] = ()
     threshold: float | None = None
     covered: float | None = None
+    refuting: Sequence[Neighbour] = ()
     resemblance: Resemblance | None = None
 
     @property

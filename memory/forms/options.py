@@ -11,7 +11,8 @@ KEPT = 24
 class OptionsForm:
     """What resembles the input most: a choice's name, or a solved input with that answer. It is weighed against the
     model's probability of each choice after it has answered. The prompt is that of the task alone, and a single case
-    already says something about its answer and nothing against the others."""
+    already says something about its answer and nothing against the others. Answers that were wrong for similar inputs
+    become less likely."""
 
     name = "options"
     sizes = (16,)
@@ -19,8 +20,12 @@ class OptionsForm:
 
     def help(self, asked: RecallQuestion, k: int) -> Help | None:
         near = tuple(item for item in asked.near[:k] if asked.comparable and item.answer in asked.choices)
-        if asked.resemblance is None or not near:
+        wrong = tuple(item for item in asked.refuting[:k] if asked.comparable and item.case.answer in asked.choices)
+        if asked.resemblance is None or not (near or wrong):
             return None
-        alike = asked.resemblance([(item.case.state, item.answer) for item in near])
+        alike = asked.resemblance(
+            [(item.case.state, item.answer) for item in near],
+            [(item.case.state, item.case.answer or "") for item in wrong],
+        )
         nearest = sorted(alike.items(), key=lambda item: -item[1])[:KEPT]
-        return Help(cases=near, alike=tuple((choice, round(cosine, 4)) for choice, cosine in nearest))
+        return Help(cases=(*near, *wrong), alike=tuple((choice, round(cosine, 4)) for choice, cosine in nearest))

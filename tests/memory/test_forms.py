@@ -168,14 +168,19 @@ KEYS = ("house key", "car key", "map", *(f"thing {n}" for n in range(17)))
 
 def test_a_case_makes_inputs_like_its_own_resemble_its_answer_and_takes_nothing_from_the_other_choices() -> None:
     cache = VectorCache(None, LocalWords(512))
-    asked = RecallQuestion(task=TASK, choices=KEYS, resemblance=partial(resemblance, cache, "where did I park", KEYS))
+    compared = partial(resemblance, cache, "where did I park", KEYS, further=0.1)
+    asked = RecallQuestion(task=TASK, choices=KEYS, resemblance=compared)
     nearest = [Neighbour(case=case("where did I park it", "car key"), likeness=0.9), *near("nothing of these")]
     given = OptionsForm().help(replace(asked, near=nearest), 16)
     assert given is not None and [item.case.state for item in given.cases] == ["where did I park it"]
-    names = dict(resemblance(cache, "where did I park", KEYS))
+    names = resemblance(cache, "where did I park", KEYS)
     (first, cosine), *others = given.alike
     assert first == "car key" and cosine > 0.5 > names["car key"]
     assert all(value == round(names[choice], 4) for choice, value in others)
+    wrong = Neighbour(case=case("where did I park", "map", reward=0.0), likeness=0.9)
+    given = OptionsForm().help(replace(asked, near=nearest, refuting=[wrong]), 16)
+    assert given is not None and len(given.cases) == 2
+    assert dict(given.alike)["map"] == round(names["map"] - 0.05, 4)
     assert (given.text, given.turns, given.votes, given.choices) == ("", (), (), ())
 
 
@@ -193,6 +198,24 @@ def test_choices_are_compared_with_the_input_where_there_are_many_and_the_embedd
         assert block is not None and bool(block.alike) == (form == "options") == (not block.votes)
         assert Block.from_json(json.loads(json.dumps(block.to_json()))) == block
         assert recaller.recall_now(asked, run_id="r") == block
+
+
+def test_a_case_counts_as_much_as_it_is_nearer_than_cases_of_its_kind_usually_are(store: Store, tmp_path: Path) -> None:
+    task = Task(id="t", input="the same words in every question about map", choices=KEYS)
+    memory = CaseMemory.open(store, "m", embedder=LocalWords(512), home=tmp_path)
+    recaller = FormRecaller(memory, settings=FormSettings(forms=(OptionsForm(),)))
+
+    def told(*cases: Case) -> dict[str, float]:
+        for item in cases:
+            memory.add(replace(item, instructions=kind_of(task)))
+        block = recaller.recall_now(task, run_id=f"r{memory.count()}")
+        assert block is not None
+        return dict(block.alike)
+
+    usual = [case(f"the same words in every question about {word}", "car key") for word in ("a", "b", "c", "d", "e")]
+    assert max(told(*usual[:2]), key=lambda choice: told()[choice]) == "car key"
+    found = told(*usual[2:])
+    assert max(found, key=lambda choice: found[choice]) == "map"
 
 
 def test_what_was_answered_about_another_file_is_no_answer_about_this_one() -> None:
