@@ -239,15 +239,17 @@ class AgentLearning:
 
 
 def likeness_of(settings: Settings) -> Likeness:
-    """What compares inputs with the options of closed answers. It weighs choices only if the embedder runs here and
-    costs nothing."""
+    """What compares inputs with the options of closed answers, by an embedder that runs here and costs nothing."""
+    name = settings.embedder
 
     def load() -> Embedder:
         from agentkit.memory.opening import named_embedder
 
-        return named_embedder(settings.embedder)
+        if not name.startswith(("local/", "hash")):
+            raise UserError(f"{name} is not asked about options: only an embedder that runs here is")
+        return named_embedder(name)
 
-    return Likeness(load, weighs=settings.weigh_choices and settings.embedder.startswith("local/"))
+    return Likeness(load, weighs=settings.weigh_choices and name.startswith("local/"))
 
 
 def chosen_options(settings: Settings, given: Mapping[str, object] | None) -> dict[str, object]:

@@ -59,11 +59,12 @@ async def weighed(context: RunContext, reply: Reply, text: str, *, first: bool) 
     if votes := next((block.votes for block in blocks if block.votes), ()):
         best = likeliest(told["choices"], votes, form.choices or ())
         return as_given if best == text else Weighed(answer=best, told=None, by="cases", model=text)
+    if not first:
+        return as_given
     if alike := next((block.alike for block in blocks if block.alike), ()):
         found = product(reply.logprobs, dict(alike))
         return as_given if found is None else _weighed(found, "cases", text)
-    recalled = any(block.text or block.turns or block.choices for block in blocks)
-    if context.likeness is None or recalled or not first:
+    if context.likeness is None or any(block.text or block.turns or block.choices for block in blocks):
         return as_given
     found = await asyncio.to_thread(context.likeness.weigh, context.task, reply.logprobs)
     return as_given if found is None else _weighed(found, "likeness", text)

@@ -191,7 +191,7 @@ async def test_an_agent_s_choice_among_many_is_weighed_and_the_run_says_so(
 
 
 @pytest.mark.parametrize("settings", [{"weigh_choices": False}, {"embedder": "hash-512"}])
-async def test_weighing_can_be_turned_off_and_asks_no_hosted_embedder(
+async def test_weighing_can_be_turned_off_and_is_left_to_embedders_that_were_measured(
     chooser: Callable[..., Agent], settings: dict[str, Any]
 ) -> None:
     task = Task(id="t", input="I want to fly home", choices=MANY)
@@ -207,6 +207,12 @@ def test_an_embedder_that_is_not_there_is_said_once(caplog: pytest.LogCaptureFix
     assert [record.message for record in caplog.records] == [
         "a choice among 20 options is the model's alone: e is not downloaded yet: run  agentkit models pull e"
     ]
+
+
+async def test_no_hosted_embedder_is_asked_about_options(chooser: Callable[..., Agent]) -> None:
+    task = Task(id="t", input="I want to fly home", choices=MANY)
+    agent = chooser(Settings(embedder="openai/text-embedding-3-small"))
+    assert agent.likeness.fit(task, "pay_rent") is None and agent.likeness.name == ""
 
 
 async def test_what_several_samples_agree_on_is_weighed_too(
