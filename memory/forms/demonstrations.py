@@ -20,6 +20,9 @@ class Demonstrations:
     Among answers that differ only in the values they quote, as queries do, the two nearest are shown: two show how a
     value follows from the question, and a third would add nothing.
 
+    Where the input can be compared with many choices, this form abstains: a small model that has seen a few of them
+    answered chooses worse than `OptionsForm` (along 218 messages of Banking77: .45 right of 55, and .71 of 147).
+
     Args:
         room: maximum characters of all turns together; fewer long tasks are shown.
         repeats: how many answers that differ only in their values are shown; None means all.
@@ -33,6 +36,8 @@ class Demonstrations:
         self.room, self.repeats = room, repeats
 
     def help(self, asked: RecallQuestion, k: int) -> Help | None:
+        if asked.resemblance is not None:
+            return None
         chosen: list[Neighbour] = []
         shown: Counter[str] = Counter()
         room = self.room

@@ -173,6 +173,7 @@ def test_a_case_makes_inputs_like_its_own_resemble_its_answer_and_takes_nothing_
     nearest = [Neighbour(case=case("where did I park it", "car key"), likeness=0.9), *near("nothing of these")]
     given = OptionsForm().help(replace(asked, near=nearest), 16)
     assert given is not None and [item.case.state for item in given.cases] == ["where did I park it"]
+    assert Demonstrations().help(replace(asked, near=nearest), 2) is None
     names = resemblance(cache, "where did I park", KEYS)
     (first, cosine), *others = given.alike
     assert first == "car key" and cosine > 0.5 > names["car key"]
