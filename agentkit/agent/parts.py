@@ -188,8 +188,12 @@ class AgentParts:
 
     def describe(self) -> JsonObject:
         """What makes this agent's answers its own, as JSON values: models, tools, options, what it has learnt from."""
+        others = ("calibration:", "adapter:")  # it answers the same, whatever adapters there are beside its own
+        own = f"adapter:{self.learning.spec.get('adapter')}"
         versions = {
-            name: self._ledger.version(name) for name in self._ledger.targets() if not name.startswith("calibration:")
+            name: self._ledger.version(name)
+            for name in self._ledger.targets()
+            if name == own or not name.startswith(others)
         }
         unsaid = (("client_tools", ()), ("samples", 1))  # a run's own; what came later and says nothing
         options = {name: value for name, value in vars(self.options).items() if (name, value) not in unsaid}

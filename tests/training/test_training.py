@@ -72,6 +72,13 @@ def test_the_ledger_holds_what_it_was_trained_on_and_why_it_was_accepted(home: P
         assert verdict["evidence"]["wins"] >= 4 and verdict["evidence"]["losses"] == 0
 
 
+def test_an_agent_is_the_same_whatever_adapters_there_are_beside_its_own(home: Path, tiny: Path) -> None:
+    with agent_of(home, tiny) as bare, agent_of(home, tiny, adapter="a") as agent:
+        assert "adapter:a" in Ledger(bare.store).targets()
+        assert "adapter:a" not in bare.describe()["versions"]
+        assert agent.describe()["versions"]["adapter:a"] == Ledger(agent.store).version("adapter:a")
+
+
 def test_the_same_training_again_repeats_nothing(home: Path, tiny: Path) -> None:
     events: list[TrainEvent] = []
     report = trained(home, tiny, on_event=events.append)
