@@ -22,6 +22,9 @@ TEMPLATE = """\
 # The model that turns text into vectors for memory, playbooks and grounding.
 #embedder = "local/bge-small-en-v1.5"
 
+# Weigh a choice among many options by how much the input resembles each, if the embedder is a local one.
+#weigh_choices = true
+
 # Folder of the database, indexes and reports. A relative path is relative to this file's folder.
 #home = ".agentkit"
 # The database, if it is not SQLite in `home`.
