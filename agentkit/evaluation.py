@@ -201,6 +201,7 @@ async def _score(agent: Agent, task: Task, checker: Checker, scoring: Scoring) -
         )
     feedback = await checker.check(result.answer or "", task)
     effort = result.effort or {}
+    fit = await asyncio.to_thread(agent.likeness.fit, agent.log.get(run_id).task, result.answer)
     return Scored(
         task_id=task.id,
         run_id=run_id,
@@ -213,7 +214,7 @@ async def _score(agent: Agent, task: Task, checker: Checker, scoring: Scoring) -
             agent.log.steps(run_id).model_calls,
             samples=effort.get("samples"),
             weighed=effort.get("weighed"),
-            fit=agent.likeness.fit(agent.asked(task), result.answer),
+            fit=fit,
         ),
         usage=asdict(result.usage),
     )

@@ -157,8 +157,10 @@ class FormRecaller:
 
     def _further(self, task: Task, typical: float | None) -> float:
         """How much more the input resembles the inputs of cases than the names of choices, typically."""
+        if typical is None:
+            return FAR
         names = resemblance(self.memory.vectors, task.input, choices_of(task))
-        return FAR if typical is None else max(0.0, typical - float(np.mean(list(names.values())))) + CLOSER
+        return max(0.0, typical - float(np.mean(list(names.values())))) + CLOSER
 
     def _arms(self) -> list[RecallArm]:
         size = self.settings.size

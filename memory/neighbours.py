@@ -77,8 +77,9 @@ def refuting(query: Query, bank: Bank, kind: str, k: int) -> list[Neighbour]:
     failed = bank.only(("failure",))
     found = _of_kind(query, failed, kind, pool(query, failed, CANDIDATES))
     wrong = [(case, cosine) for case, cosine in found if case.answer and case.right_answer is None]
-    nearest = sorted(wrong, key=lambda item: -item[1])[:k]
-    return [Neighbour(case=case, likeness=float(_meaning(np.array([cosine]))[0])) for case, cosine in nearest]
+    wrong = sorted(wrong, key=lambda item: -item[1])[:k]
+    likeness = _meaning(np.array([cosine for _, cosine in wrong]))
+    return [Neighbour(case=case, likeness=float(alike)) for (case, _), alike in zip(wrong, likeness, strict=True)]
 
 
 def typical(query: Query, bank: Bank, kind: str) -> float | None:
@@ -93,6 +94,8 @@ def typical(query: Query, bank: Bank, kind: str) -> float | None:
 
 def _of_kind(query: Query, bank: Bank, kind: str, positions: Positions) -> list[tuple[Case, float]]:
     """Those of a bank's cases that are of a kind, each with its cosine to the task."""
+    if not positions.size:
+        return []
     alike = dict(zip(bank.seqs(positions), map(float, bank.vectors("state", positions) @ query.state), strict=True))
     return [(case, alike[case.seq]) for case in bank.cases(positions) if case.instructions == kind]
 

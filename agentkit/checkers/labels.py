@@ -38,8 +38,6 @@ class Exact:
 
     async def check(self, answer: str, task: Task) -> Feedback:
         target = target_of(task, self.name)
-        if task.answer_type is not None and task.answer_type.choices and not target:
-            return _label(0.0, "none of the options fits")
         if task.answer_type is not None:
             return _label(*_by_value(task.answer_type, answer, target, task.id))
         form = normalise if self.settings.normalise else str.strip
@@ -53,6 +51,8 @@ def _by_value(form: AnswerType, answer: str, target: str, id: str) -> tuple[floa
     Raises:
         DataError: the target does not have the type.
     """
+    if form.choices and not target:
+        return 0.0, "none of the options fits"
     try:
         form.read(target)
     except ValueError as error:

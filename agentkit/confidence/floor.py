@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from agentkit.confidence.calibration import Calibration
 from agentkit.confidence.features import Features
-from agentkit.confidence.likeness import Likeness, OptionFit
+from agentkit.confidence.likeness import Likeness
 from agentkit.confidence.risk import threshold_for
 from agentkit.confidence.store import CalibrationStore, StoredCalibration
 from agentkit.errors import UserError
-from agentkit.tasks import Task
 
 ERRORS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 """The error rates for which a calibration looks for a threshold."""
@@ -32,10 +31,6 @@ class Assessor:
     floor: float | None = None
     source: str = ""
     likeness: Likeness | None = None
-
-    def fit(self, task: Task, answer: str | None) -> OptionFit | None:
-        """How a task's input fits the options of its answer; None if that is not known or not asked for."""
-        return None if self.likeness is None else self.likeness.fit(task, answer)
 
     def confidence(self, features: Features | None) -> float | None:
         """A probability between 0 and 1; None if there is no calibration, or the model returned no

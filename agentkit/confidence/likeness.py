@@ -29,7 +29,7 @@ NEAR = 0.1
 FEW = 0.15
 """At most this share of the options may be near if the input is to count as singling some out. Where it resembles all
 of them alike, as symptoms do the names of diseases, resemblance says nothing."""
-MANY = 14
+MANY = math.ceil(2 / FEW)
 """Fewer options are not weighed: among them, two can't be few."""
 REFUTED = 0.05
 """How much less an input resembles an option that was wrong for a similar input."""

@@ -22,6 +22,7 @@ from agentkit.training.examples import Example, read_examples, write_examples
 from agentkit.training.export import agreement, export_adapter
 from agentkit.training.filters import Keep, kept
 from agentkit.training.lora import LoraSettings, StepDone, load_base, losses_of, train
+from agentkit.whole import written_whole
 
 if TYPE_CHECKING:
     from agentkit.agent import Agent
@@ -106,7 +107,8 @@ class Maker:
                 found = losses_of(model, tokenizer, said, self.lora)
                 known |= {names[place]: loss for place, loss in zip(asked, found, strict=True)}
                 make_folder(path.parent)
-                path.write_text(json.dumps(known), encoding="utf-8")
+                with written_whole(path) as part:
+                    part.write_text(json.dumps(known), encoding="utf-8")
             return [known[name] for name in names]
 
         return await asyncio.to_thread(kept, examples, wanted, losses=losses, seed=self.lora.seed)

@@ -65,7 +65,10 @@ async def _confidence(context: RunContext, state: RunState, feedback: Feedback |
         return None
     judge = feedback.score if feedback is not None else None
     agreement = agreement_of(state.get("effort", {}).get("samples"))
-    fit = await asyncio.to_thread(context.assessor.fit, context.task, state["answer"])
+    assessor = context.assessor
+    fit = None
+    if assessor.likeness is not None:
+        fit = await asyncio.to_thread(assessor.likeness.fit, context.task, state["answer"])
     return context.assessor.confidence(features_of(Logprobs.from_json(told), judge=judge, agreement=agreement, fit=fit))
 
 
