@@ -52,6 +52,7 @@ class FormSettings:
         own: use only the agent's own right answers, no corrections.
         strict: never show untrusted cases.
         reuse_same: whether a case with exactly the same input may be shown.
+        weighs: whether the input may be compared with the choices, if there are many (the setting `weigh_choices`).
     """
 
     forms: Sequence[Form] = FORMS
@@ -60,6 +61,7 @@ class FormSettings:
     own: bool = False
     strict: bool = True
     reuse_same: bool = True
+    weighs: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +150,7 @@ class FormRecaller:
         """Whether the input can be compared with the choices: there are many, and the embedder is a local one, as for
         agents without a memory."""
         many = len(choices_of(task)) >= MANY and OptionsForm.name in self._forms
-        return many and self.memory.vectors.embedder.name.startswith("local/")
+        return many and self.settings.weighs and self.memory.vectors.embedder.name.startswith("local/")
 
     def _resemblance(self, task: Task, further: float) -> Resemblance | None:
         if not self._compares(task):

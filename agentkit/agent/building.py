@@ -231,10 +231,10 @@ class AgentLearning:
         self.learners.append(self.book)
 
     def _attach_memory(self, name: str) -> None:
-        from agentkit.memory import FormRecaller, MemoryLearner, open_cases
+        from agentkit.memory import FormRecaller, FormSettings, MemoryLearner, open_cases
 
         memory = open_cases(self._store, name, settings=self._settings)
-        self.recallers.append(FormRecaller(memory))
+        self.recallers.append(FormRecaller(memory, settings=FormSettings(weighs=self._settings.weigh_choices)))
         self.learners.append(MemoryLearner(memory, hold=self.gate in ("strict", "quarantine")))
 
 

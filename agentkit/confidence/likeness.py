@@ -24,6 +24,8 @@ log = logging.getLogger("agentkit.confidence")
 TEMPERATURE = 0.01
 """A cosine that is larger by this much makes an option e times as likely; embedders are trained with such temperatures
 (C-Pack, arXiv 2309.07597)."""
+TOLD = 0.005
+"""The same where solved inputs are compared too: they say more than names, and a small model the same as before."""
 NEAR = 0.1
 """An option is near if its cosine is at most this much smaller than the largest."""
 FEW = 0.15
@@ -156,14 +158,18 @@ def resemblance(
     return alike
 
 
-def product(told: Logprobs, alike: Mapping[str, float]) -> Logprobs | None:
+def product(told: Logprobs, alike: Mapping[str, float], *, temperature: float = TEMPERATURE) -> Logprobs | None:
     """The product of a model's probabilities of the options and the input's resemblance to each, as the summary for the
-    likeliest option, which is the first of its `choices`; None if the model's probabilities are not known."""
+    likeliest option, which is the first of its `choices`; None if the model's probabilities are not known.
+
+    Args:
+        temperature: by how much a cosine must be larger to make an option e times as likely.
+    """
     answer = told.answer()
     if not told.choices or answer is None:
         return None
     nats = {
-        option: math.log(max(_LEAST, told.choices.get(option, 0.0))) + cosine / TEMPERATURE
+        option: math.log(max(_LEAST, told.choices.get(option, 0.0))) + cosine / temperature
         for option, cosine in alike.items()
     }
     most = max(nats.values())

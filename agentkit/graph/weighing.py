@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agentkit.confidence.likeness import product
+from agentkit.confidence.likeness import TOLD, product
 from agentkit.graph.context import RunContext
 from agentkit.json_types import JsonObject
 
@@ -62,7 +62,7 @@ async def weighed(context: RunContext, reply: Reply, text: str, *, first: bool) 
     if not first:
         return as_given
     if alike := next((block.alike for block in blocks if block.alike), ()):
-        found = product(reply.logprobs, dict(alike))
+        found = product(reply.logprobs, dict(alike), temperature=TOLD)
         return as_given if found is None else _weighed(found, "cases", text)
     if context.likeness is None or any(block.text or block.turns or block.choices for block in blocks):
         return as_given

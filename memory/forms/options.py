@@ -16,7 +16,7 @@ class OptionsForm:
 
     name = "options"
     sizes = (16,)
-    prior = (6.0, 2.0)
+    prior = (12.0, 4.0)
 
     def help(self, asked: RecallQuestion, k: int) -> Help | None:
         near = tuple(item for item in asked.near[:k] if asked.comparable and item.answer in asked.choices)

@@ -13,7 +13,7 @@ from agentkit.agent import Agent
 from agentkit.calibrating import calibrate
 from agentkit.cli.runs import _effort
 from agentkit.confidence import Calibration, CalibrationStore, Features, Likeness, OptionFit, cross_fitted, fit
-from agentkit.confidence.likeness import singles_out
+from agentkit.confidence.likeness import TOLD, product, singles_out
 from agentkit.embedding import HashEmbedder
 from agentkit.errors import ModelFileError
 from agentkit.evaluation import evaluate_tasks
@@ -90,6 +90,13 @@ def told_of(**shares: float) -> Logprobs:
 
 def weighed(text: str, told: Logprobs, choices: tuple[str, ...] = MANY) -> Logprobs | None:
     return Likeness(lambda: HashEmbedder(512)).weigh(Task(id="t", input=text, choices=choices), told)
+
+
+def test_solved_inputs_outweigh_the_model_sooner_than_names_do() -> None:
+    told, alike = told_of(pay_rent=0.9, fly_home=0.1), {"pay_rent": 0.8, "fly_home": 0.815}
+    by_names, by_cases = product(told, alike), product(told, alike, temperature=TOLD)
+    assert by_names is not None and by_cases is not None
+    assert (next(iter(by_names.choices)), next(iter(by_cases.choices))) == ("pay_rent", "fly_home")
 
 
 def test_among_many_options_the_one_that_the_input_resembles_outweighs_the_model_s() -> None:

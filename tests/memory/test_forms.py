@@ -190,11 +190,16 @@ def test_choices_are_compared_with_the_input_where_there_are_many_and_the_embedd
 ) -> None:
     task = Task(id="t", input="where did I park", choices=KEYS)
     few = task.model_copy(update={"choices": KEYS[:3]})
-    ways = [(LocalWords(512), task, "options"), (HashEmbedder(512), task, "prior"), (LocalWords(512), few, "prior")]
-    for number, (embedder, asked, form) in enumerate(ways):
+    ways = [
+        (LocalWords(512), task, True, "options"),
+        (LocalWords(512), task, False, "prior"),
+        (HashEmbedder(512), task, True, "prior"),
+        (LocalWords(512), few, True, "prior"),
+    ]
+    for number, (embedder, asked, weighs, form) in enumerate(ways):
         memory = CaseMemory.open(store, f"m{number}", embedder=embedder, home=tmp_path)
         memory.add(replace(case("where did I park it", "car key"), instructions=kind_of(asked)))
-        recaller = FormRecaller(memory, settings=FormSettings(forms=(PriorForm(), OptionsForm())))
+        recaller = FormRecaller(memory, settings=FormSettings(forms=(PriorForm(), OptionsForm()), weighs=weighs))
         block = recaller.recall_now(asked, run_id="r")
         assert block is not None and bool(block.alike) == (form == "options") == (not block.votes)
         assert Block.from_json(json.loads(json.dumps(block.to_json()))) == block

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from agentkit.memory import CaseMemory, FormRecaller, FormSettings
 from agentkit.memory.forms import Demonstrations
 from agentkit.protocols import Recaller
+from agentkit.settings import Settings
 
-Build = Callable[[CaseMemory, bool], Recaller | None]
+Build = Callable[[CaseMemory, bool, Settings], Recaller | None]
 """Creates the recaller for a memory; the flag says whether the controls, too, may show right answers that were not
 their own."""
 
@@ -32,23 +33,23 @@ class StreamArm:
     model: bool = True
 
 
-def _none(memory: CaseMemory, labels: bool) -> Recaller | None:
+def _none(memory: CaseMemory, labels: bool, settings: Settings) -> Recaller | None:
     return None
 
 
-def _random(memory: CaseMemory, labels: bool) -> Recaller:
-    settings = FormSettings(forms=(Demonstrations(repeats=None),), size=4, own=not labels, ranking="random")
-    return FormRecaller(memory, settings=settings)
+def _random(memory: CaseMemory, labels: bool, settings: Settings) -> Recaller:
+    forms = (Demonstrations(repeats=None),)
+    return FormRecaller(memory, settings=FormSettings(forms=forms, size=4, own=not labels, ranking="random"))
 
 
-def _self_streamicl(memory: CaseMemory, labels: bool) -> Recaller:
+def _self_streamicl(memory: CaseMemory, labels: bool, settings: Settings) -> Recaller:
     """StreamBench's Self-StreamICL (arXiv 2406.08747 §4): the nearest right answers of one's own, k = 16, verbatim."""
     forms = (Demonstrations(room=40_000, repeats=None),)
     return FormRecaller(memory, settings=FormSettings(forms=forms, size=16, own=not labels, ranking="meaning"))
 
 
-def _ours(memory: CaseMemory, labels: bool) -> Recaller:
-    return FormRecaller(memory)
+def _ours(memory: CaseMemory, labels: bool, settings: Settings) -> Recaller:
+    return FormRecaller(memory, settings=FormSettings(weighs=settings.weigh_choices))
 
 
 ARMS: dict[str, StreamArm] = {

@@ -141,7 +141,7 @@ class _ArmRunner:
             self.store.close()
 
     async def _with_model(self) -> ArmRun:
-        recaller = self.arm.recaller(self.memory, self.plan.feedback == "labels")
+        recaller = self.arm.recaller(self.memory, self.plan.feedback == "labels", self.settings)
         learners = [MemoryLearner(self.memory)] if self.arm.learns else []
         with Agent(
             self.plan.model(),
