@@ -2,9 +2,10 @@
 
 Each prompt (outcome, intervention, comparator) is one question about its article. Measured: label accuracy (no answer
 counts as wrong), and quote recall (the answer's quote overlaps a gold span by its offsets), compared with a baseline
-that always gives the most common label. Arms: one pass; explorer and evaluator.
+that always gives the most common label. Arms: a verdict on the direction, as `curate` asks for it; the same question as
+a list, in one pass and with an evaluator.
 
-    python -m benchmarks.evidence_inference --data DIR --model M [--limit N] [--json]
+    python -m benchmarks.evidence_inference --data DIR --model M [--skip N] [--limit N] [--arms verdict] [--json]
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 
 from agentkit.curation.claims import Entity
 from agentkit.curation.documents import Document, read_documents
+from agentkit.curation.extraction.directions import DirectionJudge
 from agentkit.curation.extraction.duo import Duo, QuestionOutcome, curate_item, records_of
 from agentkit.curation.extraction.passages import reading
 from agentkit.curation.extraction.plan import make_plan
@@ -33,11 +35,13 @@ from agentkit.curation.kb.knowledge_base import Author, KnowledgeBase, Write
 from agentkit.curation.kb.records import Record
 from agentkit.curation.kb.verification import verify_kb
 from agentkit.curation.ontology.files import read_short
+from agentkit.curation.ontology.schema import Relation
 from agentkit.errors import ModelError
 from agentkit.models import Caller, Retry, SqlJournal, load_model
 from agentkit.store import Store
 from benchmarks._results import Results, arguments, data_path, share
 
+ARMS = ("verdict", "one pass", "explorer + evaluator")
 LABELS = {"1": "increased", "0": "no difference", "-1": "decreased"}
 
 ONTOLOGY: dict[str, Any] = {
@@ -84,8 +88,19 @@ class Prompt:
     spans: tuple[tuple[int, int], ...]
 
 
-def prompts(folder: Path, limit: int | None) -> list[Prompt]:
-    """The prompts that have annotations; with `limit`, those of the shortest articles first."""
+class Listed(DirectionJudge):
+    """Gives no verdicts: the explorer's own word for a direction stands."""
+
+    def judges(self, caller: Caller, relation: Relation | None) -> bool:
+        return False
+
+
+def prompts(folder: Path, limit: int | None, *, skip: int = 0) -> list[Prompt]:
+    """The prompts that have annotations; with `limit`, those of the shortest articles first.
+
+    Args:
+        skip: leave out this many of them, and the others of their articles.
+    """
     articles = {Path(d.source).stem.split("!")[-1]: d for d in _articles(folder)}
     found = []
     annotations: dict[str, list[dict[str, str]]] = {}
@@ -96,6 +111,8 @@ def prompts(folder: Path, limit: int | None) -> list[Prompt]:
         if rows and document is not None:
             found.append(_prompt(row, rows, document))
     found.sort(key=lambda p: (len(p.document.text), p.id))
+    seen = {prompt.document.id for prompt in found[:skip]}
+    found = [prompt for prompt in found if prompt.document.id not in seen]
     return found if limit is None else found[:limit]
 
 
@@ -205,13 +222,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="the folder with articles, prompts and annotations")
     parser.add_argument("--model", help="the explorer's model; without one, only the floor is printed")
     parser.add_argument("--evaluator-model")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=["verdict"])
+    parser.add_argument("--skip", type=int, default=0, help="leave out the first N prompts, and their articles")
     parser.add_argument("--limit", type=int, help="number of prompts, those of the shortest articles")
     parser.add_argument("--characters", type=int, default=48_000, help="read papers whole up to this size")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--minutes", type=float, help="start no further prompt after so many minutes")
     parser.add_argument("--store", type=Path, help="keep calls and claims here; an interrupted run continues")
     args = parser.parse_args()
-    items = prompts(data_path(args.data, "evidence_inference"), args.limit)
+    items = prompts(data_path(args.data, "evidence_inference"), args.limit, skip=args.skip)
     results = Results("evidence_inference", settings=vars(args), label=args.label)
     _floor(items, results)
     if args.model:
@@ -231,14 +250,16 @@ async def _arms(args: Any, items: Sequence[Prompt], results: Results) -> None:
     def caller(name: str) -> Caller:
         return Caller(load_model(name), journal=SqlJournal(store, None, prefix="ei"), retry=Retry(invalid=2))
 
-    single = Duo(explorer=caller(args.model), max_rounds=1)
     checker = caller(args.evaluator_model or args.model)
-    both = Duo(explorer=caller(args.model), evaluator=checker, max_rounds=args.rounds)
+    ways = {
+        "verdict": Duo(explorer=caller(args.model), max_rounds=1),
+        "one pass": Duo(explorer=caller(args.model), max_rounds=1, directions=Listed()),
+        "explorer + evaluator": Duo(
+            explorer=caller(args.model), evaluator=checker, max_rounds=args.rounds, directions=Listed()
+        ),
+    }
     run = f"{args.model}:{time.time_ns()}"
-    arms = [
-        Arm(name=name, duo=duo, kb=KnowledgeBase(store, f"{name} {run}"[:160]))
-        for name, duo in (("one pass", single), ("explorer + evaluator", both))
-    ]
+    arms = [Arm(name=name, duo=ways[name], kb=KnowledgeBase(store, f"{name} {run}"[:160])) for name in args.arms]
     began = time.monotonic()
     for count, prompt in enumerate(items, 1):
         if args.minutes is not None and time.monotonic() - began > 60 * args.minutes:

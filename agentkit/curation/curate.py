@@ -29,6 +29,7 @@ from agentkit.curation.events import (
     silent,
 )
 from agentkit.curation.extraction.answers import MAX_ITEMS
+from agentkit.curation.extraction.directions import DIRECTIONS, DirectionJudge
 from agentkit.curation.extraction.duo import Duo, Naming, Part, QuestionOutcome, curate_item, records_of
 from agentkit.curation.extraction.findings import Finding, Findings, findings_of
 from agentkit.curation.extraction.passages import PAPER_LIMIT, reading
@@ -223,6 +224,7 @@ class Curation:
         self.meter = self.options.run_budget.start()
         self.report = Report()
         self.readers = readers or _Here()
+        self.directions = DirectionJudge()
         self._turns = Turns()
         self._cut_off = False
         self.found = 0
@@ -592,8 +594,14 @@ def _key(run: Curation, document: Document, question: Question) -> str:
             "evaluated": run.evaluator is not None,
             "items": options.max_items,
             "checks": CHECKS,
+            **({"directions": DIRECTIONS} if _by_verdict(run, question) else {}),
         },
     ).digest
+
+
+def _by_verdict(run: Curation, question: Question) -> bool:
+    """Whether verdicts decide the direction of what a question finds."""
+    return run.directions.judges(Caller(run.explorer), question.step.relation)
 
 
 def _duo(run: Curation, meter: Meter, journal: SqlJournal) -> Duo:
@@ -610,6 +618,7 @@ def _duo(run: Curation, meter: Meter, journal: SqlJournal) -> Duo:
         around=options.around,
         evaluator_vetoes=options.evaluator_vetoes,
         max_items=options.max_items,
+        directions=run.directions,
     )
 
 

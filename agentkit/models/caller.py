@@ -137,6 +137,11 @@ class Caller:
         """Whether every model decodes answers under their schema."""
         return all(getattr(model, "constrained", False) for model in self.models)
 
+    @property
+    def tells_logprobs(self) -> bool:
+        """Whether every model can tell the log-probabilities of its answers."""
+        return all(getattr(model, "tells_logprobs", False) for model in self.models)
+
     async def call(
         self,
         messages: Sequence[BaseMessage],

@@ -7,7 +7,7 @@ agents run on the state machine that solves tasks; only `DuoProgram` differs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -16,9 +16,20 @@ from pydantic import BaseModel
 
 from agentkit.curation.claims import Claim, Entity, Evidence
 from agentkit.curation.documents import Document
-from agentkit.curation.evidence import find_quote, verify
+from agentkit.curation.evidence import evidence_at, find_quote, verify
 from agentkit.curation.extraction.answers import MAX_ITEMS, Completeness, answer_schema, evaluation_schema
 from agentkit.curation.extraction.descriptions import is_description, shorter_names
+from agentkit.curation.extraction.directions import (
+    DIRECTION,
+    DirectionJudge,
+    DirectionVerdict,
+    Effect,
+    Odds,
+    form_of,
+    messages_about,
+    sentences_about,
+    verdict,
+)
 from agentkit.curation.extraction.passages import naming_any, saying_direction, sentences
 from agentkit.curation.extraction.prompts import (
     Question,
@@ -29,13 +40,17 @@ from agentkit.curation.extraction.prompts import (
     revision_message,
 )
 from agentkit.curation.kb.records import Record
+from agentkit.curation.language.direction import direction_named, directions
 from agentkit.curation.language.sentences import window
+from agentkit.curation.language.spelling import folded
+from agentkit.curation.ontology.schema import Relation
 from agentkit.graph.context import RunContext, RunOptions
 from agentkit.graph.events import Event
 from agentkit.graph.passing import PassLog, run_pass
 from agentkit.graph.state import Outcome
 from agentkit.json_types import JsonObject
-from agentkit.models.caller import Caller
+from agentkit.models.caller import Caller, Reply
+from agentkit.models.requests import Schema
 from agentkit.protocols import Block, CallModel, Episode, Learnt, ModelReply, Step
 from agentkit.roles.explorer import Approach
 from agentkit.tasks import Channel, Feedback, Task
@@ -59,6 +74,7 @@ class Duo:
         around: sentences on each side of a quote that may help to support the claim.
         evaluator_vetoes: whether an item that the evaluator still objects to at the end counts as unsupported.
         max_items: the most items in the list of one answer.
+        directions: gives verdicts on the direction of effects, where the explorer's model allows it.
     """
 
     explorer: Caller
@@ -67,6 +83,7 @@ class Duo:
     around: int = 0
     evaluator_vetoes: bool = True
     max_items: int = MAX_ITEMS
+    directions: DirectionJudge = field(default_factory=DirectionJudge)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +95,7 @@ class Item:
         evidence: the position of the quote; None if the quote is not in the paper.
         problem: why the quote does not support the item; empty if it does.
         shorter: names that the paper uses, if relations start from the entity and the answer used a description.
-        holds, sure: the evaluator's verdict; None until there is one.
+        holds, sure: the evaluator's verdict, or that on the direction; None until there is one.
     """
 
     subject: Entity | None
@@ -143,7 +160,13 @@ async def curate_item(
         part: the run that the question belongs to.
     """
     part = part or Part()
-    program = DuoProgram(question, subjects, duo, naming)
+    program: DuoProgram = DuoProgram(question, subjects, duo, naming, scope=scope)
+    relation = question.step.relation
+    if question.value is not None and relation is not None and duo.directions.judges(duo.explorer, relation):
+        leaning = await duo.directions.leaning(relation, duo.explorer, scope=program.scope)
+        if leaning is not None:
+            duo = replace(duo, evaluator=None, max_rounds=1)
+            program = DirectionProgram(question, subjects, duo, naming, leaning=leaning)
     callers = {"explorer": duo.explorer} | ({} if duo.evaluator is None else {"evaluator": duo.evaluator})
     context = RunContext(
         run_id=part.run_id or scope,
@@ -156,7 +179,7 @@ async def curate_item(
         learners=[] if part.keep is None else [_Keeper(program, part.keep)],
         emit=part.emit,
         scope=scope,
-        logprobs=False,
+        logprobs=isinstance(program, DirectionProgram),
     )
     await run_pass(context)
     return program.outcome
@@ -169,8 +192,12 @@ class DuoProgram:
     objection like the evaluator's, but costs no call.
     """
 
-    def __init__(self, question: Question, subjects: Sequence[Entity], duo: Duo, naming: Naming) -> None:
+    def __init__(
+        self, question: Question, subjects: Sequence[Entity], duo: Duo, naming: Naming, *, scope: str = ""
+    ) -> None:
         self.question, self.subjects, self.duo, self.naming = question, subjects, duo, naming
+        self.scope = f"{scope}/direction"
+        """The journal scope of verdicts."""
         self.items: list[Item] = []
         self.missing: list[str] = []
         self.covered: list[str] = []
@@ -178,6 +205,7 @@ class DuoProgram:
         self.defended = False
         """Whether the last answer repeated the one before."""
         self._quotes = _quotes(question, subjects, naming) if duo.explorer.constrained else ()
+        self._verdicts: dict[tuple[str, str, str], DirectionVerdict] = {}
 
     @property
     def evaluation_schema(self) -> type[BaseModel]:
@@ -198,7 +226,7 @@ class DuoProgram:
         """Indices of the items that the evaluator sees: those whose quotes are in the paper."""
         return [index for index, item in enumerate(self.items) if item.evidence is not None]
 
-    def answer_form(self, task: Task, work: Approach) -> type[BaseModel]:
+    def answer_form(self, task: Task, work: Approach) -> Schema:
         if not self.rounds:
             return _schema(self.question, self.duo, self._quotes)
         return _narrowed(self.question, self.duo, self._quotes, self.items, self.missing)
@@ -208,7 +236,7 @@ class DuoProgram:
 
     def read_answer(self, task: Task, reply: ModelReply, work: Approach) -> str:
         """Read the items of the answer, and check each by machine."""
-        found = _read(reply.parsed, self.question, self.subjects, self.duo, self.naming)
+        found = [self._directed(i) for i in _read(reply.parsed, self.question, self.subjects, self.duo, self.naming)]
         if self.rounds and self.question.step.mode == "completeness":
             found = _union(self.items, found)  # a second list names what was missing and may forget what was right
         same = {(*i.identity, i.quote) for i in found} == {(*i.identity, i.quote) for i in self.items}
@@ -217,6 +245,24 @@ class DuoProgram:
             self.items, self.missing = found, []
         self.rounds += 1
         return str(reply.parsed.model_dump_json())
+
+    async def decide_directions(self) -> None:
+        """Have the direction of each effect decided by a verdict of its own, where the explorer's model allows it."""
+        judge, caller, relation = self.duo.directions, self.duo.explorer, self.question.step.relation
+        if relation is None or self.question.value is not None or not judge.judges(caller, relation):
+            return
+        for item in self.items:
+            if item.subject is None or item.evidence is None or _effect_key(item) in self._verdicts:
+                continue
+            told = await judge.judge(_effect(item, self.question, relation), caller, scope=self.scope)
+            if told is not None:
+                self._verdicts[_effect_key(item)] = told
+        self.items = [self._directed(item) for item in self.items]
+
+    def _directed(self, item: Item) -> Item:
+        """The item with the direction that a verdict gave it, if there is one, and a quote that supports it."""
+        told = self._verdicts.get(_effect_key(item))
+        return item if told is None else _with_direction(item, told, self.question, self.duo)
 
     def evaluator_messages(self, task: Task, answer: str, steps: Sequence[Step], round: int) -> list[BaseMessage]:
         views = [_shown(self.items[index], self.question) for index in self.shown]
@@ -239,6 +285,36 @@ class DuoProgram:
         return revision_message(self.objections, self.question.step.mode)
 
 
+class DirectionProgram(DuoProgram):
+    """A question about an effect whose ends are known: a verdict on its direction is the whole answer."""
+
+    def __init__(
+        self, question: Question, subjects: Sequence[Entity], duo: Duo, naming: Naming, *, leaning: Odds
+    ) -> None:
+        super().__init__(question, subjects, duo, naming)
+        relation, value = question.step.relation, str(question.value)
+        assert relation is not None
+        self._item = Item(
+            subject=subjects[0], value=_value(question, value, naming), quote="", qualifiers=dict(question.given)
+        )
+        self._item = replace(self._item, names=_named_shorter(_names(self._item, value, question, naming), question))
+        self._effect, self._leaning = replace(_effect(self._item, question, relation), object=value), leaning
+        self._spans = sentences_about(self._effect)
+
+    def answer_form(self, task: Task, work: Approach) -> Schema:
+        return form_of(self._effect.relation)
+
+    def explorer_messages(self, task: Task, blocks: Sequence[Block], work: Approach) -> list[BaseMessage]:
+        return messages_about(self._effect, self._spans)
+
+    def read_answer(self, task: Task, reply: ModelReply, work: Approach) -> str:
+        """Read the verdict; without sentences or probabilities there is none."""
+        told = verdict(self._effect, self._spans, reply, self._leaning) if isinstance(reply, Reply) else None
+        self.rounds += 1
+        self.items = [_with_direction(self._item, told, self.question, self.duo)] if told and self._spans else []
+        return "" if told is None else told.direction
+
+
 class QuoteChecker:
     """Decides without the evaluator if there is nothing for it to judge: no quote is in the paper, the answer was
     repeated, or there is no evaluator."""
@@ -252,6 +328,7 @@ class QuoteChecker:
 
     async def check(self, answer: str, task: Task) -> Feedback:
         program = self.program
+        await program.decide_directions()
         if program.defended:
             return Feedback(channel="check", score=1.0, text="it defends its answer")
         if program.duo.evaluator is not None and program.shown:
@@ -352,10 +429,15 @@ def _checked(item: Item, name: str, question: Question, duo: Duo, naming: Naming
     if item.subject is None:
         described = question.step.concept.kind == "entity" and is_description(name, question.document)
         return replace(item, shorter=shorter_names(name, question.document)) if described else item
+    return _supported(item, question, duo)
+
+
+def _supported(item: Item, question: Question, duo: Duo) -> Item:
+    """The item, with the reason why its quote does not support it, if it does not."""
     relation = question.step.relation
     asserting = None if relation is None else relation.asserting
-    verdict = verify(_claim(item, question), question.document, names, around=duo.around, asserting=asserting)
-    return replace(item, problem="" if verdict.supported else verdict.reason)
+    found = verify(_claim(item, question), question.document, item.names, around=duo.around, asserting=asserting)
+    return replace(item, problem="" if found.supported else found.reason)
 
 
 def _names(item: Item, name: str, question: Question, naming: Naming) -> dict[str, tuple[str, ...]]:
@@ -372,6 +454,23 @@ def _names(item: Item, name: str, question: Question, naming: Naming) -> dict[st
     return names
 
 
+def _named_shorter(names: Mapping[str, tuple[str, ...]], question: Question) -> dict[str, tuple[str, ...]]:
+    """The names of what a question gave, both ends and the comparator, with the shorter ones that the paper uses where
+    they are descriptions. What is compared keeps no shorter name that both sides have."""
+    document, compared = question.document, dict(question.given).get("comparator", "")
+    called = {**names, **({compared: (compared,)} if compared else {})}
+    shorter = {
+        end: [short for name in known if is_description(name, document) for short in shorter_names(name, document)]
+        for end, known in called.items()
+    }
+    subject = next((end for end in names if any(name in question.subjects for name in names[end])), "")
+    both = {folded(name) for name in shorter.get(subject, ())} & {folded(name) for name in shorter.get(compared, ())}
+    return {
+        end: tuple(dict.fromkeys((*known, *(short for short in shorter[end] if folded(short) not in both))))
+        for end, known in called.items()
+    }
+
+
 def _claim(item: Item, question: Question) -> Claim:
     assert item.subject is not None
     return Claim(
@@ -382,6 +481,41 @@ def _claim(item: Item, question: Question) -> Claim:
         qualifiers=item.qualifiers,
         evidence=(item.evidence,) if item.evidence is not None else (),
     )
+
+
+def _effect(item: Item, question: Question, relation: Relation) -> Effect:
+    """What a verdict on an item's direction is about."""
+    assert item.subject is not None
+    text, spot = question.document.text, item.evidence
+    known = {**dict(question.given), **item.qualifiers}
+    return Effect(
+        document=question.document,
+        relation=relation,
+        subject=item.subject.label,
+        object=item.value.label,
+        given=tuple((name, str(value)) for name, value in known.items() if name != DIRECTION),
+        quotes=() if spot is None else (window(text, spot.start, spot.end),),
+    )
+
+
+def _effect_key(item: Item) -> tuple[str, str, str]:
+    return ("" if item.subject is None else item.subject.id, item.value.id, item.quote)
+
+
+def _with_direction(item: Item, told: DirectionVerdict, question: Question, duo: Duo) -> Item:
+    """An item with the direction of a verdict, and with the first quote that supports it: its own, or one of the
+    sentences that the verdict rests on. If none does, the first that has words for the direction is kept, with the
+    reason."""
+    said = replace(item, qualifiers=item.qualifiers | {DIRECTION: told.direction}, holds=True, sure=told.probability)
+    tried = [said] if said.evidence is not None else []
+    for start, end in told.spans:
+        text = question.document.text[start:end]
+        left, right = start + len(text) - len(text.lstrip()), start + len(text.rstrip())
+        evidence = evidence_at(question.document, left, right)
+        tried.append(replace(said, evidence=evidence, quote=evidence.quote))
+    meant = direction_named(told.direction)
+    checked = [_supported(one, question, duo) for one in tried]
+    return min(checked, key=lambda one: (bool(one.problem), meant not in directions(folded(one.quote))))
 
 
 def _judged(items: Sequence[Item], judgements: Sequence[Any], shown: Sequence[int]) -> list[Item]:
