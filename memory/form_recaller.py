@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from sqlalchemy import select
 
-from agentkit.confidence.likeness import MANY, resemblance
+from agentkit.confidence.likeness import MANY, resemblance, weighs_options
 from agentkit.embedding import text_hash
 from agentkit.memory.agreement import Agreement
 from agentkit.memory.bank import Bank
@@ -150,7 +150,7 @@ class FormRecaller:
         """Whether the input can be compared with the choices: there are many, and the embedder is a local one, as for
         agents without a memory."""
         many = len(choices_of(task)) >= MANY and OptionsForm.name in self._forms
-        return many and self.settings.weighs and self.memory.vectors.embedder.name.startswith("local/")
+        return many and self.settings.weighs and weighs_options(self.memory.vectors.embedder.name)
 
     def _resemblance(self, task: Task, further: float) -> Resemblance | None:
         if not self._compares(task):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from agentkit.confidence import Likeness
+from agentkit.confidence.likeness import weighs_options
 from agentkit.embedding import Embedder
 from agentkit.errors import UserError
 from agentkit.json_types import JsonObject
@@ -249,7 +250,7 @@ def likeness_of(settings: Settings) -> Likeness:
             raise UserError(f"{name} is not asked about options: only an embedder that runs here is")
         return named_embedder(name)
 
-    return Likeness(load, weighs=settings.weigh_choices and name.startswith("local/"))
+    return Likeness(load, weighs=settings.weigh_choices and weighs_options(name))
 
 
 def chosen_options(settings: Settings, given: Mapping[str, object] | None) -> dict[str, object]:

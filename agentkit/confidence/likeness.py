@@ -122,6 +122,11 @@ class Likeness:
             log.warning("a choice among %d options is the model's alone: %s", options, self._missing)
 
 
+def weighs_options(embedder: str) -> bool:
+    """Whether the embedder of this name may weigh options: one from the catalog, for which the thresholds hold."""
+    return embedder.startswith("local/")
+
+
 def resemblance(
     cache: VectorCache,
     text: str,

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from agentkit import telemetry
 from agentkit.curation.claims import digest
 from agentkit.curation.documents import Document
+from agentkit.errors import BudgetExceeded
 from agentkit.graph.events import Event, RunEnded, RunStarted
 from agentkit.json_types import JsonObject
 from agentkit.store.run_log import RunLog, RunRecord
@@ -98,9 +99,13 @@ class PaperRun:
 
     @contextmanager
     def ended_by_errors(self) -> Iterator[None]:
-        """An error in the block ends the run as failed; a cancellation ends it as interrupted."""
+        """An error in the block ends the run as failed; a cancellation, or a budget that is used up, ends it as
+        interrupted."""
         try:
             yield
+        except BudgetExceeded as error:
+            self.end("interrupted", error=str(error))
+            raise
         except Exception as error:
             self.end("failed", error=str(error).split("\n")[0])
             raise

@@ -114,6 +114,7 @@ def test_a_budget_stops_the_run_and_a_larger_one_continues_it(store: Store, onto
     model = ScriptedModel(yes_where_caused, name="test/judge")
     stopped = curate(store, ontology, model, CAUSED, BESIDE, budget=Budget(calls=2)).report
     assert stopped.stopped and (stopped.papers, stopped.supported) == (1, 1)
+    assert sorted(run.status for run in RunLog(store).runs()) == ["done", "interrupted"]
     done = curate(store, ontology, model, CAUSED, BESIDE).report
     assert not done.stopped and (done.papers, done.reused) == (2, 1)
     assert model.calls == 4, "what was answered is not asked again"
