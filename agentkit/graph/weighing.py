@@ -42,19 +42,20 @@ class Weighed:
         return {"by": self.by, "model": self.model, "logprobs": self.told} if self.by else {}
 
 
-async def weighed(context: RunContext, reply: Reply, text: str, *, first: bool) -> Weighed:
+async def weighed(context: RunContext, reply: Reply, text: str, *, first: bool, objected: bool) -> Weighed:
     """The answer after weighing.
 
     If the votes of cases overturn the answer, the model's certainty about the new one is unknown.
 
     Args:
-        first: whether this is the model's answer at first sight: without thoughts, tools or objections. Only such an
-            answer is weighed by resemblance.
+        first: whether this is the model's answer at first sight: without thoughts or tools. Only such an answer is
+            weighed by resemblance.
+        objected: whether it answers an objection. Nothing is weighed then: what was objected to would win again.
     """
     told = None if reply.logprobs is None else reply.logprobs.to_json()
     form, blocks = context.task.answer_type, context.fixed_blocks()
     as_given = Weighed(answer=text, told=told)
-    if reply.logprobs is None or told is None or form is None or text not in told["choices"]:
+    if objected or reply.logprobs is None or told is None or form is None or text not in told["choices"]:
         return as_given
     if votes := next((block.votes for block in blocks if block.votes), ()):
         best = likeliest(told["choices"], votes, form.choices or ())

@@ -10,10 +10,12 @@ import pytest
 from langchain_core.messages import AIMessage
 
 from agentkit.agent import Agent
+from agentkit.checkers import CHECKERS, CheckerParts
 from agentkit.graph.weighing import likeliest
+from agentkit.json_types import JsonObject
 from agentkit.protocols import Block
 from agentkit.store import Store
-from agentkit.tasks import Task
+from agentkit.tasks import Feedback, Task
 from agentkit.testing import ScriptedModel
 
 CHOICES = ("card lost", "card late", "transfer", "other")
@@ -105,3 +107,24 @@ def test_what_solved_tasks_say_of_each_choice_is_weighed_too_and_leaves_the_choi
     assert result.answer == answer and record is not None
     assert (record["weighed"]["by"], record["weighed"]["model"]) == ("cases", "card late")
     assert next(iter(record["weighed"]["logprobs"]["choices"])) == answer
+
+
+class NotLost:
+    """Objects to "card lost"."""
+
+    name, needs_target, channel = "not-lost", False, "check"
+
+    async def check(self, answer: str, task: Task) -> Feedback:
+        return Feedback(channel="check", score=float(answer != "card lost"), text="it was found")
+
+
+@CHECKERS.register("not-lost")
+def not_lost(settings: JsonObject, parts: CheckerParts) -> NotLost:
+    return NotLost()
+
+
+@pytest.mark.parametrize("recaller", [Near([("card lost", 0.9)]), Alike()])
+def test_what_was_objected_to_does_not_win_again(store: Store, recaller: Near | Alike) -> None:
+    with Agent(Doubting(["x"], rival=0.4), tools=[], store=store, recallers=[recaller]) as agent:
+        result = agent.run(TASK.model_copy(update={"checker": "not-lost"}))
+    assert (result.answer, result.rounds, result.status) == ("card late", 2, "done")

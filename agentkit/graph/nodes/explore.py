@@ -77,8 +77,8 @@ async def _answered(context: RunContext, view: View, means: _Means, reply: Reply
     if context.options.samples != 1:
         voted = await vote(context, won, draw)
         effort, won = {**effort, "samples": voted.to_json()}, voted.winner
-    first = not (view.state["round"] or means.work.reason or means.tools)
-    found = await weighed(context, won.reply, won.text, first=first)
+    first, objected = not (means.work.reason or means.tools), view.state["round"] > 0
+    found = await weighed(context, won.reply, won.text, first=first, objected=objected)
     effort = {name: value for name, value in effort.items() if name != "weighed"}
     effort |= {"weighed": found.to_json()} if found.by else {}
     context.emit(Answered(run_id=context.run_id, answer=found.answer, round=view.state["round"]))
