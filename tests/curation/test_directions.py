@@ -113,10 +113,16 @@ def test_what_a_model_is_sure_of_stands() -> None:
 
 
 def test_the_leaning_is_measured_once() -> None:
-    model, judge = leaning(FLAT), DirectionJudge()
-    for _ in range(2):
-        ask(model, outcome="fatigue", duo=Duo(explorer=Caller(model), max_rounds=1, directions=judge))
-    assert model.calls == len(EXAMPLES) + 2
+    model, judge, relation = leaning(FLAT), DirectionJudge(), STEP.relation
+    assert relation is not None
+    effect = Effect(document=paper(), relation=relation, subject="zinc", object="fatigue")
+
+    async def together() -> None:
+        await asyncio.gather(*(judge.judge(effect, Caller(model), scope=f"paper {n}") for n in range(2)))
+
+    asyncio.run(together())
+    asyncio.run(together())
+    assert model.calls == len(EXAMPLES) + 4
 
 
 def test_each_effect_of_a_list_gets_its_verdict_before_anything_is_written() -> None:

@@ -9,8 +9,10 @@ paper. And the words of the sentences count, by the rules that check quotes.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
@@ -106,7 +108,8 @@ class DirectionJudge:
     """
 
     def __init__(self) -> None:
-        self._leanings: dict[tuple[str, str], Odds] = {}
+        self._leanings: dict[tuple[str, str], Odds | None] = {}
+        self._measuring: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
     def judges(self, caller: Caller, relation: Relation | None) -> bool:
         """Whether the direction of a relation's claims is left to a verdict of this model."""
@@ -123,38 +126,17 @@ class DirectionJudge:
         leaning = await self.leaning(effect.relation, caller, scope=scope)
         if not spans or leaning is None:
             return None
-        reply = await caller.call(
-            messages_about(effect, spans),
-            schema=form_of(effect.relation),
-            role=ROLE,
-            scope=scope,
-            temperature=0.0,
-            logprobs=True,
-        )
+        reply = await _asked(messages_about(effect, spans), effect.relation, caller, scope)
         return verdict(effect, spans, reply, leaning)
 
     async def leaning(self, relation: Relation, caller: Caller, *, scope: str) -> Odds | None:
         """The model's mean log-probability of each direction over `EXAMPLES`; None if it tells none."""
         key = (caller.name, relation.element)
-        if key not in self._leanings:
-            told = [
-                _log_shares(
-                    await caller.call(
-                        _messages(relation, *example),
-                        schema=form_of(relation),
-                        role=ROLE,
-                        scope=scope,
-                        temperature=0.0,
-                        logprobs=True,
-                    ),
-                    relation,
-                )
-                for example in EXAMPLES
-            ]
-            known = [shares for shares in told if shares is not None]
-            if len(known) < len(EXAMPLES):
-                return None
-            self._leanings[key] = np.mean(known, axis=0)
+        async with self._measuring.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+            if key not in self._leanings:
+                replies = [await _asked(_messages(relation, *item), relation, caller, scope) for item in EXAMPLES]
+                told = [shares for reply in replies if (shares := _log_shares(reply, relation)) is not None]
+                self._leanings[key] = np.mean(told, axis=0) if len(told) == len(EXAMPLES) else None
         return self._leanings[key]
 
 
@@ -198,6 +180,11 @@ def verdict(effect: Effect, spans: Sequence[tuple[int, int]], reply: Reply, lean
     best = int(odds.argmax())
     probability = round(float(weights[best] / weights.sum()), 4)
     return DirectionVerdict(direction=_words(qualifier)[_PLACES[best]], probability=probability, spans=tuple(spans))
+
+
+async def _asked(messages: Sequence[BaseMessage], relation: Relation, caller: Caller, scope: str) -> Reply:
+    form = form_of(relation)
+    return await caller.call(messages, schema=form, role=ROLE, scope=scope, temperature=0.0, logprobs=True)
 
 
 def _words(qualifier: Qualifier) -> Mapping[Direction, str]:
