@@ -50,7 +50,7 @@ from agentkit.protocols import Learnt, Recaller
 from agentkit.store.run_log import RunLog
 from agentkit.tasks import Task
 
-CHECKS = 3
+CHECKS = 2
 """Version of the checks of claims; a new number has earlier answers checked again, from the journal of calls."""
 
 

@@ -32,10 +32,6 @@ _WORD_HYPHEN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
 _NOT_VALUES = {"direction", "polarity", "negated", "certainty", "comparator", "section"}
 _YES = {"true", "yes", "1", "negated"}
 _NEGATIVE = {"negative", "negated", "absent", "no"}
-_BOTH = re.compile(
-    r"\b(?:between|in|of|for) (?:the |these )?(?:two |2 )?(?:groups|arms)\b|\bboth (?:the )?(?:groups|arms)\b"
-)
-"""Two groups, the only ones that are compared; `among` is said of more."""
 WHATEVER = Asserting(accepts=frozenset(CATEGORIES))
 """Accepts any sentence as support, whatever it does with the claim."""
 _REASONS: Mapping[Category, str] = {
@@ -243,7 +239,7 @@ class _Check:
         """What is missing in this quote's window; empty if nothing is."""
         own = self._window(evidence, 0)
         plain = folded(self._window(evidence, around))
-        subject, object_ = occurrences(self.subject, plain) or self._groups(plain), occurrences(self.object, plain)
+        subject, object_ = occurrences(self.subject, plain), occurrences(self.object, plain)
         if not subject or not object_:
             return f"{(self.object if subject else self.subject)[0]!r} is not in the quote or its sentence"
         number = missing_number(self._values(), own)
@@ -259,12 +255,6 @@ class _Check:
         else:
             problem = self._negation_problem(plain, subject, object_)
         return problem or self._assertion_problem(evidence, around)
-
-    def _groups(self, plain: str) -> list[tuple[int, int]]:
-        """Where a text speaks of both groups, which is where it names the two sides of a claim that they do not
-        differ."""
-        alike = self.comparator and self._direction() == "no difference"
-        return [match.span() for match in _BOTH.finditer(plain)] if alike else []
 
     def _window(self, evidence: Evidence, around: int) -> str:
         start, end = window(self.text, evidence.start, evidence.end, around)
