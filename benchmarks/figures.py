@@ -23,8 +23,8 @@ Every table below was written by the command above it, on a machine with two cor
 work too: ratios to a peer in the same run can be trusted nevertheless, seconds can't. The files in [results/](results/)
 have all rows, the settings and the commit. `python -m benchmarks.figures` makes this page from them.
 
-The figures of 2026-12-01 from banking77, clinc150, streams and self_training were measured with llama.cpp's CPU kernels
-compiled for AVX-512 in place of the wheel's for AVX2: 1.35 times as fast, and rounded differently.
+The figures of 2026-12-01 from bare, streams, self_training and evidence_inference were measured with llama.cpp's CPU
+kernels compiled for AVX-512 in place of the wheel's for AVX2: 1.35 times as fast, and rounded differently.
 """
 _LIMIT = re.compile(r"^(≥|≤|<|>)?\s*([+−-]?[\d.,]+)\s*(%)?")
 
