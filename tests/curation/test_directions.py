@@ -134,6 +134,21 @@ def test_each_effect_of_a_list_gets_its_verdict_before_anything_is_written() -> 
     assert outcome.rounds == 1
 
 
+def test_the_evaluator_s_word_stands_when_the_explorer_defends_its_answer() -> None:
+    sentence = "Zinc did not affect fatigue compared with placebo (p = 0.6)."
+    said = {"value": "fatigue", "quote": sentence, "comparator": "placebo", "direction": "decreased"}
+    judged = {"item": 1, "reason": "it was not measured", "holds": False, "sure": 90}
+    evaluator = ScriptedModel([{"judgements": [judged], "missing": []}], name="test/evaluator")
+    model = leaning(FLAT, {"items": [said]})
+    duo = Duo(explorer=Caller(model), evaluator=Caller(evaluator), max_rounds=3)
+    outcome, question = ask(model, outcome=None, duo=duo)
+    [item] = outcome.items
+    assert (item.qualifiers["direction"], item.holds, outcome.rounds) == ("no difference", False, 2)
+    [record] = records_of(outcome, question, duo, run_id="", model="")
+    assert record.claim.reason == "the evaluator objects: it was not measured"
+    assert model.calls == 2 + len(EXAMPLES) + 1, "one verdict for both rounds"
+
+
 def test_a_quote_that_does_not_say_it_gives_way_to_one_that_does() -> None:
     other = "Colds were shorter with zinc than with placebo (p = 0.01)."
     said = {"value": "fatigue", "quote": other, "comparator": "placebo", "direction": "decreased"}

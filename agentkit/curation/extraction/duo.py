@@ -247,17 +247,17 @@ class DuoProgram:
         return str(reply.parsed.model_dump_json())
 
     async def decide_directions(self) -> None:
-        """Have the direction of each effect decided by a verdict of its own, where the explorer's model allows it."""
+        """Have the direction of each new effect decided by a verdict of its own, if the explorer's model allows it."""
         judge, caller, relation = self.duo.directions, self.duo.explorer, self.question.step.relation
         if relation is None or self.question.value is not None or not judge.judges(caller, relation):
             return
-        for item in self.items:
-            if item.subject is None or item.evidence is None or _effect_key(item) in self._verdicts:
+        for place, item in enumerate(self.items):
+            if item.subject is None or item.evidence is None or item.holds is not None:
                 continue
             told = await judge.judge(_effect(item, self.question, relation), caller, scope=self.scope)
             if told is not None:
-                self._verdicts[_effect_key(item)] = told
-        self.items = [self._directed(item) for item in self.items]
+                self.items[place] = directed = _with_direction(item, told, self.question, self.duo)
+                self._verdicts |= {_effect_key(item): told, _effect_key(directed): told}
 
     def _directed(self, item: Item) -> Item:
         """The item with the direction that a verdict gave it, if there is one, and a quote that supports it."""
