@@ -13,7 +13,13 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from agentkit.curation.claims import Entity
 from agentkit.curation.documents import Document
-from agentkit.curation.extraction.directions import EXAMPLES, DirectionJudge, Effect, direction_of, sentences_about
+from agentkit.curation.extraction.directions import (
+    EXAMPLES,
+    DirectionJudge,
+    EffectQuestion,
+    direction_of,
+    sentences_about,
+)
 from agentkit.curation.extraction.duo import Duo, QuestionOutcome, curate_item, records_of
 from agentkit.curation.extraction.plan import make_plan
 from agentkit.curation.extraction.prompts import Question
@@ -115,7 +121,7 @@ def test_what_a_model_is_sure_of_stands() -> None:
 def test_the_leaning_is_measured_once() -> None:
     model, judge, relation = leaning(FLAT), DirectionJudge(), STEP.relation
     assert relation is not None
-    effect = Effect(document=paper(), relation=relation, subject="zinc", object="fatigue")
+    effect = EffectQuestion(document=paper(), relation=relation, subject="zinc", object="fatigue")
 
     async def together() -> None:
         await asyncio.gather(*(judge.judge(effect, Caller(model), scope=f"paper {n}") for n in range(2)))
@@ -183,7 +189,7 @@ def test_a_paper_without_a_sentence_has_no_effect() -> None:
 def test_the_sentences_that_report_come_before_those_that_mention() -> None:
     relation = STEP.relation
     assert relation is not None
-    effect = Effect(document=paper(), relation=relation, subject="zinc", object="fatigue")
+    effect = EffectQuestion(document=paper(), relation=relation, subject="zinc", object="fatigue")
     start, end = sentences_about(effect)[0]
     assert paper().text[start:end].startswith("Zinc did not affect fatigue")
 

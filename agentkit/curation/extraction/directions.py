@@ -65,7 +65,7 @@ Odds = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Effect:
+class EffectQuestion:
     """An effect whose direction is asked for.
 
     Attributes:
@@ -115,7 +115,7 @@ class DirectionJudge:
         """Whether the direction of a relation's claims is left to a verdict of this model."""
         return caller.constrained and caller.tells_logprobs and direction_of(relation) is not None
 
-    async def judge(self, effect: Effect, caller: Caller, *, scope: str) -> DirectionVerdict | None:
+    async def judge(self, effect: EffectQuestion, caller: Caller, *, scope: str) -> DirectionVerdict | None:
         """The verdict on an effect; None if the paper has no sentence to read, or the model told no probabilities.
 
         Raises:
@@ -140,14 +140,14 @@ class DirectionJudge:
         return self._leanings[key]
 
 
-def sentences_about(effect: Effect) -> tuple[tuple[int, int], ...]:
+def sentences_about(effect: EffectQuestion) -> tuple[tuple[int, int], ...]:
     """The spans of the sentences that say most about an effect, first those that are quoted already."""
     names = [effect.subject, *(text for _, text in effect.given)]
     best = best_sentences(effect.document, effect.object, names, most=SENTENCES)
     return tuple(dict.fromkeys((*effect.quotes, *best)))[:SENTENCES]
 
 
-def messages_about(effect: Effect, spans: Sequence[tuple[int, int]]) -> list[BaseMessage]:
+def messages_about(effect: EffectQuestion, spans: Sequence[tuple[int, int]]) -> list[BaseMessage]:
     """The prompt: the sentences in the order of the paper, and the question."""
     sentences = [effect.document.text[start:end] for start, end in sorted(spans)]
     compared = next((text for name, text in effect.given if name == "comparator"), "")
@@ -165,7 +165,9 @@ def form_of(relation: Relation) -> AnswerType:
     )
 
 
-def verdict(effect: Effect, spans: Sequence[tuple[int, int]], reply: Reply, leaning: Odds) -> DirectionVerdict | None:
+def verdict(
+    effect: EffectQuestion, spans: Sequence[tuple[int, int]], reply: Reply, leaning: Odds
+) -> DirectionVerdict | None:
     """The verdict that a model's reply, its leaning and the words of the sentences make together; None if the reply
     tells no probabilities."""
     shares = _log_shares(reply, effect.relation)

@@ -23,7 +23,7 @@ from agentkit.curation.extraction.directions import (
     DIRECTION,
     DirectionJudge,
     DirectionVerdict,
-    Effect,
+    EffectQuestion,
     Odds,
     form_of,
     messages_about,
@@ -483,12 +483,12 @@ def _claim(item: Item, question: Question) -> Claim:
     )
 
 
-def _effect(item: Item, question: Question, relation: Relation) -> Effect:
+def _effect(item: Item, question: Question, relation: Relation) -> EffectQuestion:
     """What a verdict on an item's direction is about."""
     assert item.subject is not None
     text, spot = question.document.text, item.evidence
     known = {**dict(question.given), **item.qualifiers}
-    return Effect(
+    return EffectQuestion(
         document=question.document,
         relation=relation,
         subject=item.subject.label,
