@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.messages import BaseMessage
 from typer.testing import CliRunner
 
 import agentkit.models
@@ -13,7 +14,7 @@ from agentkit.cli import kb as kb_cli
 from agentkit.errors import AgentKitError, ModelError, RunError
 from agentkit.testing import ScriptedModel
 
-from .papers import ONTOLOGY, model, write_papers
+from .papers import ONTOLOGY, model, reader, write_papers
 
 RUNNER = CliRunner()
 
@@ -179,3 +180,27 @@ def test_the_same_statement_of_several_papers_is_one_row(folder: Path) -> None:
     assert len(first["papers"]) == 2 and first["against"] == [] and "again.txt" in first["sources"]
     assert len(others) == 2 and all(first["belief"] > other["belief"] for other in others)
     assert "Famotidine" in kb("ls", "x", "--end", "delirium") and kb("ls", "x", "--end", "gout", "--json") == []
+
+
+@pytest.mark.parametrize(
+    ("options", "judged"),
+    [
+        ([], False),
+        (["--evaluator-model", "local/m"], True),
+        (["--model", "openai/m"], True),
+        (["--model", "openai/m", "--evaluator-model", "none"], False),
+    ],
+)
+def test_a_local_model_judges_its_own_answers_only_if_it_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], judged: bool
+) -> None:
+    asked: list[str] = []
+
+    def answer(messages: list[BaseMessage], tools: list[str]) -> Any:
+        asked.append(messages[0].text)
+        return reader()(messages, tools)
+
+    monkeypatch.setattr(agentkit.models, "load_model", lambda name, **_: ScriptedModel(answer))
+    monkeypatch.setenv("AGENTKIT_MODEL", "local/m")
+    curate(folder, "--ontology", folder.parent / "o.yaml", "--kb", "x", "--limit", 1, *options)
+    assert any("You check facts" in told for told in asked) is judged
