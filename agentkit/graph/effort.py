@@ -180,12 +180,19 @@ def wants_number(task: Task) -> bool:
 
 def beyond_the_head(task: Task) -> bool:
     """Whether a task has numbers too large to multiply in one's head: the two longest have five or more digits
-    together, and each has more than one. Years are not counted."""
-    digits = sorted(len(re.sub(r"\D", "", number)) for number in _NUMBER.findall(task.text) if not _YEAR.match(number))
+    together, and each has more than one. Years are not counted; `1875 tiles` is no year."""
+    found = (match for match in _NUMBER.finditer(task.text) if not _is_year(match))
+    digits = sorted(len(re.sub(r"\D", "", match[0])) for match in found)
     return _calculates(task) and digits[-2:-1] > [1] and sum(digits[-2:]) >= 5
 
 
+def _is_year(number: re.Match[str]) -> bool:
+    return _YEAR.match(number[0]) is not None and _COUNTED.match(number.string, number.end()) is None
+
+
 _YEAR = re.compile(r"(1[5-9]|20)\d\d[.,]?$")
+_COUNTED = re.compile(r" [a-z]{3,}s\b")
+"""A noun in the plural, of which a number says how many."""
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\$?\d[\d,]*\.?\d*")
 _NUMBER_WANTED = re.compile(
     r"(?i)\b(?:a numer(?:ic|ical) (?:answer|value)|(?:with|as) (?:the|a|one) (?:single )?number\b"

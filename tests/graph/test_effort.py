@@ -136,6 +136,8 @@ def test_a_category_that_is_called_like_a_tool_does_not_name_it() -> None:
     ("text", "beyond"),
     [
         ("A hall has 4,213 rows of 37 seats. How many seats are there?", True),
+        ("A mosaic has 4345 panels and each panel is made of 1875 tiles. How many tiles are there?", True),
+        ("In 1875 was the rent 45 pounds, and in 1876 was it 52?", False),
         ("What is 31*47?", False),
         ("Was it 1939 or 1945?", False),
         ("Add 3 to 150000.", False),
