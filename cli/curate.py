@@ -262,9 +262,11 @@ def _evaluator(given: str | None, settings: Settings) -> str | None:
     """The evaluator's model. One that runs here does not judge its own answers unless that is asked for: the small
     models that do took right claims away (BC5CDR, ten abstracts: F1 .44 in one pass, .36 with the evaluator, in 1.9
     times the time)."""
+    from agentkit.distributed.workers import EMBEDDED
+
     chosen = given or settings.evaluator_model
     if chosen is None:
-        return None if settings.model.startswith(("local/", "hf/")) else settings.model
+        return None if settings.model.startswith(EMBEDDED) else settings.model
     return None if chosen == "none" else chosen
 
 

@@ -100,6 +100,14 @@ def evidence_at(document: Document, start: int, end: int) -> Evidence:
     )
 
 
+def evidence_of(document: Document, span: tuple[int, int]) -> Evidence:
+    """The evidence at a sentence's span, without the white space around it."""
+    start, end = span
+    text = document.text[start:end]
+    left = len(text) - len(text.lstrip())
+    return evidence_at(document, start + left, start + len(text.rstrip()))
+
+
 def _stripped(quote: Spelled) -> Spelled:
     left = len(quote.text) - len(quote.text.lstrip())
     soft = frozenset(i - left for i in quote.soft)

@@ -18,14 +18,13 @@ import numpy as np
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from numpy.typing import NDArray
 
-from agentkit.answer_type import AnswerType
 from agentkit.curation.documents import Document
 from agentkit.curation.extraction.passages import best_sentences
+from agentkit.curation.extraction.verdicts import one_word
 from agentkit.curation.language.direction import Direction, direction_named, directions
 from agentkit.curation.language.spelling import folded
 from agentkit.curation.ontology.schema import Qualifier, Relation
 from agentkit.models.caller import Caller, Reply
-from agentkit.models.logprobs import ANSWER
 from agentkit.text import defuse
 
 DIRECTIONS = 1
@@ -34,7 +33,6 @@ SENTENCES = 5
 """How many sentences the model reads."""
 WORDS = 0.7
 """What a sentence whose words tell one direction adds to its log-probability, in nats."""
-ROLE = "judge"
 DIRECTION = "direction"
 """The qualifier that a verdict decides."""
 _LEAST = 1e-3
@@ -122,11 +120,11 @@ class DirectionJudge:
             BudgetExceeded: before a call.
             ModelError: the model failed; answers so far are in the journal.
         """
-        spans = sentences_about(effect)
-        leaning = await self.leaning(effect.relation, caller, scope=scope)
-        if not spans or leaning is None:
+        spans, relation = sentences_about(effect), effect.relation
+        leaning = await self.leaning(relation, caller, scope=scope) if spans else None
+        if leaning is None:
             return None
-        reply = await _asked(messages_about(effect, spans), effect.relation, caller, scope)
+        reply = await one_word(messages_about(effect, spans), words_of(relation), caller, scope=scope)
         return verdict(effect, spans, reply, leaning)
 
     async def leaning(self, relation: Relation, caller: Caller, *, scope: str) -> Odds | None:
@@ -134,7 +132,8 @@ class DirectionJudge:
         key = (caller.name, relation.element)
         async with self._measuring.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
             if key not in self._leanings:
-                replies = [await _asked(_messages(relation, *item), relation, caller, scope) for item in EXAMPLES]
+                words = words_of(relation)
+                replies = [await one_word(_messages(relation, *it), words, caller, scope=scope) for it in EXAMPLES]
                 told = [shares for reply in replies if (shares := _log_shares(reply, relation)) is not None]
                 self._leanings[key] = np.mean(told, axis=0) if len(told) == len(EXAMPLES) else None
         return self._leanings[key]
@@ -154,15 +153,10 @@ def messages_about(effect: EffectQuestion, spans: Sequence[tuple[int, int]]) -> 
     return _messages(effect.relation, sentences, effect.subject, compared, effect.object)
 
 
-def form_of(relation: Relation) -> AnswerType:
-    """The form of a verdict: one of the relation's own words."""
+def words_of(relation: Relation) -> tuple[str, ...]:
+    """The relation's own words for the directions, which a verdict is one of."""
     qualifier = direction_of(relation)
-    assert qualifier is not None
-    word = AnswerType.of_choices(tuple(value.name for value in qualifier.values))
-    return AnswerType(
-        {"type": "object", "properties": {ANSWER: word.schema}, "required": [ANSWER], "additionalProperties": False},
-        answer=word,
-    )
+    return () if qualifier is None else tuple(value.name for value in qualifier.values)
 
 
 def verdict(
@@ -182,11 +176,6 @@ def verdict(
     best = int(odds.argmax())
     probability = round(float(weights[best] / weights.sum()), 4)
     return DirectionVerdict(direction=_words(qualifier)[_PLACES[best]], probability=probability, spans=tuple(spans))
-
-
-async def _asked(messages: Sequence[BaseMessage], relation: Relation, caller: Caller, scope: str) -> Reply:
-    form = form_of(relation)
-    return await caller.call(messages, schema=form, role=ROLE, scope=scope, temperature=0.0, logprobs=True)
 
 
 def _words(qualifier: Qualifier) -> Mapping[Direction, str]:

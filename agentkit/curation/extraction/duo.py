@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 from langchain_core.messages import BaseMessage
@@ -16,7 +17,7 @@ from pydantic import BaseModel
 
 from agentkit.curation.claims import Claim, Entity, Evidence
 from agentkit.curation.documents import Document
-from agentkit.curation.evidence import evidence_at, find_quote, verify
+from agentkit.curation.evidence import evidence_of, find_quote, verify
 from agentkit.curation.extraction.answers import MAX_ITEMS, Completeness, answer_schema, evaluation_schema
 from agentkit.curation.extraction.descriptions import is_description, shorter_names
 from agentkit.curation.extraction.directions import (
@@ -25,10 +26,10 @@ from agentkit.curation.extraction.directions import (
     DirectionVerdict,
     EffectQuestion,
     Odds,
-    form_of,
     messages_about,
     sentences_about,
     verdict,
+    words_of,
 )
 from agentkit.curation.extraction.passages import naming_any, saying_direction, sentences
 from agentkit.curation.extraction.prompts import (
@@ -39,6 +40,7 @@ from agentkit.curation.extraction.prompts import (
     question_text,
     revision_message,
 )
+from agentkit.curation.extraction.verdicts import form_of
 from agentkit.curation.kb.records import Record
 from agentkit.curation.language.direction import direction_named, directions
 from agentkit.curation.language.sentences import window
@@ -204,8 +206,12 @@ class DuoProgram:
         self.rounds = 0
         self.defended = False
         """Whether the last answer repeated the one before."""
-        self._quotes = _quotes(question, subjects, naming) if duo.explorer.constrained else ()
         self._verdicts: dict[tuple[str, str, str], DirectionVerdict] = {}
+
+    @cached_property
+    def _quotes(self) -> tuple[str, ...]:
+        """The sentences that an answer may quote; empty if the model's decoding is not restricted to them."""
+        return _quotes(self.question, self.subjects, self.naming) if self.duo.explorer.constrained else ()
 
     @property
     def evaluation_schema(self) -> type[BaseModel]:
@@ -302,7 +308,7 @@ class DirectionProgram(DuoProgram):
         self._spans = sentences_about(self._effect)
 
     def answer_form(self, task: Task, work: Approach) -> Schema:
-        return form_of(self._effect.relation)
+        return form_of(words_of(self._effect.relation))
 
     def explorer_messages(self, task: Task, blocks: Sequence[Block], work: Approach) -> list[BaseMessage]:
         return messages_about(self._effect, self._spans)
@@ -508,10 +514,8 @@ def _with_direction(item: Item, told: DirectionVerdict, question: Question, duo:
     reason."""
     said = replace(item, qualifiers=item.qualifiers | {DIRECTION: told.direction}, holds=True, sure=told.probability)
     tried = [said] if said.evidence is not None else []
-    for start, end in told.spans:
-        text = question.document.text[start:end]
-        left, right = start + len(text) - len(text.lstrip()), start + len(text.rstrip())
-        evidence = evidence_at(question.document, left, right)
+    for span in told.spans:
+        evidence = evidence_of(question.document, span)
         tried.append(replace(said, evidence=evidence, quote=evidence.quote))
     meant = direction_named(told.direction)
     checked = [_supported(one, question, duo) for one in tried]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from agentkit.curation.claims import Claim, Entity, Evidence
+from agentkit.curation.claims import Claim, Entity
 from agentkit.curation.documents import Document
-from agentkit.curation.evidence import evidence_at, verify
+from agentkit.curation.evidence import evidence_of, verify
 from agentkit.curation.grounding.mentions import Span, Spotted, Spotter
 from agentkit.curation.kb.records import BY_PAIRS, Record
 from agentkit.curation.language.sentences import boundaries
@@ -71,21 +71,14 @@ def _candidate(
     both = [line for line in lines if all(_within(line, thing.spans) for thing in (one, other))]
     problem, quote = "no sentence names both", _line_of(other.spans[0], lines)
     for number, line in enumerate(both[:_LOOKED_AT]):
-        tried = replace(claim, evidence=(_quote(document, line),), id="")
+        tried = replace(claim, evidence=(evidence_of(document, line),), id="")
         verdict = verify(tried, document, names, asserting=relation.asserting)
         if number == 0 or verdict.supported:
             problem, quote = verdict.reason, line
         if verdict.supported:
             break
-    record = Record(claim=replace(claim, evidence=(_quote(document, quote),), model=BY_PAIRS, id=""), names=names)
+    record = Record(claim=replace(claim, evidence=(evidence_of(document, quote),), model=BY_PAIRS, id=""), names=names)
     return CandidatePair(record=record, entities=(one.entity, other.entity), problem=problem)
-
-
-def _quote(document: Document, line: Span) -> Evidence:
-    start, end = line
-    text = document.text[start:end]
-    left = len(text) - len(text.lstrip())
-    return evidence_at(document, start + left, start + len(text.rstrip()))
 
 
 def _within(line: Span, spans: Sequence[Span]) -> bool:

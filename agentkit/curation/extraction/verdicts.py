@@ -27,15 +27,10 @@ from agentkit.statistics.odds import log_odds, probability_of
 from agentkit.text import defuse
 
 YES, NO = "yes", "no"
-_WORD = AnswerType.of_choices((YES, NO))
-_FORM = AnswerType(
-    {"type": "object", "properties": {ANSWER: _WORD.schema}, "required": [ANSWER], "additionalProperties": False},
-    answer=_WORD,
-)
 _SAID = 0.8
 """Probability of the answer that a model gave without its log-probabilities."""
 _LEAST = 1e-4
-_ROLE = "judge"
+ROLE = "judge"
 
 
 class PairJudge:
@@ -68,7 +63,9 @@ class PairJudge:
             return list(found)
         caller = Caller(self.model, journal=journal, budget=self.meter, retry=self._retry, limits=self._limits)
         leaning = await self._leaning(relation, caller)
-        replies = await asyncio.gather(*(_asked(_messages(relation, *_told(item)), caller) for item in asked))
+        replies = await asyncio.gather(
+            *(one_word(_messages(relation, *_told(item)), (YES, NO), caller) for item in asked)
+        )
         odds = iter([_log_odds(reply) - leaning for reply in replies])
         return [item if item.problem else self._judged(item, probability_of(next(odds))) for item in found]
 
@@ -76,7 +73,9 @@ class PairJudge:
         """The model's log-odds of yes for a sentence that only mentions both ends; 0 if it has no log-probabilities."""
         if relation.element not in self._leanings:
             ends = f"the {relation.head}", f"the {relation.tail}"
-            reply = await _asked(_messages(relation, f"Both {ends[0]} and {ends[1]} were mentioned.", *ends), caller)
+            reply = await one_word(
+                _messages(relation, f"Both {ends[0]} and {ends[1]} were mentioned.", *ends), (YES, NO), caller
+            )
             graded = reply.logprobs is not None and bool(reply.logprobs.choices)
             self._leanings[relation.element] = _log_odds(reply) if graded else 0.0
         return self._leanings[relation.element]
@@ -110,8 +109,20 @@ def _messages(relation: Relation, sentence: str, subject: str, object_: str) -> 
     return [SystemMessage(system), HumanMessage(asked)]
 
 
-async def _asked(messages: Sequence[BaseMessage], caller: Caller) -> Reply:
-    return await caller.call(messages, schema=_FORM, role=_ROLE, scope=_ROLE, temperature=0.0, logprobs=True)
+async def one_word(
+    messages: Sequence[BaseMessage], words: tuple[str, ...], caller: Caller, *, scope: str = ROLE
+) -> Reply:
+    """The model's choice among these words, with its probability of each if it tells log-probabilities."""
+    return await caller.call(messages, schema=form_of(words), role=ROLE, scope=scope, temperature=0.0, logprobs=True)
+
+
+def form_of(words: tuple[str, ...]) -> AnswerType:
+    """The form of a verdict: one of these words."""
+    word = AnswerType.of_choices(words)
+    return AnswerType(
+        {"type": "object", "properties": {ANSWER: word.schema}, "required": [ANSWER], "additionalProperties": False},
+        answer=word,
+    )
 
 
 def _log_odds(reply: Reply) -> float:

@@ -69,7 +69,7 @@ async def _confidence(context: RunContext, state: RunState, feedback: Feedback |
     fit = None
     if assessor.likeness is not None:
         fit = await asyncio.to_thread(assessor.likeness.fit, context.task, state["answer"])
-    return context.assessor.confidence(features_of(Logprobs.from_json(told), judge=judge, agreement=agreement, fit=fit))
+    return assessor.confidence(features_of(Logprobs.from_json(told), judge=judge, agreement=agreement, fit=fit))
 
 
 def decided(context: RunContext, update: StateUpdate) -> Command[AfterEvaluate]:
